@@ -1,4 +1,4 @@
-"""The arrays of an episode in a dataset file: their names, shapes, units, meanings.
+"""The arrays of an episode in a dataset file: names, types, shapes, units and meanings.
 
 The letters in shapes are those of `embodied.datasets.schema`.
 """
@@ -12,16 +12,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ArraySpec:
-    """What an array of a demo holds."""
+    """The specification of an array of a demo."""
 
     name: str
     dtype: type[np.generic]
     shape: str  # of one row
     meaning: str
-    unit: str = "1"  # "1" for numbers without one
+    unit: str = "1"  # "1" for numbers without a unit
 
 
-# Frames have a row each, `record_hz` of them per second.
+# Arrays with one row per frame, `record_hz` of them per second.
 FRAMES = (
     ArraySpec(
         "obs/agent_pos",
@@ -77,7 +77,8 @@ FRAMES = (
     ArraySpec("image_tick", np.int64, "()", "when its pictures were taken", "1/400 s"),
 )
 
-# Streams have a row per control step. The ticks of these are those before the step, ...
+# Streams have one row per control step. Those in `STREAMS_BEFORE` and `STREAMS_OF_ACTORS`
+# have the tick at the beginning of the step, those in `STREAMS_AFTER` the one at its end.
 STREAMS_BEFORE = (
     ArraySpec("action", np.float32, "(A,)", "as given to the worlds, in [-1, 1]"),
     ArraySpec(
@@ -95,8 +96,7 @@ STREAMS_BEFORE = (
         "rad, rad/s, m",
     ),
 )
-# These are only in files in which several actors take turns. Their ticks, too, are those
-# before the step.
+# Only in files in which several actors take turns.
 STREAMS_OF_ACTORS = (
     ArraySpec(
         "intended_by",
@@ -114,7 +114,6 @@ STREAMS_OF_ACTORS = (
     ),
 )
 
-# ... and the ticks of these are those after it.
 STREAMS_AFTER = (
     ArraySpec(
         "joint_target",
@@ -130,7 +129,8 @@ STREAMS_AFTER = (
 )
 STREAMS = (*STREAMS_BEFORE, *STREAMS_AFTER)
 
-# Plans have a row each. Their times are ticks, -1 where something never happened.
+# Arrays with one row per plan. Times are ticks; -1 stands for an event that never
+# happened, such as the arrival of a plan that was dropped.
 PLAN_TIMES = (
     ArraySpec("seq", np.int64, "()", "number of the plan in its episode, from 0"),
     ArraySpec(
@@ -147,7 +147,7 @@ PLAN_TIMES = (
     ),
 )
 
-# Goals are in the world frame, and true at `tick_frame`.
+# Goals are in the world frame, at the time `tick_frame`.
 PLAN_PAYLOAD = (
     ArraySpec("subtask", np.int64, "()", "index into core.SKILLS"),
     ArraySpec("goal_pos_w", np.floating, "(E, 3)", "goal of each effector", "m"),
@@ -164,7 +164,7 @@ PLAN_PAYLOAD = (
     ),
 )
 
-# What only some planners give, or only some plans have.
+# Arrays that only some planners give, or that only some episodes need.
 PLAN_OPTIONAL = (
     ArraySpec(
         "chunk",
@@ -182,7 +182,7 @@ PLAN_OPTIONAL = (
     ),
 )
 
-# What an episode begins from has no rows.
+# Arrays with the start of an episode, which have no rows over time.
 START = (
     ArraySpec(
         "start/state",

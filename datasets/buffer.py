@@ -1,4 +1,4 @@
-"""A buffer for the steps of N worlds, from which episodes are cut."""
+"""A buffer with the latest steps of N worlds, from which episodes are copied."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import numpy as np
 class StepBuffer:
     """Arrays (capacity, N, ...) with one row per step of all N worlds.
 
-    They are allocated in advance, so that a step costs one copy per array. Steps are
-    numbered from the first append on, and keep their numbers when older ones are dropped.
+    The arrays are allocated in advance, so that appending a step costs one copy per
+    array. Steps are numbered from 0 in the order in which they were appended. A step
+    keeps its number when older steps are dropped.
 
     Attributes:
-        count: how many steps were appended, which is the number of the next one.
+        count: number of steps appended so far, which is the number of the next step.
     """
 
     def __init__(self, dtypes: Mapping[str, type], capacity: int = 1024) -> None:
         self._dtypes = dict(dtypes)
         self._capacity = capacity
         self._arrays: dict[str, np.ndarray] = {}  # name -> (capacity, N, ...)
-        self._first = 0  # the number of the oldest step still held
+        self._first = 0  # the number of the oldest step that is not dropped
         self.count = 0
 
     @property
@@ -55,17 +56,17 @@ class StepBuffer:
 
         If that frees less than half of the capacity, the capacity is doubled.
         """
-        # numbers of rows; it is called when the buffer is full, so all rows hold steps
+        # the buffer is full, so every row holds a step
         dropped = oldest_needed - self._first
         kept = self._capacity - dropped
-        grow = kept > self._capacity // 2
-        if grow:
+        must_grow = kept > self._capacity // 2
+        if must_grow:
             self._capacity *= 2
 
-        # The rows that are kept move to the front of the same array, or of a larger one.
+        # move the kept rows to the front of the same array, or of a larger one
         for name, array in self._arrays.items():
             target = array
-            if grow:
+            if must_grow:
                 target = np.empty((self._capacity, *array.shape[1:]), array.dtype)
             target[:kept] = array[dropped : dropped + kept]
             self._arrays[name] = target

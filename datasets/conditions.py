@@ -1,6 +1,6 @@
 """Conditions on the attributes of episodes, such as `peak_contact_force_n<50`.
 
-A condition is NAME OP VALUE and nothing else. It is compared, never evaluated.
+A condition has the form NAME OP VALUE. It is parsed and compared, never executed.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     "=": operator.eq,
 }
-# the longer operators come first, or `<=` would be read as `<`
+EQUALITY_OPERATORS = ("=", "==", "!=")
+# the longer operators come first, since `<=` must not be read as `<`
 _CONDITION = re.compile(r"\s*([A-Za-z_][\w.-]*?)\s*(==|!=|<=|>=|<|>|=)\s*(.*?)\s*")
 _WORDS = {"true": True, "false": False}
 
 Value = bool | float | str
-# What is known of an episode, by name; the frozenset is of the names of its masks.
+# Name -> value of an episode's attributes. Only `mask` is a frozenset: of the names of all
+# masks that the episode is in.
 Attributes = Mapping[str, Value | frozenset[str] | None]
 
 
@@ -44,10 +46,10 @@ class Condition:
 
     @classmethod
     def parse(cls, text: str) -> Condition:
-        """Returns the condition that a text says.
+        """Parses a condition.
 
         Raises:
-            EmbodiedError: the text is no condition.
+            EmbodiedError: the text is not a condition.
         """
         match = _CONDITION.fullmatch(text)
         if match is None or not match[3]:
@@ -58,7 +60,10 @@ class Condition:
         return cls(match[1], match[2], _value(match[3]))
 
     def holds(self, attributes: Attributes) -> bool:
-        """Returns whether it holds; it does not where the attribute is missing.
+        """Returns whether the condition holds; it does not if the attribute is missing.
+
+        Args:
+            attributes: of one episode.
 
         Raises:
             EmbodiedError: the attribute and the value cannot be compared.
@@ -69,37 +74,44 @@ class Condition:
         if isinstance(found, frozenset):
             return self._holds_of_set(found)
 
-        # Only two numbers, two flags or two words can be compared. To Python a flag is
-        # a number, too; numbers in conditions are always floats.
-        is_number = isinstance(found, int | float) and not isinstance(found, bool)
-        value_is_number = isinstance(self.value, float)
-        if is_number != value_is_number or isinstance(found, bool) != isinstance(
-            self.value, bool
-        ):
+        # both must be numbers, both flags or both words
+        if _kind(found) != _kind(self.value):
             self._refuse(f"is {found!r}")
-        if not is_number and self.operator not in ("=", "==", "!="):
+        if _kind(found) != "number" and self.operator not in EQUALITY_OPERATORS:
             self._refuse("is no number, so only = and != apply")
         return OPERATORS[self.operator](found, self.value)
 
     def _holds_of_set(self, found: frozenset[str]) -> bool:
-        """Returns whether it holds of several words: `=` if the value is among them."""
-        if self.operator not in ("=", "==", "!="):
+        """Returns whether the value is in a set of words, or is not, for `!=`."""
+        if self.operator not in EQUALITY_OPERATORS:
             self._refuse("may be several, so only = and != apply")
         is_member = self.value in found
         return not is_member if self.operator == "!=" else is_member
 
     def _refuse(self, reason: str) -> NoReturn:
-        """Raises EmbodiedError, with the reason after the attribute's name."""
+        """Raises EmbodiedError.
+
+        Args:
+            reason: continues a sentence that begins with the attribute's name.
+        """
         raise EmbodiedError(
             f"'{self.name}{self.operator}{self.value}' cannot be decided: {self.name} "
             f"{reason}"
         )
 
 
-def _value(text: str) -> Value:
-    """Returns the flag, the number or else the word that a text says.
+def _kind(value: Value) -> str:
+    """Returns "flag", "number" or "word"."""
+    # to Python a bool is an int, so it is tested first
+    if isinstance(value, bool):
+        return "flag"
+    return "number" if isinstance(value, int | float) else "word"
 
-    In quotes it is a word, whatever it looks like.
+
+def _value(text: str) -> Value:
+    """Returns a text as a flag (`true`, `false`), else as a number, else as a word.
+
+    A text in quotes is always a word.
     """
     quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
     if quoted:
@@ -110,7 +122,7 @@ def _value(text: str) -> Value:
         number = float(text)
     except ValueError:
         return text
-    # `nan` would be a condition that nothing meets
+    # NaN equals nothing, so `nan` is taken as a word
     return text if math.isnan(number) else number
 
 
@@ -118,8 +130,8 @@ def chosen_numbers(dataset: Dataset, conditions: Sequence[Condition]) -> list[in
     """Returns the numbers of the episodes for which all conditions hold.
 
     Raises:
-        EmbodiedError: no episode has an attribute of that name, which lists those that
-            exist; or it cannot be compared with the value.
+        EmbodiedError: no episode has an attribute of a condition's name (the message
+            lists those that exist), or it cannot be compared with the value.
     """
     table = attribute_table(dataset)
     known = {name for attributes in table for name in attributes}
@@ -137,10 +149,14 @@ def chosen_numbers(dataset: Dataset, conditions: Sequence[Condition]) -> list[in
 def attribute_table(dataset: Dataset) -> list[Attributes]:
     """Returns the attributes of each episode that conditions can test, by name.
 
-    These are the fields of `EpisodeMeta`, `success`, what was sampled as
-    `variation.<name>`, `number`, `mask`, the entries that all episodes have in common
-    (`task`, `robot`, `policy`, `level`, `split`, `control_mode`), and numbers and words
-    that other tools wrote as attributes of the demos.
+    These are:
+
+    - the fields of `EpisodeMeta`, and `success`;
+    - sampled values, as `variation.<name>`;
+    - `number` and `mask`;
+    - properties that all episodes share: `task`, `robot`, `policy`, `level`, `split`,
+      `control_mode`;
+    - numbers and words that other tools wrote as attributes of the demos.
     """
     header = dataset.header
     config = header.metadata.get("config", {})
@@ -150,35 +166,44 @@ def attribute_table(dataset: Dataset) -> list[Attributes]:
     for name in ("level", "split", "control_mode"):
         common[name] = config.get(name)
 
-    masks: dict[int, set[str]] = {}
+    masks_of: dict[int, set[str]] = {}  # number of an episode -> its masks
     for mask in dataset.masks:
         for number in dataset.mask(mask):
-            masks.setdefault(number, set()).add(mask)
+            masks_of.setdefault(number, set()).add(mask)
 
+    # later entries replace earlier ones: this package's own values come last
     table: list[Attributes] = []
-    # What the package itself says of an episode wins over what other tools wrote.
     for number, meta in enumerate(dataset.episodes):
-        attributes = {**_others(dataset.attributes(number)), **common, **_own(meta)}
-        attributes["number"] = number
-        table.append({**attributes, "mask": frozenset(masks.get(number, ()))})
+        attributes: dict[str, Value | frozenset[str] | None] = {
+            **_foreign_attributes(dataset.attributes(number)),
+            **common,
+            **_own_attributes(meta),
+            "number": number,
+            "mask": frozenset(masks_of.get(number, ())),
+        }
+        table.append(attributes)
     return table
 
 
-def _own(meta: EpisodeMeta) -> dict[str, Value | None]:
-    """Returns what this package says of an episode, sampled values included."""
+def _own_attributes(meta: EpisodeMeta) -> dict[str, Value | None]:
+    """Returns this package's attributes of an episode, with its sampled values."""
     values: dict[str, Value | None] = {"success": meta.success}
     for f in fields(meta):
         if f.name != "variation":
             values[f.name] = getattr(meta, f.name)
     for name, value in meta.variation.items():
-        # lists of numbers cannot be compared with one
+        # lists cannot be compared with a single value
         if isinstance(value, bool | int | float | str):
             values[f"variation.{name}"] = value
     return values
 
 
-def _others(stored: Mapping[str, Any]) -> dict[str, Value]:
-    """Returns those of a demo's attributes that are a number or a word."""
+def _foreign_attributes(stored: Mapping[str, Any]) -> dict[str, Value]:
+    """Returns the attributes of a demo that are flags, numbers or words.
+
+    Args:
+        stored: all attributes of the demo, as h5py reads them.
+    """
     values: dict[str, Value] = {}
     for name, value in stored.items():
         plain = value.item() if hasattr(value, "item") else value
@@ -186,8 +211,8 @@ def _others(stored: Mapping[str, Any]) -> dict[str, Value]:
             plain = plain.decode(errors="replace")
         if isinstance(plain, bool | int | float | str):
             values[name] = plain
-    # Of no use in a condition: the JSON text of all sampled values, which `_own` gives
-    # one by one, and a description that is the same for every demo.
+    # Useless in a condition: the JSON text of all sampled values, which are attributes of
+    # their own, and a description that is the same for every demo.
     values.pop("variation", None)
     values.pop("description", None)
     return values

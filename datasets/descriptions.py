@@ -1,8 +1,8 @@
-"""What each group and array of a dataset file is, said in the file itself.
+"""The descriptions of groups and arrays that are stored in each dataset file.
 
-The attributes `description` and `unit` let `h5dump -A` explain a file to somebody who
-has nothing else. They are of a fixed length, so that they cost few bytes, and follow
-from the schema alone, so that the same episodes give the same file.
+With the attributes `description` and `unit`, `h5dump -A` explains a file to somebody who
+has nothing else. They are strings of fixed length, which take few bytes, and depend on
+the schema only, so that the same episodes give the same file.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ CAMERA_KEY = "obs/<camera>"
 FIELD_KEY = "start/fields/<name>"
 FIELDS_PREFIX = "start/fields/"
 
-# Of the groups of a file, ...
+# group of a file -> its description
 FILE_GROUPS = {
     "meta": "what is true of every episode: metadata (JSON) of the worlds, policy, rates",
     "data": "the episodes; env_args (JSON) names the environment that actions are for",
     "mask": "names of the demos in each mask, which robomimic calls filter keys",
 }
-# ... and of a demo.
+# group of a demo -> its description
 DEMO_GROUPS = {
     "obs": "what the frames show; a row for each entry of frame_tick",
     "streams": "what was done and measured at the control rate; t is each row's tick",
@@ -50,7 +50,7 @@ DEMO = (
     f"are {TICKS} since its start"
 )
 
-# The attributes of /meta, ...
+# attribute of /meta -> (unit, meaning)
 HEADER_ATTRIBUTES = {
     "schema_version": ("1", "what the names and numbers of the file mean"),
     "metadata": (
@@ -66,7 +66,7 @@ HEADER_ATTRIBUTES = {
         "who corrected the policy, and by which rule; missing where nobody did",
     ),
 }
-# ... and of a demo, by the fields of `EpisodeMeta`: (unit, meaning).
+# attribute of a demo, which is a field of `EpisodeMeta` -> (unit, meaning)
 EPISODE_ATTRIBUTES = {
     "seed": ("1", "decides all that is random in the episode"),
     "instruction": ("text", "what was to be done"),
@@ -104,12 +104,13 @@ class Described:
     """An array of a demo, as the schema describes it.
 
     Attributes:
-        key: its name, with `<camera>` or `<name>` for what a file fills in.
+        key: the array's name; `<camera>` and `<name>` are placeholders.
         dtype: of its numbers, such as "float32".
         shape: of one row.
-        rows: what it has a row for: "frame", "control step", "plan" or "".
-        unit: of its numbers; "1" for numbers without one.
-        meaning: what it is.
+        rows: the array has one row per "frame", "control step" or "plan"; "" for an
+            array without rows.
+        unit: of its numbers; "1" for numbers without a unit.
+        meaning: a description.
     """
 
     key: str
@@ -140,7 +141,8 @@ def described_arrays() -> tuple[Described, ...]:
 
 
 def _described(spec: ArraySpec, key: str, rows: str) -> Described:
-    # Where the schema takes any float, this package writes float64.
+    """Returns the description of an array from its specification."""
+    # where the schema allows any float, this package writes float64
     dtype = "float64" if spec.dtype is np.floating else spec.dtype.__name__
     return Described(key, dtype, spec.shape, rows, spec.unit, spec.meaning)
 
@@ -149,10 +151,10 @@ _BY_KEY = {one.key: one for one in described_arrays()}
 
 
 def describe(key: str) -> Described | None:
-    """Returns what the schema says of an array of a demo; None if it has none such.
+    """Returns the description of an array; None if the schema does not have it.
 
     Args:
-        key: its name in a file, such as `obs/front_image`.
+        key: the array's name within a demo, such as `obs/front_image`.
     """
     for suffix in PICTURE_SUFFIXES:
         if key.startswith("obs/") and key.endswith(suffix):
@@ -176,11 +178,11 @@ def write_demo_descriptions(demo: H5) -> None:
 
     def write(key: str, item: H5) -> None:
         described = describe(key)
-        # the many fields of a start would cost more bytes than they explain
+        # `start/fields` has many arrays, whose descriptions would take too many bytes
         is_field = key.startswith(FIELDS_PREFIX)
         if described and isinstance(item, h5py.Dataset) and not is_field:
             _write_text(item, "description", described.meaning)
-            # the schema says mm, which depth in whole numbers is in
+            # depth is in mm as integers, which is the schema's unit, or in m as floats
             in_metres = key.endswith(DEPTH_SUFFIX) and item.dtype.kind == "f"
             _write_text(item, "unit", "m" if in_metres else described.unit)
 

@@ -1,4 +1,4 @@
-"""Reading an episode from its group, whatever may have happened to the file."""
+"""Reading an episode from its group, with checks that catch a damaged file."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from embodied.datasets.schema import (
 
 NUMBERS = "fiub"  # numpy's dtype.kind of floats, integers, unsigned and bools
 PICTURE_AXES = 4  # (F, H, W, C)
-# Arrays of plans that had one goal per plan in version 1 of the schema, and have one
-# per effector since version 2.
+# Arrays of plans with one goal per plan in version 1 of the schema, and one goal per
+# effector since version 2.
 ONE_GOAL = ("goal_pos_w", "goal_quat_wxyz", "goal_vel_w", "gripper")
 # Arrays of plans with one whole number per plan.
 PLAN_NUMBERS = (*(spec.name for spec in PLAN_TIMES), "subtask")
-# The arrays with a row per frame, beside those below obs, and how many axes they have.
+# The arrays with one row per frame, except those below obs -> their number of axes.
 FRAME_AXES = {"actions": 2, "rewards": 1, "states": 2, "frame_tick": 1}
 
 
@@ -42,10 +42,10 @@ def read_episode(demo: H5, images: bool = True) -> Episode:
 
     Args:
         demo: the group.
-        images: whether to read the pictures, which are nearly all of an episode's size.
+        images: whether to read the images, which take nearly all of an episode's size.
 
     Raises:
-        DatasetError: something is missing, cannot be read, or does not fit the rest.
+        DatasetError: an array is missing, cannot be read, or does not match the others.
     """
     obs = {}
     for key, array in arrays_in(group_in(demo, "obs")).items():
@@ -53,11 +53,11 @@ def read_episode(demo: H5, images: bool = True) -> Episode:
             obs[key] = read_array(array)
 
     streams = {}
-    names_of_streams = group_in(demo, "streams")
-    with damage_named(names_of_streams):
-        names = list(names_of_streams)
+    streams_group = group_in(demo, "streams")
+    with damage_named(streams_group):
+        names = list(streams_group)
     for key in names:
-        stream = group_in(names_of_streams, key)
+        stream = group_in(streams_group, key)
         tick = read_array(array_in(stream, "t"))
         streams[key] = Stream(tick, read_array(array_in(stream, "value")))
 
@@ -87,16 +87,17 @@ def read_episode(demo: H5, images: bool = True) -> Episode:
 
 
 def _has(demo: H5, name: str) -> bool:
+    """Returns whether a demo has an item of a name."""
     with damage_named(demo, name):
         return name in demo
 
 
 def _require_sound(episode: Episode, where: str) -> None:
-    """Raises DatasetError unless arrays are numbers whose lengths fit each other.
+    """Raises DatasetError unless all arrays hold numbers, and their lengths match.
 
     Args:
         episode: as it was read; plans of schema version 1 are not converted yet.
-        where: begins the message.
+        where: names the episode at the beginning of an error message.
     """
     arrays: dict[str, np.ndarray] = {
         **{f"obs/{key}": array for key, array in episode.obs.items()},
@@ -128,8 +129,8 @@ def _require_sound(episode: Episode, where: str) -> None:
 
 
 def _require_plans(plans: Mapping[str, np.ndarray], where: str) -> None:
-    """Raises DatasetError unless there is a row for each plan, with whole numbers."""
-    # None stands for an array that is a single number, so has no rows
+    """Raises DatasetError unless all arrays have one row per plan, times as integers."""
+    # None stands for an array without axes, which has no rows
     counts = {len(plan) if plan.ndim else None for plan in plans.values()}
     if len(counts) > 1 or None in counts:
         raise DatasetError(f"{where}/plans has arrays of different lengths")
@@ -142,12 +143,12 @@ def _require_plans(plans: Mapping[str, np.ndarray], where: str) -> None:
 def _require_observations(obs: Mapping[str, np.ndarray], where: str) -> None:
     """Raises DatasetError for an observation of the wrong shape or type.
 
-    Vectors are (F, D). Pictures are (F, H, W, C) and not empty: colours are uint8 with
-    C = 3; depth and segmentation have C = 1.
+    Vectors must be (F, D). Images must be (F, H, W, C) and not empty, with C = 3 and
+    uint8 for colour, and C = 1 for depth and segmentation.
 
     Args:
-        obs: by key below `obs`.
-        where: begins the message.
+        obs: observations by key.
+        where: names the episode at the beginning of an error message.
     """
     for key, array in obs.items():
         if not is_picture_key(key):
@@ -155,10 +156,9 @@ def _require_observations(obs: Mapping[str, np.ndarray], where: str) -> None:
                 raise DatasetError(f"{where}/obs/{key} has no rows of numbers")
             continue
 
-        # pictures
         is_colour = key.endswith(IMAGE_SUFFIX)
-        is_picture = array.ndim == PICTURE_AXES and array.size
-        if not is_picture or (is_colour and array.dtype != np.uint8):
+        has_images = array.ndim == PICTURE_AXES and array.size > 0
+        if not has_images or (is_colour and array.dtype != np.uint8):
             raise DatasetError(
                 f"{where}/obs/{key} holds {array.shape} {array.dtype}, no pictures"
             )
@@ -170,9 +170,12 @@ def _require_observations(obs: Mapping[str, np.ndarray], where: str) -> None:
 
 
 def _require_rows(array: np.ndarray, count: int | None, where: str) -> None:
-    """Raises DatasetError unless an array holds numbers, in `count` rows.
+    """Raises DatasetError unless an array holds rows of numbers.
 
-    With None for `count`, any number of rows will do.
+    Args:
+        array: to check.
+        count: the number of rows that it must have; None for any number.
+        where: names the array at the beginning of an error message.
     """
     if array.dtype.kind not in NUMBERS or not array.ndim:
         raise DatasetError(f"{where} holds no rows of numbers")
@@ -181,7 +184,7 @@ def _require_rows(array: np.ndarray, count: int | None, where: str) -> None:
 
 
 def _require_start(episode: Episode, where: str) -> None:
-    """Raises DatasetError unless the start's state is a vector, and all is numbers."""
+    """Raises DatasetError unless the start's arrays hold numbers, and its state is (D,)."""
     arrays = {"state": episode.start_state, **episode.start_fields}
     for key, array in arrays.items():
         if array.dtype.kind not in NUMBERS:
@@ -191,13 +194,16 @@ def _require_start(episode: Episode, where: str) -> None:
 
 
 def _with_goals_per_effector(plans: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns plans of schema version 1, with one goal each, in the form of version 2.
+    """Returns plans of schema version 1 in the form of version 2; others unchanged.
 
-    Version 2 has an axis of effectors, here of length 1, and the array `base_goal_w`.
-    In version 1 the goal of a plan with the skill `drive_to` was the base's. It stays
-    where it is: `base_goal_w` gets no bases, (K, 0, 4).
+    Version 2 has an axis of effectors, here of length 1, and the array `base_goal_w`. In
+    version 1 a plan with the skill `drive_to` had the base's goal in the same arrays as
+    an effector's. It is left there, and `base_goal_w` gets no bases: (K, 0, 4).
+
+    Args:
+        plans: arrays (K, ...) by name; may be empty.
     """
-    # only version 2 and later has `base_goal_w`
+    # plans of version 2 and later have `base_goal_w`
     if not plans or "base_goal_w" in plans:
         return plans
 

@@ -1,9 +1,9 @@
-"""HDF5 files that are written in steps, so that a killed writing can go on.
+"""HDF5 files that are written in steps, so that writing can be resumed after a kill.
 
-HDF5 keeps no journal. So each step opens the file anew, and what it overwrites of the
-steps before is kept in `<temporary>.undo` until the step is done. Whoever goes on after a
-kill first takes the step back that it fell in. Each step begins with a file that was
-closed, so the bytes at the end do not tell whether the writing was ever killed.
+HDF5 has no journal, so this module keeps one: each step opens the file, and before it
+overwrites bytes of earlier steps, it saves them to `<temporary>.undo`. Resuming undoes
+the step that was killed, then continues. Every step starts from a properly closed file,
+so the final bytes are the same whether or not the writing was interrupted.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from embodied.datasets.schema import DatasetError
 from embodied.interrupts import CtrlCKept, ctrl_c_kept
 
 ITEMS_PER_STEP = 100
-# where overwritten bytes were, how many, and their checksum; they follow it
+# The header of a record: position, number and checksum of the saved bytes, which follow.
 RECORD = struct.Struct("<QII")
-PAGE = 4096  # bytes that are kept at once
+PAGE = 4096  # bytes; saving works page by page
 
 
 class GrowingFile:
     """A file that is written step by step.
 
     Attributes:
-        done: how many items the finished steps have written.
+        done: the number of items that the finished steps have written.
     """
 
     def __init__(
@@ -46,11 +46,13 @@ class GrowingFile:
         self._ctrl_c = ctrl_c
         self._undo_path = undo_path(temporary)
 
-    def go_on(self) -> None:
-        """Takes the step back that a kill fell in; begins anew where nothing is left.
+    def resume(self) -> None:
+        """Undoes the step that was killed, so that writing continues from the last one.
+
+        Without a file to resume, writing starts from the beginning.
 
         Raises:
-            DatasetError: what is there is of another writing.
+            DatasetError: the file was begun with another identity.
         """
         kept = _read_undo(self._undo_path)
         if kept is None or not self._temporary.exists():
@@ -61,6 +63,8 @@ class GrowingFile:
                 f"{self._temporary} was begun with other sources or other flags: "
                 "--overwrite to begin anew"
             )
+
+        # restore the overwritten bytes, and cut off the appended ones
         descriptor = os.open(self._temporary, os.O_RDWR)
         try:
             for position, content in records:
@@ -72,35 +76,47 @@ class GrowingFile:
         self.done = begin["done"]
 
     def steps(self, total: int) -> Iterator[tuple[int, int]]:
-        """Yields where each step begins and ends that is left of `total` items.
+        """Yields the range of items (first, end) of each remaining step.
 
-        Without items there is one step all the same, which makes the file.
+        Without any items there is one empty step, which creates the file.
+
+        Args:
+            total: number of items in the finished file.
         """
         for first in range(self.done, max(total, 1), ITEMS_PER_STEP):
             yield first, min(first + ITEMS_PER_STEP, total)
 
     @contextmanager
     def step(self, done: int) -> Iterator[NewFile]:
-        """Yields the open file; if the block succeeds, `done` items are in it.
+        """Yields the open file for one step.
+
+        Args:
+            done: the number of items in the file, if the block succeeds.
 
         Raises:
             WriteError: something could not be written.
         """
         size = self._temporary.stat().st_size if self.done else 0
-        self._note(size)
+        self._begin_undo(size)
         undo = _UndoFile(self._undo_path, size)
+        # in an empty file there is nothing to undo
+        kept = undo if size else None
         try:
             with open_for_writing(
-                self._path, self._temporary, self._ctrl_c, undo if size else None
+                self._path, self._temporary, self._ctrl_c, kept
             ) as new:
                 yield new
         finally:
             undo.close()
         self.done = done
-        self._note(self._temporary.stat().st_size)
+        self._begin_undo(self._temporary.stat().st_size)
 
-    def _note(self, size: int) -> None:
-        """Notes that a step has ended, so that nothing before it is taken back."""
+    def _begin_undo(self, size: int) -> None:
+        """Replaces the undo file by one without records: the steps so far are final.
+
+        Args:
+            size: of the file now, to which undoing the next step cuts it.
+        """
         begin = {"identity": self._identity, "size": size, "done": self.done}
         files.replace_bytes(self._undo_path, json.dumps(begin).encode() + b"\n")
 
@@ -113,21 +129,23 @@ def growing_file(
     resume: bool,
     finish: Callable[[Path], None] | None = None,
 ) -> Iterator[GrowingFile]:
-    """Yields a file to write in steps, which is put at `path` if the block succeeds.
+    """Yields a file to write in steps, which is renamed to `path` if the block succeeds.
 
-    What is written stays at `temporary` after a kill or Ctrl-C, and is removed after any
-    other end.
+    After a kill or Ctrl-C the unfinished file stays at `temporary`, to be resumed. After
+    any other error it is removed.
 
     Args:
         path: the file to replace.
-        temporary: where it is written, on the same file system, by this name alone.
-        identity: JSON that tells whether two writings give the same file.
-        resume: whether to go on with what is there.
-        finish: is called with its place, before it is put at `path`.
+        temporary: where the file is written, on the same file system. Nothing else may
+            use this name.
+        identity: JSON of everything that determines the file's content. Only a file of
+            the same identity is resumed.
+        resume: whether to resume an unfinished file.
+        finish: is called with `temporary`, before it is renamed.
 
     Raises:
-        DatasetError: to be resumed is a writing of another identity.
-        WriteError: something could not be written; `path` is as it was.
+        DatasetError: the unfinished file has another identity.
+        WriteError: something could not be written; `path` is left as it was.
     """
     undo = undo_path(temporary)
     with ctrl_c_kept() as ctrl_c:
@@ -135,7 +153,7 @@ def growing_file(
         digest = hashlib.blake2b(text, digest_size=16).hexdigest()
         growing = GrowingFile(path, temporary, digest, ctrl_c)
         if resume:
-            growing.go_on()
+            growing.resume()
         try:
             yield growing
             if finish is not None:
@@ -143,6 +161,7 @@ def growing_file(
             files.put_in_place(temporary, path)
             undo.unlink(missing_ok=True)
         except KeyboardInterrupt:
+            # keep the unfinished file, which can be resumed
             raise
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -151,22 +170,28 @@ def growing_file(
 
 
 def undo_path(temporary: Path) -> Path:
-    """Returns where a step keeps what it overwrites."""
+    """Returns the path at which a step saves the bytes that it overwrites."""
     return temporary.with_name(f"{temporary.name}.undo")
 
 
 class _UndoFile(Undo):
-    """Keeps what a step overwrites of what was there before it."""
+    """Saves the bytes of earlier steps that a step overwrites.
+
+    Args:
+        path: of the undo file.
+        size: of the growing file before the step; bytes beyond it need no saving.
+    """
 
     def __init__(self, path: Path, size: int) -> None:
         self._file = path.open("ab")
         self._size = size
-        self._kept: set[int] = set()  # pages
+        self._kept: set[int] = set()  # numbers of the pages that are saved already
 
     def keep(self, descriptor: int, position: int, length: int) -> None:
-        """Keeps the old bytes, durably, of pages that are to be overwritten."""
+        """Saves the pages that are about to be overwritten, and flushes them to disk."""
         end = min(position + length, self._size)
-        pages = range(position // PAGE, -(-end // PAGE))
+        last_page = -(-end // PAGE)  # rounded up, exclusive
+        pages = range(position // PAGE, last_page)
         missing = [page for page in pages if page not in self._kept]
         for page in missing:
             start = page * PAGE
@@ -183,7 +208,11 @@ class _UndoFile(Undo):
 
 
 def _read_undo(path: Path) -> tuple[dict[str, Any], list[tuple[int, bytes]]] | None:
-    """Returns how a step began, and what it overwrote; None if there is nothing."""
+    """Returns the content of an undo file; None if it is missing or damaged.
+
+    These are the state before the step (`identity`, `size`, `done`), and the (position,
+    content) of the bytes that it overwrote.
+    """
     with suppress(OSError, ValueError, KeyError):
         content = path.read_bytes()
         line, _, rest = content.partition(b"\n")
@@ -195,7 +224,11 @@ def _read_undo(path: Path) -> tuple[dict[str, Any], list[tuple[int, bytes]]] | N
 
 
 def _records(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yields the records up to one that was not finished, and so not used."""
+    """Yields (position, content) of the saved bytes.
+
+    A kill may leave the last record incomplete. Its bytes were not overwritten yet, so
+    it is dropped.
+    """
     place = 0
     while place + RECORD.size <= len(content):
         position, length, crc = RECORD.unpack_from(content, place)

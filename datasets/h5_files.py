@@ -1,9 +1,11 @@
-"""HDF5 files, opened and written in the one place that calls `h5py.File`.
+"""Opening and writing HDF5 files. Only this module calls `h5py.File`.
 
-Files are never locked: some network drives refuse locks, and none are needed, since a
-file is whole before it has its name. And the HDF5 library is never told that a write
-failed: it cannot close a file whose last writes fail, and may end the process. So new
-files go through a `_Sink`, which keeps the failure for later.
+Files are not locked: some network drives refuse locks, and none are needed, since a file
+is renamed to its final path only once it is complete.
+
+The HDF5 library is never told that a write failed, since it cannot close a file whose
+last writes failed, and may crash the process. So new files are written through a `_Sink`,
+which remembers the failure for `NewFile.check` to raise.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from embodied.interrupts import CtrlCKept, ctrl_c_kept
 
 
 def open_to_read(path: Path) -> H5:
-    """Opens an HDF5 file for reading, also while another process holds it."""
+    """Opens an HDF5 file for reading, also while another process has it open."""
     return h5py.File(path, "r", locking=False)
 
 
@@ -42,9 +44,9 @@ class NewFile:
     _ctrl_c: CtrlCKept
 
     def check(self) -> None:
-        """Stops the writing where it has failed, or where Ctrl-C was pressed.
+        """Raises the errors that were held back since the last call.
 
-        Call it now and then: until then, what cannot be written is kept in memory.
+        Call it regularly, since data that cannot be written is kept in memory.
 
         Raises:
             WriteError: something could not be written.
@@ -58,17 +60,18 @@ class NewFile:
 def new_file(
     path: Path, temporary: Path, finish: Callable[[Path], None] | None = None
 ) -> Iterator[NewFile]:
-    """Yields a new HDF5 file that is put at `path` if the block succeeds.
+    """Yields a new HDF5 file that is renamed to `path` if the block succeeds.
 
-    Ctrl-C waits for the next `check`, or for the end of the block.
+    Ctrl-C takes effect at the next `check`, or at the end of the block.
 
     Args:
         path: the file to replace.
-        temporary: where it is written, on the same file system.
-        finish: is called with its place when it is closed, before it is put at `path`.
+        temporary: where the file is written, on the same file system.
+        finish: is called with `temporary` after the file was closed, before it is
+            renamed.
 
     Raises:
-        WriteError: something could not be written; `path` is as it was.
+        WriteError: something could not be written; `path` is left as it was.
     """
     with ctrl_c_kept() as ctrl_c, files.replacing(path, temporary):
         with open_for_writing(path, temporary, ctrl_c) as new:
@@ -78,13 +81,13 @@ def new_file(
 
 
 class Undo(Protocol):
-    """Keeps what is overwritten of a file."""
+    """Saves the bytes of a file before they are overwritten."""
 
     def keep(self, descriptor: int, position: int, length: int) -> None:
         """Is called before bytes of the open file are overwritten or cut off.
 
         Raises:
-            OSError: they cannot be kept.
+            OSError: they cannot be saved.
         """
 
 
@@ -95,10 +98,11 @@ def open_for_writing(
     """Yields an HDF5 file that is open for writing.
 
     Args:
-        path: what errors name.
-        place: where it lies.
-        ctrl_c: tells whether Ctrl-C was pressed.
-        undo: keeps what is overwritten of the file that is there; None for a new one.
+        path: the path to name in errors.
+        place: the path of the file itself.
+        ctrl_c: knows whether Ctrl-C was pressed.
+        undo: saves bytes before they are overwritten, if an existing file is opened;
+            None to create a new file.
 
     Raises:
         WriteError: something could not be written.
@@ -113,18 +117,18 @@ def open_for_writing(
     try:
         yield new
     finally:
-        new.h5.close()  # writes what HDF5 still holds back to the sink
+        new.h5.close()  # HDF5 writes its buffers to the sink now
         sink.close()
     sink.check(path)
 
 
 class _Sink(io.RawIOBase):
-    """A file in which no write fails: what cannot be written stays in memory.
+    """A file whose writes never fail: data that cannot be written stays in memory.
 
     HDF5 uses it as a Python file object, and may read back what it has written.
 
     Attributes:
-        error: the first failure; None so far.
+        error: the first failure; None if there was none.
     """
 
     def __init__(self, path: Path, undo: Undo | None = None) -> None:
@@ -137,7 +141,7 @@ class _Sink(io.RawIOBase):
         self._unwritten: list[tuple[int, bytes]] = []  # (position, content)
 
     def check(self, path: Path) -> None:
-        """Raises WriteError if something could not be written; `path` is its place."""
+        """Raises WriteError, which names `path`, if something could not be written."""
         if self.error is not None:
             raise files.WriteError(path, self.error) from self.error
 
@@ -151,7 +155,7 @@ class _Sink(io.RawIOBase):
         return self._position
 
     def write(self, content: Any) -> int:
-        """Writes at the present position; returns how many bytes were given."""
+        """Writes at the current position; returns the number of bytes given."""
         block = memoryview(content).cast("B")
         if self.error is None:
             self._try_to_write(block)
@@ -163,8 +167,8 @@ class _Sink(io.RawIOBase):
         return len(block)
 
     def _try_to_write(self, block: memoryview) -> None:
-        """Writes at the present position, or sets `error`."""
-        # The system may write less than it was given, above all when space runs out.
+        """Writes at the current position; sets `error` if that fails."""
+        # the system may write fewer bytes than given, above all on a nearly full disk
         done = 0
         try:
             if self._undo is not None:
@@ -176,7 +180,7 @@ class _Sink(io.RawIOBase):
             self.error = error
 
     def readinto(self, buffer: Any) -> int:
-        """Reads what HDF5 wrote; places that were never written hold zeros."""
+        """Reads what HDF5 wrote; bytes that were never written are zeros."""
         block = memoryview(buffer).cast("B")
         count = 0
         try:
@@ -185,7 +189,7 @@ class _Sink(io.RawIOBase):
             self.error = self.error or error
         block[count:] = bytes(len(block) - count)
 
-        # What could not be written to the file is in memory: copy where they overlap.
+        # some of these bytes may be in memory, because they could not be written
         first = self._position
         last = first + len(block)
         for start, content in self._unwritten:
@@ -211,7 +215,7 @@ class _Sink(io.RawIOBase):
         return self._size
 
     def close(self) -> None:
-        """Closes the file; a network drive may report only here what failed."""
+        """Closes the file. A network drive may report failed writes only now."""
         if self.closed:
             return
 

@@ -1,10 +1,13 @@
-"""What a dataset holds, in figures: read from attributes and sizes, not from arrays."""
+"""A summary of a dataset, from its attributes and the sizes of its arrays.
+
+The arrays themselves are not read, so it is fast for large files, too.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +15,21 @@ from embodied.datasets.descriptions import describe
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import H5
 
-VARIED = "start/fields"  # its many arrays are one row of a table
+# The group of varied model fields: its many small arrays are listed as one entry.
+VARIED = "start/fields"
 
 
 @dataclass(frozen=True)
 class ArrayInfo:
-    """One array of the episodes, such as `obs/agent_pos`.
+    """An array of the episodes, such as `obs/agent_pos`.
 
     Attributes:
-        key: its name within an episode; `start/fields` for all that was varied.
-        dtype: of its numbers; "" for several.
-        row: shape of one row in the first episode that has it.
-        rows: in all episodes together.
-        unit: of its numbers; "1" for numbers without one, "" where it is not known.
-        size_bytes: on the disk, in all episodes together.
+        key: the array's name within an episode; `start/fields` for all varied fields.
+        dtype: of the numbers; "" for `start/fields`, which has several.
+        row: shape of one row in the first episode that has the array.
+        rows: number of rows in all episodes together.
+        unit: of the numbers; "1" for numbers without a unit, "" if unknown.
+        size_bytes: size on the disk in all episodes together.
     """
 
     key: str
@@ -38,38 +42,38 @@ class ArrayInfo:
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What a dataset holds.
+    """A summary of a dataset.
 
     Attributes:
         path: of the file.
         size_bytes: of the file, or of the parts of an unfinished collection.
-        unfinished: whether its collection still runs or was interrupted.
+        unfinished: whether the collection is still running, or was interrupted.
         schema_version: of the file.
-        task: its name.
-        robot: its name.
-        policy: its name.
-        level: how much varied.
-        split: which values were drawn.
+        task: the task's name.
+        robot: the robot's name.
+        policy: the policy's name.
+        level: how widely the variables vary.
+        split: which values were drawn: those for training, or those held out.
         control_mode: of `streams/action`.
         physics_hz: ticks per second.
         control_hz: steps per second.
         record_hz: frames per second.
-        planner_hz: plans per second; None for policies that make none.
-        versions: of the packages that recorded it.
-        episodes: how many there are.
-        successes: how many of them are demonstrations to learn from.
-        faults: how many episodes had each fault.
-        hours: simulated.
-        frames: of all episodes.
-        takeovers: how often somebody took over from the policy, in all episodes together.
-        takeover_h: how long, in hours; 0 where nobody corrected a policy.
-        operators: who did how many episodes by hand.
-        devices: with which device how many of them.
-        marked: how many of them are marked.
-        seeds: of the episodes, in their order.
-        instructions: each sentence, and how often it was given.
-        masks: the number of episodes in each.
-        arrays: what the episodes consist of.
+        planner_hz: plans per second; None if the policy makes no plans.
+        versions: package -> version at the recording.
+        episodes: number of episodes.
+        successes: number of episodes that ended in success without a fault.
+        faults: fault -> number of episodes that had it.
+        hours: simulated time in all episodes together.
+        frames: number of frames in all episodes together.
+        takeovers: number of take-overs in all episodes together.
+        takeover_h: their duration, in hours; 0 if nobody corrected the policy.
+        operators: operator -> number of episodes done by hand.
+        devices: device -> number of episodes done by hand.
+        marked: number of episodes that their operator marked.
+        seeds: of the episodes, in the order of their numbers.
+        instructions: sentence -> number of episodes with it.
+        masks: mask -> number of episodes in it.
+        arrays: of the episodes.
     """
 
     path: str
@@ -104,7 +108,7 @@ class DatasetInfo:
 
 
 def dataset_info(path: Path) -> DatasetInfo:
-    """Returns what a dataset, or an unfinished collection, holds.
+    """Returns the summary of a dataset, or of an unfinished collection.
 
     Raises:
         DatasetError: the file is not a dataset, or is damaged.
@@ -112,7 +116,7 @@ def dataset_info(path: Path) -> DatasetInfo:
     with Dataset(path) as dataset:
         header = dataset.header
         metas = dataset.episodes
-        # another tool's metadata may say less
+        # the metadata of an imported dataset may lack some of these entries
         metadata = header.metadata
         config = metadata.get("config", {})
         interface = metadata.get("action_interface", {})
@@ -151,34 +155,31 @@ def dataset_info(path: Path) -> DatasetInfo:
 
 
 def _counts(words: Iterable[str]) -> dict[str, int]:
-    """Returns how often each word occurs, the most frequent first."""
+    """Returns word -> number of occurrences, the most frequent word first."""
     return dict(Counter(words).most_common())
 
 
 def _arrays(dataset: Dataset) -> tuple[ArrayInfo, ...]:
-    """Returns the arrays of all episodes, added up by their names."""
+    """Returns one entry per array name, with rows and sizes summed over all episodes."""
     found: dict[str, ArrayInfo] = {}
     for number in range(len(dataset)):
         for key, array in dataset.arrays(number).items():
-            one = _array_info(key, array)
+            info = _array_info(key, array)
 
-            # the sizes add up; type and row are those of its first episode
-            before = found.get(one.key)
-            if before is not None:
-                one = ArrayInfo(
-                    key=one.key,
-                    dtype=before.dtype,
-                    row=before.row,
-                    rows=before.rows + one.rows,
-                    unit=before.unit,
-                    size_bytes=before.size_bytes + one.size_bytes,
+            # type, row and unit are those of the first episode with this array
+            earlier = found.get(info.key)
+            if earlier is not None:
+                info = replace(
+                    earlier,
+                    rows=earlier.rows + info.rows,
+                    size_bytes=earlier.size_bytes + info.size_bytes,
                 )
-            found[one.key] = one
+            found[info.key] = info
     return tuple(found.values())
 
 
 def _array_info(key: str, array: H5) -> ArrayInfo:
-    # All that was varied becomes one entry: its arrays are many and small.
+    """Returns the entry for one array of one episode."""
     size_bytes = int(array.id.get_storage_size())
     if key.startswith(f"{VARIED}/"):
         return ArrayInfo(
@@ -201,7 +202,7 @@ def _array_info(key: str, array: H5) -> ArrayInfo:
 
 
 def _unit(key: str, array: H5) -> str:
-    """Returns the unit that the file says, else that of the schema, else ""."""
+    """Returns the unit stored with an array, else the schema's, else ""."""
     stored: Any = array.attrs.get("unit")
     if isinstance(stored, bytes):
         return stored.decode(errors="replace")

@@ -1,4 +1,4 @@
-"""Masks: which episodes are successes, and which of these are for validation."""
+"""The default masks: success and failure, and training and validation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ VALIDATION_SHARE = 0.1  # of the successful episodes
 
 
 def default_masks(metas: Sequence[EpisodeMeta]) -> dict[str, list[int]]:
-    """Returns the numbers of the episodes in each mask.
+    """Returns the default masks, name -> numbers of the episodes in it.
 
     The masks `success` and `failure` split all episodes; `train` and `valid` split the
     successes.
@@ -33,11 +33,11 @@ def default_masks(metas: Sequence[EpisodeMeta]) -> dict[str, list[int]]:
 
 
 def is_for_validation(seed: int, split_seed: int = 0) -> bool:
-    """Returns whether the episode of a seed is for validation.
+    """Returns whether the episode of a seed is held out for validation.
 
-    A hash of both seeds decides, so episodes that are added later change nothing, and
-    another `split_seed` gives another split.
+    A hash of both seeds decides. So adding episodes does not move others to another
+    split, while another `split_seed` gives another split.
     """
-    # Eight bytes of a hash are a uniformly distributed number below 2**64.
+    # eight bytes of a hash are a uniformly distributed integer below 2**64
     digest = hashlib.blake2b(f"{split_seed}/{seed}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") < VALIDATION_SHARE * 2**64

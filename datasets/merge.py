@@ -1,7 +1,7 @@
 """Merging dataset files into one.
 
-Episodes are put in the order of their seeds, so the file does not depend on which
-process collected which of them.
+Episodes are sorted by seed, so that the file does not depend on which process collected
+which episode.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from embodied.datasets.opening import demo_names, open_file, read_header, read_m
 from embodied.datasets.schema import H5, DatasetError, EpisodeMeta, Header
 from embodied.datasets.storage import write_header, write_masks
 
-# Is told how many more episodes have been copied.
+# Is called with the number of episodes that were copied since the last call.
 OnCopied = Callable[[int], None]
 
 SHOWN_DIFFERENCES = 4  # how many differences of headers an error message lists
@@ -56,13 +56,14 @@ def merge(
         target: the file to write.
         overwrite: whether `target` may exist.
         on_copied: is called after each episode.
-        resume: whether to go on with what a killed merge of the same has left.
+        resume: whether to continue a merge of the same sources that was killed.
 
     Raises:
-        DatasetError: a source is not a dataset; the sources are of different
-            collections (names what differs); two of them hold the same seed; or
-            `target` exists and must not be overwritten.
+        DatasetError: a source is not a dataset; the sources' headers differ (the message
+            says in what); two of them hold the same seed; or `target` exists and
+            `overwrite` is False.
     """
+    # a killed merge that was allowed to replace `target` may be resumed without the flag
     may_replace = overwrite or (resume and is_unfinished(target))
     if target.exists() and not may_replace:
         raise DatasetError(
@@ -86,23 +87,25 @@ def merge(
 
 
 def is_unfinished(target: Path) -> bool:
-    """Returns whether a merge was killed that would write this file."""
+    """Returns whether a killed merge left an unfinished file for this target."""
     return _temporary(target, target.parent).exists()
 
 
 def _temporary(target: Path, folder: Path) -> Path:
-    """Returns where a merged file lies before it is whole."""
+    """Returns the path at which a merged file is written, before it is renamed."""
     return folder / f"{target.name}.writing"
 
 
 def find_episodes(path: Path) -> list[StoredEpisode]:
-    """Returns the whole episodes of a file, in the order of their numbers."""
+    """Returns the completely written episodes of a file, in the order of their numbers."""
     with open_file(path) as file:
+        # the seal has the table of episodes at hand
         seal = sealed(path, file)
         episodes = seal.episodes() if seal is not None else None
         if episodes is not None:
             return [StoredEpisode(path, demo, meta) for demo, meta in episodes]
 
+        # without one, read the attributes of each group
         found = []
         for name in demo_names(file):
             with damage_named(path, f"/data/{name}"):
@@ -112,7 +115,7 @@ def find_episodes(path: Path) -> list[StoredEpisode]:
 
 
 def common_header(paths: Sequence[Path]) -> Header:
-    """Returns the header that all these files have in common.
+    """Returns the header of these files, which must be the same in all of them.
 
     Raises:
         DatasetError: there is no file, or their headers differ.
@@ -136,7 +139,7 @@ def require_same(one: Header, other: Header, names: str) -> None:
     Args:
         one: a header.
         other: another header.
-        names: whose headers they are; the message begins with it.
+        names: of the two files; the error message begins with them.
     """
     differing = one.differences(other)
     if differing:
@@ -146,7 +149,7 @@ def require_same(one: Header, other: Header, names: str) -> None:
 
 
 def _first_few(differences: Sequence[str]) -> str:
-    """Returns the differences in one line that can be read."""
+    """Returns the first `SHOWN_DIFFERENCES` differences in one line."""
     shown = "; ".join(differences[:SHOWN_DIFFERENCES])
     hidden = len(differences) - SHOWN_DIFFERENCES
     return f"{shown}; and {hidden} more" if hidden > 0 else shown
@@ -165,28 +168,32 @@ def write_merged(
 
     Args:
         header: of the new file.
-        episodes: what to copy; their seeds differ.
-        target: where the file is put once it is whole.
-        folder: where it is written, on the same file system.
+        episodes: the episodes to copy; their seeds must differ.
+        target: path of the new file.
+        folder: where the file is written before it is renamed to `target`; on the same
+            file system.
         masks: name -> numbers in the new file; by default `default_masks`.
         on_copied: is called after each episode.
-        resume: whether to go on with what a killed call with the same sources has left.
+        resume: whether to continue a killed call with the same arguments.
 
     Raises:
-        DatasetError: what it has left is of other sources.
-        WriteError: the disk is full, or refuses the file for another reason.
+        DatasetError: the file to continue was begun with other arguments.
+        WriteError: the disk is full, or cannot be written for another reason.
     """
     ordered = sorted(episodes, key=lambda episode: episode.meta.seed)
     metas = [episode.meta for episode in ordered]
     masks = default_masks(metas) if masks is None else masks
     identity = [header.metadata_json, _sources(ordered), sorted(masks.items())]
     temporary = _temporary(target, folder)
-    with growing_file(target, temporary, identity, resume, seal) as growing:
+    with growing_file(target, temporary, identity, resume, finish=seal) as growing:
+        # report the episodes that a killed call has copied already
         if on_copied is not None and growing.done:
             on_copied(growing.done)
+
         for first, end in growing.steps(len(ordered)):
             with growing.step(end) as new:
-                if not first:
+                # the first step writes the header, the last one the masks
+                if first == 0:
                     write_header(new.h5, header)
                 _copy_demos(ordered[first:end], first, new, on_copied)
                 if end == len(ordered):
@@ -196,7 +203,7 @@ def write_merged(
 
 
 def _sources(episodes: Sequence[StoredEpisode]) -> list[Any]:
-    """Returns what tells whether the same episodes are copied, as JSON."""
+    """Returns JSON that identifies the episodes to copy, and the state of their files."""
     stamps = {}
     for path in dict.fromkeys(episode.path for episode in episodes):
         state = path.stat()
@@ -220,7 +227,14 @@ def _copy_demos(
     new: NewFile,
     on_copied: OnCopied | None,
 ) -> None:
-    """Copies episodes to the group `/data`, with numbers from `first` on."""
+    """Copies episodes to the group `/data`.
+
+    Args:
+        episodes: to copy, those of one file consecutively if possible.
+        first: the number of the first one in the new file.
+        new: the file to write.
+        on_copied: is called after each episode.
+    """
     data = new.h5["data"]
     with ExitStack() as stack:
         source: H5 = None  # the file that is open now

@@ -1,4 +1,4 @@
-"""Opening dataset files: checks that a file is a dataset, and reads its attributes."""
+"""Opening dataset files: checking that a file is a dataset, and reading its attributes."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from embodied.datasets.schema import (
 from embodied.errors import one_line
 
 DEMO_NAME = re.compile(r"demo_[0-9]{1,18}")
-# name of an attribute of an episode -> its annotation, such as "float | None"
+# field of `EpisodeMeta` -> its annotation as text, such as "float | None"
 META_KINDS = {each.name: str(each.type) for each in fields(EpisodeMeta)}
 
 
 def open_file(path: Path) -> H5:
-    """Opens a dataset for reading, also while another process holds it.
+    """Opens a dataset for reading, also while another process has it open.
 
     Raises:
-        DatasetError: there is no file at the path; or it is not HDF5, truncated, not a
-            dataset of ours, or of a schema version that this package does not read.
+        DatasetError: there is no file at the path; it is not an HDF5 file; it is
+            truncated; it is not a dataset of ours; or its schema version cannot be read.
     """
     _check_path(path)
     try:
@@ -56,7 +56,7 @@ def open_file(path: Path) -> H5:
             f"{path} is truncated or damaged and cannot be opened: {one_line(error)}"
         ) from error
 
-    # A file that is refused must not stay open.
+    # close the file again if it is refused
     try:
         with damage_named(path):
             _check_version(file, path)
@@ -67,7 +67,7 @@ def open_file(path: Path) -> H5:
 
 
 def may_be_dataset(path: Path) -> bool:
-    """Returns whether a file is a dataset of ours, or too damaged to tell."""
+    """Returns whether a file is a dataset of ours, or an HDF5 file too damaged to tell."""
     if not h5py.is_hdf5(path):
         return False
     try:
@@ -78,10 +78,10 @@ def may_be_dataset(path: Path) -> bool:
 
 
 def demo_names(file: H5) -> list[str]:
-    """Returns the names of the whole demos, in the order of their numbers.
+    """Returns the names of the complete demos, in the order of their numbers.
 
-    A demo is whole if it has `num_samples`, which is written last. Links to groups in
-    other files are not followed, so these are left out.
+    A demo is complete if it has the attribute `num_samples`, which is written last.
+    Links to groups in other files are never followed, so such demos are left out.
 
     Raises:
         DatasetError: the file is damaged.
@@ -112,7 +112,7 @@ def stored_masks(file: H5, demos: Sequence[str]) -> dict[str, list[int]] | None:
         if "mask" not in file:
             return None
 
-    # The file holds names of demos.
+    # a mask is stored as the names of its demos
     numbers = {demo: number for number, demo in enumerate(demos)}
     masks = {}
     for name, array in arrays_in(group_in(file, "mask")).items():
@@ -130,7 +130,7 @@ def read_header(file: H5) -> Header:
     """
     with damage_named(Path(file.filename), "the attributes of /meta"):
         attrs = file["meta"].attrs
-        # files of policies without plans, or that nobody corrected, do not have these
+        # only policies with plans have a planner rate, only corrected ones a correction
         planner_hz = float(attrs["planner_hz"]) if "planner_hz" in attrs else None
         correction = None
         if "correction" in attrs:
@@ -145,7 +145,7 @@ def read_header(file: H5) -> Header:
             correction=correction,
         )
 
-    # all can be read, but may be nonsense
+    # the entries can be read, but their values may still be invalid
     wrong = wrong_entry(header)
     if wrong:
         raise DatasetError(
@@ -155,7 +155,10 @@ def read_header(file: H5) -> Header:
 
 
 def read_meta(demo: H5) -> EpisodeMeta:
-    """Returns the attributes of one whole demo.
+    """Returns a demo's row of the table of episodes, from its attributes.
+
+    Args:
+        demo: the group of a complete demo.
 
     Raises:
         DatasetError: the attributes are damaged.
@@ -174,24 +177,24 @@ def read_meta(demo: H5) -> EpisodeMeta:
 
 
 def metas_of(columns: Mapping[str, Sequence[Any]]) -> list[EpisodeMeta]:
-    """Returns the rows of a table of episodes that was kept elsewhere than in groups.
+    """Returns the rows of a table of episodes that is given by columns.
 
     Args:
-        columns: name of a field -> its value in each episode.
+        columns: field of `EpisodeMeta` -> its value in each episode.
 
     Raises:
-        ValueError: a value is not of its field's kind.
+        ValueError: a value has a wrong type.
         KeyError: a column is missing.
     """
     ordered = [columns[name] for name in META_KINDS]
     for values, kind in zip(ordered, META_KINDS.values(), strict=True):
         if not all(_is_of_kind(value, kind) for value in values):
-            raise ValueError("a table of episodes holds a value of a wrong kind")
+            raise ValueError("the table of episodes has a value of a wrong type")
     return [EpisodeMeta(*row) for row in zip(*ordered, strict=True)]
 
 
 def _check_meta(meta: EpisodeMeta, path: str, demo: str) -> None:
-    """Raises DatasetError for an attribute that is not of the kind it should be."""
+    """Raises DatasetError if an attribute of a demo has a wrong type."""
     for name, kind in META_KINDS.items():
         value = getattr(meta, name)
         if not _is_of_kind(value, kind):
@@ -202,7 +205,7 @@ def _check_meta(meta: EpisodeMeta, path: str, demo: str) -> None:
 
 
 def _is_of_kind(value: Any, kind: str) -> bool:
-    """Returns whether a value is of the kind that a field of `EpisodeMeta` declares.
+    """Returns whether a value has the type of a field of `EpisodeMeta`.
 
     Args:
         value: as it was read.
@@ -211,12 +214,17 @@ def _is_of_kind(value: Any, kind: str) -> bool:
     if value is None:
         return kind.endswith("None")
     name = kind.split(maxsplit=1)[0]  # without "| None"
+    # a bool is an int for `isinstance`, but not a valid number here
     if name == "float":
         return type(value) in (int, float) and math.isfinite(value)
     if name == "int":
         return type(value) is int
-    # the only kind beside these is a mapping, `variation`
-    return isinstance(value, {"bool": bool, "str": str}.get(name, dict))
+    if name == "bool":
+        return isinstance(value, bool)
+    if name == "str":
+        return isinstance(value, str)
+    # the only other field is `variation`, a mapping
+    return isinstance(value, dict)
 
 
 def _check_path(path: Path) -> None:
@@ -224,7 +232,7 @@ def _check_path(path: Path) -> None:
     if path.is_dir():
         raise DatasetError(f"{path} is a folder; a dataset is one HDF5 file")
 
-    # The datasets beside it often show what was meant.
+    # list the datasets in the folder: often the name was mistyped
     folder = path.parent
     if not path.exists():
         datasets = []
@@ -239,7 +247,7 @@ def _check_path(path: Path) -> None:
 
 
 def _is_ours(file: H5) -> bool:
-    """Returns whether this package wrote a file, as its groups show."""
+    """Returns whether a file has the groups of a dataset of this package."""
     meta = own_group(file, "meta")
     if meta is None or own_group(file, "data") is None:
         return False
@@ -247,7 +255,7 @@ def _is_ours(file: H5) -> bool:
 
 
 def _check_version(file: H5, path: Path) -> None:
-    """Raises DatasetError unless a file is ours, and of a schema that can be read."""
+    """Raises DatasetError unless a file is ours, and its schema version can be read."""
     if not _is_ours(file):
         raise DatasetError(
             f"{path} is an HDF5 file but not a dataset of ours (no /meta with"

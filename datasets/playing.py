@@ -1,4 +1,4 @@
-"""Plays recorded episodes again, step by step, with their recorded actions."""
+"""Playing recorded episodes in worlds, step by step, with their recorded actions."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from embodied.envs.worlds import Worlds
 
 @dataclass(frozen=True)
 class PlayedStep:
-    """One control step of N episodes that are played together.
+    """One control step of N episodes that are played at the same time.
 
     Attributes:
         number: of the step, from 0.
-        result: what came of it.
-        counts: (N,) bool, whether the episode has a step of this number. One that is
-            over repeats its last action meanwhile, which does not count.
+        result: of the step.
+        counts: (N,) bool, whether the episode has a step of this number. An episode that
+            is over repeats its last action until all are over, which does not count.
         is_last: (N,) bool, whether it is the episode's last step.
-        differs: (N,) bool, whether the state after it is not the recorded one.
+        differs: (N,) bool, whether the state after the step differs from the recorded
+            one; False for a step that does not count.
     """
 
     number: int
@@ -34,13 +35,13 @@ class PlayedStep:
 
 
 def filled(worlds: Worlds, episodes: Sequence[Episode]) -> list[Episode]:
-    """Returns an episode for each world; spare worlds repeat the first one."""
+    """Returns one episode per world; worlds without an episode repeat the first one."""
     spare_worlds = worlds.num_worlds - len(episodes)
     return [*episodes, *([episodes[0]] * spare_worlds)]
 
 
 def start_of(episode: Episode) -> EpisodeStart:
-    """Returns how a recorded episode began."""
+    """Returns the start of a recorded episode."""
     return EpisodeStart(
         seed=episode.meta.seed,
         state=episode.start_state,
@@ -50,7 +51,10 @@ def start_of(episode: Episode) -> EpisodeStart:
 
 
 def require_playable(worlds: Worlds, episode: Episode) -> None:
-    """Raises DatasetError unless an episode has what it takes to play it in worlds."""
+    """Raises DatasetError unless an episode can be played in these worlds.
+
+    It needs actions, checksums and states whose shapes fit the worlds' robot and model.
+    """
     where = f"the episode of seed {episode.meta.seed} cannot be played"
     missing = [name for name in ("action", "checksum") if name not in episode.streams]
     if missing:
@@ -60,19 +64,19 @@ def require_playable(worlds: Worlds, episode: Episode) -> None:
     width = len(worlds.interface.labels)
     if not len(actions) or actions.shape[1:] != (width,):
         raise DatasetError(
-            f"{where}: its actions are {actions.shape}, where rows of {width} numbers "
-            "are due"
+            f"{where}: its actions are {actions.shape}, but this robot takes rows of "
+            f"{width} numbers"
         )
     checksums = episode.streams["checksum"].value
     if checksums.shape != (len(actions),):
         raise DatasetError(
             f"{where}: it has {len(actions)} actions, but {len(checksums)} checksums"
         )
-    own = worlds.physics_state().shape[1]
-    if episode.states.shape[1] != own:
+    size = worlds.physics_state().shape[1]
+    if episode.states.shape[1] != size:
         raise DatasetError(
-            f"{where}: its states are of {episode.states.shape[1]} numbers, this model's "
-            f"of {own}"
+            f"{where}: its states have {episode.states.shape[1]} numbers, but this "
+            f"model's have {size}"
         )
 
 
@@ -80,22 +84,25 @@ def play(worlds: Worlds, episodes: Sequence[Episode]) -> Iterator[PlayedStep]:
     """Plays one episode in each world, from its recorded start, until all are over.
 
     Args:
-        worlds: N of the kind in which the episodes were recorded.
-        episodes: N, see `filled`.
+        worlds: N worlds of the recorded task and robot.
+        episodes: N episodes, one per world, see `filled`.
+
+    Yields:
+        One entry per control step.
 
     Raises:
-        EmbodiedError: an episode does not fit the worlds, or lacks its actions.
+        EmbodiedError: an episode cannot be played, see `require_playable`.
     """
     for world, episode in enumerate(episodes):
         require_playable(worlds, episode)
         worlds.begin_recorded(world, start_of(episode))
 
     actions = [episode.streams["action"] for episode in episodes]
-    # a recorded checksum is that of the state after the step
     checksums = [episode.streams["checksum"] for episode in episodes]
     lengths = np.array([len(stream.value) for stream in actions])
 
     for number in range(lengths.max()):
+        # episodes that are over repeat their last row
         rows = np.minimum(number, lengths - 1)
         result = worlds.step(_values_at(actions, rows))
         counts = number < lengths
@@ -104,6 +111,7 @@ def play(worlds: Worlds, episodes: Sequence[Episode]) -> Iterator[PlayedStep]:
             result=result,
             counts=counts,
             is_last=np.equal(number, lengths - 1),
+            # recorded checksums are those after the step, too
             differs=counts & (worlds.checksum() != _values_at(checksums, rows)),
         )
 

@@ -36,17 +36,18 @@ class Dataset(ClosedOnExit):
                 episode = dataset.episode(number)  # all of its arrays
                 image = dataset.read(number, "obs/front_image", 17)  # one frame
 
-    What the arrays hold is said by `Episode`; their names, shapes and units stand in
-    `embodied.datasets.schema`. Three things to know:
+    `Episode` describes the arrays; `embodied.datasets.schema` lists their names, shapes
+    and units. Three things to know:
 
     - Times are ticks of 1/400 s since the episode's start: divide them by
       `embodied.core.PHYSICS_HZ` for seconds.
     - A plan's `subtask` is a number: its word is `embodied.core.SKILLS[number]`.
     - `agent_pos` and `environment_state` are flat; `agent_layout` and `state_layout`
-      say where each part lies: `agent_pos[:, dataset.agent_layout.slices()["joint_pos"]]`.
+      give the columns of each part:
+      `agent_pos[:, dataset.agent_layout.slices()["joint_pos"]]`.
 
-    Each process opens the file at the first use. A `Dataset` that is sent to another
-    process holds the path and the table of episodes, never the open file.
+    Each process opens the file at its first use. Pickling a `Dataset` keeps the path and
+    the table of episodes, not the open file.
 
     Raises:
         DatasetError: at the first use, if `open_file` refuses the file.
@@ -55,10 +56,11 @@ class Dataset(ClosedOnExit):
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._file: H5 = None
-        self._owner = 0  # the process that opened it: a handle must not cross a fork
+        # id of the process that opened `_file`, since HDF5 handles don't survive a fork
+        self._owner = 0
 
     def __getstate__(self) -> dict[str, Any]:
-        """Returns what is sent to another process: all but the open file."""
+        """Returns the state to pickle: everything except the open file."""
         return {**self.__dict__, "_file": None, "_owner": 0}
 
     def close(self) -> None:
@@ -72,7 +74,7 @@ class Dataset(ClosedOnExit):
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether its collection still runs or was interrupted."""
+        """Whether its collection is still running, or was interrupted."""
         return bool(part_files(self.path))
 
     @property
@@ -83,7 +85,8 @@ class Dataset(ClosedOnExit):
 
     @cached_property
     def header(self) -> Header:
-        """What is true of every episode."""
+        """The properties that all episodes share."""
+        # the parts of an unfinished collection have equal headers
         path = self._sources[0].path if self._sources else self.path
         return read_header(self._open(path))
 
@@ -110,12 +113,12 @@ class Dataset(ClosedOnExit):
     def mask(self, name: str) -> list[int]:
         """Returns the numbers of the episodes in a mask.
 
-        `success` and `failure` hold all episodes, `train` and `valid` the successes. A
-        tenth of these is `valid`, chosen by the seeds: in a small dataset that may be
-        none.
+        The masks `success` and `failure` split all episodes; `train` and `valid` split
+        the successes. A hash of the seed puts about a tenth of the successes in `valid`,
+        so in a small dataset `valid` may be empty.
 
         Args:
-            name: one of these, or a user's own.
+            name: one of these, or of a user's own masks.
 
         Raises:
             EmbodiedError: there is no such mask; lists those that exist.
@@ -128,7 +131,12 @@ class Dataset(ClosedOnExit):
     def episode(self, number: int, images: bool = True) -> Episode:
         """Returns a whole episode.
 
-        Images are nearly all of its size, so without them it is read much faster.
+        Args:
+            number: of the episode.
+            images: whether to read the images, which take most of the time.
+
+        Raises:
+            DatasetError: the episode is damaged.
         """
         return read_episode(self._demo(number), images)
 
@@ -137,24 +145,27 @@ class Dataset(ClosedOnExit):
         return list(self.arrays(number))
 
     def arrays(self, number: int) -> dict[str, H5]:
-        """Returns an episode's open arrays by name, of which nothing is read yet.
+        """Returns an episode's HDF5 arrays by name, without reading their values.
 
-        They are open until the next episode is asked for.
+        They stay open until another method of this object is called.
         """
         return arrays_below(self._demo(number))
 
     def attributes(self, number: int) -> dict[str, Any]:
-        """Returns all attributes of an episode's group, those of other tools, too."""
+        """Returns all attributes of an episode's group, including those of other tools."""
         demo = self._demo(number)
         with damage_named(demo, "its attributes"):
             return dict(demo.attrs)
 
     def group(self, number: int) -> H5:
-        """Returns the open group of an episode, until the next one is asked for."""
+        """Returns the HDF5 group of an episode.
+
+        It stays open until another method of this object is called.
+        """
         return self._demo(number)
 
     def stored_episode(self, number: int) -> StoredEpisode:
-        """Returns where an episode lies, for those who copy it."""
+        """Returns the file and the group that hold an episode."""
         return self._source(number)
 
     def read(
@@ -176,15 +187,15 @@ class Dataset(ClosedOnExit):
             raise unknown(
                 f"array in {source.demo} of {self.path}", key, self.keys(number)
             )
-        # an array that is a single number has no rows to choose: () reads all of it
+        # an array without axes has no rows; () reads its single number
         return read_array(array, rows if array.shape else ())
 
     @cached_property
     def _sources(self) -> list[StoredEpisode]:
-        """Where each episode lies: in the file, or in an unfinished collection."""
+        """The file and group of each episode; parts of an unfinished collection, too."""
         paths = [self.path]
         if not self.path.exists():
-            # If there are no parts either, opening the path raises the right error.
+            # without parts, opening the missing path raises the right error
             paths = part_files(self.path) or paths
 
         episodes: list[StoredEpisode] = []
@@ -194,7 +205,7 @@ class Dataset(ClosedOnExit):
 
     @cached_property
     def _masks(self) -> dict[str, list[int]]:
-        """Mask -> numbers of its episodes; the usual masks where the file has none."""
+        """Mask -> numbers of its episodes; `default_masks` if the file has none."""
         masks = None
         if self.path.exists():
             demos = [source.demo for source in self._sources]
@@ -202,6 +213,7 @@ class Dataset(ClosedOnExit):
         return default_masks(self.episodes) if masks is None else masks
 
     def _source(self, number: int) -> StoredEpisode:
+        """Returns the file and group of an episode; raises IndexError for a bad number."""
         if not 0 <= number < len(self):
             raise IndexError(
                 f"no episode {number} in {self.path}, which has {len(self)}"
@@ -216,9 +228,9 @@ class Dataset(ClosedOnExit):
             return file["data"][source.demo]
 
     def _open(self, path: Path) -> H5:
-        """Returns the open file; each process has one file open at a time."""
+        """Returns a file opened by this process, and closes the one used before."""
         file = self._file
-        # after a fork the handle belongs to the parent process, and must not be used
+        # a handle opened before a fork belongs to the parent process
         is_own = self._owner == os.getpid()
         if file is not None and is_own and file.filename == str(path):
             return file
@@ -230,14 +242,14 @@ class Dataset(ClosedOnExit):
 
 
 def _layout(stored: Sequence[Sequence[Any]]) -> Layout:
-    """Returns the layout that the metadata hold as JSON: pairs of name and width."""
+    """Returns a layout from its JSON form, which is pairs of name and width."""
     return Layout(tuple((str(name), int(width)) for name, width in stored))
 
 
 def require_distinct(paths: Sequence[Path]) -> None:
     """Raises DatasetError if two of the datasets hold the same episode.
 
-    Episodes are the same if their worlds, policy and seed are.
+    Episodes are the same if their worlds' metadata, policy and seed are equal.
     """
     # (metadata, policy, seed) of an episode -> index of the first path that holds it
     first_with: dict[tuple[str, str, int], int] = {}

@@ -33,44 +33,45 @@ if TYPE_CHECKING:
     from embodied.rollout.rollout import EpisodeResult, Step
 
 
-# The tick of a world's next frame while no episode runs in it.
+# Stands for the tick of the next frame in a world without a running episode.
 NO_FRAME = np.iinfo(np.int64).max
 
 
 def record_rates(control_hz: int) -> list[int]:
-    """Returns the frame rates at which frames are whole control steps apart, in Hz."""
+    """Returns the frame rates, in Hz, at which a frame is a whole number of steps."""
     return [hz for hz in range(1, control_hz + 1) if control_hz % hz == 0]
 
 
 def usual_record_hz(control_hz: int) -> int:
-    """Returns the frame rate for worlds of a control rate, unless another is asked for.
+    """Returns the default frame rate for a control rate.
 
-    It is the lowest of `record_rates` that is not below `RECORD_HZ`, else the control
-    rate.
+    It is the lowest of `record_rates` that is at least `RECORD_HZ`. If there is none, it
+    is the control rate.
     """
     fast_enough = [hz for hz in record_rates(control_hz) if hz >= RECORD_HZ]
     return min(fast_enough, default=control_hz)
 
 
 class EpisodeSink(Protocol):
-    """Where finished episodes go, such as an `EpisodeWriter`."""
+    """Receives finished episodes, such as an `EpisodeWriter`."""
 
     def write(self, episode: Episode) -> None: ...
 
 
 @dataclass
 class _RunningEpisode:
-    """What is recorded so far of the running episode of one world.
+    """The recording so far of the running episode of one world.
 
     Attributes:
-        start: how it began.
+        start: the episode's start.
         first_step: the number of its first step in the step buffer.
-        frame_steps: the step at whose beginning each frame is, counted from the
+        frame_steps: for each frame, the step that begins at it, counted from the
             episode's first step.
-        obs: by name, what each frame shows beside the proprioception.
-        image_ticks: when the images of each frame were taken.
-        states: (D,) the physics state at each frame.
-        plans: each plan of several worlds, with the row in it that is this world's.
+        obs: name -> observations of each frame, without the proprioception.
+        image_ticks: for each frame, the tick at which its images were captured.
+        states: for each frame, the physics state (D,).
+        plans: (plan, row) of each plan. A `Plan` holds plans for several worlds, and the
+            row is this world's.
     """
 
     start: EpisodeStart
@@ -83,23 +84,26 @@ class _RunningEpisode:
 
 
 class Recorder:
-    """Records episodes, and writes each of them to the sink when it is over.
+    """Records episodes, and writes each of them to a sink when it is over.
 
-    Frame f is what the world showed at the time f / record_hz. Its action is the joint
-    target that the policy's own actions until the next frame would have come to, without
-    the disturbances of these. Episodes that are unfinished when the rollout stops are
-    not recorded.
+    Frame f is the observation at the time f / record_hz. Its action is the joint target
+    at the end of the frame's period that the policy's actions would have given without
+    disturbances. Episodes that are unfinished when the rollout stops are not recorded.
+
+    Args:
+        sink: receives the episodes.
+        record_hz: frames per second.
 
     Raises:
         DatasetError: at an episode's start, if `record_hz` does not divide the control
-            rate; at its end, if steps are missing, its seed is not that of its start, or
-            an action is outside [-1, 1].
+            rate; at its end, if steps are missing, if its seed differs from that of its
+            start, or if an action is outside [-1, 1].
     """
 
     def __init__(self, sink: EpisodeSink, record_hz: int = RECORD_HZ) -> None:
         self._sink = sink
         self._record_hz = record_hz
-        # resolves what a disturbed policy intended, from each frame on
+        # computes the joint targets that a disturbed policy intended
         self._intended_control: RobotControl | None = None
         dtypes: dict[str, type] = {"tick": np.int64, "intended_target": np.float64}
         dtypes |= {spec.name: spec.dtype for spec in (*STREAMS_OF_ACTORS, *STREAMS)}
@@ -107,11 +111,12 @@ class Recorder:
         self._has_actors = False  # whether several actors take turns
         self._running: dict[int, _RunningEpisode] = {}  # by world
 
-        # When each world's next frame is due, whether it is due before the coming step,
-        # and the physics states then; N and D are known at the first start.
-        self._next_frame_tick = np.zeros(0, np.int64)  # (N,)
-        self._frame_due = np.zeros(0, bool)  # (N,)
-        self._states = np.zeros((0, 0))  # (N, D)
+        # (N,) the tick of each world's next frame; N is known at the first start
+        self._next_frame_tick = np.zeros(0, np.int64)
+        # (N,) whether each world has a frame at the beginning of the next step
+        self._frame_due = np.zeros(0, bool)
+        # (N, D) the physics states at that time
+        self._states = np.zeros((0, 0))
 
     def on_start(
         self,
@@ -120,7 +125,14 @@ class Recorder:
         indices: np.ndarray,
         observation: Observation,
     ) -> None:
-        """Begins to record the episodes of worlds `ids` (n,)."""
+        """Begins to record the episodes of some worlds, see `Hook.on_start`.
+
+        Args:
+            worlds: all N worlds.
+            ids: (n,) the worlds in which an episode begins.
+            indices: not used.
+            observation: of all worlds.
+        """
         control_hz = PHYSICS_HZ // worlds.ticks_per_step
         rates = record_rates(control_hz)
         if self._record_hz not in rates:
@@ -129,7 +141,7 @@ class Recorder:
                 f"of {', '.join(map(str, rates))}, not {self._record_hz}"
             )
 
-        # The number of worlds is known only now.
+        # the number of worlds is known only now
         if not len(self._next_frame_tick):
             self._next_frame_tick = np.full(worlds.num_worlds, NO_FRAME)
         for world in np.asarray(ids).tolist():
@@ -139,9 +151,14 @@ class Recorder:
         self._expect_frames(worlds, observation.tick)
 
     def before_step(self, worlds: Worlds, intended: np.ndarray) -> None:
-        """Resolves the actions (N, A) that a disturbed policy intended.
+        """Computes the joint targets that a disturbed policy intended.
 
-        They go on from where the robot really was at the newest frame.
+        At each frame they start again from the targets of the real robot, so that
+        disturbances of earlier frames remain in them.
+
+        Args:
+            worlds: all N worlds.
+            intended: (N, A) actions of the policy before they were disturbed.
         """
         if self._intended_control is None:
             self._intended_control = worlds.second_control()
@@ -151,7 +168,7 @@ class Recorder:
         self._intended_control.resolve(actions)
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
-        """Records a step of all worlds, with the frames and plans that belong to it."""
+        """Records a step of all worlds, with its frames and the plans made in it."""
         before = step.before
         result = step.result
         for world in np.flatnonzero(self._frame_due).tolist():
@@ -161,12 +178,12 @@ class Recorder:
         if step.intended is not None and self._intended_control is not None:
             intended_target = self._intended_control.joint_target
 
-        # Where nobody takes turns, there are no indices of actors: zeros stand for them
-        # in the buffer, and `_episode` leaves them out.
+        # A policy that acts alone has no indices of actors. Zeros fill the buffer then,
+        # and `_episode` does not store them.
         self._has_actors = step.executed_by is not None
         nobody = np.zeros(worlds.num_worlds, np.uint8)
 
-        # Steps of episodes that are over make room for new ones.
+        # drop the steps of episodes that are over
         if self._steps.full:
             self._steps.make_room(self._oldest_step_needed())
         self._steps.append(
@@ -201,31 +218,36 @@ class Recorder:
 
         if result.seed != running.start.seed:
             raise DatasetError(
-                f"world {world} began with seed {running.start.seed} but ended with seed {result.seed}"
+                f"world {world} began with seed {running.start.seed} but ended with seed "
+                f"{result.seed}"
             )
         self._sink.write(self._episode(worlds, world, running, result))
 
     def _oldest_step_needed(self) -> int:
-        """Returns the number of the first step of any episode that still runs."""
+        """Returns the number of the oldest step of all running episodes."""
         first_steps = [running.first_step for running in self._running.values()]
         return min(first_steps, default=self._steps.count)
 
     def _expect_frames(self, worlds: Worlds, tick: np.ndarray) -> None:
-        """Notes in which worlds the step that begins at `tick` (N,) has a frame.
+        """Determines which worlds have a frame at the beginning of the next step.
 
-        The physics states are kept now, before the step changes them.
+        Their physics states are kept now, before the step changes them.
+
+        Args:
+            worlds: all N worlds.
+            tick: (N,) the tick at which the next step begins.
         """
         self._frame_due = tick >= self._next_frame_tick
         if self._frame_due.any():
             self._states = worlds.physics_state()
 
     def _take_frame(self, before: Observation, world: int) -> None:
-        """Records what one world showed before this step as a frame."""
+        """Records one world's observation before this step as a frame."""
         running = self._running[world]
         running.frame_steps.append(self._steps.count - running.first_step)
         running.states.append(self._states[world].copy())
 
-        # The proprioception is not kept here: the step buffer has it.
+        # the proprioception is in the step buffer already
         for camera, frames in before.pixels.items():
             key = f"{camera}{IMAGE_SUFFIX}"
             running.obs.setdefault(key, []).append(frames[world].copy())
@@ -246,38 +268,39 @@ class Recorder:
         result: EpisodeResult,
     ) -> Episode:
         """Returns the finished episode of a world."""
-        cut = self._cut_steps(world, running.first_step)
-        before = cut["tick"]
-        after = before + worlds.ticks_per_step
-        if not len(before) or before[0] != 0 or np.any(before[1:] != after[:-1]):
+        steps = self._cut_steps(world, running.first_step)  # name -> (T, ...)
+        begin = steps["tick"]  # (T,) the tick at which each step begins
+        end = begin + worlds.ticks_per_step
+        if not len(begin) or begin[0] != 0 or np.any(begin[1:] != end[:-1]):
             raise DatasetError(
-                f"the steps of seed {result.seed} in world {world} are not all recorded: ticks {before}"
+                f"the steps of seed {result.seed} in world {world} are not all recorded: "
+                f"ticks {begin}"
             )
 
         streams = {}
         for spec in STREAMS:
-            tick = before if spec in STREAMS_BEFORE else after
-            streams[spec.name] = Stream(tick, cut[spec.name])
+            tick = begin if spec in STREAMS_BEFORE else end
+            streams[spec.name] = Stream(tick, steps[spec.name])
         meta = _meta(result, num_samples=len(running.frame_steps))
         if self._has_actors:
             for spec in STREAMS_OF_ACTORS:
-                streams[spec.name] = Stream(before, cut[spec.name])
+                streams[spec.name] = Stream(begin, steps[spec.name])
             step_s = worlds.ticks_per_step / PHYSICS_HZ
-            meta = with_takeovers(meta, cut["executed_by"], step_s)
+            meta = with_takeovers(meta, steps["executed_by"], step_s)
 
-        # The step of each frame, and the last step of its period: the one before the
-        # next frame, or the episode's last. Both are (F,).
-        frames = np.array(running.frame_steps)
-        last = np.append(frames[1:], len(before)) - 1
-        intended_target = cut["intended_target"][last]
+        # (F,) the first and the last step of each frame's period; the last frame's
+        # period ends with the episode
+        first = np.array(running.frame_steps)
+        last = np.append(first[1:], len(begin)) - 1
+        intended_target = steps["intended_target"][last]
 
         return Episode(
             meta=meta,
-            obs=_frame_obs(cut["agent_pos"][frames], running),
+            obs=_frame_obs(steps["agent_pos"][first], running),
             actions=worlds.joint_interface.to_normalized(intended_target),
-            rewards=cut["reward"][last].astype(np.float32),
+            rewards=steps["reward"][last].astype(np.float32),
             states=np.stack(running.states),
-            frame_tick=before[frames],
+            frame_tick=begin[first],
             image_tick=np.array(running.image_ticks) if running.image_ticks else None,
             streams=streams,
             plans=_plan_table(running.plans),
@@ -286,7 +309,7 @@ class Recorder:
         )
 
     def _cut_steps(self, world: int, first_step: int) -> dict[str, np.ndarray]:
-        """Returns the steps of a world from `first_step` on, (T, ...) by name."""
+        """Returns name -> (T, ...), all steps of a world from `first_step` on."""
         specs = (*STREAMS_OF_ACTORS, *STREAMS)
         names = ["tick", "intended_target", *(spec.name for spec in specs)]
         stop = self._steps.count
@@ -294,10 +317,15 @@ class Recorder:
 
 
 def _meta(result: EpisodeResult, num_samples: int) -> EpisodeMeta:
-    """Returns an episode's row of the table, from the fields of its result."""
+    """Returns an episode's row of the table of episodes.
+
+    Args:
+        result: of the episode, most of whose fields have the same names.
+        num_samples: number of frames.
+    """
     values = {}
     for f in fields(EpisodeMeta):
-        # fields that a result lacks, such as `source_file`, keep their defaults
+        # fields that a result does not have, such as `source_file`, keep their defaults
         if hasattr(result, f.name):
             values[f.name] = getattr(result, f.name)
     return EpisodeMeta(**values, num_samples=num_samples)
@@ -306,24 +334,34 @@ def _meta(result: EpisodeResult, num_samples: int) -> EpisodeMeta:
 def with_takeovers(
     meta: EpisodeMeta, executed_by: np.ndarray, step_s: float
 ) -> EpisodeMeta:
-    """Returns the row of an episode with how often and how long others than the policy acted.
+    """Returns a row of the table of episodes with number and duration of take-overs.
+
+    During a take-over somebody other than the policy acts.
 
     Args:
         meta: the row.
-        executed_by: (T,) index into ACTORS, who acted in each step.
+        executed_by: (T,) index into ACTORS of who acted in each step.
         step_s: the duration of a step.
     """
-    is_other = executed_by != ACTORS.index("policy")
-    # only changes from the policy to another count: not an episode that began so
-    begins = np.flatnonzero(is_other[1:] & ~is_other[:-1])
-    takeover_s = float(np.count_nonzero(is_other) * step_s)
+    is_takeover = executed_by != ACTORS.index("policy")
+    # Only changes from the policy to somebody else are counted. So a take-over from the
+    # first step on adds to the duration only.
+    begins = np.flatnonzero(is_takeover[1:] & ~is_takeover[:-1])
+    takeover_s = float(np.count_nonzero(is_takeover) * step_s)
     return replace(meta, takeovers=len(begins), takeover_s=takeover_s)
 
 
 def _frame_obs(
     agent_pos: np.ndarray, running: _RunningEpisode
 ) -> dict[str, np.ndarray]:
-    """Returns what the frames show, (F, ...) by name: images uint8, the rest float32."""
+    """Returns name -> (F, ...) the observations of the frames.
+
+    Images stay uint8; all other observations become float32.
+
+    Args:
+        agent_pos: (F, P).
+        running: the recording, with the other observations.
+    """
     obs = {"agent_pos": agent_pos.astype(np.float32)}
     for key, rows in running.obs.items():
         value = np.stack(rows)
@@ -332,9 +370,10 @@ def _frame_obs(
 
 
 def _plan_table(plans: list[tuple[Plan, int]]) -> dict[str, np.ndarray]:
-    """Returns the arrays of plans (K, ...) by name, in the order of their starts.
+    """Returns name -> (K, ...) the arrays of an episode's plans; empty without plans.
 
-    Without plans there are no arrays.
+    Args:
+        plans: (plan, row) of each of the K plans, in order.
     """
     if not plans:
         return {}
@@ -347,12 +386,13 @@ def _plan_table(plans: list[tuple[Plan, int]]) -> dict[str, np.ndarray]:
         rows = [getattr(plan.payload, spec.name)[row] for plan, row in plans]
         table[spec.name] = np.stack(rows)
 
-    # a planner gives chunks with each plan or with none
+    # Action chunks are optional, but a planner gives them with all of its plans or none.
+    first_plan, _ = plans[0]
     for name in ("chunk", "chunk_hz"):
-        if getattr(plans[0][0].payload, name) is not None:
+        if getattr(first_plan.payload, name) is not None:
             rows = [getattr(plan.payload, name)[row] for plan, row in plans]
             table[name] = np.stack(rows)
-    # 0 stands for a sound plan; the array is left out if all are
+    # 0 stands for a plan without a fault; the array is left out if no plan has one
     faults = [0 if plan.fault is None else int(plan.fault[row]) for plan, row in plans]
     if any(faults):
         table["fault"] = np.array(faults)

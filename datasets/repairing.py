@@ -1,7 +1,8 @@
-"""Saving what is whole in a damaged file or an unfinished collection.
+"""Saving the undamaged episodes of a damaged file or an unfinished collection.
 
-A truncated file is opened as a copy that is filled up with zeros to its old length.
-Then an episode is whole if all that it refers to lies before the cut, and can be read.
+HDF5 refuses a truncated file, so a copy of it is opened that is padded with zeros to its
+old length. An episode in it is undamaged if all its arrays end before the cut, and can be
+read.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from embodied.datasets.storage import part_files, parts_folder
 from embodied.errors import one_line
 
 PARTS_SUFFIX = ".parts"
-# Where HDF5's superblock, in versions 0 and 1, holds its version, and how long the file
-# should be. This package writes version 0.
+# Bytes of HDF5's superblock that hold its version, and the length that the file should
+# have. They apply to versions 0 and 1; this package writes version 0.
 SUPERBLOCK_VERSION_AT = 8
 END_OF_FILE_AT = slice(40, 48)
-# what reading a damaged file may raise: what raises it is lost, and the rest is tried
-ATTEMPTS = (OSError, RuntimeError, KeyError, ValueError, TypeError, DatasetError)
+# Errors that reading a damaged file may raise. The episode that raises one is lost; the
+# others are still tried.
+READING_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, DatasetError)
+SHOWN_LOSSES = 3  # an error message names at most this many lost episodes
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,12 @@ class Lost:
 
 @dataclass(frozen=True)
 class RepairReport:
-    """What a repair came to.
+    """The outcome of a repair.
 
     Attributes:
-        saved: how many episodes were copied.
-        lost: those that were not.
-        cut_bytes: how many bytes at the end of the file are missing.
+        saved: number of episodes that were copied.
+        lost: episodes that could not be copied.
+        cut_bytes: number of bytes that are missing at the ends of the files.
     """
 
     saved: int
@@ -58,21 +61,20 @@ class RepairReport:
 def repair(
     path: Path, target: Path, on_checked: Callable[[int], None] | None = None
 ) -> RepairReport:
-    """Copies the whole episodes of a file, and of its unfinished collection.
+    """Copies the undamaged episodes of a file, and of its unfinished collection.
 
     Args:
-        path: a dataset that may be damaged; or the place of one, or its folder of
-            parts, whose collection was not finished.
-        target: the file to write, in one step.
-        on_checked: is called after each episode that was looked at.
+        path: a dataset that may be damaged. If its collection was not finished, the
+            path that it would have had, or its folder of parts.
+        target: the file to write.
+        on_checked: is called with 1 after each episode that was checked.
 
     Raises:
-        DatasetError: there is nothing at the path; its header is lost; or no episode is
-            whole.
+        DatasetError: there is no file, its header is lost, or no episode is undamaged.
     """
     sources = _sources(path)
     lost: list[Lost] = []
-    found: dict[int, StoredEpisode] = {}
+    found: dict[int, StoredEpisode] = {}  # by seed
     header: Header | None = None
     cut_bytes = 0
 
@@ -83,7 +85,8 @@ def repair(
                 with open_file(readable) as file:
                     header = header or read_header(file)
                     episodes, bad = _examine(file, source, readable, cut, on_checked)
-            except ATTEMPTS as error:
+            except READING_ERRORS as error:
+                # of several files, the others may still be readable
                 if len(sources) == 1:
                     raise DatasetError(
                         f"nothing of {source} can be saved: {one_line(error)}"
@@ -92,18 +95,24 @@ def repair(
                 continue
             lost += bad
             cut_bytes += cut
+            # a seed may be both in the file and among the parts
             for episode in episodes:
                 found.setdefault(episode.meta.seed, episode)
 
         if header is None or not found:
-            reasons = "; ".join(f"{one.demo}: {one.reason}" for one in lost[:3])
+            shown = lost[:SHOWN_LOSSES]
+            reasons = "; ".join(f"{loss.demo}: {loss.reason}" for loss in shown)
             raise DatasetError(f"no episode of {path} is whole ({reasons})")
         write_merged(header, list(found.values()), target, folder=target.parent)
     return RepairReport(len(found), tuple(lost), cut_bytes)
 
 
 def _sources(path: Path) -> list[Path]:
-    """Returns the file, if there is one, and the parts of its collection."""
+    """Returns the files to save episodes from: the dataset, and the parts beside it.
+
+    Raises:
+        DatasetError: there are none.
+    """
     if path.name.endswith(PARTS_SUFFIX) and path.is_dir():
         path = path.with_name(path.name.removesuffix(PARTS_SUFFIX))
     own = [path] if path.exists() else []
@@ -118,11 +127,11 @@ def _sources(path: Path) -> list[Path]:
 
 @contextmanager
 def _readable(path: Path, folder: Path) -> Iterator[tuple[Path, int]]:
-    """Yields a file that HDF5 opens, and how many zeros were added at its end.
+    """Yields the path of a file that HDF5 can open, and the number of zeros added to it.
 
     Args:
-        path: the file, which stays as it is.
-        folder: where a copy may lie, while the block runs.
+        path: the file, which is not changed.
+        folder: where to put a padded copy, which is deleted after the block.
     """
     missing = _missing_bytes(path)
     if missing <= 0:
@@ -138,12 +147,15 @@ def _readable(path: Path, folder: Path) -> Iterator[tuple[Path, int]]:
 
 
 def _missing_bytes(path: Path) -> int:
-    """Returns how many bytes a file has lost at its end, by its own superblock."""
+    """Returns the number of bytes cut off a file's end, according to its superblock.
+
+    It is 0 if the file is complete, or if its superblock cannot be read.
+    """
     if not h5py.is_hdf5(path):
         return 0
     with path.open("rb") as file:
         block = file.read(END_OF_FILE_AT.stop)
-    # later versions of the superblock have another form
+    # superblocks of version 2 and later have another layout
     if len(block) < END_OF_FILE_AT.stop or block[SUPERBLOCK_VERSION_AT] > 1:
         return 0
     end = int.from_bytes(block[END_OF_FILE_AT], "little")
@@ -157,7 +169,15 @@ def _examine(
     cut: int,
     on_checked: Callable[[int], None] | None,
 ) -> tuple[list[StoredEpisode], list[Lost]]:
-    """Returns the whole episodes of an open file, and those that are lost."""
+    """Returns the undamaged episodes of an open file, and the lost ones.
+
+    Args:
+        file: the open file.
+        source: the damaged file, named in the result.
+        readable: the file that is open: the damaged one or its padded copy.
+        cut: number of bytes that are missing at the end of the damaged file.
+        on_checked: is called with 1 after each episode.
+    """
     end = source.stat().st_size if cut else None
     episodes = []
     lost = []
@@ -166,9 +186,9 @@ def _examine(
             demo = file["data"][name]
             _require_whole(demo, end)
             episodes.append(StoredEpisode(readable, name, read_meta(demo)))
-        except ATTEMPTS as error:
+        except READING_ERRORS as error:
             reason = str(error)
-            # the library sees the zeros, and names what it expected in their place
+            # HDF5 reads the zeros, so its own message would mislead
             if cut and not isinstance(error, DatasetError):
                 reason = "a part of it lies beyond the end of the file"
             lost.append(Lost(source, name, reason))
@@ -178,22 +198,23 @@ def _examine(
 
 
 def _number(name: str) -> tuple[int, str]:
-    """Returns the key that sorts demos by number; groups of other names come first."""
+    """Returns the sort key of a demo: its number; groups with other names come first."""
     digits = name.removeprefix("demo_")
     return (int(digits) if digits.isdecimal() else -1, name)
 
 
 def _require_whole(demo: H5, end: int | None) -> None:
-    """Raises an error of `ATTEMPTS` unless all of a demo can be read.
+    """Raises one of `READING_ERRORS` unless a demo can be read completely.
 
     Args:
         demo: the group.
         end: the length of the damaged file in bytes; None if nothing is cut off.
     """
+    # this attribute is written last
     if "num_samples" not in demo.attrs:
         raise DatasetError("its writing was not finished")
 
-    # what was filled up with zeros would be read without an error
+    # an array that was padded with zeros would be read without an error
     def check(name: str, item: H5) -> None:
         if end is None or not isinstance(item, h5py.Dataset):
             return
@@ -209,10 +230,9 @@ def _require_whole(demo: H5, end: int | None) -> None:
 
 
 def _last_byte(array: H5) -> int:
-    """Returns where the numbers of an array end in the file."""
+    """Returns the position in the file at which an array's stored numbers end."""
     if array.chunks is None:
-        offset = array.id.get_offset()
-        # None: HDF5 has not stored any numbers
+        offset = array.id.get_offset()  # None if no numbers are stored
         return 0 if offset is None else int(offset + array.id.get_storage_size())
     chunks = [array.id.get_chunk_info(i) for i in range(array.id.get_num_chunks())]
     return max((chunk.byte_offset + chunk.size for chunk in chunks), default=0)

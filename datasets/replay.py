@@ -1,7 +1,7 @@
-"""Replaying recorded episodes, to check that the same states come out bit for bit.
+"""Replaying recorded episodes, to check that their states are reproduced bit for bit.
 
-States are compared exactly, by a checksum at each control step. How far they are apart
-is told by the positions that the recorded frames hold.
+States are compared exactly, by a checksum at each control step. If they differ, the
+positions stored with the frames show by how much.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_robot, known_members, robot_names
 from embodied.envs.worlds import Worlds
 
-# Takes the metadata of a dataset, returns worlds to replay it in.
+# Takes the metadata of a dataset, returns the worlds to replay it in.
 MakeWorlds = Callable[[Mapping[str, Any]], Worlds]
-# Is told how many more episodes have been replayed.
+# Is called with the number of episodes that were replayed since the last call.
 OnReplayed = Callable[[int], None]
 
 # The entries of the metadata that may explain why states differ.
 CAUSES = ("model_hash", "versions", "physics_hz")
-# Settings of the recording that a replay drops: what was observed, which changes no
-# state, and on which engine and device, since a replay runs on the default ones.
-SEEN = ("obs", "cameras", "camera_hz", "image_size", "engine", "device")
+# Settings that a replay drops. Observations do not affect the states, and a replay runs
+# on the default engine and device.
+NOT_REPLAYED = ("obs", "cameras", "camera_hz", "image_size", "engine", "device")
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ class ReplayReport:
     Attributes:
         number: of the episode in the file.
         seed: of the episode.
-        steps: how many control steps it has.
-        first_mismatch_tick: the end of the first control step after which the state
-            differs; None if none does.
-        differences: those of `CAUSES` that have changed since the recording.
+        steps: its number of control steps.
+        first_mismatch_tick: the tick at the end of the first control step whose state
+            differs; None if all states are the same.
+        differences: the entries of `CAUSES` that have changed since the recording.
         largest_m: the largest deviation of a position at a frame.
         largest_rad: the largest deviation of an angle or orientation at a frame.
-        seed_gives_start: whether the seed still gives the recorded start.
+        seed_gives_start: whether a reset with the seed still gives the recorded start.
     """
 
     number: int
@@ -70,7 +70,7 @@ class ReplayReport:
 
     @property
     def first_mismatch_s(self) -> float | None:
-        """When the states began to differ; None if they never did."""
+        """The time at which the states began to differ; None if they never did."""
         if self.first_mismatch_tick is None:
             return None
         return self.first_mismatch_tick / PHYSICS_HZ
@@ -81,14 +81,15 @@ def replay_config(metadata: Mapping[str, Any], robot: str | None = None) -> EnvC
 
     Args:
         metadata: of the dataset's header.
-        robot: the robot's name or description. A path that a file holds is never
-            followed, so a robot by its path must be given.
+        robot: the robot's name, or the path of its description; None for the recorded
+            name. A path in a dataset is never followed, so a robot that was recorded by
+            its path must be given here.
 
     Raises:
-        DatasetError: the file was imported from another format, or does not say how its
-            worlds were made; its robot is not known here; or it was read from files that
-            held something else.
-        EmbodiedError: its task is not known here.
+        DatasetError: the file was imported from another format, or has no config of
+            worlds; its robot is not registered; or the robot's files have changed since
+            the recording.
+        EmbodiedError: its task is not registered.
     """
     if IMPORTED_FROM in metadata:
         raise DatasetError(
@@ -100,7 +101,9 @@ def replay_config(metadata: Mapping[str, Any], robot: str | None = None) -> EnvC
         raise DatasetError(
             "the metadata hold no config of worlds, so nothing can be replayed"
         )
-    settings = {name: value for name, value in stored.items() if name not in SEEN}
+    settings = {
+        name: value for name, value in stored.items() if name not in NOT_REPLAYED
+    }
 
     named = robot or settings.get("robot")
     if robot is None and not known_members(str(named)):
@@ -113,14 +116,14 @@ def replay_config(metadata: Mapping[str, Any], robot: str | None = None) -> EnvC
 
 
 def check_robot(metadata: Mapping[str, Any], named: str) -> None:
-    """Raises DatasetError unless a robot's files hold what they held at the recording.
+    """Raises DatasetError if a robot's files have changed since the recording.
 
     Args:
-        metadata: of the dataset's header; files of earlier versions, and of robots that
-            are composed in Python, know no content of robots.
-        named: the robot's name or description.
+        metadata: of the dataset's header.
+        named: the robot's name, or the path of its description.
     """
     recorded = metadata.get("robot_hash")
+    # earlier versions stored no hash, and robots composed in Python have none
     if recorded is None:
         return
     robot = get_robot(named)
@@ -134,7 +137,7 @@ def check_robot(metadata: Mapping[str, Any], named: str) -> None:
 
 
 def changes(recorded: Mapping[str, Any], present: Mapping[str, Any]) -> tuple[str, ...]:
-    """Returns those of `CAUSES` in which two metadata differ, with their values."""
+    """Returns the entries of `CAUSES` in which two metadata differ, as sentences."""
     sentences = []
     for cause in CAUSES:
         before = recorded.get(cause)
@@ -149,6 +152,7 @@ def changes(recorded: Mapping[str, Any], present: Mapping[str, Any]) -> tuple[st
 
 
 def _version_changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Returns the packages whose versions differ, as sentences."""
     return [
         f"{name} was {before.get(name, 'not there')}, is {now.get(name, 'not there')}"
         for name in sorted(before.keys() | now.keys())
@@ -157,7 +161,7 @@ def _version_changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[
 
 
 def _short(value: Any) -> str:
-    """Returns a value as text, cut to 12 characters: a hash is still told apart."""
+    """Returns the first 12 characters of a value, enough to distinguish hashes."""
     return str(value)[:12]
 
 
@@ -171,7 +175,7 @@ def replay(
 
     Args:
         path: of the dataset.
-        make_worlds: makes the worlds; as many episodes run at once as there are worlds.
+        make_worlds: makes the worlds; N worlds replay N episodes at the same time.
         numbers: of the episodes to replay; all by default.
         on_replayed: is called after each batch.
 
@@ -180,7 +184,8 @@ def replay(
 
     Raises:
         DatasetError: the dataset cannot be read.
-        EmbodiedError: the start of an episode does not fit the worlds.
+        EmbodiedError: an episode cannot be played in these worlds, for example because
+            its states have another size.
     """
     with Dataset(path) as dataset:
         recorded = dataset.header.metadata
@@ -211,39 +216,47 @@ def _replay_batch(
     numbers: Sequence[int],
     differences: tuple[str, ...],
 ) -> list[ReplayReport]:
-    """Replays at most one episode per world, all at once."""
+    """Replays at most one episode per world, all at the same time.
+
+    Args:
+        dataset: to read the episodes from.
+        worlds: N of them.
+        numbers: of at most N episodes.
+        differences: the entries of `CAUSES` that have changed since the recording.
+    """
     episodes = [dataset.episode(number, images=False) for number in numbers]
     seed_gives_start = [_seed_gives_start(worlds, episode) for episode in episodes]
     batch = _Batch(worlds, episodes)
     batch.run()
 
     reports = []
-    for i, number in enumerate(numbers):
+    for world, number in enumerate(numbers):
+        episode = episodes[world]
         reports.append(
             ReplayReport(
                 number=number,
-                seed=episodes[i].meta.seed,
-                steps=len(episodes[i].streams["action"].tick),
-                first_mismatch_tick=batch.mismatch_ticks[i],
+                seed=episode.meta.seed,
+                steps=len(episode.streams["action"].tick),
+                first_mismatch_tick=batch.mismatch_ticks[world],
                 differences=differences,
-                largest_m=float(batch.largest_m[i]),
-                largest_rad=float(batch.largest_rad[i]),
-                seed_gives_start=seed_gives_start[i],
+                largest_m=float(batch.largest_m[world]),
+                largest_rad=float(batch.largest_rad[world]),
+                seed_gives_start=seed_gives_start[world],
             )
         )
     return reports
 
 
 def _seed_gives_start(worlds: Worlds, episode: Episode) -> bool:
-    """Returns whether the episode's seed still gives its recorded start.
+    """Returns whether a reset with the episode's seed still gives its recorded start.
 
-    Compared are the sampled values and the physics state. The model's fields are not:
-    files of earlier versions may hold, for an object that takes no part in the episode,
-    the fields of the episode before.
+    The sampled values and the physics state are compared, the varied model fields are
+    not: earlier versions stored, for an object that takes no part in an episode, the
+    fields of the previous episode.
     """
     worlds.reset(np.array([0]), [episode.meta.seed])
     start = worlds.episode_start(0)
-    # a recorded tuple is read back as a list
+    # compared as JSON, since a recorded tuple is read back as a list
     same_values = to_json(start.variation) == to_json(episode.meta.variation)
     return same_values and np.array_equal(start.state, episode.start_state)
 
@@ -252,8 +265,8 @@ class _Batch:
     """Episodes that are replayed together, one in each world.
 
     Attributes:
-        mismatch_ticks: (N,) when each world's state first differed; None if it never
-            did.
+        mismatch_ticks: (N,) the tick at which each world's state first differed; None if
+            it never did.
         largest_m: (N,) the largest deviations of positions so far.
         largest_rad: (N,) the largest deviations of angles so far.
     """
@@ -269,56 +282,57 @@ class _Batch:
         self.largest_rad = np.zeros(len(running))
 
     def run(self) -> None:
-        """Replays the episodes to their ends, and compares their states."""
+        """Plays the episodes to their ends, and compares their states."""
         for step in play(self._worlds, self._episodes):
             tick = (step.number + 1) * self._worlds.ticks_per_step
             for world in np.flatnonzero(step.differs).tolist():
                 if self.mismatch_ticks[world] is None:
                     self.mismatch_ticks[world] = tick
 
-            # as long as all checksums are equal, so are all positions
+            # equal checksums mean equal positions, so measure only after a mismatch
             if any(mismatch is not None for mismatch in self.mismatch_ticks):
                 self._measure(tick, step.counts)
 
     def _measure(self, tick: int, compared: np.ndarray) -> None:
-        """Compares the positions with those of the frames at this tick.
+        """Compares the positions with those of the frames recorded at a tick.
 
         Args:
-            tick: of the present state.
-            compared: (N,) bool, the worlds whose episode still runs: only these count.
+            tick: of the current state.
+            compared: (N,) bool, the worlds to compare: those whose episode is running.
         """
         states = self._worlds.physics_state()
-        # a state is the time, the positions, and then what is not compared
+        # a state is the time, then the positions, then parts that are not compared
         stop = 1 + len(self._units)
         for world in np.flatnonzero(compared).tolist():
-            frame = int(np.searchsorted(self._ticks[world], tick))
             ticks = self._ticks[world]
+            frame = int(np.searchsorted(ticks, tick))
+            # no frame was recorded at this tick
             if frame == len(ticks) or ticks[frame] != tick:
-                continue  # no frame was recorded at this tick
+                continue
 
             recorded = self._episodes[world].states[frame, 1:stop]
-            apart_m, apart_rad = deviation(states[world, 1:stop], recorded, self._units)
-            self.largest_m[world] = max(self.largest_m[world], apart_m)
-            self.largest_rad[world] = max(self.largest_rad[world], apart_rad)
+            found_m, found_rad = deviation(states[world, 1:stop], recorded, self._units)
+            self.largest_m[world] = max(self.largest_m[world], found_m)
+            self.largest_rad[world] = max(self.largest_rad[world], found_rad)
 
 
 def deviation(
     one: np.ndarray, other: np.ndarray, units: np.ndarray
 ) -> tuple[float, float]:
-    """Returns how far two vectors of positions (Q,) are apart, in m and in rad.
+    """Returns the largest deviations of two vectors of positions, in m and in rad.
 
     Args:
-        one: positions.
-        other: positions.
-        units: (Q,) "m", "rad" or "quat" of each number; the four of a quaternion stand
-            together.
+        one: (Q,) positions.
+        other: (Q,) positions.
+        units: (Q,) "m", "rad" or "quat" of each element; the four elements of a
+            quaternion are adjacent.
     """
-    apart = np.abs(one - other)
-    apart_m = float(apart[units == "m"].max(initial=0))
-    apart_rad = float(apart[units == "rad"].max(initial=0))
+    differences = np.abs(one - other)
+    largest_m = float(differences[units == "m"].max(initial=0))
+    largest_rad = float(differences[units == "rad"].max(initial=0))
 
-    # The angle between two orientations, of which q and -q are the same: unit
-    # quaternions are 2 sin(angle / 4) apart.
+    # The angle between orientations follows from the distance of their unit quaternions,
+    # which is 2 sin(angle / 4). Both q and -q are the same orientation: take the nearer.
     quats = one[units == "quat"].reshape(-1, 4)
     others = other[units == "quat"].reshape(-1, 4)
     chord = np.minimum(
@@ -326,4 +340,4 @@ def deviation(
         np.linalg.norm(quats + others, axis=1),
     )
     angles = 4 * np.arcsin(np.clip(chord / 2, 0, 1))
-    return apart_m, max(apart_rad, float(angles.max(initial=0)))
+    return largest_m, max(largest_rad, float(angles.max(initial=0)))

@@ -1,4 +1,4 @@
-"""Statistics that grow part by part: extent, mean, deviation and quantiles."""
+"""Running statistics: range, mean, standard deviation and quantiles, block by block."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 
 QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
-MAX_KEPT_ROWS = 2**18  # that are held in memory for the quantiles
-LEVELS = 256  # of a colour, as uint8
+MAX_KEPT_ROWS = 2**18  # at most this many rows are held in memory for the quantiles
+LEVELS = 256  # number of values of a uint8 colour channel
 
 # Statistics by name, each an array.
 Statistics = dict[str, np.ndarray]
 
 
 class VectorStatistics:
-    """Collects statistics of vectors (d,), of which there may be any number.
+    """Computes statistics of any number of vectors (d,).
 
-    Quantiles are exact up to `MAX_KEPT_ROWS` rows. Of more, evenly spaced ones count.
+    Quantiles are exact for up to `MAX_KEPT_ROWS` vectors. Of more, they are computed
+    from an evenly spaced sample.
     """
 
     def __init__(self, width: int) -> None:
@@ -29,7 +30,7 @@ class VectorStatistics:
         self._squares = np.zeros(width)  # the sum of squared deviations from the mean
         self._kept: list[np.ndarray] = []
         self._kept_rows = 0
-        # a row is kept if its number, counted over all calls, is a multiple of this
+        # vector number i, counted over all calls of `add`, is kept if i is a multiple
         self._every = 1
 
     def add(self, values: np.ndarray) -> None:
@@ -38,8 +39,8 @@ class VectorStatistics:
         self._min = np.minimum(self._min, values.min(axis=0))
         self._max = np.maximum(self._max, values.max(axis=0))
 
-        # Merge the mean and the squared deviations of the values so far with those of
-        # the new ones, without the old values: the update of Chan et al. (1979).
+        # Merge the mean and the squared deviations of the earlier values with those of
+        # the new ones (Chan et al. 1979). The earlier values are not needed for that.
         total = self._count + len(values)
         mean = values.mean(axis=0)
         shift = mean - self._mean
@@ -65,12 +66,12 @@ class VectorStatistics:
 
     def _keep(self, values: np.ndarray) -> None:
         """Keeps every `_every`-th of the values (n, d) for the quantiles."""
-        # the first of them whose number over all calls is a multiple of `_every`
+        # index of the first value whose number over all calls is a multiple
         first = -self._count % self._every
         rows = values[first :: self._every]
         self._kept.append(rows)
         self._kept_rows += len(rows)
-        # too many: keep every second one, from now on as well
+        # too many: drop every second one, and keep half as many from now on
         while self._kept_rows > MAX_KEPT_ROWS:
             self._kept = [np.concatenate(self._kept)[::2]]
             self._kept_rows = len(self._kept[0])
@@ -78,55 +79,60 @@ class VectorStatistics:
 
 
 class PictureStatistics:
-    """Collects statistics of pictures, exactly: of each colour's levels."""
+    """Computes exact statistics of images, from a histogram of each colour channel."""
 
     def __init__(self) -> None:
         self._pictures = 0
-        # [colour, level]: how many pixels of all pictures have this level
+        # (3, LEVELS) number of pixels, over all images, with a level in a channel
         self._counts = np.zeros((3, LEVELS), np.int64)
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> PictureStatistics:
-        """Returns the statistics whose `state` this is."""
+        """Restores the statistics from their `state`."""
         statistics = cls()
         statistics._pictures = int(state["pictures"])
         statistics._counts = np.array(state["counts"], np.int64)
         return statistics
 
     def state(self) -> dict[str, Any]:
-        """Returns all that was collected, as JSON values."""
+        """Returns the collected counts as JSON values."""
         return {"pictures": self._pictures, "counts": self._counts.tolist()}
 
     def join(self, other: PictureStatistics) -> None:
-        """Adds the pictures that another one has collected."""
+        """Adds the images that other statistics have counted."""
         self._pictures += other._pictures
         self._counts += other._counts
 
     def add(self, pictures: np.ndarray) -> None:
-        """Adds pictures (n, H, W, 3) uint8."""
-        for colour in range(3):
-            values = pictures[..., colour].ravel()
-            self._counts[colour] += np.bincount(values, minlength=LEVELS)
+        """Adds images (n, H, W, 3) uint8."""
+        for channel in range(3):
+            values = pictures[..., channel].ravel()
+            self._counts[channel] += np.bincount(values, minlength=LEVELS)
         self._pictures += len(pictures)
 
     def result(self) -> Statistics:
-        """Returns what `VectorStatistics` does, of colours (3,) in [0, 255]."""
+        """Returns min, max, mean, std and the quantiles, each (3,) in [0, 255].
+
+        `count` (1,) is the number of images.
+        """
         levels = np.arange(LEVELS, dtype=np.float64)
         shares = self._counts / self._counts.sum(axis=1, keepdims=True)
         cumulative = np.cumsum(shares, axis=1)
         present = self._counts > 0
-        # argmax of bools finds the first True, here the lowest level that occurs
         mean = shares @ levels
         deviation = np.sqrt(np.maximum(shares @ levels**2 - mean**2, 0))
 
+        # argmax of bools is the index of the first True
+        lowest = present.argmax(axis=1)
+        highest = LEVELS - 1 - present[:, ::-1].argmax(axis=1)
         result = {
-            "min": levels[present.argmax(axis=1)],
-            "max": levels[LEVELS - 1 - present[:, ::-1].argmax(axis=1)],
+            "min": levels[lowest],
+            "max": levels[highest],
             "mean": mean,
             "std": deviation,
         }
         for name, share in QUANTILES.items():
-            # A share that the sum misses by rounding alone counts as reached.
+            # the tolerance covers the rounding errors of the cumulative sum
             reached = cumulative >= share - 1e-12
             result[name] = levels[reached.argmax(axis=1)]
 

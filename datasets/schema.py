@@ -12,7 +12,7 @@ each demo, and in its groups `streams`, `plans` and `start`:
         obs/<camera>_image    (F, H, W, 3) uint8
         obs/<camera>_depth    (F, H, W, 1) uint16 or float32, where it was rendered
         obs/<camera>_segmentation  (F, H, W, 1) uint16, where it was rendered
-        actions               (F, J) float32 in [-1, 1], what to learn
+        actions               (F, J) float32 in [-1, 1], the actions to learn
         rewards               (F,) float32
         dones                 (F,) uint8, 1 at the last frame
         states                (F, D) float64
@@ -24,17 +24,17 @@ each demo, and in its groups `streams`, `plans` and `start`:
         plans/<name>          (K, ...), of policies that plan only, see `PLAN_TIMES`
                               and `PLAN_PAYLOAD`
         start/state           (D,) float64
-        start/fields/<name>   what was varied in this world
+        start/fields/<name>   the model fields that were varied in this world
 
 Letters: F frames (at `record_hz`), T control steps, K plans, P proprioception size,
 S size of the privileged state, A action size, J joint action size (the joints and the
 gripper widths), D size of the physics state, E effectors, B bases, H and W pixels.
 Ticks count physics steps (`PHYSICS_HZ` per second) since the episode's start.
 
-`actions` are joint targets that the policy intended, without the noise that a
-collection may add. The environment of `env_args` takes them as they are, and shows what
-a policy that learned from them needs (`as_frame`). `streams/action` is what was really
-done, in the control mode and at the control rate of the metadata; a replay plays it.
+`actions` are the joint targets that the policy intended, without the noise that a
+collection may add. The environment of `env_args` takes them without conversion, and its
+observations are those of the frames (`as_frame`). `streams/action` holds the executed
+actions, in the control mode and at the control rate of the metadata; a replay plays them.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ import numpy as np
 from embodied.errors import EmbodiedError
 from embodied.plain import make_fields_plain
 
-# An open h5py file or group. It is not typed, since the type of an item depends on the
-# file.
+# An open h5py file, group or array. The type of an item is known only at run time.
 H5 = Any
 
-# Version 1: one goal per plan. Version 2: goals per effector, and goals of bases.
-# Version 3: `actions` are what the policy intended, and `env_args` names an environment
-# that takes them; before, they were what was done, with the disturbances.
+# Version 1: one goal per plan.
+# Version 2: one goal per effector, and goals of bases.
+# Version 3: `actions` hold the policy's intention, and `env_args` names an environment
+# that takes them. In versions 1 and 2 they hold the executed action, with disturbances.
 SCHEMA_VERSION = 3
 READABLE_VERSIONS = (1, 2, 3)
 
-# Frames per second, unless another rate is asked for: at this rate `actions` alone do
-# the tasks (docs/contracts.md, section 7).
+# Default frames per second. At this rate playing `actions` still solves the tasks
+# (docs/contracts.md, section 7).
 RECORD_HZ = 20
 
 IMAGE_SUFFIX = "_image"
@@ -68,15 +68,17 @@ DEPTH_SUFFIX = "_depth"
 SEGMENTATION_SUFFIX = "_segmentation"
 PICTURE_SUFFIXES = (IMAGE_SUFFIX, DEPTH_SUFFIX, SEGMENTATION_SUFFIX)
 ENV_TYPE_GYM = 2  # robomimic's EnvType for a Gymnasium environment
-IMPORTED_FROM = (
-    "imported_from"  # in the metadata of what another tool wrote: its format
-)
-ACTIONS_MODE = "joint"  # the control mode of `actions`
+# Key in the metadata of an imported dataset, whose value is the format it came from.
+IMPORTED_FROM = "imported_from"
+# The control mode in which the array `actions` is given.
+ACTIONS_MODE = "joint"
 
-# Settings that change no episode. They are left out, so that the same seeds give the same
-# file.
+# Settings that do not affect an episode. They are not stored, so that the same seeds give
+# the same file.
 NOT_STORED = ("num_threads",)
-# A longer value is not shown in an error message.
+# Entries of a header that its user chose with flags, the most important first.
+MOST_IMPORTANT = ("task", "robot", "policy", "planner_hz", "record_hz")
+# Values with a longer text, in characters, are not shown in an error message.
 MAX_SHOWN = 60
 
 
@@ -86,15 +88,15 @@ class DatasetError(EmbodiedError):
 
 @dataclass(frozen=True)
 class Header:
-    """What is true of every episode of a file.
+    """The properties that all episodes of a file share.
 
     Attributes:
-        metadata: that of the worlds (`Worlds.metadata`), as JSON values.
+        metadata: `Worlds.metadata` of the worlds that were recorded, as JSON values.
         policy: the name of the policy that acted.
         record_hz: frames per second.
-        planner_hz: plans per second, of policies that plan.
-        schema_version: what its arrays mean.
-        correction: who corrected the policy, as `by`, and by which rule; None where
+        planner_hz: plans per second; None if the policy makes no plans.
+        schema_version: the version of the schema, which says what the arrays mean.
+        correction: who corrected the policy (key `by`), and by which rule; None if
             nobody did.
     """
 
@@ -110,18 +112,19 @@ class Header:
 
     @property
     def metadata_json(self) -> str:
-        """The metadata as it is stored."""
+        """The metadata as JSON text, the form in which a file stores it."""
         return to_json({**self.metadata, "config": self._stored_config()})
 
     @property
     def env_args(self) -> dict[str, Any]:
-        """The environment that `actions` are for, in the form that robomimic reads.
+        """The environment that the array `actions` controls, in robomimic's form.
 
-        `gymnasium.make(env_name, **env_kwargs)` takes them one by one, as they are: the
-        same worlds, with joint targets as actions, at the frame rate.
+        `gymnasium.make(env_name, **env_kwargs)` has the same worlds, but joint targets as
+        actions and one control step per frame. So each row of `actions` is one action
+        of it, without conversion.
         """
         env_kwargs = self._stored_config()
-        env_kwargs.pop("task", None)  # it is part of the id
+        env_kwargs.pop("task", None)  # `env_name` names the task already
         env_kwargs["control_mode"] = ACTIONS_MODE
         env_kwargs["control_hz"] = self.record_hz
         try:
@@ -139,13 +142,13 @@ class Header:
         }
 
     def differences(self, other: Header) -> list[str]:
-        """Returns what is not the same in both headers, the most telling first.
+        """Returns the differences of two headers, the most important ones first.
 
-        An entry reads like "config.level is 'L1' in the one, 'L2' in the other".
+        Each reads like "config.level is 'L1' in the one, 'L2' in the other".
         """
         own_entries = self._entries()
         other_entries = other._entries()
-        names = sorted(own_entries.keys() | other_entries.keys(), key=_telling)
+        names = sorted(own_entries.keys() | other_entries.keys(), key=_by_importance)
 
         differing = []
         for name in names:
@@ -163,7 +166,7 @@ class Header:
         return config
 
     def _entries(self) -> dict[str, Any]:
-        """Returns all entries by name; those of the worlds' config as `config.level`."""
+        """Returns all entries by name; the config's are named like `config.level`."""
         metadata = json.loads(self.metadata_json)
         config = metadata.pop("config")
         return {
@@ -177,21 +180,26 @@ class Header:
         }
 
 
-def _telling(name: str) -> tuple[int, bool, str]:
-    """Returns the key by which entries are sorted: first what a user chose.
+def _by_importance(name: str) -> tuple[int, bool, str]:
+    """Returns the sort key of a header's entry.
 
-    After that come the other entries of the worlds' config, and then all that is left.
+    First come the entries in `MOST_IMPORTANT`, in that order; then the other entries of
+    the worlds' config; then the rest. The latter two are sorted by name.
     """
-    chosen = ("task", "robot", "policy", "planner_hz", "record_hz")
-    place = chosen.index(name) if name in chosen else len(chosen)
-    return (place, not name.startswith("config."), name)
+    rank = len(MOST_IMPORTANT)
+    if name in MOST_IMPORTANT:
+        rank = MOST_IMPORTANT.index(name)
+    is_config = name.startswith("config.")
+    return (rank, not is_config, name)
 
 
 def _difference(name: str, own: Any, other: Any) -> str:
-    values = [repr(own), repr(other)]
-    if max(map(len, values)) > MAX_SHOWN:
+    """Returns one difference in words, without values that are too long to read."""
+    own_text = repr(own)
+    other_text = repr(other)
+    if max(len(own_text), len(other_text)) > MAX_SHOWN:
         return f"{name} differs"
-    return f"{name} is {values[0]} in the one, {values[1]} in the other"
+    return f"{name} is {own_text} in the one, {other_text} in the other"
 
 
 @dataclass(frozen=True)
@@ -217,25 +225,24 @@ class EpisodeMeta:
     collisions: int | None = None
     min_joint_margin_rad: float | None = None
     dropped: int | None = None  # the most objects that were dropped at one time
-    takeovers: int | None = None  # where somebody corrects a policy only
+    takeovers: int | None = None  # only if the policy was corrected
     takeover_s: float | None = None
-    operator: str | None = None  # of takes by hand only
+    operator: str | None = None  # this and the next two: only of takes by hand
     device: str | None = None
     marked: bool | None = None
     variation: Mapping[str, Any] = field(default_factory=dict)  # sampled values
-    # Only of an episode that was generated from recorded ones: the file with these, the
-    # number of the one that it follows, and for each of its segments the number of the
-    # episode that it is from, separated by spaces.
-    source_file: str | None = None
-    source_episode: int | None = None
+    # The next three are only of an episode that was generated from recorded ones.
+    source_file: str | None = None  # the file with the recorded episodes
+    source_episode: int | None = None  # the number of the episode that it follows
+    # For each segment, the number of the episode it was copied from, with spaces between.
     source_segments: str | None = None
-    # Number of frames. It must stay the last field: it is written last, and a demo
-    # without it is not whole.
+    # Number of frames. It must stay the last field: it is written last, so a demo that
+    # has it is complete.
     num_samples: int = 0
 
     @property
     def success(self) -> bool:
-        """Whether it is a demonstration to learn from: done at the end, no fault."""
+        """Whether it can be learned from: the task is done at the end, without a fault."""
         return self.success_at_end and not self.fault
 
 
@@ -249,26 +256,30 @@ class Stream:
 
 @dataclass(frozen=True)
 class Episode:
-    """A whole episode as it is written and read.
+    """The content of one episode in a file.
+
+    A frame's period lasts from the frame to the next one.
 
     Attributes:
-        meta: its row of the table.
-        obs: what the frames show: agent_pos, environment_state, <camera>_image, and
-            what `data render` adds: <camera>_depth, <camera>_segmentation.
+        meta: its row of the table of episodes.
+        obs: the observations of the frames by key: agent_pos, environment_state,
+            <camera>_image, and those added by `data render`: <camera>_depth,
+            <camera>_segmentation.
         actions: (F, J) float32 in [-1, 1], the normalised joint target that the policy
-            intended for the end of the frame's period, which lasts until the next frame.
-            Before schema version 3 it is the target that was reached, disturbances
-            included.
+            intended for the end of the frame's period. Before schema version 3: the
+            executed target, disturbances included.
         rewards: (F,) float32, at the end of the frame's period.
         states: (F, D) float64, the full physics state at the frame.
-        frame_tick: (F,) int64, when the frame was.
-        image_tick: (F,) int64, when its images were taken; None without cameras.
-        streams: by the names of `STREAMS`, and of `STREAMS_OF_ACTORS` where several
-            actors take turns.
-        plans: (K, ...) by the names of `PLAN_TIMES` and `PLAN_PAYLOAD`; empty if the
-            policy makes none.
-        start_state: (D,) float64, the physics state to begin from.
-        start_fields: what was varied in this world; names may hold slashes.
+        frame_tick: (F,) int64, the tick of each frame.
+        image_tick: (F,) int64, the tick at which its images were captured; None without
+            cameras.
+        streams: by the names of `STREAMS`, and of `STREAMS_OF_ACTORS` if several actors
+            take turns.
+        plans: arrays (K, ...) by the names of `PLAN_TIMES` and `PLAN_PAYLOAD`; empty if
+            the policy makes none.
+        start_state: (D,) float64, the physics state at the start.
+        start_fields: the model fields that were varied in this world, by name; names may
+            contain slashes.
     """
 
     meta: EpisodeMeta
@@ -285,19 +296,19 @@ class Episode:
 
 
 def is_picture_key(key: str) -> bool:
-    """Returns whether an array of frames holds pictures: colours, depth, or things.
+    """Returns whether an array holds colour images, depth images or segmentations.
 
     Args:
-        key: its name, such as `front_image` or `obs/front_image`.
+        key: the array's name, such as `front_image` or `obs/front_image`.
     """
     return key.endswith(PICTURE_SUFFIXES)
 
 
 def as_frame(observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Returns an environment's observation under the keys that a frame has in a file.
+    """Returns an observation under the keys of a dataset's frames.
 
     Args:
-        observation: of a Gymnasium environment of one world.
+        observation: of a Gymnasium environment with one world.
     """
     frame = {
         key: value
@@ -310,5 +321,5 @@ def as_frame(observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def to_json(value: Mapping[str, Any]) -> str:
-    """Returns the JSON text of a value, the same for any order of its keys."""
+    """Returns the JSON text of a value, which does not depend on the order of keys."""
     return json.dumps(value, sort_keys=True, allow_nan=False)

@@ -1,7 +1,7 @@
 """Recording episodes on other machines.
 
-Where a machine sees the folder of the dataset, it writes its episodes there, as a
-process of this machine does. Where it does not, they come as bytes.
+A machine that shares the dataset's folder writes its episodes there, like a process of
+this machine. Any other machine sends them back as bytes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from embodied.files import replace_bytes
 from embodied.rollout.executor import Executor
 from embodied.rollout.shards import Report
 
+# File in the folder of parts, by whose content another machine recognises the folder.
 MARK = ".shared"
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
@@ -29,15 +30,15 @@ class RecordingWork(Protocol[T_co]):
 
     @property
     def path(self) -> Path:
-        """Of the dataset."""
+        """The path of the dataset."""
 
     def __call__(self, seeds: Sequence[int], report: Report) -> Sequence[T_co]:
-        """Records an episode per seed; reports each when its files are whole."""
+        """Records one episode per seed, and reports each once its files are written."""
 
 
 @dataclass(frozen=True)
 class ShippedFile:
-    """A file of an unfinished collection, on its way."""
+    """A file of an unfinished collection, sent from another machine."""
 
     name: str
     content: bytes
@@ -45,27 +46,28 @@ class ShippedFile:
 
 @dataclass(frozen=True)
 class Shipping(Generic[T]):
-    """Work on another machine: files are sent where the folder is not shared.
+    """Recording work on another machine, which sends its files if it must.
 
     Attributes:
-        work: what records, with an absolute path.
-        mark: what the file MARK in the folder of parts holds.
+        work: the work that records, with an absolute path.
+        mark: the content of the file `MARK` in the folder of parts.
     """
 
     work: RecordingWork[T]
     mark: str
 
     def __call__(self, seeds: Sequence[int], report: Report) -> Sequence[T]:
-        if self._sees_folder():
+        if self._shares_folder():
             return self.work(seeds, report)
 
+        # record to a temporary folder, and send each file as soon as it is written
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / self.work.path.name
             parts = parts_folder(path)
             parts.mkdir()
 
             def ship(item: Any) -> None:
-                # What is reported has its files written, and no other is begun.
+                # the files of the reported episode are complete, and no other is begun
                 for file in sorted(parts.iterdir()):
                     report(ShippedFile(file.name, file.read_bytes()))
                     file.unlink()
@@ -73,10 +75,10 @@ class Shipping(Generic[T]):
 
             return _at(self.work, path)(seeds, ship)
 
-    def _sees_folder(self) -> bool:
-        """Returns whether this machine sees the very folder of the collection.
+    def _shares_folder(self) -> bool:
+        """Returns whether this machine has access to the collection's folder.
 
-        A folder of the same name is not enough.
+        A folder of its own with the same path does not count, so the mark is compared.
         """
         file = parts_folder(self.work.path) / MARK
         try:
@@ -92,7 +94,11 @@ def run_recording(
     report: Report,
     at_once: int,
 ) -> list[T]:
-    """Returns what `Executor.run` returns for work that records episodes."""
+    """Runs recording work on an executor, and returns its results.
+
+    The files end up in the collection's folder, also if the executor's machines do not
+    share it. The other arguments are those of `Executor.run`.
+    """
     if executor.shares_files:
         return executor.run(work, seeds, report, at_once)
 
@@ -103,13 +109,18 @@ def run_recording(
 
 
 def receiving(path: Path, report: Report) -> Callable[[Any], None]:
-    """Returns a report that puts shipped files where they belong."""
+    """Returns a report that writes received files to the collection's folder.
+
+    Args:
+        path: of the dataset.
+        report: gets everything else that is reported.
+    """
 
     def receive(item: Any) -> None:
         if not isinstance(item, ShippedFile):
             report(item)
             return
-        # the name alone: whatever comes from elsewhere stays in this folder
+        # only the name is used, so that no received path leads out of the folder
         replace_bytes(parts_folder(path) / Path(item.name).name, item.content)
 
     return receive
@@ -117,7 +128,7 @@ def receiving(path: Path, report: Report) -> Callable[[Any], None]:
 
 @contextmanager
 def _marked(path: Path) -> Iterator[str]:
-    """Yields what the folder of parts is marked with while the block runs."""
+    """Marks the folder of parts while the block runs; yields the mark."""
     mark = uuid.uuid4().hex
     file = parts_folder(path) / MARK
     replace_bytes(file, mark.encode())
@@ -128,6 +139,6 @@ def _marked(path: Path) -> Iterator[str]:
 
 
 def _at(work: RecordingWork[T], path: Path) -> RecordingWork[T]:
-    """Returns the work with another path."""
+    """Returns the same work for another path."""
     moved: Any = replace(work, path=path)  # type: ignore[type-var]
     return moved

@@ -1,7 +1,7 @@
 """Splitting episodes into parts by their seeds.
 
-A hash of its seed gives each episode a place between 0 and 1, and shares cut that range.
-So an episode stays in its part when others are added or removed.
+A hash of its seed gives each episode a place in [0, 1), and each part owns an interval of
+that range. So an episode stays in its part when others are added or removed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from embodied.errors import EmbodiedError
 from embodied.names import check_names
 
 REST = "rest"
-ROUNDING = 1e-9  # how far a sum of shares may be off
+ROUNDING = 1e-9  # tolerance for the sum of shares
 # "80%" (group 1), or 0.8 (group 2)
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)%|(0?\.\d+|1\.0*)")
 _COUNT = re.compile(r"\d+")
@@ -26,9 +26,9 @@ class Part:
     """A part of a split.
 
     Attributes:
-        name: what it is called.
-        share: of the episodes, in (0, 1]; None for a count or the rest.
-        count: of the episodes; None for a share or the rest.
+        name: of the part.
+        share: of the episodes, in (0, 1]; None for a part with a count, or the rest.
+        count: number of episodes; None for a part with a share, or the rest.
     """
 
     name: str
@@ -37,10 +37,10 @@ class Part:
 
     @classmethod
     def parse(cls, text: str) -> Part:
-        """Returns the part that a text such as `valid=10%` says.
+        """Parses a part such as `valid=10%`, `test=20` or `train=rest`.
 
         Raises:
-            EmbodiedError: it says none.
+            EmbodiedError: the text is not a part.
         """
         name, _, size = text.partition("=")
         check_names("part", [name])
@@ -62,12 +62,16 @@ class Part:
 
 
 def split(seeds: Sequence[int], parts: Sequence[Part], split_seed: int = 0) -> Split:
-    """Returns part name -> the indices into `seeds` of its episodes.
+    """Returns part name -> indices into `seeds` of its episodes.
 
-    Shares and counts cannot be mixed, except with one part that takes the rest.
+    Args:
+        seeds: of all episodes.
+        parts: either with shares or with counts; one of them may take the rest.
+        split_seed: another one gives another split.
 
     Raises:
-        EmbodiedError: the parts do not go together, or there are too few episodes.
+        EmbodiedError: shares and counts are mixed, several parts take the rest, the
+            shares exceed 1, or there are too few episodes for the counts.
     """
     _check_parts(parts)
     places = [place_of(seed, split_seed) for seed in seeds]
@@ -81,13 +85,13 @@ Split = dict[str, list[int]]
 
 
 def place_of(seed: int, split_seed: int) -> float:
-    """Returns the place of a seed in [0, 1), by a hash of both."""
+    """Returns the place of an episode in [0, 1), from a hash of both seeds."""
     digest = hashlib.blake2b(f"{split_seed}/{seed}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 
 
 def _check_parts(parts: Sequence[Part]) -> None:
-    """Raises EmbodiedError unless the parts go together."""
+    """Raises EmbodiedError unless the parts can be combined, see `split`."""
     check_names("part", [part.name for part in parts])
     shares = [part.share for part in parts if part.share is not None]
     counts = [part.count for part in parts if part.count is not None]
@@ -102,11 +106,11 @@ def _check_parts(parts: Sequence[Part]) -> None:
 
 
 def _by_count(ordered: Sequence[int], parts: Sequence[Part]) -> Split:
-    """Gives each part as many episodes as it counts, off the front.
+    """Gives the first episodes to the first part, the next ones to the second, etc.
 
     Args:
-        ordered: indices of all episodes, in the order of their places in [0, 1).
-        parts: what to give them to.
+        ordered: indices of all episodes, sorted by their places in [0, 1).
+        parts: with counts; one of them may take the rest.
     """
     wanted = sum(part.count or 0 for part in parts)
     if wanted > len(ordered):
@@ -126,7 +130,7 @@ def _by_share(places: Sequence[float], parts: Sequence[Part]) -> Split:
 
     Args:
         places: of all episodes, in [0, 1).
-        parts: what to give them to.
+        parts: with shares; one of them may take the rest.
     """
     found: Split = {}
     low = 0.0
@@ -134,16 +138,23 @@ def _by_share(places: Sequence[float], parts: Sequence[Part]) -> Split:
         if part.share is None:
             continue
         high = low + part.share
-        # shares that come to 1 must not lose the last episode by rounding
+        # shares that add up to 1 must not lose the last episode to rounding, so the last
+        # interval ends beyond every place
         if high > 1 - ROUNDING:
-            high = 2.0  # beyond every place
+            high = 2.0
         found[part.name] = [i for i, place in enumerate(places) if low <= place < high]
         low = high
     return _with_rest(found, parts, len(places))
 
 
 def _with_rest(found: Split, parts: Sequence[Part], total: int) -> Split:
-    """Returns the parts in the order asked for, with the rest where it was asked for."""
+    """Adds the part that takes the rest, and restores the order of the parts.
+
+    Args:
+        found: part name -> indices, for the parts with shares or counts.
+        parts: all parts.
+        total: number of all episodes.
+    """
     taken = {i for members in found.values() for i in members}
     rest = [i for i in range(total) if i not in taken]
     return {part.name: found.get(part.name, rest) for part in parts}

@@ -1,4 +1,4 @@
-"""Statistics of a dataset's arrays, to normalise what a policy sees and does."""
+"""Statistics of a dataset's arrays, for normalising observations and actions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from embodied.datasets.schema import (
 )
 from embodied.errors import unknown
 
-# Arrays of indices, times, checksums or flags: their mean says nothing.
+# Arrays of indices, times, checksums or flags, whose mean is meaningless.
 NOT_MEASURED_GROUPS = ("plans/", "start/")
 NOT_MEASURED = ("streams/checksum/value", "frame_tick", "image_tick", "dones")
 TICKS_SUFFIX = "/t"
@@ -32,16 +32,16 @@ class ArrayStatistics:
     """Statistics of an array over all rows of some episodes.
 
     Attributes:
-        key: its name within an episode.
-        count: the rows that were counted.
-        left_out: rows that hold a number that is not finite.
-        mean: one number per column, as in all attributes below; of pictures one per
-            colour, in [0, 255].
-        std: standard deviation, of the population.
-        min: smallest.
-        max: largest.
-        q01: quantile 0.01.
-        q99: quantile 0.99.
+        key: the array's name within an episode.
+        count: number of rows in the statistics; of images, the number of images.
+        left_out: number of rows with NaN or infinity, which are left out.
+        mean: one number per column, as in all attributes below; of images one per colour
+            channel, in [0, 255].
+        std: standard deviation of the population.
+        min: smallest value.
+        max: largest value.
+        q01: 0.01 quantile.
+        q99: 0.99 quantile.
     """
 
     key: str
@@ -56,7 +56,7 @@ class ArrayStatistics:
 
 
 def measured_keys(dataset: Dataset, number: int) -> list[str]:
-    """Returns the names of an episode's arrays that statistics make sense of."""
+    """Returns the names of an episode's arrays with meaningful statistics."""
     return [
         key
         for key in dataset.keys(number)
@@ -75,17 +75,18 @@ def statistics(
 ) -> list[ArrayStatistics]:
     """Returns the statistics of arrays over all rows of some episodes.
 
-    Quantiles are exact up to `running_statistics.MAX_KEPT_ROWS` rows; of more, evenly
-    spaced ones count. Those of pictures are exact.
+    Quantiles are exact for images, and for up to `running_statistics.MAX_KEPT_ROWS` rows
+    of other arrays. Of more rows, they are computed from an evenly spaced sample.
 
     Args:
         dataset: to read.
         numbers: of the episodes.
         keys: names of arrays; by default all `measured_keys` of the first episode.
-        on_key: is called after each array.
+        on_key: is called with 1 after each array.
 
     Raises:
-        DatasetError: there is no episode; or a row is wider in one than in another.
+        DatasetError: `numbers` is empty; an array does not hold numbers; or its row width
+            differs between episodes.
         EmbodiedError: there is no such array; lists those that exist.
     """
     if not numbers:
@@ -106,10 +107,10 @@ def statistics(
 
 
 def _of_rows(dataset: Dataset, numbers: Sequence[int], key: str) -> ArrayStatistics:
-    """Returns the statistics of each of the C columns of an array.
+    """Returns the statistics of an array, one figure per column.
 
-    Rows of more than one axis are flattened to C columns. Of depth pictures every pixel
-    is a row of one number.
+    Rows with several axes are flattened. In depth images each pixel counts as a row with
+    one column.
     """
     collected: VectorStatistics | None = None
     widths = set()
@@ -118,9 +119,9 @@ def _of_rows(dataset: Dataset, numbers: Sequence[int], key: str) -> ArrayStatist
         array = dataset.read(number, key)
         if not array.ndim or array.dtype.kind not in "fiub":
             raise DatasetError(f"{dataset.path}: {key} holds no rows of numbers")
-        count = array.size if key.endswith(DEPTH_SUFFIX) else len(array)
-        width = array.size // max(count, 1)  # an array may have no rows
-        rows = array.reshape(count, width)  # (R, C)
+        num_rows = array.size if key.endswith(DEPTH_SUFFIX) else len(array)
+        width = array.size // max(num_rows, 1)  # an array may have no rows
+        rows = array.reshape(num_rows, width)
         widths.add(rows.shape[1])
         if len(widths) > 1:
             raise DatasetError(
@@ -140,20 +141,27 @@ def _of_rows(dataset: Dataset, numbers: Sequence[int], key: str) -> ArrayStatist
 
 
 def _of_pictures(dataset: Dataset, numbers: Sequence[int], key: str) -> ArrayStatistics:
-    """Returns the statistics of each colour, of all pixels of all pictures."""
+    """Returns the statistics of each colour channel over all pixels of all images."""
     collected = PictureStatistics()
     for number in numbers:
         pictures = dataset.read(number, key)
         if pictures.dtype != np.uint8 or pictures.shape[3:] != (3,):
             raise DatasetError(
-                f"{dataset.path}: {key} holds {pictures.shape} {pictures.dtype}, no pictures"
+                f"{dataset.path}: {key} holds {pictures.shape} {pictures.dtype}, no "
+                "pictures"
             )
         collected.add(pictures)
     return array_statistics(key, collected.result(), left_out=0)
 
 
 def array_statistics(key: str, result: Statistics, left_out: int) -> ArrayStatistics:
-    """Returns the statistics of an array from what was collected of its columns."""
+    """Returns running statistics in the form of this module.
+
+    Args:
+        key: the array's name.
+        result: of `VectorStatistics` or `PictureStatistics`.
+        left_out: number of rows with NaN or infinity.
+    """
 
     def numbers(name: str) -> tuple[float, ...]:
         return tuple(float(value) for value in result[name])

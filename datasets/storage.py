@@ -1,8 +1,8 @@
 """Writing episodes to groups of an HDF5 file.
 
-Files hold no time stamps, so the same episodes give the same bytes. Low-dimensional
+Files contain no time stamps, so the same episodes give the same bytes. Low-dimensional
 arrays are contiguous. Images have one chunk per frame, compressed by gzip at level 1, so
-that a random frame takes one read.
+that reading a random frame takes a single read.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from embodied.datasets.schema import (
     to_json,
 )
 
-# Rounding may bring an action this far out of [-1, 1]; more is an error.
+# Rounding may move an action out of [-1, 1] by this much; more is an error.
 ACTION_TOLERANCE = 1e-6
 
 _PART_PREFIX = "seed_"
 
 
 def parts_folder(path: Path) -> Path:
-    """Returns the folder that holds a dataset's episodes while it is collected."""
+    """Returns the folder with a dataset's episodes during its collection."""
     return path.parent / f"{path.name}.parts"
 
 
@@ -49,7 +49,7 @@ def part_file(path: Path, seed: int) -> Path:
 
 
 def part_files(path: Path) -> list[Path]:
-    """Returns the whole episodes of an unfinished collection, by seed."""
+    """Returns the episodes of an unfinished collection, sorted by seed."""
     parts = parts_folder(path).glob(f"{_PART_PREFIX}*.hdf5")
     return sorted(parts, key=part_seed)
 
@@ -63,18 +63,20 @@ def part_seed(part: Path) -> int:
 def replacing(
     path: Path, header: Header, folder: Path, is_sealed: bool = True
 ) -> Iterator[NewFile]:
-    """Yields a new file without episodes that is put at `path` if the block succeeds.
+    """Yields a new file without episodes, which replaces `path` if the block succeeds.
 
-    Until then it lies in `folder`, so no kill leaves half a file at `path`.
+    The file is written in `folder` and then renamed, so that a kill never leaves half a
+    file at `path`.
 
     Args:
-        path: of the file.
-        header: of the file.
-        folder: on the same file system.
-        is_sealed: whether it gets its index, which parts of a collection do not need.
+        path: of the file to replace.
+        header: of the new file.
+        folder: where it is written, on the same file system.
+        is_sealed: whether to append the index. Parts of a collection need none, since
+            they are merged later.
 
     Raises:
-        WriteError: the disk is full, or refuses the file for another reason.
+        WriteError: the disk is full, or cannot be written for another reason.
     """
     temporary = folder / f"{path.name}.writing.{os.getpid()}"
     with new_file(path, temporary, seal if is_sealed else None) as new:
@@ -83,8 +85,8 @@ def replacing(
 
 
 def write_header(file: H5, header: Header) -> None:
-    """Writes what is true of all episodes to a new file."""
-    # What this package reads.
+    """Writes the header to a new file, in this package's form and in robomimic's."""
+    # this package reads `/meta`
     meta = file.create_group("meta")
     meta.attrs["schema_version"] = header.schema_version
     meta.attrs["metadata"] = header.metadata_json
@@ -95,7 +97,7 @@ def write_header(file: H5, header: Header) -> None:
     if header.correction is not None:
         meta.attrs["correction"] = to_json(header.correction)
 
-    # What robomimic reads; `total` is set when the episodes are there.
+    # robomimic reads `/data`; `total` is set after the episodes were written
     data = file.create_group("data")
     data.attrs["env_args"] = to_json(header.env_args)
     data.attrs["total"] = 0
@@ -104,7 +106,12 @@ def write_header(file: H5, header: Header) -> None:
 
 
 def write_masks(file: H5, masks: Mapping[str, Iterable[int]]) -> None:
-    """Writes masks, which robomimic calls filter keys: the names of their demos."""
+    """Writes masks, which robomimic calls filter keys.
+
+    Args:
+        file: to write to.
+        masks: name -> numbers of the episodes in it.
+    """
     for mask, numbers in masks.items():
         write_mask(file, mask, [f"demo_{number}" for number in numbers])
     if masks:
@@ -112,13 +119,13 @@ def write_masks(file: H5, masks: Mapping[str, Iterable[int]]) -> None:
 
 
 def write_mask(file: H5, mask: str, demos: Sequence[str]) -> None:
-    """Writes one mask, in place of one of the same name."""
+    """Writes one mask as the names of its demos; replaces a mask of the same name."""
     path = f"mask/{mask}"
     if path in file:
         del file[path]
 
     names = [demo.encode() for demo in demos]
-    # bytes of a fixed width; a mask without episodes needs a width, too
+    # HDF5 stores the names as bytes of a fixed width, which must not be 0
     width = max(map(len, names), default=1)
     file.create_dataset(path, data=np.array(names, dtype=f"S{width}"))
 
@@ -126,7 +133,12 @@ def write_mask(file: H5, mask: str, demos: Sequence[str]) -> None:
 def write_episode(data: H5, name: str, episode: Episode) -> None:
     """Writes an episode as the group `name` of `/data`.
 
-    Its attribute `num_samples` is written last: a demo without it is not whole.
+    Its attribute `num_samples` is written last, so a demo that has it is complete.
+
+    Args:
+        data: the group `/data`.
+        name: of the new group.
+        episode: to write.
 
     Raises:
         DatasetError: arrays have different lengths, there is no frame, or an action is
@@ -135,7 +147,7 @@ def write_episode(data: H5, name: str, episode: Episode) -> None:
     _check_lengths(episode)
     demo = data.create_group(name)
 
-    # What robomimic reads.
+    # the arrays that robomimic reads
     for key, value in episode.obs.items():
         _write_array(demo, f"obs/{key}", value)
     actions = in_bounds(episode.actions, episode.frame_tick, "actions")
@@ -146,7 +158,7 @@ def write_episode(data: H5, name: str, episode: Episode) -> None:
     demo["dones"] = dones
     demo["states"] = episode.states
 
-    # What happened between the frames, and what was planned.
+    # times, streams at the control rate, and plans
     demo["frame_tick"] = episode.frame_tick
     if episode.image_tick is not None:
         demo["image_tick"] = episode.image_tick
@@ -156,7 +168,7 @@ def write_episode(data: H5, name: str, episode: Episode) -> None:
     for key, value in episode.plans.items():
         demo[f"plans/{key}"] = value
 
-    # What a replay starts from.
+    # the state that a replay starts from
     demo["start/state"] = episode.start_state
     demo.create_group("start/fields")
     for key, value in episode.start_fields.items():
@@ -167,29 +179,29 @@ def write_episode(data: H5, name: str, episode: Episode) -> None:
 
 
 def in_bounds(actions: np.ndarray, tick: np.ndarray, name: str) -> np.ndarray:
-    """Returns actions clipped to [-1, 1], which corrects rounding only.
+    """Returns actions clipped to [-1, 1], where they exceed it by rounding only.
 
     Args:
         actions: (T, A).
-        tick: (T,), for the error message.
+        tick: (T,) ticks of the actions, for the error message.
         name: of the array, for the error message.
 
     Raises:
-        DatasetError: a value is not a number, or outside [-1, 1] by more than
-            `ACTION_TOLERANCE`.
+        DatasetError: a value is NaN, or outside [-1, 1] by more than `ACTION_TOLERANCE`.
     """
-    # "not within" in place of "beyond", so that NaN is found, too
+    # comparisons with NaN are False, so `not (abs <= 1)` finds NaN and `abs > 1` does not
     wrong = np.argwhere(~(np.abs(actions) <= 1 + ACTION_TOLERANCE))
     if len(wrong):
         row, column = wrong[0]
         raise DatasetError(
-            f"{name} must be in [-1, 1], but element {column} at tick {tick[row]} is {actions[row, column]}"
+            f"{name} must be in [-1, 1], but element {column} at tick {tick[row]} is "
+            f"{actions[row, column]}"
         )
     return np.clip(actions, -1, 1)
 
 
 def _checked_stream(key: str, stream: Stream, meta: EpisodeMeta) -> np.ndarray:
-    """Returns the values of a stream; those of actions are checked to be in bounds."""
+    """Returns the values of a stream; actions are checked and clipped to [-1, 1]."""
     name = f"streams/{key}"
     value = stream.value
     if key != "action":
@@ -197,14 +209,14 @@ def _checked_stream(key: str, stream: Stream, meta: EpisodeMeta) -> np.ndarray:
     if not meta.fault:
         return in_bounds(value, stream.tick, name)
 
-    # An action that is not finite may have caused the fault, so it is stored as it was.
+    # an action that is not finite may have caused the fault, so it is kept
     finite = np.isfinite(value)
     checked = in_bounds(np.where(finite, value, 0), stream.tick, name)
     return np.where(finite, checked, value)
 
 
 def _write_array(demo: H5, key: str, value: np.ndarray) -> None:
-    """Writes an array of frames; pictures are compressed, each by itself."""
+    """Writes an array with one row per frame; images are compressed one by one."""
     if not is_picture_key(key):
         demo[key] = value
         return
@@ -218,9 +230,10 @@ def _write_array(demo: H5, key: str, value: np.ndarray) -> None:
 
 
 def _write_meta(demo: H5, meta: EpisodeMeta) -> None:
-    """Writes the attributes in the order of the fields: `num_samples` is last.
+    """Writes an episode's row of the table of episodes as attributes of its group.
 
-    Fields that are None are left out.
+    They are written in the order of the fields, so `num_samples` comes last. Fields that
+    are None are left out.
     """
     for f in fields(meta):
         value = getattr(meta, f.name)
@@ -231,13 +244,13 @@ def _write_meta(demo: H5, meta: EpisodeMeta) -> None:
 
 
 def _check_lengths(episode: Episode) -> None:
-    """Raises DatasetError if arrays of an episode do not have matching lengths."""
+    """Raises DatasetError if the lengths of an episode's arrays do not match."""
     seed = episode.meta.seed
     frames = episode.meta.num_samples
     if frames < 1:
         raise DatasetError(f"the episode of seed {seed} has no frame")
 
-    # Arrays at the frame rate.
+    # arrays with one row per frame
     rows = {f"obs/{key}": len(value) for key, value in episode.obs.items()}
     for key in ("actions", "rewards", "states", "frame_tick"):
         rows[key] = len(getattr(episode, key))
@@ -247,7 +260,7 @@ def _check_lengths(episode: Episode) -> None:
             f"the episode of seed {seed} has {frames} frames, but rows: {wrong}"
         )
 
-    # Arrays at the control rate.
+    # arrays with one row per control step
     for key, stream in episode.streams.items():
         if len(stream.tick) != len(stream.value) or np.any(np.diff(stream.tick) <= 0):
             raise DatasetError(

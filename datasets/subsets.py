@@ -12,18 +12,18 @@ from embodied.datasets.schema import DatasetError
 
 
 def require_not_source(target: Path, source: Path) -> None:
-    """Raises DatasetError if the file to be written is the one that is read."""
+    """Raises DatasetError if the file to write is the same as the file to read."""
     if target.exists() and source.exists() and target.samefile(source):
         raise DatasetError(f"{target} is the file that is read: choose another name")
 
 
 def require_new(targets: Sequence[Path], overwrite: bool, source: Path) -> None:
-    """Raises DatasetError if a file would be replaced that must not be.
+    """Raises DatasetError if writing would replace a file without permission.
 
     Args:
-        targets: the files to be written.
+        targets: the files to write.
         overwrite: whether they may exist.
-        source: the file that is read, which is never replaced.
+        source: the file to read, which must never be replaced.
     """
     for target in targets:
         require_not_source(target, source)
@@ -41,11 +41,11 @@ def write_subset(
     """Writes some episodes to a new file, in the order of their seeds.
 
     Args:
-        dataset: to copy from; it stays as it is.
+        dataset: to copy from; it is not changed.
         numbers: of the episodes to copy.
-        target: the file to write, in one step.
-        masks: name -> numbers of episodes in `dataset`, in place of its own masks.
-            Episodes that are not copied are left out of the masks.
+        target: the file to write.
+        masks: name -> numbers of episodes in `dataset`; by default the dataset's own
+            masks. Episodes that are not copied are dropped from the masks.
         on_copied: is called after each episode.
     """
     if masks is None:
@@ -53,11 +53,11 @@ def write_subset(
 
     episodes = [dataset.stored_episode(number) for number in numbers]
     seeds = [dataset.episodes[number].seed for number in numbers]
-    # seed -> number in the new file, which is in the order of the seeds
+    # seed -> number in the new file, in which episodes are sorted by seed
     new_number = {seed: number for number, seed in enumerate(sorted(seeds))}
 
-    # The default masks come first, in the order in which every file has them, so that a
-    # copy of all episodes is equal to the source byte for byte.
+    # Every file has the default masks first, in the same order. Keep that order, so that
+    # a copy of all episodes is equal to the source byte for byte.
     default_names = [name for name in default_masks([]) if name in masks]
     new_masks = {}
     for name in dict.fromkeys([*default_names, *masks]):

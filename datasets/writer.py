@@ -1,9 +1,9 @@
-"""Collecting episodes so that a kill never damages those that are written.
+"""Collecting episodes in such a way that a kill never damages finished ones.
 
-HDF5 keeps no journal: a kill during the flush of a growing file can make all of it
-unreadable. So while a collection runs, each episode is a small dataset of its own in
-the folder `<path>.parts`, put there by a rename. Closing the collection merges these
-parts, by seed, into one file, which is put in place by a rename as well.
+HDF5 has no journal: a kill during a flush can make a growing file unreadable. So while a
+collection is running, each episode is a small dataset of its own in the folder
+`<path>.parts`. Closing the collection merges these parts, sorted by seed, into one file.
+Parts and merged file are written under a temporary name, then renamed.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ Mode = Literal["new", "resume", "overwrite", "join"]
 class EpisodeWriter(ClosedOnExit):
     """Writes the episodes of one collection; several processes may do so at once.
 
-    One process owns the collection, and merges the episodes into `path` when it closes;
-    others take part in it. An episode is safe once `write` has returned.
+    One process owns the collection, and merges the episodes into `path` when it closes.
+    Others join it. An episode is safe once `write` has returned.
 
     Modes:
-        new: begins a collection at a path where there is nothing.
-        resume: goes on with the collection or the file that is there.
-        overwrite: deletes the dataset that is there, and begins a collection.
-        join: takes part in the collection that another process owns.
+        new: begins a collection; nothing may exist at the path.
+        resume: continues an unfinished collection, or adds to a finished dataset.
+        overwrite: deletes the existing dataset, then begins a collection.
+        join: takes part in a collection that another process owns.
 
     Raises:
-        DatasetError: mode `new`: `path` or a collection for it exists. Mode `resume`:
-            what is there has another header. Mode `overwrite`: what is there is not a
-            dataset. Mode `join`: there is no collection.
+        DatasetError: mode `new`: `path` or a collection for it exists. Mode `resume`: the
+            existing episodes have another header. Mode `overwrite`: the existing file is
+            not a dataset. Mode `join`: there is no collection.
     """
 
     def __init__(
@@ -61,13 +61,13 @@ class EpisodeWriter(ClosedOnExit):
         mode: Mode = "new",
         masks: Mapping[str, Collection[int]] | None = None,
     ) -> None:
-        """Begins the collection, goes on with it, or joins it.
+        """Begins, continues or joins the collection.
 
         Args:
-            path: of the file to be.
-            header: of the file.
-            mode: what to do about what is there.
-            masks: name -> seeds, in place of the usual masks of the file.
+            path: of the dataset.
+            header: of the dataset.
+            mode: see the class.
+            masks: name -> seeds of the episodes in it; None for the default masks.
         """
         if mode not in get_args(Mode):
             raise DatasetError(f"unknown mode {mode!r}; modes are {get_args(Mode)}")
@@ -96,30 +96,29 @@ class EpisodeWriter(ClosedOnExit):
 
     @property
     def seeds(self) -> frozenset[int]:
-        """The seeds of the episodes that are already written."""
+        """The seeds of the episodes that are written, as far as this process knows."""
         return frozenset(self._seeds)
 
     def forget(self, seeds: Iterable[int]) -> None:
-        """Deletes the episodes of these seeds in the unfinished collection.
+        """Deletes the parts with these seeds from the unfinished collection.
 
-        They were left by a process that died in the middle of its work, which is to be
-        done again.
+        They may be left from a process that died, whose work is repeated.
         """
         for seed in seeds:
             part_file(self.path, seed).unlink(missing_ok=True)
         self._seeds = self._find_seeds()
 
     def write(self, episode: Episode, add: Callable[[H5], None] | None = None) -> None:
-        """Writes an episode, durably.
+        """Writes an episode, and flushes it to the disk.
 
         Args:
-            episode: the episode.
-            add: gets the episode's group, to write to it what the schema does not have.
+            episode: to write.
+            add: is called with the episode's group, to add data beyond the schema.
 
         Raises:
-            DatasetError: an episode of its seed is already there, or `write_episode`
-                refuses it.
-            WriteError: the disk is full, or refuses the file for another reason.
+            DatasetError: there is an episode of the same seed already, or
+                `write_episode` refuses this one.
+            WriteError: the disk is full, or cannot be written for another reason.
         """
         seed = episode.meta.seed
         if seed in self._seeds:
@@ -137,7 +136,7 @@ class EpisodeWriter(ClosedOnExit):
         """Merges the episodes into one file, if this process owns the collection.
 
         Raises:
-            WriteError: the disk is full, or refuses the file for another reason. The
+            WriteError: the disk is full, or cannot be written for another reason. The
                 episodes are kept, and closing may be tried again.
         """
         if self._closed or self._mode == "join":
@@ -146,8 +145,8 @@ class EpisodeWriter(ClosedOnExit):
         parts = part_files(self.path)
         if parts:
             episodes = self._merged_episodes()
-            # A kill after a merge, before the parts are removed, leaves parts whose
-            # episodes are in the merged file already.
+            # A kill between merging and removing the parts leaves parts whose episodes
+            # are in the merged file already: skip these.
             merged_seeds = {episode.meta.seed for episode in episodes}
             for part in parts:
                 for episode in find_episodes(part):
@@ -167,7 +166,13 @@ class EpisodeWriter(ClosedOnExit):
     def _numbers_of_masks(
         self, episodes: Sequence[StoredEpisode]
     ) -> dict[str, list[int]] | None:
-        """Returns the episodes of each mask by their numbers in the merged file."""
+        """Returns mask -> numbers of its episodes in the merged file.
+
+        None stands for the default masks.
+
+        Args:
+            episodes: all episodes of the merged file.
+        """
         if self._masks is None:
             return None
         ordered = sorted(episode.meta.seed for episode in episodes)
@@ -177,7 +182,7 @@ class EpisodeWriter(ClosedOnExit):
         }
 
     def _begin(self) -> None:
-        """Begins a collection, unless there is something at the path."""
+        """Begins a collection; raises DatasetError if the dataset or one exists."""
         existing = None
         if self.path.exists():
             existing = str(self.path)
@@ -191,7 +196,11 @@ class EpisodeWriter(ClosedOnExit):
         self._parts.mkdir(parents=True)
 
     def _clear(self) -> None:
-        """Deletes the dataset and the collection that are there."""
+        """Deletes the existing dataset and its unfinished collection.
+
+        Raises:
+            DatasetError: the existing file is not a dataset of ours.
+        """
         if self.path.exists() and not may_be_dataset(self.path):
             raise DatasetError(
                 f"{self.path} is not a dataset of ours: it will not be overwritten"
@@ -201,12 +210,12 @@ class EpisodeWriter(ClosedOnExit):
         self.path.unlink(missing_ok=True)
 
     def _require_same_collection(self) -> None:
-        """Raises DatasetError if what is there has another header."""
+        """Raises DatasetError if the existing episodes have another header."""
         existing = part_files(self.path)
         if self.path.exists():
             existing = [self.path, *existing]
         if existing:
-            names = f"{self.path} and what is to be collected"
+            names = f"{self.path} and the new episodes"
             require_same(common_header(existing), self.header, names)
 
     def _merged_episodes(self) -> list[StoredEpisode]:
@@ -214,6 +223,7 @@ class EpisodeWriter(ClosedOnExit):
         return find_episodes(self.path) if self.path.exists() else []
 
     def _find_seeds(self) -> set[int]:
+        """Returns the seeds of the merged episodes and of the parts."""
         merged = {episode.meta.seed for episode in self._merged_episodes()}
         return merged | {part_seed(part) for part in part_files(self.path)}
 
@@ -222,25 +232,26 @@ class EpisodeWriter(ClosedOnExit):
 def kept_when_stopped(
     writer: EpisodeWriter, seeds: Collection[int], wanted: int | None = None
 ) -> Iterator[None]:
-    """Sees to what is left when something stops the collection that a writer owns.
+    """Cleans up if the block, which collects episodes, is stopped.
 
-    An empty folder of parts is removed; one that holds episodes stays.
+    The folder of parts is removed if it is empty. If it holds episodes, it is kept.
 
     Args:
         writer: owns the collection.
-        seeds: of the episodes that are wanted.
-        wanted: how many episodes are asked for; None for as many as there are seeds.
+        seeds: of the episodes to collect.
+        wanted: number of episodes to collect; None for the number of seeds.
 
     Raises:
-        KeyboardInterrupt: where Ctrl-C stopped it; says how many episodes are kept.
+        KeyboardInterrupt: Ctrl-C was pressed; says how many episodes are kept.
     """
     try:
         yield
     except BaseException as stop:
+        # `rmdir` fails if the folder holds episodes
         with suppress(OSError):
             parts_folder(writer.path).rmdir()
         if isinstance(stop, KeyboardInterrupt):
-            # the writer does not know what other processes have written meanwhile
+            # the writer does not know the episodes of other processes
             written = {part_seed(part) for part in part_files(writer.path)}
             num_kept = len(set(seeds) & (writer.seeds | written))
             raise KeyboardInterrupt(

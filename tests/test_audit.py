@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from embodied.datasets.audit import store
 from embodied.datasets.audit.context import Context
 from embodied.datasets.audit.diversity import coverage_of, find_gaps
-from embodied.datasets.audit.facts import Brief, find_twins, set_facts
+from embodied.datasets.audit.facts import EpisodeSummary, find_twins, set_facts
 from embodied.datasets.audit.findings import FAULTS
 from embodied.datasets.audit.metrics import lag, roughness, stretches, sudden_steps
 from embodied.datasets.audit.motion import find_idle
@@ -328,10 +328,10 @@ def test_a_collection_can_be_audited_at_once(
     assert json.loads(store.json_path(path).read_text())["counts"]["PASS"] == 1
 
 
-def brief(demo: str, path: np.ndarray, **variation: object) -> Brief:
+def summary(demo: str, path: np.ndarray, **variation: object) -> EpisodeSummary:
     """An episode that went a path (PATH_POINTS, J)."""
     empty = np.zeros(0)
-    return Brief(demo, 1.0, "go", variation, path[0], path, empty, {}, {})
+    return EpisodeSummary(demo, 1.0, "go", variation, path[0], path, empty, {}, {})
 
 
 @settings(deadline=None)
@@ -341,17 +341,17 @@ def test_twins_are_those_that_comparing_all_pairs_finds(
 ) -> None:
     rng = np.random.default_rng(0)
     shape = rng.uniform(-0.1, 0.1, (24, 2))
-    briefs = [brief(f"demo_{i}", shape + level) for i, level in enumerate(levels)]
-    extent = np.ptp(np.stack([b.path for b in briefs]), axis=(0, 1))
+    summaries = [summary(f"demo_{i}", shape + level) for i, level in enumerate(levels)]
+    extent = np.ptp(np.stack([b.path for b in summaries]), axis=(0, 1))
     limit = (distance + 0.5) / extent.max()
 
     expected = {
         one.demo
-        for i, one in enumerate(briefs)
-        for other in briefs[:i]
+        for i, one in enumerate(summaries)
+        for other in summaries[:i]
         if (np.abs(one.path - other.path) / extent).max() <= limit
     }
-    assert find_twins(briefs, limit).keys() == expected
+    assert find_twins(summaries, limit).keys() == expected
 
 
 def test_a_set_that_covers_little_is_told(good: Path) -> None:
@@ -359,7 +359,7 @@ def test_a_set_that_covers_little_is_told(good: Path) -> None:
     with Dataset(good) as dataset:
         header = dataset.header
     wide = [
-        brief(
+        summary(
             f"demo_{i}",
             rng.random((24, 2)),
             place=int(rng.choice([0, 1, 2, 4, 6, 7, 9, 10, 11])),
@@ -371,7 +371,7 @@ def test_a_set_that_covers_little_is_told(good: Path) -> None:
     assert find_gaps(coverage_of(header, wide), facts, THRESHOLDS) == []
 
     path = rng.random((24, 2))
-    narrow = [brief(f"demo_{i}", path, place=4, console_x=0.001) for i in range(40)]
+    narrow = [summary(f"demo_{i}", path, place=4, console_x=0.001) for i in range(40)]
     facts = set_facts(narrow, THRESHOLDS.twin_distance)
     gaps = find_gaps(coverage_of(header, narrow), facts, THRESHOLDS)
     said = " ".join(gap.message for gap in gaps)

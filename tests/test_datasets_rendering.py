@@ -352,7 +352,7 @@ def test_depth_is_of_the_moment_of_its_picture(tmp_path: Path) -> None:
         ("streams/checksum/value", np.zeros(50, np.float32)[:, None], "checksums"),
         ("start/fields/geom_rgba", np.zeros(3), "recorded geom_rgba is"),
         ("start/fields/geom_bogus", np.zeros(3), "which this model and task have not"),
-        ("states", None, "its states are of"),
+        ("states", None, "its states have"),
     ],
 )
 def test_recordings_that_do_not_fit_the_worlds_are_named(

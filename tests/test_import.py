@@ -24,7 +24,8 @@ from embodied.core import ActionInterface
 from embodied.datasets.export.lerobot import export_lerobot
 from embodied.datasets.export.robomimic import export_robomimic
 from embodied.datasets.export.selection import Choice, Selection
-from embodied.datasets.importing.foreign import ActionRange, vector_layout
+from embodied.datasets.importing.action_range import ActionRange
+from embodied.datasets.importing.foreign import vector_layout
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import Episode
 from embodied.datasets.writer import EpisodeWriter
@@ -352,7 +353,7 @@ def test_tables_of_episodes_that_cannot_be_right(
     replace_episode_column(lerobot, "length", [3, 9])
     assert "but the table of episodes says 9" in import_refused(capsys, lerobot)
     replace_episode_column(lerobot, "data/file_index", ["../x", "../x"])
-    assert "row 0 of the table of episodes has no data/file" in import_refused(
+    assert "row 0 of the table of episodes has no valid data/file" in import_refused(
         capsys, lerobot
     )
 

@@ -1,5 +1,6 @@
 """The audit of a dataset: PASS, REVIEW or EXCLUDE for each episode, with reasons.
 
-`audit(path)` reads a file twice: once for what its episodes have in common (`facts`), and
-once to check them one by one (`table.CHECKS`). Thresholds stand in `thresholds`.
+`audit(path)` reads a file twice: first it computes statistics over all episodes
+(`facts`), then it checks the episodes one by one (`table.CHECKS`). The thresholds are in
+`thresholds`.
 """

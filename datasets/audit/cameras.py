@@ -1,4 +1,4 @@
-"""Checks of pictures: blank, frozen, swapped, doubled or late."""
+"""Checks of camera images: blank, frozen, swapped, duplicated or late."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from embodied.datasets.audit.findings import Finding, Verdict
 from embodied.datasets.audit.metrics import lag, rate_of_change, stretches
 from embodied.datasets.audit.view import Camera, View
 
-# Of two cameras, pictures nearer than this in the mean show the same, in grey levels.
+# Two images whose mean difference is smaller show the same view, in grey levels.
 SAME_VIEW_LEVELS = 4.0
+# The mean difference of images that cannot be compared: the largest there is.
+LARGEST_DIFFERENCE = 255.0
 
 
 def find_blank(view: View, context: Context) -> list[Finding]:
-    """Finds pictures on which nothing is to be seen."""
+    """Finds cameras whose images are often of nearly one colour."""
     limits = context.limits
     findings = []
     for name, camera in view.cameras.items():
@@ -33,7 +35,7 @@ def find_blank(view: View, context: Context) -> list[Finding]:
 
 
 def find_frozen_camera(view: View, context: Context) -> list[Finding]:
-    """Finds pictures that repeat bit for bit while the robot moves."""
+    """Finds cameras whose image repeats bit for bit while the robot moves."""
     limits = context.limits
     frame_positions = _positions_at_frames(view)
     findings = []
@@ -41,57 +43,66 @@ def find_frozen_camera(view: View, context: Context) -> list[Finding]:
         if len(camera.digest) != len(frame_positions) or len(frame_positions) < 2:
             continue
 
-        # (F - 1,) whether each frame has the same picture as the one before, although
-        # `image_tick` claims a new one: slow cameras may repeat themselves
-        same = (camera.digest[1:] == camera.digest[:-1]) & _is_new(view)
-        for rest in stretches(same):
-            lasts_s = rest.rows / view.source.frame_hz
+        # (F - 1,) whether each frame has the same image as the frame before. A camera
+        # slower than the frames repeats its image rightly; then `image_tick` stays, too.
+        frames = len(camera.digest)
+        is_repeated = camera.digest[1:] == camera.digest[:-1]
+        is_repeated &= _is_new(view, frames)
+        for repeat in stretches(is_repeated):
+            lasts_s = repeat.rows / view.source.frame_hz
             # entry i compares frames i and i + 1, so the last frame is `last + 1`
-            moved = np.ptp(frame_positions[rest.first : rest.last + 2], axis=0).max()
+            positions = frame_positions[repeat.first : repeat.last + 2]
+            moved = np.ptp(positions, axis=0).max()
             if lasts_s < limits.frozen_camera_s or moved < limits.frozen_motion:
                 continue
-            is_whole = rest.rows == len(same)
+
             message = (
-                f"camera {name} repeats one picture for {lasts_s:.1f} s, while joints "
+                f"camera {name} repeats one image for {lasts_s:.1f} s, while joints "
                 f"move by {moved:.2f} rad or m"
             )
-            start_s = rest.first / view.source.frame_hz
-            verdict: Verdict = "EXCLUDE" if is_whole else "REVIEW"
+            start_s = repeat.first / view.source.frame_hz
+            is_always = repeat.rows == len(is_repeated)
+            verdict: Verdict = "EXCLUDE" if is_always else "REVIEW"
             findings.append(Finding("frozen_camera", verdict, message, start_s))
+            # one finding per camera is enough
             break
     return findings
 
 
 def find_swapped(view: View, context: Context) -> list[Finding]:
-    """Finds two cameras that show each other's view, or the same one."""
+    """Finds two cameras that show each other's view, or the same view."""
     limits = context.limits
     facts = context.facts
-    own = facts.own_pictures.get(view.demo, {})
+    own = facts.own_pictures.get(view.demo, {})  # this episode's mean images
+    usual = facts.pictures  # the median ones of all episodes
     findings = []
     for one, other in itertools.combinations(sorted(view.cameras), 2):
-        if _is_double(view.cameras[one], view.cameras[other]):
-            message = f"cameras {one} and {other} have the same pictures"
+        if _have_equal_images(view.cameras[one], view.cameras[other]):
+            message = f"cameras {one} and {other} have the same images"
             findings.append(Finding("swapped_cameras", "EXCLUDE", message))
             continue
 
-        is_known = one in own and other in own and facts.count >= limits.least_episodes
-        if not is_known or own[one].shape != own[other].shape:
+        # a few episodes do not show which view is usual
+        if facts.count < limits.least_episodes:
             continue
-        # how far its mean pictures are from those of the set, by the names as they are,
-        # and with the two names swapped
-        straight = _apart(own[one], facts.pictures[one])
-        straight += _apart(own[other], facts.pictures[other])
-        crossed = _apart(own[one], facts.pictures[other])
-        crossed += _apart(own[other], facts.pictures[one])
-        differ = _apart(facts.pictures[one], facts.pictures[other])
-        if differ > SAME_VIEW_LEVELS and straight > limits.swapped_times * crossed:
+        if one not in own or other not in own or own[one].shape != own[other].shape:
+            continue
+
+        # Do this episode's images fit the usual ones better with the names swapped?
+        unswapped = _difference(own[one], usual[one])
+        unswapped += _difference(own[other], usual[other])
+        swapped = _difference(own[one], usual[other])
+        swapped += _difference(own[other], usual[one])
+        # two views that are alike cannot be told from each other
+        are_distinct = _difference(usual[one], usual[other]) > SAME_VIEW_LEVELS
+        if are_distinct and unswapped > limits.swapped_times * swapped:
             message = f"cameras {one} and {other} are swapped"
             findings.append(Finding("swapped_cameras", "REVIEW", message))
     return findings
 
 
 def find_late_camera(view: View, context: Context) -> list[Finding]:
-    """Finds pictures that move at other times than the robot."""
+    """Finds cameras whose images change later or earlier than the joints move."""
     limits = context.limits
     frame_positions = _positions_at_frames(view)
     if len(frame_positions) < 4 or not np.isfinite(frame_positions).all():
@@ -103,52 +114,59 @@ def find_late_camera(view: View, context: Context) -> list[Finding]:
             continue
         cause = rate_of_change(frame_positions)
         effect = rate_of_change(camera.small)
-        lag_s, alike, unlagged = lag(cause, effect, view.source.frame_hz)
-        is_sure = alike >= limits.lag_correlation
-        is_sure &= alike - unlagged >= limits.lag_gain
-        if is_sure and abs(lag_s) >= limits.lag_s:
-            order = "behind" if lag_s > 0 else "ahead of"
-            message = f"camera {name} is {abs(lag_s):.2f} s {order} the joints"
+        found = lag(cause, effect, view.source.frame_hz)
+        # a lag is certain only if the signals fit well with it, and worse without it
+        gain = found.correlation - found.correlation_at_0
+        is_certain = found.correlation >= limits.lag_correlation
+        is_certain = is_certain and gain >= limits.lag_gain
+        if is_certain and abs(found.lag_s) >= limits.lag_s:
+            order = "behind" if found.lag_s > 0 else "ahead of"
+            message = f"camera {name} is {abs(found.lag_s):.2f} s {order} the joints"
             findings.append(Finding("late_camera", "REVIEW", message))
     return findings
 
 
-def _is_double(one: Camera, other: Camera) -> bool:
-    """Returns whether two cameras have equal pictures in every frame."""
+def _have_equal_images(one: Camera, other: Camera) -> bool:
+    """Returns whether two cameras have equal images in every frame."""
     if len(one.digest) != len(other.digest) or not len(one.digest):
         return False
     return bool((one.digest == other.digest).all())
 
 
-def _apart(one: np.ndarray, other: np.ndarray) -> float:
-    """Returns the mean difference of two pictures, in grey levels.
+def _difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Returns the mean absolute difference of two images, in grey levels.
 
-    Pictures of different shapes are as far apart as can be, 255.
+    For images of different shapes it is `LARGEST_DIFFERENCE`.
     """
     if one.shape != other.shape:
-        return 255.0
+        return LARGEST_DIFFERENCE
     return float(np.abs(one - other).mean())
 
 
-def _is_new(view: View) -> np.ndarray | bool:
-    """Returns (F - 1,) bool, whether a frame's pictures are newer than the last one's.
+def _is_new(view: View, frames: int) -> np.ndarray:
+    """Returns (F - 1,) bool, whether each frame's images are newer than the last one's.
 
-    True stands for all of them, where nothing tells.
+    If the file does not store when images were captured, all count as new.
+
+    Args:
+        view: the episode.
+        frames: the number of images F.
     """
-    taken = view.arrays.get("image_tick")
-    if taken is None or len(taken) != view.num_frames:
-        return True
-    return np.diff(taken) > 0
+    image_tick = view.arrays.get("image_tick")
+    if image_tick is None or len(image_tick) != frames:
+        return np.ones(frames - 1, bool)
+    return np.diff(image_tick) > 0
 
 
 def _positions_at_frames(view: View) -> np.ndarray:
-    """Returns (F, J) the positions at the frames; (0, 0) if unknown."""
+    """Returns (F, J) the joint positions at the frames; (0, 0) if unknown."""
     positions = view.positions
     frames = view.arrays.get("frame_tick")
+    # the positions have one row per frame already
     if frames is None or view.motion_hz == view.source.frame_hz:
         return positions
     if not len(positions):
         return positions
-    # frames (F,) are in ticks, rows of the positions at `motion_hz`
+    # from ticks of the frames to rows of the positions
     rows = (frames * view.motion_hz / PHYSICS_HZ).round().astype(int)
     return positions[np.clip(rows, 0, len(positions) - 1)]

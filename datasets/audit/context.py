@@ -1,4 +1,4 @@
-"""What a check may look at beside the episode."""
+"""The information that checks get beside the episode itself."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from embodied.datasets.audit.thresholds import Thresholds
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a replay of an episode says of it.
+    """The outcome of an episode's replay.
 
     Attributes:
         success: whether the task was done at its end.
-        instruction: the sentence that its seed begins with; "" where its start is not
-            that of its seed.
+        instruction: the instruction that a reset with the episode's seed gives; "" if
+            that reset does not give the episode's recorded start.
     """
 
     success: bool
@@ -25,12 +25,13 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Context:
-    """The set that an episode is in.
+    """The dataset that an episode belongs to.
 
     Attributes:
-        facts: what its episodes have in common.
-        limits: when the audit speaks up.
-        judgements: by demo, of episodes that were replayed bit for bit.
+        facts: statistics over all its episodes.
+        limits: the thresholds of the checks.
+        judgements: demo -> outcome of its replay; only of episodes whose replay was bit
+            for bit the same.
     """
 
     facts: SetFacts

@@ -1,16 +1,16 @@
-"""Checks of diversity: strange starts, twins, and what a set covers."""
+"""Checks of diversity: unusual starts, repeated paths, and coverage of the variables."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from embodied.datasets.audit.context import Context
-from embodied.datasets.audit.facts import Brief, SetFacts
+from embodied.datasets.audit.facts import EpisodeSummary, SetFacts
 from embodied.datasets.audit.findings import Finding
 from embodied.datasets.audit.thresholds import Thresholds
 from embodied.datasets.audit.view import View
@@ -18,27 +18,29 @@ from embodied.datasets.schema import Header
 from embodied.envs.registry import get_task, task_names
 from embodied.envs.variation import Choice, Interval, Range
 
-# An interval is cut into so many equal parts, of which each is covered or not.
+# Coverage of an interval is counted in this many equal parts.
 PARTS = 10
-# Fewer draws than this say nothing of a variable's coverage.
+# With fewer draws than this, a variable's coverage is not judged.
 LEAST_DRAWS = 10
-# Starts nearer than this to another one repeat it; in units of the median distance of
-# a start from its nearest, as `SetFacts.isolation`.
-REPEATED = 1e-6
-# So many different sentences are listed.
+# A start with a smaller `SetFacts.isolation` than this repeats another start.
+REPEATED_ISOLATION = 1e-6
+# Coverage lists at most this many sentences.
 SHOWN_SENTENCES = 12
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """How much of a variable's range a set holds.
+    """How much of a variable's range the episodes of a dataset cover.
+
+    A range is a list of values, or an interval that is divided into equal parts.
 
     Attributes:
         name: of the variable.
         unit: of its values.
-        counts: (label, how many draws) of each value, or part of the interval.
-        covered: how many of these values or parts were drawn at least once.
-        expected: how many of them that number of draws should cover on average.
+        counts: (label, number of draws) of each value or part.
+        covered: number of values or parts that were drawn at least once.
+        expected: number of values or parts that as many random draws cover on average; 0
+            if no coverage is expected, as for sentences.
     """
 
     name: str
@@ -48,90 +50,125 @@ class Coverage:
     expected: float
 
     def is_thin(self, share: float) -> bool:
-        """Returns whether it covers less than a share of what its draws should."""
+        """Returns whether less than a share of the expected coverage was reached."""
         draws = sum(count for _, count in self.counts)
         return draws >= LEAST_DRAWS and self.covered < share * self.expected
 
 
 def find_strange_start(view: View, context: Context) -> list[Finding]:
-    """Finds starts that are far from all others."""
+    """Finds starts that are far from all other starts."""
     facts = context.facts
     limits = context.limits
-    share = facts.isolation.get(view.demo, 0.0)
-    if facts.count < limits.least_episodes or share < limits.isolation_times:
+    isolation = facts.isolation.get(view.demo, 0.0)
+    if facts.count < limits.least_episodes or isolation < limits.isolation_times:
         return []
-    message = f"its start is {share:.1f} times farther from the next one than is usual"
+    message = f"its start is {isolation:.1f} times as far from the nearest as is usual"
     return [Finding("strange_start", "REVIEW", message)]
 
 
 def find_twin(view: View, context: Context) -> list[Finding]:
-    """Finds episodes that went the way of an earlier one."""
+    """Finds episodes with nearly the same path as an earlier one."""
     twin = context.facts.twins.get(view.demo)
     if twin is None:
         return []
-    other, apart = twin
-    message = f"it goes the way of {other}: at most {apart:.2%} of the range apart"
+    earlier, difference = twin
+    message = f"it repeats the path of {earlier}, within {difference:.2%} of the range"
     return [Finding("twin", "REVIEW", message)]
 
 
-def coverage_of(header: Header | None, briefs: Sequence[Brief]) -> list[Coverage]:
-    """Returns how much of each variable's range the episodes hold.
+def coverage_of(
+    header: Header | None, summaries: Sequence[EpisodeSummary]
+) -> list[Coverage]:
+    """Returns how much of each variable's range the episodes cover, sentences last.
 
-    It is known for tasks that this package, or an installed one, offers; for others
-    only the sentences are counted.
+    The ranges are known only for registered tasks. For a file from elsewhere, or of a
+    task that is not installed, only the sentences are counted.
+
+    Args:
+        header: of a dataset of ours; None for a file from elsewhere.
+        summaries: one per episode.
     """
-    told = Counter(brief.instruction for brief in briefs if brief.instruction)
-    listed = tuple(told.most_common(SHOWN_SENTENCES))
-    sentences = Coverage("instruction", "", listed, len(told), 0.0)
+    sentences = _coverage_of_sentences(summaries)
     task = header.metadata["task"] if header else ""
     if header is None or task not in task_names():
-        return [sentences] if told else []
+        return sentences
 
-    covers = []
+    coverages = []
     config = header.metadata["config"]
-    fixed = config.get("factors", {})
+    fixed_variables = config.get("factors", {})
     for variable in get_task(task).table:
-        if variable.name in fixed:
-            continue  # it had one value in all episodes, by the config
+        # the config gave it one value for all episodes, so nothing was drawn
+        if variable.name in fixed_variables:
+            continue
+
         sampled_from = variable.range(config["level"], config["split"])
-        draws = _draws(variable.name, briefs)
-        cover = _cover(sampled_from, draws)
-        if cover is not None:
-            counts, expected = cover
-            covered = sum(count > 0 for _, count in counts)
-            covers.append(
-                Coverage(variable.name, variable.unit, counts, covered, expected)
+        draws = _draws(variable.name, summaries)
+        histogram = _histogram(sampled_from, draws)
+        if histogram is None:
+            continue
+        coverages.append(
+            Coverage(
+                name=variable.name,
+                unit=variable.unit,
+                counts=histogram.counts,
+                covered=sum(count > 0 for _, count in histogram.counts),
+                expected=histogram.expected,
             )
-    return [*covers, sentences] if told else covers
+        )
+    return coverages + sentences
+
+
+def _coverage_of_sentences(summaries: Sequence[EpisodeSummary]) -> list[Coverage]:
+    """Returns the coverage of the instructions, as one entry; none without sentences."""
+    counts = Counter(
+        summary.instruction for summary in summaries if summary.instruction
+    )
+    if not counts:
+        return []
+    coverage = Coverage(
+        name="instruction",
+        unit="",
+        counts=tuple(counts.most_common(SHOWN_SENTENCES)),
+        covered=len(counts),
+        # sentences are not a range, so no number of them is expected
+        expected=0.0,
+    )
+    return [coverage]
 
 
 def find_gaps(
-    covers: Sequence[Coverage], facts: SetFacts, limits: Thresholds
+    coverages: Sequence[Coverage], facts: SetFacts, limits: Thresholds
 ) -> list[Finding]:
-    """Finds what a set as a whole leaves out."""
+    """Finds variables that are covered too little, and too many repeated starts."""
     findings = []
-    for cover in covers:
-        if not cover.is_thin(limits.coverage_share):
+    for coverage in coverages:
+        if not coverage.is_thin(limits.coverage_share):
             continue
-        draws = sum(count for _, count in cover.counts)
+        draws = sum(count for _, count in coverage.counts)
         message = (
-            f"{cover.name} covers {cover.covered} of {len(cover.counts)} parts of its "
-            f"range; {draws} draws should cover {cover.expected:.1f}"
+            f"{coverage.name} covers {coverage.covered} of {len(coverage.counts)} parts "
+            f"of its range; {draws} draws should cover {coverage.expected:.1f}"
         )
         findings.append(Finding("coverage", "REVIEW", message))
 
-    repeated = sum(share < REPEATED for share in facts.isolation.values())
+    repeated = sum(
+        isolation < REPEATED_ISOLATION for isolation in facts.isolation.values()
+    )
     if repeated > limits.repeated_starts_share * max(facts.count, 1):
         message = f"{repeated} of {facts.count} episodes start where another one does"
         findings.append(Finding("coverage", "REVIEW", message))
     return findings
 
 
-def _draws(name: str, briefs: Sequence[Brief]) -> list[Any]:
-    """Returns all values of a variable, those of lists one by one."""
+def _draws(name: str, summaries: Sequence[EpisodeSummary]) -> list[Any]:
+    """Returns the values that a variable had in the episodes, in one flat list.
+
+    An episode's value may be a list, such as one value per object. A mapping has no place
+    on a range, so it is left out.
+    """
     draws: list[Any] = []
-    for brief in briefs:
-        value = brief.variation.get(name)
+    for summary in summaries:
+        value = summary.variation.get(name)
         if isinstance(value, list):
             draws += value
         elif value is not None and not isinstance(value, Mapping):
@@ -139,12 +176,22 @@ def _draws(name: str, briefs: Sequence[Brief]) -> list[Any]:
     return draws
 
 
-def _cover(
-    sampled_from: Range, draws: Sequence[Any]
-) -> tuple[tuple[tuple[str, int], ...], float] | None:
-    """Returns the draws per part of a range, and how many parts they should cover.
+class _Histogram(NamedTuple):
+    """The draws of a variable, counted by the parts of its range.
 
-    Both together are None where there is nothing to cover: no draws, or one value only.
+    Attributes:
+        counts: (label, number of draws) of each part.
+        expected: number of parts that as many random draws cover on average.
+    """
+
+    counts: tuple[tuple[str, int], ...]
+    expected: float
+
+
+def _histogram(sampled_from: Range, draws: Sequence[Any]) -> _Histogram | None:
+    """Returns the draws counted by value, or by part of an interval.
+
+    None if there are no draws, or if the range has a single value.
     """
     if not draws:
         return None
@@ -154,27 +201,34 @@ def _cover(
         seen = Counter(str(draw) for draw in draws)
         labels = list(dict.fromkeys(str(value) for value in sampled_from.values))
         counts = tuple((label, seen.get(label, 0)) for label in labels)
-        return counts, _expected(len(counts), len(draws))
-    return _interval_cover(sampled_from, draws)
+        return _Histogram(counts, _expected_parts(len(counts), len(draws)))
+    return _interval_histogram(sampled_from, draws)
 
 
-def _interval_cover(
+def _interval_histogram(
     sampled_from: Interval, draws: Sequence[Any]
-) -> tuple[tuple[tuple[str, int], ...], float] | None:
-    """Returns the same as `_cover`, for an interval in `PARTS` parts."""
+) -> _Histogram | None:
+    """Returns the numbers among the draws, counted in `PARTS` parts of an interval.
+
+    None if there are no numbers, or if the interval is a single value.
+    """
     numbers = [float(draw) for draw in draws if isinstance(draw, int | float)]
     if not numbers or sampled_from.high <= sampled_from.low:
         return None
 
-    # a task may shift what it drew, so the parts reach as far as the values
+    # a task may shift a drawn value beyond the interval, so widen it to hold all of them
     low = min(sampled_from.low, *numbers)
     high = max(sampled_from.high, *numbers)
     counts, edges = np.histogram(numbers, PARTS, (low, high))
+    # each part is labelled with its lower edge
     labels = [f"{edge:.3g}" for edge in edges[:-1]]
-    listed = tuple(zip(labels, counts.tolist(), strict=True))
-    return listed, _expected(PARTS, len(numbers))
+    labelled = tuple(zip(labels, counts.tolist(), strict=True))
+    return _Histogram(labelled, _expected_parts(PARTS, len(numbers)))
 
 
-def _expected(parts: int, draws: int) -> float:
-    """Returns how many of equally likely parts so many draws cover on average."""
+def _expected_parts(parts: int, draws: int) -> float:
+    """Returns how many parts are drawn at least once on average, if all are as likely.
+
+    One draw misses a given part with probability 1 - 1/parts.
+    """
     return parts * (1 - (1 - 1 / parts) ** draws)

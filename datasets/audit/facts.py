@@ -1,4 +1,4 @@
-"""What the episodes of a set have in common: what each one of them is measured by."""
+"""Statistics over all episodes of a dataset, which each episode is compared with."""
 
 from __future__ import annotations
 
@@ -18,33 +18,36 @@ from embodied.datasets.audit.view import (
 from embodied.datasets.guarded import read_array
 from embodied.datasets.schema import H5, DatasetError
 
-# The path of an episode is compared at so many moments, evenly spread over its length.
+# Paths are compared at this many moments, evenly spread over each episode.
 PATH_POINTS = 24
-# Pictures of each camera that a mean picture is made of.
+# A camera's mean image is computed from this many of its images.
 SAMPLED_PICTURES = 4
-# A number that differs by less than this between episodes does not vary, in rad or m.
+# An element whose values spread less than this over the episodes is constant, in rad or m.
 LEAST_SPREAD = 1e-6
+# Fewer starts than this have no usual distance to compare with.
+LEAST_STARTS = 3
 
-# Arrays in which an element that stands still may be a dead sensor or command.
+# Name beginnings of the arrays in which a constant element may be a dead sensor or
+# command.
 SENSED = ("obs/", "actions", "streams/agent_pos/", "streams/action/")
-# Not these of them: an object that nobody touches stands still without a fault.
+# Name endings of the exceptions: an object that nobody touches stands still rightly.
 THINGS = ("environment_state", "object")
 
 
 @dataclass(frozen=True)
-class Brief:
-    """What is kept of an episode to compare it with the others.
+class EpisodeSummary:
+    """The features of one episode by which it is compared with the others.
 
     Attributes:
-        demo: the name of its group.
-        duration_s: of its frames.
-        instruction: the sentence.
-        variation: what was sampled, by variable; empty where the file does not tell.
-        start: (P,) what the robot sensed first; (0,) if unknown.
-        path: (PATH_POINTS, J) where it was; (0, 0) if unknown.
-        step: (J,) the farthest that each joint moves from a row to the next.
-        moves: by path of an array, (K,) bool, which elements ever change.
-        pictures: by camera, (h, w, C) the mean of a few pictures in small.
+        demo: the name of its group in the file.
+        duration_s: its duration, from its frames.
+        instruction: its sentence.
+        variation: variable -> sampled value; empty if the file does not store it.
+        start: (P,) the first reading of the proprioception; (0,) if unknown.
+        path: (PATH_POINTS, J) the joint positions over time; (0, 0) if unknown.
+        step: (J,) each joint's largest change from one row to the next; (0,) if unknown.
+        moves: path of an array -> (K,) bool, whether each element ever changes.
+        pictures: camera -> (h, w, C) the mean of a few of its images, reduced in size.
     """
 
     demo: str
@@ -60,20 +63,21 @@ class Brief:
 
 @dataclass(frozen=True)
 class SetFacts:
-    """What the episodes of a set have in common.
+    """Statistics over all episodes of a dataset.
 
     Attributes:
-        count: how many episodes.
-        median_duration_s: of an episode.
-        step: (J,) how far each joint moves per row at most, in the median episode.
-        moving_share: by path of an array, (K,) in how many of the episodes, of 1, each
-            element changes.
-        pictures: by camera, (h, w, C) the median over episodes of their mean pictures.
-        own_pictures: by demo and camera, (h, w, C) the mean picture of one episode.
-        isolation: by demo, how far its start is from the nearest other one, in units of
-            the median of that; empty where nothing tells the starts.
-        twins: by demo, an earlier one that went the same way, and the largest distance
-            between the two, as a share of the set's range.
+        count: number of episodes.
+        median_duration_s: the median of their durations.
+        step: (J,) the median of each joint's largest change from one row to the next;
+            (0,) if unknown.
+        moving_share: path of an array -> (K,) the share of episodes, from 0 to 1, in
+            which each element changes.
+        pictures: camera -> (h, w, C) the median over episodes of their mean images.
+        own_pictures: demo -> camera -> (h, w, C) the mean image of one episode.
+        isolation: demo -> distance of its start from the nearest other start, divided by
+            the median of these distances; empty if the starts cannot be compared.
+        twins: demo -> an earlier demo with nearly the same path, and the largest
+            distance between the two paths as a share of the range of all paths.
     """
 
     count: int
@@ -86,12 +90,12 @@ class SetFacts:
     twins: Mapping[str, tuple[str, float]] = field(default_factory=dict)
 
 
-def brief_of(view: View, demo: H5) -> Brief:
-    """Returns what is kept of an episode to compare it with the others.
+def summary_of(view: View, demo: H5) -> EpisodeSummary:
+    """Returns the features of an episode by which it is compared with the others.
 
     Args:
-        view: the episode, without pictures.
-        demo: its group, of which a few pictures are read.
+        view: the episode, without its images.
+        demo: its group, from which a few images are read.
     """
     positions = view.positions
     step = np.zeros(0)
@@ -101,7 +105,7 @@ def brief_of(view: View, demo: H5) -> Brief:
         rows = np.linspace(0, len(positions) - 1, PATH_POINTS).round().astype(int)
         path = positions[rows]
 
-    return Brief(
+    return EpisodeSummary(
         demo=view.demo,
         duration_s=view.duration_s,
         instruction=view.instruction,
@@ -114,37 +118,46 @@ def brief_of(view: View, demo: H5) -> Brief:
     )
 
 
-def set_facts(briefs: Sequence[Brief], twin_distance: float) -> SetFacts:
-    """Returns what these episodes have in common.
+def set_facts(summaries: Sequence[EpisodeSummary], twin_distance: float) -> SetFacts:
+    """Returns the statistics over all episodes.
 
     Args:
-        briefs: of all episodes.
-        twin_distance: paths that are never farther apart are twins, as a share of the
-            set's range.
+        summaries: one per episode.
+        twin_distance: two paths that are never farther apart than this are twins; as a
+            share of the range of all paths.
     """
-    durations = [brief.duration_s for brief in briefs]
-    steps = _same_width([brief.step for brief in briefs])
-    cameras = {camera for brief in briefs for camera in brief.pictures}
+    durations = [summary.duration_s for summary in summaries]
+    steps = _of_commonest_shape([summary.step for summary in summaries])
+    cameras = {camera for summary in summaries for camera in summary.pictures}
     pictures = {}
     for camera in cameras:
-        shown = [b.pictures[camera] for b in briefs if camera in b.pictures]
-        alike = [picture for picture in shown if picture.shape == shown[0].shape]
-        pictures[camera] = np.median(alike, axis=0)
+        shown = [
+            summary.pictures[camera]
+            for summary in summaries
+            if camera in summary.pictures
+        ]
+        # images of another size than the first episode's cannot be compared
+        comparable = [image for image in shown if image.shape == shown[0].shape]
+        pictures[camera] = np.median(comparable, axis=0)
 
     return SetFacts(
-        count=len(briefs),
+        count=len(summaries),
         median_duration_s=float(np.median(durations)) if durations else 0.0,
         step=np.median(steps, axis=0) if len(steps) else np.zeros(0),
-        moving_share=_moving_share(briefs),
+        moving_share=_moving_share(summaries),
         pictures=pictures,
-        own_pictures={brief.demo: brief.pictures for brief in briefs},
-        isolation=_isolation(briefs),
-        twins=find_twins(briefs, twin_distance),
+        own_pictures={summary.demo: summary.pictures for summary in summaries},
+        isolation=_isolation(summaries),
+        twins=find_twins(summaries, twin_distance),
     )
 
 
 def _start_of(view: View) -> np.ndarray:
-    """Returns what the robot sensed first; (0,) if unknown or not finite."""
+    """Returns (P,) the first reading of the proprioception; (0,) if unknown.
+
+    A file from elsewhere may have joint positions only, which then stand for it. A
+    reading that is not finite counts as unknown.
+    """
     for path in ("obs/agent_pos", "streams/agent_pos/value"):
         rows = view.arrays.get(path)
         if rows is not None and rows.ndim == 2 and len(rows):
@@ -157,7 +170,7 @@ def _start_of(view: View) -> np.ndarray:
 
 
 def _moves(view: View) -> dict[str, np.ndarray]:
-    """Returns which elements (K,) of each sensed array ever change, by its path."""
+    """Returns path -> (K,) bool, whether each element of a sensed array ever changes."""
     moves = {}
     for path, rows in view.arrays.items():
         is_sensed = path.startswith(SENSED) and not path.endswith(("/t", *THINGS))
@@ -167,9 +180,9 @@ def _moves(view: View) -> dict[str, np.ndarray]:
 
 
 def _mean_pictures(demo: H5) -> dict[str, np.ndarray]:
-    """Returns the mean of a few pictures of each camera, in small.
+    """Returns camera -> (h, w, C) the mean of a few of its images, reduced in size.
 
-    What cannot be read is left out here: `read_view` names it.
+    Damaged images are left out without an error here: `read_view` reports them.
     """
     means = {}
     with suppress(DatasetError):
@@ -182,95 +195,123 @@ def _mean_pictures(demo: H5) -> dict[str, np.ndarray]:
     return means
 
 
-def _moving_share(briefs: Sequence[Brief]) -> dict[str, np.ndarray]:
-    """Returns in which share of the episodes each element (K,) changes, by path."""
+def _moving_share(summaries: Sequence[EpisodeSummary]) -> dict[str, np.ndarray]:
+    """Returns path -> (K,) the share of episodes in which each element changes."""
     by_path: dict[str, list[np.ndarray]] = {}
-    for brief in briefs:
-        for path, moves in brief.moves.items():
+    for summary in summaries:
+        for path, moves in summary.moves.items():
             by_path.setdefault(path, []).append(moves)
 
     shares = {}
     for path, rows in by_path.items():
-        alike = _same_width(rows)
-        if alike:
-            shares[path] = np.mean(alike, axis=0)
+        comparable = _of_commonest_shape(rows)
+        if comparable:
+            shares[path] = np.mean(comparable, axis=0)
     return shares
 
 
-def _same_width(rows: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Returns those rows that have the shape which most of them have."""
-    shapes = [row.shape for row in rows if row.size]
+def _of_commonest_shape(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Returns the arrays that have the most frequent shape; empty arrays don't count.
+
+    Episodes in a file from elsewhere may differ in shape, and only arrays of one shape
+    can be compared.
+    """
+    shapes = [array.shape for array in arrays if array.size]
     if not shapes:
         return []
     commonest = max(set(shapes), key=shapes.count)
-    return [row for row in rows if row.shape == commonest]
+    return [array for array in arrays if array.shape == commonest]
 
 
-def _isolation(briefs: Sequence[Brief]) -> dict[str, float]:
-    """Returns, by demo, how far its start is from the nearest other start.
+def _isolation(summaries: Sequence[EpisodeSummary]) -> dict[str, float]:
+    """Returns demo -> how isolated its start is: 1 is usual, larger is farther away.
 
-    In units of the median of these distances; empty for fewer than 3 starts, or where
-    they do not vary.
+    Isolation is the distance to the nearest other start, divided by the median of these
+    distances. It is empty for fewer than `LEAST_STARTS` starts, and if most of them are
+    equal.
     """
-    alike = _same_width([brief.start for brief in briefs])
-    if len(alike) < 3:
+    candidates = _of_commonest_shape([summary.start for summary in summaries])
+    if len(candidates) < LEAST_STARTS:
         return {}
-    width = alike[0].shape
-    known = [brief for brief in briefs if brief.start.shape == width]
+    shape = candidates[0].shape
+    comparable = [summary for summary in summaries if summary.start.shape == shape]
 
-    # Scale each element by its spread between the quartiles, which one stray start does
-    # not change; elements that do not vary are left out.
-    starts = np.stack([brief.start for brief in known])
+    # Scale each element by its interquartile range, which one stray start does not
+    # change. Elements without one do not vary between the starts, so they are left out.
+    starts = np.stack([summary.start for summary in comparable])  # (n, P)
     middle = np.median(starts, axis=0)
     low, high = np.percentile(starts, [25, 75], axis=0)
-    varying = (high - low) > LEAST_SPREAD
-    if not varying.any():
+    varies = (high - low) > LEAST_SPREAD
+    if not varies.any():
         return {}
-    scaled = (starts - middle)[:, varying] / (high - low)[varying]
+    scaled = (starts - middle)[:, varies] / (high - low)[varies]
 
-    # 2 nearest: the first is the start itself
-    distances = KDTree(scaled).query(scaled, k=2)[0][:, 1]
-    median = float(np.median(distances))
-    if median == 0:
+    # of the 2 nearest points, the first is the start itself
+    distances = KDTree(scaled).query(scaled, k=2)[0][:, 1]  # (n,)
+    usual = float(np.median(distances))
+    # more than half of the starts repeat another one: there is no usual distance
+    if usual == 0:
         return {}
-    shares = (distances / median).tolist()
-    return {brief.demo: share for brief, share in zip(known, shares, strict=True)}
+    return {
+        summary.demo: float(multiple)
+        for summary, multiple in zip(comparable, distances / usual, strict=True)
+    }
 
 
 def find_twins(
-    briefs: Sequence[Brief], distance: float
+    summaries: Sequence[EpisodeSummary], distance: float
 ) -> dict[str, tuple[str, float]]:
-    """Returns, by demo, an earlier one that went the same way, and how far apart.
+    """Finds episodes whose path is nearly the same as that of an earlier episode.
 
-    Two paths as close as `distance` everywhere are at most that far apart in each single
-    number. So the paths are sorted by one number, and only neighbours are compared.
+    Twin paths differ by at most `distance` in every coordinate, so also in the one by
+    which the paths are sorted here. Only neighbours in this order need to be compared.
+
+    Args:
+        summaries: one per episode.
+        distance: the largest difference of two twins, as a share of the range of all
+            paths.
+
+    Returns:
+        The demo of each twin -> an earlier demo that it repeats, and the largest
+        difference of the two paths, as a share of the range.
     """
-    alike = _same_width([brief.path for brief in briefs])
-    if len(alike) < 2:
+    candidates = _of_commonest_shape([summary.path for summary in summaries])
+    if len(candidates) < 2:
         return {}
-    known = [i for i, b in enumerate(briefs) if b.path.shape == alike[0].shape]
-    paths = np.stack([briefs[i].path for i in known])  # (n, PATH_POINTS, J)
-    extent = np.ptp(paths, axis=(0, 1))
-    extent = np.where(extent > LEAST_SPREAD, extent, 1.0)  # (J,), never 0
-    scaled = (paths / extent).reshape(len(paths), -1)
+    shape = candidates[0].shape
+    comparable = [summary for summary in summaries if summary.path.shape == shape]
 
-    # the number that tells them apart best
+    # scale each joint by its range over all paths; a constant one stays as it is
+    paths = np.stack([summary.path for summary in comparable])  # (n, PATH_POINTS, J)
+    extent = np.ptp(paths, axis=(0, 1))  # (J,)
+    extent = np.where(extent > LEAST_SPREAD, extent, 1.0)
+    scaled = (paths / extent).reshape(len(paths), -1)  # (n, PATH_POINTS * J)
+
+    # sort by the coordinate that varies most, since it leaves the fewest neighbours
     key = scaled[:, int(np.argmax(scaled.std(axis=0)))]
     order = np.argsort(key, kind="stable")
     twins: dict[str, tuple[str, float]] = {}
     for place, one in enumerate(order.tolist()):
-        for other in _within(order, key, place, distance):
-            apart = float(np.abs(scaled[one] - scaled[other]).max())
-            if apart <= distance:
-                first, second = sorted((known[one], known[other]))
-                twins.setdefault(briefs[second].demo, (briefs[first].demo, apart))
+        for other in _neighbours(order, key, place, distance):
+            difference = float(np.abs(scaled[one] - scaled[other]).max())
+            if difference <= distance:
+                first, second = sorted((one, other))
+                found = (comparable[first].demo, difference)
+                twins.setdefault(comparable[second].demo, found)
     return twins
 
 
-def _within(
+def _neighbours(
     order: np.ndarray, key: np.ndarray, place: int, distance: float
 ) -> Iterable[int]:
-    """Yields those after a place in the order whose key is as near as `distance`."""
+    """Yields the paths that follow a place in the order, up to a difference of the key.
+
+    Args:
+        order: (n,) numbers of the paths, sorted by their keys.
+        key: (n,) the key of each path, by its number.
+        place: in the order, from 0.
+        distance: the largest difference of the two keys.
+    """
     for later in order[place + 1 :].tolist():
         if key[later] - key[order[place]] > distance:
             return

@@ -1,4 +1,4 @@
-"""What an audit finds, and the verdicts that follow from it."""
+"""The findings of an audit, and the verdicts that follow from them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 Verdict = Literal["PASS", "REVIEW", "EXCLUDE"]
 VERDICTS: tuple[Verdict, ...] = ("PASS", "REVIEW", "EXCLUDE")
 
-# The four faults that evaluations of industrial datasets report.
+# The four kinds of faults that evaluations of industrial datasets report.
 THIN_CONTENT = "thin content"
 OFF_DOMAIN = "off-domain"
 NO_DIVERSITY = "no diversity"
@@ -19,14 +19,14 @@ FAULTS = (THIN_CONTENT, OFF_DOMAIN, NO_DIVERSITY, IRREGULAR_FORM)
 
 @dataclass(frozen=True)
 class Finding:
-    """One reason why an episode, or a whole set, needs a look.
+    """A possible fault of an episode, or of a whole dataset.
 
     Attributes:
         check: the name of the check that found it.
-        verdict: `REVIEW`: a person should look; `EXCLUDE`: the episode contradicts
-            itself, or holds what cannot be used.
-        message: what was found, with numbers and units.
-        start_s: when in the episode; None where it has no place in time.
+        verdict: `REVIEW` if a person should look at it; `EXCLUDE` if the episode
+            contradicts itself, or holds data that cannot be used.
+        message: a sentence with numbers and units.
+        start_s: the time in the episode at which the fault begins; None if it has none.
     """
 
     check: str
@@ -41,11 +41,11 @@ class EpisodeAudit:
 
     Attributes:
         demo: the name of its group in the file.
-        seed: of its start; None where the file does not tell.
-        success: as it is labelled; None where the file does not tell.
-        duration_s: of its frames.
-        instruction: the sentence; "" where the file does not tell.
-        findings: the gravest first.
+        seed: None if the file does not store it.
+        success: its label; None if the file does not store it.
+        duration_s: its duration, from its frames.
+        instruction: its sentence; "" if the file does not store it.
+        findings: in order of severity, `EXCLUDE` first.
     """
 
     demo: str
@@ -57,16 +57,16 @@ class EpisodeAudit:
 
     @property
     def verdict(self) -> Verdict:
-        """The gravest verdict of its findings; `PASS` without one."""
-        return gravest(self.findings)
+        """The most severe verdict of its findings; `PASS` if there are none."""
+        return most_severe(self.findings)
 
 
-def gravest(findings: Sequence[Finding]) -> Verdict:
-    """Returns the gravest verdict of findings; `PASS` if there are none."""
+def most_severe(findings: Sequence[Finding]) -> Verdict:
+    """Returns the most severe verdict of findings; `PASS` if there are none."""
     ranks = [VERDICTS.index(finding.verdict) for finding in findings]
     return VERDICTS[max(ranks, default=0)]
 
 
-def in_order(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Returns findings in the order in which they are told, the gravest first."""
+def by_severity(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Returns findings in order of severity, `EXCLUDE` first."""
     return tuple(sorted(findings, key=lambda finding: -VERDICTS.index(finding.verdict)))

@@ -1,4 +1,4 @@
-"""Checks of form: whether numbers are whole, in time, and of one length."""
+"""Checks of form: finite values, matching lengths, and correct times."""
 
 from __future__ import annotations
 
@@ -11,25 +11,29 @@ from embodied.datasets.audit.context import Context
 from embodied.datasets.audit.findings import Finding
 from embodied.datasets.audit.view import View, seconds
 
-# What a robomimic file holds once per frame.
+# Arrays with one row per frame; those below `obs` have one, too.
 FRAME_ARRAYS = ("actions", "rewards", "dones", "states", "frame_tick", "image_tick")
+# A message lists at most this many arrays.
+SHOWN_ARRAYS = 4
+# `_shift_in_words` tries shifts up to this many steps.
+LARGEST_SHIFT = 100
 
 
 def find_fault(view: View, context: Context) -> list[Finding]:
-    """Finds attributes that cannot be read, and worlds that broke."""
+    """Finds data that cannot be read, and episodes whose world had a fault."""
     if view.damage:
         return [Finding("fault", "EXCLUDE", view.damage)]
     if view.meta is not None and view.meta.fault:
-        message = f"the world broke: {view.meta.fault}"
+        message = f"the world had a fault: {view.meta.fault}"
         return [Finding("fault", "EXCLUDE", message)]
     return []
 
 
 def find_not_finite(view: View, context: Context) -> list[Finding]:
-    """Finds values that are no finite number."""
+    """Finds arrays with NaN or infinity."""
     findings = []
     for path, rows in view.arrays.items():
-        # whole numbers are finite
+        # integers are always finite
         if not np.issubdtype(rows.dtype, np.floating) or np.isfinite(rows).all():
             continue
 
@@ -48,39 +52,45 @@ def find_not_finite(view: View, context: Context) -> list[Finding]:
 
 
 def find_ragged(view: View, context: Context) -> list[Finding]:
-    """Finds arrays of different lengths that belong together."""
+    """Finds arrays of a wrong length: per frame, or per control step."""
     frames = view.num_frames
     if not frames:
         return [Finding("ragged", "EXCLUDE", "there are no actions")]
 
-    # once per frame
-    lengths = {f"camera {name}": len(c.digest) for name, c in view.cameras.items()}
-    for path, rows in view.arrays.items():
+    # path -> number of rows, of the arrays with one row per frame
+    frame_rows = {
+        f"camera {name}": len(camera.digest) for name, camera in view.cameras.items()
+    }
+    for path, array in view.arrays.items():
         if path in FRAME_ARRAYS or path.startswith("obs/"):
-            lengths[path] = len(rows) if rows.ndim else 0
-    wrong = {path: rows for path, rows in lengths.items() if rows != frames}
+            frame_rows[path] = len(array) if array.ndim else 0
+    wrong = {path: rows for path, rows in frame_rows.items() if rows != frames}
     if view.meta is not None and view.meta.num_samples != frames:
         wrong["num_samples"] = view.meta.num_samples
 
-    # Once per control step: how many steps there are is not stored, so the length that
-    # most streams have is taken to be right.
-    steps = {
-        path: len(rows)
-        for path, rows in view.arrays.items()
-        if path.startswith("streams/") and rows.ndim
+    # Streams have one row per control step. The number of steps is not stored, so the
+    # length that most streams have is assumed to be right.
+    step_rows = {
+        path: len(array)
+        for path, array in view.arrays.items()
+        if path.startswith("streams/") and array.ndim
     }
-    commonest = Counter(steps.values()).most_common(1)  # [(length, how many)], or []
-    wrong |= {path: rows for path, rows in steps.items() if rows != commonest[0][0]}
+    if step_rows:
+        [(usual, _)] = Counter(step_rows.values()).most_common(1)
+        wrong |= {path: rows for path, rows in step_rows.items() if rows != usual}
+
     if not wrong:
         return []
-    listed = ", ".join(f"{path} has {rows}" for path, rows in sorted(wrong.items())[:4])
+    shown = sorted(wrong.items())[:SHOWN_ARRAYS]
+    listed = ", ".join(f"{path} has {rows}" for path, rows in shown)
     message = f"for {frames} actions, {listed} rows"
     return [Finding("ragged", "EXCLUDE", message)]
 
 
 def find_bad_times(view: View, context: Context) -> list[Finding]:
-    """Finds clocks that stand, run back or leave something out."""
-    step = PHYSICS_HZ / view.source.control_hz
+    """Finds timestamps that are not evenly spaced."""
+    ticks_per_step = PHYSICS_HZ / view.source.control_hz
+    ticks_per_frame = PHYSICS_HZ / view.source.frame_hz
     findings = []
     for path, ticks in view.arrays.items():
         is_stream = path.startswith("streams/") and path.endswith("/t")
@@ -89,78 +99,77 @@ def find_bad_times(view: View, context: Context) -> list[Finding]:
         if len(ticks) < 2:
             continue
 
-        # In ticks: streams have a row at each step, exactly. Frame k is at a whole tick
-        # near k / rate, so gaps between frames may be a tick off.
-        wanted = step
-        slack = 0.0
-        if not is_stream:
-            wanted = PHYSICS_HZ / view.source.frame_hz
-            slack = 1.0
+        # A control step is a whole number of ticks, so streams are spaced exactly. A
+        # frame's time is rounded to a tick, so the gap between two may be a tick off.
+        expected = ticks_per_step if is_stream else ticks_per_frame
+        tolerance = 0.0 if is_stream else 1.0
         gaps = np.diff(ticks)
-        bad = np.abs(gaps - wanted) > slack
+        bad = np.abs(gaps - expected) > tolerance
         if bad.any():
             row = int(np.argmax(bad))
             message = (
-                f"{path} goes on by {gaps[row]} ticks at row {row}, where {wanted:g} "
-                "are due"
+                f"{path} advances by {gaps[row]} ticks after row {row}, in place of "
+                f"{expected:g}"
             )
             findings.append(Finding("times", "EXCLUDE", message, seconds(ticks[row])))
     return findings
 
 
 def find_old_pictures(view: View, context: Context) -> list[Finding]:
-    """Finds pictures that are much older, or newer, than the frame they belong to."""
+    """Finds images that are too old for their frame, or newer than it."""
     frames = view.arrays.get("frame_tick")
-    pictures = view.arrays.get("image_tick")
-    if frames is None or pictures is None or len(frames) != len(pictures):
+    images = view.arrays.get("image_tick")
+    if frames is None or images is None or len(frames) != len(images):
         return []
 
-    # A camera slower than the frames gives several of them the same picture, so the age
-    # is measured in periods of the slower of the two.
+    # Several frames share an image if the camera is slower than the frames, so the age
+    # is limited in periods of the slower of the two.
     camera_hz = view.source.frame_hz
     if view.source.header is not None:
         config = view.source.header.metadata.get("config", {})
         camera_hz = min(camera_hz, config.get("camera_hz") or camera_hz)
     allowed = context.limits.picture_age_frames * PHYSICS_HZ / camera_hz
-    age = frames - pictures
+    age = frames - images  # (F,) ticks
     bad = (age < 0) | (age > allowed)
     if not bad.any():
         return []
     row = int(np.argmax(bad))
     message = (
-        f"{int(bad.sum())} pictures are not of their frame's time, up to "
+        f"{int(bad.sum())} images are not of their frame's time, up to "
         f"{seconds(np.abs(age).max()):.2f} s off"
     )
     return [Finding("old_pictures", "REVIEW", message, seconds(frames[row]))]
 
 
 def find_different_readings(view: View, context: Context) -> list[Finding]:
-    """Finds frames that do not show what their stream read at the same tick."""
+    """Finds frames whose proprioception is not that of the stream at the same tick."""
     observed = view.arrays.get("obs/agent_pos")
     frames = view.arrays.get("frame_tick")
     ticks = view.arrays.get("streams/agent_pos/t")
     values = view.arrays.get("streams/agent_pos/value")
     if observed is None or frames is None or ticks is None or values is None:
         return []
-    fits = observed.shape[1:] == values.shape[1:] and len(ticks) == len(values)
-    if not fits or len(observed) != len(frames) or not len(ticks):
+    # arrays of wrong lengths are reported by `find_ragged`
+    are_comparable = observed.shape[1:] == values.shape[1:]
+    are_comparable = are_comparable and len(ticks) == len(values) > 0
+    if not are_comparable or len(observed) != len(frames):
         return []
 
     rows = np.clip(np.searchsorted(ticks, frames), 0, len(ticks) - 1)
-    apart = np.abs(observed - values[rows]).max(axis=1)
-    bad = apart > context.limits.same_reading
+    differences = np.abs(observed - values[rows]).max(axis=1)  # (F,)
+    bad = differences > context.limits.same_reading
     if not bad.any():
         return []
     row = int(np.argmax(bad))
     message = (
-        f"{int(bad.sum())} frames differ from what streams/agent_pos read at their "
-        f"tick, by up to {np.nanmax(apart):.3g}{_shift_of(observed, values, rows)}"
+        f"{int(bad.sum())} frames differ from streams/agent_pos at their tick, by up to "
+        f"{np.nanmax(differences):.3g}{_shift_in_words(observed, values, rows)}"
     )
     return [Finding("readings", "EXCLUDE", message, seconds(frames[row]))]
 
 
 def find_state_times(view: View, context: Context) -> list[Finding]:
-    """Finds physics states whose own clock is not that of their frame."""
+    """Finds physics states whose time differs from their frame's."""
     states = view.arrays.get("states")
     frames = view.arrays.get("frame_tick")
     if view.source.header is None or states is None or frames is None:
@@ -168,7 +177,7 @@ def find_state_times(view: View, context: Context) -> list[Finding]:
     if states.ndim != 2 or len(states) != len(frames) or not len(frames):
         return []
 
-    # the first number of a state is its time; half a tick leaves room for rounding
+    # the first element of a state is its time; half a tick leaves room for rounding
     off_s = np.abs(states[:, 0] - frames / PHYSICS_HZ)
     bad = off_s > 0.5 / PHYSICS_HZ
     if not bad.any():
@@ -181,36 +190,40 @@ def find_state_times(view: View, context: Context) -> list[Finding]:
     return [Finding("state_times", "EXCLUDE", message, seconds(frames[row]))]
 
 
-def _shift_of(observed: np.ndarray, values: np.ndarray, rows: np.ndarray) -> str:
-    """Returns by how many steps frames must be shifted to fit, in words.
+def _shift_in_words(observed: np.ndarray, values: np.ndarray, rows: np.ndarray) -> str:
+    """Returns the end of a message: at which shift in time the frames fit the stream.
 
-    Up to 100 steps either way are tried; "" if no shift is better than none.
+    It is "" if no shift up to `LARGEST_SHIFT` steps fits better than none.
 
     Args:
-        observed: (F, P) what the frames show.
-        values: (T, P) what the stream read at each step.
-        rows: (F,) the step of each frame, by its tick.
+        observed: (F, P) the proprioception of the frames.
+        values: (T, P) the proprioception of the stream.
+        rows: (F,) the row of the stream at each frame's tick.
     """
     best_shift = 0
-    best = np.inf
-    for shift in range(-100, 101):
-        shifted = np.clip(rows + shift, 0, len(values) - 1)
-        inner = (rows + shift >= 0) & (rows + shift < len(values))
-        if not inner.any():
+    least_difference = np.inf
+    for shift in range(-LARGEST_SHIFT, LARGEST_SHIFT + 1):
+        shifted = rows + shift
+        is_inside = (shifted >= 0) & (shifted < len(values))
+        if not is_inside.any():
             continue
-        apart = float(np.median(np.abs(observed - values[shifted]).max(axis=1)[inner]))
-        if apart < best:
-            best = apart
+        differences = np.abs(observed[is_inside] - values[shifted[is_inside]])
+        difference = float(np.median(differences.max(axis=1)))
+        if difference < least_difference:
+            least_difference = difference
             best_shift = shift
+
     if best_shift == 0:
         return ""
-    return f"; they fit best {abs(best_shift)} steps {'later' if best_shift > 0 else 'earlier'}"
+    direction = "later" if best_shift > 0 else "earlier"
+    return f"; they fit best {abs(best_shift)} steps {direction}"
 
 
 def time_of(view: View, path: str, row: int) -> float:
-    """Returns when a row of an array was, in s since the episode's start.
+    """Returns the time of an array's row, in s since the episode's start.
 
-    It goes by the stream's own ticks, else those of the frames, else the frame rate.
+    It is computed from the ticks of the stream; of an array that is no stream, from
+    those of the frames; without ticks, from the frame rate.
     """
     stem = path.removesuffix("/value")
     ticks = view.arrays.get(f"{stem}/t", view.arrays.get("frame_tick"))

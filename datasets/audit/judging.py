@@ -1,4 +1,4 @@
-"""What a replay says of episodes: whether they end as a success, and their sentence."""
+"""Judging episodes by replaying them: their success, and their instruction."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from embodied.datasets.schema import H5, DatasetError, Episode, Header
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError, one_line
 
-# So many episodes are replayed at once, at most.
+# At most this many episodes are replayed at once.
 MOST_WORLDS = 16
 
 
@@ -24,18 +24,19 @@ def judge(
     demos: Mapping[str, H5],
     on_replayed: Callable[[int], None],
 ) -> tuple[dict[str, Judgement], dict[str, str]]:
-    """Replays episodes, and judges those that come out bit for bit the same.
+    """Replays episodes, and judges those whose replay is bit for bit the same.
 
-    A file names a task and a robot; it never decides which code is run. So both must be
-    known here, as `replay_config` says.
+    Task and robot must be registered, see `replay_config`: a file names them, but never
+    decides which code is run.
 
     Args:
         header: of the file.
         demos: the groups of the episodes, by name.
-        on_replayed: is told how many more episodes have been replayed.
+        on_replayed: is called with the number of episodes replayed since the last call.
 
     Returns:
-        The judgements by demo, and by demo why there is none.
+        The judgement of each judged demo; and for each other demo the reason why it
+        was not judged.
     """
     episodes: dict[str, Episode] = {}
     reasons: dict[str, str] = {}
@@ -43,7 +44,7 @@ def judge(
     try:
         config = replace(replay_config(header.metadata), num_threads=1)
         worlds = Worlds(config, min(MOST_WORLDS, len(demos)))
-        reason = _other_model(header, worlds)
+        reason = _reason_against_replay(header, worlds)
         if reason:
             return {}, dict.fromkeys(demos, reason)
 
@@ -54,6 +55,7 @@ def judge(
                 judgements |= _judge_batch(worlds, episodes, reasons)
                 on_replayed(len(episodes))
                 episodes = {}
+        # the last batch may be smaller
         if episodes:
             judgements |= _judge_batch(worlds, episodes, reasons)
             on_replayed(len(episodes))
@@ -65,12 +67,12 @@ def judge(
             worlds.close()
 
 
-def _other_model(header: Header, worlds: Worlds) -> str:
-    """Returns why a replay cannot be the same: another model or MuJoCo; "" if none."""
+def _reason_against_replay(header: Header, worlds: Worlds) -> str:
+    """Returns why no replay can be the same, by the versions; "" if one can."""
     present = worlds.metadata()
     recorded = header.metadata
     if present["model_hash"] != recorded.get("model_hash"):
-        return "its model is another one than this version's"
+        return "this version has another model of the robot or the scene"
     versions = recorded.get("versions", {})
     if present["versions"]["mujoco"] != versions.get("mujoco"):
         return f"it was recorded with MuJoCo {versions.get('mujoco')}"
@@ -78,8 +80,14 @@ def _other_model(header: Header, worlds: Worlds) -> str:
 
 
 def _readable(name: str, demo: H5, reasons: dict[str, str]) -> dict[str, Episode]:
-    """Returns {name: episode}; {} for a damaged one, whose reason goes to `reasons`."""
-    # anything that a damaged file may raise here
+    """Returns {name: episode}, or {} if the episode cannot be replayed.
+
+    Args:
+        name: of the demo.
+        demo: its group.
+        reasons: gets the reason why it cannot be replayed.
+    """
+    # a damaged file may raise any of these
     try:
         episode = read_episode(demo, images=False)
         actions = episode.streams["action"].value
@@ -101,39 +109,51 @@ def _readable(name: str, demo: H5, reasons: dict[str, str]) -> dict[str, Episode
 def _judge_batch(
     worlds: Worlds, episodes: Mapping[str, Episode], reasons: dict[str, str]
 ) -> dict[str, Judgement]:
-    """Replays at most one episode per world, all at once; returns judgements by name.
+    """Replays at most one episode per world at the same time.
 
-    Those that do not come out the same get none, and an entry in `reasons`.
+    Args:
+        worlds: N of the kind in which the episodes were recorded.
+        episodes: at most N, by the name of their demo.
+        reasons: gets an entry for each episode whose replay differs.
+
+    Returns:
+        The judgements of the other episodes, by name.
     """
     running = filled(worlds, list(episodes.values()))
-    sentences = _sentences(worlds, running)
+    sentences = _sentences_of_seeds(worlds, running)
 
-    success = np.zeros(len(running), bool)
-    same = np.ones(len(running), bool)
+    success_at_end = np.zeros(len(running), bool)
+    is_same = np.ones(len(running), bool)
     for step in play(worlds, running):
-        same &= ~step.differs
-        success = np.where(step.is_last, step.result.success, success)
+        is_same &= ~step.differs
+        success_at_end[step.is_last] = step.result.success[step.is_last]
 
     judgements = {}
     for world, name in enumerate(episodes):
-        if same[world]:
-            judgements[name] = Judgement(bool(success[world]), sentences[world])
+        if is_same[world]:
+            judgements[name] = Judgement(
+                success=bool(success_at_end[world]), instruction=sentences[world]
+            )
         else:
             reasons[name] = "its replay is not bit for bit the same"
     return judgements
 
 
-def _sentences(worlds: Worlds, episodes: Sequence[Episode]) -> list[str]:
-    """Returns the sentence of each seed, where the start is that of the seed, else ""."""
+def _sentences_of_seeds(worlds: Worlds, episodes: Sequence[Episode]) -> list[str]:
+    """Returns the instruction that a reset with each episode's seed gives.
+
+    It is "" if that reset does not give the episode's recorded start, since the
+    instruction then says nothing about the episode.
+    """
     seeds = [episode.meta.seed for episode in episodes]
     worlds.reset(np.arange(worlds.num_worlds), seeds)
     sentences = []
     for world, episode in enumerate(episodes):
         start = worlds.episode_start(world)
-        # compare all sampled values but the sentence, which is what is to be judged
-        sampled = {**episode.meta.variation}
+        # compare all sampled values but the instruction, since that is to be judged
+        sampled = dict(episode.meta.variation)
         sampled["instruction"] = start.variation.get("instruction")
-        is_same = np.array_equal(start.state, episode.start_state)
-        is_same = is_same and sampled == start.variation
-        sentences.append(worlds.instructions[world] if is_same else "")
+        is_same_start = np.array_equal(start.state, episode.start_state)
+        is_same_start = is_same_start and sampled == start.variation
+        sentences.append(worlds.instructions[world] if is_same_start else "")
     return sentences

@@ -1,4 +1,4 @@
-"""Checks of labels: success and instruction, against what the file itself holds."""
+"""Checks of labels against the recorded steps and the replay of an episode."""
 
 from __future__ import annotations
 
@@ -10,58 +10,59 @@ from embodied.datasets.audit.view import View
 
 
 def find_wrong_success(view: View, context: Context) -> list[Finding]:
-    """Finds labels of success that the recorded steps, or a replay, contradict."""
+    """Finds success labels that the recorded steps, or a replay, contradict."""
     meta = view.meta
+    # a file from elsewhere has no such labels, and a faulty world is reported as such
     if meta is None or meta.fault:
         return []
 
-    # a replay knows best
-    labelled = _words(meta.success_at_end)
+    # a replay computes success anew, so it comes before the recorded steps
+    labelled = _in_words(meta.success_at_end)
     judgement = context.judgements.get(view.demo)
     if judgement is not None and judgement.success != meta.success_at_end:
         message = (
             f"it is labelled {labelled}, but its replay, which is bit for bit the same, "
-            f"ends as {_words(judgement.success)}"
+            f"ends as {_in_words(judgement.success)}"
         )
         return [Finding("success_label", "EXCLUDE", message)]
 
-    told = np.asarray(view.arrays.get("streams/success/value", ()))
+    succeeded = np.asarray(view.arrays.get("streams/success/value", ()))  # (T,)
     message = ""
-    if len(told) and bool(told[-1]) != meta.success_at_end:
-        message = f"it is labelled {labelled}, but streams/success ends with {told[-1]}"
-    elif len(told) and bool(told.any()) != meta.success_once:
+    if len(succeeded) and bool(succeeded[-1]) != meta.success_at_end:
         message = (
-            f"success_once is {meta.success_once}, but streams/success tells otherwise"
+            f"it is labelled {labelled}, but streams/success ends with {succeeded[-1]}"
+        )
+    elif len(succeeded) and bool(succeeded.any()) != meta.success_once:
+        message = (
+            f"success_once is {meta.success_once}, but streams/success contradicts it"
         )
     return [Finding("success_label", "EXCLUDE", message)] if message else []
 
 
 def find_wrong_instruction(view: View, context: Context) -> list[Finding]:
-    """Finds sentences that are not those of what was sampled, or of the seed."""
+    """Finds instructions that the sampled values, or the episode's seed, contradict."""
     meta = view.meta
     if meta is None:
         return []
 
-    told = meta.instruction
-    if not told.strip():
+    stored = meta.instruction
+    if not stored.strip():
         return [Finding("instruction", "REVIEW", "it has no instruction")]
     sampled = meta.variation.get("instruction")
-    if sampled is not None and sampled != told:
-        message = f"it says {told!r}, but {sampled!r} was sampled"
+    if sampled is not None and sampled != stored:
+        message = f"it says {stored!r}, but {sampled!r} was sampled"
         return [Finding("instruction", "EXCLUDE", message)]
 
-    # both may be wrong together: the same start, made from the seed, tells
+    # Both may have been changed in the same way; a reset with the seed shows that.
     judgement = context.judgements.get(view.demo)
-    if judgement is not None and judgement.instruction not in ("", told):
-        message = (
-            f"it says {told!r}, but its start is that of {judgement.instruction!r}"
-        )
+    if judgement is not None and judgement.instruction not in ("", stored):
+        message = f"it says {stored!r}, but its seed gives {judgement.instruction!r}"
         return [Finding("instruction", "EXCLUDE", message)]
     return []
 
 
 def find_wrong_sums(view: View, context: Context) -> list[Finding]:
-    """Finds figures of the table of episodes that its steps contradict."""
+    """Finds figures in the table of episodes that the recorded steps contradict."""
     meta = view.meta
     progress = view.arrays.get("streams/progress/value", np.zeros(0))
     reward = view.arrays.get("streams/reward/value", np.zeros(0))
@@ -69,18 +70,19 @@ def find_wrong_sums(view: View, context: Context) -> list[Finding]:
         return []
 
     wrong = []
-    for name, told, found in (
+    for name, stored, computed in (
         ("progress_end", meta.progress_end, float(progress[-1])),
         ("progress_max", meta.progress_max, float(progress.max())),
         ("reward_sum", meta.reward_sum, float(reward.sum())),
         ("duration_s", meta.duration_s, len(reward) / view.source.control_hz),
     ):
-        if not np.isclose(told, found, rtol=1e-4, atol=1e-4):
-            wrong.append(f"{name} is {told:.4g}, its steps give {found:.4g}")
+        # single precision in the streams leaves small differences
+        if not np.isclose(stored, computed, rtol=1e-4, atol=1e-4):
+            wrong.append(f"{name} is {stored:.4g}, its steps give {computed:.4g}")
     if not wrong:
         return []
     return [Finding("sums", "REVIEW", "; ".join(wrong))]
 
 
-def _words(success: bool) -> str:
+def _in_words(success: bool) -> str:
     return "a success" if success else "a failure"

@@ -1,34 +1,37 @@
-"""Measures of movements and of time, over plain arrays."""
+"""Measures of motion and of delays, over plain arrays."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-# A joint slower than this stands still, in rad/s or m/s.
+# A joint slower than this counts as still, in rad/s or m/s.
 STILL_PER_S = 0.01
-# Any number of a state that changes faster belongs to something that moves.
+# A scene counts as still if no element of its state changes faster, per second.
 MOVING_PER_S = 0.02
-# Lags are looked for up to this long, in s.
+# Lags are searched up to this length.
 LONGEST_LAG_S = 1.0
+# `roughness` compares speeds over steps of at least this length.
+ROUGHNESS_STEP_S = 0.02
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Rows `first` to `last`, both included."""
+    """A range of rows, from `first` to `last` inclusive."""
 
     first: int
     last: int
 
     @property
     def rows(self) -> int:
-        """How many rows it has."""
+        """The number of rows."""
         return self.last - self.first + 1
 
 
 def longest_stretch(marked: np.ndarray) -> Stretch | None:
-    """Returns the longest run of True in (T,) bool; None without one."""
+    """Returns the longest run of True in (T,) bool; None if there is none."""
     return max(stretches(marked), key=lambda stretch: stretch.rows, default=None)
 
 
@@ -41,7 +44,7 @@ def stretches(marked: np.ndarray) -> list[Stretch]:
 
 
 def is_still(positions: np.ndarray, hz: float) -> np.ndarray:
-    """Returns (T - 1,) bool, whether all joints stand still from a row to the next.
+    """Returns (T - 1,) bool, whether all joints are still from each row to the next.
 
     Args:
         positions: (T, J).
@@ -53,10 +56,10 @@ def is_still(positions: np.ndarray, hz: float) -> np.ndarray:
 
 
 def is_world_still(states: np.ndarray, hz: float) -> np.ndarray:
-    """Returns (F - 1,) bool, whether nothing moves from a state to the next.
+    """Returns (F - 1,) bool, whether the scene is still from each state to the next.
 
     Args:
-        states: (F, D); the first number is the time, which is left out.
+        states: (F, D); the first element is the time, which is ignored.
         hz: states per second.
     """
     fastest: np.ndarray = np.abs(np.diff(states[:, 1:], axis=0)).max(axis=1, initial=0)
@@ -64,9 +67,13 @@ def is_world_still(states: np.ndarray, hz: float) -> np.ndarray:
 
 
 def sudden_steps(positions: np.ndarray) -> np.ndarray:
-    """Returns (T - 1, J) how much farther each step goes than both of its neighbours.
+    """Returns (T - 1, J) how much each step differs from its most similar neighbour.
 
-    A fast movement has steps alike; a jump, or one wrong reading, stands out.
+    The steps before and after a step of a fast movement are about as large. A jump, or a
+    single wrong reading, differs from both.
+
+    Args:
+        positions: (T, J).
     """
     steps = np.diff(positions, axis=0)
     padded = np.pad(steps, ((1, 1), (0, 0)), mode="edge")
@@ -79,64 +86,84 @@ def sudden_steps(positions: np.ndarray) -> np.ndarray:
 
 
 def roughness(positions: np.ndarray, hz: float) -> float:
-    """Returns how uneven a movement is: 0 if smooth, 1.7 (root of 3) for noise alone.
+    """Returns how uneven a movement is: 0 if smooth, sqrt(3) = 1.7 for pure noise.
 
-    It is the size of the changes of speed over the size of the speed, from step to step
-    of at least 0.02 s, in the median of the joints that move: one that is stopped by
-    what it touches is no noise.
+    For each joint it is the RMS change of speed divided by the RMS speed, both from step
+    to step. The result is the median of the joints that move, so that a single joint
+    stopped by a contact does not count as noise.
 
     Args:
         positions: (T, J).
         hz: rows per second.
     """
-    every = max(1, round(0.02 * hz))
-    speed = np.diff(positions[::every], axis=0)  # per step of `every` rows
+    rows_per_step = max(1, round(ROUGHNESS_STEP_S * hz))
+    speed = np.diff(positions[::rows_per_step], axis=0)  # per step, not per second
+    # too few steps to compare
     if len(speed) < 4:
         return 0.0
-    size = np.sqrt((speed**2).mean(axis=0))
-    moving = size * (hz / every) > STILL_PER_S
-    if not moving.any():
+
+    rms_speed = np.sqrt((speed**2).mean(axis=0))  # (J,)
+    steps_per_s = hz / rows_per_step
+    is_moving = rms_speed * steps_per_s > STILL_PER_S
+    if not is_moving.any():
         return 0.0
-    change = np.sqrt((np.diff(speed, axis=0) ** 2).mean(axis=0))
-    return float(np.median(change[moving] / size[moving]))
+    rms_change = np.sqrt((np.diff(speed, axis=0) ** 2).mean(axis=0))
+    return float(np.median(rms_change[is_moving] / rms_speed[is_moving]))
 
 
-def lag(cause: np.ndarray, effect: np.ndarray, hz: float) -> tuple[float, float, float]:
-    """Returns by how many seconds one signal follows another, and how alike they are.
+class Lag(NamedTuple):
+    """How one signal follows another.
+
+    Attributes:
+        lag_s: by how much the effect follows the cause; negative if it precedes it.
+        correlation: of the two signals, with the effect shifted back by the lag.
+        correlation_at_0: of the two signals as they are, without a shift.
+    """
+
+    lag_s: float
+    correlation: float
+    correlation_at_0: float
+
+
+def lag(cause: np.ndarray, effect: np.ndarray, hz: float) -> Lag:
+    """Returns the lag at which two signals are correlated best.
+
+    Lags up to `LONGEST_LAG_S`, and up to a quarter of the signals' length, are tried.
+    Of shorter signals all results are 0.
 
     Args:
         cause: (T,).
         effect: (T,) at the same times.
         hz: rows per second.
-
-    Returns:
-        The lag in s, negative where the effect comes first; the correlation at this
-        lag; and the correlation without a lag. All are 0 for signals that tell nothing.
     """
     rows = min(len(cause), len(effect))
-    reach = min(int(LONGEST_LAG_S * hz), rows // 4)
-    if reach < 1:
-        return 0.0, 0.0, 0.0
+    largest_shift = min(int(LONGEST_LAG_S * hz), rows // 4)
+    if largest_shift < 1:
+        return Lag(lag_s=0.0, correlation=0.0, correlation_at_0=0.0)
 
-    # entry k: how alike they are if the effect is k - reach rows later than the cause
+    # a positive shift compares the cause with an effect that many rows later
     correlations = []
-    for shift in range(-reach, reach + 1):
+    for shift in range(-largest_shift, largest_shift + 1):
         early = cause[max(0, -shift) : rows - max(0, shift)]
         late = effect[max(0, shift) : rows - max(0, -shift)]
         correlations.append(correlation(early, late))
     best = int(np.argmax(correlations))
-    return (best - reach) / hz, correlations[best], correlations[reach]
+    return Lag(
+        lag_s=(best - largest_shift) / hz,
+        correlation=correlations[best],
+        correlation_at_0=correlations[largest_shift],
+    )
 
 
 def correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Returns the correlation of two signals (T,); 0 if one of them is constant."""
+    """Returns Pearson's correlation of two signals (T,); 0 if one is constant."""
     one = one - one.mean()
     other = other - other.mean()
-    size = float(np.sqrt((one**2).sum() * (other**2).sum()))
-    return float((one * other).sum() / size) if size > 1e-12 else 0.0
+    norm = float(np.sqrt((one**2).sum() * (other**2).sum()))
+    return float((one * other).sum() / norm) if norm > 1e-12 else 0.0
 
 
 def rate_of_change(rows: np.ndarray) -> np.ndarray:
-    """Returns (T - 1,) how much the rows (T, ...) change from one to the next."""
+    """Returns (T - 1,) the mean absolute change from each row (T, ...) to the next."""
     flat = rows.reshape(len(rows), -1).astype(np.float64)
     return np.abs(np.diff(flat, axis=0)).mean(axis=1)

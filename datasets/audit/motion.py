@@ -1,11 +1,11 @@
-"""Checks of movements: rest, frozen readings, jumps, jerk, limits and delays."""
+"""Checks of motion: rest, frozen readings, jumps, shaking, joint limits and delays."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from embodied.datasets.audit.context import Context
-from embodied.datasets.audit.findings import Finding
+from embodied.datasets.audit.findings import Finding, Verdict
 from embodied.datasets.audit.metrics import (
     is_still,
     is_world_still,
@@ -18,13 +18,15 @@ from embodied.datasets.audit.metrics import (
 )
 from embodied.datasets.audit.view import View
 
-# Arrays that hold all of the proprioception: if nothing in them changes while joints
+# Arrays with the whole proprioception: if none of their elements changes while the joints
 # are driven, the sensors are dead.
 WHOLE_STREAMS = ("streams/agent_pos/value", "obs/agent_pos")
+# A message lists at most this many elements.
+SHOWN_ELEMENTS = 6
 
 
 def find_thin(view: View, context: Context) -> list[Finding]:
-    """Finds episodes that are too short, or in which nothing moves."""
+    """Finds episodes that are too short, or in which the robot hardly moves."""
     limits = context.limits
     facts = context.facts
     duration_s = view.duration_s
@@ -32,6 +34,7 @@ def find_thin(view: View, context: Context) -> list[Finding]:
     if duration_s < limits.shortest_s:
         message = f"it lasts {duration_s:.2f} s, less than {limits.shortest_s:g} s"
     elif facts.count >= limits.least_episodes:
+        # enough episodes to compare with
         usual_s = facts.median_duration_s
         if duration_s < limits.shortest_share * usual_s:
             message = (
@@ -59,70 +62,97 @@ def find_long(view: View, context: Context) -> list[Finding]:
 
 
 def find_idle(view: View, context: Context) -> list[Finding]:
-    """Finds long rests, and very long waits for something that moves."""
+    """Finds long rests, and very long waits.
+
+    The robot rests if neither it nor anything else moves. It waits if only it is still,
+    for example until a belt has brought a parcel, which may rightly take longer.
+    """
     limits = context.limits
     positions = view.positions
     if len(positions) < 2:
         return []
 
-    still = is_still(positions, view.motion_hz)
-    idle = still & _is_world_still(view, len(still))
-    for marked, longest_s, share, doing in (
-        (idle, limits.idle_s, limits.idle_share, "rests"),
-        (still, limits.waiting_s, 1.0, "waits"),
-    ):
-        rest = longest_stretch(marked)
-        if rest is None:
-            continue
-        rest_s = rest.rows / view.motion_hz
-        in_all_s = float(marked.sum()) / view.motion_hz
-        is_mostly = marked.mean() >= share and in_all_s >= longest_s
-        if rest_s >= longest_s or is_mostly:
-            message = (
-                f"the robot {doing} for {rest_s:.1f} s at a time, and in "
-                f"{marked.mean():.0%} of the episode"
-            )
-            start_s = rest.first / view.motion_hz
-            return [Finding("idle", "REVIEW", message, start_s)]
-    return []
+    is_robot_still = is_still(positions, view.motion_hz)  # (T - 1,)
+    is_all_still = is_robot_still & _is_scene_still(view, len(is_robot_still))
+    rests = _find_pause(
+        view, is_all_still, "rests", limits.idle_s, share=limits.idle_share
+    )
+    # waiting through the whole episode is found, however short that is
+    return rests or _find_pause(
+        view, is_robot_still, "waits", limits.waiting_s, share=1.0
+    )
 
 
-def _is_world_still(view: View, rows: int) -> np.ndarray:
-    """Returns (rows,) bool, whether nothing else moves; True where nothing tells."""
+def _find_pause(
+    view: View, is_paused: np.ndarray, verb: str, longest_s: float, share: float
+) -> list[Finding]:
+    """Finds a pause that is too long, or too many pauses together.
+
+    Args:
+        view: the episode.
+        is_paused: (T - 1,) bool, whether the robot pauses from each row to the next.
+        verb: for the message: what the robot does meanwhile.
+        longest_s: a single pause may last this long.
+        share: all pauses together may take this share of the episode, if they come to
+            `longest_s` at least.
+    """
+    pause = longest_stretch(is_paused)
+    if pause is None:
+        return []
+
+    pause_s = pause.rows / view.motion_hz
+    total_s = float(is_paused.sum()) / view.motion_hz
+    paused_share = is_paused.mean()
+    is_often = paused_share >= share and total_s >= longest_s
+    if pause_s < longest_s and not is_often:
+        return []
+    message = (
+        f"the robot {verb} for {pause_s:.1f} s at a time, and in "
+        f"{paused_share:.0%} of the episode"
+    )
+    start_s = pause.first / view.motion_hz
+    return [Finding("idle", "REVIEW", message, start_s)]
+
+
+def _is_scene_still(view: View, rows: int) -> np.ndarray:
+    """Returns (rows,) bool, whether nothing in the scene moves, per row of positions.
+
+    If the file has no physics states, the scene counts as still.
+    """
     states = view.arrays.get("states")
     if states is None or states.ndim != 2 or len(states) < 2 or states.shape[1] < 2:
         return np.ones(rows, bool)
-    still = is_world_still(states, view.source.frame_hz)
+    still = is_world_still(states, view.source.frame_hz)  # (F - 1,)
     # states are at the frame rate, rows at `motion_hz`
     frames = np.arange(rows) * view.source.frame_hz / view.motion_hz
     return still[np.minimum(frames.astype(int), len(still) - 1)]
 
 
 def find_frozen(view: View, context: Context) -> list[Finding]:
-    """Finds proprioception that repeats bit for bit while the targets move on."""
+    """Finds proprioception that repeats bit for bit while the servo targets move."""
     limits = context.limits
-    sensed = view.arrays.get("streams/agent_pos/value")
-    targets = view.targets
-    if sensed is None or len(targets) != len(sensed) or len(sensed) < 2:
+    readings = view.arrays.get("streams/agent_pos/value")  # (T, P)
+    targets = view.targets  # (T, J)
+    if readings is None or len(targets) != len(readings) or len(readings) < 2:
         return []
 
-    same = (sensed[1:] == sensed[:-1]).all(axis=1)
-    for rest in stretches(same):
-        lasts_s = rest.rows / view.motion_hz
+    is_repeated = (readings[1:] == readings[:-1]).all(axis=1)
+    for repeat in stretches(is_repeated):
+        lasts_s = repeat.rows / view.motion_hz
         # entry i compares rows i and i + 1, so the last row is `last + 1`
-        moved = np.ptp(targets[rest.first : rest.last + 2], axis=0).max()
+        moved = np.ptp(targets[repeat.first : repeat.last + 2], axis=0).max()
         if lasts_s >= limits.frozen_s and moved >= limits.frozen_motion:
             message = (
                 f"the proprioception repeats for {lasts_s:.2f} s, while targets move by "
                 f"{moved:.2f} rad or m"
             )
-            start_s = rest.first / view.motion_hz
+            start_s = repeat.first / view.motion_hz
             return [Finding("frozen", "REVIEW", message, start_s)]
     return []
 
 
 def find_dead(view: View, context: Context) -> list[Finding]:
-    """Finds elements that never change here, and do in nearly all other episodes."""
+    """Finds elements that are constant here, but change in nearly all other episodes."""
     limits = context.limits
     facts = context.facts
     if facts.count < limits.least_episodes:
@@ -133,28 +163,35 @@ def find_dead(view: View, context: Context) -> list[Finding]:
         rows = view.arrays.get(path)
         if rows is None or rows.shape[1:] != share.shape or len(rows) < 2:
             continue
-        still = (rows == rows[:1]).all(axis=0)
-        # The share counts this episode, too, in which a still element does not move:
-        # among the others alone it is larger.
-        in_others = share * facts.count / (facts.count - 1)
-        dead = np.flatnonzero(still & (in_others >= limits.dead_share)).tolist()
+        is_constant = (rows == rows[:1]).all(axis=0)  # (K,)
+        # `share` is of all episodes. A constant element changes in the others only, so
+        # among those its share is larger.
+        share_of_others = share * facts.count / (facts.count - 1)
+        is_dead = is_constant & (share_of_others >= limits.dead_share)
+        dead = np.flatnonzero(is_dead).tolist()
         if not dead:
             continue
 
-        # all sensors are dead only if the robot was driven: one that rests is still, too
-        is_whole = (
-            path in WHOLE_STREAMS and bool(still.all()) and _is_driven(view, context)
+        elements = f"its elements {dead[:SHOWN_ELEMENTS]}"
+        if len(dead) == is_constant.size:
+            elements = "all of its elements"
+        elif len(dead) > SHOWN_ELEMENTS:
+            elements += " and more"
+        message = (
+            f"{path} is dead: {elements} never change, but do in the other episodes"
         )
-        more = " and more" if len(dead) > 6 else ""
-        is_every = len(dead) == still.size
-        what = "all of its elements" if is_every else f"its elements {dead[:6]}{more}"
-        message = f"{path} is dead: {what} never change, but do in the other episodes"
-        findings.append(Finding("dead", "EXCLUDE" if is_whole else "REVIEW", message))
+
+        # An episode is useless if the whole proprioception is constant while the robot
+        # is driven. Without commands a robot may rightly stand still.
+        is_useless = path in WHOLE_STREAMS and bool(is_constant.all())
+        is_useless = is_useless and _is_driven(view, context)
+        verdict: Verdict = "EXCLUDE" if is_useless else "REVIEW"
+        findings.append(Finding("dead", verdict, message))
     return findings
 
 
 def _is_driven(view: View, context: Context) -> bool:
-    """Returns whether the joints were told to move."""
+    """Returns whether the servo targets of the joints change noticeably."""
     targets = view.targets
     if not targets.size:
         return False
@@ -162,20 +199,22 @@ def _is_driven(view: View, context: Context) -> bool:
 
 
 def find_jumps(view: View, context: Context) -> list[Finding]:
-    """Finds joints that are suddenly elsewhere: steps unlike those on either side."""
+    """Finds joints that jump: by a step unlike the steps before and after it."""
     limits = context.limits
     positions = view.positions  # (T, J) rad and m
-    usual = context.facts.step  # (J,) the largest step of the median episode
+    usual = context.facts.step  # (J,) the median over episodes of the largest step
     if len(positions) < 2 or usual.shape != positions.shape[1:]:
         return []
 
+    # Too few episodes have no useful median. Then nearly the largest step of this
+    # episode counts as usual; the largest one may be the jump itself.
     if context.facts.count < limits.least_episodes:
-        # too few for a median: nearly the largest step of this episode itself
         usual = np.nanpercentile(np.abs(np.diff(positions, axis=0)), 95, axis=0)
-    excess = sudden_steps(positions)  # (T - 1, J) beyond the steps on either side
+
+    excess = sudden_steps(positions)  # (T - 1, J)
     least = limits.jump_least_per_s / view.motion_hz
     allowed = np.maximum(limits.jump_times * usual, least)
-    with np.errstate(invalid="ignore"):  # readings that are NaN
+    with np.errstate(invalid="ignore"):  # readings may be NaN
         bad = excess > allowed
     if not bad.any():
         return []
@@ -188,8 +227,8 @@ def find_jumps(view: View, context: Context) -> list[Finding]:
 
 
 def find_jerk(view: View, context: Context) -> list[Finding]:
-    """Finds movements that shake."""
-    # a gripper that snaps shut is no shaking arm
+    """Finds shaking movements."""
+    # without the grippers if possible, since they move abruptly by nature
     positions = view.joints if view.joints.size else view.positions
     if len(positions) < 2 or not np.isfinite(positions).all():
         return []
@@ -208,17 +247,17 @@ def find_beyond_limits(view: View, context: Context) -> list[Finding]:
     """Finds joints beyond their range, and actions beyond [-1, 1]."""
     limits = context.limits
     interface = view.source.joint_interface
+    # a file from elsewhere stores neither joint ranges nor the scale of its actions
     if interface is None:
-        # a file from elsewhere says neither the ranges nor the scale of its actions
         return []
 
-    # the grippers are not in `view.joints`
+    # `view.joints` has no grippers, so drop them from the interface, too
     findings = []
     is_joint = np.ones(len(interface.labels), bool)
     is_joint[list(interface.gripper_elements)] = False
     low = interface.low[is_joint]
     high = interface.high[is_joint]
-    joints = view.joints  # (T, J) rad and m; empty where the file does not tell
+    joints = view.joints  # (T, J) rad and m; empty if unknown
     if joints.size and joints.shape[1] == len(low):
         beyond = np.maximum(low - joints, joints - high)
         worst = float(np.nanmax(beyond, initial=-np.inf))
@@ -239,14 +278,16 @@ def find_beyond_limits(view: View, context: Context) -> list[Finding]:
 
 
 def find_lag(view: View, context: Context) -> list[Finding]:
-    """Finds joints that follow their targets too late, or precede them.
+    """Finds joints that follow their commands too late, or precede them.
 
-    How fast the joints move is compared with how fast their commands change.
+    The rate at which the joints move is correlated with the rate at which their commands
+    change.
     """
     limits = context.limits
     positions = view.positions  # (T, J)
     commands = view.targets  # (T, A)
-    if not commands.size:
+    has_targets = commands.size > 0
+    if not has_targets:
         commands = view.arrays.get("actions", commands)
     if not len(commands) or len(commands) != len(positions):
         return []
@@ -256,18 +297,19 @@ def find_lag(view: View, context: Context) -> list[Finding]:
 
     effect = rate_of_change(positions)
     causes = [rate_of_change(commands)]
-    # actions of a file from elsewhere may be movements themselves
-    if not view.targets.size:
+    # Actions of a file from elsewhere may be velocities or differences of positions.
+    # Then their size, not their change, goes with the joints' motion.
+    if not has_targets:
         causes.append(np.abs(commands).mean(axis=1)[:-1])
     lags = [lag(cause, effect, view.motion_hz) for cause in causes]
-    # the correlation at the best lag, and without a lag
-    lag_s, alike, alike_at_once = max(lags, key=lambda found: found[1])
+    best = max(lags, key=lambda found: found.correlation)
 
-    # sure of a lag only if the signals are alike with it, and clearly less so without
-    gain = alike - alike_at_once
-    is_sure = alike >= limits.lag_correlation and gain >= limits.lag_gain
-    if not is_sure or abs(lag_s) < limits.lag_s:
+    # a lag is certain only if the signals fit well with it, and worse without it
+    gain = best.correlation - best.correlation_at_0
+    is_certain = best.correlation >= limits.lag_correlation
+    is_certain = is_certain and gain >= limits.lag_gain
+    if not is_certain or abs(best.lag_s) < limits.lag_s:
         return []
-    order = "behind" if lag_s > 0 else "ahead of"
-    message = f"the joints are {abs(lag_s):.2f} s {order} their commands"
+    order = "behind" if best.lag_s > 0 else "ahead of"
+    message = f"the joints are {abs(best.lag_s):.2f} s {order} their commands"
     return [Finding("lag", "REVIEW", message)]

@@ -1,4 +1,4 @@
-"""Auditing a file: its episodes one by one, and what they cover together."""
+"""Auditing a file: each of its episodes, and the coverage of all of them together."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ import h5py
 
 from embodied.datasets.audit.context import Context, Judgement
 from embodied.datasets.audit.diversity import Coverage, coverage_of, find_gaps
-from embodied.datasets.audit.facts import Brief, SetFacts, brief_of, set_facts
+from embodied.datasets.audit.facts import (
+    EpisodeSummary,
+    set_facts,
+    summary_of,
+)
 from embodied.datasets.audit.findings import (
     VERDICTS,
     EpisodeAudit,
     Finding,
     Verdict,
-    in_order,
+    by_severity,
 )
 from embodied.datasets.audit.judging import judge
 from embodied.datasets.audit.table import CHECKS
@@ -36,13 +40,13 @@ class Audit:
 
     Attributes:
         path: of the file.
-        task: its name; "" for a file from elsewhere.
-        robot: its name; "" for a file from elsewhere.
+        task: the task's name; "" for a file from elsewhere.
+        robot: the robot's name; "" for a file from elsewhere.
         episodes: in the order of their numbers.
-        findings: of the set as a whole; they change no episode's verdict.
-        coverage: how much of each variable's range the set holds.
-        briefs: what its episodes are compared by.
-        not_judged: by reason, how many episodes no replay could judge.
+        findings: about the dataset as a whole; they affect no episode's verdict.
+        coverage: how much of each variable's range the episodes cover.
+        summaries: the features by which the episodes are compared.
+        not_judged: reason -> number of episodes that were not judged by a replay.
     """
 
     path: Path
@@ -51,16 +55,16 @@ class Audit:
     episodes: tuple[EpisodeAudit, ...]
     findings: tuple[Finding, ...]
     coverage: tuple[Coverage, ...]
-    briefs: tuple[Brief, ...]
+    summaries: tuple[EpisodeSummary, ...]
     not_judged: Mapping[str, int]
 
     def demos(self, verdict: Verdict) -> list[str]:
-        """Returns the names of the episodes of a verdict."""
+        """Returns the names of the episodes with a verdict."""
         return [one.demo for one in self.episodes if one.verdict == verdict]
 
     @property
     def counts(self) -> dict[Verdict, int]:
-        """How many episodes have each verdict."""
+        """The number of episodes with each verdict."""
         return {verdict: len(self.demos(verdict)) for verdict in VERDICTS}
 
 
@@ -74,19 +78,20 @@ def audit(
 
     Args:
         path: a dataset of ours, or a robomimic file from elsewhere.
-        limits: when it speaks up.
-        replays: whether to judge success by replaying, where that can be done.
-        on_replayed: is told how many more episodes have been replayed.
+        limits: the thresholds of the checks.
+        replays: whether to judge success and instruction by replaying episodes, if that
+            is possible.
+        on_replayed: is called with the number of episodes replayed since the last call.
 
     Raises:
         DatasetError: the file cannot be read, or is of neither kind.
     """
     with opened(path) as (file, source):
         demos = {name: file["data"][name] for name in episode_names(file)}
-        briefs = [_brief(demo, source) for demo in demos.values()]
-        facts = set_facts(briefs, limits.twin_distance)
+        summaries = [_summary(demo, source) for demo in demos.values()]
+        facts = set_facts(summaries, limits.twin_distance)
 
-        # what replays tell, and by demo the reason why there is no replay
+        # replay if that was requested and is possible, else note the reason
         judgements: dict[str, Judgement] = {}
         reason = "no replay was asked for" if not replays else ""
         if source.header is None:
@@ -102,11 +107,23 @@ def audit(
             _audit_episode(read_view(demo, source), context) for demo in demos.values()
         ]
 
-    return _in_all(path, source, episodes, briefs, facts, limits, reasons)
+    header = source.header
+    metadata = header.metadata if header else {}
+    coverage = coverage_of(header, summaries)
+    return Audit(
+        path=path,
+        task=metadata.get("task", ""),
+        robot=metadata.get("robot", ""),
+        episodes=tuple(episodes),
+        findings=tuple(find_gaps(coverage, facts, limits)),
+        coverage=tuple(coverage),
+        summaries=tuple(summaries),
+        not_judged=Counter(reasons.values()),
+    )
 
 
 def check_episode(view: View, context: Context) -> list[Finding]:
-    """Returns what all checks find in an episode."""
+    """Returns the findings of all checks for an episode."""
     findings = []
     for check in CHECKS:
         findings += check.find(view, context)
@@ -115,7 +132,7 @@ def check_episode(view: View, context: Context) -> list[Finding]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[H5, Source]]:
-    """Yields an open file, and what is true of all its episodes.
+    """Yields an open file, and the properties that all its episodes share.
 
     Raises:
         DatasetError: it is neither a dataset of ours nor a robomimic file.
@@ -143,12 +160,13 @@ def episode_names(file: H5) -> list[str]:
     return sorted(names, key=lambda name: int(name.removeprefix("demo_")))
 
 
-def _brief(demo: H5, source: Source) -> Brief:
-    """Returns what an episode is compared by; of its pictures, only a few are read."""
-    return brief_of(read_view(demo, source, images=False), demo)
+def _summary(demo: H5, source: Source) -> EpisodeSummary:
+    """Returns the features by which an episode is compared with the others."""
+    return summary_of(read_view(demo, source, images=False), demo)
 
 
 def _audit_episode(view: View, context: Context) -> EpisodeAudit:
+    """Returns the audit of one episode."""
     meta = view.meta
     return EpisodeAudit(
         demo=view.demo,
@@ -156,33 +174,5 @@ def _audit_episode(view: View, context: Context) -> EpisodeAudit:
         success=meta.success if meta else None,
         duration_s=view.duration_s,
         instruction=view.instruction,
-        findings=in_order(check_episode(view, context)),
-    )
-
-
-def _in_all(
-    path: Path,
-    source: Source,
-    episodes: list[EpisodeAudit],
-    briefs: list[Brief],
-    facts: SetFacts,
-    limits: Thresholds,
-    reasons: Mapping[str, str],
-) -> Audit:
-    """Returns the audit of a file, of the audits of its episodes and of the whole set.
-
-    `reasons` says, by demo, why no replay judged it.
-    """
-    header = source.header
-    metadata = header.metadata if header else {}
-    covers = coverage_of(header, briefs)
-    return Audit(
-        path=path,
-        task=metadata.get("task", ""),
-        robot=metadata.get("robot", ""),
-        episodes=tuple(episodes),
-        findings=tuple(find_gaps(covers, facts, limits)),
-        coverage=tuple(covers),
-        briefs=tuple(briefs),
-        not_judged=Counter(reasons.values()),
+        findings=by_severity(check_episode(view, context)),
     )

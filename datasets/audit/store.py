@@ -1,14 +1,15 @@
-"""The verdicts of an audit in a file: as JSON beside a dataset, or as masks in a copy."""
+"""Storing an audit: as JSON beside its dataset, or as masks in a copy of it."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from embodied import files
-from embodied.datasets.audit.findings import VERDICTS
+from embodied.datasets.audit.findings import VERDICTS, Finding
 from embodied.datasets.audit.run import Audit, opened
 from embodied.datasets.audit.thresholds import THRESHOLDS, Thresholds
 from embodied.datasets.h5_files import new_file
@@ -21,14 +22,14 @@ SUFFIX = ".audit.json"
 
 
 def masks_of(audit: Audit) -> dict[str, list[str]]:
-    """Returns the demos of each verdict, by the name of their mask."""
+    """Returns the demos of each verdict, by the name of that verdict's mask."""
     return {
         f"{MASK_PREFIX}{verdict.lower()}": audit.demos(verdict) for verdict in VERDICTS
     }
 
 
 def json_path(path: Path) -> Path:
-    """Returns where the verdicts of a dataset lie as JSON: beside it."""
+    """Returns the path at which the audit of a dataset is stored as JSON."""
     return path.with_name(f"{path.name}{SUFFIX}")
 
 
@@ -36,7 +37,7 @@ def as_json(audit: Audit, limits: Thresholds = THRESHOLDS) -> dict[str, Any]:
     """Returns an audit as plain data for programs."""
     episodes = []
     for one in audit.episodes:
-        # verdicts are worked out, so they are no field of an episode
+        # `asdict` gives fields only, and the verdict is a property
         episodes.append(
             {**asdict(one), "verdict": one.verdict, "findings": _plain(one.findings)}
         )
@@ -50,7 +51,10 @@ def as_json(audit: Audit, limits: Thresholds = THRESHOLDS) -> dict[str, Any]:
         "episodes": episodes,
         "findings": _plain(audit.findings),
         "coverage": [asdict(cover) for cover in audit.coverage],
-        "not_judged": {why: n for why, n in audit.not_judged.items() if why},
+        # "" stands for the episodes that a replay judged
+        "not_judged": {
+            reason: count for reason, count in audit.not_judged.items() if reason
+        },
         "thresholds": asdict(limits),
     }
 
@@ -66,8 +70,8 @@ def write_masked_copy(audit: Audit, target: Path, overwrite: bool = False) -> No
     """Copies a dataset, and adds a mask for each verdict.
 
     Raises:
-        DatasetError: `target` exists, and must not be overwritten, or is the dataset.
-        WriteError: it cannot be written; what was there is kept.
+        DatasetError: `target` exists and `overwrite` is False, or it is the dataset.
+        WriteError: `target` cannot be written; it is left as it was.
     """
     require_new([target], overwrite, audit.path)
     temporary = target.with_name(f"{target.name}.writing")
@@ -82,5 +86,6 @@ def write_masked_copy(audit: Audit, target: Path, overwrite: bool = False) -> No
             write_mask(new.h5, mask, demos)
 
 
-def _plain(findings: Any) -> list[dict[str, Any]]:
+def _plain(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    """Returns findings as JSON values."""
     return [asdict(finding) for finding in findings]

@@ -22,9 +22,9 @@ class Check:
     """One check of an episode.
 
     Attributes:
-        name: as its findings carry it.
-        fault: which of the four faults it looks for.
-        find: returns what it finds in an episode.
+        name: of the check, which its findings carry, too.
+        fault: the kind of fault it looks for, one of the four in `findings`.
+        find: returns its findings for an episode.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""The thresholds of the audit, in one place.
+"""The thresholds of the audit's checks.
 
 They were set by measuring the expert's episodes of all tasks and robots, so that at most
-2% of them are flagged; docs/audit.md tells what was measured.
+2% of these are flagged. The measurements are in docs/audit.md.
 """
 
 from __future__ import annotations
@@ -11,66 +11,71 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Thresholds:
-    """When the audit speaks up. Names end with the unit; a share is of 1."""
+    """The limits beyond which a check reports a finding.
 
-    # An episode shorter than this is too short to show anything.
+    Names end with the unit. Shares are from 0 to 1; "times" are multiples.
+    """
+
+    # An episode that is shorter shows nothing.
     shortest_s: float = 0.5
-    # An episode shorter than this share of the set's median was probably cut off.
+    # An episode shorter than this share of the median duration was probably cut off.
     shortest_share: float = 0.25
-    # One longer than this multiple of the median probably holds something else.
+    # An episode longer than this multiple of the median probably holds more than the task.
     longest_times: float = 5.0
-    # All joints together move less than this in an episode in which nothing is done.
+    # Nothing is done if the motions of all joints add up to less.
     least_motion: float = 0.05  # rad and m
-    # The longest rest: all joints slower than 0.01 rad/s or m/s, and all else still.
+    # The robot may rest this long: itself and the scene still, see `metrics.is_still`.
     idle_s: float = 3.0
-    # The longest wait: a rest during which something else moves, e.g. on a belt.
+    # It may wait this long: itself still, while something in the scene moves.
     waiting_s: float = 15.0
-    # All rests together: this share of the episode, if they come to `idle_s` at least.
+    # All rests together may take this share of an episode, if they reach `idle_s`.
     idle_share: float = 0.5
-    # Readings that repeat bit for bit for so long, while something else moves on.
+    # Readings may repeat bit for bit this long while the joints' targets move.
     frozen_s: float = 0.3
-    # Pictures that do so; a camera that does not see the robot repeats itself, too.
+    # Images may repeat this long while the joints move; not every camera sees the robot.
     frozen_camera_s: float = 1.5
-    # How far joints or their targets move meanwhile, to say that something moves.
+    # Joints or targets count as moving, for the two limits above, if they move this far.
     frozen_motion: float = 0.05  # rad and m
-    # A joint jumps whose step differs from both of its neighbours by so many times the
-    # largest step of the median episode; in a small set, the 95th percentile of its own.
+    # A joint jumps if a step differs from both neighbouring steps by this multiple of its
+    # usual largest step, see `motion.find_jumps`.
     jump_times: float = 4.0
-    # Slower steps than this are no jump, whatever is usual.
+    # A step that differs by less than this speed is no jump, whatever is usual.
     jump_least_per_s: float = 4.0  # rad/s and m/s
-    # Changes of speed over speed, see `metrics.roughness`; noise alone gives 1.7.
+    # A movement with a larger `metrics.roughness` shakes; pure noise has 1.7.
     roughness: float = 0.8
-    # Joints may be this far beyond the end of their range, where soft limits give way.
+    # Joints may be this far beyond their range, since joint limits are soft.
     limit_margin: float = 0.02  # rad and m
-    # Actions may be this far outside of [-1, 1], by rounding.
+    # Actions may be this far outside [-1, 1], due to rounding.
     action_margin: float = 1e-6
-    # How late joints may follow their targets, or pictures the joints.
+    # Joints may follow their targets, and images the joints, this late.
     lag_s: float = 0.25
-    # Signals less alike than this tell nothing of a lag.
+    # A lag is certain only if the shifted signals have at least this correlation,
     lag_correlation: float = 0.5
-    # How much better signals must fit with the lag than without it.
+    # and if it is this much higher than the correlation of the unshifted ones.
     lag_gain: float = 0.15
-    # Pictures may be so many frame periods older than their frame.
+    # Images may be this many frame periods older than their frame.
     picture_age_frames: float = 2.0
-    # Observations may differ from their stream by this, by rounding.
+    # Observations may differ from their stream by this much, due to rounding.
     same_reading: float = 1e-4
-    # An element that is still here, but moves in this share of the episodes, is dead.
+    # A constant element is dead if it changes in this share of the other episodes.
     dead_share: float = 0.9
-    # Fewer episodes than this are not compared with each other.
+    # Datasets with fewer episodes than this have no statistics to compare with.
     least_episodes: int = 5
-    # A picture whose grey levels spread less than this is blank, of 255.
+    # An image is blank if the standard deviation of its grey levels (0-255) is smaller.
     blank_levels: float = 3.0
-    # This share of blank or frozen pictures is worth a look.
+    # A camera may have this share of blank images.
     bad_pictures_share: float = 0.05
-    # A camera nearer to another one's usual picture than to its own, by this factor.
+    # Cameras are swapped if their images fit the usual ones this many times better with
+    # the names swapped.
     swapped_times: float = 2.0
-    # A start this many times farther from its nearest than is usual is off-domain.
+    # A start with a larger `SetFacts.isolation` is off-domain.
     isolation_times: float = 6.0
-    # Paths that are nowhere farther apart than this share of the set's range are twins.
+    # Two paths that never differ by more than this share of the range of all paths are
+    # twins.
     twin_distance: float = 0.005
-    # A variable covers less than this share of what so many draws should cover.
+    # A variable's coverage may be this share of the expected one.
     coverage_share: float = 0.5
-    # Of all starts, this share repeats another one exactly.
+    # This share of all starts may repeat another start exactly.
     repeated_starts_share: float = 0.2
 
 

@@ -1,7 +1,7 @@
-"""An episode as the audit sees it: numbers by path, cameras in small, and what is said.
+"""An episode in the form that the audit's checks use.
 
-It is read from the plain HDF5, not by `read_episode`, since a file that is audited may
-lack what that needs: a robomimic file from elsewhere, or one that something damaged.
+It is read from plain HDF5, not by `read_episode`, since an audited file may be damaged,
+or be a robomimic file from elsewhere with other arrays.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ from embodied.datasets.schema import (
     Header,
 )
 
-# Frames are compared in small: every k-th pixel, so that about so many are left a side.
+# Images are compared in a reduced size with about this many pixels per side.
 THUMBNAIL_PX = 24
+# Images are read in blocks of this many, to bound the memory that they take.
 FRAMES_AT_ONCE = 64
-# robosuite's rate, for files that do not tell theirs
+# The frame rate of files that do not store theirs: robosuite's default.
 FOREIGN_HZ = 20.0
 
-# How the names of arrays below `obs` end that tell where the robot is in a file from
-# elsewhere. The first group with arrays, all of one length, is taken.
+# Name endings of the arrays below `obs` that hold the robot's position in a file from
+# elsewhere. The first line whose arrays exist, and have one length, is used.
 FOREIGN_POSITIONS = (
     ("joint_pos",),
     ("eef_pos", "ee_pos"),
@@ -43,12 +44,12 @@ FOREIGN_POSITIONS = (
 
 @dataclass(frozen=True)
 class Camera:
-    """The pictures of one camera in one episode.
+    """The images of one camera in one episode, reduced to the data that checks need.
 
     Attributes:
-        digest: (F,) uint32, equal for equal pictures.
-        spread: (F,) the standard deviation of each picture, in grey levels.
-        small: (F, h, w, 3) uint8, every k-th pixel.
+        digest: (F,) uint32, a checksum of each image; equal for equal images.
+        spread: (F,) the standard deviation of each image, in grey levels.
+        small: (F, h, w, C) uint8, the images in a reduced size, see `shrink`.
     """
 
     digest: np.ndarray
@@ -56,8 +57,7 @@ class Camera:
     small: np.ndarray
 
 
-# How many axes an array may have, by its name below the group of an episode; those of
-# other arrays are not known.
+# The number of axes that an array must have, by its name below an episode's group.
 ARRAY_AXES = {
     "actions": (2,),
     "rewards": (1,),
@@ -66,12 +66,13 @@ ARRAY_AXES = {
     "frame_tick": (1,),
     "image_tick": (1,),
 }
+# Arrays with other names may have any of these numbers of axes.
 ANY_AXES = (1, 2, 3)
 
 
 @dataclass(frozen=True)
 class Source:
-    """What is true of every episode of a file.
+    """The properties that all episodes of a file share.
 
     Attributes:
         header: of a dataset of ours; None for a file from elsewhere.
@@ -91,30 +92,30 @@ class Source:
 
     @cached_property
     def agent_slices(self) -> dict[str, slice]:
-        """Where each part of the proprioception lies; empty where nothing tells."""
+        """Name of each part of the proprioception -> its columns; empty if unknown."""
         stored = self.header.metadata.get("agent_layout", ()) if self.header else ()
         layout = Layout(tuple((str(name), int(width)) for name, width in stored))
         return layout.slices()
 
     @cached_property
     def joint_interface(self) -> ActionInterface | None:
-        """The joints with their ranges; None where nothing tells."""
+        """The joints with their ranges; None if unknown."""
         stored = self.header and self.header.metadata.get("joint_interface")
         return ActionInterface.of(stored) if stored else None
 
 
 @dataclass(frozen=True)
 class View:
-    """One episode.
+    """One episode in the form that the checks use.
 
     Attributes:
         demo: the name of its group.
-        source: the file it is in.
-        arrays: by path below the group, all that are no pictures.
-        cameras: by name; empty where pictures were not read.
-        meta: its row of the table; None in a file from elsewhere.
-        damage: why some of it cannot be read; "" if all of it can.
-        instruction: the sentence, "" where nothing tells.
+        source: the properties of its file.
+        arrays: path below the group -> array; all arrays of numbers except images.
+        cameras: camera -> its images; empty if images were not read.
+        meta: its row of the table of episodes; None in a file from elsewhere.
+        damage: the reason why a part of it cannot be read; "" if all of it can.
+        instruction: its sentence; "" if unknown.
     """
 
     demo: str
@@ -127,12 +128,12 @@ class View:
 
     @property
     def num_frames(self) -> int:
-        """How many actions there are, one per frame."""
+        """The number of frames, which is that of the actions."""
         return len(self.arrays.get("actions", ()))
 
     @property
     def duration_s(self) -> float:
-        """How long the episode is, by its frames."""
+        """The duration of the episode, from its number of frames."""
         return self.num_frames / self.source.frame_hz
 
     @property
@@ -144,9 +145,10 @@ class View:
 
     @cached_property
     def positions(self) -> np.ndarray:
-        """(T, J) where the joints are, and how wide the grippers; (0, 0) if unknown.
+        """(T, J) positions of the joints, and widths of the grippers; (0, 0) if unknown.
 
-        In rad and m in a dataset of ours, and as they are in a file from elsewhere.
+        They are in rad and m in a dataset of ours. In a file from elsewhere they are the
+        position of the robot in any form, in the file's own units.
         """
         own = self.arrays.get("streams/agent_pos/value")
         if own is not None:
@@ -155,12 +157,12 @@ class View:
 
     @cached_property
     def joints(self) -> np.ndarray:
-        """(T, J) the joint positions alone, without grippers; (0, 0) if unknown."""
+        """(T, J) positions of the joints without grippers; (0, 0) if unknown."""
         own = self.arrays.get("streams/agent_pos/value")
-        part = self.source.agent_slices.get("joint_pos")
-        if own is None or part is None:
+        columns = self.source.agent_slices.get("joint_pos")
+        if own is None or columns is None:
             return np.zeros((0, 0))
-        return _columns(own, range(*part.indices(own.shape[1])))
+        return _columns(own, range(*columns.indices(own.shape[1])))
 
     @cached_property
     def targets(self) -> np.ndarray:
@@ -177,61 +179,69 @@ class View:
 
 
 def read_view(demo: H5, source: Source, images: bool = True) -> View:
-    """Returns an episode as the audit sees it.
+    """Returns an episode in the form that the checks use.
+
+    A damaged array is no error here: `View.damage` names it, and a check reports it.
 
     Args:
-        demo: the group.
-        source: the file it is in.
-        images: whether to read the pictures, which are nearly all of its size.
+        demo: the episode's group.
+        source: the properties of its file.
+        images: whether to read the images, which take nearly all of its size.
     """
     arrays: dict[str, np.ndarray] = {}
-    pictures: dict[str, H5] = {}
+    image_arrays: dict[str, H5] = {}
 
     cameras: dict[str, Camera] = {}
     meta = None
     damage = ""
     try:
-        for name, item in arrays_below(demo).items():
-            # robomimic's copy of `obs`, one frame later
-            if name.startswith("next_obs/"):
+        for path, item in arrays_below(demo).items():
+            # robomimic's copy of `obs`, shifted by one frame
+            if path.startswith("next_obs/"):
                 continue
             if is_picture(item):
-                pictures[camera_name(name)] = item
+                image_arrays[camera_name(path)] = item
             elif np.issubdtype(item.dtype, np.number) and 0 < item.ndim < 4:
-                if item.ndim not in axes_of(name):
-                    damage = damage or f"{name} has {item.ndim} axes"
+                if item.ndim not in axes_of(path):
+                    damage = damage or f"{path} has {item.ndim} axes"
                     continue
-                arrays[name] = read_array(item)
+                arrays[path] = read_array(item)
         if images:
-            cameras = {name: read_camera(item) for name, item in pictures.items()}
+            cameras = {name: read_camera(item) for name, item in image_arrays.items()}
         if source.header is not None:
             meta = read_meta(demo)
     except DatasetError as error:
         damage = str(error)
-    instruction = meta.instruction if meta else _foreign_instruction(demo)
-    name = demo.name.rpartition("/")[2]
-    return View(name, source, arrays, cameras, meta, damage, instruction)
+    return View(
+        demo=demo.name.rpartition("/")[2],
+        source=source,
+        arrays=arrays,
+        cameras=cameras,
+        meta=meta,
+        damage=damage,
+        instruction=meta.instruction if meta else _foreign_instruction(demo),
+    )
 
 
 def axes_of(name: str) -> tuple[int, ...]:
-    """Returns the numbers of axes that an array may have, by its name."""
+    """Returns the numbers of axes that an array of a name may have."""
     if name.startswith("streams/"):
         return (1,) if name.endswith("/t") else (1, 2)
     return ARRAY_AXES.get(name, ANY_AXES)
 
 
 def is_picture(item: H5) -> bool:
-    """Returns whether an array holds pictures: (F, H, W, 1 to 4) uint8."""
+    """Returns whether an array holds images: (F, H, W, C) uint8 with C of 1, 3 or 4."""
     return item.ndim == 4 and item.dtype == np.uint8 and item.shape[-1] in (1, 3, 4)
 
 
 def camera_name(path: str) -> str:
-    """Returns the name of the camera whose pictures lie at a path."""
+    """Returns the name of the camera whose images are in the array at a path."""
     return path.rpartition("/")[2].removesuffix(IMAGE_SUFFIX)
 
 
 def picture_paths(demo: H5) -> dict[str, str]:
-    """Returns the paths of an episode's pictures, by camera."""
+    """Returns camera -> path of its images in an episode."""
     return {
         camera_name(name): name
         for name, item in arrays_below(demo).items()
@@ -240,7 +250,7 @@ def picture_paths(demo: H5) -> dict[str, str]:
 
 
 def read_camera(item: H5) -> Camera:
-    """Returns the pictures of a camera, a few frames in memory at a time."""
+    """Reads the images of a camera, `FRAMES_AT_ONCE` in memory at a time."""
     require_sound_size(item)
     digests = []
     spreads = []
@@ -260,20 +270,25 @@ def read_camera(item: H5) -> Camera:
 
 
 def shrink(frames: np.ndarray) -> np.ndarray:  # (F, H, W, C) -> (F, h, w, C)
-    """Returns every k-th pixel, so that about THUMBNAIL_PX are left a side."""
+    """Returns every k-th pixel, with k such that about THUMBNAIL_PX per side are left."""
     step = max(1, max(frames.shape[1:3]) // THUMBNAIL_PX)
     return frames[:, ::step, ::step]
 
 
 def source_of(file: H5, header: Header | None) -> Source:
-    """Returns what is true of every episode of an open file."""
+    """Returns the properties that all episodes of an open file share.
+
+    Args:
+        file: the open file.
+        header: of a dataset of ours; None for a file from elsewhere.
+    """
     if header is not None:
         return Source(header, float(header.record_hz))
     return Source(None, _foreign_hz(file))
 
 
 def _foreign_hz(file: H5) -> float:
-    """Returns the frame rate that robomimic's `env_args` tells."""
+    """Returns the frame rate in robomimic's `env_args`, or `FOREIGN_HZ` without one."""
     try:
         env_args = json.loads(file["data"].attrs["env_args"])
         rate = float(env_args["env_kwargs"]["control_freq"])
@@ -283,23 +298,26 @@ def _foreign_hz(file: H5) -> float:
 
 
 def _foreign_instruction(demo: H5) -> str:
-    """Returns the sentence that robocasa stores with an episode; "" without one."""
+    """Returns the instruction that RoboCasa stores with an episode; "" without one."""
     try:
-        told: Any = json.loads(demo.attrs["ep_meta"])["lang"]
+        stored: Any = json.loads(demo.attrs["ep_meta"])["lang"]
     except (KeyError, TypeError, ValueError):
         return ""
-    return told if isinstance(told, str) else ""
+    return stored if isinstance(stored, str) else ""
 
 
 def _foreign_positions(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Returns where the robot was, (F, J) in units of its own; (0, 0) if unknown."""
+    """Returns the robot's positions (F, J) in a file from elsewhere; (0, 0) if unknown.
+
+    Their units are those of the file.
+    """
     observed = {
         name: _matrix(value)
         for name, value in arrays.items()
         if name.startswith("obs/")
     }
 
-    # the first kind of names that fits, if its arrays are equally long
+    # use the first line of `FOREIGN_POSITIONS` whose arrays exist, and have one length
     for endings in FOREIGN_POSITIONS:
         found = [
             value
@@ -315,7 +333,10 @@ def _foreign_positions(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def _columns(array: np.ndarray, columns: Any) -> np.ndarray:
-    """Returns those of the columns that an array has; (0, 0) if it has none of them."""
+    """Returns the given columns of an array (T, ...) as a matrix.
+
+    Columns that the array lacks are skipped; without any the result is (0, 0).
+    """
     matrix = _matrix(array)
     kept = [column for column in columns if column < matrix.shape[1]]
     if not kept:
@@ -324,7 +345,7 @@ def _columns(array: np.ndarray, columns: Any) -> np.ndarray:
 
 
 def _matrix(array: np.ndarray | None) -> np.ndarray:
-    """Returns an array as (T, K); (0, 0) where there is none."""
+    """Returns an array as a matrix (T, K); (0, 0) if it is None or empty."""
     if array is None or array.ndim == 0:
         return np.zeros((0, 0))
     return array.reshape(len(array), -1) if array.size else np.zeros((0, 0))

@@ -1,4 +1,4 @@
-"""pyarrow, which is loaded where Parquet files are written or read."""
+"""Loading pyarrow, an optional dependency, when Parquet files are written or read."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Folders that are written under another name and renamed once they are whole.
+"""Folders that are written under a temporary name, and renamed when they are complete.
 
-While an export is written, a journal in its folder says which episodes are finished, so
-that one that was killed can go on.
+A journal in the folder lists the finished episodes, so that a killed export can be
+resumed.
 """
 
 from __future__ import annotations
@@ -25,9 +25,18 @@ class NewFolder:
     """A folder that is being written.
 
     Attributes:
-        path: where it is written.
-        finished: what was noted of each episode that an earlier call has finished; its
-            files are there, and no others.
+        path: its temporary path.
+        finished: one note (JSON) for each episode that a killed call has finished. The
+            files of these episodes are kept; all other files were deleted.
+
+    Args:
+        path: its temporary path.
+        identity: JSON of everything that determines the folder's content.
+        resume: whether to continue a killed call of the same identity.
+        kept: names of further files not to delete.
+
+    Raises:
+        DatasetError: the folder to resume has another identity.
     """
 
     def __init__(
@@ -49,22 +58,24 @@ class NewFolder:
                 "begin anew"
             )
 
-        # Written anew without the line that a kill may have cut.
-        self._write([lines[0] if lines else begin, *lines[1:]])
-        files = {self._journal, *(path / name for name in kept)}
+        # rewrite the journal, since a kill may have cut its last line
+        self._write_journal([begin, *lines[1:]])
+
+        # delete the files of unfinished episodes
+        kept_files = {self._journal, *(path / name for name in kept)}
         for line in lines[1:]:
             self.finished += line["notes"]
-            files |= {path / name for name in line["files"]}
+            kept_files |= {path / name for name in line["files"]}
         for file in [each for each in path.rglob("*") if each.is_file()]:
-            if file not in files:
+            if file not in kept_files:
                 file.unlink()
 
     def finish(self, notes: Sequence[Any], files: Sequence[Path]) -> None:
-        """Notes that some more episodes are finished, durably.
+        """Adds finished episodes to the journal, after flushing their files to the disk.
 
         Args:
-            notes: a JSON value for each of them.
-            files: what was written for them, closed.
+            notes: one JSON value per episode, for `finished` of a resuming call.
+            files: the files of these episodes, which must be closed.
         """
         for file in files:
             sync(file)
@@ -75,7 +86,7 @@ class NewFolder:
             os.fsync(journal.fileno())
 
     def put(self, target: Path) -> None:
-        """Gives the folder its name; all of it is on the disk before."""
+        """Flushes the folder to the disk, and renames it to `target`."""
         self._journal.unlink()
         for file in self.path.rglob("*"):
             sync(file)
@@ -83,13 +94,14 @@ class NewFolder:
         sync(target.parent)
 
     def _lines(self) -> list[Any]:
-        """Returns the whole lines of the journal; none where there is no journal."""
+        """Returns the complete lines of the journal; none if there is no journal."""
         if not self._journal.exists():
             return []
-        *whole, _ = self._journal.read_text().split("\n")
-        return [json.loads(line) for line in whole]
+        # after the last newline there is nothing, or a line that a kill has cut
+        *complete, _ = self._journal.read_text().split("\n")
+        return [json.loads(line) for line in complete]
 
-    def _write(self, lines: Sequence[Any]) -> None:
+    def _write_journal(self, lines: Sequence[Any]) -> None:
         text = "".join(f"{json.dumps(line)}\n" for line in lines)
         replace_text(self._journal, text)
 
@@ -98,27 +110,26 @@ class NewFolder:
 def new_folder(
     path: Path, identity: Any, resume: bool, kept: Sequence[str] = ()
 ) -> Iterator[NewFolder]:
-    """Yields a folder to write to, which becomes `path` if the block succeeds.
+    """Yields a folder to write to, which is renamed to `path` if the block succeeds.
 
-    After a kill or Ctrl-C what is written stays, for a call that resumes it; after any
-    other end nothing is left.
+    After a kill or Ctrl-C the unfinished folder is kept, so that it can be resumed. After
+    any other error it is deleted.
 
     Args:
-        path: of the folder to be.
-        identity: JSON that tells whether two calls give the same folder.
-        resume: whether to go on with what an earlier call has left.
-        kept: names of files in it that an earlier call may have left, beside those that
-            are finished.
+        path: of the finished folder.
+        identity: JSON of everything that determines the folder's content.
+        resume: whether to continue a killed call of the same identity.
+        kept: names of unfinished files that resuming needs, beside the files of finished
+            episodes.
 
     Raises:
-        DatasetError: there is something at `path` already; or what is to be resumed is
-            of another identity.
-        WriteError: the disk is full, or refuses a file for another reason.
+        DatasetError: `path` exists, or the folder to resume has another identity.
+        WriteError: the disk is full, or cannot be written for another reason.
     """
     if path.exists():
         raise DatasetError(f"{path} exists; choose another name after -o")
 
-    # One name for all attempts, so that a kill leaves one folder at most.
+    # all calls use the same name, so killed ones leave at most one folder
     temporary = path.with_name(f".{path.name}.writing")
     try:
         folder = NewFolder(temporary, identity, resume, kept)
@@ -128,6 +139,7 @@ def new_folder(
         yield folder
         folder.put(path)
     except KeyboardInterrupt:
+        # keep the unfinished folder, which can be resumed
         raise
     except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)

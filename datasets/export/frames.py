@@ -1,4 +1,4 @@
-"""What a frame of an export holds, and how it is made of an episode's arrays."""
+"""The frames of an export, and how they are made from an episode's arrays."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from embodied.datasets.schema import (
 
 @dataclass(frozen=True)
 class FrameSpec:
-    """What every frame of a selection holds.
+    """The form that all frames of a selection have.
 
     Attributes:
         hz: frames per second.
-        robot: its name.
-        agent_names: of the elements of the proprioception.
-        state_names: of those of the privileged state; empty if it is left out.
-        action_names: of the elements of an action.
-        cameras: name -> (H, W).
-        truth: name of an array of depth or segmentation -> (H, W).
+        robot: the robot's name.
+        agent_names: names of the elements of the proprioception.
+        state_names: names of the elements of the privileged state; empty if it is left
+            out.
+        action_names: names of the elements of an action.
+        cameras: camera -> size (H, W) of its images.
+        truth: name of an array of depth or segmentation -> size (H, W).
     """
 
     hz: int
@@ -43,22 +44,22 @@ class FrameSpec:
 
 @dataclass(frozen=True)
 class SelectedEpisode:
-    """An episode at the rate of the selection.
+    """An episode at the frame rate of the selection.
 
     Attributes:
-        meta: its row of the table of episodes; `num_samples` is that of this rate.
-        file_index: which of the files it is from.
-        number: which of its episodes it is.
+        meta: its row of the table of episodes, with the number of frames at this rate.
+        file_index: index of its file among the files of the selection.
+        number: of the episode in that file.
         agent_pos: (F, P) float32.
-        environment_state: (F, S) float32; S is 0 where it is left out.
+        environment_state: (F, S) float32; S is 0 if it is left out.
         images: camera -> (F, H, W, 3) uint8.
         actions: (F, J) float32, to reach by the end of the frame's period.
         rewards: (F,) float32, at the end of the frame's period.
         success: (F,) bool, at the end of the frame's period.
         states: (F, D) float64, the physics state.
-        subtasks: (frame, word) for each frame at which another subtask begins.
-        truth: `<camera>_depth` (F, H, W, 1) float32 in m, `<camera>_segmentation`
-            (F, H, W, 1) uint16.
+        subtasks: (frame, word) for each frame at which the subtask changes.
+        truth: `<camera>_depth` -> (F, H, W, 1) float32 in m, and
+            `<camera>_segmentation` -> (F, H, W, 1) uint16.
     """
 
     meta: EpisodeMeta
@@ -76,7 +77,11 @@ class SelectedEpisode:
 
 
 def camera_sizes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, int]]:
-    """Returns the sizes (H, W) of the cameras among the shapes of arrays, by name."""
+    """Returns camera -> size (H, W) of its colour images.
+
+    Args:
+        shapes: name of an array -> shape of one row.
+    """
     sizes = {}
     for key, shape in shapes.items():
         if key.endswith(IMAGE_SUFFIX) and len(shape) == 3 and shape[2] == 3:
@@ -88,11 +93,11 @@ def camera_sizes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, 
 def truth_sizes(
     shapes: Mapping[str, tuple[int, ...]], cameras: Collection[str]
 ) -> dict[str, tuple[int, int]]:
-    """Returns the sizes (H, W) of depth and segmentation, by name.
+    """Returns name of an array of depth or segmentation -> size (H, W).
 
     Args:
-        shapes: of a row of each array of a file.
-        cameras: those that are taken.
+        shapes: name of an array -> shape of one row.
+        cameras: the exported cameras; other ones are left out.
     """
     sizes = {}
     for camera in cameras:
@@ -104,7 +109,11 @@ def truth_sizes(
 
 
 def depth_in_m(depth: np.ndarray) -> np.ndarray:
-    """Returns depth as float32 in m: 16-bit numbers are mm."""
+    """Returns depth as float32 in m.
+
+    Args:
+        depth: floats in m, or integers in mm.
+    """
     if depth.dtype.kind == "f":
         return depth.astype(np.float32)
     return depth.astype(np.float32) / np.float32(1000)
@@ -115,11 +124,11 @@ def part_names(metadata: Mapping[str, Any], layout: str, size: int) -> tuple[str
 
     Args:
         metadata: of a file.
-        layout: which of its layouts names the parts of the vector.
+        layout: the entry of the metadata with the parts of the vector.
         size: of the vector.
     """
     parts = metadata.get(layout, ())
-    # widths that do not add up say nothing of the elements, which then get numbers
+    # if the parts do not cover the vector, its elements are numbered instead
     if sum(width for _, width in parts) != size:
         return tuple(f"{number}" for number in range(size))
 
@@ -140,19 +149,20 @@ def action_names(metadata: Mapping[str, Any], size: int) -> tuple[str, ...]:
 
 
 def with_frames(meta: EpisodeMeta, count: int) -> EpisodeMeta:
-    """Returns the row of the table of an episode that has `count` frames."""
+    """Returns an episode's row of the table with another number of frames."""
     return replace(meta, num_samples=count)
 
 
 def success_of_frames(episode: Episode, frames: np.ndarray) -> np.ndarray:  # (F,) bool
-    """Returns whether the task was done at the end of the period of each frame.
+    """Returns whether the task was done at the end of each frame's period.
 
     Args:
         episode: the episode.
-        frames: (F,) which of its frames are meant; a period lasts until the next.
+        frames: (F,) the exported frames. The period of each lasts until the next one.
     """
     stream = episode.streams.get("success")
-    if stream is None:  # only the end of the episode is known
+    # without the stream, success is known only for the end of the episode
+    if stream is None:
         success = np.zeros(len(frames), bool)
         success[-1] = episode.meta.success
         return success
@@ -165,10 +175,14 @@ def success_of_frames(episode: Episode, frames: np.ndarray) -> np.ndarray:  # (F
 def subtasks_of_frames(
     episode: Episode, frames: np.ndarray
 ) -> tuple[tuple[int, str], ...]:
-    """Returns (frame, word) wherever the plan in force begins another subtask.
+    """Returns (frame, word) for each frame at which the subtask changes.
 
-    A plan is in force once the controller can read it. Plans without a word among
-    `core.SKILLS` are passed over.
+    The subtask is that of the newest plan that has arrived at the controller. Plans whose
+    subtask is not in `core.SKILLS` are ignored.
+
+    Args:
+        episode: the episode.
+        frames: (F,) the exported frames.
     """
     if not {"subtask", "tick_arrived"} <= episode.plans.keys():
         return ()
@@ -181,10 +195,11 @@ def subtasks_of_frames(
         if arrived[plan] < 0 or not 0 <= number < len(SKILLS):
             continue
         frame = int(np.searchsorted(ticks, arrived[plan]))
+        # this plan, and all later ones, arrived after the last frame
         if frame == len(frames):
-            break  # it, and all later plans, arrived after the last frame
+            break
 
-        # A later plan for the same frame takes its place.
+        # of several plans that arrived before the same frame, the newest counts
         if begins and begins[-1][0] == frame:
             begins.pop()
         if not begins or begins[-1][1] != SKILLS[number]:

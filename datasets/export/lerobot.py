@@ -21,9 +21,10 @@ from embodied.datasets.export.source_notes import SourceNotes, episode_note
 from embodied.datasets.export.video_files import VideoFiles
 from embodied.datasets.running_statistics import PictureStatistics
 
-# A file of frames is ended when it is so large, and files of frames and videos after so
-# many episodes: an export that was killed goes on there.
+# A new file of frames is begun when the last one has reached this size.
 MAX_FILE_MB = 100
+# New files of frames and videos are begun after this many episodes. A killed export is
+# resumed after the last complete files.
 EPISODES_PER_FILE = 100
 
 
@@ -38,13 +39,14 @@ def export_lerobot(
     """Writes a selection as a LeRobotDataset v3.0.
 
     Args:
-        selection: what to export.
-        episodes: those of the selection, loaded.
-        target: the folder to make.
-        pictures: how they are stored; `none` leaves them out.
-        subtasks: whether to add LeRobot 0.6's columns of language, with the subtasks of
-            the plans.
-        resume: whether to go on with what a killed call has left.
+        selection: the episodes to export.
+        episodes: the selection's episodes, loaded with images unless `pictures` is
+            `none`.
+        target: the folder to create.
+        pictures: how images are stored; `none` leaves them out.
+        subtasks: whether to add LeRobot 0.6's language columns, with the subtasks of the
+            plans.
+        resume: whether to continue a killed call with the same arguments.
 
     Raises:
         EmbodiedError: pyarrow is not installed; `target` exists; or it cannot be written.
@@ -53,12 +55,14 @@ def export_lerobot(
     identity = ["lerobot v3.0", selection.identity, pictures, subtasks]
     with new_folder(target, identity, resume) as folder:
         with _Writer(folder, selection, pictures, subtasks) as writer:
+            # episodes of a killed call are counted again, but not written again
             done = len(folder.finished)
             for place, note in enumerate(folder.finished):
                 writer.add_finished(selection.episode(place, images=False), note)
-            for place, episode in enumerate(after(episodes, done), done + 1):
+
+            for count, episode in enumerate(after(episodes, done), start=done + 1):
                 writer.add(episode)
-                if place % EPISODES_PER_FILE == 0:
+                if count % EPISODES_PER_FILE == 0:
                     writer.finish_files()
         writer.finish()
 
@@ -77,13 +81,13 @@ class _Writer(ClosedOnExit):
         self._new_folder = new_folder
         folder = new_folder.path
         self._folder = folder
-        self._unfinished: list[Any] = []  # notes on the episodes of the open files
+        self._unfinished: list[Any] = []  # notes on the episodes in the open files
         self._spec = selection.spec
         self._features = lerobot_features(selection.spec, pictures, subtasks)
         self._frames = FrameColumns(self._pa, self._features, self._spec.hz)
         self._statistics = FeatureStatistics(self._features)
 
-        # Files that are open until the writer is closed.
+        # these files stay open until the writer is closed
         self._open = ExitStack()
         self._file_number = FileNumber()
         self._frames_file: Any = None
@@ -99,19 +103,19 @@ class _Writer(ClosedOnExit):
                 self._videos[name] = self._open.enter_context(files)
 
     def close(self) -> None:
-        """Ends the files."""
+        """Closes all files."""
         self._close_frames()
         self._open.close()
 
     def finish_files(self) -> None:
-        """Ends the files of frames and pictures, and notes that they are finished."""
+        """Closes the files of frames and videos, and adds them to the journal."""
         files = self._files_of(self._unfinished)
         self._begin_after(self._unfinished[-1]["row"])
         self._new_folder.finish(self._unfinished, files)
         self._unfinished = []
 
     def add(self, episode: SelectedEpisode) -> None:
-        """Adds an episode."""
+        """Writes an episode's frames and images, and its row of the table."""
         columns = self._frames.columns(episode)
         row = {
             "episode_index": self._frames.episodes,
@@ -122,43 +126,52 @@ class _Writer(ClosedOnExit):
         }
         row |= self._write_frames(columns)
         for name, video in self._videos.items():
-            number, start_s, end_s = video.add(columns[name])
-            row[f"videos/{name}/chunk_index"] = number.chunk
-            row[f"videos/{name}/file_index"] = number.file
-            row[f"videos/{name}/from_timestamp"] = start_s
-            row[f"videos/{name}/to_timestamp"] = end_s
+            placed = video.add(columns[name])
+            row[f"videos/{name}/chunk_index"] = placed.file.chunk
+            row[f"videos/{name}/file_index"] = placed.file.file
+            row[f"videos/{name}/from_timestamp"] = placed.start_s
+            row[f"videos/{name}/to_timestamp"] = placed.end_s
 
-        of_pictures = self._statistics.pictures_of(columns)
-        states = {name: each.state() for name, each in of_pictures.items()}
+        # the journal keeps the images' statistics, since resuming does not read images
+        image_statistics = self._statistics.of_images(columns)
+        states = {name: each.state() for name, each in image_statistics.items()}
         self._unfinished.append({"row": row, "pictures": states})
-        self._count(episode, columns, row, of_pictures)
+        self._count(episode, columns, row, image_statistics)
 
     def add_finished(self, episode: SelectedEpisode, note: Any) -> None:
-        """Adds an episode whose frames and pictures an earlier call has written.
+        """Counts an episode whose frames and images a killed call has written.
 
         Args:
-            episode: without its pictures.
-            note: what that call has noted of it.
+            episode: without its images.
+            note: on the episode, from the journal.
         """
         columns = self._frames.columns(episode)
-        of_pictures = {
+        image_statistics = {
             name: PictureStatistics.of(state)
             for name, state in note["pictures"].items()
         }
         self._begin_after(note["row"])
-        self._count(episode, columns, note["row"], of_pictures)
+        self._count(episode, columns, note["row"], image_statistics)
 
     def _count(
         self,
         episode: SelectedEpisode,
         columns: dict[str, Any],
         row: dict[str, Any],
-        of_pictures: dict[str, PictureStatistics],
+        image_statistics: dict[str, PictureStatistics],
     ) -> None:
-        """Adds an episode to what is said of all of them."""
-        # its own statistics are columns of its row
+        """Adds an episode to the table of episodes, the statistics and the notes.
+
+        Args:
+            episode: which is written already.
+            columns: of its frames.
+            row: of the table of episodes, without statistics.
+            image_statistics: by feature.
+        """
+        # LeRobot stores an episode's own statistics as columns of its row
         row = dict(row)
-        for name, statistics in self._statistics.add(columns, of_pictures).items():
+        own = self._statistics.add(columns, image_statistics)
+        for name, statistics in own.items():
             for kind, value in statistics.items():
                 row[f"stats/{name}/{kind}"] = value
         self._table.add(row)
@@ -166,7 +179,7 @@ class _Writer(ClosedOnExit):
         self._frames.count(episode)
 
     def finish(self) -> None:
-        """Writes what is said of the dataset as a whole; the files are closed."""
+        """Writes the files about the dataset as a whole; call it after `close`."""
         text = json.dumps(self._statistics.result(), indent=2)
         (self._folder / "meta" / "stats.json").write_text(text)
         write_tasks(self._pa, self._folder, list(self._frames.tasks))
@@ -181,7 +194,11 @@ class _Writer(ClosedOnExit):
         write_info(self._folder, info, has_videos=bool(self._videos))
 
     def _write_frames(self, columns: dict[str, Any]) -> dict[str, int]:
-        """Writes the frames of an episode as one row group; returns where they are."""
+        """Writes the frames of an episode as one row group.
+
+        Returns:
+            The entries of the table of episodes with the number of the frames' file.
+        """
         path = self._frames_path(self._file_number)
         if self._frames_file is not None and path.stat().st_size >= MAX_FILE_MB * 2**20:
             self._close_frames()
@@ -204,27 +221,42 @@ class _Writer(ClosedOnExit):
             self._frames_file = None
 
     def _begin_after(self, row: Mapping[str, Any]) -> None:
-        """Ends the open files; the next ones come after those of an episode's row."""
+        """Closes the open files, so that the next episode begins new ones.
+
+        Args:
+            row: of the last episode in the old files. The new files have the next
+                numbers.
+        """
         self._close_frames()
         self._file_number = _number_in(row, "data").next()
         for name, video in self._videos.items():
             video.begin_after(_number_in(row, f"videos/{name}"))
 
     def _files_of(self, notes: Sequence[Mapping[str, Any]]) -> list[Path]:
-        """Returns the files of frames and pictures of some episodes."""
-        paths = {}
+        """Returns the files with the frames and videos of some episodes.
+
+        Args:
+            notes: on these episodes.
+        """
+        paths = []
         for note in notes:
             row = note["row"]
-            paths[self._frames_path(_number_in(row, "data"))] = True
+            paths.append(self._frames_path(_number_in(row, "data")))
             for name in self._videos:
                 number = _number_in(row, f"videos/{name}")
-                paths[self._folder / "videos" / name / number.path("mp4")] = True
-        return list(paths)
+                paths.append(self._folder / "videos" / name / number.path("mp4"))
+        # several episodes share a file
+        return list(dict.fromkeys(paths))
 
     def _frames_path(self, number: FileNumber) -> Path:
         return self._folder / "data" / number.path("parquet")
 
 
 def _number_in(row: Mapping[str, Any], kind: str) -> FileNumber:
-    """Returns the number of an episode's file of a kind, from its row of the table."""
+    """Returns the number of an episode's file, from its row of the table of episodes.
+
+    Args:
+        row: of the episode.
+        kind: `data`, or `videos/<feature>`.
+    """
     return FileNumber(row[f"{kind}/chunk_index"], row[f"{kind}/file_index"])

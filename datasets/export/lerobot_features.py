@@ -1,4 +1,4 @@
-"""The columns of a LeRobot dataset: their names, types and shapes."""
+"""The features (columns) of a LeRobot dataset: their names, types and shapes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal
 from embodied.datasets.export.frames import FrameSpec
 from embodied.datasets.export.video_files import video_info
 
-# How pictures are stored.
+# How images are stored: as videos, as PNG files in the tables, or not at all.
 Pictures = Literal["video", "image", "none"]
 
 STATE = "observation.state"
@@ -20,11 +20,11 @@ DONE = "next.done"
 SUCCESS = "next.success"
 LANGUAGE = "language_persistent"
 LANGUAGE_EVENTS = "language_events"
-# numbers of sentences in the table of tasks, as GR00T reads them
+# GR00T's columns of sentences, which hold numbers in the table of tasks
 DESCRIPTION = "annotation.human.action.task_description"
 SUBTASK = "annotation.human.action.subtask"
 
-# What LeRobot adds to every dataset.
+# Columns of counters that every LeRobot dataset has.
 COUNTERS = ("frame_index", "episode_index", "index", "task_index")
 
 
@@ -34,9 +34,9 @@ def lerobot_features(
     """Returns the entry `features` of `info.json`.
 
     Args:
-        spec: what a frame holds.
-        pictures: how they are stored.
-        subtasks: whether there are columns of language.
+        spec: the form of all frames.
+        pictures: how images are stored.
+        subtasks: whether there are language columns.
     """
     features = {STATE: _vector(spec.agent_names)}
     if spec.state_names:
@@ -62,11 +62,11 @@ def lerobot_features(
 def with_annotations(
     features: Mapping[str, dict[str, Any]], subtasks: bool
 ) -> dict[str, dict[str, Any]]:
-    """Returns features with GR00T's columns of sentences, which are numbers.
+    """Adds GR00T's columns of sentences to features.
 
     Args:
-        features: those of LeRobot.
-        subtasks: whether there is a column of subtasks, too.
+        features: of LeRobot.
+        subtasks: whether to add a column of subtasks, too.
     """
     annotated = {**features, DESCRIPTION: _scalar("int64")}
     if subtasks:
@@ -75,7 +75,12 @@ def with_annotations(
 
 
 def arrow_schema(pa: Any, features: Mapping[str, Mapping[str, Any]]) -> Any:
-    """Returns the schema of the Parquet files of the frames; videos have no column."""
+    """Returns the schema of the Parquet files with the frames; videos have no column.
+
+    Args:
+        pa: the module `pyarrow`.
+        features: of the dataset.
+    """
     scalars = {"float32": pa.float32(), "int64": pa.int64(), "bool": pa.bool_()}
     columns = []
     for name, feature in features.items():
@@ -116,7 +121,12 @@ def _picture(hz: int, size: tuple[int, int], pictures: Pictures) -> dict[str, An
 
 
 def _language_row(pa: Any, has_time: bool) -> Any:
-    """Returns the type of one row of language, as LeRobot 0.6 has it."""
+    """Returns the type of one language row in LeRobot 0.6.
+
+    Args:
+        pa: the module `pyarrow`.
+        has_time: whether a row has a timestamp; rows of events have none.
+    """
     row = [
         pa.field("role", pa.string(), nullable=False),
         pa.field("content", pa.string()),

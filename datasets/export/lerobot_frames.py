@@ -30,19 +30,25 @@ from embodied.datasets.running_statistics import (
     VectorStatistics,
 )
 
-MAX_PICTURES = 100  # per episode and camera that count in the statistics
+# Statistics use at most this many images per episode and camera, evenly spaced.
+MAX_PICTURES = 100
 
 Features = Mapping[str, Mapping[str, Any]]
 
 
 class FrameColumns:
-    """Turns episodes into columns, and numbers episodes, frames and sentences.
+    """Converts episodes to columns, and numbers episodes, frames and sentences.
 
     Attributes:
-        schema: of the tables.
-        tasks: sentence -> its number.
-        episodes: how many there were so far.
-        frames: how many there were so far.
+        schema: the Arrow schema of the tables.
+        tasks: sentence -> its number in the table of tasks.
+        episodes: number of episodes counted so far.
+        frames: number of frames counted so far.
+
+    Args:
+        pa: the module `pyarrow`.
+        features: of the dataset.
+        hz: frames per second.
     """
 
     def __init__(self, pa: Any, features: Features, hz: int) -> None:
@@ -55,9 +61,9 @@ class FrameColumns:
         self.frames = 0
 
     def columns(self, episode: SelectedEpisode) -> dict[str, Any]:
-        """Returns the values of the next episode's frames (F rows), by feature.
+        """Returns feature -> values of the episode's F frames.
 
-        `count` must follow, or the next episode gets the same numbers.
+        Call `count` afterwards, or the next episode gets the same numbers.
         """
         count = len(episode.actions)
         frame_index = np.arange(count)
@@ -72,8 +78,8 @@ class FrameColumns:
             REWARD: episode.rewards,
             DONE: done,
             SUCCESS: episode.success,
-            # LeRobot repeats the language of the whole episode in each frame. There are
-            # no events, which would belong to single frames.
+            # LeRobot repeats the language rows of the whole episode in each frame. Events
+            # would belong to single frames; there are none.
             LANGUAGE: [_language(episode, self._hz)] * count,
             LANGUAGE_EVENTS: [[]] * count,
             DESCRIPTION: task,  # a number in the table of tasks
@@ -88,11 +94,11 @@ class FrameColumns:
         for camera, images in episode.images.items():
             columns[IMAGES + camera] = images
 
-        # only what was chosen and loaded, in the order of the features
+        # only the features of this dataset; images may not have been loaded
         return {name: columns[name] for name in self._features if name in columns}
 
     def table(self, columns: Mapping[str, Any]) -> Any:
-        """Returns the table of an episode's columns; videos have none."""
+        """Returns the Arrow table of an episode's columns, without videos."""
         arrays = [self._array(field, columns[field.name]) for field in self.schema]
         return self._pa.table(arrays, schema=self.schema)
 
@@ -102,17 +108,16 @@ class FrameColumns:
         self.frames += len(episode.actions)
 
     def task_number(self, sentence: str) -> int:
-        """Returns the number of a sentence, a new one if it is new."""
+        """Returns the number of a sentence in the table of tasks; adds a new sentence."""
         return self.tasks.setdefault(sentence, len(self.tasks))
 
     def _subtasks(self, episode: SelectedEpisode) -> np.ndarray:  # (F,) int64
-        """Returns the number of the subtask in force at each frame.
+        """Returns the number of each frame's subtask in the table of tasks.
 
-        Before the first plan it is the whole task.
+        Before the first plan it is the number of the instruction.
         """
-        numbers = np.full(
-            len(episode.actions), self.task_number(episode.meta.instruction)
-        )
+        instruction = self.task_number(episode.meta.instruction)
+        numbers = np.full(len(episode.actions), instruction)
         for frame, word in episode.subtasks:
             numbers[frame:] = self.task_number(word)
         return numbers
@@ -123,6 +128,7 @@ class FrameColumns:
         if self._features[field.name]["dtype"] == "image":
             rows = [{"bytes": png(picture), "path": None} for picture in values]
             return pa.array(rows, field.type)
+        # vectors of one element are scalars in LeRobot
         if isinstance(values, np.ndarray) and values.ndim == 2:
             if values.shape[1] == 1:
                 return pa.array(values[:, 0], field.type)
@@ -132,70 +138,72 @@ class FrameColumns:
 
 
 class FeatureStatistics:
-    """Collects the statistics of each feature, over all episodes and over each one."""
+    """Computes the statistics of each feature, per episode and over all episodes."""
 
     def __init__(self, features: Features) -> None:
         self._features = features
         self._vectors: dict[str, VectorStatistics] = {}
         self._pictures: dict[str, PictureStatistics] = {}
 
-    def pictures_of(self, columns: Mapping[str, Any]) -> dict[str, PictureStatistics]:
-        """Returns the statistics of an episode's pictures, by feature."""
+    def of_images(self, columns: Mapping[str, Any]) -> dict[str, PictureStatistics]:
+        """Returns feature -> statistics of an episode's images."""
         found = {}
         for name, values in columns.items():
             if self._features[name]["dtype"] in ("image", "video"):
-                # some pictures, evenly spread, are enough for means of colours
                 number = min(len(values), MAX_PICTURES)
+                rows = np.linspace(0, len(values) - 1, number).astype(int)
                 found[name] = PictureStatistics()
-                found[name].add(
-                    values[np.linspace(0, len(values) - 1, number).astype(int)]
-                )
+                found[name].add(values[rows])
         return found
 
     def add(
         self,
         columns: Mapping[str, Any],
-        pictures: Mapping[str, PictureStatistics],
+        image_statistics: Mapping[str, PictureStatistics],
     ) -> dict[str, dict[str, Any]]:
-        """Adds an episode; returns its own statistics as JSON values.
+        """Adds an episode; returns its own statistics as JSON values, by feature.
 
         Args:
-            columns: of its frames; those of pictures may be missing.
-            pictures: what `pictures_of` has said of all its columns.
+            columns: of its frames; images may be missing.
+            image_statistics: the result of `of_images` for this episode.
         """
         own = {}
-        for name, of_episode in pictures.items():
+        for name, of_episode in image_statistics.items():
             self._pictures.setdefault(name, PictureStatistics()).join(of_episode)
-            own[name] = _as_lerobot_has_it(of_episode)
+            own[name] = _lerobot_statistics(of_episode)
+
         for name, values in columns.items():
+            # images are done above, and text has no statistics
             if self._features[name]["dtype"] in ("image", "video", "language"):
-                continue  # text has no statistics
+                continue
             rows = values.reshape(len(values), -1)
-            own_rows = VectorStatistics(rows.shape[1])
-            own_rows.add(rows)
-            fresh = VectorStatistics(rows.shape[1])
-            self._vectors.setdefault(name, fresh).add(rows)
-            own[name] = _as_lerobot_has_it(own_rows)
-        # in the order of the features, whatever was missing
+            of_rows = VectorStatistics(rows.shape[1])
+            of_rows.add(rows)
+            own[name] = _lerobot_statistics(of_rows)
+            if name not in self._vectors:
+                self._vectors[name] = VectorStatistics(rows.shape[1])
+            self._vectors[name].add(rows)
+
+        # in the order of the features
         return {name: own[name] for name in self._features if name in own}
 
     def result(self) -> dict[str, dict[str, Any]]:
-        """Returns the statistics of all episodes as JSON values."""
-        of_all: dict[str, VectorStatistics | PictureStatistics] = {
+        """Returns the statistics over all episodes as JSON values, by feature."""
+        total: dict[str, VectorStatistics | PictureStatistics] = {
             **self._vectors,
             **self._pictures,
         }
         return {
-            name: _as_lerobot_has_it(of_all[name])
+            name: _lerobot_statistics(total[name])
             for name in self._features
-            if name in of_all
+            if name in total
         }
 
 
-def _as_lerobot_has_it(
+def _lerobot_statistics(
     collected: VectorStatistics | PictureStatistics,
 ) -> dict[str, Any]:
-    """Returns statistics with colours (3, 1, 1) in [0, 1], as lists."""
+    """Returns statistics in LeRobot's form: lists, with colours (3, 1, 1) in [0, 1]."""
     result: Statistics = collected.result()
     if isinstance(collected, PictureStatistics):
         count = result.pop("count")
@@ -205,17 +213,16 @@ def _as_lerobot_has_it(
 
 
 def png(picture: np.ndarray) -> bytes:
-    """Returns a picture (H, W, 3) uint8 as a PNG file."""
+    """Returns the PNG file of an image (H, W, 3) uint8."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def _language(episode: SelectedEpisode, hz: int) -> list[dict[str, Any]]:
-    """Returns the subtasks of an episode as LeRobot's rows of language.
+    """Returns the subtasks of an episode as LeRobot's language rows.
 
-    The times are rounded to float32, as the frames' own timestamps are, so that the two
-    are equal.
+    Times are rounded to float32, so that they are equal to the frames' timestamps.
     """
     return [
         {

@@ -13,12 +13,12 @@ from embodied.datasets.export.numbered_files import FILES_PER_CHUNK, FileNumber
 LEROBOT_VERSION = "v3.0"
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
-INDEX_COLUMN = "__index_level_0__"  # what pandas calls an index without a name
-ROWS_AT_ONCE = 500
+INDEX_COLUMN = "__index_level_0__"  # pandas' name for an index without a name
+ROWS_AT_ONCE = 500  # the table of episodes is written in blocks of this many rows
 
 
 class EpisodeTable(ClosedOnExit):
-    """Writes the table of episodes, some hundred rows at a time."""
+    """Writes the table of episodes, `ROWS_AT_ONCE` rows at a time."""
 
     def __init__(self, pa: Any, folder: Path) -> None:
         self._pa = pa
@@ -28,15 +28,15 @@ class EpisodeTable(ClosedOnExit):
         self._file: Any = None
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Adds the row of an episode; all rows have the same names."""
-        # the file of this table itself, of which there is only one
+        """Adds the row of an episode; all rows must have the same columns."""
+        # LeRobot stores the number of the table's own file, too; here it is one file
         own_place = {"meta/episodes/chunk_index": 0, "meta/episodes/file_index": 0}
         self._rows.append({**row, **own_place})
         if len(self._rows) >= ROWS_AT_ONCE:
             self._write()
 
     def close(self) -> None:
-        """Writes what is left, and ends the file."""
+        """Writes the remaining rows, and closes the file."""
         if self._rows:
             self._write()
         if self._file is not None:
@@ -44,7 +44,7 @@ class EpisodeTable(ClosedOnExit):
             self._file = None
 
     def _write(self) -> None:
-        """Writes the rows that are kept; the first of them give the types of all."""
+        """Writes the collected rows; the first block determines the columns' types."""
         schema = None if self._file is None else self._file.schema
         table = self._pa.Table.from_pylist(self._rows, schema=schema)
         if self._file is None:
@@ -54,8 +54,11 @@ class EpisodeTable(ClosedOnExit):
 
 
 def write_tasks(pa: Any, folder: Path, tasks: Sequence[str]) -> None:
-    """Writes the table of tasks: a frame of pandas whose index is the sentences."""
-    # pandas takes the index of a table that it reads from this description
+    """Writes the table of tasks: sentence -> number.
+
+    LeRobot reads it with pandas, and expects the sentences as the index. pandas finds an
+    index by this JSON in the metadata of the file.
+    """
     index = {
         "name": None,
         "field_name": INDEX_COLUMN,
@@ -96,8 +99,8 @@ def write_info(folder: Path, info: Mapping[str, Any], has_videos: bool) -> None:
 
     Args:
         folder: of the dataset.
-        info: what is true of this dataset; the rest is the same for all.
-        has_videos: whether it has videos.
+        info: the entries that depend on the dataset; the others are always the same.
+        has_videos: whether the dataset has videos.
     """
     whole = {
         "codebase_version": LEROBOT_VERSION,

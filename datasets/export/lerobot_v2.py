@@ -1,7 +1,7 @@
-"""Export to LeRobot's format v2.1, with what GR00T wants to know beside it.
+"""Export to LeRobot's format v2.1, with the additional files that NVIDIA's GR00T reads.
 
-An episode is a Parquet file and a video for each camera. `meta/modality.json` names the
-parts of states and actions, as NVIDIA's GR00T reads them.
+An episode is a Parquet file and one video per camera. `meta/modality.json` tells GR00T
+the parts of states and actions.
 """
 
 from __future__ import annotations
@@ -50,12 +50,13 @@ def export_lerobot_v2(
     """Writes a selection as a LeRobotDataset v2.1 with `modality.json`.
 
     Args:
-        selection: what to export.
-        episodes: those of the selection, loaded.
-        target: the folder to make.
-        pictures: how they are stored; `none` leaves them out.
+        selection: the episodes to export.
+        episodes: the selection's episodes, loaded with images unless `pictures` is
+            `none`.
+        target: the folder to create.
+        pictures: how images are stored; `none` leaves them out.
         subtasks: whether to add the subtasks of the plans as GR00T's annotation.
-        resume: whether to go on with what a killed call has left.
+        resume: whether to continue a killed call with the same arguments.
 
     Raises:
         EmbodiedError: pyarrow is not installed; `target` exists; or it cannot be written.
@@ -66,6 +67,7 @@ def export_lerobot_v2(
         new_folder(target, identity, resume) as folder,
         _Writer(folder, selection, pictures, subtasks) as writer,
     ):
+        # episodes of a killed call are counted again, but not written again
         for place, note in enumerate(folder.finished):
             writer.add_finished(selection.episode(place, images=False), note)
         for episode in after(episodes, len(folder.finished)):
@@ -101,15 +103,16 @@ class _Writer(ClosedOnExit):
         self._episode_statistics = self._open_lines("episodes_stats")
 
     def _open_lines(self, name: str) -> TextIO:
+        """Creates a file of JSON lines in `meta`, which is open until `close`."""
         path = self._folder / "meta" / f"{name}.jsonl"
         return self._open.enter_context(path.open("w"))
 
     def close(self) -> None:
-        """Ends the files."""
+        """Closes all files."""
         self._open.close()
 
     def add(self, episode: SelectedEpisode) -> None:
-        """Adds an episode."""
+        """Writes the files of an episode, and adds them to the journal."""
         columns = self._frames.columns(episode)
         path = self._place(DATA_PATH)
         files = [path]
@@ -121,30 +124,37 @@ class _Writer(ClosedOnExit):
                 video.add(columns[name])
             files.append(place)
 
-        of_pictures = self._statistics.pictures_of(columns)
-        states = {name: each.state() for name, each in of_pictures.items()}
+        # the journal keeps the images' statistics, since resuming does not read images
+        image_statistics = self._statistics.of_images(columns)
+        states = {name: each.state() for name, each in image_statistics.items()}
         self._new_folder.finish([states], files)
-        self._count(episode, columns, of_pictures)
+        self._count(episode, columns, image_statistics)
 
     def add_finished(self, episode: SelectedEpisode, note: Any) -> None:
-        """Adds an episode whose files an earlier call has written.
+        """Counts an episode whose files a killed call has written.
 
         Args:
-            episode: without its pictures.
-            note: what that call has noted of it.
+            episode: without its images.
+            note: on the episode, from the journal.
         """
-        of_pictures = {
+        image_statistics = {
             name: PictureStatistics.of(state) for name, state in note.items()
         }
-        self._count(episode, self._frames.columns(episode), of_pictures)
+        self._count(episode, self._frames.columns(episode), image_statistics)
 
     def _count(
         self,
         episode: SelectedEpisode,
         columns: Mapping[str, Any],
-        of_pictures: Mapping[str, PictureStatistics],
+        image_statistics: Mapping[str, PictureStatistics],
     ) -> None:
-        """Adds an episode to what is said of all of them."""
+        """Adds an episode to the lists of episodes, the statistics and the notes.
+
+        Args:
+            episode: which is written already.
+            columns: of its frames.
+            image_statistics: by feature.
+        """
         number = self._frames.episodes
         row = {
             "episode_index": number,
@@ -153,8 +163,8 @@ class _Writer(ClosedOnExit):
         }
         _write_line(self._episodes, row)
 
-        # its own statistics are lines of another file
-        statistics = self._statistics.add(columns, of_pictures)
+        # LeRobot v2.1 stores an episode's own statistics in another file
+        statistics = self._statistics.add(columns, image_statistics)
         _write_line(
             self._episode_statistics, {"episode_index": number, "stats": statistics}
         )
@@ -162,7 +172,7 @@ class _Writer(ClosedOnExit):
         self._frames.count(episode)
 
     def finish(self) -> None:
-        """Writes what is said of the dataset as a whole."""
+        """Writes the files about the dataset as a whole."""
         with (self._folder / "meta" / "tasks.jsonl").open("w") as lines:
             for sentence, number in self._frames.tasks.items():
                 _write_line(lines, {"task_index": number, "task": sentence})
@@ -171,18 +181,20 @@ class _Writer(ClosedOnExit):
         self._write_json("info", self._info())
 
     def _statistics_for_gr00t(self) -> dict[str, dict[str, Any]]:
-        """Returns the statistics of numbers: LeRobot reads those of each episode instead.
+        """Returns the statistics over all episodes, without images and counts.
 
-        GR00T cuts each of them into the parts of `modality.json`, so all must be as
-        wide as the vector: there is no count.
+        Only GR00T reads them; LeRobot v2.1 reads the statistics of each episode. GR00T
+        slices each of them by the parts of `modality.json`, so each must be as wide as
+        its vector, which a count is not.
         """
         return {
-            name: {kind: value for kind, value in of_all.items() if kind != "count"}
-            for name, of_all in self._statistics.result().items()
+            name: {kind: value for kind, value in figures.items() if kind != "count"}
+            for name, figures in self._statistics.result().items()
             if not name.startswith(IMAGES)
         }
 
     def _info(self) -> dict[str, Any]:
+        """Returns the content of `info.json`."""
         count = self._frames.episodes
         videos = self._video_keys()
 
@@ -203,7 +215,7 @@ class _Writer(ClosedOnExit):
         }
 
     def _modality(self) -> dict[str, Any]:
-        """Returns what GR00T reads of states, actions, videos and annotations."""
+        """Returns the content of `modality.json`, which only GR00T reads."""
         metadata = self._selection.headers[0].metadata
         modality: dict[str, Any] = {
             "state": spans(
@@ -212,7 +224,6 @@ class _Writer(ClosedOnExit):
             "action": spans(_action_parts(metadata), len(self._spec.action_names)),
         }
 
-        # a set without pictures has no videos to name
         videos = self._video_keys()
         if videos:
             modality["video"] = {
@@ -227,6 +238,7 @@ class _Writer(ClosedOnExit):
         return modality
 
     def _video_keys(self) -> list[str]:
+        """Returns the names of the features that are stored as videos."""
         return [
             name
             for name, feature in self._features.items()
@@ -234,7 +246,12 @@ class _Writer(ClosedOnExit):
         ]
 
     def _place(self, pattern: str, video_key: str = "") -> Path:
-        """Returns the path of a file of the next episode, whose folder is made."""
+        """Returns the path of a file of the next episode, and creates its folder.
+
+        Args:
+            pattern: of the path.
+            video_key: the feature's name, if the file is a video.
+        """
         number = self._frames.episodes
         name = pattern.format(
             episode_chunk=number // FILES_PER_CHUNK,
@@ -251,9 +268,13 @@ class _Writer(ClosedOnExit):
 
 
 def spans(parts: Sequence[Sequence[Any]], size: int) -> dict[str, dict[str, int]]:
-    """Returns where each part (name, width) of a vector begins and ends.
+    """Returns the first element of each part of a vector, and the end of the part.
 
-    If the widths do not add up to the vector's size, all of it is one part, `all`.
+    If the widths do not add up to the vector's size, it gets a single part, `all`.
+
+    Args:
+        parts: (name, width) of each.
+        size: of the vector.
     """
     found = {}
     start = 0
@@ -264,7 +285,7 @@ def spans(parts: Sequence[Sequence[Any]], size: int) -> dict[str, dict[str, int]
 
 
 def _action_parts(metadata: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """Returns the parts (name, width) of an action; none if the file names none."""
+    """Returns (name, width) of the parts of an action; [] if the file has no names."""
     groups = (metadata.get("joint_interface") or {}).get("groups", ())
     return [(group["name"], len(group["labels"])) for group in groups]
 

@@ -1,4 +1,4 @@
-"""Export to a dataset of Minari, which is read without its own writer."""
+"""Export to a Minari dataset, written without the Minari package."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from embodied.datasets.export.selection import STATE_KEY, Selection, after
 from embodied.datasets.growing import growing_file, undo_path
 from embodied.datasets.schema import DEPTH_SUFFIX, H5, DatasetError
 
-MINARI_VERSION = "0.5.4"  # whose format this is
+MINARI_VERSION = "0.5.4"  # of Minari, whose format is written
 AGENT_KEY = "agent_pos"
 DATA_PATH = Path("data") / "main_data.hdf5"
 DATASET_NAME = re.compile(r"[A-Za-z0-9_-]+-v[0-9]+")
-LIMIT = float(np.finfo(np.float32).max)  # of observations: Minari knows no other
+# Minari needs limits of the observations; ours have none, so take the largest numbers.
+LIMIT = float(np.finfo(np.float32).max)
 
 
 def export_minari(
@@ -31,20 +32,20 @@ def export_minari(
     target: Path,
     resume: bool = False,
 ) -> None:
-    """Writes a selection as a dataset of Minari.
+    """Writes a selection as a Minari dataset.
 
-    Minari has an observation after the last action; ours end with it, so the last frame
-    is shown twice there.
+    Minari requires an observation after the last action. Our datasets have none, so the
+    last observation is written twice.
 
     Args:
-        selection: what to export.
-        episodes: those of the selection, loaded with their pictures.
-        target: the folder to make. Its name is the dataset's, such as `totes-v0`;
-            Minari finds it in the folder that its variable MINARI_DATASETS_PATH names.
-        resume: whether to go on with what a killed call has left.
+        selection: the episodes to export.
+        episodes: the selection's episodes, loaded with images.
+        target: the folder to create. Its name is the dataset's, such as `totes-v0`. To
+            be found by Minari, it must be in the folder MINARI_DATASETS_PATH.
+        resume: whether to continue a killed call with the same arguments.
 
     Raises:
-        DatasetError: the name of `target` is none of Minari's, or it exists.
+        DatasetError: `target` exists, or its name is not valid in Minari.
         WriteError: a file cannot be written.
     """
     if not DATASET_NAME.fullmatch(target.name):
@@ -57,23 +58,25 @@ def export_minari(
     with new_folder(target, identity, resume, kept=_growing_files()) as folder:
         path = folder.path / DATA_PATH
         path.parent.mkdir(exist_ok=True)
-        if not path.exists():  # an earlier call may have come so far
+        # a killed call may have finished the file of episodes
+        if not path.exists():
             _write_episodes(path, selection, episodes, identity, resume)
 
-        # written last, since it tells the size of the other file
+        # written last, since it contains the size of the file of episodes
         steps = sum(meta.num_samples for meta in selection.metas)
         metadata = _metadata(selection, target.name, steps, path)
         path.with_name("metadata.json").write_text(json.dumps(metadata))
 
 
 def _temporary(path: Path) -> Path:
+    """Returns the path at which a file is written, before it is renamed."""
     return path.with_name(f".{path.name}.writing")
 
 
 def _growing_files() -> list[str]:
-    """Returns the files that a killed call leaves for the next one."""
+    """Returns the names of the files that resuming a killed call needs."""
     temporary = _temporary(DATA_PATH)
-    return [str(each) for each in (DATA_PATH, temporary, undo_path(temporary))]
+    return [str(DATA_PATH), str(temporary), str(undo_path(temporary))]
 
 
 def _write_episodes(
@@ -83,22 +86,30 @@ def _write_episodes(
     identity: list[Any],
     resume: bool,
 ) -> None:
-    """Writes the file of episodes, or what is missing of it."""
+    """Writes the file of episodes, or completes the one of a killed call.
+
+    Args:
+        path: of the file.
+        selection: the episodes to export.
+        episodes: the selection's episodes, loaded with images.
+        identity: see `growing_file`.
+        resume: whether to continue a killed call.
+    """
     with growing_file(path, _temporary(path), identity, resume) as growing:
-        rest = after(episodes, growing.done)
+        remaining = after(episodes, growing.done)
         for first, end in growing.steps(len(selection)):
             with growing.step(end) as new:
-                # those of this step, numbered through all steps
-                for number, episode in enumerate(islice(rest, end - first), first):
+                of_step = islice(remaining, end - first)
+                for number, episode in enumerate(of_step, start=first):
                     group = new.h5.create_group(f"episode_{number}")
                     _write_episode(group, number, episode)
                     new.check()
 
 
 def _write_episode(group: H5, number: int, episode: SelectedEpisode) -> None:
-    """Writes an episode to its group, with one observation more than actions."""
+    """Writes an episode to its group."""
     count = len(episode.actions)
-    # one observation more than actions: the last frame once again
+    # Minari needs one more observation than actions, so repeat the last one
     rows = np.append(np.arange(count), count - 1)
     observations = {AGENT_KEY: episode.agent_pos}
     if episode.environment_state.shape[1]:
@@ -137,6 +148,14 @@ def _write_episode(group: H5, number: int, episode: SelectedEpisode) -> None:
 def _metadata(
     selection: Selection, name: str, steps: int, path: Path
 ) -> dict[str, Any]:
+    """Returns the content of `metadata.json`.
+
+    Args:
+        selection: the exported episodes.
+        name: of the dataset.
+        steps: number of actions in all episodes.
+        path: of the file of episodes.
+    """
     spec = selection.spec
     metadata = selection.headers[0].metadata
     size = len(spec.action_names)
@@ -158,6 +177,7 @@ def _metadata(
 
 
 def _observation_space(spec: FrameSpec) -> Mapping[str, Any]:
+    """Returns the observation space in Minari's JSON form."""
     spaces = {AGENT_KEY: _box((len(spec.agent_names),), "float32", -LIMIT, LIMIT)}
     if spec.state_names:
         spaces[STATE_KEY] = _box((len(spec.state_names),), "float32", -LIMIT, LIMIT)
@@ -172,7 +192,7 @@ def _observation_space(spec: FrameSpec) -> Mapping[str, Any]:
 
 
 def _box(shape: tuple[int, ...], dtype: str, low: float, high: float) -> dict[str, Any]:
-    """Returns a space of numbers as Minari writes it, with every limit in full."""
+    """Returns a Gymnasium `Box` in Minari's JSON form, with a limit per element."""
     return {
         "type": "Box",
         "dtype": dtype,

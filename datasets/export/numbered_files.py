@@ -1,4 +1,4 @@
-"""Files of a LeRobot dataset, which are numbered: `chunk-000/file-000` and so on."""
+"""The numbered files of a LeRobot dataset: `chunk-000/file-000`, `chunk-000/file-001`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ FILES_PER_CHUNK = 1000
 
 @dataclass(frozen=True)
 class FileNumber:
-    """The place of a file among those of its kind."""
+    """The number of a file: the chunk (folder) that it is in, and its number there."""
 
     chunk: int = 0
     file: int = 0
 
     def next(self) -> FileNumber:
-        """Returns the place after this one."""
+        """Returns the number of the next file."""
         if self.file == FILES_PER_CHUNK - 1:
             return FileNumber(self.chunk + 1, 0)
         return FileNumber(self.chunk, self.file + 1)
 
     def path(self, ending: str) -> str:
-        """Returns the path below the folder of the kind; `ending` has no dot."""
+        """Returns the file's path below the folder with all chunks.
+
+        Args:
+            ending: of the file's name, without a dot.
+        """
         return f"chunk-{self.chunk:03d}/file-{self.file:03d}.{ending}"

@@ -1,4 +1,4 @@
-"""Export to Rerun: a recording per episode, which its viewer shows over time."""
+"""Export to Rerun: one recording per episode, for Rerun's viewer."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ from embodied.datasets.export.source_notes import SourceNotes, episode_note
 from embodied.datasets.schema import DEPTH_SUFFIX, SEGMENTATION_SUFFIX
 from embodied.errors import EmbodiedError
 
-TIME = "time"  # the timeline in s; the other one counts frames
+# Rerun's timelines: one in s, one that counts frames
+TIME = "time"
 FRAME = "frame"
-POSITION = "pos_w"  # how the names of parts end that are points in the world
+# Name ending of the parts of a vector that are points in the world frame.
+POSITION = "pos_w"
 AXES = 3
 
 
@@ -47,13 +49,13 @@ def export_rerun(
     target: Path,
     resume: bool = False,
 ) -> None:
-    """Writes a selection as recordings of Rerun, `episode_000000.rrd` and so on.
+    """Writes a selection as Rerun recordings `episode_000000.rrd`, `episode_000001.rrd`.
 
     Args:
-        selection: what to export.
-        episodes: those of the selection, loaded with their pictures.
-        target: the folder to make.
-        resume: whether to go on with what a killed call has left.
+        selection: the episodes to export.
+        episodes: the selection's episodes, loaded with images.
+        target: the folder to create.
+        resume: whether to continue a killed call with the same arguments.
 
     Raises:
         EmbodiedError: rerun-sdk is not installed; `target` exists; or it cannot be
@@ -63,18 +65,27 @@ def export_rerun(
     identity = ["rerun", rr.__version__, selection.identity]
     with new_folder(target, identity, resume) as folder:
         notes = list(folder.finished)
-        for number, episode in enumerate(after(episodes, len(notes)), len(notes)):
+        done = len(notes)
+        for number, episode in enumerate(after(episodes, done), start=done):
             path = folder.path / f"episode_{number:06d}.rrd"
             _Recording(rr, path, number, selection).write(episode)
-            notes.append(episode_note(episode))
-            folder.finish(notes[-1:], [path])
+            note = episode_note(episode)
+            notes.append(note)
+            folder.finish([note], [path])
         with SourceNotes(folder.path, selection.headers) as file:
             for note in notes:
                 file.add(note)
 
 
 class _Recording:
-    """Writes one episode to one file."""
+    """Writes one episode to one file.
+
+    Args:
+        rr: the module `rerun`.
+        path: of the file.
+        number: of the episode in the export.
+        selection: of the export.
+    """
 
     def __init__(self, rr: Any, path: Path, number: int, selection: Selection) -> None:
         self._rr = rr
@@ -89,7 +100,7 @@ class _Recording:
         self._stream.save(path)
 
     def write(self, episode: SelectedEpisode) -> None:
-        """Writes all of an episode."""
+        """Writes the texts, plots and images of an episode, and closes the file."""
         frames = np.arange(len(episode.actions))
         times = frames / self._selection.spec.hz
         indexes = [
@@ -119,7 +130,7 @@ class _Recording:
         self._stream.disconnect()
 
     def _write_text(self, episode: SelectedEpisode) -> None:
-        """Writes what the episode is, its instruction and its subtasks."""
+        """Writes the episode's row of the table, its instruction and its subtasks."""
         rr = self._rr
         meta = episode.meta
         self._stream.send_recording_name(f"{self._name}: {meta.instruction}")
@@ -155,6 +166,7 @@ class _Recording:
         self._send(place, indexes, columns)
 
     def _write_pictures(self, place: str, pictures: np.ndarray, indexes: Any) -> None:
+        """Writes colour images (F, H, W, 3) as PNG files."""
         rr = self._rr
         files = [png(picture) for picture in pictures]
         media = ["image/png"] * len(files)
@@ -162,16 +174,22 @@ class _Recording:
         self._send(place, indexes, columns)
 
     def _write_truth(self, key: str, pictures: np.ndarray, indexes: Any) -> None:
-        """Writes depth in m, or which thing is where."""
+        """Writes depth images in m, or segmentation images, (F, H, W, 1).
+
+        Args:
+            key: `<camera>_depth` or `<camera>_segmentation`.
+            pictures: float32 depth or uint16 segmentation.
+            indexes: the times of the F frames.
+        """
         rr = self._rr
         count, height, width = pictures.shape[:3]
-        kind = "F32" if key.endswith(DEPTH_SUFFIX) else "U16"
-        form = rr.components.ImageFormat(
-            width=width, height=height, channel_datatype=kind
+        is_depth = key.endswith(DEPTH_SUFFIX)
+        image_format = rr.components.ImageFormat(
+            width=width, height=height, channel_datatype="F32" if is_depth else "U16"
         )
-        # Rerun takes each picture as a row of bytes
+        # Rerun takes each image as a row of bytes
         content = pictures.reshape(count, -1).view(np.uint8)
-        if key.endswith(DEPTH_SUFFIX):
+        if is_depth:
             place = f"camera/{key.removesuffix(DEPTH_SUFFIX)}/depth"
             archetype = rr.DepthImage
             self._log(place, rr.DepthImage.from_fields(meter=1.0))
@@ -180,24 +198,28 @@ class _Recording:
             archetype = rr.SegmentationImage
             names = self._metadata.get("segmentation_names", ())
             self._log(place, rr.AnnotationContext(list(enumerate(names))))
-        columns = archetype.columns(buffer=content, format=[form] * count)
+        columns = archetype.columns(buffer=content, format=[image_format] * count)
         self._send(place, indexes, columns)
 
-    def _log(self, place: str, what: Any) -> None:
-        """Writes what is true at all times."""
-        self._stream.log(place, what, static=True)
+    def _log(self, place: str, item: Any) -> None:
+        """Writes an item that does not change over time."""
+        self._stream.log(place, item, static=True)
 
     def _send(self, place: str, indexes: Any, columns: Any) -> None:
-        """Writes columns whose rows are at the times that `indexes` hold."""
+        """Writes columns with one row per time in `indexes`."""
         self._rr.send_columns(place, indexes, columns, recording=self._stream)
 
 
 def _parts(
     values: np.ndarray, layout: Sequence[Sequence[Any]]
 ) -> Mapping[str, np.ndarray]:
-    """Returns the named parts of a vector (F, d).
+    """Returns name -> part of a vector.
 
-    If the widths of the layout do not add up to d, all of it is one part, `all`.
+    If the widths do not add up to the vector's, it gets a single part, `all`.
+
+    Args:
+        values: (F, d) the vector.
+        layout: (name, width) of each part.
     """
     named = Layout(tuple((str(name), int(width)) for name, width in layout))
     if sum(width for _, width in named.parts) != values.shape[1]:

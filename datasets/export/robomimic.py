@@ -1,4 +1,4 @@
-"""Export to a file of robomimic: chosen keys, at a chosen rate."""
+"""Export to a robomimic file, with chosen keys at a chosen rate."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from embodied.datasets.storage import write_masks
 from embodied.errors import unknown
 
 AGENT_KEY = "agent_pos"
-NOTES_GROUP = "embodied"  # robomimic passes over it
-NOTE = "note"  # an attribute of that group and of each demo, JSON
+NOTES_GROUP = "embodied"  # robomimic ignores this group
+NOTE = "note"  # attribute of that group and of each demo, with JSON
 
 
 @dataclass(frozen=True)
 class _Part:
-    """Where a key's values lie: in which vector, and which of its elements."""
+    """A named part of a vector."""
 
     vector: str
     elements: slice
@@ -47,19 +47,19 @@ def export_robomimic(
     keys: Sequence[str] | None = None,
     resume: bool = False,
 ) -> None:
-    """Writes a selection as a file of robomimic.
+    """Writes a selection as a robomimic file.
 
     Args:
-        selection: what to export, of one environment.
-        episodes: those of the selection, loaded with their pictures.
-        target: the file to make.
+        selection: the episodes to export, all of one environment.
+        episodes: the selection's episodes, loaded with images.
+        target: the file to create.
         keys: names below `obs`: `agent_pos`, `environment_state`, `<camera>_image`,
             `<camera>_depth` in m, `<camera>_segmentation`, or a part of the first two,
-            such as `tcp_pos_w`. By default all but the parts.
-        resume: whether to go on with what a killed call has left.
+            such as `tcp_pos_w`. By default all arrays, but no parts.
+        resume: whether to continue a killed call with the same arguments.
 
     Raises:
-        DatasetError: `target` exists, or the files are of several environments.
+        DatasetError: `target` exists, or the files have different environments.
         EmbodiedError: there is no such key.
         WriteError: the file cannot be written.
     """
@@ -73,13 +73,15 @@ def export_robomimic(
     temporary = target.with_name(f".{target.name}.writing")
     identity = ["robomimic", selection.identity, chosen]
     with growing_file(target, temporary, identity, resume) as growing:
-        rest = after(episodes, growing.done)
+        remaining = after(episodes, growing.done)
         for first, end in growing.steps(len(metas)):
             with growing.step(end) as new:
-                if not first:
+                # the first step writes the header, the last one the masks
+                if first == 0:
                     _write_header(new.h5, selection, env_args)
                 data = new.h5["data"]
-                for number, episode in enumerate(islice(rest, end - first), first):
+                of_step = islice(remaining, end - first)
+                for number, episode in enumerate(of_step, start=first):
                     demo = data.create_group(f"demo_{number}")
                     _write_demo(demo, episode, _observations(episode, parts, chosen))
                     new.check()
@@ -89,7 +91,7 @@ def export_robomimic(
 
 
 def _write_header(file: H5, selection: Selection, env_args: str) -> None:
-    """Writes what is true of all episodes to a new file."""
+    """Writes the environment, and our notes on the exported files, to a new file."""
     file.create_group("data").attrs["env_args"] = env_args
     sources = [header_note(header) for header in selection.headers]
     notes = file.create_group(NOTES_GROUP)
@@ -97,7 +99,11 @@ def _write_header(file: H5, selection: Selection, env_args: str) -> None:
 
 
 def _common_env_args(selection: Selection) -> str:
-    """Returns the environment of all files, at the rate of the export, as JSON."""
+    """Returns the environment of all files as JSON, at the frame rate of the export.
+
+    Raises:
+        DatasetError: the files have different environments.
+    """
     environments = []
     for header in selection.headers:
         at_rate = replace(header, record_hz=selection.spec.hz)
@@ -112,10 +118,10 @@ def _common_env_args(selection: Selection) -> str:
 
 
 def _parts(selection: Selection) -> dict[str, _Part]:
-    """Returns the parts of the vectors that all files have, by name."""
+    """Returns name -> part, for the parts of proprioception and privileged state."""
     parts = {}
     metadata = selection.headers[0].metadata
-    # vector -> the entry of the metadata that names its parts
+    # vector -> the entry of the metadata with its parts
     vectors = {AGENT_KEY: "agent_layout"}
     if selection.spec.state_names:
         vectors[STATE_KEY] = "state_layout"
@@ -129,7 +135,16 @@ def _parts(selection: Selection) -> dict[str, _Part]:
 def _chosen_keys(
     selection: Selection, parts: Mapping[str, _Part], keys: Sequence[str] | None
 ) -> list[str]:
-    """Returns the keys to write below `obs`; by default every whole array."""
+    """Returns the keys to write below `obs`.
+
+    Args:
+        selection: the episodes to export.
+        parts: name -> part of a vector.
+        keys: the user's choice; None for all whole arrays.
+
+    Raises:
+        EmbodiedError: there is no such key; lists those that exist.
+    """
     whole = [AGENT_KEY]
     if selection.spec.state_names:
         whole.append(STATE_KEY)
@@ -147,12 +162,18 @@ def _chosen_keys(
 def _observations(
     episode: SelectedEpisode, parts: Mapping[str, _Part], keys: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """Returns the arrays below `obs`, (F, ...) by key."""
+    """Returns key -> (F, ...) the arrays to write below `obs`.
+
+    Args:
+        episode: to export.
+        parts: name -> part of a vector.
+        keys: to write.
+    """
     whole = {AGENT_KEY: episode.agent_pos, STATE_KEY: episode.environment_state}
     whole |= {camera + IMAGE_SUFFIX: rows for camera, rows in episode.images.items()}
     whole |= episode.truth
 
-    # a key is a whole array, or a part of a vector by its name
+    # a key names a whole array, or a part of a vector
     chosen = {}
     for key in keys:
         if key in whole:
@@ -167,11 +188,17 @@ def _observations(
 def _write_demo(
     demo: H5, episode: SelectedEpisode, observations: Mapping[str, np.ndarray]
 ) -> None:
-    """Writes an episode to its group, with the arrays that go below `obs`."""
+    """Writes an episode to its group.
+
+    Args:
+        demo: the group.
+        episode: to write.
+        observations: key -> (F, ...) the arrays below `obs`.
+    """
     for key, rows in observations.items():
         options: dict[str, Any] = {}
         if is_picture_key(key):
-            # One picture per chunk, so that a random one takes one read.
+            # one image per chunk, so that reading a random one takes a single read
             options = {"chunks": (1, *rows.shape[1:]), "compression": "gzip"}
             options["compression_opts"] = 1
         demo.create_dataset(f"obs/{key}", data=rows, **options)

@@ -1,6 +1,4 @@
-"""What an export takes from dataset files: which episodes, at which rate, and what each
-of their frames holds.
-"""
+"""The episodes, cameras and frame rate that an export takes from dataset files."""
 
 from __future__ import annotations
 
@@ -12,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from embodied.datasets.export.compatibility import require_one_robot, stride_of
 from embodied.datasets.export.frames import (
     FrameSpec,
     SelectedEpisode,
@@ -32,22 +31,20 @@ from embodied.datasets.schema import (
     SEGMENTATION_SUFFIX,
     DatasetError,
     EpisodeMeta,
-    Header,
 )
 from embodied.errors import unknown
 
-ALL = "all"  # in place of a mask: every episode
+ALL = "all"  # stands for a mask with every episode
 STATE_KEY = "environment_state"
-INTENDED_SINCE = 3  # the schema version in which actions became what was intended
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What a user wants of the files.
+    """The user's choice of what to export.
 
     Attributes:
-        mask: the episodes of this mask; `all` for all of them.
-        cameras: their names; None for those that all files have.
+        mask: episodes in this mask are exported; `all` for every episode.
+        cameras: names of the cameras; None for the cameras that all files have.
         hz: frames per second; None for the rate of the files.
     """
 
@@ -65,14 +62,19 @@ class Selection:
 
     Attributes:
         paths: of the files.
-        spec: what every frame holds.
+        spec: the form of all frames.
         headers: of the files.
-        omitted: what the files have and the selection has not, in words.
+        omitted: sentences on the arrays that are left out, because not all files have
+            them in one form.
+
+    Args:
+        paths: of the files.
+        choice: of episodes, cameras and frame rate.
 
     Raises:
-        DatasetError: a file cannot be read; the files do not fit together (names what
-            differs); an episode is in two of them; no episode is chosen; or the rate is
-            not a whole part of theirs.
+        DatasetError: a file cannot be read; the files differ in robot, rate or arrays
+            (the message says in what); an episode is in two of them; no episode is
+            chosen; or the chosen rate does not divide the files' rate.
         EmbodiedError: there is no such mask or camera.
     """
 
@@ -90,8 +92,8 @@ class Selection:
             )
 
         self.headers = tuple(dataset.header for dataset in self._datasets)
-        _require_one_robot(paths, self.headers)
-        self._stride = _stride(self.headers[0], choice.hz)
+        require_one_robot(paths, self.headers)
+        self._stride = stride_of(self.headers[0], choice.hz)
         self.omitted: list[str] = []
         self.spec = self._frame_spec(choice)
 
@@ -100,7 +102,7 @@ class Selection:
 
     @property
     def total_episodes(self) -> int:
-        """How many episodes the files hold, chosen or not."""
+        """The number of episodes in the files, chosen or not."""
         return sum(len(dataset) for dataset in self._datasets)
 
     def load(
@@ -109,22 +111,24 @@ class Selection:
         """Returns the chosen episodes, in the order of the files.
 
         Args:
-            images: whether to read the pictures, which are nearly all of the data.
-            on_used: is called after each episode.
+            images: whether to read the images, which are nearly all of the data.
+            on_used: is called with 1 after each episode.
         """
         return LoadedEpisodes(self, images, on_used)
 
     @property
     def metas(self) -> list[EpisodeMeta]:
-        """The rows of the table of the chosen episodes, at the rate of the selection."""
-        return [
-            with_frames(meta, -(-meta.num_samples // self._stride))
-            for meta in (self._datasets[i].episodes[n] for i, n in self._chosen)
-        ]
+        """The chosen episodes' rows of the table, with their numbers of exported frames."""
+        metas = []
+        for index, number in self._chosen:
+            meta = self._datasets[index].episodes[number]
+            exported_frames = -(-meta.num_samples // self._stride)  # rounded up
+            metas.append(with_frames(meta, exported_frames))
+        return metas
 
     @property
     def identity(self) -> list[Any]:
-        """JSON that tells whether two selections give the same episodes."""
+        """JSON that is equal for two selections only if their episodes are the same."""
         stamps: list[Any] = []
         for path in self.paths:
             state = path.stat()
@@ -137,28 +141,31 @@ class Selection:
             dataset.close()
 
     def episode(self, place: int, images: bool) -> SelectedEpisode:
-        """Returns the chosen episode at a place, at the rate of the selection.
+        """Returns one of the chosen episodes, at the frame rate of the selection.
+
+        Args:
+            place: of the episode among the chosen ones, from 0.
+            images: whether to read the images.
 
         Raises:
-            DatasetError: it cannot be read.
+            DatasetError: the episode cannot be read.
         """
         index, number = self._chosen[place]
         dataset = self._datasets[index]
         episode = dataset.episode(number, images=False)
+        every_stride = slice(None, None, self._stride)
         pictures = {}
-        for camera in self.spec.cameras if images else ():
-            key = f"obs/{camera}{IMAGE_SUFFIX}"
-            pictures[camera] = dataset.read(
-                number, key, slice(None, None, self._stride)
-            )
-
         truth = {}
-        for name in self.spec.truth if images else ():
-            rows = dataset.read(number, f"obs/{name}", slice(None, None, self._stride))
-            truth[name] = depth_in_m(rows) if name.endswith(DEPTH_SUFFIX) else rows
+        if images:
+            for camera in self.spec.cameras:
+                key = f"obs/{camera}{IMAGE_SUFFIX}"
+                pictures[camera] = dataset.read(number, key, every_stride)
+            for name in self.spec.truth:
+                rows = dataset.read(number, f"obs/{name}", every_stride)
+                truth[name] = depth_in_m(rows) if name.endswith(DEPTH_SUFFIX) else rows
 
-        # A frame of the export lasts for `_stride` frames of the file. It shows what
-        # the first of them shows; its action and reward are those of the last.
+        # An exported frame covers `_stride` frames of the file. Its observations are
+        # those of the first of them, its action and reward those of the last.
         frames = np.arange(0, episode.meta.num_samples, self._stride)
         last = np.append(frames[1:], episode.meta.num_samples) - 1
         state = np.zeros((len(frames), 0), np.float32)
@@ -181,29 +188,35 @@ class Selection:
         )
 
     def _frame_spec(self, choice: Choice) -> FrameSpec:
-        """Returns what the frames of all files have in common."""
-        arrays = [self._row_shapes(index) for index in range(len(self.paths))]
-        for path, shapes in zip(self.paths, arrays, strict=True):
-            own = (shapes["obs/agent_pos"], shapes["actions"])
-            if own != (arrays[0]["obs/agent_pos"], arrays[0]["actions"]):
-                raise DatasetError(
-                    f"{self.paths[0]} and {path} cannot be exported as one set:"
-                    " agent_pos or actions have other widths"
-                )
+        """Returns the form that the frames of all files share.
+
+        Raises:
+            DatasetError: the files differ in the width of agent_pos or actions.
+            EmbodiedError: a chosen camera is not in all files.
+        """
+        # by file: name of an array -> shape of one row
+        shapes_of_files = [self._row_shapes(index) for index in range(len(self.paths))]
+        first = shapes_of_files[0]
+        for path, shapes in zip(self.paths, shapes_of_files, strict=True):
+            for key in ("obs/agent_pos", "actions"):
+                if shapes[key] != first[key]:
+                    raise DatasetError(
+                        f"{self.paths[0]} and {path} cannot be exported as one set:"
+                        f" {key.removeprefix('obs/')} have other widths"
+                    )
 
         metadata = self.headers[0].metadata
-        num_actions = arrays[0]["actions"][0]
-        cameras = self._cameras(arrays, choice.cameras)
+        (agent_width,) = first["obs/agent_pos"]
+        (action_width,) = first["actions"]
+        cameras = self._cameras(shapes_of_files, choice.cameras)
         return FrameSpec(
             hz=self.headers[0].record_hz // self._stride,
             robot=str(metadata.get("robot", "")),
-            agent_names=part_names(
-                metadata, "agent_layout", arrays[0]["obs/agent_pos"][0]
-            ),
-            state_names=self._state_names(arrays),
-            action_names=action_names(metadata, num_actions),
+            agent_names=part_names(metadata, "agent_layout", agent_width),
+            state_names=self._state_names(shapes_of_files),
+            action_names=action_names(metadata, action_width),
             cameras=cameras,
-            truth=self._truth(arrays, cameras),
+            truth=self._truth(shapes_of_files, cameras),
         )
 
     def _truth(
@@ -211,30 +224,44 @@ class Selection:
         arrays: Sequence[Mapping[str, tuple[int, ...]]],
         cameras: Mapping[str, tuple[int, int]],
     ) -> dict[str, tuple[int, int]]:
-        """Returns the sizes of the depth and segmentation that all files have.
+        """Returns the depth and segmentation arrays of all files, name -> size (H, W).
 
-        The numbers in segmentation mean the same things only in files that list the
-        same names; otherwise it is left out.
+        Arrays that not all files have in one size are left out. So is segmentation if
+        the files list different names, since its numbers then mean different things.
+
+        Args:
+            arrays: by file, name of an array -> shape of one row.
+            cameras: the exported cameras.
         """
-        of_files = [truth_sizes(shapes, cameras) for shapes in arrays]
-        tables = [h.metadata.get("segmentation_names") for h in self.headers]
+        sizes_of_files = [truth_sizes(shapes, cameras) for shapes in arrays]
+        names_of_files = [
+            header.metadata.get("segmentation_names") for header in self.headers
+        ]
+        has_same_names = all(names == names_of_files[0] for names in names_of_files)
+
         shared = {}
-        for name, size in of_files[0].items():
-            is_shared = all(sizes.get(name) == size for sizes in of_files)
+        for name, size in sizes_of_files[0].items():
+            is_shared = all(sizes.get(name) == size for sizes in sizes_of_files)
             if name.endswith(SEGMENTATION_SUFFIX):
-                is_shared = is_shared and all(table == tables[0] for table in tables)
+                is_shared = is_shared and has_same_names
             if is_shared:
                 shared[name] = size
-        for name in sorted(
-            {name for sizes in of_files for name in sizes} - set(shared)
-        ):
+
+        every = {name for sizes in sizes_of_files for name in sizes}
+        for name in sorted(every - shared.keys()):
             self.omitted.append(f"{name}, which is not the same in all files")
         return shared
 
     def _row_shapes(self, index: int) -> dict[str, tuple[int, ...]]:
-        """Returns the shape of a row of each array that an export may hold.
+        """Returns name -> shape of one row of the arrays that may be exported.
 
-        The first episode stands for all of the file.
+        They are those of the file's first episode.
+
+        Args:
+            index: of the file.
+
+        Raises:
+            DatasetError: the file is damaged.
         """
         dataset = self._datasets[index]
         arrays = {
@@ -253,12 +280,18 @@ class Selection:
     def _state_names(
         self, arrays: Sequence[Mapping[str, tuple[int, ...]]]
     ) -> tuple[str, ...]:
-        """Returns the names of the privileged state, if it is the same in all files."""
+        """Returns the names of the privileged state's elements.
+
+        They are empty if it is missing, or if it differs between the files.
+
+        Args:
+            arrays: by file, name of an array -> shape of one row.
+        """
         widths = [shapes.get(f"obs/{STATE_KEY}", (0,))[0] for shapes in arrays]
         if not any(widths):
             return ()
 
-        # names of the elements, one set of names per file
+        # a set: files with the same names add only one entry
         names = {
             part_names(header.metadata, "state_layout", width)
             for header, width in zip(self.headers, widths, strict=True)
@@ -273,21 +306,29 @@ class Selection:
         arrays: Sequence[Mapping[str, tuple[int, ...]]],
         wanted: tuple[str, ...] | None,
     ) -> dict[str, tuple[int, int]]:
-        """Returns the sizes of the cameras that all files have, or that are wanted."""
-        of_files = [camera_sizes(shapes) for shapes in arrays]
-        shared = dict(of_files[0])
-        for cameras in of_files[1:]:
-            shared = {
-                name: size for name, size in shared.items() if cameras.get(name) == size
-            }
+        """Returns camera -> size (H, W) of the cameras to export.
+
+        Args:
+            arrays: by file, name of an array -> shape of one row.
+            wanted: names of the cameras; None for the cameras that all files have in one
+                size.
+
+        Raises:
+            EmbodiedError: not all files have a wanted camera in one size.
+        """
+        sizes_of_files = [camera_sizes(shapes) for shapes in arrays]
+        shared = {
+            name: size
+            for name, size in sizes_of_files[0].items()
+            if all(sizes.get(name) == size for sizes in sizes_of_files)
+        }
 
         if wanted is None:
-            every = sorted({name for cameras in of_files for name in cameras})
-            for name in every:
-                if name not in shared:
-                    self.omitted.append(
-                        f"camera {name}, which not all files have in one size"
-                    )
+            every = {name for sizes in sizes_of_files for name in sizes}
+            for name in sorted(every - shared.keys()):
+                self.omitted.append(
+                    f"camera {name}, which not all files have in one size"
+                )
             return shared
 
         for name in wanted:
@@ -297,7 +338,7 @@ class Selection:
 
 
 class LoadedEpisodes:
-    """The episodes of a selection, each of which is read when it is its turn."""
+    """The episodes of a selection. Each is read when the iteration reaches it."""
 
     def __init__(
         self, selection: Selection, images: bool, on_used: Callable[[int], None] | None
@@ -313,7 +354,10 @@ class LoadedEpisodes:
         return self.after(0)
 
     def after(self, count: int) -> Iterator[SelectedEpisode]:
-        """Yields all episodes but the first `count`, which an earlier call has used."""
+        """Yields all episodes except the first `count`, which are not read.
+
+        A killed export has used these already, so they are reported as used.
+        """
         if count:
             self._report(count)
         for place in range(count, len(self)):
@@ -326,51 +370,17 @@ class LoadedEpisodes:
 
 
 def after(episodes: Iterable[SelectedEpisode], count: int) -> Iterator[SelectedEpisode]:
-    """Yields all but the first `count` episodes; those of a selection are not read."""
+    """Returns all episodes except the first `count`.
+
+    A selection's episodes are skipped without reading them.
+    """
     if isinstance(episodes, LoadedEpisodes):
         return episodes.after(count)
     return islice(episodes, count, None)
 
 
 def _numbers(dataset: Dataset, mask: str) -> list[int]:
+    """Returns the numbers of a dataset's episodes in a mask, or of all for `ALL`."""
     if mask == ALL:
         return list(range(len(dataset)))
     return dataset.mask(mask)
-
-
-def _require_one_robot(paths: Sequence[Path], headers: Sequence[Header]) -> None:
-    """Raises DatasetError unless the frames of all files mean the same."""
-    first = _meaning(headers[0])
-    for path, header in zip(paths, headers, strict=True):
-        for name, value in _meaning(header).items():
-            if value != first[name]:
-                raise DatasetError(
-                    f"{paths[0]} and {path} cannot be exported as one set: {name} is"
-                    f" {first[name]!r} in the one, {value!r} in the other"
-                )
-
-
-def _meaning(header: Header) -> dict[str, object]:
-    """Returns what must be equal for two files to be exported as one set."""
-    metadata = header.metadata
-    return {
-        "robot": metadata.get("robot"),
-        "record_hz": header.record_hz,
-        "the parts of agent_pos": metadata.get("agent_layout"),
-        "the meaning of actions": metadata.get("joint_interface"),
-        "whether actions are as intended": header.schema_version >= INTENDED_SINCE,
-    }
-
-
-def _stride(header: Header, hz: int | None) -> int:
-    """Returns how many frames of the files make one of the export."""
-    rate = header.record_hz  # the same in all files
-    if hz is None:
-        return 1
-    rates = [whole for whole in range(1, rate + 1) if rate % whole == 0]
-    if hz not in rates:
-        raise DatasetError(
-            f"frames were recorded at {rate} Hz, so they can be exported at"
-            f" {', '.join(map(str, rates))} Hz, not at {hz}"
-        )
-    return rate // hz

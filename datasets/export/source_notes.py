@@ -1,7 +1,8 @@
-"""What other formats have no place for, beside an export: where its episodes are from.
+"""Notes beside an export, on information that other formats cannot store.
 
-`embodied.json` holds the headers of the files, `embodied_episodes.jsonl` one line per
-episode. Other tools pass over both; our import takes units, seeds and success from them.
+`embodied.json` holds the headers of the exported files, `embodied_episodes.jsonl` one
+line per episode. Other tools ignore both; our import reads units, seeds and success from
+them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,12 @@ EPISODES_FILE = "embodied_episodes.jsonl"
 
 
 class SourceNotes(ClosedOnExit):
-    """Writes the notes, episode by episode."""
+    """Writes the notes, episode by episode.
+
+    Args:
+        folder: to write to.
+        headers: of the exported files.
+    """
 
     def __init__(self, folder: Path, headers: Sequence[Header]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -30,11 +36,11 @@ class SourceNotes(ClosedOnExit):
         self._file = (folder / EPISODES_FILE).open("w")
 
     def close(self) -> None:
-        """Ends the file of episodes."""
+        """Closes the file of episodes."""
         self._file.close()
 
     def add(self, note: Mapping[str, Any]) -> None:
-        """Writes the line of an episode, which is its `episode_note`."""
+        """Writes the line of an episode, given its `episode_note`."""
         self._file.write(json.dumps(note) + "\n")
 
 
@@ -50,6 +56,6 @@ def header_note(header: Header) -> dict[str, Any]:
 
 
 def episode_note(episode: SelectedEpisode) -> dict[str, Any]:
-    """Returns the row of the table of an episode, and where it is from."""
+    """Returns an episode's row of the table, and its place in the exported files."""
     place = {"source": episode.file_index, "episode": episode.number}
     return place | asdict(episode.meta)

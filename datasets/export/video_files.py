@@ -1,13 +1,13 @@
-"""Pictures of one camera as MP4 files, each of many episodes.
+"""The images of one camera as MP4 files, each with many episodes.
 
-H.264 in yuv420p, with a key frame in every second picture, so that any picture is found
-fast. The rate is constant: picture k of a file is shown at k / hz seconds.
+They are encoded as H.264 in yuv420p. Every second image is a key frame, so that seeking
+is fast. The frame rate is constant: image k of a file is shown at k / hz seconds.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -20,18 +20,31 @@ from embodied.rollout.video import BT709
 
 CODEC = "libx264"
 PIXEL_FORMAT = "yuv420p"
-# crf: the quality. g: pictures from one key frame to the next. bf 0: no picture is
-# stored out of order, so times in the file are as they were given.
+# crf: the quality. g: distance of key frames. bf 0: no images are stored out of order,
+# which would shift the times in the file.
 OPTIONS = {"crf": "18", "g": "2", "bf": "0", "preset": "veryfast"}
 MAX_FILE_MB = 200
 
 
+class PlacedVideo(NamedTuple):
+    """The place of an episode's images in the video files of a camera."""
+
+    file: FileNumber
+    start_s: float
+    end_s: float
+
+
 class VideoFile(ClosedOnExit):
-    """One file, to which pictures are added.
+    """One video file that is being written.
 
     Attributes:
         path: of the file.
-        pictures: how many there are so far.
+        pictures: number of images added so far.
+
+    Args:
+        path: of the file.
+        hz: images per second.
+        size: (height, width) of the images in pixels.
 
     Raises:
         DatasetError: height or width is odd, which yuv420p cannot hold.
@@ -48,7 +61,7 @@ class VideoFile(ClosedOnExit):
         stream.pix_fmt = PIXEL_FORMAT
         self._stream = stream
 
-        # Without a named colour space, readers guess it, and their hues differ.
+        # without a named colour space, players guess it, and show different hues
         context = stream.codec_context
         context.colorspace = BT709
         context.color_primaries = BT709
@@ -56,11 +69,11 @@ class VideoFile(ClosedOnExit):
 
     @property
     def written_bytes(self) -> int:
-        """How many bytes are on the disk; none until the encoder gives its first packet."""
+        """Bytes on the disk; 0 until the encoder has given its first packet."""
         return self.path.stat().st_size if self.path.exists() else 0
 
     def add(self, pictures: np.ndarray) -> None:
-        """Adds pictures (F, H, W, 3)."""
+        """Adds images (F, H, W, 3) uint8."""
         for picture in pictures:
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame = frame.reformat(
@@ -72,10 +85,10 @@ class VideoFile(ClosedOnExit):
             self.pictures += 1
 
     def close(self) -> None:
-        """Ends the file."""
+        """Completes and closes the file."""
         if self._container is None:
             return
-        # the encoder still holds pictures back
+        # flush the images that the encoder has buffered
         for packet in self._stream.encode():
             self._container.mux(packet)
         self._container.close()
@@ -83,7 +96,12 @@ class VideoFile(ClosedOnExit):
 
 
 class VideoFiles(ClosedOnExit):
-    """Writes the pictures of one camera, episode by episode.
+    """Writes the images of one camera, episode by episode, to numbered files.
+
+    Args:
+        folder: of the files.
+        hz: images per second.
+        size: (height, width) of the images in pixels.
 
     Raises:
         DatasetError: height or width is odd, which yuv420p cannot hold.
@@ -98,29 +116,26 @@ class VideoFiles(ClosedOnExit):
         self._file: VideoFile | None = None
 
     def close(self) -> None:
-        """Ends the open file."""
+        """Completes and closes the open file."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def begin_after(self, number: FileNumber) -> None:
-        """Lets the next pictures go to the file after `number`."""
+        """Closes the open file; the next images go to the file after `number`."""
         self.close()
         self._number = number.next()
 
-    def add(self, pictures: np.ndarray) -> tuple[FileNumber, float, float]:
-        """Adds the pictures (F, H, W, 3) of an episode.
-
-        Returns:
-            The file that they are in, and the seconds at which they begin and end there.
-        """
-        file = self._file_for_more()
+    def add(self, pictures: np.ndarray) -> PlacedVideo:
+        """Adds the images (F, H, W, 3) uint8 of an episode; returns their place."""
+        file = self._file_with_room()
         start_s = file.pictures / self._hz
         file.add(pictures)
-        return self._number, start_s, file.pictures / self._hz
+        end_s = file.pictures / self._hz
+        return PlacedVideo(self._number, start_s, end_s)
 
-    def _file_for_more(self) -> VideoFile:
-        """Returns the open file, or a new one where that is full."""
+    def _file_with_room(self) -> VideoFile:
+        """Returns the open file, or a new one if there is none or it is full."""
         if self._file is not None and self._file.written_bytes >= MAX_FILE_MB * 2**20:
             self.begin_after(self._number)
         if self._file is None:
@@ -130,7 +145,7 @@ class VideoFiles(ClosedOnExit):
 
 
 def require_even(size: tuple[int, int]) -> None:
-    """Raises DatasetError for a height or width that yuv420p cannot hold."""
+    """Raises DatasetError for an odd height or width, which yuv420p cannot hold."""
     height, width = size
     if height % 2 or width % 2:
         raise DatasetError(
@@ -140,7 +155,7 @@ def require_even(size: tuple[int, int]) -> None:
 
 
 def video_info(hz: int, size: tuple[int, int]) -> dict[str, Any]:
-    """Returns what LeRobot's `info.json` says of a camera's videos."""
+    """Returns the entry on a camera's videos in LeRobot's `info.json`."""
     height, width = size
     return {
         "video.height": height,

@@ -1,4 +1,4 @@
-"""What another tool's dataset holds, and how it becomes a file of ours."""
+"""Another tool's dataset in a common form, and its conversion to a dataset of ours."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import numpy as np
 
 from embodied.core import PHYSICS_HZ
+from embodied.datasets.importing.action_range import ActionRange
 from embodied.datasets.masks import default_masks
 from embodied.datasets.schema import (
     ACTIONS_MODE,
@@ -26,22 +27,23 @@ from embodied.datasets.schema import (
 from embodied.datasets.storage import replacing, write_episode, write_masks
 
 UNKNOWN_POLICY = "imported"
-GROUP = "action"  # of the elements of a foreign action
+# All elements of a foreign action form one group of the action interface.
+GROUP = "action"
 
 
 @dataclass(frozen=True)
 class ForeignSet:
-    """What is true of every episode of another tool's dataset.
+    """The properties that all episodes of another tool's dataset share.
 
     Attributes:
-        origin: the format, in words.
+        origin: the format's name.
         hz: frames per second.
-        name: of the task, or what stands for it.
-        robot: its name; may be empty.
-        agent_layout: (name, width) of the parts of the proprioception.
-        state_layout: (name, width) of the parts of the privileged state.
-        action_names: of the elements of an action.
-        cameras: their names.
+        name: of the task, or of the dataset if it names no task.
+        robot: the robot's name; may be empty.
+        agent_layout: (name, width) of each part of the proprioception.
+        state_layout: (name, width) of each part of the privileged state.
+        action_names: names of the elements of an action.
+        cameras: names of the cameras.
         header: if the dataset was exported from a file of ours, that file's header;
             else None.
     """
@@ -62,14 +64,15 @@ class ForeignEpisode:
     """An episode of another tool's dataset.
 
     Attributes:
-        agent_pos: (F, P).
-        environment_state: (F, S); S may be 0.
+        agent_pos: (F, P) the proprioception.
+        environment_state: (F, S) the privileged state; S may be 0.
         images: camera -> (F, H, W, 3) uint8.
         actions: (F, A), in any unit.
         rewards: (F,).
-        success: (F,) bool at the end of each frame's period; None if it is not said.
-        states: (F, D); D may be 0.
-        instruction: what was to be done.
+        success: (F,) bool, whether the task was done at the end of each frame's period;
+            None if unknown.
+        states: (F, D) the physics state; D may be 0.
+        instruction: the task in words.
         note: if the dataset was exported from a file of ours, the episode's row in that
             file's table (`EpisodeMeta` as JSON values); else None.
     """
@@ -85,48 +88,6 @@ class ForeignEpisode:
     note: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True)
-class ActionRange:
-    """The values of foreign actions that become -1 and 1."""
-
-    low: np.ndarray  # (A,)
-    high: np.ndarray  # (A,)
-
-    @classmethod
-    def of(cls, actions: Iterable[np.ndarray]) -> ActionRange:
-        """Returns the extent of actions (F, A); [-1, 1] if none is beyond that.
-
-        Raises:
-            DatasetError: there is none; they are of several widths; or a value is not
-                finite.
-        """
-        lows = []
-        highs = []
-        for number, values in enumerate(actions):
-            if not np.isfinite(values).all():
-                raise DatasetError(f"actions of episode {number} hold NaN or infinity")
-            lows.append(values.min(axis=0))
-            highs.append(values.max(axis=0))
-        if len({low.shape for low in lows}) != 1:
-            raise DatasetError("there are no actions, or they are of several widths")
-
-        low = np.min(lows, axis=0).astype(np.float64)
-        high = np.max(highs, axis=0).astype(np.float64)
-        if (low >= -1).all() and (high <= 1).all():
-            return cls(np.full_like(low, -1), np.full_like(high, 1))
-        # An element that never changes becomes 0: its range is 1 either way.
-        still = low == high
-        return cls(np.where(still, low - 1, low), np.where(still, high + 1, high))
-
-    def to_normalized(self, actions: np.ndarray) -> np.ndarray:
-        """Returns actions (F, A) in [-1, 1]; those that are so already stay as they are."""
-        half = (self.high - self.low) / 2
-        if (half == 1).all() and (self.low == -1).all():
-            return actions.astype(np.float32)
-        normalized = (actions - (self.low + half)) / half
-        return np.clip(normalized, -1, 1).astype(np.float32)
-
-
 def write_import(
     foreign: ForeignSet,
     episodes: Iterable[ForeignEpisode],
@@ -137,16 +98,17 @@ def write_import(
     """Writes the episodes of another tool's dataset to a file of ours.
 
     Args:
-        foreign: what is true of all of them.
-        episodes: in order.
-        actions: their range.
+        foreign: the properties that they share.
+        episodes: in the order in which they are written.
+        actions: the range of all actions.
         target: the file to write, or to replace.
-        on_written: is called after each episode.
+        on_written: is called with 1 after each episode.
 
     Raises:
-        DatasetError: an episode cannot be read, or is not as `write_episode` demands.
+        DatasetError: an episode cannot be read, or `write_episode` refuses it.
         WriteError: the file cannot be written.
     """
+    # a frame's time is a whole tick, and there are PHYSICS_HZ of these per second
     if not 1 <= foreign.hz <= PHYSICS_HZ:
         raise DatasetError(
             f"a file of ours has 1 to {PHYSICS_HZ} frames per second, not {foreign.hz}"
@@ -169,8 +131,15 @@ def write_import(
 
 
 def import_header(foreign: ForeignSet, actions: ActionRange) -> Header:
-    """Returns the header of a file of ours that holds a foreign dataset."""
-    interface = _interface(foreign, actions)
+    """Returns the header of the file that an import writes.
+
+    Args:
+        foreign: the properties that all imported episodes share.
+        actions: the range of all actions.
+
+    Raises:
+        DatasetError: the header that our export noted is damaged.
+    """
     config: dict[str, Any] = {"task": foreign.name, "robot": foreign.robot}
     metadata: dict[str, Any] = {
         "env_id": f"imported/{foreign.name}",
@@ -179,7 +148,7 @@ def import_header(foreign: ForeignSet, actions: ActionRange) -> Header:
         "physics_hz": PHYSICS_HZ,
         "agent_layout": foreign.agent_layout,
         "state_layout": foreign.state_layout,
-        "joint_interface": interface,
+        "joint_interface": _action_interface(foreign, actions),
         "versions": {"embodied-ground": version("embodied-ground")},
     }
     policy = UNKNOWN_POLICY
@@ -193,8 +162,8 @@ def import_header(foreign: ForeignSet, actions: ActionRange) -> Header:
                 f"the notes of our export are damaged: {error!r}"
             ) from error
 
-    # The streams have a row per frame, so the control rate is the frame rate, and their
-    # actions are those of the frames.
+    # Nothing is known between frames, so the streams have one row per frame: the control
+    # rate is the frame rate, and a frame's action is also the executed one.
     config |= {
         "control_mode": ACTIONS_MODE,
         "control_hz": foreign.hz,
@@ -211,13 +180,19 @@ def import_header(foreign: ForeignSet, actions: ActionRange) -> Header:
 def as_episode(
     foreign: ForeignEpisode, actions: ActionRange, hz: int, number: int
 ) -> Episode:
-    """Returns a foreign episode as one of ours.
+    """Returns a foreign episode in the form of our datasets.
 
-    Its streams have a row per frame, since nothing is known of what was between.
+    Its streams have one row per frame, since nothing is known between frames.
+
+    Args:
+        foreign: the episode.
+        actions: the range of all actions.
+        hz: frames per second.
+        number: of the episode, also its seed unless our export noted one.
 
     Raises:
-        DatasetError: it has no frame, or its arrays are not of one length and finite; or
-            the notes of our export are damaged.
+        DatasetError: the episode has no frame, its arrays differ in length or are not
+            finite, or its success is unknown; or the note of our export is damaged.
     """
     count = len(foreign.actions)
     _check(foreign, number)
@@ -234,10 +209,10 @@ def as_episode(
     for camera, pictures in foreign.images.items():
         obs[camera + IMAGE_SUFFIX] = pictures
 
-    # (F + 1,) when each frame's period begins, and when the last one ends
+    # (F + 1,) the ticks at which frame periods begin, and the end of the last one
     ticks = np.arange(count + 1) * PHYSICS_HZ // hz
-    before = ticks[:-1]
-    after = ticks[1:]
+    period_start = ticks[:-1]
+    period_end = ticks[1:]
     meta = _meta(foreign, rewards, success, hz, number)
     return Episode(
         meta=meta,
@@ -245,14 +220,14 @@ def as_episode(
         actions=normalized,
         rewards=rewards,
         states=foreign.states.astype(np.float64),
-        frame_tick=before,
-        image_tick=before if foreign.images else None,
+        frame_tick=period_start,
+        image_tick=period_start if foreign.images else None,
         streams={
-            "action": Stream(before, normalized),
-            "intended": Stream(before, normalized),
-            "agent_pos": Stream(before, agent_pos),
-            "reward": Stream(after, rewards.astype(np.float64)),
-            "success": Stream(after, success.astype(np.uint8)),
+            "action": Stream(period_start, normalized),
+            "intended": Stream(period_start, normalized),
+            "agent_pos": Stream(period_start, agent_pos),
+            "reward": Stream(period_end, rewards.astype(np.float64)),
+            "success": Stream(period_end, success.astype(np.uint8)),
         },
         plans={},
         start_state=np.zeros(0),
@@ -261,7 +236,7 @@ def as_episode(
 
 
 def _check(foreign: ForeignEpisode, number: int) -> None:
-    """Raises DatasetError unless arrays are finite, with a row for each action."""
+    """Raises DatasetError unless all arrays are finite and as long as the actions."""
     count = len(foreign.actions)
     if not count:
         raise DatasetError(f"episode {number} has no frame")
@@ -289,15 +264,16 @@ def _meta(
     hz: int,
     number: int,
 ) -> EpisodeMeta:
-    """Returns the row of the table: as our export noted it, else of what is known.
+    """Returns the episode's row of the table of episodes.
 
-    Other tools know no progress: it is 1 for success, else 0.
+    If our export noted the row, that one is taken. Else it is computed from the rewards
+    and the success; other tools have no progress, so that is 1 for success, else 0.
     """
     count = len(success)
     if foreign.note is not None:
         return replace(_noted_meta(foreign.note, number), num_samples=count)
 
-    first = int(success.argmax())
+    first_success = int(success.argmax())
     return EpisodeMeta(
         seed=number,
         instruction=foreign.instruction,
@@ -307,20 +283,27 @@ def _meta(
         progress_end=float(success[-1]),
         reward_sum=float(rewards.sum()),
         duration_s=count / hz,
-        time_to_success_s=(first + 1) / hz if success.any() else None,
+        # success is known at the end of a frame's period
+        time_to_success_s=(first_success + 1) / hz if success.any() else None,
         num_samples=count,
     )
 
 
 def _noted_meta(note: Mapping[str, Any], number: int) -> EpisodeMeta:
-    """Returns the row of the table that our export noted beside an episode."""
+    """Returns the row of the table of episodes that our export noted.
+
+    Fields that the note lacks get their defaults.
+
+    Raises:
+        DatasetError: a value has a wrong type, or a field without a default is missing.
+    """
     hints = get_type_hints(EpisodeMeta)
     known: dict[str, Any] = {}
     for f in fields(EpisodeMeta):
         value = note.get(f.name, MISSING)
         if value is MISSING:
             continue
-        if not isinstance(value, _kinds_of(hints[f.name])):
+        if not isinstance(value, _json_types(hints[f.name])):
             raise DatasetError(
                 f"the note of episode {number} is damaged: {f.name} is {value!r:.60}"
             )
@@ -334,20 +317,31 @@ def _noted_meta(note: Mapping[str, Any], number: int) -> EpisodeMeta:
         ) from error
 
 
-def _kinds_of(hint: Any) -> tuple[type, ...]:
-    """Returns the types that JSON has for a field, such as `float | None`."""
-    kinds = tuple(get_origin(kind) or kind for kind in get_args(hint) or (hint,))
+def _json_types(hint: Any) -> tuple[type, ...]:
+    """Returns the Python types that a JSON value of a field may have.
+
+    Args:
+        hint: the field's type hint, such as `float | None` or `Mapping[str, Any]`.
+    """
     if get_origin(hint) is Mapping:
-        kinds = (Mapping,)
-    # a whole number is written without a point
-    return (*kinds, int) if float in kinds else kinds
+        return (Mapping,)
+    members = get_args(hint) or (hint,)  # the types of a union, or the only one
+    types = tuple(get_origin(member) or member for member in members)
+    # JSON writes 2.0 as 2, which is read as an int
+    return (*types, int) if float in types else types
 
 
-def _interface(foreign: ForeignSet, actions: ActionRange) -> dict[str, Any]:
-    """Returns what the elements of a foreign action mean, as far as it is known."""
+def _action_interface(foreign: ForeignSet, actions: ActionRange) -> dict[str, Any]:
+    """Returns the action interface of a foreign dataset, in the form of a header.
+
+    Other tools store neither units nor frames, and often no control mode. Our schema
+    says that `actions` have the mode `ACTIONS_MODE`, so imported ones are stored under
+    that mode, whatever they mean.
+    """
     group = {
         "name": GROUP,
         "labels": list(foreign.action_names),
+        # "1" stands for numbers without a unit
         "unit": "1",
         "frame": "unknown",
         "low": actions.low.tolist(),
@@ -357,25 +351,30 @@ def _interface(foreign: ForeignSet, actions: ActionRange) -> dict[str, Any]:
 
 
 def whole_rate(value: object) -> int | None:
-    """Returns a rate in Hz, which must be a whole number; None if it is not one."""
+    """Returns a rate in Hz as an int; None if it is not a finite whole number."""
     if not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return int(value) if value == int(value) else None
 
 
 def vector_layout(name: str, names: Sequence[str]) -> tuple[tuple[str, int], ...]:
-    """Returns the layout of a vector whose elements have names like `joint_pos.0`.
+    """Returns (name, width) of the parts of a vector, from the names of its elements.
+
+    Consecutive elements such as `joint_pos.0` and `joint_pos.1` form the part
+    `joint_pos`; an element without a number is a part of its own.
 
     Args:
-        name: of the vector, which stands for elements without a name.
+        name: of the vector; names a part whose elements have no name.
         names: of the elements.
     """
     parts: list[tuple[str, int]] = []
-    for each in names:
-        # `joint_pos.0` is an element of `joint_pos`; elements in a row are one part
-        stem = each.rpartition(".")[0] if each.rpartition(".")[2].isdigit() else each
-        if parts and parts[-1][0] == stem and each != stem:
-            parts[-1] = (stem, parts[-1][1] + 1)
+    for element in names:
+        stem, _, suffix = element.rpartition(".")
+        is_numbered = suffix.isdigit()
+        part_name = stem if is_numbered else element
+        if is_numbered and parts and parts[-1][0] == part_name:
+            width = parts[-1][1]
+            parts[-1] = (part_name, width + 1)
         else:
-            parts.append((stem or name, 1))
+            parts.append((part_name or name, 1))
     return tuple(parts)

@@ -1,4 +1,4 @@
-"""Files of a folder from elsewhere: nothing outside the folder is ever opened."""
+"""Reading files of a folder from elsewhere, without ever leaving the folder."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from embodied.errors import one_line
 
 
 def file_inside(folder: Path, relative: str) -> Path:
-    """Returns the path of a file of the folder.
+    """Returns the path of a file in a folder.
+
+    Args:
+        folder: of another tool's dataset.
+        relative: path of the file below the folder.
 
     Raises:
-        DatasetError: there is no such file; or the path, or a link in it, leads out.
+        DatasetError: there is no such file, or the path or a link leads out of the
+            folder.
     """
     path = folder / relative
     if not path.resolve().is_relative_to(folder.resolve()):
@@ -25,10 +30,14 @@ def file_inside(folder: Path, relative: str) -> Path:
 
 
 def read_json(folder: Path, relative: str) -> dict[str, Any]:
-    """Returns the object in a JSON file of the folder.
+    """Returns the object in a JSON file of a folder.
+
+    Args:
+        folder: of another tool's dataset.
+        relative: path of the file below the folder.
 
     Raises:
-        DatasetError: there is no such file, or no JSON object in it.
+        DatasetError: there is no such file, or it does not contain a JSON object.
     """
     path = file_inside(folder, relative)
     try:

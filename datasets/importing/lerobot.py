@@ -16,7 +16,6 @@ from embodied.datasets.export.lerobot_features import (
     COUNTERS,
     DONE,
     ENVIRONMENT_STATE,
-    IMAGES,
     LANGUAGE,
     LANGUAGE_EVENTS,
     REWARD,
@@ -25,37 +24,43 @@ from embodied.datasets.export.lerobot_features import (
 )
 from embodied.datasets.export.numbered_files import FileNumber
 from embodied.datasets.export.source_notes import EPISODES_FILE, HEADERS_FILE
+from embodied.datasets.importing.action_range import ActionRange
 from embodied.datasets.importing.foreign import (
-    ActionRange,
     ForeignEpisode,
     ForeignSet,
     vector_layout,
-    whole_rate,
 )
 from embodied.datasets.importing.inside import file_inside, read_json
+from embodied.datasets.importing.lerobot_info import (
+    checked_features,
+    colour_cameras,
+    frame_rate,
+)
 from embodied.datasets.importing.pictures import from_bytes, from_video
 from embodied.datasets.schema import DatasetError
 from embodied.errors import one_line
-from embodied.names import is_name
 
 ORIGIN = "LeRobotDataset v3.0"
 READ = (STATE, ENVIRONMENT_STATE, ACTION, REWARD, SUCCESS)
-# Not read as features: they follow from others, or from the table of episodes.
-PASSED_OVER = (*COUNTERS, DONE, LANGUAGE, LANGUAGE_EVENTS, "timestamp")
+# Features that are not read, since other features or the table of episodes give the same.
+REDUNDANT = (*COUNTERS, DONE, LANGUAGE, LANGUAGE_EVENTS, "timestamp")
+# An instruction joins at most this many of an episode's tasks.
 SHOWN_TASKS = 3
-LONGEST = 10**5  # of an axis of a feature: no vector or picture is so large
 
 
 class LeRobotFolder:
-    """A LeRobotDataset v3.0 that is read.
+    """Reads the episodes of a LeRobotDataset v3.0.
 
     Attributes:
-        foreign: what is true of every episode.
+        foreign: the properties that all episodes share.
         omitted: the names of the features that are not read.
 
+    Args:
+        folder: of the dataset.
+
     Raises:
-        DatasetError: it is not whole, of another version, or not as its own `info.json`
-            says.
+        DatasetError: a file is missing, the version is another one, or the data
+            contradict `info.json`.
         EmbodiedError: pyarrow is not installed.
     """
 
@@ -63,15 +68,15 @@ class LeRobotFolder:
         self._pa = load_pyarrow()
         self._folder = folder
         info = read_json(folder, "meta/info.json")
-        self._features = _checked_features(folder, info)
-        self._cameras = _cameras(self._features)
-        read = {*READ, *PASSED_OVER, *self._cameras.values()}
+        self._features = checked_features(folder, info)
+        self._cameras = colour_cameras(self._features)
+        read = {*READ, *REDUNDANT, *self._cameras.values()}
         self.omitted = [name for name in info["features"] if name not in read]
-        self._hz = _whole_rate(folder, info)
+        self._hz = frame_rate(folder, info)
 
         self._rows = self._read_episode_table()
         self._notes, header = self._read_notes()
-        # The file of frames that was read last is kept: its episodes follow each other.
+        # The last file of frames is kept, since it holds the next episodes, too.
         self._table_number: FileNumber | None = None
         self._table: Any = None
         self.foreign = ForeignSet(
@@ -91,11 +96,11 @@ class LeRobotFolder:
 
     @property
     def says_success(self) -> bool:
-        """Whether there is a column that tells success from failure."""
+        """Whether a column stores if the task was done."""
         return SUCCESS in self._features
 
     def action_range(self) -> ActionRange:
-        """Returns the extent of all actions."""
+        """Returns the range of all actions."""
         return ActionRange.of(
             self._vector(self._frames(row), ACTION) for row in self._rows
         )
@@ -104,7 +109,11 @@ class LeRobotFolder:
         """Yields the episodes.
 
         Args:
-            success: what is true of each episode if the dataset does not say it.
+            success: whether the episodes ended in success, if the dataset does not store
+                it; None leaves it unknown.
+
+        Raises:
+            DatasetError: an episode cannot be read.
         """
         for number, row in enumerate(self._rows):
             yield self._load(number, row, success)
@@ -145,45 +154,56 @@ class LeRobotFolder:
         )
 
     def _layout(self, feature: str) -> tuple[tuple[str, int], ...]:
-        """Returns the parts (name, width) of a vector; none if there is no such."""
+        """Returns (name, width) of the parts of a vector; () if it does not exist."""
         if feature not in self._features:
             return ()
         return vector_layout(feature.rpartition(".")[2], self._names(feature))
 
     def _names(self, feature: str) -> tuple[str, ...]:
-        """Returns the names of a vector's elements, or their numbers."""
+        """Returns the names of a vector's elements; numbered ones if they have none."""
         described = self._features[feature]
         size = described["shape"][0]
         names = described.get("names")
-        # Some datasets name them as {"motors": [...]}.
+        # Some datasets have {"motors": [...]} instead of a list.
         if isinstance(names, dict) and len(names) == 1:
             names = next(iter(names.values()))
         if isinstance(names, list) and len(names) == size:
             return tuple(str(name) for name in names)
-        return tuple(f"{feature.rpartition('.')[2]}.{k}" for k in range(size))
+        vector = feature.rpartition(".")[2]
+        return tuple(f"{vector}.{element}" for element in range(size))
 
     def _read_episode_table(self) -> list[dict[str, Any]]:
-        """Returns the rows of the table of episodes, without their statistics."""
+        """Returns the table of episodes, one row per episode, without statistics.
+
+        Raises:
+            DatasetError: the table is missing or damaged.
+        """
         rows: list[dict[str, Any]] = []
         number = FileNumber()
         while True:
+            # The files are numbered without gaps, so the first missing one ends the
+            # table. Before any row was read, `_parquet` raises for it.
             relative = f"meta/episodes/{number.path('parquet')}"
             if rows and not (self._folder / relative).exists():
                 break
+
+            # statistics take most of the file, and are not needed
             with self._parquet(relative) as file:
-                names = [
+                columns = [
                     name
                     for name in file.schema_arrow.names
                     if not name.startswith("stats/")
                 ]
-                rows += file.read(names).to_pylist()
+                rows += file.read(columns).to_pylist()
             number = number.next()
 
+        videos = self._video_features()
         for index, row in enumerate(rows):
-            _check_row(self._folder, index, row, self._video_features())
+            _check_row(self._folder, index, row, videos)
         return rows
 
     def _video_features(self) -> list[str]:
+        """Returns the names of the features that are stored as videos."""
         return [
             name
             for name in self._cameras.values()
@@ -191,10 +211,13 @@ class LeRobotFolder:
         ]
 
     def _read_notes(self) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-        """Returns what our export noted: a row per episode, and the header.
+        """Returns the notes of our export: a table row per episode, and the header.
 
-        Both are empty or None if there are no notes, if another tool has changed the
-        episodes since, or if several files with a header each were exported.
+        They are ([], None) if there are no notes, if another tool has changed the
+        episodes since, or if several files were exported, whose headers may differ.
+
+        Raises:
+            DatasetError: the notes are damaged.
         """
         meta = self._folder / "meta"
         if not (meta / HEADERS_FILE).exists() or not (meta / EPISODES_FILE).exists():
@@ -207,8 +230,11 @@ class LeRobotFolder:
         except (ValueError, KeyError, TypeError) as error:
             raise DatasetError(f"{path} is damaged: {error!r}") from error
 
+        # another tool may have deleted or edited episodes
         found = [(row["length"], row["tasks"]) for row in self._rows]
-        if not isinstance(sources, list) or len(sources) != 1 or noted != found:
+        if noted != found:
+            return [], None
+        if not isinstance(sources, list) or len(sources) != 1:
             return [], None
         return notes, sources[0]
 
@@ -223,7 +249,14 @@ class LeRobotFolder:
             raise DatasetError(f"{path} cannot be read: {one_line(error)}") from error
 
     def _frames(self, row: Mapping[str, Any]) -> Any:
-        """Returns the frames of an episode as a table."""
+        """Returns the frames of one episode as a pyarrow table.
+
+        Args:
+            row: of the episode, in the table of episodes.
+
+        Raises:
+            DatasetError: a column is missing, or the number of frames is wrong.
+        """
         number = FileNumber(row["data/chunk_index"], row["data/file_index"])
         if number != self._table_number:
             columns = [
@@ -231,7 +264,7 @@ class LeRobotFolder:
                 for name, feature in self._features.items()
                 if feature["dtype"] != "video" and name not in self.omitted
             ]
-            columns = [name for name in columns if name not in PASSED_OVER]
+            columns = [name for name in columns if name not in REDUNDANT]
             relative = f"data/{number.path('parquet')}"
             with self._parquet(relative) as file:
                 self._require_columns(relative, file, [*columns, "episode_index"])
@@ -248,12 +281,17 @@ class LeRobotFolder:
         return self._table.take(own)
 
     def _require_columns(self, relative: str, file: Any, names: Sequence[str]) -> None:
+        """Raises DatasetError if an open Parquet file lacks a column."""
         for name in names:
             if name not in file.schema_arrow.names:
                 raise DatasetError(f"{self._folder / relative} has no column {name}")
 
     def _vector(self, frames: Any, name: str) -> np.ndarray:  # (F, d)
-        """Returns the values of a feature."""
+        """Returns the values of a feature of numbers, one flat row per frame.
+
+        Raises:
+            DatasetError: the rows are not numbers, or not as wide as info.json says.
+        """
         size = self._features[name]["shape"][0]
         try:
             values = np.array(frames[name].to_pylist())
@@ -268,7 +306,13 @@ class LeRobotFolder:
         return values
 
     def _pictures(self, name: str, row: Mapping[str, Any], frames: Any) -> np.ndarray:
-        """Returns the pictures (F, H, W, 3) of a camera."""
+        """Returns the images (F, H, W, 3) of one camera in one episode.
+
+        Args:
+            name: of the camera's feature.
+            row: of the episode, in the table of episodes.
+            frames: of the episode.
+        """
         size = tuple(self._features[name]["shape"][:2])
         where = f"{name}, episode {row['episode_index']} of {self._folder}"
         if self._features[name]["dtype"] == "image":
@@ -281,62 +325,18 @@ class LeRobotFolder:
         return from_video(path, start_s, row["length"], self._hz, size, where)
 
 
-def _checked_features(folder: Path, info: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the features whose names and shapes are safe to use, by name."""
-    found = str(info.get("codebase_version"))
-    if not found.startswith("v3."):
-        raise DatasetError(
-            f"{folder} is a LeRobot dataset of version {found}; v3.0 is read. LeRobot"
-            " converts older ones: python -m lerobot.scripts.convert_dataset_v21_to_v30"
-        )
-    features = info.get("features")
-    if not isinstance(features, dict):
-        raise DatasetError(f"{folder}/meta/info.json has no features")
-
-    usable = {name: each for name, each in features.items() if _is_usable(name, each)}
-    for name in (STATE, ACTION):
-        if name not in usable:
-            raise DatasetError(
-                f"{folder} has no {name}; its features are {', '.join(features)}"
-            )
-    return usable
-
-
-def _is_usable(name: str, feature: Any) -> bool:
-    """Returns whether a feature has a name that is safe in a path, and a shape."""
-    shape = feature.get("shape") if isinstance(feature, dict) else None
-    if not isinstance(shape, list) or not shape:
-        return False
-    is_whole = all(type(length) is int and 0 < length <= LONGEST for length in shape)
-    return is_whole and all(is_name(part) for part in name.split("."))
-
-
-def _cameras(features: Mapping[str, Any]) -> dict[str, str]:
-    """Returns camera -> feature of the colour pictures."""
-    cameras = {}
-    for name, feature in features.items():
-        is_picture = feature.get("dtype") in ("image", "video")
-        is_depth = bool((feature.get("info") or {}).get("video.is_depth_map"))
-        if is_picture and not is_depth and feature["shape"][2:] == [3]:
-            camera = name.removeprefix(IMAGES).removeprefix("observation.")
-            cameras[camera.replace(".", "_")] = name
-    return cameras
-
-
-def _whole_rate(folder: Path, info: Mapping[str, Any]) -> int:
-    rate = whole_rate(info.get("fps"))
-    if rate is None:
-        raise DatasetError(
-            f"{folder}: fps is {info.get('fps')!r}, but must be a whole number"
-        )
-    return rate
-
-
 def _check_row(
     folder: Path, index: int, row: Mapping[str, Any], videos: Sequence[str]
 ) -> None:
-    """Raises DatasetError unless a row of the table of episodes is as it must be."""
-    # what is read of a row, and as which type
+    """Raises DatasetError if a row of the table of episodes lacks a column.
+
+    Args:
+        folder: of the dataset.
+        index: of the row.
+        row: to check.
+        videos: the names of the features that are stored as videos.
+    """
+    # the columns that are read, and their types
     kinds: dict[str, type] = {
         "episode_index": int,
         "length": int,
@@ -352,5 +352,5 @@ def _check_row(
     for name, kind in kinds.items():
         if not isinstance(row.get(name), kind):
             raise DatasetError(
-                f"{folder}: row {index} of the table of episodes has no {name}"
+                f"{folder}: row {index} of the table of episodes has no valid {name}"
             )

@@ -1,4 +1,4 @@
-"""Pictures of other tools' datasets: encoded one by one, or in a video."""
+"""Decoding the images of other tools' datasets, stored as files or in a video."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ from embodied.errors import one_line
 def from_bytes(
     rows: Sequence[Any], size: tuple[int, ...], where: str
 ) -> np.ndarray:  # (F, H, W, 3)
-    """Returns pictures that are stored as PNG or JPEG files in a table.
+    """Returns images that are stored as PNG or JPEG files in a table.
 
     Args:
-        rows: each with the file's `bytes`. A `path` beside them is never followed.
-        size: (H, W) that they must have.
-        where: what they are, for the error message.
+        rows: one entry per image, with the file's content under `bytes`. An entry `path`
+            is never followed.
+        size: (H, W) that the images must have.
+        where: names the images in an error message.
 
     Raises:
-        DatasetError: one of them is missing, damaged or of another size.
+        DatasetError: an image is missing, damaged or of another size.
     """
     pictures = []
     for number, row in enumerate(rows):
@@ -48,35 +49,36 @@ def from_bytes(
 def from_video(
     path: Path, start_s: float, count: int, hz: int, size: tuple[int, ...], where: str
 ) -> np.ndarray:  # (F, H, W, 3)
-    """Returns the pictures of an episode in a video of many.
+    """Returns the images of one episode from a video with many episodes.
 
     Args:
         path: of the MP4 file.
-        start_s: when the episode begins there.
-        count: how many frames it has.
+        start_s: the time in the video at which the episode begins.
+        count: the episode's number of frames.
         hz: frames per second.
-        size: (H, W) that they must have.
-        where: what they are, for the error message.
+        size: (H, W) that the images must have.
+        where: names the images in an error message.
 
     Raises:
-        DatasetError: the file is damaged, a picture is missing, or it has another size.
+        DatasetError: the file is damaged, an image is missing, or it has another size.
     """
     pictures: list[np.ndarray] = []
     try:
-        # Nothing but MP4 is opened: FFmpeg would follow the other files that, for
-        # example, a playlist names.
+        # Only MP4 is accepted. Other formats, such as playlists, may name further files,
+        # which FFmpeg would open.
         source = str(path)
         with av.open(source, format="mp4") as container:
             stream = container.streams.video[0]
             _require_size((stream.height, stream.width), size, where)
             container.seek(int(start_s * av.time_base), backward=True)
             for frame in container.decode(stream):
-                # the seek may land on a key frame before the episode
+                # seeking ends at a key frame, which may lie before the episode
                 if frame.pts is None or frame.time < start_s - 0.5 / hz:
                     continue
+                # stop at a gap: an image is missing, which is reported below
                 expected_s = start_s + len(pictures) / hz
                 if abs(frame.time - expected_s) > 0.5 / hz:
-                    break  # a picture is missing
+                    break
                 pictures.append(frame.to_ndarray(format="rgb24"))
                 if len(pictures) == count:
                     break
@@ -95,6 +97,7 @@ def from_video(
 def _require_size(
     found: tuple[int, int], expected: tuple[int, ...], where: str
 ) -> None:
+    """Raises DatasetError if an image has another size (H, W) than expected."""
     if found != expected:
         raise DatasetError(
             f"{where} is {found[0]} x {found[1]} large, but said to be"

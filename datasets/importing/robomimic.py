@@ -1,4 +1,4 @@
-"""Import of a file in robomimic's layout."""
+"""Import of a file in robomimic's format."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from embodied.closing import ClosedOnExit
 from embodied.datasets.export.robomimic import NOTE, NOTES_GROUP
 from embodied.datasets.guarded import damage_named, own_array, own_group, read_array
 from embodied.datasets.h5_files import open_to_read
+from embodied.datasets.importing.action_range import ActionRange
 from embodied.datasets.importing.foreign import (
-    ActionRange,
     ForeignEpisode,
     ForeignSet,
     whole_rate,
@@ -26,26 +26,27 @@ from embodied.names import is_name
 
 ORIGIN = "robomimic"
 AGENT_KEY = "agent_pos"
-# Names of observations that a real robot could not have: the state of the scene, which
-# robosuite calls `object`.
+# Names of privileged observations, which a real robot could not have. robosuite calls the
+# state of the scene `object`.
 PRIVILEGED = ("environment_state", "object", "object-state", "object_state")
-RATES = ("control_hz", "control_freq")  # in `env_kwargs`
+# Entries of `env_kwargs` that may hold the frame rate.
+RATES = ("control_hz", "control_freq")
 
 
 class RobomimicFile(ClosedOnExit):
-    """A file in robomimic's layout that is read.
+    """Reads the episodes of a file in robomimic's format.
 
     Attributes:
-        foreign: what is true of every episode.
+        foreign: the properties that all episodes share.
         omitted: the names below `obs` that are not read.
 
     Args:
         path: of the file.
-        hz: frames per second; None where the file says it.
+        hz: frames per second; None to take the rate stored in the file.
 
     Raises:
-        DatasetError: it is not robomimic's layout; its arrays lie in other files, which
-            are never followed; or it does not say its rate, and `hz` is None.
+        DatasetError: the file does not have robomimic's groups; its arrays are in other
+            files, which are never opened; or its rate is unknown.
     """
 
     def __init__(self, path: Path, hz: int | None = None) -> None:
@@ -75,11 +76,11 @@ class RobomimicFile(ClosedOnExit):
 
     @property
     def says_success(self) -> bool:
-        """Whether the episodes tell success from failure, as those of our export do."""
+        """Whether all episodes store their success, as our export does."""
         return all("success" in self._demo(name) for name in self._demos)
 
     def action_range(self) -> ActionRange:
-        """Returns the extent of all actions."""
+        """Returns the range of all actions."""
         with damage_named(self._path, "actions"):
             return ActionRange.of(
                 self._rows(self._demo(name), "actions") for name in self._demos
@@ -89,8 +90,8 @@ class RobomimicFile(ClosedOnExit):
         """Yields the episodes.
 
         Args:
-            success: whether the episodes ended in success, where the file does not say
-                it; None leaves it unknown.
+            success: whether the episodes ended in success, if the file does not store it;
+                None leaves it unknown.
 
         Raises:
             DatasetError: an episode cannot be read.
@@ -101,13 +102,15 @@ class RobomimicFile(ClosedOnExit):
             yield episode
 
     def _load(self, demo: H5, success: bool | None) -> ForeignEpisode:
+        """Returns one episode, with the arguments of `load`."""
         actions = self._rows(demo, "actions")
         count = len(actions)
         succeeded = None if success is None else np.zeros(count, bool)
         if "success" in demo:
             succeeded = self._rows(demo, "success")[:, 0].astype(bool)
         elif succeeded is not None:
-            succeeded[-1:] = success  # at the last frame
+            # success is a property of the last frame; an empty episode is refused later
+            succeeded[-1:] = success
 
         rewards = np.zeros(count, np.float32)
         if "rewards" in demo:
@@ -132,14 +135,14 @@ class RobomimicFile(ClosedOnExit):
         )
 
     def _vector(self, demo: H5, privileged: bool, count: int) -> np.ndarray:
-        """Returns the vectors of one kind side by side, as (F, P) or (F, S).
+        """Returns the observed vectors of one kind, joined to (F, P) or (F, S).
 
         Args:
-            demo: the group.
-            privileged: whether those of `PRIVILEGED` are meant, or all others.
-            count: how many frames there are.
+            demo: the episode's group.
+            privileged: whether to take the vectors in `PRIVILEGED`, or all others.
+            count: number of frames F.
         """
-        # an empty one first, since there may be none of this kind
+        # begin with an empty part, since there may be no vector of this kind
         parts = [np.zeros((count, 0), np.float32)]
         for key in self._widths:
             if (key in PRIVILEGED) == privileged:
@@ -153,24 +156,35 @@ class RobomimicFile(ClosedOnExit):
         return np.concatenate(parts, axis=1)
 
     def _rows(self, demo: H5, key: str) -> np.ndarray:  # (F, d)
-        """Returns the numbers of an array, each row flat."""
+        """Returns an array of a demo with its rows flattened.
+
+        Raises:
+            DatasetError: there is no such array, or it does not hold numbers.
+        """
         values = read_array(_array(demo, key))
         if values.dtype.kind not in "fiub" or not values.size:
             raise DatasetError(f"{demo.name}/{key} of {self._path} holds no numbers")
         return values.reshape(len(values), -1)
 
     def _instruction(self, demo: H5) -> str:
-        """Returns what was to be done, as RoboCasa or LIBERO say it; "" if unsaid."""
+        """Returns an episode's instruction; "" if there is none.
+
+        RoboCasa stores one per episode, LIBERO one for the whole file.
+        """
         episode = _object(demo.attrs.get("ep_meta"))
         problem = _object(self._file["data"].attrs.get("problem_info"))
-        said = episode.get("lang") or problem.get("language_instruction") or ""
-        return said if isinstance(said, str) else ""
+        text = episode.get("lang") or problem.get("language_instruction") or ""
+        return text if isinstance(text, str) else ""
 
     def _demo(self, name: str) -> H5:
         return self._file["data"][name]
 
     def _find_demos(self) -> list[str]:
-        """Returns the names of the episodes, in the order of their numbers."""
+        """Returns the names of the episodes, in the order of their numbers.
+
+        Raises:
+            DatasetError: there are none, or one is in another file.
+        """
         if own_group(self._file, "data") is None:
             raise DatasetError(
                 f"{self._path} is not robomimic's layout: it has no group /data, but"
@@ -192,12 +206,19 @@ class RobomimicFile(ClosedOnExit):
         return sorted(names, key=lambda name: int(name.removeprefix("demo_")))
 
     def _find_keys(self) -> tuple[dict[str, int], dict[str, str], list[str]]:
-        """Returns the widths of vectors, camera -> key, and what is neither."""
+        """Classifies the arrays below `obs`, by those of the first episode.
+
+        Returns:
+            Key of a vector -> its width; camera -> key of its images; and the keys of
+            all other arrays.
+
+        Raises:
+            DatasetError: all vectors are privileged, or there are none.
+        """
         widths = {}
         cameras = {}
         omitted = []
 
-        # the first episode stands for all
         first = self._demo(self._demos[0])
         for key in own_group(first, "obs") or ():
             array = own_array(first["obs"], key)
@@ -205,7 +226,7 @@ class RobomimicFile(ClosedOnExit):
                 omitted.append(key)
                 continue
 
-            # pictures (T, H, W, 3), vectors (T, ...) that are read flat
+            # images are (F, H, W, 3), vectors (F,) or (F, d)
             if array.ndim == 4 and array.shape[3] == 3 and array.dtype == np.uint8:
                 cameras[key.removesuffix(IMAGE_SUFFIX)] = key
             elif array.ndim in (1, 2) and array.dtype.kind in "fiub":
@@ -221,20 +242,28 @@ class RobomimicFile(ClosedOnExit):
         return widths, cameras, omitted
 
     def _describe(self, hz: int | None) -> ForeignSet:
-        """Returns what is true of every episode; `hz` wins over the file's own rate."""
+        """Returns the properties that all episodes share.
+
+        Args:
+            hz: frames per second; None for the rate stored in the file.
+
+        Raises:
+            DatasetError: `hz` is None, and the file stores no rate.
+        """
         env_args = _object(self._file["data"].attrs.get("env_args"))
         env_kwargs = env_args.get("env_kwargs")
         if not isinstance(env_kwargs, dict):
             env_kwargs = {}
         header = self._noted_header()
-        said = [env_kwargs[name] for name in RATES if name in env_kwargs]
-        rate = whole_rate(hz if hz is not None else next(iter(said), None))
+        stored_rates = [env_kwargs[name] for name in RATES if name in env_kwargs]
+        stored_rate = stored_rates[0] if stored_rates else None
+        rate = whole_rate(stored_rate if hz is None else hz)
         if rate is None:
             raise DatasetError(
                 f"{self._path} does not say how many frames it has per second: give --hz"
             )
 
-        seen = [key for key in self._widths if key not in PRIVILEGED]
+        proprioceptive = [key for key in self._widths if key not in PRIVILEGED]
         privileged = [key for key in self._widths if key in PRIVILEGED]
         width = self._rows(self._demo(self._demos[0]), "actions").shape[1]
         return ForeignSet(
@@ -242,7 +271,7 @@ class RobomimicFile(ClosedOnExit):
             hz=rate,
             name=str(env_args.get("env_name", self._path.stem)).rpartition("/")[2],
             robot=_robot(env_kwargs),
-            agent_layout=tuple((key, self._widths[key]) for key in seen),
+            agent_layout=tuple((key, self._widths[key]) for key in proprioceptive),
             state_layout=tuple((key, self._widths[key]) for key in privileged),
             action_names=tuple(f"action.{number}" for number in range(width)),
             cameras=tuple(self._cameras),
@@ -250,10 +279,11 @@ class RobomimicFile(ClosedOnExit):
         )
 
     def _noted_header(self) -> Mapping[str, Any] | None:
-        """Returns the header of our own file that was exported to this one, else None.
+        """Returns the header of our dataset from which this file was exported.
 
-        None, too, if several files were exported, or only parts of the vectors: the
-        header describes whole ones.
+        None if there is no such header; if several datasets were exported, whose headers
+        may differ; or if only parts of the vectors were exported, since the header
+        describes whole vectors.
         """
         if own_group(self._file, NOTES_GROUP) is None:
             return None
@@ -262,13 +292,13 @@ class RobomimicFile(ClosedOnExit):
         if not isinstance(sources, list) or len(sources) != 1:
             return None
 
-        # a part would be a key of its own, such as `tcp_pos_w`
+        # an exported part has a key of its own, such as `tcp_pos_w`
         whole = {AGENT_KEY, "environment_state"}
         return sources[0] if set(self._widths) <= whole else None
 
 
 def _robot(env_kwargs: Mapping[str, Any]) -> str:
-    """Returns the robot's name; of several, their names joined; "" if unsaid."""
+    """Returns the robot's name, or the joined names of several; "" if unknown."""
     robots = env_kwargs.get("robot", env_kwargs.get("robots", ""))
     if isinstance(robots, list):
         return "_".join(str(robot) for robot in robots)
@@ -276,7 +306,11 @@ def _robot(env_kwargs: Mapping[str, Any]) -> str:
 
 
 def _array(demo: H5, key: str) -> H5:
-    """Returns an array of a demo, whose values lie in this file."""
+    """Returns an array of a demo.
+
+    Raises:
+        DatasetError: there is no such array, or its values are in another file.
+    """
     place, _, name = key.rpartition("/")
     group = own_group(demo, place) if place else demo
     array = None if group is None else own_array(group, name)

@@ -1,8 +1,8 @@
-"""Windows over the streams of datasets: what a torch policy learns from.
+"""Windows over the arrays of datasets, to train a torch policy on.
 
     from embodied.datasets.windows import Window, WindowLoader, Windows
 
-Nothing is loaded before it is used.
+Importing this package does not import torch yet; using one of these names does.
 """
 
 from __future__ import annotations

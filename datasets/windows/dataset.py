@@ -20,22 +20,22 @@ from embodied.errors import EmbodiedError
 
 DEFAULT_MASK = "train"
 DEFAULT_MEMORY_BYTES = 2**30
-# Windows that are asked for by number alone get the age of their plan from the number:
-# multiples of the golden ratio, modulo 1, fill the range evenly, the same each time.
+# A window that is requested by its number alone gets its plan's age from the number:
+# multiples of the golden ratio, modulo 1, are evenly distributed and reproducible.
 GOLDEN_RATIO = (5**0.5 - 1) / 2
 
-# Tensors by name, each with a row per window.
+# name -> tensor with one row per window
 Batch = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Request:
-    """Which n windows a batch is made of, and all that is random about it.
+    """The n windows of a batch, and the random numbers for them.
 
     Attributes:
-        numbers: (n,) of the windows.
-        age: (n,) in [0, 1), the age of each window's plan: 0 for the least of
-            `Window.plan_age_s`, 1 for the greatest.
+        numbers: (n,) numbers of the windows.
+        age: (n,) in [0, 1), the age of each window's plan within `Window.plan_age_s`: 0
+            stands for the smallest age, 1 for the largest.
     """
 
     numbers: np.ndarray
@@ -43,13 +43,13 @@ class Request:
 
     @classmethod
     def of(cls, numbers: Sequence[int]) -> Request:
-        """Returns the request for windows by their numbers alone."""
+        """Returns a request with plan ages that depend on the windows' numbers only."""
         chosen = np.asarray(numbers, np.int64)
         return cls(chosen, chosen * GOLDEN_RATIO % 1)
 
 
 class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
-    """Windows over the streams of datasets, to train a torch policy on.
+    """Windows over the arrays of datasets, to train a torch policy on.
 
         windows = Windows(
             ["totes.hdf5", "panels.hdf5"],
@@ -58,27 +58,32 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         for batch in WindowLoader(windows, batch_size=64, seed=0):
             batch["obs/agent_pos"]  # (64, 2, P) float32
             batch["actions"]  # (64, 16, J) float32
-            batch["actions_is_pad"]  # (64, 16) whether it is beyond the episode's end
+            batch["actions_is_pad"]  # (64, 16) whether a row is beyond the episode
 
-    A window also has the numbers `file`, `episode` (in its file), `robot`, `task` and
-    `instruction` (indices into the attributes of these names) and `tick`, its moment.
-    With `plan_age_s`, `plan_age_s` and `plan/<name>`, the payload of the plan, come with
-    it. Floats are float32, pictures uint8 (H, W, 3), other numbers int64.
+    A batch also contains:
 
-    Files may be of several tasks and robots. Rows that differ in width are filled up
-    with zeros to the widest; `filled` says what is real.
+    - `file`, `robot`, `task` and `instruction`: indices into the attributes `files`,
+      `robots`, `tasks` and `instructions`;
+    - `episode`: the number of the episode in its file;
+    - `tick`: the window's moment;
+    - if the window has a plan: `plan_age_s`, and the plan's payload as `plan/<name>`.
 
-    Each process opens the files by itself, at the first use. Rows are read from the disk
-    unless `load` brought them into memory.
+    Floats are float32, images uint8 (H, W, 3), other numbers int64.
+
+    Files may be of several tasks and robots. If rows differ in width between files, the
+    narrower ones are padded with zeros; `filled` tells which numbers are not padding.
+
+    Each process opens the files at its first use. Rows are read from the disk unless
+    `load` has read them into memory.
 
     Attributes:
-        window: what each of them holds.
-        mask: whose episodes.
-        files: the paths.
-        counts: how many windows each file has.
-        robots: names, one for each robot with its control mode.
-        tasks: names.
-        instructions: sentences.
+        window: the rows that each window contains.
+        mask: the mask whose episodes are used.
+        files: paths of the files.
+        counts: number of windows in each file.
+        robots: names of the robots with their control modes.
+        tasks: names of the tasks.
+        instructions: the different instructions.
     """
 
     def __init__(
@@ -92,13 +97,14 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
 
         Args:
             paths: of one or several dataset files.
-            window: what to take from them.
-            mask: whose episodes: a mask that each file has, or `all`.
-            on_episode: is called after each episode of a file whose index lacks something.
+            window: the rows that each window contains.
+            mask: the mask whose episodes are used, which each file must have; or `all`.
+            on_episode: is called after each episode that had to be searched, because the
+                file's index lacked an array.
 
         Raises:
-            DatasetError: a file is not a dataset or given twice, episodes or files do
-                not fit together, or an array leads out of its file.
+            DatasetError: a file is not a dataset, or is given twice; an array differs in
+                form between episodes or files; or it is stored in another file.
             EmbodiedError: a file has no such array, or no episode in the mask.
         """
         self.window = window
@@ -118,10 +124,10 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         self._robot = [self.robots.index(name) for name in robots]
         self._task = [self.tasks.index(name) for name in tasks]
 
-        every = dict.fromkeys(text for part in self._parts for text in part.sentences)
-        self.instructions = tuple(every)
+        sentences = [text for part in self._parts for text in part.sentences]
+        self.instructions = tuple(dict.fromkeys(sentences))
         number_of = {text: number for number, text in enumerate(self.instructions)}
-        # by file: the number in `instructions` of each of the file's own sentences
+        # by file: from an index into the file's own sentences to one into `instructions`
         self._instruction = [
             np.array([number_of[text] for text in part.sentences])
             for part in self._parts
@@ -130,42 +136,43 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
 
     @property
     def names(self) -> list[str]:
-        """The arrays that a window holds, those of its plan included."""
+        """The names of the arrays in a window, including those of its plan."""
         return list(self._parts[0].keys)
 
     def __len__(self) -> int:
         return int(self._ends[-1])
 
     def __getitem__(self, number: int) -> Batch:
-        """Returns one window: as a batch of it, without the first axis."""
+        """Returns one window, in the form of a batch without the first axis."""
         if not -len(self) <= number < len(self):
             raise IndexError(f"no window {number}: there are {len(self)}")
         batch = self.batch(Request.of([number % len(self)]))
         return {name: values[0] for name, values in batch.items()}
 
     def __getitems__(self, numbers: Sequence[int] | Request) -> StackedWindows:
-        """Returns several windows that are read at once, as torch's loaders ask."""
+        """Returns several windows, which are read together; torch's loaders call it."""
         request = numbers if isinstance(numbers, Request) else Request.of(numbers)
         return StackedWindows(self.batch(request))
 
     def batch(self, request: Request) -> Batch:
         """Returns the n windows of a request."""
-        which = np.searchsorted(self._ends, request.numbers, side="right")  # (n,) files
-        files = np.unique(which).tolist()
+        # (n,) the file of each window
+        file_of = np.searchsorted(self._ends, request.numbers, side="right")
+        files = np.unique(file_of).tolist()
         if len(files) > 1:
-            return _tensors(self._of_files(files, which, request))
-        return _tensors(self._of_file(files[0], request))
+            return _tensors(self._from_files(files, file_of, request))
+        return _tensors(self._from_file(files[0], request))
 
     def load(self, max_bytes: int = DEFAULT_MEMORY_BYTES) -> list[str]:
-        """Reads arrays into memory, the smallest first, as long as there is room.
+        """Reads arrays into memory, the smallest first, up to a total size.
 
-        Call it before workers are started: they share what is in memory then.
+        Call it before worker processes are started, so that they share the memory.
 
         Args:
-            max_bytes: what they may take together.
+            max_bytes: the largest total size of the arrays.
 
         Returns:
-            The arrays that are in memory; the others are read from the disk.
+            The names of the arrays in memory; the others are read from the disk.
         """
         sizes = {
             name: sum(part.memory_bytes(name) for part in self._parts)
@@ -183,11 +190,11 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         return loaded
 
     def row(self, name: str) -> tuple[int, ...]:
-        """Returns the shape of a row of an array, the widest of all files."""
+        """Returns the shape of an array's rows in a batch: the widest of all files."""
         return self._rows[name]
 
     def filled(self, name: str) -> Tensor:
-        """Returns which numbers of a row are real: (files, *row) bool."""
+        """Returns (files, *row) bool, whether each number of a row is no padding."""
         filled = np.zeros((len(self._parts), *self._rows[name]), bool)
         for number, part in enumerate(self._parts):
             filled[number][_corner(part.row(name))] = True
@@ -207,15 +214,20 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         for part in self._parts:
             part.close()
 
-    def _of_file(self, file: int, request: Request) -> Arrays:
-        """Returns windows that are all of one file, with rows of the common width."""
+    def _from_file(self, file: int, request: Request) -> Arrays:
+        """Returns windows of a single file, with rows padded to the common width.
+
+        Args:
+            file: number of the file.
+            request: for windows of this file only.
+        """
         part = self._parts[file]
         arrays = part.batch(request.numbers - self._starts[file], request.age)
         for name, row in self._rows.items():
             if part.row(name) != row:
-                arrays[name] = _filled_up(arrays[name], row)
+                arrays[name] = _padded(arrays[name], row)
 
-        # from numbers within the file to those within all files
+        # from an index into the file's own sentences to one into `instructions`
         arrays["instruction"] = self._instruction[file][arrays["instruction"]]
         count = len(request.numbers)
         numbers = {"file": file, "robot": self._robot[file], "task": self._task[file]}
@@ -223,32 +235,43 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
             arrays[name] = np.full(count, number, np.int64)
         return arrays
 
-    def _of_files(
-        self, files: list[int], which: np.ndarray, request: Request
+    def _from_files(
+        self, files: list[int], file_of: np.ndarray, request: Request
     ) -> Arrays:
-        """Returns windows of several files; `which` is the file of each."""
+        """Returns windows of several files, in the order of the request.
+
+        Args:
+            files: numbers of the files.
+            file_of: (n,) the file of each window.
+            request: for the n windows.
+        """
         arrays: Arrays = {}
         for file in files:
-            places = np.flatnonzero(which == file)
-            of_file = Request(request.numbers[places], request.age[places])
-            for name, values in self._of_file(file, of_file).items():
+            places = np.flatnonzero(file_of == file)
+            in_file = Request(request.numbers[places], request.age[places])
+            for name, values in self._from_file(file, in_file).items():
                 if name not in arrays:
-                    shape = (len(which), *values.shape[1:])
+                    shape = (len(file_of), *values.shape[1:])
                     arrays[name] = np.empty(shape, values.dtype)
                 arrays[name][places] = values
         return arrays
 
     def _common_row(self, name: str) -> tuple[int, ...]:
-        """Returns the widest row of an array; raises DatasetError if files don't fit."""
+        """Returns the widest row shape of an array over all files.
+
+        Raises:
+            DatasetError: files differ in the array's type or number of axes, or in the
+                size of images, which cannot be padded.
+        """
         first = self._parts[0]
         rows = [part.row(name) for part in self._parts]
 
-        # files must hold one kind of numbers with as many axes; vectors are filled up
         for part, row in zip(self._parts, rows, strict=True):
-            fits = part.dtype(name) == first.dtype(name) and len(row) == len(rows[0])
+            can_stack = part.dtype(name) == first.dtype(name)
+            can_stack = can_stack and len(row) == len(rows[0])
             if is_picture_key(name):
-                fits = fits and row == rows[0]  # pictures are not filled up
-            if not fits:
+                can_stack = can_stack and row == rows[0]
+            if not can_stack:
                 raise DatasetError(
                     f"{part.path} has {name} with rows {row} of {part.dtype(name)}, "
                     f"{first.path} {rows[0]} of {first.dtype(name)}: such windows do "
@@ -261,8 +284,8 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
 class StackedWindows(Sequence[Batch]):
     """Several windows that are stacked already.
 
-    A loader with torch's own collation takes them one by one, which is slower than
-    `WindowLoader`, which takes the stack.
+    torch's default collation unstacks and stacks them again, which is slow. `WindowLoader`
+    takes the attribute `stack` instead.
     """
 
     def __init__(self, stack: Batch) -> None:
@@ -279,8 +302,8 @@ def _tensors(arrays: Arrays) -> Batch:
     return {name: torch.from_numpy(values) for name, values in arrays.items()}
 
 
-def _filled_up(values: np.ndarray, row: tuple[int, ...]) -> np.ndarray:
-    """Returns values (n, ..., *narrow) as (n, ..., *row), filled up with zeros."""
+def _padded(values: np.ndarray, row: tuple[int, ...]) -> np.ndarray:
+    """Returns values (n, ..., *narrow) as (n, ..., *row), padded with zeros."""
     leading = values.shape[: values.ndim - len(row)]
     wide = np.zeros((*leading, *row), values.dtype)
     wide[_corner(values.shape)] = values
@@ -288,11 +311,12 @@ def _filled_up(values: np.ndarray, row: tuple[int, ...]) -> np.ndarray:
 
 
 def _corner(shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """Returns where an array of a shape lies in one that is as large or larger."""
-    return tuple(map(slice, shape))
+    """Returns the index of an array's corner that has a given shape."""
+    return tuple(slice(length) for length in shape)
 
 
 def _distinct(paths: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
+    """Returns the paths as a tuple; raises if there are none, or one is given twice."""
     several = [paths] if isinstance(paths, str | Path) else paths
     files = tuple(map(Path, several))
     if not files:
@@ -304,7 +328,7 @@ def _distinct(paths: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
 
 
 def _robot_name(part: FileWindows) -> str:
-    """Returns the robot of a file; with its control mode, which its actions depend on."""
+    """Returns the robot's name in a file, with the control mode of its actions."""
     robot = str(part.metadata.get("robot", ""))
     interface = part.metadata.get("action_interface") or {}
     return f"{robot} {interface.get('mode', '')}".strip()

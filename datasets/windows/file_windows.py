@@ -29,10 +29,10 @@ from embodied.datasets.windows.window import (
 )
 from embodied.errors import EmbodiedError
 
-PLAN = "plan/"  # begins the names of what the plan of a window says
-IS_PAD = "_is_pad"  # ends the name of the mask of an array's rows
+PLAN = "plan/"  # name beginning of the arrays with the payload of a window's plan
+IS_PAD = "_is_pad"  # name ending of the arrays that mark padded rows
 
-# Arrays by name, each with a row per window.
+# name -> array with one row per window
 Arrays = dict[str, np.ndarray]
 
 
@@ -41,10 +41,11 @@ class FileWindows:
 
     Attributes:
         path: of the file.
-        metadata: of the worlds, as the file's header has it.
-        sentences: the instructions in the file.
+        metadata: of the file's header.
+        sentences: the different instructions in the file.
         episodes: (m,) the numbers of the chosen episodes.
         keys: name of an array in a window -> its name in the file.
+        stamp: of the file when it was opened.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class FileWindows:
         mask: str,
         on_episode: OnEpisode | None = None,
     ) -> None:
-        """Opens a file; raises as `Windows` does."""
+        """Opens a file. Arguments and errors are those of `Windows`."""
         self.path = path
         self._window = window
         self.keys = _keys(window)
@@ -76,7 +77,7 @@ class FileWindows:
         self._check(index.demos)
         self._demos = index.demos
 
-        # The windows of each chosen episode come after those of the one before.
+        # windows are numbered episode by episode
         counts = self._clocks[at].rows[self.episodes]
         self._ends = np.cumsum(counts)
         self._starts = self._ends - counts
@@ -103,19 +104,23 @@ class FileWindows:
         return _batch_type(self._places[self.keys[name]].dtype)
 
     def memory_bytes(self, name: str) -> int:
-        """Returns what all rows of an array take in memory, of the chosen episodes."""
+        """Returns the size in memory of an array, over all rows of the chosen episodes."""
         places = self._places[self.keys[name]]
         return int(places.rows[self.episodes].sum()) * places.row_bytes
 
     def load(self, name: str) -> None:
-        """Reads all rows of an array of the chosen episodes into memory."""
+        """Reads an array into memory: all rows of the chosen episodes."""
         key = self.keys[name]
         self._rows[key] = MemoryRows(
             self._stored[key], self._places[key], self.episodes
         )
 
     def rows_of(self, name: str, episodes: np.ndarray) -> np.ndarray:
-        """Returns all rows of an array, of some episodes.
+        """Returns (all rows, ...), every row of an array in some episodes.
+
+        Args:
+            name: of the array.
+            episodes: (m,) numbers of the episodes.
 
         Raises:
             DatasetError: a number is not finite.
@@ -124,6 +129,7 @@ class FileWindows:
         values = self._stored[key].all_rows(episodes)
         wrong = _first_not_finite(values)
         if wrong is not None:
+            # from the row among all rows to the episode, and the row within it
             counts = self._places[key].rows[episodes]
             owner = np.repeat(np.arange(len(episodes)), counts)[wrong[0]]
             row = wrong[0] - int(counts[:owner].sum())
@@ -134,14 +140,14 @@ class FileWindows:
         """Returns n windows.
 
         Args:
-            numbers: (n,) which windows.
-            age: (n,) in [0, 1), the age of each window's plan: 0 for the least of
-                `Window.plan_age_s`, 1 for the greatest.
+            numbers: (n,) numbers of the windows in this file.
+            age: (n,) in [0, 1), the age of each window's plan within
+                `Window.plan_age_s`: 0 stands for the smallest age, 1 for the largest.
         """
-        # of each window: its episode, its row there, and its moment
-        which = np.searchsorted(self._ends, numbers, side="right")
-        episode = self.episodes[which]
-        row = numbers - self._starts[which]
+        # (n,) each window's episode, its row there, and the tick of its moment
+        chosen = np.searchsorted(self._ends, numbers, side="right")
+        episode = self.episodes[chosen]
+        row = numbers - self._starts[chosen]
         tick = self._clocks[self._at].ticks_at(episode, row)
 
         arrays: Arrays = {
@@ -150,61 +156,73 @@ class FileWindows:
             "instruction": self._instruction[episode],
         }
         for name, rows in self._window.rows.items():
-            # row 0 of the array is its newest at that moment
+            # (n,) the newest row of the array at that moment, from which rows count
             newest = row
             if ticks_key(name) != self._at:
                 newest = self._clocks[ticks_key(name)].newest_rows(episode, tick)
             wanted = newest[:, None] + np.arange(rows.start, rows.stop, rows.step)
+            # rows beyond the episode are padded with its first or last row
             last = self._places[self.keys[name]].rows[episode] - 1
-            present = np.clip(wanted, 0, last[:, None])
-            arrays[name] = self._take(name, episode, present)
-            arrays[f"{name}{IS_PAD}"] = wanted != present
+            existing = np.clip(wanted, 0, last[:, None])
+            arrays[name] = self._take(name, episode, existing)
+            arrays[f"{name}{IS_PAD}"] = wanted != existing
 
         if self._window.plan_age_s is not None:
             arrays |= self._plans(episode, tick, age)
         return arrays
 
     def _plans(self, episode: np.ndarray, tick: np.ndarray, age: np.ndarray) -> Arrays:
-        """Returns the plan of each window: the newest that is as old as `age` asks for.
+        """Returns the plan of each window: the newest one of at least the wanted age.
 
-        Where none is that old, it is the episode's first; `plan_age_s` is the true age.
+        If no plan is that old, it is the episode's first plan. The returned `plan_age_s`
+        is the plan's actual age.
 
         Args:
             episode: (n,) numbers of episodes.
             tick: (n,) the moments of the windows.
-            age: (n,) as for `batch`.
+            age: (n,) in [0, 1), see `batch`.
         """
-        least, greatest = self._window.plan_age_s or (0, 0)
-        age_s = least + age * (greatest - least)
-        latest_tick = np.floor(tick - age_s * PHYSICS_HZ).astype(np.int64)
+        smallest_s, largest_s = self._window.plan_age_s or (0, 0)
+        wanted_s = smallest_s + age * (largest_s - smallest_s)
+        latest_tick = np.floor(tick - wanted_s * PHYSICS_HZ).astype(np.int64)
         clock = self._clocks[PLAN_TICKS]
         row = clock.newest_rows(episode, latest_tick)
 
-        made = clock.ticks_at(episode, row)
-        plans: Arrays = {"plan_age_s": ((tick - made) / PHYSICS_HZ).astype(np.float32)}
+        actual_s = (tick - clock.ticks_at(episode, row)) / PHYSICS_HZ
+        plans: Arrays = {"plan_age_s": actual_s.astype(np.float32)}
         for name in self.keys:
             if name.startswith(PLAN):
                 plans[name] = self._take(name, episode, row[:, None])[:, 0]
         return plans
 
     def _take(self, name: str, episode: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Returns rows (n, c, ...); raises DatasetError if one is not finite."""
+        """Returns (n, c, ...) rows of an array.
+
+        Args:
+            name: of the array.
+            episode: (n,) numbers of episodes.
+            rows: (n, c) rows within them.
+
+        Raises:
+            DatasetError: a number is not finite.
+        """
         key = self.keys[name]
         values = self._rows[key].take(episode, rows)
         wrong = _first_not_finite(values)
         if wrong is not None:
-            window, number = wrong[:2]
+            window, number = wrong[:2]  # the first two axes, n and c
             raise self._not_finite(key, episode[window], rows[window, number])
         return values.astype(_batch_type(values.dtype), copy=False)
 
     def _not_finite(self, key: str, episode: int, row: int) -> DatasetError:
+        """Returns the error for a row with NaN or infinity."""
         return DatasetError(
             f"{self.path}: row {row} of {key} in {self._demos[episode]} holds a number "
             "that is not finite: leave the episode out with `embodied data filter`"
         )
 
     def _check(self, demos: tuple[str, ...]) -> None:
-        """Raises DatasetError for arrays that have other rows than ticks, or none."""
+        """Raises DatasetError if an array has another number of rows than timestamps."""
         for key, places in self._places.items():
             ticks = ticks_key(key)
             clock: Clock = self._clocks[ticks]
@@ -220,7 +238,7 @@ class FileWindows:
 
 
 def _keys(window: Window) -> dict[str, str]:
-    """Returns the arrays of a window: their names, and those in the file."""
+    """Returns name of an array in a window -> its name in the file."""
     keys = {name: stored_key(name) for name in window.rows}
     if window.plan_age_s is not None:
         for spec in PLAN_PAYLOAD:
@@ -229,7 +247,7 @@ def _keys(window: Window) -> dict[str, str]:
 
 
 def _first_not_finite(values: np.ndarray) -> tuple[int, ...] | None:
-    """Returns where the first float that is not finite is; None if all are."""
+    """Returns the index of the first NaN or infinity; None if there is none."""
     if values.dtype.kind != "f":
         return None
     finite = np.isfinite(values)
@@ -237,7 +255,7 @@ def _first_not_finite(values: np.ndarray) -> tuple[int, ...] | None:
 
 
 def _check_type(path: Path, key: str, places: ArrayPlaces) -> None:
-    """Raises EmbodiedError for uint64, the type of checksums alone."""
+    """Raises EmbodiedError for checksums, the only arrays of type uint64."""
     if places.dtype.kind == "u" and places.dtype.itemsize == 8:
         raise EmbodiedError(
             f"{path}: {key} holds checksums, from which nothing can be learned"
@@ -245,7 +263,7 @@ def _check_type(path: Path, key: str, places: ArrayPlaces) -> None:
 
 
 def _batch_type(dtype: np.dtype) -> np.dtype:
-    """Returns the type that numbers have in a batch."""
+    """Returns the type in a batch of numbers that have a type in the file."""
     if dtype == np.uint8 or dtype.kind == "b":
         return dtype
     return np.dtype(np.float32 if dtype.kind == "f" else np.int64)

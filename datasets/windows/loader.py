@@ -1,4 +1,4 @@
-"""Batches of windows, in an order that a seed alone decides."""
+"""Batches of windows, in an order that depends on a seed only."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class WindowLoader:
             for batch in loader:
                 ...
 
-    The batches depend on the seed and on nothing else: not on the number of workers,
-    nor on how they are started. A loader that got the `state_dict` of another one goes
-    on with the batch after the last one that the other gave.
+    The batches depend on the seed only, not on the number of workers or on how these are
+    started. After `load_state_dict`, a loader continues with the batch that follows the
+    last one of the loader whose state it was.
 
     Attributes:
-        epoch: the present one, from 0.
-        position: how many batches of it were given.
+        epoch: the current epoch, from 0.
+        position: number of batches of this epoch that were yielded already.
     """
 
     def __init__(
@@ -45,19 +45,20 @@ class WindowLoader:
         """Prepares to load; workers are started with the first batch.
 
         Args:
-            windows: what to load.
-            batch_size: windows of a batch; those left over in an epoch are left out.
-            seed: of the order and of the ages of plans.
-            workers: processes that read and decompress; 0 for this process alone.
-            weights: how often each of the files is drawn from, relative to the others;
-                None for each window once in an epoch.
-            context: how workers are started: `fork`, `spawn` or `forkserver`; torch's
-                default if None.
-            pin_memory: whether batches can be sent to a GPU while it computes.
+            windows: the windows to load.
+            batch_size: windows per batch. A last, smaller batch of an epoch is dropped.
+            seed: determines the order of windows, and the ages of their plans.
+            workers: number of processes that read and decompress; 0 for none but this.
+            weights: one per file, in proportion to which windows are drawn from the
+                files with replacement; None for each window once per epoch.
+            context: how workers are started: `fork`, `spawn` or `forkserver`; None for
+                torch's default.
+            pin_memory: whether to put batches in pinned memory, from which they are
+                copied to a GPU while it computes.
 
         Raises:
-            EmbodiedError: there are fewer windows than one batch has, fewer workers than
-                0, or the weights are not one positive number for each file.
+            EmbodiedError: there are fewer windows than `batch_size`, `workers` is
+                negative, or `weights` is not one positive number per file.
         """
         checked_seed(seed)
         if not 1 <= batch_size <= len(windows):
@@ -83,16 +84,16 @@ class WindowLoader:
             multiprocessing_context=context if workers else None,
             persistent_workers=workers > 0,
             pin_memory=pin_memory,
-            # its own, or the loader would draw from torch's global random numbers
+            # without a generator, torch's global random state would be changed
             generator=torch.Generator(),
         )
 
     def __len__(self) -> int:
-        """The number of batches of an epoch."""
+        """Returns the number of batches per epoch."""
         return len(self._windows) // self._batch_size
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yields the batches of the present epoch that were not given yet."""
+        """Yields the remaining batches of the current epoch, then begins the next one."""
         for batch in self._loader:
             self.position += 1
             yield batch
@@ -100,7 +101,7 @@ class WindowLoader:
         self.position = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns where it stands, to be kept in a checkpoint."""
+        """Returns the loader's position, to be stored in a checkpoint."""
         return {
             "epoch": self.epoch,
             "position": self.position,
@@ -111,11 +112,11 @@ class WindowLoader:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from where another loader stood; takes effect at the next `for`.
+        """Sets the position from the state of another loader, for the next iteration.
 
         Raises:
-            EmbodiedError: the other had another seed, batch size, number of windows or
-                weights.
+            EmbodiedError: that loader had another seed, batch size, number of windows or
+                other weights.
         """
         own = self.state_dict()
         for name in ("seed", "batch_size", "windows", "weights"):
@@ -128,7 +129,7 @@ class WindowLoader:
         self.position = state["position"]
 
     def requests(self) -> Iterator[Request]:
-        """Yields the requests of the present epoch's batches, from the next one on."""
+        """Yields the requests for the remaining batches of the current epoch."""
         epoch = self.epoch
         order = self._order(epoch)
         size = self._batch_size
@@ -138,11 +139,10 @@ class WindowLoader:
             yield Request(chosen, rng.random(size))
 
     def _order(self, epoch: int) -> np.ndarray:
-        """Returns the numbers of an epoch's windows in the order in which they come."""
+        """Returns the numbers of the windows in the order of an epoch."""
         rng = np.random.default_rng([self._seed, epoch])
         count = len(self._windows)
-        # With weights, windows are drawn with replacement: first the file, then any of
-        # its windows.
+        # with weights, draw with replacement: first the file, then one of its windows
         if self._weights is not None:
             share = np.array(self._weights) / np.sum(self._weights)
             file = rng.choice(len(share), count, p=share)
@@ -155,6 +155,7 @@ class WindowLoader:
 
 
 def _check_weights(weights: Sequence[float], windows: Windows) -> None:
+    """Raises EmbodiedError unless there is one positive number per file."""
     files = len(windows.files)
     if len(weights) != files or not all(0 < weight < math.inf for weight in weights):
         raise EmbodiedError(
@@ -164,7 +165,7 @@ def _check_weights(weights: Sequence[float], windows: Windows) -> None:
 
 
 class _Requests:
-    """The requests of a loader's present epoch, as torch's loader asks for them."""
+    """The requests of a loader's current epoch, as a batch sampler of torch's loader."""
 
     def __init__(self, loader: WindowLoader) -> None:
         self._loader = loader
@@ -177,6 +178,10 @@ class _Requests:
 
 
 def _stack(windows: Any) -> Batch:
-    """Returns the batch in what torch takes for a list of windows to be stacked."""
+    """Returns the batch, for torch's loader as `collate_fn`.
+
+    Args:
+        windows: the result of `Windows.__getitems__`. torch's type would be a list.
+    """
     stacked: StackedWindows = windows
     return stacked.stack

@@ -10,9 +10,14 @@ from embodied.datasets.index.rows import StoredRows
 
 
 class MemoryRows:
-    """Rows of some episodes of a file, in memory.
+    """The rows of some episodes of a file, in memory.
 
-    They are a tensor, which processes that are spawned share.
+    They are a torch tensor, since spawned worker processes share tensors' memory.
+
+    Args:
+        source: reads the rows from the disk.
+        places: of the array.
+        episodes: (m,) numbers of the episodes to load.
     """
 
     def __init__(
@@ -20,11 +25,12 @@ class MemoryRows:
     ) -> None:
         self._rows = torch.from_numpy(source.all_rows(episodes))
         counts = places.rows[episodes]
-        # Where each episode's rows begin. Those of episodes that are not in memory
-        # begin beyond the end, so that asking for them raises an error.
+        # (E,) index of each episode's first row. Episodes that are not in memory get an
+        # index beyond the end, so that reading them raises an IndexError.
         self._first_row = np.full(len(places.rows), len(self._rows), np.int64)
         self._first_row[episodes] = np.cumsum(counts) - counts
 
     def take(self, episodes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Returns (n, c, ...) rows of episodes, see `Rows.take`."""
         numbers = self._first_row[episodes][:, None] + rows
         return self._rows.numpy()[numbers]

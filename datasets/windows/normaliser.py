@@ -1,4 +1,4 @@
-"""Brings what windows hold to a common scale, and back."""
+"""Normalising the arrays of windows, and undoing it."""
 
 from __future__ import annotations
 
@@ -14,33 +14,35 @@ from embodied.datasets.windows.dataset import Batch, Windows
 from embodied.datasets.windows.statistics import window_statistics
 from embodied.errors import unknown
 
-# What a column comes to: mean 0 and deviation 1; its least and greatest value at -1 and
-# 1; or its quantiles 0.01 and 0.99 there.
+# How a column is scaled: to mean 0 and standard deviation 1; its smallest and largest
+# value to -1 and 1; or its 0.01 and 0.99 quantiles to -1 and 1.
 Scale = Literal["deviation", "limits", "quantiles"]
-# A column that varies less than this is not scaled: it becomes 0 or nearly so.
+# A column that varies less is only shifted, not scaled, so it stays close to 0.
 LEAST_SCALE = 1e-6
 
 
 class Normaliser(torch.nn.Module):
-    """Scales the floats of a batch, each robot's by its own statistics.
+    """Normalises the floats of a batch, by the statistics of each window's robot.
 
         normaliser = Normaliser(windows)
         batch = normaliser(batch)
         actions = normaliser.undo("actions", policy(batch), batch["robot"])
 
-    As a module of the policy it moves to the policy's device, and is stored with its
-    weights. Pictures come as floats in [0, 1], channels first; all else stays as it is.
+    As a submodule of the policy it moves to the policy's device, and is stored with the
+    policy's weights. Images become floats in [0, 1] with channels first. All other arrays
+    stay as they are.
     """
 
     def __init__(self, windows: Windows, scale: Scale = "deviation") -> None:
-        """Takes the statistics from beside the datasets, or measures them now.
+        """Reads the statistics stored beside the datasets, or computes them now.
 
         Args:
-            windows: what is to be scaled.
-            scale: what the columns come to.
+            windows: the windows to normalise.
+            scale: how columns are scaled.
 
         Raises:
-            DatasetError: as `window_statistics` does.
+            DatasetError: see `window_statistics`.
+            EmbodiedError: there is no such scale.
         """
         super().__init__()
         if scale not in get_args(Scale):
@@ -50,9 +52,10 @@ class Normaliser(torch.nn.Module):
         self._names = tuple(robots[0])
         for name in self._names:
             offset = np.zeros((len(robots), *windows.row(name)), np.float32)
-            factor = np.ones_like(offset)  # columns that a robot lacks stay as they are
+            # columns that a robot does not have are padding, and stay 0
+            factor = np.ones_like(offset)
             for robot, parts in enumerate(windows.parts_by_robot()):
-                # a narrower robot's rows lie at the beginning of the widest ones
+                # padding is at the end of rows, so the robot's own columns come first
                 row = parts[0].row(name)
                 columns: Any = (robot, *map(slice, row))
                 own_offset, own_factor = _offset_and_factor(robots[robot][name], scale)
@@ -62,7 +65,7 @@ class Normaliser(torch.nn.Module):
             self.register_buffer(f"{name}/factor", torch.from_numpy(factor))
 
     def forward(self, batch: Batch) -> Batch:
-        """Returns a batch with its floats scaled and its pictures as floats."""
+        """Returns a batch with normalised floats, and with images as floats in [0, 1]."""
         scaled = dict(batch)
         for name in self._names:
             if name in batch:
@@ -74,21 +77,28 @@ class Normaliser(torch.nn.Module):
         return scaled
 
     def undo(self, name: str, values: Tensor, robot: Tensor) -> Tensor:
-        """Returns scaled values (n, ...) of an array in their own units.
+        """Returns normalised values of an array in their original units.
 
         Args:
             name: of the array.
-            values: (n, ..., *row), scaled.
+            values: (n, ..., *row), normalised.
             robot: (n,) index into `Windows.robots`.
         """
         offset, factor = self._of(name, values, robot)
         return values * factor + offset
 
     def _of(self, name: str, values: Tensor, robot: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns offset and factor of each window, to fit values (n, ..., *row)."""
+        """Returns offset and factor of each window, shaped to broadcast with values.
+
+        Args:
+            name: of the array.
+            values: (n, ..., *row).
+            robot: (n,) index into `Windows.robots`.
+        """
         found = []
         for kind in ("offset", "factor"):
             rows = self.get_buffer(f"{name}/{kind}")[robot]  # (n, *row)
+            # insert axes of length 1 between n and the row
             missing = values.ndim - rows.ndim
             shape = (len(rows), *[1] * missing, *rows.shape[1:])
             found.append(rows.reshape(shape))
@@ -98,7 +108,7 @@ class Normaliser(torch.nn.Module):
 def _offset_and_factor(
     one: ArrayStatistics, scale: Scale
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns what is taken off each column, and what it is divided by."""
+    """Returns what to subtract from each column, and by what to divide it then."""
     if scale == "deviation":
         offset = np.array(one.mean)
         factor = np.array(one.std)

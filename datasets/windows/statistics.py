@@ -1,4 +1,4 @@
-"""Statistics of the rows that windows hold, kept beside the datasets."""
+"""Statistics of the arrays in windows, stored beside the datasets."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from embodied.files import WriteError, replace_text
 STATISTICS_SUFFIX = ".stats.json"
 EPISODES_AT_ONCE = 64
 
-# Name of an array -> its statistics, of one robot.
+# name of an array -> its statistics, for one robot
 RobotStatistics = dict[str, ArrayStatistics]
 
 
 def window_statistics(windows: Windows) -> list[RobotStatistics]:
-    """Returns the statistics of each robot's arrays, over the episodes of the windows.
+    """Returns the statistics of each robot's arrays, in the order of `Windows.robots`.
 
-    All rows of the episodes count once, whatever windows they are in. Only arrays of
-    floats are measured, but no pictures of depth. The result is kept in
-    `FILE.stats.json` beside the robot's first file, and taken from there as long as
-    files, mask and arrays are the same.
+    Each row of the windows' episodes counts once, even if several windows contain it.
+    Only arrays of floats are measured, without depth images. The result is cached in
+    `FILE.stats.json` beside the robot's first file, and valid while files and mask are
+    the same.
 
     Raises:
-        DatasetError: an array has rows of another width in one file of a robot than in
-            another, or holds a number that is not finite.
+        DatasetError: an array differs in row width between files of one robot, or
+            contains NaN or infinity.
     """
     measured = []
     for parts in windows.parts_by_robot():
@@ -48,15 +48,22 @@ def window_statistics(windows: Windows) -> list[RobotStatistics]:
 
 
 def statistics_path(path: Path) -> Path:
-    """Returns where the statistics of a file's robot are kept."""
+    """Returns the path of the cached statistics, given a robot's first file."""
     return path.with_name(f"{path.name}{STATISTICS_SUFFIX}")
 
 
 def _of_robot(
     parts: Sequence[FileWindows], names: Sequence[str], mask: str
 ) -> RobotStatistics:
-    """Returns the statistics of some arrays, from beside the first file if they fit."""
+    """Returns the statistics of some arrays of one robot, from the cache if possible.
+
+    Args:
+        parts: the robot's files.
+        names: of the arrays.
+        mask: whose episodes the files have.
+    """
     path = statistics_path(parts[0].path)
+    # the cache is valid for these files in this state only
     sources = [
         {"file": part.path.name, **asdict(part.stamp), "mask": mask} for part in parts
     ]
@@ -92,7 +99,7 @@ def _measured(parts: Sequence[FileWindows], name: str) -> ArrayStatistics:
 
 
 def _write(path: Path, sources: Sequence[Any], known: RobotStatistics) -> None:
-    """Keeps statistics, unless the folder cannot be written."""
+    """Writes statistics to the cache, unless the folder is read-only."""
     content = {
         "sources": list(sources),
         "arrays": [asdict(one) for one in known.values()],
@@ -104,7 +111,7 @@ def _write(path: Path, sources: Sequence[Any], known: RobotStatistics) -> None:
 
 
 def _read(path: Path, sources: Sequence[Any]) -> RobotStatistics:
-    """Returns what is kept at a path; nothing if it is of other files, or damaged."""
+    """Returns the cached statistics; {} if missing, damaged, or of other files."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["sources"] != list(sources):
@@ -116,7 +123,7 @@ def _read(path: Path, sources: Sequence[Any]) -> RobotStatistics:
 
 
 def _array(entry: dict[str, Any]) -> ArrayStatistics:
-    """Returns the statistics that JSON holds, with lists as tuples."""
+    """Returns the statistics of one array from their JSON form."""
     values = {f.name: entry[f.name] for f in fields(ArrayStatistics)}
     for name, value in values.items():
         if isinstance(value, list):

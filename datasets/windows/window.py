@@ -1,4 +1,4 @@
-"""What a window holds: rows of arrays around one moment of an episode."""
+"""The form of a window: rows of several arrays around one moment of an episode."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ FRAMES = "frames"
 PLANS = "plans"
 STREAMS = "streams/"
 
-# The array that holds the ticks of frames, and that of plans.
+# The arrays with the timestamps of frames and of plans. A plan's is the capture of its
+# oldest image.
 FRAME_TICKS = "frame_tick"
 PLAN_TICKS = "plans/tick_frame"
 
 
 @dataclass(frozen=True)
 class Window:
-    """Which rows of which arrays a window holds.
+    """The rows of arrays that each window contains.
 
         Window(
             {
@@ -30,18 +31,17 @@ class Window:
             plan_age_s=(0.0, 0.5),
         )
 
-    Arrays may have different rates. Their rows are counted from the newest one at the
-    window's moment, which is row 0; those before it are negative. A row before the
-    episode's first is that first one, and a row after its last is that last one; both
-    are marked as padding.
+    Arrays may have different rates. In each array row 0 is the newest one at the window's
+    moment; earlier rows are negative. Rows beyond the episode are padding: before its
+    start the first row is repeated, after its end the last one.
 
     Attributes:
-        rows: name of an array, such as `actions`, `obs/agent_pos`, `streams/intended`
-            or `plans/goal_pos_w`, and its rows.
-        at: where windows are: there is one at each row of the `frames`, the `plans`, or
+        rows: name of an array -> its rows. Examples of names are `actions`,
+            `obs/agent_pos`, `streams/intended` and `plans/goal_pos_w`.
+        at: the moments of windows: one window at each row of `frames`, of `plans`, or of
             a stream such as `streams/intended`.
-        plan_age_s: the least and the greatest age of the plan that comes with a window;
-            None for windows without a plan.
+        plan_age_s: smallest and largest age of the plan that a window contains; None for
+            windows without a plan.
     """
 
     rows: Mapping[str, range]
@@ -73,7 +73,7 @@ class Window:
 
 
 def _check_rows(name: str, rows: Any) -> None:
-    """Raises EmbodiedError unless the rows of an array are a range that rises."""
+    """Raises EmbodiedError unless the rows of an array are a rising range."""
     if not isinstance(rows, range) or not rows or rows.step < 1:
         raise EmbodiedError(
             f"the rows of {name} must be a range that rises, such as range(-1, 1) or "
@@ -82,17 +82,17 @@ def _check_rows(name: str, rows: Any) -> None:
 
 
 def stored_key(name: str) -> str:
-    """Returns an array's name in the file: a stream's is that of its values."""
+    """Returns an array's name in the file; a stream stands for its array of values."""
     if name.startswith(STREAMS) and not name.endswith("/value"):
         return f"{name}/value"
     return name
 
 
 def ticks_key(name: str) -> str:
-    """Returns the name of the array that holds the ticks of an array's rows.
+    """Returns the name of the array with the timestamps of an array's rows.
 
     Args:
-        name: of an array, or of what a window may be at.
+        name: of an array, or a value of `Window.at`.
     """
     if name.startswith(STREAMS):
         return f"{stored_key(name).removesuffix('/value')}/t"

@@ -104,17 +104,17 @@ def starts_plot(audit: Audit) -> Markup:
     The plot is "" if fewer than three starts have the same number of elements.
     """
     # two components need at least two elements
-    shapes = Counter(b.start.shape for b in audit.briefs if b.start.size > 1)
+    shapes = Counter(b.start.shape for b in audit.summaries if b.start.size > 1)
     if not shapes or shapes.most_common(1)[0][1] < 3:
         return Markup("")
     # starts of different widths, such as those of different robots, have no common axes
     commonest = shapes.most_common(1)[0][0]
-    shown = [brief for brief in audit.briefs if brief.start.shape == commonest]
+    shown = [summary for summary in audit.summaries if summary.start.shape == commonest]
     verdicts = {one.demo: one.verdict.lower() for one in audit.episodes}
 
     # principal components of the starts (E, P), in units of each element's standard
     # deviation; an element that never varies stays at 0
-    starts = np.stack([brief.start for brief in shown])
+    starts = np.stack([summary.start for summary in shown])
     spread = starts.std(axis=0)
     scaled = (starts - starts.mean(axis=0)) / np.where(spread > 1e-9, spread, 1.0)
     _, _, components = np.linalg.svd(scaled, full_matrices=False)
@@ -127,9 +127,9 @@ def starts_plot(audit: Audit) -> Markup:
 
     points = [
         Markup('<circle class="start {}" cx="{:.1f}" cy="{:.1f}" r="5"/>').format(
-            verdicts[brief.demo], x, y
+            verdicts[summary.demo], x, y
         )
-        for brief, (x, y) in zip(shown, pixels.tolist(), strict=True)
+        for summary, (x, y) in zip(shown, pixels.tolist(), strict=True)
     ]
     return Markup(
         '<svg class="starts" viewBox="0 0 {0} {0}" role="img" '

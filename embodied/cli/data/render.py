@@ -14,12 +14,12 @@ from embodied.cli.output import require_writable
 from embodied.cli.progress import CountProgress
 from embodied.datasets.masks import default_masks
 from embodied.datasets.reader import Dataset
-from embodied.datasets.rendering import (
-    RenderWork,
-    Wanted,
+from embodied.datasets.render_request import (
+    RenderRequest,
     rendered_config,
     rendered_header,
 )
+from embodied.datasets.rendering import RenderWork
 from embodied.datasets.replay import replay_config
 from embodied.datasets.subsets import require_not_source
 from embodied.datasets.writer import EpisodeWriter, Mode, kept_when_stopped
@@ -133,7 +133,7 @@ def work_of(args: argparse.Namespace, dataset: Dataset) -> RenderWork:
     Raises:
         EmbodiedError: the file cannot be replayed; or there is no such camera.
     """
-    wanted = Wanted(
+    request = RenderRequest(
         cameras=tuple(args.camera) if args.camera else None,
         image_size=args.image_size,
         depth=args.depth,
@@ -142,12 +142,20 @@ def work_of(args: argparse.Namespace, dataset: Dataset) -> RenderWork:
         set_states=args.set_states,
     )
     header = dataset.header
-    config = rendered_config(header, replay_config(header.metadata, args.robot), wanted)
+    replayed = replay_config(header.metadata, args.robot)
+    config = rendered_config(header, replayed, request)
     with contextlib.closing(Worlds(config)) as worlds:
-        # a value that the task does not allow is refused now, with any seed
-        wanted.looks.of(worlds.spec.table, 0)
-        new_header = rendered_header(header, worlds, wanted)
-    return RenderWork(args.file, args.output, new_header, config, wanted, args.num_envs)
+        # refuse a value that the task does not allow now; any seed shows it
+        request.looks.of(worlds.spec.table, seed=0)
+        new_header = rendered_header(header, worlds, request)
+    return RenderWork(
+        source=args.file,
+        target=args.output,
+        header=new_header,
+        config=config,
+        request=request,
+        num_envs=args.num_envs,
+    )
 
 
 def own_masks(

@@ -1,0 +1,56 @@
+"""Whether dataset files can be exported together, and at which frame rates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from embodied.datasets.schema import DatasetError, Header
+
+INTENDED_SINCE = 3  # the first schema version whose actions are the intended ones
+
+
+def require_one_robot(paths: Sequence[Path], headers: Sequence[Header]) -> None:
+    """Raises DatasetError unless all files have the same robot, rate and actions."""
+    first = _must_be_equal(headers[0])
+    for path, header in zip(paths, headers, strict=True):
+        for name, value in _must_be_equal(header).items():
+            if value != first[name]:
+                raise DatasetError(
+                    f"{paths[0]} and {path} cannot be exported as one set: {name} is"
+                    f" {first[name]!r} in the one, {value!r} in the other"
+                )
+
+
+def _must_be_equal(header: Header) -> dict[str, object]:
+    """Returns the properties that all files of one export must share, by name."""
+    metadata = header.metadata
+    return {
+        "robot": metadata.get("robot"),
+        "record_hz": header.record_hz,
+        "the parts of agent_pos": metadata.get("agent_layout"),
+        "the meaning of actions": metadata.get("joint_interface"),
+        "whether actions are as intended": header.schema_version >= INTENDED_SINCE,
+    }
+
+
+def stride_of(header: Header, hz: int | None) -> int:
+    """Returns the number of the files' frames that one exported frame covers.
+
+    Args:
+        header: of any of the files, which have one frame rate.
+        hz: frames per second of the export; None for the files' rate.
+
+    Raises:
+        DatasetError: `hz` does not divide the files' rate.
+    """
+    rate = header.record_hz
+    if hz is None:
+        return 1
+    rates = [divisor for divisor in range(1, rate + 1) if rate % divisor == 0]
+    if hz not in rates:
+        raise DatasetError(
+            f"frames were recorded at {rate} Hz, so they can be exported at"
+            f" {', '.join(map(str, rates))} Hz, not at {hz}"
+        )
+    return rate // hz

@@ -1,0 +1,61 @@
+"""The range of another tool's actions, and their normalisation to [-1, 1]."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from embodied.datasets.schema import DatasetError
+
+
+@dataclass(frozen=True)
+class ActionRange:
+    """The range of foreign actions, which is mapped to [-1, 1]."""
+
+    low: np.ndarray  # (A,) becomes -1
+    high: np.ndarray  # (A,) becomes 1
+
+    @classmethod
+    def of(cls, actions: Iterable[np.ndarray]) -> ActionRange:
+        """Returns the smallest range that holds all actions.
+
+        Actions that already lie within [-1, 1] have that range, so that they stay as they
+        are.
+
+        Args:
+            actions: (F, A) of each episode.
+
+        Raises:
+            DatasetError: there are no actions; their widths differ; or a value is not
+                finite.
+        """
+        lows = []
+        highs = []
+        for number, values in enumerate(actions):
+            if not np.isfinite(values).all():
+                raise DatasetError(f"actions of episode {number} hold NaN or infinity")
+            lows.append(values.min(axis=0))
+            highs.append(values.max(axis=0))
+        if len({low.shape for low in lows}) != 1:
+            raise DatasetError("there are no actions, or their widths differ")
+
+        low = np.min(lows, axis=0).astype(np.float64)
+        high = np.max(highs, axis=0).astype(np.float64)
+        if (low >= -1).all() and (high <= 1).all():
+            return cls(np.full_like(low, -1), np.full_like(high, 1))
+        # A constant element gets a range around its value, so that it becomes 0.
+        is_constant = low == high
+        low = np.where(is_constant, low - 1, low)
+        high = np.where(is_constant, high + 1, high)
+        return cls(low, high)
+
+    def to_normalized(self, actions: np.ndarray) -> np.ndarray:
+        """Returns actions (F, A), mapped from the range to [-1, 1]."""
+        half = (self.high - self.low) / 2
+        # the range is [-1, 1] already: avoid rounding
+        if (half == 1).all() and (self.low == -1).all():
+            return actions.astype(np.float32)
+        normalized = (actions - (self.low + half)) / half
+        return np.clip(normalized, -1, 1).astype(np.float32)
