@@ -38,12 +38,12 @@ def test_a_hand_at_an_experts_goal_is_seen_there(tip_m: float, width_m: float) -
         np.full(ROWS, skill_index("reach")), goal, quat, command, np.zeros(ROWS)
     )
 
-    done = view.done(plan)
+    hand_plan = view.plan_for_hand(plan)
 
-    # the tool point that is told to go there is seen at the goal
-    seen = view.seen(done.goal_pos_w[:, 0], quat_to_rot6d(quat))
-    np.testing.assert_allclose(seen, goal, atol=1e-12)
-    # and the widths are those of the house's hand, as far as this one opens
-    widths_m = (done.gripper[:, 0] + 1) / 2 * width_m
+    # a hand at its own goal has its virtual tool centre point at the expert's goal
+    virtual_tcp = view.virtual_tcp(hand_plan.goal_pos_w[:, 0], quat_to_rot6d(quat))
+    np.testing.assert_allclose(virtual_tcp, goal, atol=1e-12)
+    # the widths are those of the reference hand, as far as this hand opens
+    widths_m = (hand_plan.gripper[:, 0] + 1) / 2 * width_m
     expected = np.minimum((command + 1) / 2 * 0.08, width_m)
     np.testing.assert_allclose(widths_m, expected, atol=1e-12)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from embodied.envs.config import EnvConfig
-from embodied.envs.tasks.parcel_sort.episode import AT_LEAST_M, sample_episode
+from embodied.envs.tasks.parcel_sort.episode import LEAST_GAP_M, sample_episode
 from embodied.envs.tasks.parcel_sort.facts import PASSED_Y_W
 from embodied.envs.tasks.parcel_sort.scene import BELT, BIN, PARCELS, SCANNER
 from embodied.envs.tasks.parcel_sort.task import ParcelSort
@@ -129,7 +129,7 @@ def test_parcels_begin_on_the_belt_and_come_one_after_the_other(
             fastest = max(sampled["belt_speed"], sampled["belt_speed_after"])
 
             gaps = -np.diff(sampled["y"])
-            assert (gaps >= AT_LEAST_M - 1e-9).all()
+            assert (gaps >= LEAST_GAP_M - 1e-9).all()
             assert (gaps >= fastest * np.array(sampled["gap_s"][1:]) - 1e-9).all()
 
             assert min(sampled["y"]) > BELT.y_start + 0.07

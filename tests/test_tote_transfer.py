@@ -111,7 +111,7 @@ def test_a_fixed_robot_reaches_all_and_a_driving_one_finds_the_rack_3_m_away() -
     slots = far.rack.slot_centres()[:, :2].mean(axis=0)
     slots_w = slots + np.array([far.rack.x, far.rack.y_near])
     assert 2.8 < np.linalg.norm(belt - slots_w) < 3.3
-    from_rack_m = np.array([far.rack.x, far.rack.y_near]) - far.rack_origin_w
+    from_rack_m = np.array([far.rack.x, far.rack.y_near]) - far.rack_stand_w
     np.testing.assert_allclose(from_rack_m, [near.rack.x, near.rack.y_near], atol=1e-12)
 
 

@@ -1,4 +1,4 @@
-"""Lets a robot that travels drive to where its arm's work is, before that work."""
+"""Makes a robot that travels drive to the place where its arm works, before it works."""
 
 from __future__ import annotations
 
@@ -16,22 +16,24 @@ from embodied.rotations import quat_from_yaw, quat_rotate
 
 # The pose of a fixed arm's mount: x, y, z in m and yaw in rad.
 STAND_POSE_W = (0.0, 0.0, 0.72, 0.0)
-# How near the mount must be to its stand before the arm begins.
+# The mount has arrived at its stand if its errors are below these: along x and y, in
+# height and in yaw.
 ARRIVED_FLOOR_M = 0.012
 ARRIVED_HEIGHT_M = 0.008
 ARRIVED_YAW_RAD = 0.015
 
-# A function that returns where the mount should stand for the arm's plan: (n, 4) x, y,
-# z in m and yaw in rad.
+# A function that returns the stand of the mount for an arm's plan: (n, 4) x, y, z in m
+# and yaw in rad.
 Stand = Callable[[Observation, Payload], Array]
 
 
 class DrivingPlanner:
     """Wraps the planner of a fixed robot for robots that travel.
 
-    As long as the mount is away from its stand, the plan is to drive there with the arm
-    held still. At the stand the plans are those of the wrapped planner, as they always
-    are for a robot that does not travel. Nothing is remembered from plan to plan.
+    The stand is the pose of the mount at which the arm works. Until the mount has arrived
+    there, plans tell the robot to drive, with the arm held still. From then on, and for
+    robots that do not travel, the wrapped planner's plans are used unchanged. The planner
+    keeps no state between plans.
     """
 
     def __init__(
@@ -44,14 +46,13 @@ class DrivingPlanner:
         """Wraps a planner.
 
         Args:
-            planner: plans what the arm does, as if the mount were at its stand.
+            planner: Plans for the arm, as if the mount were at its stand.
             agent_layout: The layout of proprioception.
-            robot: The robot that does it.
-            stand: Returns where the first arm should stand, as if it were upright; by
-                default where a fixed arm is mounted.
+            robot: The robot that executes the plans.
+            stand: Returns the stand for an upright arm. The default is the place where a
+                fixed arm is mounted.
         """
-        # a robot with several hands plans for all of them, and one that travels for its
-        # base, too
+        # plans have a goal for each hand, and for each base that travels
         planner = OtherHandsPlanner(planner, agent_layout, robot)
         travelling = [base for base in robot.bases if base.travels]
         self.plan_shape = replace(planner.plan_shape, bases=len(travelling))
@@ -60,10 +61,10 @@ class DrivingPlanner:
         self._travels = robot.travels
         arm = robot.part(robot.effectors[0].arm)
         self._as_if_at = arm.as_if_at if isinstance(arm, Arm) else (0.0, 0.0, 0.0)
-        self._stand = stand or _at_the_origin
+        self._stand = stand or _fixed_stand
         self._mount = MountPose(robot, agent_layout)
-        # of a team's other robots, which stay where they are
-        self._others = [
+        # mounts of a team's other robots, which stay where they are
+        self._other_mounts = [
             MountPose(robot, agent_layout, base)
             for base in travelling
             if base != robot.base
@@ -73,43 +74,48 @@ class DrivingPlanner:
         self._planner.reset(ids, seeds)
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
-        """Returns the wrapped planner's plans; to drive first where it is needed."""
+        """Returns the wrapped planner's plans, changed to driving until the arrival."""
         payload = self._planner.plan(observation, ids)
-        others = [mount.read(observation.agent_pos) for mount in self._others]
+        # the goals of bases that stay are their present poses, (n, 4) each
+        other_goals = [
+            mount.read(observation.agent_pos) for mount in self._other_mounts
+        ]
         if not self._travels:
-            if others:
-                xp: Any = array_namespace(others[0])
-                payload = replace(payload, base_goal_w=xp.stack(others, axis=1))
+            if other_goals:
+                xp: Any = array_namespace(other_goals[0])
+                payload = replace(payload, base_goal_w=xp.stack(other_goals, axis=1))
             return payload
 
-        stand = self._for_the_mount(self._stand(observation, payload))
-        away = self._away(self._mount.read(observation.agent_pos), stand)
-        xp = array_namespace(stand)
+        goal = self._mount_goal(self._stand(observation, payload))
+        must_drive = self._is_away(self._mount.read(observation.agent_pos), goal)
+        xp = array_namespace(goal)
         return replace(
             payload,
-            subtask=xp.where(away, SKILLS.index("drive_to"), payload.subtask),
-            base_goal_w=xp.stack([stand, *others], axis=1),  # (n, B, 4)
+            subtask=xp.where(must_drive, SKILLS.index("drive_to"), payload.subtask),
+            base_goal_w=xp.stack([goal, *other_goals], axis=1),  # (n, B, 4)
         )
 
-    def _for_the_mount(self, stand: Array) -> Array:
-        """Returns where the robot's mount should be (n, 4), for an arm's stand (n, 4).
+    def _mount_goal(self, stand: Array) -> Array:
+        """Returns the goal (n, 4) of the robot's mount for a stand (n, 4).
 
-        The arm works as an upright one does at its stand, which may be beside the mount.
+        The stand is that of an upright arm. An arm that is mounted in another way, such
+        as on a torso, works like an upright arm at `as_if_at` from the mount, so the
+        mount's goal differs by that offset.
         """
         if self._as_if_at == (0.0, 0.0, 0.0):
             return stand
         xp = array_namespace(stand)
-        beside = xp.asarray(self._as_if_at, dtype=stand.dtype)
-        beside = xp.broadcast_to(beside, (stand.shape[0], 3))
-        pos = stand[:, :3] - quat_rotate(quat_from_yaw(stand[:, 3]), beside)
+        mount_to_arm = xp.asarray(self._as_if_at, dtype=stand.dtype)
+        mount_to_arm = xp.broadcast_to(mount_to_arm, (stand.shape[0], 3))
+        pos = stand[:, :3] - quat_rotate(quat_from_yaw(stand[:, 3]), mount_to_arm)
         return xp.concat([pos, stand[:, 3:]], axis=1)
 
     @staticmethod
-    def _away(mount: Array, stand: Array) -> Array:
-        """Returns (n,) bool, whether the mount is not yet at its stand."""
+    def _is_away(mount: Array, goal: Array) -> Array:
+        """Returns (n,) bool, whether the mount (n, 4) has not yet arrived at its goal."""
         xp = array_namespace(mount)
-        error = mount - stand
-        # whole turns make no difference
+        error = mount - goal
+        # wrap the yaw error to [-pi, pi]
         yaw_error = xp.atan2(xp.sin(error[:, 3]), xp.cos(error[:, 3]))
         floor_error = xp.maximum(xp.abs(error[:, 0]), xp.abs(error[:, 1]))
         return (
@@ -119,8 +125,8 @@ class DrivingPlanner:
         )
 
 
-def _at_the_origin(observation: Observation, payload: Payload) -> Array:
-    """Returns the stand (n, 4) where a fixed arm is mounted, whatever the plan."""
+def _fixed_stand(observation: Observation, payload: Payload) -> Array:
+    """Returns the stand (n, 4) of a fixed arm, for any observation and plan."""
     xp = array_namespace(observation.agent_pos)
     stand = xp.asarray(STAND_POSE_W, dtype=observation.agent_pos.dtype)
     return xp.broadcast_to(stand, (observation.agent_pos.shape[0], 4))

@@ -32,10 +32,11 @@ from embodied.rotations import (
     quat_to_rotvec,
 )
 
-# Proportional gains, speed per error: of an effector's position and rotation, and of
-# base and lift.
+# Proportional gains (velocity per error): for an effector's position,
 GAIN_PER_S = 8.0
+# for an effector's rotation,
 TURN_GAIN_PER_S = 6.0
+# and for bases, lifts and waists.
 DRIVE_GAIN_PER_S = 3.0
 # The top speed of an effector in each skill.
 SPEED_M_S = {
@@ -47,14 +48,14 @@ SPEED_M_S = {
     "release": 0.1,
     "retreat": 0.5,
 }
-OTHER_SPEED_M_S = 0.3  # in skills that are not named above
+OTHER_SPEED_M_S = 0.3  # in all other skills
 
 
 class GoalServo:
     """A proportional controller on pose errors, in the control mode `ee_delta`.
 
-    The goal's own velocity is fed forward. While the skill is `drive_to`, base and lift
-    go to the base's goal and the arms keep their posture; in every other skill the
+    The velocity of a moving goal is fed forward. In the skill `drive_to`, base and lift
+    go to the base's goal and the arms keep their posture. In every other skill the
     effectors go to their goals and the base stands still.
     """
 
@@ -67,72 +68,84 @@ class GoalServo:
         self._robot = robot
         self._slices = agent_layout.slices()
         self._top_speeds = [SPEED_M_S.get(skill, OTHER_SPEED_M_S) for skill in SKILLS]
-        # base -> its mount, and the index of its goal in plans, which those have that
-        # travel
+        # name of a base -> its mount's pose
         self._mounts = {
             base.name: MountPose(robot, agent_layout, base) for base in robot.bases
         }
+        # name of a base that travels -> index of its goal in plans
         travelling = [base.name for base in robot.bases if base.travels]
         self._goal_of_base = {name: k for k, name in enumerate(travelling)}
 
-        # the index of the effector that each arm and gripper belongs to, by their names
+        # name of an arm, or of a gripper -> index of its effector
         effectors = list(enumerate(robot.effectors))
         self._effector_of_arm = {effector.arm: k for k, effector in effectors}
         self._effector_of_gripper = {effector.gripper: k for k, effector in effectors}
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        """Does nothing: nothing is remembered."""
+        """Does nothing: the controller keeps no state."""
 
     def act(self, observation: Observation, payload: Payload, age_s: Array) -> Array:
-        """Returns actions (N, A) towards the goals, however old the plans are.
+        """Returns actions (N, A) in [-1, 1] towards the goals, in the mode `ee_delta`.
 
-        They are in [-1, 1], as the control mode `ee_delta` takes them.
+        The age of the plans makes no difference.
         """
         agent_pos = observation.agent_pos
         xp = array_namespace(agent_pos)
-        driving = (payload.subtask == SKILLS.index("drive_to"))[:, None]  # (N, 1)
+        is_driving = (payload.subtask == SKILLS.index("drive_to"))[:, None]  # (N, 1)
         drives = self._drives(payload, agent_pos)
 
-        # the elements of each part that takes actions, in the order of the action
+        # the action elements of each part, in the order of the action
         elements = []
         for part in self._robot.parts:
             group = part.action_group("ee_delta")
             if group is None:
-                continue
+                continue  # the part takes no actions
             drive = drives[self._robot.base_of(part).name]
             if isinstance(part, Base):
-                elements.append(xp.where(driving, drive.base(), 0.0))
+                elements.append(xp.where(is_driving, drive.base_action(), 0.0))
             elif isinstance(part, Lift) and drive.travels:
-                elements.append(xp.where(driving, drive.lift(part), 0.0))
+                elements.append(xp.where(is_driving, drive.lift_action(part), 0.0))
             elif isinstance(part, Waist):
-                elements.append(self._upright(part, agent_pos))
+                elements.append(self._waist_action(part, agent_pos))
             elif self._has_no_goal(part, payload):
-                elements.append(self._rest(part, agent_pos))
+                elements.append(self._rest_action(part, agent_pos))
             elif isinstance(part, Arm):
-                elements += self._arm(part, payload, agent_pos, driving, drive)
+                elements += self._arm_action(
+                    part, payload, agent_pos, is_driving, drive
+                )
             elif isinstance(part, Gripper):
                 effector = self._effector_of_gripper[part.name]
                 elements.append(payload.gripper[:, effector, None])
         return xp.clip(xp.concat(elements, axis=1), -1.0, 1.0)
 
     def _drives(self, payload: Payload, agent_pos: Array) -> dict[str, _Drive]:
-        """Returns base -> how its mount moves; not at all where plans have no goal."""
+        """Returns the motion of each base's mount towards its goal, by the base's name.
+
+        A base stays where it is if the plans have no goal for it: a fixed base, or any
+        base if the planner plans for hands only.
+        """
+        num_goals = payload.base_goal_w.shape[1]
         drives = {}
         for base in self._robot.bases:
             mount = self._mounts[base.name]
-            goal = pose = mount.read(agent_pos)
-            number = self._goal_of_base.get(base.name)
-            if number is not None and number < payload.base_goal_w.shape[1]:
-                goal = payload.base_goal_w[:, number]
+            pose = mount.read(agent_pos)  # (N, 4)
+
+            goal = pose
+            goal_index = self._goal_of_base.get(base.name)  # None for a fixed base
+            if goal_index is not None and goal_index < num_goals:
+                goal = payload.base_goal_w[:, goal_index]
+
             quat_wxyz = mount.quat_wxyz(agent_pos) if base.has_own_axes else None
-            drives[base.name] = _Drive(base, goal, pose, quat_wxyz)
+            drives[base.name] = _Drive(
+                base=base, goal=goal, mount=pose, quat_wxyz=quat_wxyz
+            )
         return drives
 
     def _has_no_goal(self, part: Part, payload: Payload) -> bool:
         """Returns whether the plans have no goal for a part.
 
-        They may be for fewer effectors than the robot has. Heads, and lifts on a stand,
-        never have one.
+        Heads, and lifts on a fixed stand, never have one. An arm or a gripper has none
+        if the plans are for fewer effectors than the robot has.
         """
         effector = self._effector_of_arm.get(part.name)
         if effector is None:
@@ -140,43 +153,46 @@ class GoalServo:
         return effector is None or effector >= payload.goal_pos_w.shape[1]
 
     @staticmethod
-    def _rest(part: Part, agent_pos: Array) -> Array:
-        """Returns the action of a part that keeps its place, or of an open gripper."""
-        # made from `agent_pos`, so that they have its kind of array, dtype and device
+    def _rest_action(part: Part, agent_pos: Array) -> Array:
+        """Returns the action of a part without a goal: open a gripper, stop any other."""
+        # computed from `agent_pos` to get the same kind of array, dtype and device
         if isinstance(part, Gripper):
             return 1 + 0 * agent_pos[:, :1]
         group = part.action_group("ee_delta")
         width = 0 if group is None else len(group.labels)
-        return 0 * agent_pos[:, :width]  # no velocity
+        return 0 * agent_pos[:, :width]
 
-    def _upright(self, waist: Waist, agent_pos: Array) -> Array:
-        """Returns actions (N, J) of a waist that goes home, which is upright.
+    def _waist_action(self, waist: Waist, agent_pos: Array) -> Array:
+        """Returns the action (N, J) that keeps a waist upright, its home posture.
 
-        Hands reach their goals without bowing.
+        The hands reach their goals without bowing the waist.
         """
         xp = array_namespace(agent_pos)
-        first = self._slices["joint_pos"].start
-        own = self._robot.joint_slice(waist)
-        angle = agent_pos[:, first + own.start : first + own.stop]
+        first_joint = self._slices["joint_pos"].start
+        joints = self._robot.joint_slice(waist)
+        columns = slice(first_joint + joints.start, first_joint + joints.stop)
+        angle = agent_pos[:, columns]
         home = xp.asarray(waist.joints.home)
         return DRIVE_GAIN_PER_S * (home - angle) / xp.asarray(waist.joints.speeds)
 
-    def _arm(
+    def _arm_action(
         self,
         arm: Arm,
         payload: Payload,
         agent_pos: Array,
-        driving: Array,
+        is_driving: Array,
         drive: _Drive,
     ) -> tuple[Array, Array]:
-        """Returns an effector's linear and angular velocity as actions, (N, 3) each.
+        """Returns the linear and the angular part of an arm's action, (N, 3) each.
+
+        They are velocities of the effector as shares of its full speeds.
 
         Args:
-            arm: what moves the effector.
-            payload: the plans, which have a goal for it.
+            arm: The arm.
+            payload: The plans, which have a goal for the arm's effector.
             agent_pos: (N, P) proprioception.
-            driving: (N, 1) bool, whether the base moves and the arm stays.
-            drive: of the base that the arm is on.
+            is_driving: (N, 1) bool, the base drives, so the arm must keep still.
+            drive: The motion of the base that carries the arm.
         """
         xp = array_namespace(agent_pos)
         effector = self._effector_of_arm[arm.name]
@@ -184,20 +200,24 @@ class GoalServo:
         pos = agent_pos[:, self._slices[f"{name}_pos_w"]]
         rot6d = agent_pos[:, self._slices[f"{name}_rot6d"]]
 
-        # to the goal, no faster than the skill allows, plus the goal's own velocity
+        # velocities in the world's frame: towards the goal, no faster than the skill
+        # allows, plus the velocity of the goal itself
         top_speed = xp.asarray(self._top_speeds)[payload.subtask][:, None]  # (N, 1) m/s
         error_m = payload.goal_pos_w[:, effector] - pos
         velocity = _limited(GAIN_PER_S * error_m, top_speed)
         velocity = velocity + payload.goal_vel_w[:, effector]
         error_rad = _rotation_error(payload.goal_quat_wxyz[:, effector], rot6d)
-        turn = TURN_GAIN_PER_S * error_rad
+        angular_velocity = TURN_GAIN_PER_S * error_rad
 
-        # from the world's axes to the mount's, and on to the arm's own
-        shares = [velocity / arm.ee_speed_m_s, turn / arm.ee_speed_rad_s]
+        # rotate them into the frame of the arm's carrier, then into the arm's own frame
+        shares = [
+            velocity / arm.ee_speed_m_s,
+            angular_velocity / arm.ee_speed_rad_s,
+        ]
         if drive.has_own_axes:
-            shares = [drive.to_mount(share) for share in shares]
+            shares = [drive.world_to_carrier(share) for share in shares]
         if drive.travels:
-            shares = [xp.where(driving, 0.0, share) for share in shares]
+            shares = [xp.where(is_driving, 0.0, share) for share in shares]
         if arm.is_turned:
             carrier_to_arm = quat_conjugate(xp.asarray([arm.placement.quat_wxyz]))
             carrier_to_arm = xp.broadcast_to(carrier_to_arm, (len(velocity), 4))
@@ -206,71 +226,76 @@ class GoalServo:
 
 
 class _Drive:
-    """The motion of N mounts towards the places that their plans give."""
+    """The motion of the mounts of N worlds towards their goals."""
 
     def __init__(
         self, base: Base, goal: Array, mount: Array, quat_wxyz: Array | None
     ) -> None:
-        """Finds how far to go.
+        """Computes the velocities of the mounts.
 
         Args:
             base: The base that carries the mount.
-            goal: (N, 4) x, y, z in m and yaw in rad, where the mount should be.
-            mount: (N, 4) where it is.
-            quat_wxyz: (N, 4) how what carries the arms is turned; None for the world's
-                axes.
+            goal: (N, 4) goal of the mount: x, y, z in m and yaw in rad.
+            mount: (N, 4) present pose of the mount.
+            quat_wxyz: (N, 4) rotation of the part that carries the arms; None if it is
+                always aligned with the world.
         """
         xp = array_namespace(mount)
         self._xp = xp
         self._base = base
         self.travels = base.travels
         self.has_own_axes = quat_wxyz is not None
-        self._world_to_arms = None if quat_wxyz is None else quat_conjugate(quat_wxyz)
+        self._world_to_carrier_wxyz = (
+            None if quat_wxyz is None else quat_conjugate(quat_wxyz)
+        )
         if not base.travels:
             return
 
-        # how far to go along the mount's own axes, and to turn
-        to_mount = quat_conjugate(quat_from_yaw(mount[:, 3]))
-        way = quat_rotate(to_mount, goal[:, :3] - mount[:, :3])
-        turn = quat_multiply(quat_from_yaw(goal[:, 3]), to_mount)
-        self._velocity = DRIVE_GAIN_PER_S * way  # (N, 3) m/s
-        self._yaw_rate = DRIVE_GAIN_PER_S * quat_to_rotvec(turn)[:, 2:]  # (N, 1) rad/s
+        # the errors in the mount's own frame
+        world_to_mount = quat_conjugate(quat_from_yaw(mount[:, 3]))
+        error_m = quat_rotate(world_to_mount, goal[:, :3] - mount[:, :3])
+        error_quat = quat_multiply(quat_from_yaw(goal[:, 3]), world_to_mount)
+        error_yaw = quat_to_rotvec(error_quat)[:, 2:]
+        self._velocity = DRIVE_GAIN_PER_S * error_m  # (N, 3) m/s
+        self._yaw_rate = DRIVE_GAIN_PER_S * error_yaw  # (N, 1) rad/s
 
-    def base(self) -> Array:
-        """Returns actions (N, 3) of the base: ahead, to the left, turning left."""
+    def base_action(self) -> Array:
+        """Returns the action (N, 3) of the base: forwards, to the left, yaw rate.
+
+        Velocities are shares of the top speeds; the horizontal one has at most length 1.
+        """
         xp = self._xp
-        top = xp.asarray(self._base.joints.speeds)
-        # as shares of the top speeds, together no longer than 1
-        share = self._velocity[:, :2] / top[:2]
-        along = _limited(share, xp.ones_like(self._yaw_rate))
-        return xp.concat([along, self._yaw_rate / top[2]], axis=1)
+        top_speeds = xp.asarray(self._base.joints.speeds)
+        share = self._velocity[:, :2] / top_speeds[:2]
+        horizontal = _limited(share, xp.ones_like(self._yaw_rate))
+        return xp.concat([horizontal, self._yaw_rate / top_speeds[2]], axis=1)
 
-    def lift(self, lift: Lift) -> Array:
-        """Returns actions (N, 1) of a lift: upward speeds, as shares of the top one."""
+    def lift_action(self, lift: Lift) -> Array:
+        """Returns the action (N, 1) of a lift: its speed as a share of the top speed."""
         return self._velocity[:, 2:] / lift.joints.speeds[0]
 
-    def to_mount(self, vector: Array) -> Array:
-        """Returns vectors (N, 3), given along the world's axes, along the mount's."""
-        return quat_rotate(self._world_to_arms, vector)
+    def world_to_carrier(self, vector: Array) -> Array:
+        """Returns world vectors (N, 3) in the frame of the part that carries the arms."""
+        return quat_rotate(self._world_to_carrier_wxyz, vector)
 
 
 def _limited(velocity: Array, limit: Array) -> Array:
-    """Returns velocities (N, k), shortened where they are longer than `limit` (N, 1)."""
+    """Returns velocities (N, k), scaled down to at most the length `limit` (N, 1)."""
     xp: Any = array_namespace(velocity)
     norm = xp.sqrt(xp.sum(velocity * velocity, axis=1, keepdims=True))
     return velocity * (limit / xp.maximum(norm, limit))
 
 
 def _rotation_error(goal_wxyz: Array, rot6d: Array) -> Array:
-    """Returns rotation errors (N, 3) rad, from `rot6d` to the goal, about world axes.
+    """Returns the rotation error (N, 3) from `rot6d` to the goal, in the world, rad.
 
-    Half the sum of the axes' cross products is the rotation vector for small errors. A
-    quaternion and its negative, which are one rotation, give the same.
+    For small errors, half the sum of the cross products of the axes is the rotation
+    vector. It is the same for a quaternion and its negative, which are one rotation.
     """
     total = 0.0
-    axes = zip(_axes(rot6d), _axes(quat_to_rot6d(goal_wxyz)), strict=True)
-    for measured, wanted in axes:
-        total = total + cross(measured, wanted)
+    pairs = zip(_axes(rot6d), _axes(quat_to_rot6d(goal_wxyz)), strict=True)
+    for axis, goal_axis in pairs:
+        total = total + cross(axis, goal_axis)
     return 0.5 * total
 
 

@@ -1,4 +1,4 @@
-"""Goals for the hands that an expert of one hand does not use: they stay at home."""
+"""Adds goals for the hands that a one-handed expert does not use: they stay at home."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from embodied.rotations import quat_from_yaw, quat_multiply, quat_rotate
 
 
 class OtherHandsPlanner:
-    """Wraps a planner of a robot's first hand, for robots that have more.
+    """Wraps a planner for a robot's first hand, for robots with several hands.
 
-    The other hands' goals are where they are at home, as seen from their mounts, open.
-    For a robot with one hand the plans are those of the wrapped planner.
+    The goal of each other hand is its home pose relative to its mount, with the gripper
+    open. For a robot with one hand, the wrapped planner's plans are unchanged.
     """
 
     def __init__(self, planner: Planner, agent_layout: Layout, robot: Robot) -> None:
@@ -26,15 +26,16 @@ class OtherHandsPlanner:
         Args:
             planner: Plans for the first effector.
             agent_layout: The layout of proprioception.
-            robot: The robot that does it.
+            robot: The robot that executes the plans.
         """
-        others = robot.effectors[1:]
-        number = 1 + len(others)
-        self.plan_shape = replace(planner.plan_shape, effectors=number)
+        other_effectors = robot.effectors[1:]
+        count = 1 + len(other_effectors)
+        self.plan_shape = replace(planner.plan_shape, effectors=count)
         self._planner = planner
+        # for each other effector: its mount, and its home pose relative to the mount
         self._mounts = []
         self._homes = []
-        for effector in others:
+        for effector in other_effectors:
             base = robot.base_of(robot.part(effector.arm))
             self._mounts.append(MountPose(robot, agent_layout, base))
             self._homes.append(robot.tools_at_home[effector.name])
@@ -52,23 +53,29 @@ class OtherHandsPlanner:
         pos_w = [payload.goal_pos_w]
         quat_wxyz = [payload.goal_quat_wxyz]
         for mount, home in zip(self._mounts, self._homes, strict=True):
-            place = mount.read(observation.agent_pos)  # (n, 4)
-            turned = quat_from_yaw(place[:, 3])
-            num = place.shape[0]
-            ahead = xp.asarray(home.pos, dtype=place.dtype)
-            ahead = xp.broadcast_to(ahead, (num, 3))
-            pointing = xp.asarray(home.quat_wxyz, dtype=place.dtype)
-            pointing = xp.broadcast_to(pointing, (num, 4))
-            pos_w.append((place[:, :3] + quat_rotate(turned, ahead))[:, None])
-            quat_wxyz.append(quat_multiply(turned, pointing)[:, None])
+            mount_pose = mount.read(observation.agent_pos)  # (n, 4)
+            mount_quat = quat_from_yaw(mount_pose[:, 3])
+            num = mount_pose.shape[0]
 
-        still = xp.zeros_like(payload.goal_vel_w)
-        is_open = xp.ones_like(payload.gripper)
+            # the home pose relative to the mount, once per world
+            home_pos = xp.asarray(home.pos, dtype=mount_pose.dtype)
+            home_pos = xp.broadcast_to(home_pos, (num, 3))
+            home_quat = xp.asarray(home.quat_wxyz, dtype=mount_pose.dtype)
+            home_quat = xp.broadcast_to(home_quat, (num, 4))
+
+            # the same in the world, with an axis for the effector
+            pos = mount_pose[:, :3] + quat_rotate(mount_quat, home_pos)
+            pos_w.append(pos[:, None])
+            quat_wxyz.append(quat_multiply(mount_quat, home_quat)[:, None])
+
+        # the other hands have goals at rest and open grippers
         count = len(self._homes)
+        vel_w = [payload.goal_vel_w] + [xp.zeros_like(payload.goal_vel_w)] * count
+        gripper = [payload.gripper] + [xp.ones_like(payload.gripper)] * count
         return replace(
             payload,
             goal_pos_w=xp.concat(pos_w, axis=1),
             goal_quat_wxyz=xp.concat(quat_wxyz, axis=1),
-            goal_vel_w=xp.concat([payload.goal_vel_w, *[still] * count], axis=1),
-            gripper=xp.concat([payload.gripper, *[is_open] * count], axis=1),
+            goal_vel_w=xp.concat(vel_w, axis=1),
+            gripper=xp.concat(gripper, axis=1),
         )

@@ -1,4 +1,4 @@
-"""The expert of tasks in which one box is taken from above and set down elsewhere."""
+"""A scripted expert that picks up one box from above and sets it down elsewhere."""
 
 from __future__ import annotations
 
@@ -21,19 +21,23 @@ from embodied.envs.skills.scripted import (
 from embodied.robots.robot import Robot
 
 ORDER = ("reach", "grasp", "lift", "carry", "place", "release", "retreat")
-# The height of the hand above the box before it goes down, and of the box above its
+# The height of the hand above the box before it goes down, and of a carried box above its
 # place.
 HOVER_M = 0.10
-# The hand goes down where it is no farther than this beside the box.
+# The hand goes down to the box when its horizontal error is below this.
 NEAR_M = 0.012
-# The fingers close, and the box goes down, where the error is no larger than this.
+# The fingers close when the hand's error is below this. The box is lowered when its
+# horizontal error to its place is below this.
 ON_M = 0.008
-# A gripper holds the box if its width is at most this much below or above the box's,
-# and the hand at most IN_HAND_M from the box's middle.
+# A box that is already down counts as in its place with twice that error: it is released
+# there rather than lifted again.
+PLACED_M = 2 * ON_M
+# The gripper holds the box if it is at most this much narrower or wider than the box, and
+# the hand's errors to the box's centre are below IN_HAND_M.
 NARROWER_M = 0.006
 WIDER_M = 0.003
 IN_HAND_M = 0.025
-# The box is let go at most this high above its place.
+# The box is down if it is at most this high above its place.
 SET_DOWN_M = 0.004
 
 
@@ -51,8 +55,8 @@ def pick_and_place(
         agent_layout: The layout of proprioception.
         state_layout: The layout of privileged state, which must have `<thing>_pos_w`,
             `<thing>_rot6d` and `<goal>_pos_w`.
-        robot: The robot that does it. One that travels drives up first.
-        thing: The name of the box in the layout; its frame is in its middle.
+        robot: The robot that executes the plans. One that travels drives up first.
+        thing: The name of the box in the layout; its frame is at its centre.
         goal: The name of the point on which the box is set upright.
         size: The box's size along its axes, in m; the fingers close along its y.
     """
@@ -65,15 +69,15 @@ class BoxFacts:
     """What the expert knows of hand and box in n worlds."""
 
     tcp: Array  # (n, 3) m
-    box: Array  # (n, 3) m, its middle
-    place: Array  # (n, 3) m, where its middle belongs
+    box: Array  # (n, 3) m, centre of the box
+    place: Array  # (n, 3) m, centre of the box once it stands on its goal
     # (n,) bool each
     is_held: Array
-    is_low: Array  # too low to be carried
-    is_over_place: Array
+    is_low: Array  # the box is too low to be carried
+    is_over_place: Array  # the box may be lowered
     is_set_down: Array
-    is_hand_near: Array  # beside the box by so little that it may go down
-    is_hand_on: Array  # at the box, so that the fingers may close
+    is_hand_over_box: Array  # the hand may go down to the box
+    is_hand_at_box: Array  # the fingers may close
 
 
 class PickAndPlace:
@@ -89,10 +93,10 @@ class PickAndPlace:
         facts = self._facts(xp, agent, state)
         skill, pos = _choose(xp, facts)
 
-        is_closing = is_skill(skill, "grasp") & facts.is_hand_on
-        is_closing = is_closing | facts.is_held & ~is_skill(skill, "release")
-        # the box is taken as it is turned, and set down along the world's axes
-        box_yaw = _quarter_yaw(xp, state[f"{self._thing}_rot6d"])
+        is_closing = is_skill(skill, "grasp") & facts.is_hand_at_box
+        is_closing = is_closing | (facts.is_held & ~is_skill(skill, "release"))
+        # an empty hand takes the box's yaw; a held box is brought to yaw 0
+        box_yaw = _yaw_modulo_quarter(xp, state[f"{self._thing}_rot6d"])
         yaw = xp.where(facts.is_held, 0.0, box_yaw)
         return make_payload(
             skill=skill,
@@ -107,58 +111,55 @@ class PickAndPlace:
         _, width_m, height_m = self._size
         tcp = agent["tcp_pos_w"]
         box = state[f"{self._thing}_pos_w"]
-        # where the box's middle is once it stands on the goal
+        # the box's centre is half its height above the goal on which it stands
         half_up = xp.asarray([0.0, 0.0, 1.0]) * (height_m / 2)
         place = state[f"{self._goal}_pos_w"] + half_up
 
+        # the hand's error to the box
         width = agent["gripper_width"][:, 0]
         is_closed = (width > width_m - NARROWER_M) & (width < width_m + WIDER_M)
-        # from the box to the hand, and from its place to the box
         error = tcp - box
-        beside = _length(xp, error[:, :2])
-        above = xp.abs(error[:, 2])
+        error_xy = _length(xp, error[:, :2])
+        error_z = xp.abs(error[:, 2])
 
+        # the box's offset from its place
         offset = box - place
-        away = _length(xp, offset[:, :2])
+        offset_xy = _length(xp, offset[:, :2])
         return BoxFacts(
             tcp=tcp,
             box=box,
             place=place,
-            is_held=is_closed & (beside < IN_HAND_M) & (above < IN_HAND_M),
+            is_held=is_closed & (error_xy < IN_HAND_M) & (error_z < IN_HAND_M),
             is_low=box[:, 2] < place[:, 2] + HOVER_M / 2,
-            is_over_place=away < ON_M,
-            is_set_down=(away < 2 * ON_M) & (offset[:, 2] < SET_DOWN_M),
-            is_hand_near=beside < NEAR_M,
-            is_hand_on=(beside < ON_M) & (above < ON_M),
+            is_over_place=offset_xy < ON_M,
+            is_set_down=(offset_xy < PLACED_M) & (offset[:, 2] < SET_DOWN_M),
+            is_hand_over_box=error_xy < NEAR_M,
+            is_hand_at_box=(error_xy < ON_M) & (error_z < ON_M),
         )
 
 
 def _choose(xp: Any, facts: BoxFacts) -> tuple[Array, Array]:
-    """Returns skill (n,), an index into SKILLS, and where the TCP goes (n, 3) m."""
+    """Returns the skill (n,), an index into SKILLS, and the TCP's goal (n, 3) m."""
     tcp = facts.tcp
     in_hand = tcp - facts.box  # from the box to the hand that holds it
     hover = xp.asarray([0.0, 0.0, HOVER_M])
     travel_z = facts.place[:, 2] + HOVER_M
 
-    held = facts.is_held
-    may_place = held & facts.is_over_place
-    # the last row that applies wins; without one, the hand reaches for a point above
+    lifted = with_z(xp, tcp, in_hand[:, 2] + travel_z)
+    carried = facts.place + in_hand + hover
+    retreated = with_z(xp, tcp, travel_z + HOVER_M)
+
+    is_held = facts.is_held
+    may_place = is_held & facts.is_over_place
+    # the last row that applies wins; if none does, the hand reaches for a point above
     # the box
     rows = [
-        Row("grasp", when=~held & facts.is_hand_near, goal_w=facts.box),
-        Row(
-            "lift",
-            when=held & facts.is_low,
-            goal_w=with_z(xp, tcp, in_hand[:, 2] + travel_z),
-        ),
-        Row("carry", when=held & ~facts.is_low, goal_w=facts.place + in_hand + hover),
+        Row("grasp", when=~is_held & facts.is_hand_over_box, goal_w=facts.box),
+        Row("lift", when=is_held & facts.is_low, goal_w=lifted),
+        Row("carry", when=is_held & ~facts.is_low, goal_w=carried),
         Row("place", when=may_place, goal_w=facts.place + in_hand),
         Row("release", when=may_place & facts.is_set_down, goal_w=tcp),
-        Row(
-            "retreat",
-            when=~held & facts.is_set_down,
-            goal_w=with_z(xp, tcp, travel_z + HOVER_M),
-        ),
+        Row("retreat", when=~is_held & facts.is_set_down, goal_w=retreated),
     ]
     return last_row(xp, rows, otherwise_w=facts.box + hover)
 
@@ -168,11 +169,11 @@ def _length(xp: Any, vectors: Array) -> Array:
     return xp.sqrt(dot(vectors, vectors))
 
 
-def _quarter_yaw(xp: Any, rot6d: Array) -> Array:
-    """Returns the box's yaw (n,) less whole quarter turns, from -45 to 45 degrees.
+def _yaw_modulo_quarter(xp: Any, rot6d: Array) -> Array:
+    """Returns the box's yaw (n,) modulo pi/2, in [-pi/4, pi/4) rad.
 
-    The box may be set down on any of its four sides, which are alike.
+    The fingers can close across any two opposite sides of the box.
     """
     yaw = xp.atan2(rot6d[:, 1], rot6d[:, 0])
-    quarter = float(xp.pi) / 2
-    return yaw - quarter * xp.floor(yaw / quarter + 0.5)
+    quarter_turn = float(xp.pi) / 2
+    return yaw - quarter_turn * xp.floor(yaw / quarter_turn + 0.5)

@@ -1,4 +1,4 @@
-"""Scripted planners: tables of decisions about the present state, and their helpers."""
+"""Scripted planners: decision tables over the present state, and helpers for them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from embodied.rotations import quat_from_yaw, quat_multiply
 # The rotation of a hand that points straight down, wxyz.
 POINTING_DOWN = (0.0, 1.0, 0.0, 0.0)
 
-# Name of a layout's part -> its values, (n, width).
+# Name of a layout's entry -> its values, (n, width).
 Readings = dict[str, Array]
 # A function that returns plans from the array namespace, proprioception and privileged
 # state.
@@ -34,18 +34,18 @@ Decide = Callable[[Any, Readings, Readings], Payload]
 
 
 class Row(NamedTuple):
-    """One row of a decision table: a skill, where it applies, and the hand's goal."""
+    """One row of a decision table: a skill, its condition, and the hand's goal."""
 
     skill: str
-    when: Array  # (n,) bool
+    when: Array  # (n,) bool, the worlds in which the row applies
     goal_w: Array  # (n, 3) m, of the tool centre point
 
 
 class ScriptedPlanner:
-    """A planner whose plans are those of a function `decide`.
+    """A planner that gets its plans from a function `decide`.
 
-    It sees the privileged state and remembers nothing. So it recovers from whatever
-    happens: the next plan follows from the new state alone.
+    It sees the privileged state and keeps no state of its own. So it recovers from
+    anything that happens: each plan follows from the present state alone.
     """
 
     plan_shape = PlanShape()
@@ -57,43 +57,43 @@ class ScriptedPlanner:
         decide: Decide,
         hand: HandView | None = None,
     ) -> None:
-        """Keeps what reads and decides.
+        """Stores the layouts and the function.
 
         Args:
             agent_layout: The layout of proprioception.
             state_layout: The layout of privileged state.
             decide: Returns the plans.
-            hand: How a hand looks to it that is not of the house; None for one that is.
+            hand: Converts the hand's TCP and gripper width to those that `decide`
+                expects; None for a hand that needs no conversion.
         """
-        # name of a layout's part -> its columns
+        # name of a layout's entry -> its columns
         self._agent = _with_first_effector(agent_layout.slices())
         self._state = state_layout.slices()
         self._decide = decide
         self._hand = hand
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        """Does nothing: nothing is remembered."""
+        """Does nothing: the planner keeps no state."""
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
         payload = self._decide(*self.read(observation))
-        return self._hand.done(payload) if self._hand else payload
+        return self._hand.plan_for_hand(payload) if self._hand else payload
 
     def read(self, observation: Observation) -> tuple[Any, Readings, Readings]:
         """Returns the array namespace, proprioception and privileged state.
 
-        The latter two are split into the parts that their layouts name.
+        The latter two are split into the entries of their layouts.
         """
         agent_pos = observation.agent_pos
-        state = observation.environment_state
-        agent = {name: agent_pos[:, part] for name, part in self._agent.items()}
+        environment_state = observation.environment_state
+        agent = {name: agent_pos[:, columns] for name, columns in self._agent.items()}
+        state = {
+            name: environment_state[:, columns] for name, columns in self._state.items()
+        }
         if self._hand:
-            seen = self._hand.seen(agent["tcp_pos_w"], agent["tcp_rot6d"])
-            agent["tcp_pos_w"] = seen
-        return (
-            array_namespace(agent_pos),
-            agent,
-            {name: state[:, part] for name, part in self._state.items()},
-        )
+            tcp_w = agent["tcp_pos_w"]
+            agent["tcp_pos_w"] = self._hand.virtual_tcp(tcp_w, agent["tcp_rot6d"])
+        return array_namespace(agent_pos), agent, state
 
 
 def scripted_expert(
@@ -101,13 +101,13 @@ def scripted_expert(
 ) -> tuple[Planner, Controller]:
     """Returns planner and controller of an expert that plans with `decide`.
 
-    A robot that travels drives up first, then does what a fixed robot does.
+    A robot that travels drives up first, then works like a fixed robot.
 
     Args:
         decide: Returns the plans of a fixed robot.
         agent_layout: The layout of proprioception.
         state_layout: The layout of privileged state.
-        robot: The robot that does it.
+        robot: The robot that executes the plans.
     """
     hand = HandView.of(robot)
     planner = ScriptedPlanner(agent_layout, state_layout, decide, hand)
@@ -115,10 +115,10 @@ def scripted_expert(
 
 
 def _with_first_effector(parts: dict[str, slice]) -> dict[str, slice]:
-    """Returns a layout's parts, those of the first effector under plain names, too.
+    """Returns a layout's entries; those of the first effector also have plain names.
 
-    The names of a robot with two arms begin with `left_` or the like. With the plain
-    names, planners written for one arm work with such robots.
+    If a robot has two arms, its entries have prefixes such as `left_`. The plain names
+    let planners for one arm work with such robots: `tcp_pos_w` for `left_tcp_pos_w`.
     """
     parts = dict(parts)
     # of a gripper it is either its width or its vacuum
@@ -131,12 +131,14 @@ def _with_first_effector(parts: dict[str, slice]) -> dict[str, slice]:
 
 
 def last_row(xp: Any, rows: Sequence[Row], otherwise_w: Array) -> tuple[Array, Array]:
-    """Returns skill (n,) and goal (n, 3) of the last row that applies in each world.
+    """Returns the skill (n,) and the goal (n, 3) m of the last row that applies.
+
+    Each world is decided by itself.
 
     Args:
         xp: The array namespace.
         rows: The decision table; later rows win.
-        otherwise_w: (n, 3) m, what to reach for where no row applies.
+        otherwise_w: (n, 3) m, the goal of the skill `reach` if no row applies.
     """
     skill = xp.full(otherwise_w.shape[:1], skill_index("reach"), dtype=xp.int64)
     goal_w = otherwise_w
@@ -147,7 +149,7 @@ def last_row(xp: Any, rows: Sequence[Row], otherwise_w: Array) -> tuple[Array, A
 
 
 def is_skill(skill: Array, name: str) -> Array:
-    """Returns (n,) bool, whether the skills (n,) are the one of this name."""
+    """Returns (n,) bool, whether each of the skills (n,) is the named one."""
     return skill == skill_index(name)
 
 
@@ -163,18 +165,18 @@ def make_payload(
 
     Args:
         skill: (n,) int64, index into SKILLS.
-        pos_w: (n, 3) m, where the effector goes.
-        quat_wxyz: (n, 4) how it is turned there.
+        pos_w: (n, 3) m, goal position of the effector.
+        quat_wxyz: (n, 4) goal rotation of the effector.
         gripper: (n,) in [-1, 1], -1 closed.
         completion: (n,) in [0, 1], share of the task that is done.
-        vel_w: (n, 3) m/s of the goal itself; None for a goal at rest.
+        vel_w: (n, 3) m/s, velocity of a goal that moves; None for a goal at rest.
     """
     xp = array_namespace(pos_w)
     if vel_w is None:
         vel_w = xp.zeros_like(pos_w)
 
-    # goals have an axis of effectors, (n, 1, ...); there are no goals of bases, and no
-    # numbers of a latent, which only learned planners give
+    # goals have an axis for the effectors, (n, 1, ...). The base goals and the latent are
+    # empty: DrivingPlanner adds the former, and only learned planners give the latter.
     num = pos_w.shape[0]
     return Payload(
         subtask=skill,
@@ -189,9 +191,9 @@ def make_payload(
 
 
 def completion_of(xp: Any, order: tuple[str, ...], skill: Array) -> Array:
-    """Returns the completion (n,) of a task whose skills follow an order.
+    """Returns the completion (n,) of a task whose skills follow one another in order.
 
-    It is 0 at the first skill and 1 at the last, in equal steps.
+    It rises in equal steps from 0 at the first skill to 1 at the last.
 
     Args:
         xp: The array namespace.
@@ -205,10 +207,10 @@ def completion_of(xp: Any, order: tuple[str, ...], skill: Array) -> Array:
 
 
 def pointing_down(xp: Any, yaw: Array) -> Array:
-    """Returns rotations (n, 4) wxyz of hands that point down at a yaw (n,), rad."""
-    turn = quat_from_yaw(yaw)
-    down = xp.broadcast_to(xp.asarray(POINTING_DOWN), turn.shape)
-    return quat_multiply(turn, down)
+    """Returns rotations (n, 4) wxyz of hands that point down with a yaw (n,), rad."""
+    yaw_quat = quat_from_yaw(yaw)
+    down = xp.broadcast_to(xp.asarray(POINTING_DOWN), yaw_quat.shape)
+    return quat_multiply(yaw_quat, down)
 
 
 def around_column(
@@ -218,36 +220,37 @@ def around_column(
     radius_m: tuple[float, float],
     turn_rad: float,
 ) -> Array:
-    """Returns the next point (n, 3) on a way to the goal around the robot's column.
+    """Returns the next waypoint (n, 3) m on an arc to the goal around the robot's column.
 
-    The column is at the origin. The points are at the goal's height.
+    The column is at the world's origin. Waypoints are at the goal's height.
 
     Args:
         xp: The array namespace.
-        tcp_w: (n, 3) m, where the hand is.
+        tcp_w: (n, 3) m, the hand's present position.
         goal_w: (n, 3) m.
-        radius_m: The least and the largest distance of the way from the column.
-        turn_rad: The largest angle about the column from the hand to the next point;
-            a goal that is nearer is itself the next point.
+        radius_m: The least and the largest distance of waypoints from the column.
+        turn_rad: The largest angle about the column from the hand to the next waypoint.
+            A goal within this angle is itself the next waypoint.
     """
-    # about the column: how far it is to the goal, the shorter way round, and the angle
-    # of the next point
+    # the waypoint's angle about the column, on the shorter arc to the goal
     angle = xp.atan2(tcp_w[:, 1], tcp_w[:, 0])
     goal_angle = xp.atan2(goal_w[:, 1], goal_w[:, 0])
-    turn = xp.atan2(xp.sin(goal_angle - angle), xp.cos(goal_angle - angle))
-    next_angle = angle + xp.clip(turn, -turn_rad, turn_rad)
+    difference = goal_angle - angle
+    arc = xp.atan2(xp.sin(difference), xp.cos(difference))  # in [-pi, pi]
+    next_angle = angle + xp.clip(arc, -turn_rad, turn_rad)
 
-    # its distance from the column
+    # its distance from the column: halfway between those of the hand and the goal
     radius = xp.sqrt(dot(tcp_w[:, :2], tcp_w[:, :2]))
     goal_radius = xp.sqrt(dot(goal_w[:, :2], goal_w[:, :2]))
     next_radius = xp.clip((radius + goal_radius) / 2, *radius_m)
 
     x = next_radius * xp.cos(next_angle)
     y = next_radius * xp.sin(next_angle)
-    point = xp.stack([x, y, goal_w[:, 2]], axis=1)
-    return xp.where((xp.abs(turn) > turn_rad)[:, None], point, goal_w)
+    waypoint = xp.stack([x, y, goal_w[:, 2]], axis=1)
+    is_far = xp.abs(arc) > turn_rad
+    return xp.where(is_far[:, None], waypoint, goal_w)
 
 
 def with_z(xp: Any, points_w: Array, z: Array) -> Array:
-    """Returns points (n, 3) with the x and y of `points_w`, at heights `z` (n,)."""
+    """Returns points (n, 3) with the x and y of `points_w` and the heights `z` (n,)."""
     return xp.stack([points_w[:, 0], points_w[:, 1], z], axis=1)

@@ -1,63 +1,75 @@
-"""Grasps from above, of boxes and of standing or lying cylinders among neighbours."""
+"""Grasps from above, for boxes and for standing or lying cylinders among neighbours."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from embodied.arrays import array_namespace, dot
 from embodied.core import Array
 from embodied.robots.parts.gripper import PALM_M
 from embodied.rotations import cross
 
-# The hand: how far the fingertips are below the TCP.
+# The distance of the fingertips below the TCP of a hand that points down.
 FINGER_TIP_M = 0.020
-# The width of the open gripper, and the widest thing that goes between the fingers.
+# The width of the open gripper.
 OPEN_M = 0.080
+# The widest thing that goes between the fingers.
 WIDEST_M = 0.072
-# From a pad's face to the middle of its finger.
+# The distance from a pad's face to the centre of its finger.
 FINGER_M = 0.013
-# The least height of the pads on the thing, and of the fingertips above the table.
+# The pads must overlap the thing by at least this height.
 LEAST_GRIP_M = 0.008
+# The least height of the fingertips above the table.
 ABOVE_TABLE_M = 0.006
 # A round thing stands if its axis is within 45 degrees of the vertical.
 UPRIGHT_COS = 0.7
 
-# The hand's yaws that are tried for round things that stand, preferred ones first.
+# Candidate yaws of the hand for round things that stand, preferred ones first.
 ROUND_YAWS_RAD = (0.0, 0.45, -0.45, 0.9, 1.4)
-# The hand's yaw: half a turn that the wrist reaches wherever the thing lies.
+# The range of the hand's yaw: a range of pi that the wrist reaches anywhere on the table.
 YAW_RANGE_RAD = (-0.8, 2.34)
-# What a candidate's score loses: per rad of the hand's yaw, in m; where the pads would
-# hardly reach the thing; and where the thing is too wide.
+# Costs in a candidate's score, in m: per rad of the hand's yaw,
 TURN_COST_M = 0.004
+# if the pads would hardly reach the thing,
 TOO_HIGH_COST_M = 1.0
+# and if the thing is too wide for the gripper.
 TOO_WIDE_COST_M = 2.0
 
-# Half the width that neighbours are taken to have.
+# Half the width that is assumed for neighbours.
 NEIGHBOUR_M = 0.033
-# Room from a finger's middle to a neighbour's beyond this is not worth more.
+# The room beside a finger is clipped to this: more of it is not better.
 ROOM_M = 0.075
-# With less room than AMPLE_M the gripper opens only this much wider than the thing.
+# With less room than AMPLE_M, the gripper opens only SLACK_M wider than the thing.
 SLACK_M = 0.024
 AMPLE_M = 0.065
-# Of the palm, then of the camera: half the width along the fingers' opening, where it
-# begins and ends across that, and its height above the TCP.
-OVERHANGS_M = ((0.102, -0.032, 0.032, 0.035), (0.045, 0.032, 0.072, 0.052))
+
+
+class Overhang(NamedTuple):
+    """A box of the hand that reaches over neighbours, in the frame of the hand; m."""
+
+    half_y: float  # half its width along y, along which the fingers open
+    low_x: float
+    high_x: float
+    above_tcp: float  # height of its underside above the TCP
+
+
+PALM = Overhang(half_y=0.102, low_x=-0.032, high_x=0.032, above_tcp=0.035)
+WRIST_CAMERA = Overhang(half_y=0.045, low_x=0.032, high_x=0.072, above_tcp=0.052)
 
 
 @dataclass(frozen=True)
 class TopGrasp:
-    """Grasps from above of n things."""
+    """Grasps of n things from above."""
 
     pos_w: Array  # (n, 3) m, of the tool centre point
     yaw: Array  # (n,) rad, of the hand
     span: Array  # (n,) m, the thing's width between the pads
-    # (n,) m, the gripper's width on the way down: wide, or little more than the span
-    # where neighbours are near
+    # (n,) m, the gripper's width on the way down: full, or little more than the span if
+    # neighbours are near
     opening: Array
-    # (n,) m, of the thing's lowest and highest point
-    bottom_z: Array
-    top_z: Array
+    bottom_z: Array  # (n,) m, of the thing's lowest point
+    top_z: Array  # (n,) m, of the thing's highest point
 
 
 def top_grasp(
@@ -72,20 +84,20 @@ def top_grasp(
     """Returns the best of five candidate grasps for each of n things.
 
     Args:
-        pos_w: (n, 3) m, middles of the things.
+        pos_w: (n, 3) m, centres of the things.
         rot6d: (n, 6), their x and y axes.
         size: (n, 3) m along their axes; a round thing is a cylinder along its own z.
         is_round: (n,) bool.
-        others_w: (n, K, 3) m, middles of what stands on the table around each thing.
+        others_w: (n, K, 3) m, centres of the other things on the table.
         table_z_w: Height of the table, m.
-        palm_m: How far the palm is above the TCP.
+        palm_m: Height of the palm above the TCP.
     """
     xp = array_namespace(pos_w)
     rows = xp.arange(pos_w.shape[0])
     axes = _axes(xp, rot6d)
     upright = xp.argmax(xp.abs(axes[:, :, 2]), axis=1)  # (n,) the most vertical axis
 
-    # the thing's height along that axis; for a cylinder that lies, its diameter
+    # the thing's height: its size along that axis; the diameter of a lying cylinder
     stands = is_round & (xp.abs(axes[:, 2, 2]) > UPRIGHT_COS)
     lies = is_round & (xp.abs(axes[:, 2, 2]) <= UPRIGHT_COS)
     height = xp.where(stands, size[:, 2], size[rows, upright])
@@ -93,23 +105,26 @@ def top_grasp(
     bottom = pos_w[:, 2] - height / 2
     top = pos_w[:, 2] + height / 2
 
-    # five candidates, and how high the hand must stay for each: fingertips above the
-    # table, palm above the thing and its neighbours, yet pads still on the thing
+    # five candidates, and the TCP heights that are possible for each: the fingertips
+    # stay above the table and the palm above the thing and its neighbours, but the pads
+    # must reach the thing
     yaw, span = _candidates(xp, axes, size, upright, stands, lies)  # (n, 5) each
     above_table = bottom + FINGER_TIP_M + ABOVE_TABLE_M
-    lowest = xp.maximum(above_table, top - palm_m)[:, None]
-    highest = (top + FINGER_TIP_M - LEAST_GRIP_M)[:, None]
+    lowest_alone = xp.maximum(above_table, top - palm_m)[:, None]
     above_others = _above_neighbours(xp, pos_w, yaw, others_w, table_z_w, palm_m)
-    raised = xp.maximum(above_others, lowest)  # (n, 5)
+    lowest = xp.maximum(above_others, lowest_alone)  # (n, 5)
+    highest = (top + FINGER_TIP_M - LEAST_GRIP_M)[:, None]
 
-    # the best has room, is narrow, and neither raises nor turns the hand; scores in m
-    cost = xp.where(raised > highest, TOO_HIGH_COST_M, 0.0)
+    # scores in m: candidates lose for a wide span, for a hand raised by neighbours, for
+    # a large yaw, and if they are hardly possible
+    cost = xp.where(lowest > highest, TOO_HIGH_COST_M, 0.0)
     cost = xp.where(span > WIDEST_M, TOO_WIDE_COST_M, cost)
     room = _room(xp, pos_w, yaw, span, others_w)
-    score = room - span - (raised - lowest) - TURN_COST_M * xp.abs(yaw) - cost
+    raised_by = lowest - lowest_alone
+    score = room - span - raised_by - TURN_COST_M * xp.abs(yaw) - cost
     best = xp.argmax(score, axis=1)
 
-    z = xp.minimum(raised, highest)[rows, best]
+    z = xp.minimum(lowest, highest)[rows, best]
     narrow = xp.minimum(span + SLACK_M, xp.full_like(span, OPEN_M))  # near neighbours
     opening = xp.where(room < AMPLE_M, narrow, OPEN_M)
     return TopGrasp(
@@ -134,16 +149,19 @@ def _candidates(
 ) -> tuple[Array, Array]:
     """Returns the yaws and spans of the candidates, (n, 5) each.
 
-    Boxes are gripped across their sides, round things that stand from five sides, and
-    round things that lie across their axis.
+    Boxes are gripped across their sides, standing cylinders with any of five yaws, and
+    lying cylinders across their axis.
     """
     yaw, span = _box_candidates(xp, axes, size, upright)
-    # a lying cylinder: at a right angle to its z axis; a round thing's x size is its
-    # diameter
-    across = _hand_yaw(xp, axes[:, 2, 1], -axes[:, 2, 0])[:, None]
+
+    # the fingers open perpendicular to the z axis of a lying cylinder
+    z_axis = axes[:, 2]
+    across = _hand_yaw(xp, z_axis[:, 1], -z_axis[:, 0])[:, None]
     yaw = xp.where(lies[:, None], across, yaw)
-    all_around = xp.broadcast_to(xp.asarray(ROUND_YAWS_RAD), yaw.shape)
-    yaw = xp.where(stands[:, None], all_around, yaw)
+    round_yaws = xp.broadcast_to(xp.asarray(ROUND_YAWS_RAD), yaw.shape)
+    yaw = xp.where(stands[:, None], round_yaws, yaw)
+
+    # the span of a cylinder is its diameter, its size along x
     span = xp.where((stands | lies)[:, None], size[:, :1], span)
     return yaw, span
 
@@ -151,12 +169,13 @@ def _candidates(
 def _box_candidates(
     xp: Any, axes: Array, size: Array, upright: Array
 ) -> tuple[Array, Array]:
-    """Returns yaws and spans, (n, 5) each, across a box's two level axes.
+    """Returns the yaws and spans, (n, 5) each, for gripping a box across its sides.
 
-    There are only two of them, so the first one fills four columns.
+    There are only two such candidates, one per level axis; the first is repeated to fill
+    four columns.
     """
     rows = xp.arange(axes.shape[0])
-    # (n, 2) the indices of the other two axes, which are level
+    # (n, 2) the indices of the two axes that are not upright, and so level
     level = xp.asarray([[1, 2], [0, 2], [1, 0]])[upright]
     yaws = []
     spans = []
@@ -170,27 +189,31 @@ def _box_candidates(
 
 
 def _hand_yaw(xp: Any, x: Array, y: Array) -> Array:
-    """Returns the yaw (n,), within YAW_RANGE_RAD, of a hand that opens along (x, y).
+    """Returns the yaw (n,) of a hand whose fingers open along (x, y).
 
-    A hand that points down opens along its y axis, a quarter turn from its yaw.
+    It is in YAW_RANGE_RAD. Yaws that differ by pi are equivalent, since the two fingers
+    are alike.
     """
-    half_turn = float(xp.pi)  # by which the yaw may be off: the fingers are alike
-    # counted from the range's lower end, half turns are taken off until less is left
-    yaw = xp.atan2(y, x) + half_turn / 2 - YAW_RANGE_RAD[0]
-    return yaw - half_turn * xp.floor(yaw / half_turn) + YAW_RANGE_RAD[0]
+    # the fingers open along the hand's y axis, which is pi/2 from its yaw
+    half_turn = float(xp.pi)
+    yaw = xp.atan2(y, x) + half_turn / 2
+    # reduce modulo pi to the range
+    from_low = yaw - YAW_RANGE_RAD[0]
+    return from_low - half_turn * xp.floor(from_low / half_turn) + YAW_RANGE_RAD[0]
 
 
 def _room(xp: Any, pos_w: Array, yaw: Array, span: Array, others_w: Array) -> Array:
-    """Returns the room (n, 5) m from the fingers to the nearest neighbour's middle.
+    """Returns the room (n, 5) m beside the fingers of each candidate.
 
-    It is horizontal, from the middle of the nearer finger, and at most ROOM_M.
+    It is the horizontal distance from the centre of a finger to the centre of the
+    nearest neighbour, clipped to ROOM_M.
     """
     # the y axis of a hand that points down, along which the fingers open
-    along_opening = xp.stack([xp.sin(yaw), -xp.cos(yaw)], axis=2)  # (n, 5, 2)
-    aside = along_opening * (span / 2 + FINGER_M)[:, :, None]
+    hand_y = xp.stack([xp.sin(yaw), -xp.cos(yaw)], axis=2)  # (n, 5, 2)
+    thing_to_finger = hand_y * (span / 2 + FINGER_M)[:, :, None]
     room = xp.full_like(yaw, ROOM_M)
     for side in (-1.0, 1.0):
-        finger = pos_w[:, None, :2] + side * aside
+        finger = pos_w[:, None, :2] + side * thing_to_finger
         gap = finger[:, :, None, :] - others_w[:, None, :, :2]  # (n, 5, K, 2)
         room = xp.minimum(room, xp.min(xp.sqrt(dot(gap, gap)), axis=2))
     return room
@@ -204,25 +227,27 @@ def _above_neighbours(
     table_z_w: float,
     palm_m: float,
 ) -> Array:
-    """Returns the least heights (n, 5) m at which the hand clears its neighbours.
+    """Returns the least TCP heights (n, 5) m at which the hand clears its neighbours.
 
-    Palm and camera reach over them. The heights are those of the tool centre point.
+    The palm and the wrist camera reach over them.
     """
-    # from the thing to each neighbour, along the fingers' opening and across it
-    away = (others_w - pos_w[:, None, :])[:, None, :, :2]  # (n, 1, K, 2)
+    # the offsets from the thing to each neighbour, along the hand's y and x axes
+    offset = (others_w - pos_w[:, None, :])[:, None, :, :2]  # (n, 1, K, 2)
     sin = xp.sin(yaw)[:, :, None]
     cos = xp.cos(yaw)[:, :, None]
-    along = xp.abs(away[..., 0] * sin - away[..., 1] * cos)  # (n, 5, K), of the opening
-    across = away[..., 0] * cos + away[..., 1] * sin  # (n, 5, K)
-    # what stands on the table is as high above its middle as the table is below it
+    along_y = xp.abs(offset[..., 0] * sin - offset[..., 1] * cos)  # (n, 5, K)
+    along_x = offset[..., 0] * cos + offset[..., 1] * sin  # (n, 5, K)
+    # neighbours stand on the table: their tops are as far above their centres as the
+    # table is below
     top = 2 * others_w[:, None, :, 2] - table_z_w
 
     least = xp.zeros_like(yaw)
-    lower_m = PALM_M - palm_m  # than the palm of our own robots
-    for half_m, start_m, end_m, height_m in OVERHANGS_M:
-        is_below = along < half_m + NEIGHBOUR_M
-        is_below = is_below & (across > start_m - NEIGHBOUR_M)
-        is_below = is_below & (across < end_m + NEIGHBOUR_M)
-        raised = xp.where(is_below, top - (height_m - lower_m), 0.0)
-        least = xp.maximum(least, xp.max(raised, axis=2))
+    # how much lower the palm is than that of the reference hand
+    lower_m = PALM_M - palm_m
+    for overhang in (PALM, WRIST_CAMERA):
+        is_below = along_y < overhang.half_y + NEIGHBOUR_M
+        is_below = is_below & (along_x > overhang.low_x - NEIGHBOUR_M)
+        is_below = is_below & (along_x < overhang.high_x + NEIGHBOUR_M)
+        tcp_z = top - (overhang.above_tcp - lower_m)
+        least = xp.maximum(least, xp.max(xp.where(is_below, tcp_z, 0.0), axis=2))
     return least

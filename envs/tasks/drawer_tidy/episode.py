@@ -17,25 +17,27 @@ from embodied.envs.tasks.drawer_tidy.variation import TASK_VARIABLES
 from embodied.envs.variation import Variation
 
 THING_NAMES = tuple(THINGS)
-# These variables are sampled SAMPLES times each: enough for every thing and drawer, and
-# to find as many different colours.
+# Each of these variables is sampled SAMPLES times: enough for one value per thing and
+# drawer, and enough to find that many different colours.
 SEVERAL = ("order", "colour", "handle", "offset_x", "offset_y", "yaw", "ajar", "target")
 SAMPLES = 16
-# The things lie on the counter in a row along x, which begins here and has 4 places.
+# The things lie on the counter in a row of 4 places along x, which starts here.
 ROW_X_W = -0.04
 ROW_Y_W = 0.535
 PITCH_M = 0.125
 PLACES = 4
-# A shove's force per kg of the thing. Friction holds 4.9 m/s2 of it, so the thing
-# slides 4 to 10 cm.
+# Range of a shove's force per kg of the thing. Friction cancels 4.9 m/s2 of it, so the
+# thing slides 4 to 10 cm.
 SHOVE_M_S2 = (6.4, 7.8)
-# Its angle from x, away from the counter's edge, and when it happens.
+# Direction of the shove, from the x axis. It points away from the counter's edge.
 SHOVE_ANGLE_RAD = (0.8, 1.5)
+# Time of the shove in the episode.
 SHOVE_AT_S = (1.0, 4.0)
-# An open drawer is pushed for this time, to one of these speeds, with which it goes on
-# for 4 cm or all the way; and how long after it was opened.
+# Duration of the push that shuts the open drawer.
 SHUT_S = 0.1
+# Speed that this push gives the drawer. It then slides on for 4 cm or until it is shut.
 SHUT_M_S = (0.45, 0.8)
+# Delay of this push after the drawer has been opened.
 SHUT_AFTER_S = (0.2, 6.0)
 
 
@@ -48,12 +50,13 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     for name in SEVERAL:
         episode[name] = variation.sample_many(seed, name, SAMPLES)
 
-    # `row` has the indices of the things that take part, along x: those with the lowest
-    # samples of `order`
+    # the things with the lowest samples of `order` take part; `row` has their indices
+    # in the order of their places along x
     count = episode["things"]
     order = np.argsort(episode["order"][: len(THING_NAMES)])
     row = order[:count].tolist()
-    # places in the row of the named things; where two are named, they differ
+    # places of the named things in the row; the second is never the first, unless only
+    # one thing is named
     first = episode["target"][0] % count
     second = (first + 1 + episode["target"][1] % (count - 1)) % count
     if episode["named"] == 1:
@@ -83,7 +86,7 @@ def pose_of(episode: dict[str, Any], thing: int) -> tuple[np.ndarray, float]:
         return parked_w(thing), 0.0
 
     place = episode["row"].index(thing)
-    # fewer things than places stand in the middle of the row
+    # if some places stay empty, the things stand in the middle of the row
     places_from_start = place + (PLACES - episode["things"]) / 2
     x = ROW_X_W + PITCH_M * places_from_start + episode["offset_x"][place]
     y = ROW_Y_W + episode["offset_y"][place]
@@ -119,7 +122,8 @@ def memory_of(episode: dict[str, Any]) -> dict[str, Any]:
 
 def _instruction(episode: dict[str, Any]) -> str:
     """Returns the sentence, with the named things and the drawer filled in."""
-    named = dict.fromkeys(episode["targets"])  # each once
+    # a single named thing stands twice in `targets`, and once in the sentence
+    named = dict.fromkeys(episode["targets"])
     things = [
         f"the {episode['colours'][thing]} {THINGS[THING_NAMES[thing]]}"
         for thing in named
@@ -135,15 +139,16 @@ def _instruction(episode: dict[str, Any]) -> str:
 def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, Any]:
     """Samples the event of level L4: a thing is shoved, or the drawer is pushed shut.
 
-    The thing is the first named one; the drawer is pushed some time after it was opened.
-    At other levels both forces are 0.
+    The shoved thing is the first named one. The drawer is pushed some time after it was
+    opened. At other levels both forces are 0.
     """
     rng = event_rng(seed)
     happens = level == "L4"
-    is_shoved = rng.random() < 0.5  # else the drawer is pushed
+    is_shoved = rng.random() < 0.5  # otherwise the drawer is pushed
     angle = rng.uniform(*SHOVE_ANGLE_RAD)
     shove_n = horizontal_force(episode["mass"] * rng.uniform(*SHOVE_M_S2), angle)
-    # the force that brings the drawer to this speed in SHUT_S, against its friction
+    # force = mass * acceleration + friction, so that the drawer has this speed at the
+    # end of the push
     push_m_s = rng.uniform(*SHUT_M_S)
     shut_n = MASS_KG * push_m_s / SHUT_S + episode["drawer_friction"]
 

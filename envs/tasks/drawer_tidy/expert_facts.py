@@ -10,19 +10,19 @@ from embodied.core import Array
 from embodied.envs.skills.scripted import Readings
 from embodied.envs.tasks.drawer_tidy.scene import DRAWERS_SIZE
 
-# The drawer is open enough to go and get a thing.
+# From this opening on, the hand leaves the drawer and fetches a thing.
 OPEN_M = 0.165
-# Things that take no part hang above this.
+# Things that take no part in the episode are parked above this height.
 OVERHEAD_Z_W = 2.0
-# Added to the positions of things that are in nobody's way.
+# Added to positions of things that are no obstacle, to move them out of the way.
 NOWHERE_M = 10.0
-# Two positions whose squared distance is less than this are those of one thing.
+# Two positions with a squared distance below this belong to the same thing.
 SAME_PLACE_M2 = 1e-12
-# The hand is around a thing within these distances of its middle, horizontal and
-# vertical.
+# The fingers are around a thing if the TCP is within this distance of its middle,
+# horizontally and vertically.
 AROUND_M = 0.022
 AROUND_Z_M = 0.05
-# A gripper holds a thing if its width is at most this much below or above the thing's.
+# The gripper holds a thing if it is at most this much narrower or wider than the thing.
 NARROWER_M = 0.015
 WIDER_M = 0.0025
 
@@ -45,7 +45,7 @@ class Thing:
     size: Array  # (n, 3) m
     is_round: Array  # (n,) bool
     is_held: Array  # (n,) bool
-    is_inside: Array  # (n,) bool, in the named drawer, and let go
+    is_inside: Array  # (n,) bool, lies in the named drawer and is not held
     top_z: Array  # (n,) m, of its highest corner
 
 
@@ -54,24 +54,24 @@ class ExpertFacts:
     """What the expert knows of hand, drawer and things in n worlds."""
 
     hand: Hand
-    drawer: Array  # (n, 3) m, the named drawer's frame
-    opening: Array  # (n,) m
-    thing: Thing  # the one to work on
-    others: Array  # (n, K, 3) m, of the other things
-    # (n,) m, top of the other named thing if that is in the drawer, else 0
+    drawer: Array  # (n, 3) m, origin of the named drawer's frame
+    opening: Array  # (n,) m, of the named drawer
+    thing: Thing  # the named thing that the hand works on now
+    others: Array  # (n, K, 3) m, positions of all other things
+    # (n,) m, top of the other named thing if that lies in the drawer, otherwise 0
     neighbour_top: Array
-    share_in: Array  # (n,) the share of the named things that are in the drawer
+    share_in: Array  # (n,) share of the named things that are in the drawer: 0, 0.5, 1
 
     @property
     def is_all_in(self) -> Array:
-        """(n,) bool, nothing is left to be put in: the share, in halves, is 1."""
+        """(n,) bool, all named things are in the drawer."""
         return self.share_in > 0.75
 
     @classmethod
     def read(cls, xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
         """Returns the facts of an observation.
 
-        An instruction that names one thing has it as the first and the second.
+        If the instruction names only one thing, it is both the first and the second.
         """
         hand = Hand(
             tcp=agent["tcp_pos_w"],
@@ -80,14 +80,14 @@ class ExpertFacts:
         )
         first = _named_thing(xp, hand, state, 0)
         second = _named_thing(xp, hand, state, 1)
-        is_second = _is_second_next(first, second)
-        # field by field the one to work on
+        # the thing to work on now, field by field
+        is_second = _works_on_second(first, second)
         fields = {}
         for name, value in vars(second).items():
             fields[name] = _choose_rows(xp, is_second, value, getattr(first, name))
         thing = Thing(**fields)
 
-        # the other named thing, which is a neighbour only once it is in the drawer
+        # the other named thing is a neighbour only once it lies in the drawer
         is_other_inside = xp.where(is_second, first.is_inside, second.is_inside)
         other_top = xp.where(is_second, first.top_z, second.top_z)
         return cls(
@@ -109,7 +109,7 @@ def _named_thing(xp: Any, hand: Hand, state: Readings, k: int) -> Thing:
 
     is_held = _is_held(xp, hand, pos, rot6d, size)
 
-    # what is held over the drawer does not lie in it yet
+    # a thing that is held inside the drawer does not lie in it yet
     return Thing(
         pos=pos,
         rot6d=rot6d,
@@ -121,15 +121,16 @@ def _named_thing(xp: Any, hand: Hand, state: Readings, k: int) -> Thing:
     )
 
 
-def _is_second_next(first: Thing, second: Thing) -> Array:
-    """Returns (n,) bool, whether the second named thing is the one to work on.
+def _works_on_second(first: Thing, second: Thing) -> Array:
+    """Returns (n,) bool: true to work on the second named thing, false for the first.
 
-    That is the one in the hand, or else the lower one of those not yet in the drawer:
-    the hand that brings the other must stay above it.
+    A held thing comes before all else. If both things are still outside the drawer, the
+    shorter one goes in first: the palm must stay above it when the hand puts in the
+    other one.
     """
-    is_lower = second.size[:, 2] < first.size[:, 2]
-    is_preferred = (first.is_inside | is_lower) & ~second.is_inside
-    return second.is_held | is_preferred & ~first.is_held
+    is_second_shorter = second.size[:, 2] < first.size[:, 2]
+    is_second_next = (first.is_inside | is_second_shorter) & ~second.is_inside
+    return second.is_held | (is_second_next & ~first.is_held)
 
 
 def _choose_rows(xp: Any, is_chosen: Array, value: Array, otherwise: Array) -> Array:
@@ -139,20 +140,21 @@ def _choose_rows(xp: Any, is_chosen: Array, value: Array, otherwise: Array) -> A
 
 
 def _others(xp: Any, things_pos_w: Array, pos: Array) -> Array:
-    """Returns what may be in the way of a thing at `pos`: positions (n, K, 3) m.
+    """Returns positions (n, K, 3) m of the things that are obstacles to one at `pos`.
 
-    The thing itself and things that take no part are moved far away.
+    The thing itself and things that take no part are no obstacles. They keep their rows,
+    with positions far away.
     """
     things = xp.reshape(things_pos_w, (pos.shape[0], -1, 3))
     gap = things - pos[:, None, :]
     is_itself = dot(gap, gap) < SAME_PLACE_M2
-    is_nowhere = is_itself | (things[:, :, 2] > OVERHEAD_Z_W)
-    return things + xp.where(is_nowhere, NOWHERE_M, 0.0)[:, :, None]
+    is_parked = things[:, :, 2] > OVERHEAD_Z_W
+    return things + xp.where(is_itself | is_parked, NOWHERE_M, 0.0)[:, :, None]
 
 
 def _half_height(xp: Any, rot6d: Array, size: Array) -> Array:
-    """Returns the height (n,) m of the highest corner above the middle of a box."""
-    # how far up each of the three axes points; the third is the others' cross product
+    """Returns the height (n,) m of a box's highest corner above its middle."""
+    # z components of the box's three axes; the third axis is a cross product
     third_z = rot6d[:, 0] * rot6d[:, 4] - rot6d[:, 1] * rot6d[:, 3]
     up = xp.abs(xp.stack([rot6d[:, 2], rot6d[:, 5], third_z], axis=1))
     return dot(up, size) / 2
@@ -160,22 +162,22 @@ def _half_height(xp: Any, rot6d: Array, size: Array) -> Array:
 
 def _is_held(xp: Any, hand: Hand, pos: Array, rot6d: Array, size: Array) -> Array:
     """Returns (n,) bool, whether the fingers are around a thing and closed on it."""
-    # how far each of the thing's axes points along the hand's y, along which the
-    # fingers open: cosines, whose squares add up to 1
-    opens_along = hand.rot6d[:, 3:]
-    x_cos = xp.abs(dot(rot6d[:, :3], opens_along))
-    y_cos = xp.abs(dot(rot6d[:, 3:], opens_along))
+    # cosines between the thing's axes and the hand's y axis, along which the fingers
+    # open; their squares add up to 1
+    hand_y = hand.rot6d[:, 3:]
+    x_cos = xp.abs(dot(rot6d[:, :3], hand_y))
+    y_cos = xp.abs(dot(rot6d[:, 3:], hand_y))
     xy_cos = xp.stack([x_cos, y_cos], axis=1)
     z_cos2 = 1.0 - dot(xy_cos, xy_cos)
     z_cos = xp.sqrt(xp.maximum(z_cos2, xp.zeros_like(x_cos)))
 
-    # the thing's width between the fingers: its size along the axis nearest to theirs
+    # the thing's width between the fingers: its size along the axis nearest to hand_y
     axis = xp.argmax(xp.concat([xy_cos, z_cos[:, None]], axis=1), axis=1)
     span = size[xp.arange(size.shape[0]), axis]
 
-    away = hand.tcp - pos
-    is_around = xp.sqrt(dot(away[:, :2], away[:, :2])) < AROUND_M
-    is_around = is_around & (xp.abs(away[:, 2]) < AROUND_Z_M)
+    offset = hand.tcp - pos
+    is_around = xp.sqrt(dot(offset[:, :2], offset[:, :2])) < AROUND_M
+    is_around = is_around & (xp.abs(offset[:, 2]) < AROUND_Z_M)
     is_closed = hand.width < span + WIDER_M
     return is_around & is_closed & (hand.width > span - NARROWER_M)
 

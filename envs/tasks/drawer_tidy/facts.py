@@ -16,13 +16,13 @@ from embodied.envs.tasks.drawer_tidy.scene import DRAWERS_SIZE
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# A drawer whose opening is less than CLOSED_M is closed; from OPEN_M on it is open.
+# A drawer is closed if its opening is below CLOSED_M, and open if it is above OPEN_M.
 CLOSED_M = 0.008
 OPEN_M = 0.17
 # A thing whose middle is lower than this has fallen off the counter.
 FALLEN_Z_W = 0.45
-# A thing is carried if its underside is this high above the counter, and its middle
-# this near to the hand.
+# A thing is being carried if its underside is at least LIFTED_M above the counter and
+# its middle within IN_HAND_M of the TCP.
 LIFTED_M = 0.015
 IN_HAND_M = 0.06
 
@@ -37,7 +37,7 @@ class Props:
         self.drawers = Drawers(engine, DRAWERS_SIZE)
         self.hand = Hand(engine, robot)
         self.worlds = xp.arange(engine.num_worlds)
-        # (D, 2) the other drawers of each drawer
+        # (D, 2) row d has the indices of the drawers other than d
         self.other_drawers = xp.asarray([[1, 2], [0, 2], [0, 1]])
 
 
@@ -55,23 +55,23 @@ class Facts:
 
     @quantity
     def opening_m(self) -> Array:
-        """(N,) of the named drawer."""
+        """(N,) m, of the named drawer."""
         return self.openings_m[self._props.worlds, self._memory["drawer"]]
 
     @quantity
     def other_openings_m(self) -> Array:
-        """(N, 2) of the drawers that are not named."""
+        """(N, 2) m, of the drawers that are not named."""
         others = self._props.other_drawers[self._memory["drawer"]]
         return self.openings_m[self._props.worlds[:, None], others]
 
     @quantity
     def drawer_pos_w(self) -> Array:
-        """(N, 3) m, of the named drawer's frame."""
+        """(N, 3) m, origin of the named drawer's frame."""
         return self._props.drawers.frame_w(self._memory["drawer"])
 
     @quantity
     def share_open(self) -> Array:
-        """(N,) in [0, 1], of the named drawer."""
+        """(N,) in [0, 1], how far the named drawer is open: 1 from OPEN_M on."""
         return self._xp.clip(self.opening_m / OPEN_M, 0.0, 1.0)
 
     @quantity
@@ -81,12 +81,15 @@ class Facts:
 
     @quantity
     def is_in_drawer(self) -> Array:
-        """(N, D, K) bool, which thing is inside which drawer."""
+        """(N, D, K) bool, whether thing k is inside drawer d."""
         return self._props.drawers.hold(self.things_pos_w)
 
     @quantity
     def are_all_where_they_belong(self) -> Array:
-        """(N,) bool, the named things are in the named drawer, and no other in any."""
+        """(N,) bool: the named things are in the named drawer, and it holds no others.
+
+        The other drawers are empty.
+        """
         is_right = self.is_in_drawer == (self._memory["belongs"] > 0)  # (N, D, K)
         width = is_right.shape[1] * is_right.shape[2]
         return self._xp.all(self._xp.reshape(is_right, (-1, width)), axis=1)
@@ -110,20 +113,21 @@ class Facts:
         return self.is_in_drawer[worlds, self._memory["drawer"], self.targets[k]]
 
     def target_progress(self, k: int) -> Array:
-        """Returns the progress (N,) in [0, 0.9] of the k-th named thing to the drawer.
+        """Returns the progress (N,) in [0, 0.9] of bringing the k-th thing to the drawer.
 
-        It is reached for first, then lifted and carried.
+        It counts how near the hand is to the thing, up to 0.3, until the thing is
+        lifted. From then on, it counts how near the thing is to the drawer: 0.4 to 0.9.
         """
         xp = self._xp
         pos = self.things_pos_w[self._props.worlds, self.targets[k]]  # (N, 3)
         # `size` holds x, y and z of the first named thing, then those of the second
         height_m = self._memory["size"][:, 3 * k + 2]
 
-        away = pos - self._props.hand.pos_w()
-        reach_m = xp.sqrt(dot(away, away))
+        to_thing = pos - self._props.hand.pos_w()
+        reach_m = xp.sqrt(dot(to_thing, to_thing))
         middle = self._props.drawers.middle_w(self._memory["drawer"])
-        aside = (pos - middle)[:, :2]
-        carry_m = xp.sqrt(dot(aside, aside))
+        horizontal = (pos - middle)[:, :2]
+        carry_m = xp.sqrt(dot(horizontal, horizontal))
 
         is_lifted = pos[:, 2] - height_m / 2 > DRAWERS_SIZE.top_z + LIFTED_M
         carried = 0.4 + 0.5 * tolerance(carry_m, bound=0.03, margin=0.5)

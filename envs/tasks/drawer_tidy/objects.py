@@ -11,9 +11,9 @@ from embodied.envs.tasks.drawer_tidy.scene import DRAWERS_SIZE
 
 
 def poses(xp: Any, state: Mapping[str, Array]) -> dict[str, ObjectPose]:
-    """Returns where the objects are in n worlds.
+    """Returns the poses of the objects in n worlds.
 
-    The chest is where the handle is when the drawer is closed.
+    "chest" is the position of the handle when the drawer is closed.
     """
     drawer = state["drawer_pos_w"]
     handle = drawer + xp.asarray(DRAWERS_SIZE.handle)
@@ -29,7 +29,7 @@ def poses(xp: Any, state: Mapping[str, Array]) -> dict[str, ObjectPose]:
 
 
 def _named_thing(xp: Any, state: Mapping[str, Array], k: int) -> ObjectPose:
-    """Returns where the k-th named thing is; if there is only one, it is there twice."""
+    """Returns the pose of the k-th named thing; a single one is both first and second."""
     is_round = state["target_round"][:, k] > 0.5
     rot6d = state["target_rot6d"][:, 6 * k : 6 * k + 6]
     size = state["target_size"][:, 3 * k : 3 * k + 3]

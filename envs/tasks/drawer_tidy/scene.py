@@ -60,7 +60,7 @@ def build_drawer_kitchen(robot: Robot) -> mujoco.MjSpec:
 
 
 def _solid(body: mujoco.MjsBody, low: Vector, high: Vector, rgba: Vector) -> None:
-    """Adds a box between two corners (3,), m, along which things slide."""
+    """Adds a box between two opposite corners (3,), m, with the friction of a worktop."""
     corner = np.array(low)
     opposite = np.array(high)
     box = add_box(body, (corner + opposite) / 2, (opposite - corner) / 2, rgba)
@@ -92,7 +92,7 @@ def _add_front_counter(
     beside_high = (back_x, right_end - 0.003, under)
     _solid(chest, beside_low, beside_high, FRONT)
 
-    # what is dark behind the drawers, and the plinth; by middle and half size
+    # the dark gap behind the drawers, and the plinth: boxes by middle and half size, m
     paint = Paint(spec, chest, "front_counter")
     paint.box(
         (size.x + 0.36, 0, (below + under) / 2),
@@ -102,7 +102,7 @@ def _add_front_counter(
     paint.box((size.x + 0.34, 0.09, 0.05), (0.30, 1.12, 0.05), PLINTH)
     paint.add()
 
-    # four doors below, a wide drawer that does not open, and what stands on the worktop
+    # four doors below, a wide drawer that does not open, and decoration on the worktop
     decor = Paint(spec, chest, "front_counter_decor", decor=True)
     for y in (0.18, -0.18, -0.53, -0.87):
         _paint_door(decor, (size.x, y), 0.165, (0.12, below - 0.012))
@@ -118,7 +118,7 @@ def _add_side_counter(spec: mujoco.MjSpec, size: DrawersSize) -> None:
     Painted boxes are given by middle and half size, m.
     """
     counter = spec.worldbody.add_body(name="side_counter")
-    top = size.top_z - 0.0005  # where the worktops overlap, one of them is seen
+    top = size.top_z - 0.0005  # below the other worktop, so that no faces coincide
     top_low = (END_X, SIDE_Y, top - 0.016)
     top_high = (size.x + 0.03, LEFT_Y - 0.02, top)
     _solid(counter, top_low, top_high, STONE)

@@ -118,14 +118,14 @@ class DrawerTidy:
         memory = self._memory
         props = self._props
 
-        # some time after the named drawer was first open, it is pushed shut; until it
-        # was, `shut_tick` is -1
+        # the first opening of the named drawer sets the time at which it is pushed
+        # shut; until then `shut_tick` is -1
         is_open = self._facts().opening_m > OPEN_M
         is_first = is_open & (memory["shut_tick"] < 0)
         shut_tick = xp.where(is_first, tick + memory["shut_delay"], memory["shut_tick"])
         memory["shut_tick"][...] = shut_tick
-        is_shut = (shut_tick >= 0) & is_during(tick, shut_tick, SHUT_TICKS)
-        props.drawers.push(memory["drawer"], xp.where(is_shut, memory["shut"], 0.0))
+        is_pushed = (shut_tick >= 0) & is_during(tick, shut_tick, SHUT_TICKS)
+        props.drawers.push(memory["drawer"], xp.where(is_pushed, memory["shut"], 0.0))
 
         is_shoved = is_during(tick, memory["shove_tick"], PUSH_TICKS)
         shove_n = xp.where(is_shoved[:, None], memory["shove"], 0.0)
@@ -139,7 +139,7 @@ class DrawerTidy:
         pos_0, xmat_0 = self._props.things.pose_of(facts.targets[0])
         pos_1, xmat_1 = self._props.things.pose_of(facts.targets[1])
 
-        # of the named things, then of what is around them
+        # the named things first, then everything around them
         parts = [
             pos_0,
             pos_1,
@@ -157,8 +157,8 @@ class DrawerTidy:
     def judge(self) -> Outcome:
         """Returns the judgement.
 
-        Success: all things are where they belong, and all drawers closed. Lost: a named
-        thing has fallen.
+        Success: all things are where they belong, and all drawers are closed. Lost: a
+        named thing has fallen off the counter.
         """
         xp = self._engine.xp
         facts = self._facts()
@@ -175,7 +175,7 @@ class DrawerTidy:
 def staged_progress(xp: Any, facts: Facts) -> Array:
     """Returns the progress (N,), below 1: opening, filling and closing the drawer.
 
-    Opening counts 0.2, and each named thing 0.3; closing begins at 0.8.
+    Opening counts 0.2, and each named thing 0.3. Closing starts at 0.8 and ends at 0.95.
     """
     first_in = facts.is_target_in(0)
     second_in = facts.is_target_in(1)

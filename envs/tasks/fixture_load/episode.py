@@ -19,9 +19,10 @@ PER_PART = ("offset_x", "offset_y", "yaw")
 # How many colours are sampled, enough to find different ones.
 COLOUR_SAMPLES = 12
 ABOVE_BENCH_M = 0.0005  # a workpiece starts this high above the bench
-# A push's force per kg of the workpiece. Friction holds 3.9 m/s2 of it, so it slides by
-# 2 to 6 cm.
+# A push's force per kg of the workpiece. Friction cancels 3.9 m/s2 of it, so the
+# workpiece slides 2 to 6 cm.
 PUSH_M_S2 = (5.0, 6.5)
+# Time of the push.
 EVENT_S = (0.2, 0.7)
 
 
@@ -30,7 +31,7 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     episode = variation.sample_each(seed, TASK_VARIABLES)
     count = episode["parts"]
 
-    # what differs from workpiece to workpiece is sampled again, once for each
+    # values that differ between workpieces are sampled once per workpiece
     for name in PER_PART:
         episode[name] = variation.sample_many(seed, name, count)
     colours = variation.sample_many(seed, "colour", COLOUR_SAMPLES)
@@ -53,7 +54,7 @@ def pose_of(episode: dict[str, Any], part: int) -> tuple[np.ndarray, float]:
     """Returns where a workpiece starts; those that do not take part are parked.
 
     Returns:
-        (3,) its middle in the world, m; and its yaw, rad.
+        (3,) its centre in the world, m; and its yaw, rad.
     """
     if part >= episode["parts"]:
         return parked_w(part), 0.0
@@ -66,7 +67,7 @@ def pose_of(episode: dict[str, Any], part: int) -> tuple[np.ndarray, float]:
 
 
 def event_tick(episode: dict[str, Any]) -> int:
-    """Returns when the named workpiece is pushed, in physics ticks."""
+    """Returns the time of the push on the named workpiece in physics ticks."""
     return int(episode["event_s"] * PHYSICS_HZ)
 
 

@@ -1,4 +1,6 @@
-"""The scripted planner of FixtureLoad: takes, inserts, lets go, and presses start.
+"""The scripted planner of FixtureLoad.
+
+It puts the workpiece into the fixture, lets go of it, and presses the start button.
 
 It decides from the present state alone, so that it recovers from whatever happens.
 """
@@ -30,40 +32,45 @@ from embodied.robots.parts.gripper import TIP_M
 ORDER = ("reach", "grasp", "lift", "carry", "place", "release", "retreat", "press")
 # The hand's height above the grip before it goes down.
 HOVER_M = 0.10
-# The largest horizontal error of the hand from the grip to go down, and its largest
-# error to close.
+# The hand goes down to the grip when its horizontal error is below this.
 NEAR_M = 0.012
+# The fingers close when the hand's error is below this, horizontally and vertically.
 ON_M = 0.007
-# A gripper holds the workpiece if its width is at most this much below or above the
-# workpiece's, and the hand no farther than this from the grip.
+# The gripper holds the workpiece if it is at most this much narrower or wider than the
+# workpiece, and the hand's errors to the grip are below IN_HAND_M.
 NARROWER_M = 0.006
 WIDER_M = 0.003
 IN_HAND_M = 0.025
-# The height of the workpiece's underside above the fixture's rim on its way, and how
-# much lower it may be and still travel.
+# The height of the workpiece's underside above the fixture's rim while it is carried.
 TRAVEL_M = 0.05
+# A workpiece, or a hand, at most this far below its travel height may travel.
 SAG_M = 0.03
-# The workpiece goes down where it is this near to its seat, along both axes, and turned
-# right; below the rim it goes on down with a larger error.
+# The workpiece is lowered if its error to the seat is below OVER_M along x and y, and
+# the sine of its yaw error below YAW_SIN.
 OVER_M = 0.0025
-TURNED_SIN = 0.02
+YAW_SIN = 0.02
+# Below the fixture's rim, which guides it, the workpiece goes on down with errors along x
+# and y below this.
 INSIDE_M = 0.008
-# It is lowered towards a goal this far below it, and pressed into its seat this far.
+# The goal for lowering the workpiece is this far below it, so that it goes down slowly.
 STEP_M = 0.010
+# The lowest such goal is this far below the seat.
 PRESS_M = 0.002
-# It is seated if it is no farther than this from its seat, horizontally and in height.
+# The workpiece is seated if its horizontal and vertical errors to the seat are below
+# these.
 SEATED_ASIDE_M = 0.0035
 SEATED_Z_M = 0.0012
-# The fingertip waits this far above the button, and may travel this far above the bench.
+# The fingertip's height above the button before it presses.
 STANDOFF_M = 0.04
+# The TCP height at which an empty hand clears everything.
 CLEAR_Z_W = BENCH.top_z + 0.17
-# How far the tip presses the button: past the click, but not onto the stop.
+# How far the fingertip pushes the button down: past the click, but not onto the stop.
 DEPTH_M = 0.0068
-# The largest error of the tip beside the button for pressing.
+# The largest horizontal distance between fingertip and button at which the hand presses.
 OVER_BUTTON_M = 0.006
-# On the way: the largest turn about the robot's column between two goals, and the
-# distances from the column.
-TURN_RAD = 0.8
+# Waypoints around the robot's column: the largest angle from one to the next, and the
+# range of their distances from the column.
+WAYPOINT_RAD = 0.8
 RADIUS_M = (0.42, 0.62)
 
 
@@ -72,22 +79,22 @@ class ExpertFacts:
     """What the expert knows of hand, workpiece and button in n worlds."""
 
     tcp: Array  # (n, 3) m
-    tip: Array  # (n, 3) m, of the closed fingers
-    part: Array  # (n, 3) m, its middle
-    seat: Array  # (n, 3) m, where its middle belongs
-    grip: Array  # (n, 3) m, where the hand takes it
-    button: Array  # (n, 3) m, the top of the button when it is up
-    yaw: Array  # (n,) rad, of the hand for its next goal
+    tip: Array  # (n, 3) m, tip of the closed fingers
+    part: Array  # (n, 3) m, centre of the workpiece
+    seat: Array  # (n, 3) m, centre of the workpiece once it is seated
+    grip: Array  # (n, 3) m, TCP position for taking the workpiece
+    button: Array  # (n, 3) m, top of the button while it is not pressed
+    yaw: Array  # (n,) rad, of the hand at its next goal
     # about the workpiece, (n,) bool each
     is_held: Array
     is_low: Array  # too low to be carried
-    is_inside: Array  # between the fixture's slopes or jaws
-    is_over_seat: Array  # and turned right, so that it may be lowered
+    is_inside: Array  # below the rim, between the fixture's slopes or jaws
+    is_over_seat: Array  # with the right yaw, so that it may be lowered
     is_seated: Array
     # about the hand, (n,) bool each
-    is_hand_near: Array  # beside the workpiece by so little that it may go down
-    is_hand_on: Array  # at the workpiece, so that the fingers may close
-    is_hand_high: Array  # above all that stands
+    is_hand_over_grip: Array  # it may go down to the grip
+    is_hand_at_grip: Array  # the fingers may close
+    is_hand_high: Array  # it clears everything
     is_over_button: Array
     # about the machine, (n,) bool
     is_running: Array
@@ -95,14 +102,15 @@ class ExpertFacts:
 
 def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     """Returns the plans for n worlds."""
-    facts = _facts(xp, agent, state)
+    facts = _read_facts(xp, agent, state)
     skill, pos = _choose(xp, facts)
 
-    # closed on the workpiece, and closed to press
-    is_closing = is_skill(skill, "grasp") & facts.is_hand_on
-    is_closing = is_closing | facts.is_held & ~is_skill(skill, "release")
-    is_at_button = facts.is_seated & ~facts.is_held & facts.is_hand_high
-    is_closing = is_closing | is_at_button | is_skill(skill, "press")
+    # the fingers are closed on the workpiece, and to press the button: from the moment
+    # when the hand is high above the seated workpiece
+    is_closing = is_skill(skill, "grasp") & facts.is_hand_at_grip
+    is_closing = is_closing | (facts.is_held & ~is_skill(skill, "release"))
+    is_off_to_button = facts.is_seated & ~facts.is_held & facts.is_hand_high
+    is_closing = is_closing | is_off_to_button | is_skill(skill, "press")
     return make_payload(
         skill=skill,
         pos_w=pos,
@@ -112,7 +120,7 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     )
 
 
-def _facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
+def _read_facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
     """Returns the facts of an observation."""
     tcp = agent["tcp_pos_w"]
     rot6d = agent["tcp_rot6d"]
@@ -122,28 +130,29 @@ def _facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
     seat = pocket + up * (PART.height / 2)
     grip = part + up * GRIP_UP_M
 
-    # of hand and workpiece
+    # hand and workpiece: the hand's error to the grip
     width = agent["gripper_width"][:, 0]
     is_closed = (width > PART.width - NARROWER_M) & (width < PART.width + WIDER_M)
     error = tcp - grip
-    beside = _length(xp, error[:, :2])
-    is_at_grip = (beside < IN_HAND_M) & (xp.abs(error[:, 2]) < IN_HAND_M)
-    is_held = is_closed & is_at_grip
+    error_xy = _length(xp, error[:, :2])
+    error_z = xp.abs(error[:, 2])
+    is_held = is_closed & (error_xy < IN_HAND_M) & (error_z < IN_HAND_M)
 
-    # of workpiece and pocket
+    # workpiece and pocket: the workpiece's offset and yaw error to the seat
     offset = part - seat
-    largest = xp.maximum(xp.abs(offset[:, 0]), xp.abs(offset[:, 1]))
+    larger_xy = xp.maximum(xp.abs(offset[:, 0]), xp.abs(offset[:, 1]))
     part_yaw = xp.atan2(state["part_rot6d"][:, 1], state["part_rot6d"][:, 0])
     heading = state["pocket_heading"]
-    turn = _half_turn(xp, xp.atan2(heading[:, 1], heading[:, 0]) - part_yaw)
-    is_turned = xp.abs(xp.sin(turn)) < TURNED_SIN
+    pocket_yaw = xp.atan2(heading[:, 1], heading[:, 0])
+    yaw_error = _modulo_pi(xp, pocket_yaw - part_yaw)
+    is_aligned = xp.abs(xp.sin(yaw_error)) < YAW_SIN
     is_down = xp.abs(offset[:, 2]) < SEATED_Z_M
 
-    # the hand takes the workpiece as it is turned, and turns it as the pocket is
+    # an empty hand takes the workpiece's yaw; a full one corrects the yaw error
     hand_yaw = xp.atan2(rot6d[:, 1], rot6d[:, 0])
-    yaw = xp.where(is_held, hand_yaw + turn, _half_turn(xp, part_yaw))
+    yaw = xp.where(is_held, hand_yaw + yaw_error, _modulo_pi(xp, part_yaw))
 
-    # of the button, which sinks when it is pressed
+    # the button: its top while it is not pressed
     button = state["button_pos_w"]
     top_z = xp.full_like(button[:, 2], button_top_z(START_BOX))
     button = with_z(xp, button, top_z)
@@ -158,11 +167,11 @@ def _facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
         yaw=yaw,
         is_held=is_held,
         is_low=offset[:, 2] < FIXTURE.rim + TRAVEL_M - SAG_M,
-        is_inside=(offset[:, 2] < FIXTURE.rim) & (largest < INSIDE_M),
-        is_over_seat=(largest < OVER_M) & is_turned,
+        is_inside=(offset[:, 2] < FIXTURE.rim) & (larger_xy < INSIDE_M),
+        is_over_seat=(larger_xy < OVER_M) & is_aligned,
         is_seated=(_length(xp, offset[:, :2]) < SEATED_ASIDE_M) & is_down,
-        is_hand_near=beside < NEAR_M,
-        is_hand_on=(beside < ON_M) & (xp.abs(error[:, 2]) < ON_M),
+        is_hand_over_grip=error_xy < NEAR_M,
+        is_hand_at_grip=(error_xy < ON_M) & (error_z < ON_M),
         is_hand_high=tcp[:, 2] > CLEAR_Z_W - SAG_M,
         is_over_button=_length(xp, (tip - button)[:, :2]) < OVER_BUTTON_M,
         is_running=state["running"][:, 0] > 0.5,
@@ -170,46 +179,47 @@ def _facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
 
 
 def _choose(xp: Any, facts: ExpertFacts) -> tuple[Array, Array]:
-    """Returns skill (n,), an index into SKILLS, and where the TCP goes (n, 3) m."""
+    """Returns the skill (n,), an index into SKILLS, and the TCP's goal (n, 3) m."""
     tcp = facts.tcp
     seat = facts.seat
     in_hand = tcp - facts.part  # from the workpiece to the hand that holds it
     up = xp.asarray([0.0, 0.0, 1.0])
     clear_z = xp.full_like(tcp[:, 2], CLEAR_Z_W)
 
-    # of the workpiece in the hand: over its seat, then down step by step
+    # goals of a hand with the workpiece: over the seat, then down step by step
     travel_z = seat[:, 2] + FIXTURE.rim + TRAVEL_M + in_hand[:, 2]
-    beside = around_column(xp, tcp, seat + in_hand, RADIUS_M, TURN_RAD)
+    lifted = with_z(xp, tcp, travel_z)
+    carried = around_column(xp, tcp, seat + in_hand, RADIUS_M, WAYPOINT_RAD)
+    carried = with_z(xp, carried, travel_z)
     lower_z = xp.maximum(facts.part[:, 2] - STEP_M, seat[:, 2] - PRESS_M)
-    down = with_z(xp, seat + in_hand, lower_z + in_hand[:, 2])
+    lowered = with_z(xp, seat + in_hand, lower_z + in_hand[:, 2])
 
-    # of the closed fingers: over the button, then onto it
+    # goals of an empty hand: over the workpiece, up, over the button, onto the button
+    hover = facts.grip + up * HOVER_M
+    raised = with_z(xp, tcp, clear_z)
     above_button = facts.button + up * (TIP_M + STANDOFF_M)
-    to_button = around_column(xp, tcp, above_button, RADIUS_M, TURN_RAD)
+    to_button = around_column(xp, tcp, above_button, RADIUS_M, WAYPOINT_RAD)
+    to_button = with_z(xp, to_button, clear_z)
     pressed = facts.button + up * (TIP_M - DEPTH_M)
 
-    held = facts.is_held
-    is_set = facts.is_seated & ~held
-    may_lower = held & (facts.is_over_seat | facts.is_inside)
-    may_press = is_set & ~facts.is_running & facts.is_over_button
-    is_away = facts.is_hand_high | facts.is_over_button
+    is_held = facts.is_held
+    is_loaded = facts.is_seated & ~is_held
+    may_lower = is_held & (facts.is_over_seat | facts.is_inside)
+    may_press = is_loaded & ~facts.is_running & facts.is_over_button
+    is_clear = facts.is_hand_high | facts.is_over_button
     rows = [  # the last that applies wins
-        Row("reach", when=~held, goal_w=facts.grip + up * HOVER_M),
-        Row("grasp", when=~held & facts.is_hand_near, goal_w=facts.grip),
-        Row("lift", when=held & facts.is_low, goal_w=with_z(xp, tcp, travel_z)),
-        Row("carry", when=held & ~facts.is_low, goal_w=with_z(xp, beside, travel_z)),
-        Row("place", when=may_lower, goal_w=down),
-        Row("release", when=held & facts.is_seated, goal_w=tcp),
-        Row("retreat", when=is_set & ~is_away, goal_w=with_z(xp, tcp, clear_z)),
-        Row("reach", when=is_set & is_away, goal_w=with_z(xp, to_button, clear_z)),
+        Row("reach", when=~is_held, goal_w=hover),
+        Row("grasp", when=~is_held & facts.is_hand_over_grip, goal_w=facts.grip),
+        Row("lift", when=is_held & facts.is_low, goal_w=lifted),
+        Row("carry", when=is_held & ~facts.is_low, goal_w=carried),
+        Row("place", when=may_lower, goal_w=lowered),
+        Row("release", when=is_held & facts.is_seated, goal_w=tcp),
+        Row("retreat", when=is_loaded & ~is_clear, goal_w=raised),
+        Row("reach", when=is_loaded & is_clear, goal_w=to_button),
         Row("press", when=may_press, goal_w=pressed),
-        Row(
-            "retreat",
-            when=is_set & facts.is_running,
-            goal_w=with_z(xp, tcp, clear_z),
-        ),
+        Row("retreat", when=is_loaded & facts.is_running, goal_w=raised),
     ]
-    return last_row(xp, rows, otherwise_w=facts.grip + up * HOVER_M)
+    return last_row(xp, rows, otherwise_w=hover)
 
 
 def _length(xp: Any, vectors: Array) -> Array:
@@ -217,10 +227,10 @@ def _length(xp: Any, vectors: Array) -> Array:
     return xp.sqrt(dot(vectors, vectors))
 
 
-def _half_turn(xp: Any, angle: Array) -> Array:
-    """Returns angles (n,) less whole half turns, from -90 to 90 degrees.
+def _modulo_pi(xp: Any, angle: Array) -> Array:
+    """Returns angles (n,) modulo pi, in [-pi/2, pi/2) rad.
 
-    A workpiece fits its pocket, and the hand the workpiece, either way round.
+    A rotation of the workpiece by pi makes no difference to the pocket or the gripper.
     """
-    half = float(xp.pi)
-    return angle - half * xp.floor(angle / half + 0.5)
+    half_turn = float(xp.pi)
+    return angle - half_turn * xp.floor(angle / half_turn + 0.5)

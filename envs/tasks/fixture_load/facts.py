@@ -18,19 +18,21 @@ from embodied.envs.tasks.fixture_load.scene import FIXTURE, PART, PARTS, START_B
 from embodied.robots.robot import Robot
 from embodied.sim.engine import ROT6D_OF_XMAT, Engine
 
-# How far above a workpiece's middle the hand holds it, so that the fingers stay above
-# the fixture.
+# The grip is this far above the workpiece's centre, so that the fingers stay above the
+# fixture.
 GRIP_UP_M = 0.026
-# A gripper holds a workpiece if its width is the workpiece's, give or take the slack,
-# and the hand is no farther than this from the point to grip.
+# A gripper holds a workpiece if its width is the workpiece's +- HELD_SLACK_M, and the TCP
+# is within HELD_ERROR_M of the grip.
 HELD_SLACK_M = 0.004
 HELD_ERROR_M = 0.03
-# A workpiece is seated if its middle is no farther than this from where it belongs.
+# A workpiece is seated if its horizontal and vertical errors to the seat are below these.
 SEATED_ASIDE_M = 0.004
 SEATED_Z_M = 0.0015
-# It is upright if it leans by less than 3 degrees, and lies if it leans by more than 60.
+# A workpiece is upright if it leans by less than 3 degrees.
 UPRIGHT_COS = float(np.cos(np.deg2rad(3)))
+# A workpiece lies if it leans by more than 60 degrees.
 LYING_COS = 0.5
+# A workpiece below this has fallen off the bench.
 FALLEN_Z_W = 0.6
 
 
@@ -44,12 +46,13 @@ class Props:
         self.box = StartBox(engine, START_BOX)
         self.button = Buttons(engine, (BUTTON,))
         self.hand = Hand(engine, robot)
-        # the only button of each world
+        # (N,) index 0 for each world: there is only one button
         self.first = engine.xp.zeros(engine.num_worlds, dtype=engine.xp.int64)
 
         count = len(PARTS)
         others = [[(k + 1) % count, (k + 2) % count] for k in range(count)]
-        self.others = engine.xp.asarray(others)  # (K, 2), of each part's other parts
+        # (K, 2) row k has the indices of the parts other than k
+        self.others = engine.xp.asarray(others)
 
 
 class Facts:
@@ -59,24 +62,25 @@ class Facts:
         self._props = props
         self._memory = memory
         self._xp = props.xp
-        # (N, 3) m, of its middle; (N, 9) row by row; (N, 3) m/s
+        # position of its centre (N, 3) m; rotation matrix (N, 9), row by row; velocity
+        # (N, 3) m/s
         self.part_pos_w, self.part_xmat = props.parts.pose_of(memory["part"])
         self.part_vel_w = props.parts.velocity_of(memory["part"])
 
     @quantity
     def part_rot6d(self) -> Array:
-        """(N, 6) its x and y axes in the world."""
+        """(N, 6) x and y axis of the part in the world."""
         return self.part_xmat[:, ROT6D_OF_XMAT]
 
     @quantity
     def other_parts_pos_w(self) -> Array:
-        """(N, 6) m, of both workpieces that are not named."""
+        """(N, 6) m, positions of the two workpieces that are not named."""
         others = self._props.others[self._memory["part"]]
         return self._xp.reshape(self._props.parts.positions_of(others), (-1, 6))
 
     @quantity
     def pocket_pos_w(self) -> Array:
-        """(N, 3) m, middle of the pocket's floor."""
+        """(N, 3) m, centre of the pocket's floor."""
         return self._props.fixture.floor_w()
 
     @quantity
@@ -91,28 +95,31 @@ class Facts:
 
     @quantity
     def grip_error_m(self) -> Array:
-        """(N,) from the TCP to the point at which the part is gripped."""
-        up = self.part_xmat[:, [2, 5, 8]]  # its z axis
-        error = self._props.hand.pos_w() - self.part_pos_w - GRIP_UP_M * up
+        """(N,) m, from the TCP to the grip on the part."""
+        z_axis = self.part_xmat[:, [2, 5, 8]]  # third column of the rotation matrix
+        error = self._props.hand.pos_w() - self.part_pos_w - GRIP_UP_M * z_axis
         return self._xp.sqrt(dot(error, error))
 
     @quantity
     def is_held(self) -> Array:
         """(N,) bool, the gripper is closed on the part."""
-        slack = self._xp.abs(self._props.hand.width_m() - PART.width)
-        return (slack < HELD_SLACK_M) & (self.grip_error_m < HELD_ERROR_M)
+        width_error = self._xp.abs(self._props.hand.width_m() - PART.width)
+        return (width_error < HELD_SLACK_M) & (self.grip_error_m < HELD_ERROR_M)
 
     @quantity
     def seat_offset_m(self) -> Array:
-        """(N, 3) from where the part belongs in the pocket to where it is."""
-        up = self._xp.asarray([0.0, 0.0, PART.height / 2])
-        return self.part_pos_w - self.pocket_pos_w - up
+        """(N, 3) m, from the seat to the part's centre.
+
+        The seat is the centre of a part that stands on the pocket's floor.
+        """
+        floor_to_seat = self._xp.asarray([0.0, 0.0, PART.height / 2])
+        return self.part_pos_w - self.pocket_pos_w - floor_to_seat
 
     @quantity
     def seat_aside_m(self) -> Array:
-        """(N,) horizontal distance of the part from its seat."""
-        aside = self.seat_offset_m[:, :2]
-        return self._xp.sqrt(dot(aside, aside))
+        """(N,) m, horizontal distance of the part from its seat."""
+        offset_xy = self.seat_offset_m[:, :2]
+        return self._xp.sqrt(dot(offset_xy, offset_xy))
 
     @quantity
     def is_seated(self) -> Array:
@@ -123,7 +130,7 @@ class Facts:
 
     @quantity
     def is_lost(self) -> Array:
-        """(N,) bool, the part has fallen off the bench or lies on it."""
+        """(N,) bool, the part has fallen off the bench or toppled over."""
         has_fallen = self.part_pos_w[:, 2] < FALLEN_Z_W
         return has_fallen | (self.part_xmat[:, 8] < LYING_COS)
 
@@ -136,11 +143,11 @@ class Facts:
 
     @quantity
     def reach_button_m(self) -> Array:
-        """(N,) from the closed fingers' tip to the start button."""
+        """(N,) m, from the closed fingertips to the start button."""
         offset = self._props.hand.tip_w() - self.button_pos_w
         return self._xp.sqrt(dot(offset, offset))
 
     @quantity
     def share_pressed(self) -> Array:
-        """(N,) in [0, 1], how much of its way to the click the button is pressed."""
+        """(N,) in [0, 1], the button's travel as a share of the travel to its click."""
         return self._props.button.share_pressed()[:, 0]

@@ -14,9 +14,9 @@ from embodied.rotations import quat_from_rot6d, quat_from_yaw
 
 
 def poses(xp: Any, state: Mapping[str, Array]) -> dict[str, ObjectPose]:
-    """Returns where the objects are in n worlds.
+    """Returns the poses of the objects in n worlds.
 
-    The button is where its top is while nothing presses it.
+    The button's position is that of its top while nothing presses it.
     """
     cos = state["pocket_heading"][:, 0]
     sin = state["pocket_heading"][:, 1]

@@ -19,7 +19,7 @@ FIXTURE = FixtureSize()
 START_BOX = StartBoxPlace()
 PART = WorkpieceSize(length=FIXTURE.length, width=FIXTURE.width)
 PARTS = ("part_0", "part_1", "part_2")
-# Where workpieces stand, from left to right as the robot sees them.
+# x and y of the workpieces' places in m, from left to right as the robot sees them.
 PLACES_W = ((0.48, -0.06), (0.48, -0.20), (0.48, -0.34))
 CAMERA = "overview"
 RUBBER = (0.16, 0.18, 0.20, 1.0)
@@ -36,7 +36,8 @@ def build_fixture_station(robot: Robot) -> mujoco.MjSpec:
     add_fixture(spec, FIXTURE)
     add_start_box(spec, START_BOX)
     for name in PARTS:
-        add_workpiece(spec, name, PART, (0.5, 0.5, 0.5, 1.0))  # worlds colour each
+        # each world gives it its own colour
+        add_workpiece(spec, name, PART, (0.5, 0.5, 0.5, 1.0))
     _paint_mat(spec)
     add_view(spec, CAMERA, (1.14, 0.04, 1.66), (0.36, 0.04, 0.82), 47)
     add_view(spec, "shop", (-0.10, -2.10, 1.95), (0.24, 0.06, 0.86), 42)
@@ -44,7 +45,10 @@ def build_fixture_station(robot: Robot) -> mujoco.MjSpec:
 
 
 def _paint_mat(spec: mujoco.MjSpec) -> None:
-    """Paints the rubber mat on which the workpieces stand, with a frame for each."""
+    """Paints the rubber mat on which the workpieces stand, with a frame for each.
+
+    Boxes are given by middle and half size, m.
+    """
     mat = Paint(spec, spec.worldbody, "mat")
     middle_x, middle_y = PLACES_W[1]
     top_z = BENCH.top_z

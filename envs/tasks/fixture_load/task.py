@@ -34,9 +34,10 @@ from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# The largest force on the fixture, at any physics step of the episode.
+# The force on the fixture must not exceed this in any physics step.
 FORCE_LIMIT_N = 120.0
-LIFT_M = 0.08  # above the bench: a workpiece that is higher counts as lifted
+# A workpiece counts as lifted at this height above the bench.
+LIFT_M = 0.08
 
 
 class FixtureLoad:
@@ -54,7 +55,7 @@ class FixtureLoad:
             ("button_pos_w", 3),
             ("other_parts_pos_w", 6),
             ("running", 1),  # 1 once the machine was started
-            ("fixture_force", 1),  # at most so far, N
+            ("fixture_force", 1),  # N, the largest so far
         )
     )
 
@@ -64,14 +65,15 @@ class FixtureLoad:
         self._engine = engine
         self._props = Props(engine, robot)
         self._memory = {
-            "part": xp.zeros(n, dtype=xp.int64),  # the named one
+            "part": xp.zeros(n, dtype=xp.int64),  # index of the named workpiece
             "present": xp.zeros((n, len(PARTS))),  # 1 for workpieces that take part
             "clearance": xp.zeros(n),  # of the pocket, m
             "down": xp.zeros(n, dtype=xp.int64),  # 1 while the button is pressed
-            "running": xp.zeros(n, dtype=xp.int64),  # 1 once it was started
-            # 1 once it was started with no workpiece, or the wrong one, in its seat
+            "running": xp.zeros(n, dtype=xp.int64),  # 1 once the machine was started
+            # 1 if the machine was started without the named workpiece, released, in its
+            # seat
             "crashed": xp.zeros(n, dtype=xp.int64),
-            "peak_n": xp.zeros(n),  # strongest force on the fixture so far
+            "peak_n": xp.zeros(n),  # N, largest force on the fixture so far
             # from event_tick on: the force on the named workpiece along x and y, N
             "push": xp.zeros((n, 2)),
             "event_tick": xp.zeros(n, dtype=xp.int64),
@@ -105,7 +107,7 @@ class FixtureLoad:
         return episode
 
     def _place_part(self, world: int, part: int, episode: dict[str, Any]) -> None:
-        """Places a workpiece, and makes it the sampled one, if it takes part."""
+        """Places a workpiece, with its sampled mass and colour if it takes part."""
         parts = self._props.parts
         is_present = part < episode["parts"]
         pos_w, yaw = pose_of(episode, part)
@@ -117,7 +119,7 @@ class FixtureLoad:
             parts.paint(world, part, COLOURS[episode["colour"][part]])
 
     def before_step(self, tick: Array) -> None:
-        """Keeps the strongest force, reads the button, and pushes when it is time."""
+        """Updates the peak force and the machine, and pushes the part when that is due."""
         xp = self._engine.xp
         memory = self._memory
         props = self._props
@@ -125,15 +127,16 @@ class FixtureLoad:
 
         memory["peak_n"][...] = xp.maximum(memory["peak_n"], props.fixture.force_n())
 
-        # the machine starts when the button goes down, whatever is in the fixture
+        # the machine starts when the button goes down; it crashes if the named part is
+        # not ready in the fixture
         before = memory["down"] > 0
         down = props.button.down(before[:, None])[:, 0]
         is_started = down & ~before
-        is_right = facts.is_seated & ~facts.is_held
+        is_loaded = facts.is_seated & ~facts.is_held
         memory["down"][...] = xp.astype(down, xp.int64)
         running = is_started | (memory["running"] > 0)
         memory["running"][...] = xp.astype(running, xp.int64)
-        crashed = is_started & ~is_right | (memory["crashed"] > 0)
+        crashed = (is_started & ~is_loaded) | (memory["crashed"] > 0)
         memory["crashed"][...] = xp.astype(crashed, xp.int64)
         light = xp.where(running, RUNS, WAITS)
         props.box.show(xp.where(crashed, FAULT, light))
@@ -149,14 +152,14 @@ class FixtureLoad:
         facts = self._facts()
         running = xp.astype(memory["running"], xp.float64)
         parts = [
-            # of the named workpiece, and of where it belongs
+            # the named workpiece and the pocket
             facts.part_pos_w,
             facts.part_rot6d,
             facts.part_vel_w,
             facts.pocket_pos_w,
             facts.pocket_heading,
             memory["clearance"][:, None],
-            # of the rest
+            # everything else
             facts.button_pos_w,
             facts.other_parts_pos_w,
             running[:, None],
@@ -167,19 +170,19 @@ class FixtureLoad:
     def judge(self) -> Outcome:
         """Returns the judgement.
 
-        Success: the machine runs with the named workpiece in its seat, let go. Lost: it
-        was started otherwise, the force on the fixture was too strong, or the workpiece
-        has fallen or lies.
+        Success: the machine runs with the named workpiece in its seat, released. Lost:
+        the machine was started in another state, the force on the fixture exceeded its
+        limit, or the workpiece has fallen or toppled over.
         """
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()
-        is_set = facts.is_seated & ~facts.is_held
+        is_loaded = facts.is_seated & ~facts.is_held
         is_broken = (memory["crashed"] > 0) | (memory["peak_n"] > FORCE_LIMIT_N)
         lost = is_broken | facts.is_lost
-        success = is_set & (memory["running"] > 0) & ~lost
+        success = is_loaded & (memory["running"] > 0) & ~lost
 
-        progress = staged_progress(xp, facts, is_set)
+        progress = staged_progress(xp, facts, is_loaded)
         progress = xp.where(success, 1.0, progress)
         return Outcome(
             success=success,
@@ -189,16 +192,17 @@ class FixtureLoad:
         )
 
 
-def staged_progress(xp: Any, facts: Facts, is_set: Array) -> Array:
-    """Returns the progress (N,), below 1, of taking, bringing and starting.
+def staged_progress(xp: Any, facts: Facts, is_loaded: Array) -> Array:
+    """Returns the progress (N,), below 1, of loading the fixture and pressing start.
 
-    Up to 0.25 for reaching the workpiece; 0.35 in the hand, up to 0.65 above its
-    pocket; 0.7 in its seat, up to 0.95 with the button pressed.
+    It is at most 0.25 while the hand reaches for the workpiece, 0.35 once the workpiece
+    is in the hand, up to 0.65 above its pocket, 0.7 in its seat, and up to 0.95 with the
+    button pressed.
 
     Args:
         xp: The array namespace.
-        facts: Of the present state.
-        is_set: (N,) bool, the workpiece stands in its seat and is let go.
+        facts: Facts of the present state.
+        is_loaded: (N,) bool, the workpiece stands in its seat and is released.
     """
     reached = tolerance(facts.grip_error_m, bound=0.01, margin=0.4)
     lifted = (facts.part_pos_w[:, 2] - PART.height / 2 - BENCH.top_z) / LIFT_M
@@ -206,11 +210,11 @@ def staged_progress(xp: Any, facts: Facts, is_set: Array) -> Array:
     brought = tolerance(facts.seat_aside_m, bound=0.002, margin=0.4)
     at_button = tolerance(facts.reach_button_m, bound=0.01, margin=0.4)
 
-    # near its pocket it need not be high any more
+    # near its pocket the workpiece is lowered again, which must not cost progress
     in_hand = 0.35 + 0.10 * xp.maximum(lifted, brought) + 0.20 * brought
     in_hand = xp.where(facts.is_held | facts.is_seated, in_hand, 0.25 * reached)
     in_seat = 0.70 + 0.15 * at_button + 0.10 * facts.share_pressed
-    return xp.where(is_set, in_seat, in_hand)
+    return xp.where(is_loaded, in_seat, in_hand)
 
 
 FIXTURE_LOAD = TaskSpec(
@@ -218,7 +222,7 @@ FIXTURE_LOAD = TaskSpec(
     summary="set the named workpiece into a fixture with 2 mm of clearance and press start",
     needs=Needs(opening_m=0.05, reach_m=0.75),
     cameras=(CAMERA,),
-    # the hand hides the pocket from above
+    # in the view from above, the hand hides the pocket
     robot_cameras=("wrist",),
     horizon_s=20.0,
     table=TABLE,

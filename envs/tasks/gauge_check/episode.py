@@ -12,7 +12,7 @@ from embodied.envs.tasks.gauge_check.variation import TASK_VARIABLES
 from embodied.envs.variation import Variation
 
 COUNT = len(STATIONS)
-# How far from a limit mark a needle is at least, as a share of the scale.
+# The least distance between a needle and a limit mark, as a share of the scale.
 MARGIN = 0.06
 # Variables that are sampled for each station.
 PER_STATION = ("is_ok", "low", "width", "needle", "station_x", "station_y")
@@ -25,8 +25,8 @@ EVENT_S = (0.5, 2.0)
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     """Returns the sampled values of one episode, JSON-able.
 
-    Its `readings` are (needle, low, high) for each station, `named` the stations to be
-    checked.
+    `readings` has (needle, low, high) for each station, and `named` has the indices of
+    the stations to check.
     """
     episode = variation.sample_each(seed, TASK_VARIABLES)
     for name in PER_STATION:
@@ -50,23 +50,28 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
 def reading_of(
     episode: dict[str, Any], station: int, is_ok: bool
 ) -> tuple[float, float, float]:
-    """Returns needle, low and high of a station: OK, or outside of the marks."""
+    """Returns what a gauge shows: its needle and its low and high mark.
+
+    They are shares of the scale. The needle is between the marks if `is_ok`, and outside
+    them otherwise.
+    """
     low = episode["low"][station]
     high = low + episode["width"][station]
     share = episode["needle"][station]
     if is_ok:
         needle = low + MARGIN + share * (high - low - 2 * MARGIN)
     else:
-        # below the lower mark and above the upper one, as if they were one stretch
-        below = low - MARGIN
-        above = 1.0 - high - MARGIN
-        along = share * (below + above)
-        needle = along if along < below else along - below + high + MARGIN
+        # spread the share over both stretches outside the marks, one after the other
+        below = low - MARGIN  # length of the stretch below the low mark
+        above = 1.0 - high - MARGIN  # length of the stretch above the high mark
+        needle = share * (below + above)
+        if needle >= below:
+            needle = needle - below + high + MARGIN
     return needle, low, high
 
 
 def event_tick(episode: dict[str, Any]) -> int:
-    """Returns when a gauge changes, in physics ticks; NEVER where none does."""
+    """Returns the physics tick at which a gauge changes, or NEVER if none does."""
     if episode["event_station"] < 0:
         return NEVER
     return int(episode["event_s"] * PHYSICS_HZ)
@@ -75,7 +80,7 @@ def event_tick(episode: dict[str, Any]) -> int:
 def _sample_event(seed: int, level: str, named: list[int]) -> dict[str, Any]:
     """Samples the event of level L4: a named gauge goes from OK to a fault, or back.
 
-    At other levels nothing happens: its station is -1.
+    At other levels nothing happens: `event_station` is -1.
     """
     rng = event_rng(seed)
     station = int(rng.choice(named))
@@ -84,7 +89,7 @@ def _sample_event(seed: int, level: str, named: list[int]) -> dict[str, Any]:
 
 
 def _joined(words: list[str]) -> str:
-    """Returns words as in a sentence: "a", "a and the b", "a, the b and the c"."""
+    """Returns words joined for a sentence: "a", "a and the b", "a, the b and the c"."""
     if len(words) == 1:
         return words[0]
     return f"{', the '.join(words[:-1])} and the {words[-1]}"

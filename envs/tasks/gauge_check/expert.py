@@ -1,4 +1,6 @@
-"""The scripted planner of GaugeCheck: drives to a named gauge, and presses what is right.
+"""The scripted planner of GaugeCheck: drives to each named gauge and answers it.
+
+It presses OK if the needle stands between the gauge's marks, and FAULT otherwise.
 
 It decides from the present state alone, so that it recovers from whatever happens.
 """
@@ -30,13 +32,14 @@ from embodied.robots.parts.gripper import TIP_M
 from embodied.robots.robot import Robot
 
 ORDER = ("reach", "press", "retreat", "look_at")
-# The height of the fingertip above the buttons for travelling, and how much lower it
-# may be.
+# The goal height of the fingertip above the buttons while the robot drives.
 CLEAR_M = 0.10
+# The robot may drive with the fingertip at most this far below the goal height.
 SAG_M = 0.03
-# How far the tip presses a button: past the click, but not onto the stop.
+# How far the fingertip pushes a button down: past the click, but not onto the stop.
 DEPTH_M = 0.0068
-# The largest error of the tip beside the button for pressing.
+# The largest horizontal distance between fingertip and button at which the hand
+# presses.
 OVER_M = 0.006
 # Larger than any distance in the room.
 FAR_M = 99.0
@@ -46,13 +49,13 @@ FAR_M = 99.0
 class ExpertFacts:
     """What the expert knows in n worlds."""
 
-    tip: Array  # (n, 3) m, of the closed fingers
-    goal: Array  # (n, 3) m, the top of the button to press next, when it is up
-    stand_y: Array  # (n,) m, where the mount should stand
+    tip: Array  # (n, 3) m, tip of the closed fingers
+    button: Array  # (n, 3) m, top of the button to press next, while it is not pressed
+    stand_y: Array  # (n,) m, world y at which the robot's mount should stand
     # (n,) bool each
-    is_done: Array  # every named gauge is answered
-    is_high: Array  # the tip is above all buttons
-    is_over: Array  # the tip is above the button to press
+    is_done: Array  # every named gauge has been answered
+    is_high: Array  # the fingertip is high enough to drive
+    is_over: Array  # the fingertip is above the button to press next
 
 
 def gauge_check_expert(
@@ -62,10 +65,13 @@ def gauge_check_expert(
     hand = HandView.of(robot)
     planner = ScriptedPlanner(agent_layout, state_layout, decide, hand)
 
-    # the stand follows from the observation alone, whatever the plan
     def stand(observation: Observation, payload: Payload) -> Array:
+        """Returns where the mount should stand (n, 4): x, y, z in m and yaw in rad.
+
+        It depends on the observation only; DrivingPlanner passes the plan, too.
+        """
         xp, agent, state = planner.read(observation)
-        y = _facts(xp, agent, state).stand_y
+        y = _read_facts(xp, agent, state).stand_y
         x, _, z, yaw = STAND_POSE_W
         columns = [xp.full_like(y, x), y, xp.full_like(y, z), xp.full_like(y, yaw)]
         return xp.stack(columns, axis=1)
@@ -76,73 +82,72 @@ def gauge_check_expert(
 
 
 def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
-    """Returns the plans for n worlds, of a hand at its stand."""
-    facts = _facts(xp, agent, state)
+    """Returns the plans of n hands, each for a robot that stands at its gauge."""
+    facts = _read_facts(xp, agent, state)
     up = xp.asarray([0.0, 0.0, 1.0])
     clear_z = xp.full_like(facts.tip[:, 2], button_top_z() + CLEAR_M)
 
-    # where the fingertip goes
+    # goals of the fingertip
+    raised = with_z(xp, facts.tip, clear_z)
+    above_button = with_z(xp, facts.button, clear_z)
+    pressed = facts.button - DEPTH_M * up
+    may_press = facts.is_over & ~facts.is_done
+    may_rest = facts.is_high & facts.is_done
     rows = [  # the last that applies wins
-        Row("reach", when=~facts.is_done, goal_w=with_z(xp, facts.goal, clear_z)),
-        Row("retreat", when=~facts.is_high, goal_w=with_z(xp, facts.tip, clear_z)),
-        Row(
-            "press",
-            when=facts.is_over & ~facts.is_done,
-            goal_w=facts.goal - DEPTH_M * up,
-        ),
-        Row(
-            "look_at",
-            when=facts.is_done & facts.is_high,
-            goal_w=with_z(xp, facts.tip, clear_z),
-        ),
+        Row("reach", when=~facts.is_done, goal_w=above_button),
+        Row("retreat", when=~facts.is_high, goal_w=raised),
+        Row("press", when=may_press, goal_w=pressed),
+        Row("look_at", when=may_rest, goal_w=raised),
     ]
-    skill, tip = last_row(xp, rows, otherwise_w=with_z(xp, facts.tip, clear_z))
+    skill, tip_goal = last_row(xp, rows, otherwise_w=raised)
 
-    # the hand points down, with closed fingers
+    # the hand points straight down, so that the TCP is above the fingertip
     return make_payload(
         skill=skill,
-        pos_w=tip + TIP_M * up,
+        pos_w=tip_goal + TIP_M * up,
         quat_wxyz=pointing_down(xp, xp.zeros_like(clear_z)),
         gripper=xp.full_like(clear_z, -1.0),
         completion=completion_of(xp, ORDER, skill),
     )
 
 
-def _facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
+def _read_facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
     """Returns the facts of an observation."""
     count = len(PLACES)
     num = agent["tcp_pos_w"].shape[0]
-    rows = xp.arange(num)
+    worlds = xp.arange(num)
     tip = fingertip_w(agent["tcp_pos_w"], agent["tcp_rot6d"], TIP_M)
     stations = xp.reshape(state["stations_pos_w"], (num, count, 3))
 
-    # the next gauge is the nearest that is named and not yet answered
+    # the next station is the nearest one that is named and not yet answered; they stand
+    # in a row along y, so their distance along y decides
     is_waiting = (state["named"] > 0.5) & (state["answered"] < 0.5)  # (n, 3)
-    away = xp.abs(stations[..., 1] - tip[:, None, 1])
-    nearest = xp.argmin(away, axis=1)
-    target = xp.argmin(xp.where(is_waiting, away, FAR_M), axis=1)
+    distance = xp.abs(stations[..., 1] - tip[:, None, 1])  # (n, 3) m
+    nearest = xp.argmin(distance, axis=1)
+    target = xp.argmin(xp.where(is_waiting, distance, FAR_M), axis=1)
 
-    # its right button
-    needle = state["needles"][rows, target]
-    is_ok = needle > state["lows"][rows, target]
-    is_ok = is_ok & (needle < state["highs"][rows, target])
-    aside = xp.where(is_ok, BUTTON_Y_M[OK], BUTTON_Y_M[FAULT])
-    goal = stations[rows, target]
+    # the correct button of that station: OK if the needle is between the marks
+    needle = state["needles"][worlds, target]
+    is_above_low = needle > state["lows"][worlds, target]
+    is_below_high = needle < state["highs"][worlds, target]
+    is_ok = is_above_low & is_below_high
+    button_x = stations[worlds, target][:, 0]
+    station_to_button_y = xp.where(is_ok, BUTTON_Y_M[OK], BUTTON_Y_M[FAULT])
+    button_y = stations[worlds, target][:, 1] + station_to_button_y
     top_z = button_top_z()
-    goal = xp.stack(
-        [goal[:, 0], goal[:, 1] + aside, xp.full_like(aside, top_z)], axis=1
-    )
+    button = xp.stack([button_x, button_y, xp.full_like(button_y, top_z)], axis=1)
 
-    # a hand that is low stays where it is until it is up
-    offset = (tip - goal)[:, :2]
+    offset = (tip - button)[:, :2]
     is_over = xp.sqrt(dot(offset, offset)) < OVER_M
     is_high = tip[:, 2] > top_z + CLEAR_M - SAG_M
     is_done = ~xp.any(is_waiting, axis=1)
+    # the robot drives on only with its hand raised; until then, and when all is done, it
+    # stays at the nearest station
     station = xp.where(is_high & ~is_done, target, nearest)
     return ExpertFacts(
         tip=tip,
-        goal=goal,
-        stand_y=stations[rows, station][:, 1],
+        button=button,
+        stand_y=stations[worlds, station][:, 1],
         is_done=is_done,
         is_high=is_high,
         is_over=is_over,

@@ -27,7 +27,7 @@ class Props:
         self.gauges = Gauges(engine, STATIONS, PLACES, NAMES)
         self.buttons = Buttons(engine, BUTTONS)
         self.hand = Hand(engine, robot)
-        # from a station to the top of its OK and FAULT button, (2, 3) m
+        # (2, 3) m, from a station's origin to the tops of its OK and FAULT buttons
         top_z = button_top_z()
         tops = [(0.0, BUTTON_Y_M[button], top_z) for button in (OK, FAULT)]
         self.tops_m = engine.xp.asarray(tops)
@@ -60,12 +60,13 @@ class Facts:
 
     @quantity
     def button_m(self) -> Array:
-        """(N,) from the closed fingers' tip to the nearest button that is to be pressed.
+        """(N,) m, from the closed fingertips to the nearest correct button still to press.
 
-        FAR_M where none is left.
+        It is FAR_M once all named stations have been answered.
         """
         xp = self._xp
         tip = self._props.hand.tip_w()
+        # the correct button of each station, relative to the station
         top = xp.where(
             self.is_ok[..., None], self._props.tops_m[OK], self._props.tops_m[FAULT]
         )

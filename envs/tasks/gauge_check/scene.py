@@ -18,7 +18,7 @@ from embodied.envs.tasks.gauge_check.variation import NAMES
 from embodied.robots.robot import Robot
 
 STATIONS = ("gauge_0", "gauge_1", "gauge_2")
-# x and y in m; a robot stands before a station with its mount at x = 0.
+# x and y of each station in m. A robot that uses a station has its mount at x = 0.
 PLACES = ((0.52, -1.25), (0.52, 0.0), (0.52, 1.25))
 BUTTONS = tuple(
     button_name(station, button) for station in STATIONS for button in (OK, FAULT)

@@ -35,7 +35,7 @@ from embodied.sim.engine import Engine
 class GaugeCheck:
     """N episodes of GaugeCheck on an engine."""
 
-    # of three stations each
+    # each entry holds the values of the three stations
     state_layout = Layout(
         (
             ("stations_pos_w", 3 * COUNT),
@@ -43,7 +43,7 @@ class GaugeCheck:
             ("lows", COUNT),
             ("highs", COUNT),
             ("named", COUNT),  # 1 for stations that are to be checked
-            ("answered", COUNT),  # 1 once they were, rightly
+            ("answered", COUNT),  # 1 once the correct button was pressed
         )
     )
 
@@ -56,16 +56,17 @@ class GaugeCheck:
         self._memory = {
             # needle, low and high of each gauge, as shares of the scale
             "shares": xp.zeros((n, COUNT, 3)),
-            "named": xp.zeros((n, COUNT), dtype=xp.int64),  # 1 where to be checked
-            "answered": xp.zeros((n, COUNT), dtype=xp.int64),  # 1 once it was, rightly
-            # how often FAULT was pressed for what was OK, OK for a fault, and any
-            # button of a station that was not asked about
+            "named": xp.zeros((n, COUNT), dtype=xp.int64),  # 1 if to be checked
+            # 1 once the correct button was pressed
+            "answered": xp.zeros((n, COUNT), dtype=xp.int64),
+            # counts of wrong presses: FAULT at a gauge that was OK, OK at one with a
+            # fault, and any button of a station that is not named
             "false_faults": xp.zeros(n, dtype=xp.int64),
             "missed_faults": xp.zeros(n, dtype=xp.int64),
             "unasked": xp.zeros(n, dtype=xp.int64),
-            # 1 for buttons that are down
+            # 1 for buttons that are pressed now
             "down": xp.zeros((n, len(BUTTONS)), dtype=xp.int64),
-            # the event: which gauge changes when, and its needle's share then
+            # the event: the gauge that changes, when, and its needle afterwards
             "event_station": xp.zeros(n, dtype=xp.int64),
             "event_tick": xp.zeros(n, dtype=xp.int64),
             "event_needle": xp.zeros(n),
@@ -98,23 +99,24 @@ class GaugeCheck:
         return episode
 
     def before_step(self, tick: Array) -> None:
-        """Takes the answers, and moves a needle when it is time."""
+        """Counts button presses as answers, and moves a needle when the event is due."""
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()
 
-        # buttons (N, 3 stations, OK and FAULT) that went down since the last step
+        # buttons that went down since the last step: per station, OK then FAULT
         before = memory["down"] > 0
         down = self._props.buttons.down(before)
-        pressed = xp.reshape(down & ~before, (-1, COUNT, 2))
+        pressed = xp.reshape(down & ~before, (-1, COUNT, 2))  # (N, 3, 2)
         memory["down"][...] = xp.astype(down, xp.int64)
         said_ok = pressed[..., 0]
         said_fault = pressed[..., 1]
 
-        # right, or wrong in one of three ways
+        # an answer is correct, or wrong in one of three ways
         asked = memory["named"] > 0
-        right = asked & (said_ok & facts.is_ok | said_fault & ~facts.is_ok)
-        answered = (memory["answered"] > 0) | right
+        is_agreed = (said_ok & facts.is_ok) | (said_fault & ~facts.is_ok)
+        correct = asked & is_agreed
+        answered = (memory["answered"] > 0) | correct
         memory["answered"][...] = xp.astype(answered, xp.int64)
         wrongs = {
             "false_faults": asked & said_fault & facts.is_ok,
@@ -125,7 +127,7 @@ class GaugeCheck:
             count = xp.sum(xp.astype(wrong, xp.int64), axis=1)
             memory[name][...] = memory[name] + count
 
-        # a gauge changes, unless it was answered
+        # the event changes a gauge, unless it has been answered already
         is_station = self._stations == memory["event_station"][:, None]  # (N, 3)
         is_due = (tick >= memory["event_tick"])[:, None] & is_station & ~answered
         needle = xp.where(
@@ -152,8 +154,8 @@ class GaugeCheck:
     def judge(self) -> Outcome:
         """Returns the judgement.
 
-        Success: every named gauge was answered rightly, and all buttons are up. Lost: a
-        button was pressed wrongly.
+        Success: every named gauge was answered correctly, and all buttons are released.
+        Lost: a wrong button was pressed.
         """
         xp = self._engine.xp
         memory = self._memory
@@ -165,11 +167,12 @@ class GaugeCheck:
         share = xp.astype(xp.sum(memory["answered"], axis=1), xp.float64) / asked
         success = (share > 0.999) & are_all_up & ~lost
 
-        # towards the next answer: from afar, then from near
-        afar = tolerance(facts.button_m, bound=0.1, margin=2.0)
-        near = tolerance(facts.button_m, bound=0.005, margin=0.2)
-        on_its_way = (0.5 * afar + 0.4 * near) / asked
-        progress = 0.9 * share + 0.9 * xp.where(share < 0.999, on_its_way, 0.0)
+        # progress towards the next button: a wide term for the drive, and a narrow one
+        # for the reach
+        driven = tolerance(facts.button_m, bound=0.1, margin=2.0)
+        reached = tolerance(facts.button_m, bound=0.005, margin=0.2)
+        next_answer = (0.5 * driven + 0.4 * reached) / asked
+        progress = 0.9 * share + 0.9 * xp.where(share < 0.999, next_answer, 0.0)
         progress = xp.where(success, 1.0, progress)
         return Outcome(
             success=success, progress=xp.where(lost, 0.0, progress), lost=lost
@@ -177,10 +180,13 @@ class GaugeCheck:
 
 
 def _needle_after(episode: dict[str, Any]) -> float:
-    """Returns the share at which the needle of the event's gauge is after the event."""
+    """Returns the needle of the gauge that changes, after the event.
+
+    It is a share of the scale.
+    """
     station = episode["event_station"]
     if station < 0:
-        return 0.0
+        return 0.0  # nothing happens, so the value is never used
     needle, _, _ = reading_of(episode, station, not episode["is_ok"][station])
     return float(needle)
 
@@ -188,10 +194,10 @@ def _needle_after(episode: dict[str, Any]) -> float:
 GAUGE_CHECK = TaskSpec(
     name="GaugeCheck",
     summary="drive to the named gauges, read them, and press OK or FAULT for each",
-    # it presses with closed fingers
+    # the gripper only has to close: it presses with its fingertips
     needs=Needs(opening_m=0.02, reach_m=0.75, travels=True, cameras=("head",)),
     cameras=(CAMERA,),
-    # only from near can a gauge be read
+    # a gauge can only be read from nearby
     robot_cameras=("head",),
     horizon_s=20.0,
     table=TABLE,

@@ -13,25 +13,27 @@ from embodied.envs.tasks.panel_reset.variation import SYSTEMS, TASK_VARIABLES
 from embodied.envs.variation import Variation
 
 LAMP_COUNT = ROWS * COLUMNS
-# In this share of the episodes the fault moves to another lamp, this long after the
-# start. In the others a lamp lights again, this long after the first reset.
+# The share of events in which the fault moves to another lamp. In the others, a lamp
+# lights again after the first reset.
 MOVE_SHARE = 0.4
+# Time of a move, after the start of the episode.
 MOVE_S = (0.6, 1.4)
+# Delay of the second fault, after the first reset.
 AGAIN_S = (0.3, 1.0)
 
 
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     """Returns the sampled values of one episode, JSON-able.
 
-    Its `lights` (12 numbers) are DARK, WARNING or FAULT; its `place` is the lamp whose
-    fault is to be reset.
+    `lights` has DARK, WARNING or FAULT for each of the 12 lamps. `place` is the index of
+    the lamp whose fault is to be reset.
     """
     episode = variation.sample_each(seed, TASK_VARIABLES)
-    # a sentence that names no row would not say which of several faults is meant
+    # without the name of a row, a sentence is clear only if there is a single fault
     if "{row}" not in episode["sentence"]:
         episode["decoys"] = 0
 
-    # draw the rows' names, but for level L1, where each name has its row
+    # draw the order of the rows' names; at level L1 it is fixed
     systems = list(episode["systems"])
     if tuple(systems) != SYSTEMS[:ROWS]:
         order = variation.stream(seed, "systems").permutation(len(systems))
@@ -47,15 +49,15 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
 
 
 def row_of(lamp: int) -> int:
-    """Returns the row of a lamp, from the top."""
+    """Returns the row of a lamp, counted from the top."""
     return lamp // COLUMNS
 
 
 def event_ticks(episode: dict[str, Any]) -> tuple[int, int]:
-    """Returns when the next lamp lights, and how long it waits after the first reset.
+    """Returns (time at which the next lamp lights, wait), both in physics ticks.
 
-    Both are in physics ticks. A fault that moves lights the next lamp at a fixed time,
-    and the wait is 0. Otherwise the time is NEVER until the first reset.
+    If the fault moves, the time is fixed and the wait is 0. Otherwise the time is NEVER
+    for now: it will be set to `wait` ticks after the first reset.
     """
     ticks = int(episode["event_s"] * PHYSICS_HZ)
     if episode["event"] == "moves":
@@ -64,9 +66,9 @@ def event_ticks(episode: dict[str, Any]) -> tuple[int, int]:
 
 
 def _sample_lights(episode: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
-    """Returns the lights (12,): the fault, decoys in other rows, and warnings.
+    """Returns the lights (12,): the fault to reset, decoys, and warnings.
 
-    Decoys are faults that must stay.
+    Decoys are faults in other rows, which must not be reset.
     """
     lights = np.full(LAMP_COUNT, DARK)
     fault = episode["place"]
@@ -83,18 +85,18 @@ def _sample_lights(episode: dict[str, Any], rng: np.random.Generator) -> np.ndar
 
 
 def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, Any]:
-    """Samples the event of level L4: the fault moves, or a lamp lights after the reset.
+    """Samples the event of level L4: the fault moves, or a second one follows the reset.
 
-    The lamp that lights may be the same as before. At other levels nothing happens.
+    The second fault may be at the same lamp. At other levels nothing happens.
     """
     rng = event_rng(seed)
     fault = episode["place"]
     free = [k for k in range(LAMP_COUNT) if episode["lights"][k] == DARK]
-    # where other rows have faults, the sentence names the row
+    # with decoys, the sentence names the row, so the next fault must be in that row, too
     if episode["decoys"]:
         free = [k for k in free if row_of(k) == row_of(fault)]
 
-    # the fault can only move to a free lamp, but the same lamp may light again
+    # a fault can only move to a dark lamp; a second fault may be at the same lamp
     moves = bool(rng.random() < MOVE_SHARE) and bool(free)
     next_place = int(rng.choice(free if moves else [*free, fault]))
     event_s = float(rng.uniform(*(MOVE_S if moves else AGAIN_S)))

@@ -33,14 +33,16 @@ from embodied.robots.parts.gripper import TIP_M
 from embodied.rotations import quat_multiply, quat_to_rot6d
 
 ORDER = ("reach", "press", "retreat", "look_at")
-# How far from a button the fingertip waits, and from where it may go to another one.
+# The fingertip's distance from the button before it presses.
 STANDOFF_M = 0.045
+# From this distance to the face on, the fingertip may move to another button.
 CLEAR_M = 0.030
-# How far the tip presses a button: past the click, but not onto the stop.
+# How far the fingertip pushes a button down: past the click, but not onto the stop.
 DEPTH_M = 0.0068
-# The largest error of the tip along the face for pressing.
+# The hand presses if the distance from fingertip to button, parallel to the face, is
+# below this.
 OVER_M = 0.006
-# The value of `lamps` above which a lamp shows a fault.
+# A lamp shows a fault if its value in `lamps` is above this: a warning is 0.5, a fault 1.
 LIT = 0.75
 
 
@@ -48,81 +50,94 @@ LIT = 0.75
 class ExpertFacts:
     """What the expert knows of the button to press and the fingertip in n worlds."""
 
-    top: Array  # (n, 3) m, of the button when it is up
-    beside: Array  # (n, 3) m, from the button to the tip, along the face
+    top: Array  # (n, 3) m, top of the button while it is not pressed
+    # (n, 3) m, from the button to the fingertip, the part parallel to the face
+    offset_in_face: Array
     # (n,) bool each
     is_lit: Array  # the button's lamp shows a fault
-    is_over: Array  # the tip is above the button
-    is_clear: Array  # the tip is far enough from the face to go anywhere
+    is_over: Array  # the fingertip is above the button
+    is_clear: Array  # the fingertip is far enough from the face to move sideways
     is_straight: Array  # the hand points straight at the face
 
 
 def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     """Returns the plans for n worlds."""
     num = agent["tcp_pos_w"].shape[0]
-    # of a hand that points straight at the face, in the world
+    # rotation of a hand that points straight at the face
     quat = quat_multiply(face_quat(xp, CONSOLE, num), hand_quat_in_face(xp, num))
-    facts = _facts(xp, agent, state, quat_to_rot6d(quat))
-    skill, tip = _choose(xp, facts)
+    facts = _read_facts(xp, agent, state, quat_to_rot6d(quat))
+    skill, tip_goal = _choose(xp, facts)
 
-    is_aside = is_skill(skill, "look_at")[:, None]
-    tcp = tip + TIP_M * outwards(xp, CONSOLE)
+    # with the work done, the hand points down, out of the camera's view of the panel
+    is_resting = is_skill(skill, "look_at")[:, None]
+    tcp_goal = tip_goal + TIP_M * outwards(xp, CONSOLE)
     return make_payload(
         skill=skill,
-        pos_w=xp.where(is_aside, xp.asarray(ASIDE_W), tcp),
-        quat_wxyz=xp.where(is_aside, xp.asarray(POINTING_DOWN), quat),
+        pos_w=xp.where(is_resting, xp.asarray(ASIDE_W), tcp_goal),
+        quat_wxyz=xp.where(is_resting, xp.asarray(POINTING_DOWN), quat),
         gripper=xp.full(skill.shape, -1.0),
         completion=completion_of(xp, ORDER, skill),
     )
 
 
-def _facts(
-    xp: Any, agent: Readings, state: Readings, wanted_rot6d: Array
+def _read_facts(
+    xp: Any, agent: Readings, state: Readings, straight_rot6d: Array
 ) -> ExpertFacts:
-    """Returns the facts of an observation."""
+    """Returns the facts of an observation.
+
+    Args:
+        xp: The array namespace.
+        agent: Proprioception.
+        state: Privileged state.
+        straight_rot6d: (n, 6) x and y axes of a hand that points straight at the face.
+    """
     right, up, out = (xp.asarray(axis) for axis in CONSOLE.axes().T)
     rot6d = agent["tcp_rot6d"]
 
-    # the button, the light of its lamp, and where its top is when nothing presses it:
-    # BUTTON_TOP_M out of the face
+    # the lamp of the button, which the button's place on the face tells
     button = state["button_pos_w"]
-    on_face = button - state["panel_pos_w"]
-    xy_on_face = xp.stack([dot(on_face, right), dot(on_face, up)], axis=1)
-    lamp = lamp_of_button(xp, xy_on_face)
+    panel_to_button = button - state["panel_pos_w"]
+    x_on_face = dot(panel_to_button, right)
+    y_on_face = dot(panel_to_button, up)
+    lamp = lamp_of_button(xp, xp.stack([x_on_face, y_on_face], axis=1))
     light = state["lamps"][xp.arange(lamp.shape[0]), lamp]
-    top = button + (BUTTON_TOP_M - dot(on_face, out))[:, None] * out
 
-    # from the button's top to the tip of the fingers: out of the face, and along it
+    # a button that is not pressed stands out of the face by BUTTON_TOP_M
+    pressed_by = BUTTON_TOP_M - dot(panel_to_button, out)
+    top = button + pressed_by[:, None] * out
+
+    # from the button's top to the fingertip: along the face's normal, and in the face
     offset = fingertip_w(agent["tcp_pos_w"], rot6d) - top
     height = dot(offset, out)
-    beside = offset - height[:, None] * out
+    offset_in_face = offset - height[:, None] * out
     return ExpertFacts(
         top=top,
-        beside=beside,
+        offset_in_face=offset_in_face,
         is_lit=light > LIT,
-        is_over=xp.sqrt(dot(beside, beside)) < OVER_M,
+        is_over=xp.sqrt(dot(offset_in_face, offset_in_face)) < OVER_M,
         is_clear=height > CLEAR_M,
-        is_straight=is_aligned(rot6d, wanted_rot6d),
+        is_straight=is_aligned(rot6d, straight_rot6d),
     )
 
 
 def _choose(xp: Any, facts: ExpertFacts) -> tuple[Array, Array]:
     """Returns the skill (n,) and the fingertip's goal (n, 3) m.
 
-    The goal of `look_at` is another one, see `decide`.
+    For `look_at` the goal is not used: `decide` sends the hand to its rest.
     """
     out = outwards(xp, CONSOLE)
-    before = facts.top + STANDOFF_M * out
-    # out of the face from where the tip is now
-    straight_out = facts.top + facts.beside + STANDOFF_M * out
+    standoff = facts.top + STANDOFF_M * out
     pressed = facts.top - DEPTH_M * out
+    # straight away from the face, so that the fingertip touches no other button
+    straight_out = facts.top + facts.offset_in_face + STANDOFF_M * out
 
-    is_ready = facts.is_over & facts.is_straight
+    may_press = facts.is_lit & facts.is_over & facts.is_straight
+    must_clear = ~facts.is_clear & ~facts.is_over
     rows = [  # the last that applies wins
-        Row("reach", when=facts.is_lit, goal_w=before),
-        Row("retreat", when=~facts.is_lit, goal_w=before),
-        Row("look_at", when=~facts.is_lit & facts.is_clear, goal_w=before),
-        Row("retreat", when=~facts.is_clear & ~facts.is_over, goal_w=straight_out),
-        Row("press", when=facts.is_lit & is_ready, goal_w=pressed),
+        Row("reach", when=facts.is_lit, goal_w=standoff),
+        Row("retreat", when=~facts.is_lit, goal_w=standoff),
+        Row("look_at", when=~facts.is_lit & facts.is_clear, goal_w=standoff),
+        Row("retreat", when=must_clear, goal_w=straight_out),
+        Row("press", when=may_press, goal_w=pressed),
     ]
-    return last_row(xp, rows, otherwise_w=before)
+    return last_row(xp, rows, otherwise_w=standoff)

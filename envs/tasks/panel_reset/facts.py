@@ -31,7 +31,8 @@ class Props:
 class Facts:
     """Quantities of N worlds in one state.
 
-    "The fault" is the lamp to reset now, or the last one that was reset.
+    "The fault" is the lamp to reset now. If there is none, it is the lamp that was reset
+    last.
     """
 
     def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
@@ -40,17 +41,17 @@ class Facts:
         self._xp = props.xp
 
     def _at_fault(self, values: Array) -> Array:
-        """Returns the value (N,) at the fault, of values (N, 12) for each lamp."""
+        """Returns the values (N,) for the fault, from values (N, 12) for all lamps."""
         return values[self._props.worlds, self._memory["fault"]]
 
     @quantity
     def is_lit(self) -> Array:
-        """(N,) bool, the lamp shows the fault."""
+        """(N,) bool, the lamp of the fault is lit: it has not been reset yet."""
         return self._at_fault(self._memory["lights"]) == FAULT
 
     @quantity
     def panel_pos_w(self) -> Array:
-        """(N, 3) m, middle of the panel."""
+        """(N, 3) m, centre of the panel."""
         return self._props.console.pos_w()
 
     @quantity
@@ -60,11 +61,11 @@ class Facts:
 
     @quantity
     def share_pressed(self) -> Array:
-        """(N,) in [0, 1], how much of its way to the click the button is pressed."""
+        """(N,) in [0, 1], the button's travel as a share of the travel to its click."""
         return self._at_fault(self._props.buttons.share_pressed())
 
     @quantity
     def reach_m(self) -> Array:
-        """(N,) from the closed fingers' tip to the fault's button."""
+        """(N,) m, from the closed fingertips to the fault's button."""
         offset = self._props.hand.tip_w() - self.button_pos_w
         return self._xp.sqrt(dot(offset, offset))

@@ -13,9 +13,10 @@ from embodied.envs.tasks.panel_reset.scene import CONSOLE
 
 
 def poses(xp: Any, state: Mapping[str, Array]) -> dict[str, ObjectPose]:
-    """Returns where the button's place on the panel is, however far it is pressed."""
+    """Returns the button's place on the face, which is the same while it is pressed."""
     out = outwards(xp, CONSOLE)
     button = state["button_pos_w"]
+    # project the button's top onto the face
     height = dot(button - state["panel_pos_w"], out)
     return {"button": ObjectPose(button - height[:, None] * out)}
 

@@ -1,4 +1,4 @@
-"""PanelReset: find the fault lamp that is meant, and press its reset button."""
+"""PanelReset: find the fault lamp that the sentence means, and press its reset button."""
 
 from __future__ import annotations
 
@@ -51,18 +51,18 @@ class PanelReset:
         self._memory = {
             # DARK, WARNING or FAULT
             "lights": xp.zeros((n, LAMP_COUNT), dtype=xp.int64),
-            # the lamp to reset now, or the last one that was reset
+            # index of the lamp to reset now, or of the one that was reset last
             "fault": xp.zeros(n, dtype=xp.int64),
-            # 1 for buttons that were right to press at any time so far
+            # 1 for buttons that were correct to press at some time so far
             "meant": xp.zeros((n, LAMP_COUNT), dtype=xp.int64),
-            # 1 for buttons that are pressed
+            # 1 for buttons that are pressed now
             "down": xp.zeros((n, LAMP_COUNT), dtype=xp.int64),
-            # how many resets were made and are needed, and how many presses were wrong
+            # counts of resets so far, of resets needed, and of wrong presses
             "resets": xp.zeros(n, dtype=xp.int64),
             "needed": xp.ones(n, dtype=xp.int64),
             "wrong": xp.zeros(n, dtype=xp.int64),
-            # the lamp that lights at next_tick, which is NEVER where it waits for the
-            # first reset; and how long after that reset it lights
+            # index of the next lamp, which lights at next_tick. That is NEVER if it
+            # waits for the first reset; then it lights wait_ticks after that reset.
             "next": xp.zeros(n, dtype=xp.int64),
             "next_tick": xp.zeros(n, dtype=xp.int64),
             "wait_ticks": xp.zeros(n, dtype=xp.int64),
@@ -98,7 +98,7 @@ class PanelReset:
         return episode
 
     def before_step(self, tick: Array) -> None:
-        """Counts pressed buttons, and lights the next lamp when it is time."""
+        """Counts button presses, and lights the next lamp when it is due."""
         xp = self._engine.xp
         memory = self._memory
         lamps = self._lamps
@@ -115,21 +115,21 @@ class PanelReset:
         memory["wrong"][...] = memory["wrong"] + count_of(is_wrong)
         memory["resets"][...] = memory["resets"] + xp.astype(has_reset, xp.int64)
 
-        # the next lamp lights when it is time, but not while its button is held; a
-        # fault that was not reset until then has moved there
+        # the next lamp lights when it is due, but not while its button is pressed
         is_unfinished = memory["resets"] < memory["needed"]
-        is_held = xp.any(is_next & down, axis=1)
-        is_due = (tick >= memory["next_tick"]) & is_unfinished & ~is_held
-        # which lamp (N, 12) begins to show a fault, and which no longer shows one
-        comes = is_due[:, None] & is_next
-        goes = is_due[:, None] & is_fault & (memory["resets"] == 0)[:, None]
+        is_next_pressed = xp.any(is_next & down, axis=1)
+        is_due = (tick >= memory["next_tick"]) & is_unfinished & ~is_next_pressed
+        # lamps (N, 12) that go on; and that go off, because the fault moves away from
+        # them: it has not been reset yet
+        goes_on = is_due[:, None] & is_next
+        goes_off = is_due[:, None] & is_fault & (memory["resets"] == 0)[:, None]
         lights = xp.where(is_reset, DARK, memory["lights"])
-        lights = xp.where(goes, DARK, lights)
-        memory["lights"][...] = xp.where(comes, FAULT, lights)
-        memory["meant"][...] = xp.where(comes, 1, memory["meant"])
+        lights = xp.where(goes_off, DARK, lights)
+        memory["lights"][...] = xp.where(goes_on, FAULT, lights)
+        memory["meant"][...] = xp.where(goes_on, 1, memory["meant"])
         memory["fault"][...] = xp.where(is_due, memory["next"], memory["fault"])
 
-        # after the first reset of two, the next one comes in a while
+        # the first of two resets sets the time at which the next lamp lights
         later = xp.where(is_unfinished, tick + memory["wait_ticks"], NEVER)
         next_tick = xp.where(has_reset, later, memory["next_tick"])
         memory["next_tick"][...] = xp.where(is_due, NEVER, next_tick)
@@ -146,8 +146,8 @@ class PanelReset:
     def judge(self) -> Outcome:
         """Returns the judgement.
 
-        Success: all resets were made, and no button is down. Lost: a wrong button was
-        pressed.
+        Success: all needed resets were made, and all buttons are released. Lost: a wrong
+        button was pressed.
         """
         xp = self._engine.xp
         memory = self._memory
@@ -156,16 +156,16 @@ class PanelReset:
         are_all_up = xp.sum(memory["down"], axis=1) == 0
         success = (memory["resets"] >= memory["needed"]) & are_all_up & ~is_wrong
 
-        # towards the next reset: the hand reaches the button, then presses it
-        on_its_way = 0.4 * tolerance(facts.reach_m, bound=0.01, margin=0.3)
-        on_its_way = on_its_way + 0.4 * facts.share_pressed
+        # progress towards the next reset: the hand reaches the button, then presses it
+        next_reset = 0.4 * tolerance(facts.reach_m, bound=0.01, margin=0.3)
+        next_reset = next_reset + 0.4 * facts.share_pressed
         progress = staged_progress(
             xp,
             share_reset=xp.astype(memory["resets"], xp.float64) / memory["needed"],
-            on_its_way=xp.where(facts.is_lit, on_its_way, 0.0),
+            next_reset=xp.where(facts.is_lit, next_reset, 0.0),
         )
         progress = xp.where(success, 1.0, progress)
-        # there may be more resets than are needed
+        # there can be more resets than needed, so clip
         progress = xp.where(progress > 1.0, 1.0, progress)
         return Outcome(
             success=success,
@@ -174,16 +174,16 @@ class PanelReset:
         )
 
 
-def staged_progress(xp: Any, share_reset: Array, on_its_way: Array) -> Array:
-    """Returns the progress (N,) from faults that were reset, and the one in work.
+def staged_progress(xp: Any, share_reset: Array, next_reset: Array) -> Array:
+    """Returns the progress (N,) from the resets made and the progress of the next one.
 
     Args:
         xp: The array namespace.
-        share_reset: (N,) of the needed resets, how many were made.
-        on_its_way: (N,) progress towards the next reset, below 1.
+        share_reset: (N,) resets made, as a share of the needed ones.
+        next_reset: (N,) progress towards the next reset, below 1.
     """
     share_left = xp.where(share_reset < 1.0, 1.0 - share_reset, 0.0)
-    return 0.9 * share_reset + on_its_way * share_left
+    return 0.9 * share_reset + next_reset * share_left
 
 
 PANEL_RESET = TaskSpec(
@@ -191,7 +191,7 @@ PANEL_RESET = TaskSpec(
     summary="find the fault lamp that is meant among twelve and press its reset button, and no other",
     needs=Needs(opening_m=0.06, reach_m=0.87),
     cameras=(CAMERA,),
-    # from above the hand hides what it works on
+    # in the view from above, the hand hides the button that it presses
     robot_cameras=("wrist",),
     horizon_s=15.0,
     table=TABLE,

@@ -19,25 +19,26 @@ from embodied.envs.variation import Variation
 EVENT_STREAM = 0x5053
 # How many colours are sampled, enough to find different ones.
 COLOUR_SAMPLES = 64
-# The nominal yaw of a parcel with its label on the top, and on an end, which then faces
-# away from the robot and along the belt.
+# The nominal yaw of a parcel with its label on the top.
 TOP_YAW_RAD = 0.0
+# The nominal yaw of a parcel with its label on an end. The label then faces downstream
+# and away from the robot.
 END_YAW_RAD = 1.13
-# A parcel with its label on the top may be turned by this much more.
-TOP_TURN_FACTOR = 2.0
+# The sampled yaw offset counts this much more if the label is on the top.
+TOP_YAW_FACTOR = 2.0
 ABOVE_BELT_M = 0.0005  # a parcel starts this high above the belt, so that none sinks in
-# The least distance between the middles of parcels that follow each other.
-AT_LEAST_M = 0.22
-# A push's force per kg of the parcel. Friction holds 7.8 m/s2 of it, so the parcel
+# The least distance between the centres of successive parcels.
+LEAST_GAP_M = 0.22
+# A push's force per kg of the parcel. Friction cancels 7.8 m/s2 of it, so the parcel
 # slides 2 to 6 cm.
 PUSH_M_S2 = (8.5, 10.0)
-# Its angle from the belt's direction, forwards or backwards.
+# Angle between the push and the belt's direction, or its opposite.
 PUSH_ANGLE_RAD = (-0.4, 0.4)
-# When the event happens: soon if only one parcel is wanted, at which the hand may soon
-# be, and later otherwise.
-SOON_S = (0.3, 0.9)
-LATER_S = (1.0, 4.0)
-# By what the belt's speed is multiplied, and the most it becomes.
+# Time of the event. It is early if only one parcel is wanted, since the hand may soon
+# have taken that one.
+EARLY_EVENT_S = (0.3, 0.9)
+EVENT_S = (1.0, 4.0)
+# Factor by which the event changes the belt's speed, and the limit of the new speed.
 SPEED_FACTOR = (0.5, 1.6)
 FASTEST_M_S = 0.15
 
@@ -48,9 +49,9 @@ def sample_episode(seed: int, variation: Variation, later_s: float) -> dict[str,
     Args:
         seed: Of the episode.
         variation: Samples the variables.
-        later_s: How much later parcels and event come, for a robot that must drive up.
+        later_s: Delay of parcels and event, for a robot that must drive up first.
     """
-    # what differs from parcel to parcel is sampled again, once for each
+    # values that differ between parcels are sampled once per parcel
     episode = variation.sample_each(seed, TASK_VARIABLES)
     count = episode["parcels"]
     for name in PER_PARCEL:
@@ -67,9 +68,9 @@ def sample_episode(seed: int, variation: Variation, later_s: float) -> dict[str,
 
     episode |= _sample_event(rng, variation.level, episode)
     episode["event_s"] += later_s
-    # start farther back by as much as the belt carries them until then
-    ridden_m = episode["belt_speed"] * later_s
-    episode["y"] = [y - ridden_m for y in _along_the_belt(episode)]
+    # parcels start farther upstream, by the distance the belt moves in that time
+    upstream_m = episode["belt_speed"] * later_s
+    episode["y"] = [y - upstream_m for y in _start_y(episode)]
     episode["instruction"] = episode["sentence"].format(
         **_colour_words(episode["colour"], episode["named"])
     )
@@ -77,7 +78,7 @@ def sample_episode(seed: int, variation: Variation, later_s: float) -> dict[str,
 
 
 def event_tick(episode: dict[str, Any]) -> int:
-    """Returns when the event happens, in physics ticks."""
+    """Returns the time of the event in physics ticks."""
     return int(episode["event_s"] * PHYSICS_HZ)
 
 
@@ -95,15 +96,15 @@ def pose_of(episode: dict[str, Any], parcel: int) -> tuple[np.ndarray, float]:
     """Returns where a parcel starts; those that do not take part are parked.
 
     Returns:
-        (3,) its middle in the world, m; and its yaw, rad.
+        (3,) its centre in the world, m; and its yaw, rad.
     """
     if parcel >= episode["parcels"]:
         return parked_w(parcel), 0.0
 
-    turn = episode["turn"][parcel]
-    yaw = TOP_YAW_RAD + TOP_TURN_FACTOR * turn
+    yaw_offset = episode["turn"][parcel]
+    yaw = TOP_YAW_RAD + TOP_YAW_FACTOR * yaw_offset
     if episode["label"][parcel] == "end":
-        yaw = END_YAW_RAD + turn
+        yaw = END_YAW_RAD + yaw_offset
     x = BELT.x + episode["offset_x"][parcel]
     y = episode["y"][parcel]
     z = BELT.top_z + episode["height"][parcel] / 2 + ABOVE_BELT_M
@@ -115,14 +116,14 @@ def _sample_event(
 ) -> dict[str, Any]:
     """Samples the event of level L4: the belt's speed changes, or a parcel is pushed.
 
-    The parcel is the last of the wanted ones. At other levels nothing happens.
+    The pushed parcel is the last of the wanted ones. At other levels nothing happens.
     """
     happens = level == "L4"
     is_pushed = bool(rng.random() < 0.5)
     speed_factor = rng.uniform(*SPEED_FACTOR)
     angle = rng.uniform(*PUSH_ANGLE_RAD)
     parcel = int(np.flatnonzero(episode["wanted"])[-1])
-    sign = rng.choice((-1, 1))  # along the belt, which runs along y, or against it
+    sign = rng.choice((-1, 1))  # along the belt's direction, +y, or against it
     force = episode["mass"][parcel] * rng.uniform(*PUSH_M_S2)
 
     push = (0.0, 0.0)
@@ -137,23 +138,24 @@ def _sample_event(
         "belt_speed_after": speed,
         "pushed": parcel,
         "push_n": push,
-        "event_s": float(rng.uniform(*(SOON_S if is_only_one else LATER_S))),
+        "event_s": float(rng.uniform(*(EARLY_EVENT_S if is_only_one else EVENT_S))),
     }
 
 
-def _along_the_belt(episode: dict[str, Any]) -> list[float]:
-    """Returns the y at which each parcel starts, m; the first is farthest ahead.
+def _start_y(episode: dict[str, Any]) -> list[float]:
+    """Returns the y at which each parcel starts, m; the first is farthest downstream.
 
-    Each comes at least `gap_s` after the one before it, at the belt's highest speed.
+    Even at the belt's highest speed of the episode, each parcel comes at least `gap_s`
+    after the one before it.
     """
     speed = max(episode["belt_speed"], episode["belt_speed_after"])
-    gaps_m = [max(AT_LEAST_M, speed * gap_s) for gap_s in episode["gap_s"][1:]]
+    gaps_m = [max(LEAST_GAP_M, speed * gap_s) for gap_s in episode["gap_s"][1:]]
     first_y = episode["first_y"]
     return [first_y - sum(gaps_m[:k]) for k in range(episode["parcels"])]
 
 
 def _colour_words(colours: list[str], named: list[int]) -> dict[str, str]:
-    """Returns the words for the blanks of the sentences."""
+    """Returns the words that fill the blanks of a sentence, by the blanks' names."""
     wanted = [colour for k, colour in enumerate(colours) if k in named]
     others = [colour for k, colour in enumerate(colours) if k not in named]
     return {

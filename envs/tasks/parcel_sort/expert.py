@@ -33,102 +33,111 @@ from embodied.robots.parts.arm import Arm
 from embodied.robots.parts.gripper import PALM_M
 from embodied.robots.robot import Robot
 
-# How far before the grip the hand waits, along its approach.
+# The hand waits this far before the grip, along its approach direction.
 HOVER_M = 0.09
-# How far the hand backs off from a parcel that is to be read.
+# The hand backs off this far from a parcel that the scanner is to read.
 BACK_M = 0.12
-# The hand goes in if it is this near to the line of approach and to the grip.
+# The hand approaches the grip if it is within NEAR_M of the line of approach and at most
+# BEFORE_M before the grip.
 NEAR_M = 0.016
 BEFORE_M = 0.16
-# The fingers close if the hand is this near to the grip.
+# The fingers close within this distance of the grip.
 ON_M = 0.009
-# The least alignment of the hand: to go in, and to close.
+# The least alignment (a cosine) for the approach, and for closing the fingers.
 ALIGNED_COS = 0.985
 ON_COS = 0.994
-# How far the arm lags behind a goal that moves.
+# The time by which the arm lags behind a moving goal.
 LAG_S = 0.06
-# The TCP's height at which empty fingers clear everything; how much lower still will
-# do; and how much higher the hand goes when it is too low.
+# The TCP height at which an empty hand clears everything.
 CLEAR_Z_W = 0.87
+# A hand at most this far below that height need not rise.
 CLEAR_SLACK_M = 0.02
+# A hand that must rise goes this far above that height.
 CLEAR_MORE_M = 0.03
-# Farther than this from its goal, horizontally, the hand stays at that height.
+# The hand keeps that height until it is within this horizontal distance of its goal.
 FAR_M = 0.12
-# Where the hand waits for parcels that come, and where it rests.
+# The y at which the hand waits for the next parcel on the belt.
 WAIT_Y_W = -0.36
+# The position of the hand when there is nothing to do.
 REST_W = (0.46, -0.15, 0.95)
-# On the way: the largest turn about the robot's column between two goals, and the
-# distances from the column.
-TURN_RAD = 0.9
+# Waypoints around the robot's column: the largest angle from one to the next, and the
+# range of their distances from the column.
+WAYPOINT_RAD = 0.9
 RADIUS_M = (0.42, 0.50)
-# The height of a parcel's underside over the plate: on the way, at most while it is set
-# down, and at most when it lies.
+# The height of a parcel's underside above the plate while it is carried.
 OVER_M = 0.05
+# A parcel goes down to the plate within this horizontal distance of the plate's centre.
+PLACE_M = 0.010
+# A parcel that is this low and this near to the plate's centre goes on down.
 LOWERING_M = 0.03
+LOWERING_BESIDE_M = 0.03
+# A parcel that is this low and this near to the plate's centre lies there: the hand lets
+# go.
 LYING_M = 0.004
+LYING_BESIDE_M = 0.06
 # A parcel is set down towards a goal this far below the plate.
 PRESS_M = 0.003
-# The largest offset of a parcel from the plate's middle: to go down, to go on doing so,
-# and to let go.
-PLACE_M = 0.010
-LOWERING_BESIDE_M = 0.03
-LYING_BESIDE_M = 0.06
-# A parcel must be lifted if it is lower than this over the plate's height, and farther
-# than this from its place in the bin.
+# A parcel that has been read is lifted before it is carried, if it is at most LOW_M above
+# the plate. Within AWAY_M of its place in the bin it is not: there it is being lowered.
 LOW_M = 0.02
 AWAY_M = 0.10
-# A parcel goes down into the bin within this distance from its place, if the hand is
-# aligned at least so well.
+# A parcel goes down into the bin within this distance of its place, and with at least
+# this alignment of the hand.
 ABOVE_BIN_M = 0.03
 DROP_COS = 0.9
-# It is dropped with its underside this high above the bin's floor, or with the hand
-# this high above the rim if that is higher; and up to the slack above that.
+# The goal for dropping a parcel has its underside INTO_BIN_M above the bin's floor, and
+# the TCP at least ABOVE_RIM_M above the bin's rim.
 INTO_BIN_M = 0.07
 ABOVE_RIM_M = 0.01
+# The hand lets go within this height above that goal.
 DROP_SLACK_M = 0.012
-# A hand whose approach is within 45 degrees of straight down points down.
+# A hand points down if its approach is within 45 degrees of straight down.
 POINTS_DOWN_COS = 0.7
 
 
 @dataclass(frozen=True)
-class Way:
-    """The way of a hand from place to place about the robot's column.
+class Route:
+    """A route around the robot's column to the bins.
 
     Attributes:
-        turn_rad: the largest turn about the column between two goals.
-        radius_m: the least and the largest distance from the column on the way.
-        slots_m: where along the depth of a bin each of the parcels is let go.
+        waypoint_rad: the largest angle about the column from one waypoint to the next.
+        radius_m: the smallest and the largest distance of waypoints from the column.
+        slots_m: the place of each parcel along the depth of its bin.
     """
 
-    turn_rad: float = TURN_RAD
+    waypoint_rad: float = WAYPOINT_RAD
     radius_m: tuple[float, float] = RADIUS_M
     slots_m: tuple[float, ...] = BIN_SLOTS_M
 
-    def next(self, xp: Any, hand_w: Array, goal_w: Array) -> Array:
-        """Returns the next point (n, 3) on the way to a goal (n, 3)."""
-        return around_column(xp, hand_w, goal_w, self.radius_m, self.turn_rad)
+    def waypoint(self, xp: Any, hand_w: Array, goal_w: Array) -> Array:
+        """Returns the next waypoint (n, 3) from the hand (n, 3) to a goal (n, 3)."""
+        return around_column(xp, hand_w, goal_w, self.radius_m, self.waypoint_rad)
 
 
-# Of arms whose wrists are slim; those whose are wider than this go round the scanner's
-# head.
-OWN_WAY = Way()
-WIDE_WAY = Way(0.15, (0.40, 0.42), (-0.045, -0.045, -0.045))
-WIDE_M = 0.095
+# The route of an arm with a slim wrist.
+SLIM_WRIST_ROUTE = Route()
+# An arm with a wider wrist than this would hit the scanner's head on that route.
+WIDE_WRIST_M = 0.095
+WIDE_WRIST_ROUTE = Route(
+    waypoint_rad=0.15,
+    radius_m=(0.40, 0.42),
+    slots_m=(-0.045, -0.045, -0.045),
+)
 
 
 def parcel_sort_expert(
     agent_layout: Layout, state_layout: Layout, robot: Robot
 ) -> tuple[Planner, Controller]:
-    """Returns planner and controller of the expert, which knows the robot's hand."""
+    """Returns planner and controller of the expert, adapted to the robot's hand."""
     effector = robot.effectors[0]
     gripper = robot.gripper_of(effector)
-    # a cup has no palm that could be in the way
+    # a suction cup has no width, and no palm that could hit the parcel
     back_m = PALM_M - gripper.palm_m if gripper.width_m else 0.0
     arm = robot.part(effector.arm)
-    is_wide = isinstance(arm, Arm) and arm.wrist_m > WIDE_M
-    to_bin = WIDE_WAY if is_wide else OWN_WAY
-    decide_so = partial(decide, back_m=back_m, to_bin=to_bin)
-    return scripted_expert(decide_so, agent_layout, state_layout, robot)
+    has_wide_wrist = isinstance(arm, Arm) and arm.wrist_m > WIDE_WRIST_M
+    to_bin = WIDE_WRIST_ROUTE if has_wide_wrist else SLIM_WRIST_ROUTE
+    decide_for_robot = partial(decide, back_m=back_m, to_bin=to_bin)
+    return scripted_expert(decide_for_robot, agent_layout, state_layout, robot)
 
 
 def decide(
@@ -136,7 +145,7 @@ def decide(
     agent: Readings,
     state: Readings,
     back_m: float = 0.0,
-    to_bin: Way = OWN_WAY,
+    to_bin: Route = SLIM_WRIST_ROUTE,
 ) -> Payload:
     """Returns the plans for n worlds.
 
@@ -144,22 +153,24 @@ def decide(
         xp: The array namespace.
         agent: Proprioception.
         state: Privileged state.
-        back_m: How far the hand stays back from a grip, for the sake of its palm.
-        to_bin: The way on which it carries parcels from the scanner to their bins.
+        back_m: The hand stays back from a grip by this, so that its palm does not hit
+            the parcel.
+        to_bin: The route from the scanner to the bins.
     """
     facts = ExpertFacts.read(xp, agent, state, back_m, to_bin.slots_m)
     posture = facts.posture()
-    is_waiting = ~facts.is_held & ~facts.is_idle & ~facts.is_on_plate
-    is_riding = is_waiting & is_within_reach(facts.parcel)
+    # `is_riding`: the next parcel is on the belt, within reach
+    must_fetch = ~facts.is_held & ~facts.is_idle & ~facts.is_on_plate
+    is_riding = must_fetch & is_within_reach(facts.parcel)
 
-    rows = _empty_handed(facts, posture, is_riding)
-    rows += _to_the_plate(facts, posture)
-    rows += _to_the_bin(facts, posture, to_bin)
+    rows = _rows_of_empty_hand(facts, posture, is_riding)
+    rows += _rows_to_plate(facts, posture)
+    rows += _rows_to_bin(facts, posture, to_bin)
     skill, pos = last_row(xp, rows, otherwise_w=facts.hand.pos_w)
 
-    # a goal on the belt moves with it
+    # the goal moves with a parcel that the belt carries
     velocity = facts.parcel.vel_w * xp.asarray([1.0, 1.0, 0.0])
-    # the fingers close where they grasp, and hold while a parcel is moved
+    # the fingers close at the grip, and stay closed while a parcel is moved
     is_closed = is_skill(skill, "grasp") & _is_on_grip(facts, posture)
     for name in ("lift", "carry", "turn", "place"):
         is_closed = is_closed | is_skill(skill, name)
@@ -181,19 +192,22 @@ def _is_on_grip(facts: ExpertFacts, posture: Grip) -> Array:
 
 
 def _is_before_grip(facts: ExpertFacts, posture: Grip) -> Array:
-    """Returns (n,) bool, whether the hand is where it may go in to the grip."""
+    """Returns (n,) bool, whether the hand is where it may approach the grip."""
     error = facts.hand.pos_w - posture.pos_w
-    # along the approach, negative before the grip; and at a right angle to it
-    ahead = dot(error, posture.z)
-    beside = error - posture.z * ahead[:, None]
+    # the part along the approach direction, negative before the grip, and the rest
+    along = dot(error, posture.z)
+    across = error - posture.z * along[:, None]
+    is_on_line = dot(across, across) < NEAR_M**2
     is_aligned = posture.alignment(facts.hand) > ALIGNED_COS
-    return (dot(beside, beside) < NEAR_M**2) & is_aligned & (ahead > -BEFORE_M)
+    return is_on_line & is_aligned & (along > -BEFORE_M)
 
 
-def _empty_handed(facts: ExpertFacts, posture: Grip, is_riding: Array) -> list[Row]:
-    """Returns the rows of an empty hand.
+def _rows_of_empty_hand(
+    facts: ExpertFacts, posture: Grip, is_riding: Array
+) -> list[Row]:
+    """Returns the rows of the decision table for an empty hand.
 
-    It goes to the next parcel, and backs off from one that is to be read.
+    It goes to the next parcel, and backs off from one that the scanner is to read.
     """
     xp = facts.xp
     hand = facts.hand
@@ -201,86 +215,89 @@ def _empty_handed(facts: ExpertFacts, posture: Grip, is_riding: Array) -> list[R
     is_empty = ~facts.is_held
     is_free = is_empty & ~facts.is_idle
 
-    # where to hover: before the grip; as far along the belt as it waits for a parcel
-    # that is still to come; or at rest. For a parcel that rides it aims ahead, because
-    # the arm lags behind
-    ahead = xp.where(is_riding[:, None], LAG_S * parcel.vel_w, 0.0)
-    grip = posture.pos_w + ahead
+    # the grip, ahead of a riding parcel by as much as the arm lags behind
+    lead = xp.where(is_riding[:, None], LAG_S * parcel.vel_w, 0.0)
+    grip = posture.pos_w + lead
     is_coming = is_free & ~facts.is_on_plate & (grip[:, 1] < REACH_Y_W[0])
+
+    # the hand hovers before the grip; at WAIT_Y_W for a parcel that is not yet within
+    # reach; at REST_W if there is nothing to do
     hover = grip - HOVER_M * posture.z
-    wait_y = xp.where(is_coming, WAIT_Y_W, hover[:, 1])
-    hover = xp.stack([hover[:, 0], wait_y, hover[:, 2]], axis=1)
+    hover_y = xp.where(is_coming, WAIT_Y_W, hover[:, 1])
+    hover = xp.stack([hover[:, 0], hover_y, hover[:, 2]], axis=1)
     hover = xp.where(facts.is_idle[:, None], xp.asarray(REST_W), hover)
 
-    # from afar it stays above things
-    away = (hover - hand.pos_w)[:, :2]
-    is_far = dot(away, away) > FAR_M**2
-    aside = around_column(xp, hand.pos_w, hover, RADIUS_M, TURN_RAD)
-    clear_z = xp.full_like(hover[:, 2], CLEAR_Z_W)
-    over = with_z(xp, aside, xp.maximum(hover[:, 2], clear_z))
+    # while it is far away, it travels above everything
+    to_hover = (hover - hand.pos_w)[:, :2]
+    is_far = dot(to_hover, to_hover) > FAR_M**2
     is_low = hand.pos_w[:, 2] < CLEAR_Z_W - CLEAR_SLACK_M
+    clear_z = xp.full_like(hover[:, 2], CLEAR_Z_W)
+    raised = with_z(xp, hand.pos_w, clear_z + CLEAR_MORE_M)
+    waypoint = around_column(xp, hand.pos_w, hover, RADIUS_M, WAYPOINT_RAD)
+    waypoint = with_z(xp, waypoint, xp.maximum(hover[:, 2], clear_z))
+    reach = xp.where(is_far[:, None], waypoint, hover)
 
     may_grasp = is_free & _is_before_grip(facts, posture) & ~is_coming
-    is_reading = is_free & facts.is_on_plate
-    is_reading = is_reading & parcel.is_label_up() & ~parcel.is_scanned
-    is_letting_go = is_reading & hand.is_closed()
+    # the parcel on the plate waits to be read: let go of it and back off
+    must_back_off = is_free & facts.is_on_plate
+    must_back_off = must_back_off & parcel.is_label_up() & ~parcel.is_scanned
+    must_release = must_back_off & hand.is_closed()
     return [  # the last that applies wins
-        Row("reach", when=is_empty, goal_w=xp.where(is_far[:, None], over, hover)),
+        Row("reach", when=is_empty, goal_w=reach),
         Row("grasp", when=may_grasp, goal_w=grip),
-        Row(
-            "retreat",
-            when=is_empty & is_far & is_low,
-            goal_w=with_z(xp, hand.pos_w, clear_z + CLEAR_MORE_M),
-        ),
-        Row("retreat", when=is_reading, goal_w=grip - BACK_M * hand.z),
-        Row("release", when=is_letting_go, goal_w=hand.pos_w),
+        Row("retreat", when=is_empty & is_far & is_low, goal_w=raised),
+        Row("retreat", when=must_back_off, goal_w=grip - BACK_M * hand.z),
+        Row("release", when=must_release, goal_w=hand.pos_w),
     ]
 
 
-def _to_the_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
-    """Returns the rows of a hand with a parcel that has not been read.
+def _rows_to_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
+    """Returns the rows of the decision table for a held parcel that is not yet read.
 
-    It is lifted, carried to the plate and turned, set down and let go.
+    The hand lifts it, carries it to the plate with its label up, sets it down and lets
+    go.
     """
     xp = facts.xp
     hand = facts.hand
     parcel = facts.parcel
     has_unread = facts.is_held & ~parcel.is_scanned
 
-    # where the hand is with the parcel over the plate, turned if it must be
-    bottom = parcel.bottom_z()
-    in_hand = hand.pos_w - parcel.pos_w
-    # the hand's height above the parcel's underside, which is an end once it is turned
-    turned_below = parcel.size[:, 0] / 2 + OFF_MIDDLE_M
-    below = xp.where(facts.must_turn(), turned_below, hand.pos_w[:, 2] - bottom)
-    carry_z = facts.plate_w[:, 2] + OVER_M + below
-    over = with_z(xp, facts.plate_w + in_hand, carry_z)
-    beside = around_column(xp, hand.pos_w, over, RADIUS_M, TURN_RAD)
+    # the goal of a hand that carries the parcel to the plate
+    bottom_z = parcel.bottom_z()
+    parcel_to_hand = hand.pos_w - parcel.pos_w
+    # the hand's height above the parcel's underside; after a rotation by 90 degrees, the
+    # underside is the end opposite the label
+    above_bottom = hand.pos_w[:, 2] - bottom_z
+    above_end = parcel.size[:, 0] / 2 + OFF_MIDDLE_M
+    above_bottom = xp.where(facts.must_turn(), above_end, above_bottom)
+    carry_z = facts.plate_w[:, 2] + OVER_M + above_bottom
+    over_plate = with_z(xp, facts.plate_w + parcel_to_hand, carry_z)
+    waypoint = around_column(xp, hand.pos_w, over_plate, RADIUS_M, WAYPOINT_RAD)
 
-    # how near to the plate the parcel is: horizontally, and its underside above it
-    to_plate = (parcel.pos_w - facts.plate_w)[:, :2]
-    distance = xp.sqrt(dot(to_plate, to_plate))
-    height = bottom - facts.plate_w[:, 2]
+    # the parcel's horizontal distance to the plate, and its height above it
+    from_plate = (parcel.pos_w - facts.plate_w)[:, :2]
+    distance = xp.sqrt(dot(from_plate, from_plate))
+    height = bottom_z - facts.plate_w[:, 2]
     is_over = (distance < PLACE_M) & (posture.alignment(hand) > ON_COS)
     is_being_lowered = distance < LOWERING_BESIDE_M
-    is_being_lowered = is_being_lowered & (bottom < facts.plate_w[:, 2] + LOWERING_M)
-    lies = (distance < LYING_BESIDE_M) & (xp.abs(height) < LYING_M)
+    is_being_lowered = is_being_lowered & (bottom_z < facts.plate_w[:, 2] + LOWERING_M)
+    is_set_down = (distance < LYING_BESIDE_M) & (xp.abs(height) < LYING_M)
 
     may_place = has_unread & (is_over | is_being_lowered)
-    down_z = hand.pos_w[:, 2] - height - PRESS_M
-    up = with_z(xp, hand.pos_w, carry_z)
+    set_down = with_z(xp, over_plate, hand.pos_w[:, 2] - height - PRESS_M)
+    raised = with_z(xp, hand.pos_w, carry_z)
     return [  # the last that applies wins
-        Row("carry", when=has_unread, goal_w=beside),
-        Row("lift", when=has_unread & facts.must_lift(), goal_w=up),
-        Row("place", when=may_place, goal_w=with_z(xp, over, down_z)),
-        Row("release", when=has_unread & lies, goal_w=hand.pos_w),
+        Row("carry", when=has_unread, goal_w=waypoint),
+        Row("lift", when=has_unread & facts.must_lift(), goal_w=raised),
+        Row("place", when=may_place, goal_w=set_down),
+        Row("release", when=has_unread & is_set_down, goal_w=hand.pos_w),
     ]
 
 
-def _to_the_bin(facts: ExpertFacts, posture: Grip, way: Way) -> list[Row]:
-    """Returns the rows of a hand with a parcel that has been read.
+def _rows_to_bin(facts: ExpertFacts, posture: Grip, route: Route) -> list[Row]:
+    """Returns the rows of the decision table for a held parcel that has been read.
 
-    It is lifted, carried to its bin, lowered and let go.
+    The hand lifts it, carries it to its bin, lowers it and lets go.
     """
     xp = facts.xp
     hand = facts.hand
@@ -289,29 +306,34 @@ def _to_the_bin(facts: ExpertFacts, posture: Grip, way: Way) -> list[Row]:
     slot_z = facts.slot_w[:, 2]
     has_read = facts.is_held & parcel.is_scanned
 
-    # where the hand is with the parcel over its place in the bin
-    bottom = parcel.bottom_z()
-    in_hand = hand.pos_w - parcel.pos_w
-    below = hand.pos_w[:, 2] - bottom  # the hand's height above the parcel's underside
-    over = with_z(xp, facts.slot_w + in_hand, plate_z + OVER_M + below)
-    beside = way.next(xp, hand.pos_w, over)
-    up = with_z(xp, hand.pos_w, over[:, 2])
+    # the goal of a hand that carries the parcel to its slot, its place in the bin
+    bottom_z = parcel.bottom_z()
+    parcel_to_hand = hand.pos_w - parcel.pos_w
+    above_bottom = hand.pos_w[:, 2] - bottom_z  # hand above the parcel's underside
+    carry_z = plate_z + OVER_M + above_bottom
+    over_slot = with_z(xp, facts.slot_w + parcel_to_hand, carry_z)
+    waypoint = route.waypoint(xp, hand.pos_w, over_slot)
+    raised = with_z(xp, hand.pos_w, over_slot[:, 2])
 
-    # how near to its place the parcel is
-    to_slot = (parcel.pos_w - facts.slot_w)[:, :2]
-    distance = xp.sqrt(dot(to_slot, to_slot))
-    is_low = (bottom < plate_z + LOW_M) & (distance > AWAY_M)
-    is_above = distance < ABOVE_BIN_M
-    may_place = has_read & is_above & (posture.alignment(hand) > DROP_COS)
-    drop_z = xp.maximum(slot_z + INTO_BIN_M + below, slot_z + BIN.height + ABOVE_RIM_M)
+    # the goal for dropping it
+    drop_z = xp.maximum(
+        slot_z + INTO_BIN_M + above_bottom, slot_z + BIN.height + ABOVE_RIM_M
+    )
+    lowered = with_z(xp, over_slot, drop_z)
+
+    from_slot = (parcel.pos_w - facts.slot_w)[:, :2]
+    distance = xp.sqrt(dot(from_slot, from_slot))
+    must_lift = (bottom_z < plate_z + LOW_M) & (distance > AWAY_M)
+    is_above_slot = distance < ABOVE_BIN_M
+    may_place = has_read & is_above_slot & (posture.alignment(hand) > DROP_COS)
     may_drop = may_place & (hand.pos_w[:, 2] < drop_z + DROP_SLACK_M)
 
-    # the hand must point down again after it has turned a parcel
-    is_turned = hand.z[:, 2] > -POINTS_DOWN_COS
+    # after it has turned a parcel, the hand first points down again
+    is_tilted = hand.z[:, 2] > -POINTS_DOWN_COS
     return [  # the last that applies wins
-        Row("carry", when=has_read, goal_w=beside),
-        Row("turn", when=has_read & is_turned, goal_w=up),
-        Row("lift", when=has_read & is_low, goal_w=up),
-        Row("place", when=may_place, goal_w=with_z(xp, over, drop_z)),
+        Row("carry", when=has_read, goal_w=waypoint),
+        Row("turn", when=has_read & is_tilted, goal_w=raised),
+        Row("lift", when=has_read & must_lift, goal_w=raised),
+        Row("place", when=may_place, goal_w=lowered),
         Row("release", when=may_drop, goal_w=hand.pos_w),
     ]

@@ -21,21 +21,25 @@ from embodied.envs.tasks.parcel_sort.grip import (
 )
 from embodied.envs.tasks.parcel_sort.scene import BELT, BIN, SCANNER
 
-# Where along the belt the arm takes parcels.
+# The range of y in which the arm takes parcels off the belt.
 REACH_Y_W = (-0.44, 0.42)
-# The height of a parcel's underside over the belt: to go sideways, and to be turned.
+# The height above the belt from which a held parcel may be moved sideways.
 FREE_M = 0.05
+# The height above the belt from which it may be rotated, too.
 FREE_TO_TURN_M = 0.09
-# A held parcel farther than this from the plate must have that height before it moves.
-AWAY_M = 0.15
-# The largest offset of a parcel on the plate from its middle, and from its top.
+# Within this horizontal distance of the plate, a held parcel need not have that height,
+# because it is being set down there.
+NEAR_PLATE_M = 0.15
+# A parcel is on the plate within these distances of the plate's centre, horizontally,
+# and of its surface.
 ON_PLATE_M = 0.08
 ON_PLATE_Z_M = 0.012
-# The largest offset of a parcel in its bin from the bin's middle.
+# A parcel is in its bin within this horizontal distance of the bin's centre.
 IN_BIN_M = 0.14
-# Where along the depth of a bin each of the parcels is let go.
+# Offset of the place in its bin at which each of the three parcels is dropped, from the
+# bin's centre and away from the robot.
 BIN_SLOTS_M = (-0.05, 0.03, -0.01)
-# Priorities of parcels to be worked on next; the highest wins.
+# Priorities of the parcels; the hand works on the one with the highest.
 HELD = 6.0
 ON_PLATE = 5.0
 SCANNED = 4.0
@@ -43,8 +47,9 @@ WITHIN_REACH = 3.0
 COMING = 1.0
 PASSED = 0.05
 FINISHED = -10.0
-# What is added for each m along the belt, and the priority that is worth any work.
+# On the belt, the priority rises by this per m downstream.
 PER_M_ALONG_BELT = 0.3
+# There is no work if no parcel has a higher priority than this.
 LEAST = 0.1
 
 
@@ -54,15 +59,15 @@ class ExpertFacts:
 
     xp: Any
     hand: Hand
-    parcel: Parcels  # the one to work on
-    plate_w: Array  # (n, 3) m
-    slot_w: Array  # (n, 3) m, where the parcel is let go in its bin
-    share_done: Array  # (n,) of the wanted parcels
+    parcel: Parcels  # the parcel to work on
+    plate_w: Array  # (n, 3) m, centre of the scanner's plate
+    slot_w: Array  # (n, 3) m, the parcel's place in its bin
+    share_done: Array  # (n,) share of the wanted parcels that are sorted
     # (n,) bool each
     is_idle: Array  # there is no parcel to work on
-    is_held: Array
-    is_on_plate: Array
-    # how far the hand stays back from a grip, for the sake of its palm
+    is_held: Array  # the parcel to work on is held
+    is_on_plate: Array  # the parcel to work on is on the plate
+    # the hand stays back from a grip by this, so that its palm does not hit the parcel
     back_m: float = 0.0
 
     @classmethod
@@ -76,8 +81,8 @@ class ExpertFacts:
     ) -> ExpertFacts:
         """Returns the facts of an observation.
 
-        The parcel to work on is the held one, or else the one on the plate, one that
-        has been scanned, or the one furthest along the belt.
+        The parcel to work on is the first of these that exists: a held one, one on the
+        plate, one that has been scanned, the one farthest downstream within reach.
         """
         hand = Hand.read(agent)
         parcels = Parcels.read(state)
@@ -98,7 +103,7 @@ class ExpertFacts:
         parcel = parcels.one(which)
         slot_m = xp.asarray(slots_m)[which]  # (n,)
         ones = xp.ones_like(priority)
-        # count by products with ones: `dot` adds in the same order for any n
+        # count by products with ones, because `dot` adds in the same order for every n
         finished = dot(xp.where(is_finished, 1.0, 0.0), ones)
         wanted = dot(xp.where(parcels.is_wanted, 1.0, 0.0), ones)
         return cls(
@@ -115,51 +120,59 @@ class ExpertFacts:
         )
 
     def grip(self) -> Grip:
-        """Returns where the hand should take the parcel."""
+        """Returns the grip by which the hand should take the parcel."""
         is_upright = self.xp.abs(self.parcel.x[:, 2]) > MOSTLY_COS
         is_standing = self.is_on_plate & self.parcel.is_label_up() & is_upright
-        # a parcel that stands on the plate is reached for from the plate's right, as
-        # seen from the robot
-        aside = left_of(horizontal(self.plate_w))
-        return grip_of(self.hand, self.parcel, aside, is_standing, self.back_m)
+        # a parcel that stands on the plate is approached from the right, as seen from
+        # the robot, so the approach points to the left
+        approach = left_of(horizontal(self.plate_w))
+        return grip_of(self.hand, self.parcel, approach, is_standing, self.back_m)
 
     def must_turn(self) -> Array:
-        """Returns (n,) bool, whether a held parcel must be turned to be label up."""
-        along_hand = dot(self.parcel.label_way(), self.hand.x)
-        return self.is_held & (along_hand > MOSTLY_COS)
+        """Returns (n,) bool, whether a held parcel must be rotated to bring its label up.
+
+        It must if the label is on the end along the hand's x axis.
+        """
+        label_along_x = dot(self.parcel.label_direction(), self.hand.x)
+        return self.is_held & (label_along_x > MOSTLY_COS)
 
     def must_lift(self) -> Array:
-        """Returns (n,) bool, whether a held parcel must be lifted before it moves."""
-        to_plate = (self.parcel.pos_w - self.plate_w)[:, :2]
-        is_away = dot(to_plate, to_plate) > AWAY_M**2
-        # high enough above the belt to be turned, or to go sideways
+        """Returns (n,) bool, whether a held parcel must be lifted before it moves.
+
+        It must while it is low over the belt, where it would hit other parcels. Near the
+        plate it is low because it is being set down, so there it need not be lifted.
+        """
+        from_plate = (self.parcel.pos_w - self.plate_w)[:, :2]
+        is_far_from_plate = dot(from_plate, from_plate) > NEAR_PLATE_M**2
+        # a rotation needs more height than a movement sideways
         free_m = self.xp.where(self.must_turn(), FREE_TO_TURN_M, FREE_M)
         is_low = self.parcel.bottom_z() < BELT.top_z + free_m
-        return self.is_held & is_low & is_away
+        return self.is_held & is_low & is_far_from_plate
 
     def posture(self) -> Grip:
-        """Returns the grip with the hand's axes for the present work.
+        """Returns the grip with the hand's axes for the present step.
 
-        An empty hand has the axes of the grip. With a parcel it points down, or aside
-        where the parcel must be turned to bring its label up.
+        An empty hand has the axes of the grip. A hand with a parcel points down, or
+        sideways where it rotates the parcel to bring its label up.
         """
         xp = self.xp
         parcel = self.parcel
         grip = self.grip()
         must_lift = self.must_lift()[:, None]
 
-        # with a parcel: down, or aside to turn it; as it is until it is lifted
-        place = xp.where(parcel.is_scanned[:, None], self.slot_w, self.hand.pos_w)
-        outward = horizontal(place)  # from the robot's column
+        # a hand with a parcel keeps its axes until the parcel is lifted; then it points
+        # down, or sideways to rotate the parcel
+        goal = xp.where(parcel.is_scanned[:, None], self.slot_w, self.hand.pos_w)
+        outward = horizontal(goal)  # from the robot's column
         down = -xp.broadcast_to(xp.asarray(UP), grip.x.shape)
         carry_x = xp.where(must_lift, self.hand.x, outward)
         carry_z = xp.where(must_lift, self.hand.z, down)
-        turning = level_grip(grip.pos_w, left_of(outward), self.hand.lean_rad())
+        sideways = level_grip(grip.pos_w, left_of(outward), self.hand.lean_rad())
         is_turning = self.must_turn() & ~parcel.is_scanned & ~self.must_lift()
-        carry_x = xp.where(is_turning[:, None], turning.x, carry_x)
-        carry_z = xp.where(is_turning[:, None], turning.z, carry_z)
+        carry_x = xp.where(is_turning[:, None], sideways.x, carry_x)
+        carry_z = xp.where(is_turning[:, None], sideways.z, carry_z)
 
-        # without: as it is while the parcel is read
+        # an empty hand keeps its axes while the scanner reads the parcel
         is_reading = self.is_on_plate & ~parcel.is_scanned & parcel.is_label_up()
         empty_x = xp.where(is_reading[:, None], self.hand.x, grip.x)
         empty_z = xp.where(is_reading[:, None], self.hand.z, grip.z)
@@ -173,30 +186,30 @@ class ExpertFacts:
 
 
 def is_within_reach(parcels: Parcels) -> Array:
-    """Returns for each parcel, bool, whether the arm reaches its place on the belt."""
+    """Returns bool per parcel, (n, K) or (n,): the arm can take it off the belt."""
     y = parcels.pos_w[..., 1]
     return (y > REACH_Y_W[0]) & (y < REACH_Y_W[1])
 
 
 def _is_on_plate(xp: Any, parcels: Parcels, plate_w: Array) -> Array:
     """Returns (n, K) bool, whether each parcel stands or lies on the plate."""
-    away = (parcels.pos_w - plate_w[:, None, :])[..., :2]
+    offset_xy = (parcels.pos_w - plate_w[:, None, :])[..., :2]
     height = parcels.bottom_z() - plate_w[:, 2:]
-    is_near = dot(away, away) < ON_PLATE_M**2
+    is_near = dot(offset_xy, offset_xy) < ON_PLATE_M**2
     return is_near & (xp.abs(height) < ON_PLATE_Z_M)
 
 
 def _is_in_bin(parcels: Parcels) -> Array:
-    """Returns (n, K) bool, whether each parcel is in the bin that it belongs in."""
+    """Returns (n, K) bool, whether each parcel is in its own bin."""
     offset = parcels.pos_w - parcels.bin_w
-    away = offset[..., :2]
-    return (dot(away, away) < IN_BIN_M**2) & (offset[..., 2] < BIN.height)
+    offset_xy = offset[..., :2]
+    return (dot(offset_xy, offset_xy) < IN_BIN_M**2) & (offset[..., 2] < BIN.height)
 
 
 def _priority(xp: Any, parcels: Parcels, is_held: Array, is_on_plate: Array) -> Array:
-    """Returns the priority (n, K) of each parcel to be worked on next.
+    """Returns the priority (n, K) of working on each parcel next.
 
-    On the belt it is higher for parcels farther along, which will be gone sooner.
+    On the belt, parcels farther downstream have a higher priority: they are gone sooner.
     """
     y = parcels.pos_w[..., 1]
     priority = xp.where(is_within_reach(parcels), WITHIN_REACH, COMING)

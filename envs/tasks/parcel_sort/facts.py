@@ -23,19 +23,19 @@ from embodied.sim.engine import Engine
 LABEL_UP_COS = float(np.cos(np.deg2rad(12)))
 # A parcel slower than this lies still.
 STILL_M_S = 0.03
-# The hand hides a label that is nearer to it than this.
+# The hand hides a label from the scanner within this distance.
 CLEAR_M = 0.07
-# The largest gap between a parcel's underside and the plate on which it lies.
+# A parcel lies on the plate if the gap between its underside and the plate is below this.
 FLAT_M = 0.006
-# A parcel is held if the gripper is narrower than this, or its cup holds, and the TCP at
-# most this far outside the parcel.
+# A parcel is held if the gripper is narrower than OPEN_M (or its suction cup holds), and
+# the TCP inside the parcel or at most AROUND_M outside.
 OPEN_M = 0.074
 AROUND_M = 0.005
 # A parcel below this has fallen.
 FLOOR_Z_W = 0.40
-# The belt does not bring back a parcel beyond this.
+# A parcel on the belt with a larger y than this has passed the robot for good.
 PASSED_Y_W = 0.62
-# A reward for getting nearer is full within NEAR_M, and a tenth FAR_M farther away.
+# Rewards for approaching are 1 within NEAR_M, and 0.1 at NEAR_M + FAR_M.
 NEAR_M = 0.06
 FAR_M = 0.5
 
@@ -68,7 +68,7 @@ class Facts:
 
     @quantity
     def plate_w(self) -> Array:
-        """(N, 3) m, middle of the scanner's plate."""
+        """(N, 3) m, centre of the scanner's plate."""
         return self._props.scanner.plate_w()
 
     @quantity
@@ -89,7 +89,7 @@ class Facts:
 
     @quantity
     def bin_w(self) -> Array:
-        """(N, K, 3) m, middle of the floor of each parcel's bin."""
+        """(N, K, 3) m, centre of the floor of each parcel's own bin."""
         floors = self._props.bins.floors_w()
         return floors[self._props.worlds[:, None], self._memory["bin"]]
 
@@ -103,22 +103,24 @@ class Facts:
         """(N, K) bool, parcels that lie still on the plate, their labels visible."""
         xp = self._xp
         memory = self._memory
-        up = self.rotations[:, :, 2, :]  # (N, K, 3) how far up each axis points
-        # the parcel's underside above the plate, however it lies
-        half_height = dot(xp.abs(up), memory["size"]) / 2
-        under = self.pos_w[..., 2] - half_height - self.plate_w[:, 2:]
-        is_on_plate = self._props.scanner.over(self.pos_w) & (xp.abs(under) < FLAT_M)
-        lies = is_on_plate & self.is_still & (memory["present"] > 0)
+        # half the height that the parcel takes up in its present orientation, from the
+        # z components of its three axes
+        axes_z = self.rotations[:, :, 2, :]  # (N, K, 3)
+        half_height = dot(xp.abs(axes_z), memory["size"]) / 2
+        gap = self.pos_w[..., 2] - half_height - self.plate_w[:, 2:]
+        is_on_plate = self._props.scanner.over(self.pos_w) & (xp.abs(gap) < FLAT_M)
+        is_lying = is_on_plate & self.is_still & (memory["present"] > 0)
 
         # the label points up, and the hand does not hide it
         label = self.label_w
         is_label_up = label[..., 2] > LABEL_UP_COS * xp.sqrt(dot(label, label))
-        to_hand = self.to_hand - label
-        return lies & is_label_up & (dot(to_hand, to_hand) > CLEAR_M**2)
+        label_to_hand = self.to_hand - label
+        is_hand_away = dot(label_to_hand, label_to_hand) > CLEAR_M**2
+        return is_lying & is_label_up & is_hand_away
 
     @quantity
     def is_in_bin(self) -> Array:
-        """(N, K, B) bool, which parcel is in which bin."""
+        """(N, K, B) bool, whether parcel k is in bin b."""
         return self._props.bins.contain(self.pos_w)
 
     @property
@@ -129,17 +131,17 @@ class Facts:
 
     @quantity
     def is_held(self) -> Array:
-        """(N, K) bool, parcels with the TCP in or on them and the gripper not open."""
+        """(N, K) bool, parcels with the TCP in or on them while the gripper is closed."""
         xp = self._xp
-        own_axes = xp.permute_dims(self.rotations, (0, 1, 3, 2))  # rows are axes
-        # (N, K, 3) from the parcels' middles to the TCP, along their own axes
-        offset = xp.abs(dot(own_axes, self.to_hand[:, :, None, :]))
+        axes = xp.permute_dims(self.rotations, (0, 1, 3, 2))  # rows are the axes
+        # (N, K, 3) from the parcels' centres to the TCP, in the parcels' frames
+        offset = xp.abs(dot(axes, self.to_hand[:, :, None, :]))
         inside = offset < self._memory["size"] / 2 + AROUND_M
         return all_of(inside) & self._props.hand.is_closed(OPEN_M)[:, None]
 
     @quantity
     def is_on_belt(self) -> Array:
-        """(N, K) bool, over the belt, not beside or below it."""
+        """(N, K) bool, parcels above the belt."""
         is_within = self._xp.abs(self.pos_w[..., 0] - BELT.x) < BELT.width / 2
         return is_within & (self.pos_w[..., 2] > BELT.top_z)
 
@@ -151,26 +153,27 @@ class Facts:
 
     @quantity
     def has_passed(self) -> Array:
-        """(N, K) bool, parcels that the belt does not bring back."""
+        """(N, K) bool, parcels that the belt has carried past the robot."""
         return self.is_on_belt & (self.pos_w[..., 1] > PASSED_Y_W)
 
     @property
     def parcel_progress(self) -> Array:
-        """(N, K) below 1, the progress of each parcel on its way to its bin.
+        """(N, K), below 1, the progress of each parcel.
 
-        It is reached for, held, brought to the plate, read and brought to the bin.
-        Once it is read, progress begins at 0.45.
+        An unread parcel gets up to 0.1 for the hand near it, and once lifted up to 0.2
+        for being near the plate. A read parcel gets 0.45, and up to 0.35 for being near
+        its bin. A held parcel gets 0.1 more.
         """
         xp = self._xp
-        # how near the hand is to the parcel, and that to plate and bin: (N, K) each
-        ways = [
+        # offsets from the parcels to the hand, the plate and their bins
+        offsets = [
             self.to_hand,
             self.plate_w[:, None, :] - self.pos_w,
             self.bin_w - self.pos_w,
         ]
-        ways = xp.stack(ways)  # (3, N, K, 3)
-        near = tolerance(xp.sqrt(dot(ways, ways)), bound=NEAR_M, margin=FAR_M)
-        near_hand, near_plate, near_bin = near
+        offsets = xp.stack(offsets)  # (3, N, K, 3)
+        near = tolerance(xp.sqrt(dot(offsets, offsets)), bound=NEAR_M, margin=FAR_M)
+        near_hand, near_plate, near_bin = near  # (N, K) each
 
         is_lifted = self.is_held | (self.pos_w[..., 2] > SCANNER.top_z)
         unread = 0.1 * near_hand + 0.2 * xp.where(is_lifted, near_plate, 0.0)

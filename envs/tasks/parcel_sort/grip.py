@@ -16,21 +16,21 @@ from embodied.rotations import cross, quat_from_rot6d
 
 UP = (0.0, 0.0, 1.0)
 FORWARD = (1.0, 0.0, 0.0)
-# A label faces up if its direction is this near to straight up.
+# The cosine of the largest angle between a label that can be read and straight up.
 UP_COS = 0.97
 # An axis is along a direction if it is within 45 degrees of it.
 MOSTLY_COS = 0.7
-# The least height of the grip above the floor: half a pad and a little.
+# The least height of the grip above the parcel's underside: half a pad and a little.
 ABOVE_FLOOR_M = 0.027
-# How far a hand leans that will turn a parcel by a quarter: from upright to level the
-# wrist would come to its limit.
+# The hand leans by this angle when it takes a parcel that it will rotate by 90 degrees.
+# From upright, the wrist would reach its limit in that rotation.
 LEAN_RAD = 0.35
-# The grip is this far off the middle towards a label on an end, and at least this far
-# from that end.
+# If the label is on an end, the grip is this far off the centre towards it, but at least
+# FROM_END_M from the end.
 OFF_MIDDLE_M = 0.02
 FROM_END_M = 0.025
-# The TCP of a hand that holds a parcel is at most this far outside it, and the gripper
-# at most this much wider.
+# A parcel is held if the TCP is at most AROUND_M outside it, and the gripper at most
+# WIDER_M wider than it.
 AROUND_M = 0.006
 WIDER_M = 0.003
 # The width of a gripper that has let go.
@@ -86,20 +86,20 @@ class Hand:
 
 @dataclass(frozen=True)
 class Parcels:
-    """All K parcels of n worlds.
+    """All K parcels of n worlds, or one parcel per world.
 
-    The parcel that each world works on has the same fields without the axis K.
+    In the latter case, as returned by `one`, the arrays have no axis K.
     """
 
-    pos_w: Array  # (n, K, 3) m, of the middle
+    pos_w: Array  # (n, K, 3) m, of the centre
     vel_w: Array  # (n, K, 3) m/s
     # the axes along length, width and height, in the world, (n, K, 3) each
     x: Array
     y: Array
     z: Array
     size: Array  # (n, K, 3) m
-    label: Array  # (n, K, 3) from the middle to the label, m
-    bin_w: Array  # (n, K, 3) middle of the floor of the bin that it belongs in
+    label: Array  # (n, K, 3) m, from the centre to the label, along world axes
+    bin_w: Array  # (n, K, 3) m, centre of the floor of the parcel's bin
     is_wanted: Array  # (n, K) bool
     is_scanned: Array  # (n, K) bool
 
@@ -109,14 +109,14 @@ class Parcels:
         xp = array_namespace(state["parcel_bin_xy_w"])
 
         def rows(name: str, width: int) -> Array:
-            """Returns (n, K, width) from a part of the state, which is (n, K * width)."""
+            """Returns an entry of the state, (n, K * width), as (n, K, width)."""
             return xp.reshape(state[name], (state[name].shape[0], -1, width))
 
         rot6d = rows("parcel_rot6d", 6)
         x = rot6d[..., :3]
         y = rot6d[..., 3:]
         bin_xy = rows("parcel_bin_xy_w", 2)
-        bin_z = xp.full_like(bin_xy[..., :1], BIN.floor_z)  # which never varies
+        bin_z = xp.full_like(bin_xy[..., :1], BIN.floor_z)  # not in the state: constant
         return cls(
             pos_w=rows("parcel_pos_w", 3),
             vel_w=rows("parcel_vel_w", 3),
@@ -139,42 +139,42 @@ class Parcels:
     def bottom_z(self) -> Array:
         """Returns the height of each parcel's lowest corner, m."""
         xp = array_namespace(self.size)
-        # how much of the parcel's height each of its three sides makes
+        # the contribution of each of its three edges to the parcel's height
         extents = [
             xp.abs(axis[..., 2]) * self.size[..., k]
             for k, axis in enumerate((self.x, self.y, self.z))
         ]
         return self.pos_w[..., 2] - sum(extents) / 2
 
-    def label_way(self) -> Array:
-        """Returns a unit vector out of each parcel's label."""
+    def label_direction(self) -> Array:
+        """Returns a unit vector per parcel: the outward normal of its label."""
         xp = array_namespace(self.label)
         length = xp.sqrt(dot(self.label, self.label))
         return self.label / (length[..., None] + ALMOST_NOTHING)
 
     def is_label_up(self) -> Array:
         """Returns for each parcel, bool, whether its label can be read from above."""
-        return self.label_way()[..., 2] > UP_COS
+        return self.label_direction()[..., 2] > UP_COS
 
     def is_held(self, hand: Hand) -> Array:
         """Returns (n, K) bool, whether the gripper has closed on each parcel."""
         xp = array_namespace(self.size)
-        # of a cup it is the lip that touches the parcel
-        holds_at = hand.pos_w + TIP_M * hand.z if hand.is_cup else hand.pos_w
-        offset = holds_at[:, None, :] - self.pos_w
-        opens_along = hand.y[:, None, :]
+        # a suction cup holds with its lip, which is TIP_M beyond the TCP
+        contact_w = hand.pos_w + TIP_M * hand.z if hand.is_cup else hand.pos_w
+        offset = contact_w[:, None, :] - self.pos_w
+        hand_y = hand.y[:, None, :]  # the fingers open along it
 
-        # whether that point is inside along each axis, and how wide the parcel is for
-        # fingers
+        # axis by axis: whether that point is inside the parcel, and the parcel's width
+        # along hand_y
         is_inside = True
-        extent = 0.0
+        width = 0.0
         for k, axis in enumerate((self.x, self.y, self.z)):
             size = self.size[..., k]
             is_inside = is_inside & (xp.abs(dot(axis, offset)) < size / 2 + AROUND_M)
-            extent = extent + xp.abs(dot(axis, opens_along)) * size
+            width = width + xp.abs(dot(axis, hand_y)) * size
         if hand.is_cup:
             return is_inside & (hand.reading[:, None] > HELD_VACUUM)
-        return is_inside & (hand.reading[:, None] < extent + WIDER_M)
+        return is_inside & (hand.reading[:, None] < width + WIDER_M)
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,10 @@ class Grip:
     z: Array
 
     def alignment(self, hand: Hand) -> Array:
-        """Returns the alignment (n,) of a hand: the cosine of the larger axis error."""
+        """Returns the alignment (n,) of a hand with this grip, at most 1.
+
+        It is the cosine of the larger of the angles between their x and their z axes.
+        """
         xp = array_namespace(self.x)
         return xp.minimum(dot(self.x, hand.x), dot(self.z, hand.z))
 
@@ -199,10 +202,12 @@ def horizontal(vectors: Array) -> Array:
     return level / (xp.sqrt(dot(level, level))[:, None] + ALMOST_NOTHING)
 
 
-def left_of(way: Array) -> Array:
-    """Returns horizontal directions (n, 3) turned to the left by a quarter turn."""
-    xp: Any = array_namespace(way)
-    return xp.stack([-way[:, 1], way[:, 0], xp.zeros_like(way[:, 0])], axis=1)
+def left_of(direction: Array) -> Array:
+    """Returns horizontal directions (n, 3), rotated by 90 degrees to the left."""
+    xp: Any = array_namespace(direction)
+    x = direction[:, 0]
+    y = direction[:, 1]
+    return xp.stack([-y, x, xp.zeros_like(x)], axis=1)
 
 
 def quat_of_axes(x: Array, z: Array) -> Array:
@@ -214,65 +219,66 @@ def quat_of_axes(x: Array, z: Array) -> Array:
 def grip_of(
     hand: Hand,
     parcel: Parcels,
-    aside: Array,
+    side_approach: Array,
     is_standing: Array,
     back_m: float = 0.0,
 ) -> Grip:
-    """Returns how a hand takes a parcel: from above, closing across its width.
+    """Returns the grip on a parcel: from above, with the fingers across its width.
 
-    The hand's x axis points towards a label on an end.
+    If the label is on an end, the hand's x axis points towards it. A parcel that stands
+    on an end is gripped from the side.
 
     Args:
-        hand: The hand, which tells fingers from a cup.
-        parcel: The one to take in each of n worlds.
-        aside: (n, 3) the horizontal direction in which a hand reaches for parcels that
-            stand on an end.
-        is_standing: (n,) bool, parcels that stand on an end, as they were set down.
-        back_m: How far a hand with a nearer palm than the house's own stays back.
+        hand: The hand, with fingers or with a suction cup.
+        parcel: One parcel in each of n worlds.
+        side_approach: (n, 3) horizontal approach direction for parcels that stand.
+        is_standing: (n,) bool, parcels that stand on an end on the plate.
+        back_m: The hand stays back from the parcel by this, against its approach: its
+            palm is nearer to the finger tips than that of our own hand.
     """
-    xp = array_namespace(aside)
-    way = parcel.label_way()
+    xp = array_namespace(side_approach)
+    label = parcel.label_direction()
     is_label_up = parcel.is_label_up()
 
-    # the horizontal direction along the parcel, at a right angle to a side that is
-    # level: its width, or its height if it lies on its side
+    # the horizontal direction along the parcel: perpendicular to its width, or to its
+    # height if the parcel lies on its side
     is_width_level = (xp.abs(parcel.y[:, 2]) < MOSTLY_COS)[:, None]
     along = left_of(horizontal(xp.where(is_width_level, parcel.y, parcel.z)))
-    # of the two such directions take the one that is nearer to what is wanted
-    forward = xp.broadcast_to(xp.asarray(FORWARD), aside.shape)
-    wanted = xp.where(is_label_up[:, None], forward, way)
-    wanted = xp.where(is_standing[:, None], aside, wanted)
-    along = along * xp.where(dot(along, wanted) < 0, -1.0, 1.0)[:, None]
+    # it has two opposite directions; choose the one nearer to the preferred direction
+    forward = xp.broadcast_to(xp.asarray(FORWARD), side_approach.shape)
+    preferred = xp.where(is_label_up[:, None], forward, label)
+    preferred = xp.where(is_standing[:, None], side_approach, preferred)
+    along = along * xp.where(dot(along, preferred) < 0, -1.0, 1.0)[:, None]
 
-    # the position: off the middle towards a label on an end, and not too low for fingers
-    is_on_end = xp.abs(dot(way, parcel.x)) > MOSTLY_COS
-    towards_end = parcel.size[:, 0] / 2 - FROM_END_M
-    offset = xp.where(is_on_end, xp.clip(towards_end, 0.0, OFF_MIDDLE_M), 0.0)
-    pos = parcel.pos_w + way * offset[:, None]
+    # the position: off the centre towards a label on an end, and not too low for fingers
+    is_label_on_end = xp.abs(dot(label, parcel.x)) > MOSTLY_COS
+    max_offset = parcel.size[:, 0] / 2 - FROM_END_M
+    offset = xp.where(is_label_on_end, xp.clip(max_offset, 0.0, OFF_MIDDLE_M), 0.0)
+    pos = parcel.pos_w + label * offset[:, None]
     if not hand.is_cup:
-        lowest = parcel.bottom_z() + ABOVE_FLOOR_M
-        pos = xp.concat([pos[:, :2], xp.maximum(pos[:, 2], lowest)[:, None]], axis=1)
+        lowest_z = parcel.bottom_z() + ABOVE_FLOOR_M
+        pos = xp.concat([pos[:, :2], xp.maximum(pos[:, 2], lowest_z)[:, None]], axis=1)
 
-    # the axes: from above, leaning if the parcel will be turned; or from beside
-    up = xp.broadcast_to(xp.asarray(UP), aside.shape)
+    # the axes: from above, leaning if the parcel will be rotated; or from the side
+    up = xp.broadcast_to(xp.asarray(UP), side_approach.shape)
     lean = xp.where(is_standing | is_label_up, 0.0, hand.lean_rad())[:, None]
     sin = xp.sin(lean)
     cos = xp.cos(lean)
     above = Grip(pos, x=cos * along - sin * up, z=-cos * up - sin * along)
-    beside = level_grip(pos, along, hand.lean_rad())
+    from_side = level_grip(pos, along, hand.lean_rad())
     rows = is_standing[:, None]
-    z = xp.where(rows, beside.z, above.z)
-    grip = Grip(pos - back_m * z, x=xp.where(rows, beside.x, above.x), z=z)
+    z = xp.where(rows, from_side.z, above.z)
+    grip = Grip(pos - back_m * z, x=xp.where(rows, from_side.x, above.x), z=z)
     return _on_surface(grip, parcel) if hand.is_cup else grip
 
 
 def _on_surface(grip: Grip, parcel: Parcels) -> Grip:
-    """Returns a grip around a point inside a parcel as that of a cup.
+    """Returns the grip of a suction cup, from a grip around a point inside a parcel.
 
-    The hand moves back along its approach, until the lip lies on the parcel's side.
+    The hand moves back along its approach until the lip lies on the parcel's surface.
     """
     xp = array_namespace(parcel.size)
-    # how far the parcel reaches towards the hand
+    # half the parcel's extent along the approach
     half: Any = 0.0
     for k, axis in enumerate((parcel.x, parcel.y, parcel.z)):
         half = half + xp.abs(dot(axis, grip.z)) * parcel.size[:, k] / 2
@@ -281,10 +287,10 @@ def _on_surface(grip: Grip, parcel: Parcels) -> Grip:
 
 
 def level_grip(pos_w: Array, along: Array, lean_rad: float = LEAN_RAD) -> Grip:
-    """Returns a nearly level grip whose approach is the horizontal `along` (n, 3).
+    """Returns a nearly level grip that approaches along the direction `along` (n, 3).
 
-    It is that of a hand that leant by `lean_rad` as it took a parcel from above, and
-    has turned it by a quarter.
+    The approach is `lean_rad` below the horizontal: a hand that took a parcel from above
+    leaning by this angle has this grip after a rotation by 90 degrees.
     """
     xp = array_namespace(along)
     up = xp.broadcast_to(xp.asarray(UP), along.shape)

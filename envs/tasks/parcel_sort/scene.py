@@ -20,9 +20,10 @@ CAMERA = "overview"
 
 
 def _around(radius_m: float, angle_deg: float) -> tuple[float, float, float]:
-    """Returns x, y in m of a place around the robot's column, and the yaw away from it.
+    """Returns a place around the robot's column, which is at the world's origin.
 
-    The column is at the world's origin.
+    Returns:
+        Its x and y in m, and the yaw that faces away from the column, in rad.
     """
     angle = float(np.deg2rad(angle_deg))
     return radius_m * float(np.cos(angle)), radius_m * float(np.sin(angle)), angle

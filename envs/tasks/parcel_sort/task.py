@@ -32,18 +32,18 @@ from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
 from embodied.sim.engine import ROT6D_OF_XMAT, Engine
 
-# How much later everything comes for a robot that travels, which must drive up.
+# Delay of parcels and events for a robot that travels, which must drive up first.
 DRIVING_S = 2.0
-# How long a parcel must lie still under the scanner to be read.
+# The scanner reads a parcel that has been readable for this long.
 READING_TICKS = seconds_to_ticks(0.15)
-# A parcel whose middle is lower than this above the belt lies on it.
+# A parcel lies on the belt if its centre is at most this high above it.
 LYING_M = 0.04
 
 
 class ParcelSort:
     """N episodes of ParcelSort on an engine."""
 
-    # of each of the three parcels in turn; then of the scanner and the belt
+    # parcel entries hold the values of the three parcels, one after the other
     state_layout = Layout(
         (
             ("parcel_pos_w", 9),
@@ -69,12 +69,12 @@ class ParcelSort:
         self._memory = {
             "wanted": xp.zeros((n, k)),  # 1 for parcels to be sorted
             "present": xp.zeros((n, k)),  # 1 for parcels that take part
-            "bin": xp.zeros((n, k), dtype=xp.int64),  # of their colour, an index
+            "bin": xp.zeros((n, k), dtype=xp.int64),  # index of the bin of their colour
             "size": xp.zeros((n, k, 3)),  # length, width, height, m
-            # from the middle to the label in the parcel's frame, m
+            # from the centre to the label in the parcel's frame, m
             "label": xp.zeros((n, k, 3)),
             "scanned": xp.zeros((n, k)),  # 1 for parcels that have been read
-            # the last tick at which the scanner could not read the parcel
+            # the last tick at which the parcel was not readable
             "moved_tick": xp.zeros((n, k), dtype=xp.int64),
             # from event_tick on: the belt's speed, m/s, and the force on the pushed
             # parcel along x and y, N
@@ -91,7 +91,7 @@ class ParcelSort:
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
         """Samples an episode, and sets parcels, props and memory of one world."""
         episode = sample_episode(seed, variation, self._later_s)
-        # parcels that take no part keep the zeros
+        # values of parcels that take no part stay 0
         memory = self._memory
         for values in memory.values():
             values[world] = 0
@@ -112,7 +112,7 @@ class ParcelSort:
         return episode
 
     def _place_parcel(self, world: int, parcel: int, episode: dict[str, Any]) -> None:
-        """Places a parcel, and makes it the one that was sampled, if it takes part."""
+        """Places a parcel, with its sampled size, colour and label if it takes part."""
         parcels = self._props.parcels
         is_present = parcel < episode["parcels"]
         pos_w, yaw = pose_of(episode, parcel)
@@ -136,13 +136,13 @@ class ParcelSort:
         memory["label"][world, parcel] = _middle_to_label(size, face)
 
     def before_step(self, tick: Array) -> None:
-        """Lets the event happen, and the scanner read parcels, when it is time."""
+        """Applies the event when it is due, and lets the scanner read parcels."""
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()
         props = self._props
 
-        # the event: another speed of the belt, or a push on a parcel that it carries
+        # the event: the belt's speed changes, or a parcel on the belt is pushed
         has_happened = tick >= memory["event_tick"]
         speed = xp.where(has_happened, memory["speed_after"], facts.belt_speed)
         props.belt.set_speed(speed)
@@ -152,10 +152,10 @@ class ParcelSort:
         force = xp.where(is_pushed[:, None], memory["push"], 0.0)
         props.parcels.push(memory["pushed"], force)
 
-        # a parcel that has lain still under the scanner for a while is read
+        # the scanner reads parcels that have been readable for READING_TICKS
         moved_tick = xp.where(facts.is_readable, memory["moved_tick"], tick[:, None])
-        has_lain = tick[:, None] - moved_tick >= READING_TICKS
-        is_read = (memory["scanned"] > 0) | has_lain
+        is_long_enough = tick[:, None] - moved_tick >= READING_TICKS
+        is_read = (memory["scanned"] > 0) | is_long_enough
         memory["moved_tick"][...] = moved_tick
         memory["scanned"][...] = xp.where(is_read, 1.0, 0.0)
         props.scanner.show(any_of(is_read & ~facts.is_binned))
@@ -185,8 +185,9 @@ class ParcelSort:
     def judge(self) -> Outcome:
         """Returns the judgement.
 
-        Success: the wanted parcels were read and lie in their bins, and no other was
-        taken off the belt. Lost: a parcel has fallen, or a wanted one has passed.
+        Success: all wanted parcels were read and lie in their bins, and no other parcel
+        was taken off the belt. Lost: a parcel has fallen, or a wanted parcel has passed
+        the robot.
         """
         xp = self._engine.xp
         memory = self._memory
@@ -195,31 +196,32 @@ class ParcelSort:
         is_present = memory["present"] > 0
 
         is_read = memory["scanned"] > 0
-        is_let_go = facts.is_still & ~facts.is_held
-        is_right = is_wanted & is_read & facts.is_binned & is_let_go
+        is_released = facts.is_still & ~facts.is_held
+        is_sorted = is_wanted & is_read & facts.is_binned & is_released
         is_off_belt = ~facts.is_on_belt | facts.is_held
-        is_taken = is_present & ~is_wanted & is_off_belt  # though it was to be left
+        is_wrongly_taken = is_present & ~is_wanted & is_off_belt
 
-        # a wanted parcel adds its progress; one that was to be left, but taken, costs 1
-        progress = xp.where(is_right, 1.0, facts.parcel_progress)
-        share = xp.where(is_wanted, progress, 0.0) - xp.where(is_taken, 1.0, 0.0)
-        ones = xp.ones_like(share)
-        # sums over parcels, as products with ones: `dot` adds in the same order however
-        # many worlds there are
+        # a wanted parcel adds its progress, and a wrongly taken one costs 1
+        progress = xp.where(is_sorted, 1.0, facts.parcel_progress)
+        gained = xp.where(is_wanted, progress, 0.0)
+        points = gained - xp.where(is_wrongly_taken, 1.0, 0.0)
+        # sum over parcels by products with ones, because `dot` adds in the same order
+        # for every number of worlds
+        ones = xp.ones_like(points)
         wanted_count = xp.maximum(dot(memory["wanted"], ones), ones[:, 0])
-        mean = dot(share, ones) / wanted_count
-        are_all_right = all_of(is_right | ~is_wanted)
-        is_lost = facts.is_fallen | is_wanted & facts.has_passed
+        mean = dot(points, ones) / wanted_count
+        are_all_sorted = all_of(is_sorted | ~is_wanted)
+        is_lost = facts.is_fallen | (is_wanted & facts.has_passed)
         return Outcome(
-            success=are_all_right & ~any_of(is_taken),
-            progress=(mean + xp.abs(mean)) / 2,  # no less than 0
+            success=are_all_sorted & ~any_of(is_wrongly_taken),
+            progress=(mean + xp.abs(mean)) / 2,  # max(mean, 0)
             lost=any_of(is_lost),
             dropped=count_of(facts.is_fallen),
         )
 
 
 def _middle_to_label(size: ParcelSize, face: str) -> tuple[float, float, float]:
-    """Returns the way from a parcel's middle to its label in the parcel's frame, m."""
+    """Returns the offset from a parcel's centre to its label, in its frame, m."""
     if face == FACES[0]:  # the top
         return 0.0, 0.0, size.height / 2
     return size.length / 2, 0.0, 0.0

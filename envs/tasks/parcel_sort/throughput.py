@@ -20,7 +20,7 @@ class Episode(Protocol):
 def parcels_per_hour(episodes: Iterable[Episode]) -> float:
     """Returns the parcels sorted per simulated hour in episodes of ParcelSort.
 
-    An episode that failed counts its time and no parcels.
+    A failed episode counts with its time and without parcels.
     """
     count = 0
     seconds = 0.0

@@ -15,8 +15,8 @@ from embodied.envs.variation import Variation
 
 # The random stream of events, apart from those of the table's variables.
 EVENT_STREAM = 0x57495045
-# How many values are sampled of each variable: for some as many as are used, for the
-# others enough to find different ones.
+# Number of samples of each variable: as many as are used, or, where values must differ,
+# enough to find that many different ones.
 SAMPLES = {
     "kind": 8,
     "blob": 8,
@@ -28,33 +28,35 @@ SAMPLES = {
 }
 # A push slides the pad by 8 to 14 cm.
 PUSH_N = (1.5, 1.8)
-# Its angle from x, towards the middle of the table, where the arm can follow.
+# Direction of the push, from the x axis. It points towards the middle of the table, so
+# that the pad stays within reach.
 PUSH_ANGLE_RAD = (0.7, 2.0)
-# When the push comes, and the latest time of the spill.
+# Time of the push.
 PUSH_AFTER_S = (0.2, 1.2)
+# Latest time of the spill.
 SPILL_AFTER_S = (4.0, 8.0)
 
 
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     """Returns the sampled values of one episode, JSON-able.
 
-    `kind` and `named` have one element per stain, the last for the one that may be
-    spilled later. Other lists have at least as many; their first elements count.
+    `kind` and `named` have one element per stain; the last one is for the stain that may
+    be spilled later. Other lists can be longer: their first elements are used.
     """
     episode = variation.sample_each(seed, TASK_VARIABLES)
     for name, count in SAMPLES.items():
         episode[name] = variation.sample_many(seed, name, count)
 
-    # which stains there are, and which of them are to be wiped
+    # the kinds of the stains, and which stains are to be wiped
     kinds = choose_kinds(episode["kind"], episode["stains"])
     kind = kinds[episode["target"] % len(kinds)]
     named = named_by(episode["request"], kind, kinds)
-    # if every stain is of the kind that should stay, ask for that kind instead
+    # "but" leaves nothing to wipe if all stains are of that kind: ask for it instead
     if not any(named):
         episode["request"] = "one"
         named = named_by("one", kind, kinds)
 
-    # the last stain, which is spilled later, is of a kind to be wiped
+    # the stain that is spilled later has a kind that is to be wiped
     episode["kind"] = [*kinds, kinds[named.index(True)]]
     episode["named"] = [*named, True]
     episode["blob"] = _all_once(episode["blob"], len(STAINS))
@@ -66,15 +68,18 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
 
 
 def choose_kinds(values: Sequence[str], count: int) -> list[str]:
-    """Returns the kinds of `count` stains, the first two different if possible."""
+    """Returns the kinds of `count` stains.
+
+    The first two differ, if the sampled values allow it.
+    """
     return [*first_distinct(values, 2), *values[2:]][:count]
 
 
 def named_by(request: str, kind: str, kinds: Sequence[str]) -> list[bool]:
-    """Returns for each stain whether a request about `kind` wants it wiped.
+    """Returns for each stain whether the request asks to wipe it.
 
     Args:
-        request: "all", "one" (that kind only) or "but" (all other kinds).
+        request: "all" for all stains, "one" for those of `kind`, "but" for all others.
         kind: The kind that the sentence names.
         kinds: The kind of each stain.
     """
@@ -86,16 +91,13 @@ def named_by(request: str, kind: str, kinds: Sequence[str]) -> list[bool]:
 
 
 def event_ticks(episode: dict[str, Any]) -> tuple[int, int]:
-    """Returns when the pad is pushed, and when more is spilled at the latest.
-
-    Both are in physics ticks.
-    """
+    """Returns (time of the push, latest time of the spill), in physics ticks."""
     push_s, spill_s = episode["event_s"]
     return int(push_s * PHYSICS_HZ), int(spill_s * PHYSICS_HZ)
 
 
 def _all_once(values: Sequence[int], count: int) -> list[int]:
-    """Returns all the numbers below `count`, the sampled ones first."""
+    """Returns each number from 0 to `count` - 1 once, the sampled ones first."""
     return list(dict.fromkeys([*values, *range(count)]))
 
 
@@ -114,7 +116,7 @@ def _sample_events(seed: int, level: str) -> dict[str, Any]:
     return {
         "push_n": horizontal_force(force, angle) if is_pushed else (0.0, 0.0),
         "spilled": is_spilled,
-        # when the push comes, and the latest time of the spill
+        # time of the push, and latest time of the spill
         "event_s": (
             float(rng.uniform(*PUSH_AFTER_S)),
             float(rng.uniform(*SPILL_AFTER_S)),

@@ -1,8 +1,8 @@
 """The scripted planner of TableWipe.
 
-It takes the pad, strokes over what is left of the nearest named stain until all are
-gone, and lays the pad back on its mat. It decides from the present state alone, so that
-it recovers from whatever happens.
+It takes the pad and wipes the nearest named stain in strokes, until all named stains are
+gone. Then it lays the pad back on its mat. It decides from the present state alone, so
+that it recovers from whatever happens.
 """
 
 from __future__ import annotations
@@ -25,30 +25,36 @@ from embodied.envs.skills.scripted import (
 
 # The hand's height above the grip before it goes down.
 HOVER_M = 0.10
-# The largest horizontal error of the hand from the grip: to go down, and to close.
+# The hand goes down to the grip when its horizontal error is below this.
 NEAR_M = 0.012
+# The fingers close when the horizontal and vertical errors of the hand are below these.
 ON_M = 0.008
-# The largest vertical error to close, and the largest error of a hand that holds.
 ON_Z_M = 0.012
+# A closed gripper holds the pad if both errors of the hand are below this.
 HELD_M = 0.02
 # The hand does not go down to a pad that slides faster than this.
 STILL_M_S = 0.1
-# How far a stroke presses the foam in: 10 N.
+# How far a stroke compresses the foam of the pad, which takes 10 N.
 PRESS_M = 0.007
 # The pad is laid down towards a goal this far below the table.
 SET_DOWN_M = 0.002
-# The pad's height above the table: on its way, too low to travel, and touching.
+# Height of the pad above the table while it is carried.
 CLEAR_M = 0.05
+# A pad below this height is lifted before it is carried.
 LOW_M = 0.025
+# A pad below this height touches the table.
 TOUCHING_M = 0.004
-# How far a stroke goes beyond the outermost cells' middles, and the width that it
-# surely cleans.
+# How far a stroke goes past the centres of a stain's outermost cells.
 BEYOND_M = 0.022
+# The width that a stroke reliably cleans: a little less than that of the pad.
 LANE_M = 2 * HALF_M[0] - 0.024
-# A pad slower than this has come to the end of a stroke.
+# A pad slower than this has no direction yet, or has stopped at the end of a stroke.
 SLOW_M_S = 0.03
-# How near the pad must be to an end of a stroke, or to where it is lowered.
+# The pad is at a goal (an end of a stroke, the mat) if its error is below this.
 AT_M = 0.012
+# A pad that already lies on the table counts as put back with twice that error: it is
+# released there rather than lifted and laid down again.
+PUT_BACK_M = 2 * AT_M
 # A pad farther than this from its stroke is lifted.
 ASTRAY_M = 0.035
 # Larger than any squared distance on the table.
@@ -57,12 +63,12 @@ NOWHERE_M2 = 99.0
 
 @dataclass(frozen=True)
 class Stroke:
-    """A lane along y over what is left of a stain, for n worlds, m."""
+    """A straight stroke along y over the remains of a stain, in n worlds."""
 
-    lane_x: Array  # (n,)
-    low_y: Array  # (n,) its ends
-    high_y: Array  # (n,)
-    is_needed: Array  # (n,) bool, something is left to wipe
+    lane_x: Array  # (n,) m
+    low_y: Array  # (n,) m, the end with the lower y
+    high_y: Array  # (n,) m, the end with the higher y
+    is_needed: Array  # (n,) bool, a named stain is left to wipe
 
 
 @dataclass(frozen=True)
@@ -71,13 +77,13 @@ class ExpertFacts:
 
     # about the hand
     is_holding: Array
-    is_near_grip: Array
-    is_on_grip: Array
+    may_descend: Array  # above the grip of a pad that does not slide
+    is_on_grip: Array  # the fingers may close
     # about the pad
-    is_low: Array
+    is_low: Array  # too low to be carried
     is_touching: Array  # the table
-    is_at_stroke: Array  # so near that it may be lowered
-    is_over_stroke: Array  # so near that it need not be lifted
+    is_at_stroke: Array  # so near to the stroke that it may be lowered
+    is_over_stroke: Array  # so near to the stroke that it need not be lifted
     is_above_mat: Array
     is_put_back: Array
 
@@ -85,11 +91,12 @@ class ExpertFacts:
 def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     """Returns the plans for n worlds."""
     stroke = _stroke(xp, state)
-    facts = _facts(xp, agent, state, stroke)
+    facts = _read_facts(xp, agent, state, stroke)
     skill, pos = _choose(xp, agent, state, stroke, facts)
 
+    # an empty hand takes the handle's yaw; a held pad is brought to yaw 0
     yaw = xp.where(facts.is_holding, 0.0, _handle_yaw(xp, state["pad_rot6d"]))
-    # the fingers open to let go, away from the pad, and once it lies on its mat
+    # the fingers are open for a release, away from the pad, and when it is put back
     is_at_pad = facts.is_holding | facts.is_on_grip
     is_open = is_skill(skill, "release") | ~is_at_pad | facts.is_put_back
     return make_payload(
@@ -102,9 +109,9 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
 
 
 def _handle_yaw(xp: Any, rot6d: Array) -> Array:
-    """Returns the handle's yaw (n,) in [-pi/2, pi/2] rad.
+    """Returns the yaw (n,) of the handle in [-pi/2, pi/2] rad.
 
-    Half a turn makes no difference to the hand.
+    The handle is symmetric, so a yaw that differs by pi gives the same grip.
     """
     cos = rot6d[:, 0]
     sin = rot6d[:, 1]
@@ -115,28 +122,28 @@ def _stroke(xp: Any, state: Readings) -> Stroke:
     """Returns the stroke over the nearest stain that is named and not yet clean."""
     pad = state["pad_pos_w"]
     num_stains = state["dirt_named"].shape[1]  # S
-    # (n, 2, S) corners of the box around what is left of each stain
+    # (n, 2, S) bounding box of the dirty cells of each stain
     low = xp.reshape(state["dirt_low_xy_w"], (-1, 2, num_stains))
     high = xp.reshape(state["dirt_high_xy_w"], (-1, 2, num_stains))
 
-    # the nearest of those that are to be wiped
+    # the nearest of the stains that are to be wiped
     is_wanted = (state["dirt_named"] > 0) & (state["dirt_cm2"] > 0)
-    away = (low + high) / 2 - pad[:, :2, None]
-    distance2 = away[:, 0] * away[:, 0] + away[:, 1] * away[:, 1]
+    offset = (low + high) / 2 - pad[:, :2, None]
+    distance2 = offset[:, 0] * offset[:, 0] + offset[:, 1] * offset[:, 1]
     nearest = xp.argmin(xp.where(is_wanted, distance2, NOWHERE_M2), axis=1)
     is_nearest = xp.arange(num_stains) == nearest[:, None]
-    # pick its corners by a product with 1 at the nearest stain and 0 at the others
+    # select its box by a product with 1 for the nearest stain and 0 for the others
     chosen = xp.where(is_nearest, 1.0, 0.0)[:, None]  # (n, 1, S)
     low = dot(low, chosen)  # (n, 2)
     high = dot(high, chosen)
 
-    # the lane is over the stain's middle, or, where one lane is too narrow for the
-    # stain, as near to the pad as it may be
-    too_wide = high[:, 0] - low[:, 0] - LANE_M
-    # how far the lane may be off the middle
-    room = xp.maximum(too_wide, xp.zeros_like(low[:, 0])) / 2
+    # if one lane covers the stain, it runs over the middle; otherwise it may be off the
+    # middle by half the excess width, and is taken as near to the pad as that allows
+    excess = high[:, 0] - low[:, 0] - LANE_M
+    max_offset = xp.maximum(excess, xp.zeros_like(low[:, 0])) / 2
     middle_x = (low[:, 0] + high[:, 0]) / 2
-    lane_x = xp.minimum(xp.maximum(pad[:, 0], middle_x - room), middle_x + room)
+    lane_x = xp.maximum(pad[:, 0], middle_x - max_offset)
+    lane_x = xp.minimum(lane_x, middle_x + max_offset)
     return Stroke(
         lane_x=lane_x,
         low_y=low[:, 1] - BEYOND_M,
@@ -145,43 +152,44 @@ def _stroke(xp: Any, state: Readings) -> Stroke:
     )
 
 
-def _facts(xp: Any, agent: Readings, state: Readings, stroke: Stroke) -> ExpertFacts:
+def _read_facts(
+    xp: Any, agent: Readings, state: Readings, stroke: Stroke
+) -> ExpertFacts:
     """Returns the facts of an observation."""
     pad = state["pad_pos_w"]
 
-    # the hand
+    # the hand: its horizontal and vertical error to the grip, GRIP_Z_M above the pad
     width = agent["gripper_width"][:, 0]
     is_closed = (width > HELD_WIDTH_M[0]) & (width < HELD_WIDTH_M[1])
-    error = agent["tcp_pos_w"] - pad
-    aside = xp.sqrt(dot(error[:, :2], error[:, :2]))
-    above = xp.abs(error[:, 2] - GRIP_Z_M)
-    speed = state["pad_vel_w"]
-    is_still = dot(speed, speed) < STILL_M_S**2
+    pad_to_hand = agent["tcp_pos_w"] - pad
+    error_xy = xp.sqrt(dot(pad_to_hand[:, :2], pad_to_hand[:, :2]))
+    error_z = xp.abs(pad_to_hand[:, 2] - GRIP_Z_M)
+    velocity = state["pad_vel_w"]
+    is_pad_still = dot(velocity, velocity) < STILL_M_S**2
 
-    # the pad
+    # the pad: its distances to the stroke, across it and past its ends (negative
+    # between the ends), and the larger of its errors along x and y to the mat
     height = pad[:, 2] - state["table_z"][:, 0]
     off_lane = xp.abs(pad[:, 0] - stroke.lane_x)
-    # how far the pad is beyond an end of the stroke; negative between the ends
-    off_ends = xp.maximum(stroke.low_y - pad[:, 1], pad[:, 1] - stroke.high_y)
-    # along x or y, whichever is larger
+    past_end = xp.maximum(stroke.low_y - pad[:, 1], pad[:, 1] - stroke.high_y)
     off_mat = xp.maximum(
         xp.abs(pad[:, 0] - state["mat_pos_w"][:, 0]),
         xp.abs(pad[:, 1] - state["mat_pos_w"][:, 1]),
     )
-    is_over_lane = (off_lane < ASTRAY_M) & (off_ends < ASTRAY_M)
-    is_done = ~stroke.is_needed
+    is_over_lane = (off_lane < ASTRAY_M) & (past_end < ASTRAY_M)
+    is_all_wiped = ~stroke.is_needed
     is_touching = height < TOUCHING_M
 
     return ExpertFacts(
-        is_holding=is_closed & (aside < HELD_M) & (above < HELD_M),
-        is_near_grip=(aside < NEAR_M) & is_still,
-        is_on_grip=(aside < ON_M) & (above < ON_Z_M),
+        is_holding=is_closed & (error_xy < HELD_M) & (error_z < HELD_M),
+        may_descend=(error_xy < NEAR_M) & is_pad_still,
+        is_on_grip=(error_xy < ON_M) & (error_z < ON_Z_M),
         is_low=height < LOW_M,
         is_touching=is_touching,
-        is_at_stroke=(off_lane < AT_M) & (off_ends < AT_M),
+        is_at_stroke=(off_lane < AT_M) & (past_end < AT_M),
         is_over_stroke=is_over_lane & stroke.is_needed,
-        is_above_mat=is_done & (off_mat < AT_M),
-        is_put_back=is_done & (off_mat < 2 * AT_M) & is_touching,
+        is_above_mat=is_all_wiped & (off_mat < AT_M),
+        is_put_back=is_all_wiped & (off_mat < PUT_BACK_M) & is_touching,
     )
 
 
@@ -190,7 +198,7 @@ def _choose(
 ) -> tuple[Array, Array]:
     """Returns the skill (n,), an index into SKILLS, and the hand's goal (n, 3) m."""
     tcp = agent["tcp_pos_w"]
-    pad = state["pad_pos_w"]  # (n, 3), the middle of its underside
+    pad = state["pad_pos_w"]  # (n, 3), the centre of its underside
     table_z = state["table_z"][:, 0]
     pressed_z = table_z - PRESS_M
     clear_z = table_z + CLEAR_M
@@ -199,57 +207,65 @@ def _choose(
     hover = with_z(xp, grip, grip[:, 2] + HOVER_M)
     above_table = with_z(xp, tcp, table_z + GRIP_Z_M + HOVER_M)
 
-    # where the pad goes, (n, 2): to the nearest point of the stroke, along it to an
-    # end, and back to the mat when nothing is left to wipe
+    # goals of the pad (n, 2): the nearest point of the stroke, then an end of it; the
+    # mat, if nothing is left to wipe
     entry_y = xp.minimum(xp.maximum(pad[:, 1], stroke.low_y), stroke.high_y)
     entry = xp.stack([stroke.lane_x, entry_y], axis=1)
-    onward = xp.stack([stroke.lane_x, _onward_y(xp, state, stroke)], axis=1)
-    target = xp.where(stroke.is_needed[:, None], entry, state["mat_pos_w"])
+    end = xp.stack([stroke.lane_x, _stroke_end_y(xp, state, stroke)], axis=1)
+    carry_to = xp.where(stroke.is_needed[:, None], entry, state["mat_pos_w"])
 
-    def in_hand(xy: Array, z: Array) -> Array:
-        """Returns where the hand must be for the pad to be at `xy` and height `z`."""
+    def hand_for_pad(xy: Array, z: Array) -> Array:
+        """Returns the TCP goal (n, 3) that moves the held pad to `xy` and height `z`."""
         return with_z(xp, xy, z) + tcp - pad
 
-    held = facts.is_holding
-    is_working = held & stroke.is_needed
-    is_entering = facts.is_at_stroke | (facts.is_low & facts.is_over_stroke)
-    is_wiping = facts.is_touching & facts.is_over_stroke
+    lifted = hand_for_pad(pad, clear_z)
+    carried = hand_for_pad(carry_to, clear_z)
+    pressed = hand_for_pad(entry, pressed_z)
+    wiped = hand_for_pad(end, pressed_z)
+    set_down = hand_for_pad(carry_to, table_z - SET_DOWN_M)
+
+    is_held = facts.is_holding
+    is_working = is_held & stroke.is_needed
+    # a pad that is low already is pressed down a little beside the stroke, too, rather
+    # than lifted first
+    may_press = facts.is_at_stroke | (facts.is_low & facts.is_over_stroke)
+    may_wipe = facts.is_touching & facts.is_over_stroke
     rows = [  # the last that applies wins
-        Row("reach", when=~held, goal_w=hover),
-        Row("grasp", when=~held & facts.is_near_grip, goal_w=grip),
-        Row("lift", when=held & facts.is_low, goal_w=in_hand(pad, clear_z)),
-        Row("carry", when=held & ~facts.is_low, goal_w=in_hand(target, clear_z)),
-        Row("place", when=is_working & is_entering, goal_w=in_hand(entry, pressed_z)),
-        Row("wipe", when=is_working & is_wiping, goal_w=in_hand(onward, pressed_z)),
-        Row(
-            "place",
-            when=held & facts.is_above_mat,
-            goal_w=in_hand(target, table_z - SET_DOWN_M),
-        ),
-        Row("release", when=held & facts.is_put_back, goal_w=tcp),
-        Row("retreat", when=~held & facts.is_put_back, goal_w=above_table),
+        Row("reach", when=~is_held, goal_w=hover),
+        Row("grasp", when=~is_held & facts.may_descend, goal_w=grip),
+        Row("lift", when=is_held & facts.is_low, goal_w=lifted),
+        Row("carry", when=is_held & ~facts.is_low, goal_w=carried),
+        Row("place", when=is_working & may_press, goal_w=pressed),
+        Row("wipe", when=is_working & may_wipe, goal_w=wiped),
+        Row("place", when=is_held & facts.is_above_mat, goal_w=set_down),
+        Row("release", when=is_held & facts.is_put_back, goal_w=tcp),
+        Row("retreat", when=~is_held & facts.is_put_back, goal_w=above_table),
     ]
     return last_row(xp, rows, otherwise_w=grip)
 
 
-def _onward_y(xp: Any, state: Readings, stroke: Stroke) -> Array:
-    """Returns the y (n,) of the stroke's end towards which the pad goes on.
+def _stroke_end_y(xp: Any, state: Readings, stroke: Stroke) -> Array:
+    """Returns the y (n,) of the end of the stroke that the pad moves to next.
 
-    That is the end it moves to, or the farther one where it stands or is at an end.
+    A moving pad goes on in its direction. A pad that hardly moves, or has reached the
+    end in that direction, goes to the farther end.
     """
     y = state["pad_pos_w"][:, 1]
-    speed = state["pad_vel_w"][:, 1]
+    vel_y = state["pad_vel_w"][:, 1]
     low = stroke.low_y
     high = stroke.high_y
     farther = xp.where(y - low > high - y, low, high)
-    end = xp.where((speed > SLOW_M_S) & (y < high - AT_M), high, farther)
-    return xp.where((speed < -SLOW_M_S) & (y > low + AT_M), low, end)
+
+    goes_up = (vel_y > SLOW_M_S) & (y < high - AT_M)
+    goes_down = (vel_y < -SLOW_M_S) & (y > low + AT_M)
+    end = xp.where(goes_up, high, farther)
+    return xp.where(goes_down, low, end)
 
 
 def _completion(xp: Any, state: Readings) -> Array:
-    """Returns the completion (n,), which rises to 1 as less of the stains is left.
+    """Returns the completion (n,), which rises to 1 as the named stains vanish.
 
-    What is left is measured in cm2 of the named stains: at 10 cm2 it is one half.
+    It is 0.5 when 10 cm2 of them are left.
     """
     left_cm2 = xp.sum(state["dirt_named"] * state["dirt_cm2"], axis=1)
     return 1 / (1 + 0.1 * left_cm2)

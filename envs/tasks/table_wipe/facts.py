@@ -15,11 +15,11 @@ from embodied.envs.tasks.table_wipe.scene import TABLE
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# Stronger forces are clipped to this.
+# Measured forces are clipped to this.
 MOST_N = 100.0
-# How near the hand must be to the handle's middle to hold it.
+# A closed gripper holds the pad if the TCP is within this distance of the handle.
 HELD_ERROR_M = 0.02
-# A pad that is lower than this has fallen off the table, however low that stands.
+# A pad below this has fallen off the table; it is lower than any table in the episodes.
 FALLEN_Z_W = TABLE.top_z - 0.1
 
 
@@ -41,7 +41,8 @@ class Facts:
         self._props = props
         self._memory = memory
         self._xp = props.xp
-        # (N, 3) m, of the middle of its underside; (N, 6); and (N, 3) m/s
+        # position of the centre of its underside (N, 3) m; x and y axes (N, 6);
+        # velocity (N, 3) m/s
         self.pad_pos_w, self.pad_rot6d, self.pad_vel_w = props.pad.pose()
 
     @quantity
@@ -56,18 +57,18 @@ class Facts:
 
     @quantity
     def press_n(self) -> Array:
-        """(N,) force of the pad on the table, at most MOST_N."""
+        """(N,) N, force of the pad on the table, clipped to MOST_N."""
         force = self._props.pad.force_n()
         return self._xp.where(force < MOST_N, force, MOST_N)
 
     @quantity
     def peak_press_n(self) -> Array:
-        """(N,) the strongest force of the episode so far."""
+        """(N,) N, the largest force of the pad on the table in the episode so far."""
         return self._xp.maximum(self._memory["peak_n"], self.press_n)
 
     @quantity
     def reach_m(self) -> Array:
-        """(N,) from the hand to the middle of the handle."""
+        """(N,) m, from the TCP to the centre of the handle."""
         offset = self._props.hand.pos_w() - self._props.pad.grip_w()
         return self._xp.sqrt(dot(offset, offset))
 

@@ -30,7 +30,7 @@ def build_dining_table(robot: Robot) -> mujoco.MjSpec:
     spec = start_station("dining_table", robot, fenced=False)
     add_kitchen(spec)
 
-    # what is wiped, what wipes, and what is in the way
+    # the table with stains, the pad on its mat, and the tableware
     table = add_table(spec, TABLE)
     add_stains(spec, table)
     add_mat(spec, table)

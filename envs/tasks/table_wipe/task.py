@@ -33,16 +33,17 @@ from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# The largest force of the pad on the table, at any physics step of the episode.
+# The pad must not press on the table with more than this in any physics step.
 FORCE_LIMIT_N = 30.0
-# The least force that wipes; the pad alone weighs 2.2 N.
+# The pad only wipes if it presses with more than this. It weighs 2.2 N.
 RUBBING_N = 6.0
-# Shares of the named stains' area that must go, and of the others' that must stay.
+# The share of the named stains' area that must be wiped off.
 WIPED_SHARE = 0.95
+# The share of the other stains' area that must stay.
 SPARED_SHARE = 0.90
 # The pad is not pushed while the hand is nearer to it than this.
 ALOOF_M = 0.15
-# More is spilled when this share is wiped, or earlier if it is time.
+# The spill comes once this share is wiped, or at its latest time if that is earlier.
 SPILL_AT_SHARE = 0.4
 TABLE_XY = np.array([TABLE.x, TABLE.y])
 S = len(STAINS)
@@ -56,7 +57,7 @@ class TableWipe:
             ("pad_pos_w", 3),
             ("pad_rot6d", 6),
             ("pad_vel_w", 3),
-            ("pad_force", 2),  # on the table, now and at most so far, N
+            ("pad_force", 2),  # N, on the table: at present, and the largest so far
             ("table_z", 1),
             ("mat_pos_w", 2),
             # of each of the S stains
@@ -75,8 +76,8 @@ class TableWipe:
         self._dirt = Dirt(xp, n)
         self._memory = {
             **self._dirt.arrays,
-            "pad_xy_w": xp.zeros((n, 2)),  # at the last control step
-            "peak_n": xp.zeros(n),  # strongest force of the pad on the table so far
+            "pad_xy_w": xp.zeros((n, 2)),  # m, at the last control step
+            "peak_n": xp.zeros(n),  # N, largest force of the pad on the table so far
             # from push_tick on: the force on the pad along x and y, N
             "push": xp.zeros((n, 2)),
             "push_tick": xp.zeros(n, dtype=xp.int64),
@@ -124,7 +125,7 @@ class TableWipe:
         pad.set_friction(world, episode["table_friction"])
 
     def _lay_stain(self, world: int, k: int, episode: dict[str, Any]) -> None:
-        """Lays the k-th stain of an episode; the last is what may be spilled later."""
+        """Lays the k-th stain of an episode; the last one may be spilled later."""
         dirt = self._dirt
         stains = self._props.stains
         blob = episode["blob"][k]
@@ -145,7 +146,7 @@ class TableWipe:
             dirt.spill_later(world, blob, num_cells)
 
     def before_step(self, tick: Array) -> None:
-        """Pushes the pad when it is time, wipes what it has rubbed, and spills more."""
+        """Pushes the pad if that is due, wipes the cells under it, and spills more."""
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()
@@ -155,15 +156,16 @@ class TableWipe:
         is_pushed = is_pushed & (facts.reach_m > ALOOF_M)
         props.pad.push(xp.where(is_pushed[:, None], memory["push"], 0.0))
 
-        # wipe off what the pad has rubbed over since the last step
+        # the cells under the pad are rubbed by the distance that it slid since the last
+        # step
         xy = facts.pad_pos_w[:, :2]
-        way = xy - memory["pad_xy_w"]
+        moved = xy - memory["pad_xy_w"]
         is_rubbing = facts.press_n > RUBBING_N
-        rubbed_m = xp.where(is_rubbing, xp.sqrt(dot(way, way)), 0.0)
+        rubbed_m = xp.where(is_rubbing, xp.sqrt(dot(moved, moved)), 0.0)
         is_enough_wiped = memory["wiped"] > SPILL_AT_SHARE
         is_spilling = (tick >= memory["spill_tick"]) | is_enough_wiped
-        under = props.pad.under(memory["cell_xy_w"])
-        props.stains.show(self._dirt.update(under, rubbed_m, is_spilling))
+        is_under_pad = props.pad.under(memory["cell_xy_w"])
+        props.stains.show(self._dirt.update(is_under_pad, rubbed_m, is_spilling))
 
         memory["pad_xy_w"][...] = xy
         memory["peak_n"][...] = facts.peak_press_n
@@ -174,7 +176,7 @@ class TableWipe:
         memory = self._memory
         facts = self._facts()
 
-        # of the pad, then of the table and of what is dirty there
+        # the pad, then the table and its stains
         parts = [
             facts.pad_pos_w,
             facts.pad_rot6d,
@@ -204,8 +206,8 @@ class TableWipe:
         is_spoilt = ~is_gentle | are_others_wiped | facts.is_fallen
         success = (memory["wiped"] >= WIPED_SHARE) & ~is_spoilt
 
-        # up to 0.3 for the pad in the hand, and 0.65 for what is wiped, less if other
-        # stains were wiped, too
+        # up to 0.3 for holding the pad, and up to 0.65 for wiping; the latter shrinks as
+        # other stains are wiped, too
         in_hand = hand_progress(xp, facts.reach_m, facts.is_held)
         progress = in_hand + 0.65 * memory["wiped"] * memory["spared"]
         return Outcome(
@@ -217,7 +219,7 @@ class TableWipe:
 
 
 def hand_progress(xp: Any, reach_m: Array, is_held: Array) -> Array:
-    """Returns the progress (N,) of the hand: up to 0.25 on its way, 0.3 if it holds.
+    """Returns the progress (N,) of the hand: up to 0.25 near the pad, 0.3 if it holds it.
 
     Args:
         xp: The array namespace.

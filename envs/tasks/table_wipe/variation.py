@@ -5,7 +5,7 @@ from __future__ import annotations
 from embodied.envs.common_factors import COMMON
 from embodied.envs.variation import row
 
-# colour, and metres of rubbing that wipe it off
+# Kind of stain -> its colour, and the distance in m that the pad must rub over it
 KINDS = {
     "coffee": ((0.28, 0.16, 0.08), 0.12),
     "ketchup": ((0.70, 0.08, 0.05), 0.22),
@@ -31,7 +31,7 @@ CLOTHS = {
     "lime": (0.56, 0.70, 0.30),
 }
 
-# all stains, those of one kind, all but those of one kind
+# Requests to wipe: all stains, those of one kind, all but those of one kind.
 REQUESTS = ["all", "one", "but"]
 PLAIN = {
     "all": ["Wipe all the stains off the table."],

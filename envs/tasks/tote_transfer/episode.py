@@ -21,15 +21,16 @@ TOTE = ToteSize()
 PER_TOTE = ("length", "yaw", "offset_x")
 # How many colours are sampled, enough to find different ones.
 COLOUR_SAMPLES = 16
-RAIL_GAP_M = 0.002  # the least between a tote and a rail at the start
+RAIL_GAP_M = 0.002  # the least gap between a tote and a rail at the start
 ABOVE_BELT_M = 0.0005  # a tote starts this high above the belt, so that none sinks in
-# Names along the belt, the tote ahead first.
+# Names of totes of one colour, in the order in which the belt brings them.
 ORDINALS = ("first", "second", "third")
-# A push's force per kg of the tote. Friction holds 7.8 m/s2 of it, so the tote slides 5
-# to 15 cm.
+# A push's force per kg of the tote. Friction cancels 7.8 m/s2 of it, so the tote slides
+# 5 to 15 cm.
 PUSH_M_S2 = (9.5, 12.0)
-# When the event happens, and the belt's speed after it.
+# Time of the event.
 EVENT_S = (1.0, 4.0)
+# Speed of the belt after an event that changes it.
 EVENT_BELT_M_S = (0.0, 0.15)
 
 
@@ -38,7 +39,7 @@ def sample_episode(seed: int, variation: Variation, station: Station) -> dict[st
     episode = variation.sample_each(seed, TASK_VARIABLES)
     count = episode["totes"]
 
-    # what differs from tote to tote is sampled again, once for each
+    # values that differ between totes are sampled once per tote
     for name in PER_TOTE:
         episode[name] = variation.sample_many(seed, name, count)
     places = zip(episode["offset_x"], episode["length"], episode["yaw"], strict=True)
@@ -49,8 +50,8 @@ def sample_episode(seed: int, variation: Variation, station: Station) -> dict[st
     colours = variation.sample_many(seed, "colour", COLOUR_SAMPLES)
     episode["colour"] = sampled_colours(colours, count, episode["same_colour"])
 
-    # a robot that travels must drive up first: the totes start farther back, by what
-    # the belt carries them in that time, and the event comes later
+    # a robot that travels must drive up first, so everything comes `later_s` later: the
+    # totes start farther upstream, by the distance the belt moves in that time
     episode["first_y"] -= episode["belt_speed"] * station.later_s
     episode |= _sample_event(seed, variation.level, episode)
     episode["event_s"] += station.later_s
@@ -68,9 +69,9 @@ def target_of(episode: dict[str, Any]) -> int:
 
 
 def tote_name(colours: list[str], target: int) -> str:
-    """Returns the tote's colour, with its place among totes of that colour if any."""
-    alike = [k for k, colour in enumerate(colours) if colour == colours[target]]
-    return colour_name(colours, target, ORDINALS[alike.index(target)])
+    """Returns the tote's name: its colour, or "first red" if several totes are red."""
+    same_colour = [k for k, colour in enumerate(colours) if colour == colours[target]]
+    return colour_name(colours, target, ORDINALS[same_colour.index(target)])
 
 
 def pose_of(
@@ -79,7 +80,7 @@ def pose_of(
     """Returns where a tote starts; those that do not take part are parked.
 
     Returns:
-        (3,) the middle of its underside in the world, m; and its yaw, rad.
+        (3,) the centre of its underside in the world, m; and its yaw, rad.
     """
     if tote >= episode["totes"]:
         return parked_w(tote), 0.0
@@ -123,15 +124,15 @@ def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, A
 def _between_rails(
     belt_m: float, offset_m: float, length_m: float, yaw: float
 ) -> float:
-    """Returns an offset from the belt's middle, clipped to keep the tote off the rails.
+    """Returns the sampled x offset, clipped so that the tote stays between the rails.
 
     Args:
         belt_m: The belt's width.
-        offset_m: The sampled offset.
+        offset_m: The sampled offset from the belt's middle.
         length_m: The tote's length.
         yaw: The tote's yaw, rad.
     """
-    # half of what the turned tote takes up across the belt
+    # half the width of the rotated tote across the belt
     half_m = (length_m * np.cos(yaw) + TOTE.width * np.sin(abs(yaw))) / 2
     room_m = belt_m / 2 - half_m - RAIL_GAP_M
     return float(np.clip(offset_m, -room_m, room_m))

@@ -9,31 +9,34 @@ from embodied.core import Array
 from embodied.envs.props.tote import ToteSize
 from embodied.envs.skills.scripted import Readings
 
-# How far below the rim the middle of the pads grips a wall.
+# How far below the rim the pads grip a wall (their middles).
 GRASP_DEPTH_M = 0.022
-# The TCP's height for carrying, at which a held tote clears the rack's upper row, and
-# how much lower still counts as lifted.
+# The TCP height for carrying, at which a held tote clears the rack's upper row.
 CARRY_Z_W = 1.03
+# A hand at most this far below that height counts as lifted.
 BELOW_CARRY_M = 0.03
-# The y of a grip that the arm can follow on the belt.
+# The range of y in which the arm can follow a grip on the belt.
 REACH_Y_W = (-0.50, 0.56)
-# Errors along the wall count less: there is more room for the fingers.
+# Weight of errors along the wall. They matter less, because the wall is long.
 ALONG_WALL_WEIGHT = 0.4
-# The largest horizontal error of the hand from the grip: to go down, to close, to hold.
+# The hand goes down to the grip when its horizontal error is below this.
 NEAR_M = 0.020
+# The fingers close when the horizontal and vertical errors of the hand are below these.
 ON_M = 0.014
-HELD_M = 0.025
-# The largest vertical error: to close, to hold.
 ON_Z_M = 0.012
+# A closed gripper holds the wall if the errors of the hand are below these.
+HELD_M = 0.025
 HELD_Z_M = 0.03
-# The width of a gripper that holds a wall.
+# The least and largest width of a gripper that holds a wall.
 HELD_WIDTH_M = (0.002, 0.012)
-# The largest offset of the tote from its slot: to be inside it, to stand in it, to go
-# on being lowered, and to be above it.
+# A tote is inside its slot, seen from above, if its offsets are below these.
 INSIDE_X_M = 0.06
 INSIDE_Y_M = 0.03
+# A tote inside its slot stands there if its height error is below this.
 STANDING_Z_M = 0.012
+# A held tote inside its slot is being lowered if it is at most this high above it.
 LOWERING_Z_M = 0.09
+# A tote is above its slot, and may be lowered, within this horizontal distance.
 ABOVE_M = 0.010
 
 
@@ -42,20 +45,20 @@ class ExpertFacts:
     """What the expert knows of hand and tote in n worlds."""
 
     tcp: Array  # (n, 3) m
-    tote: Array  # (n, 3) m, middle of its underside
-    slot: Array  # (n, 3) m, middle of its floor
-    grip: Array  # (n, 3) m, on the wall that will face the robot in the rack
+    tote: Array  # (n, 3) m, centre of its underside
+    slot: Array  # (n, 3) m, centre of its floor
+    grip: Array  # (n, 3) m, on the tote's wall that will face the robot in the rack
     yaw: Array  # (n,) rad, of the tote
     # about the hand, (n,) bool each
-    is_holding: Array  # the tote, by its wall
+    is_holding: Array  # holds the tote by its wall
     is_near_grip: Array  # so near that it may go down
     is_on_grip: Array  # so near that the fingers may close
-    is_low: Array  # too low to carry
+    is_low: Array  # too low to carry a tote
     # about the tote, (n,) bool each
-    is_reachable: Array  # on the belt
+    is_reachable: Array  # where the arm can follow it along the belt
     is_standing: Array  # in its slot
-    is_above_slot: Array
-    is_being_lowered: Array  # into its slot, and not too high to have begun
+    is_above_slot: Array  # so exactly that it may be lowered
+    is_being_lowered: Array  # inside its slot, at most a little above the floor
 
     @classmethod
     def read(
@@ -73,15 +76,16 @@ class ExpertFacts:
 
         width = agent["gripper_width"][:, 0]
         is_closed = (width > HELD_WIDTH_M[0]) & (width < HELD_WIDTH_M[1])
+        # error of the hand: the wall runs roughly along the world's x
         error = tcp - grip
-        # horizontal error; the wall runs roughly along the world's x
-        aside = xp.sqrt(error[:, 1] ** 2 + (ALONG_WALL_WEIGHT * error[:, 0]) ** 2)
-        height = xp.abs(error[:, 2])
+        error_xy = xp.sqrt(error[:, 1] ** 2 + (ALONG_WALL_WEIGHT * error[:, 0]) ** 2)
+        error_z = xp.abs(error[:, 2])
 
+        # offset of the tote
         offset = tote - slot
         is_inside_x = xp.abs(offset[:, 0]) < INSIDE_X_M
         is_inside = is_inside_x & (xp.abs(offset[:, 1]) < INSIDE_Y_M)
-        distance = xp.sqrt(xp.sum((offset[:, :2]) ** 2, axis=1))
+        distance_xy = xp.sqrt(xp.sum((offset[:, :2]) ** 2, axis=1))
 
         return cls(
             tcp=tcp,
@@ -89,13 +93,13 @@ class ExpertFacts:
             slot=slot,
             grip=grip,
             yaw=tote_yaw(xp, state["tote_rot6d"]),
-            is_holding=is_closed & (aside < HELD_M) & (height < HELD_Z_M),
-            is_near_grip=aside < NEAR_M,
-            is_on_grip=(aside < ON_M) & (height < ON_Z_M),
+            is_holding=is_closed & (error_xy < HELD_M) & (error_z < HELD_Z_M),
+            is_near_grip=error_xy < NEAR_M,
+            is_on_grip=(error_xy < ON_M) & (error_z < ON_Z_M),
             is_low=tcp[:, 2] < CARRY_Z_W - BELOW_CARRY_M,
             is_reachable=(grip[:, 1] > REACH_Y_W[0]) & (grip[:, 1] < REACH_Y_W[1]),
             is_standing=is_inside & (xp.abs(offset[:, 2]) < STANDING_Z_M),
-            is_above_slot=distance < ABOVE_M,
+            is_above_slot=distance_xy < ABOVE_M,
             is_being_lowered=is_inside & (offset[:, 2] < LOWERING_Z_M),
         )
 
@@ -105,12 +109,12 @@ def grip_point(
 ) -> Array:
     """Returns the grip (n, 3) m, on the wall that will face the robot in the rack.
 
-    That is the tote's wall towards its own -y.
+    That is the wall on the -y side of the tote's own frame.
     """
     size = ToteSize()
-    across = rot6d[:, 3:]  # the tote's y axis in the world
+    y_axis = rot6d[:, 3:]  # of the tote, in the world
     up = xp.asarray([0.0, 0.0, 1.0]) * (size.height - depth_m)
-    return tote - across * (size.width / 2) + up
+    return tote - y_axis * (size.width / 2) + up
 
 
 def tote_yaw(xp: Any, rot6d: Array) -> Array:

@@ -17,26 +17,27 @@ from embodied.envs.tasks.tote_transfer.scene import TOTES, Station
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# How far below the rim the middle of the pads grips a wall.
+# How far below the rim the pads grip a wall (their middles).
 GRASP_DEPTH_M = 0.02
-# A gripper holds a wall if its width is this, give or take the slack, and the hand is
-# no farther than this from the point to grip.
+# A gripper holds a wall if its width is HELD_WIDTH_M +- HELD_WIDTH_SLACK_M and the TCP
+# is within HELD_ERROR_M of the grip.
 HELD_WIDTH_M = 0.007
 HELD_WIDTH_SLACK_M = 0.005
 HELD_ERROR_M = 0.03
-# A tote is in its slot if its middle is at least the margin from the slot's ends along
-# x, and within these offsets from the slot's middle along y and z.
+# A tote is in its slot if its centre is at least SLOT_MARGIN_M from the slot's ends along
+# x, and within SLOT_Y_M and SLOT_Z_M of the slot's centre along y and z.
 SLOT_MARGIN_M = 0.11
 SLOT_Y_M = 0.03
 SLOT_Z_M = 0.012
 # A tote is upright if it leans by less than 8 degrees.
 UPRIGHT_COS = float(np.cos(np.deg2rad(8)))
-# A tote slower than this is at rest; one lower than this has fallen off belt or rack.
+# A tote slower than this is at rest.
 AT_REST_M_S = 0.02
+# A tote lower than this has fallen off the belt or the rack.
 FALLEN_Z_W = 0.45
-# A tote rides on the belt if it is lower than this above it, and is out of reach when
-# it is this near to the belt's end.
+# A tote rides on the belt if it is at most this high above it.
 RIDING_M = 0.10
+# A riding tote is out of reach once it is this near to the belt's end.
 OUT_OF_REACH_M = 0.25
 
 
@@ -55,20 +56,20 @@ class Props:
 
         count = len(TOTES)
         others = [[(k + 1) % count, (k + 2) % count] for k in range(count)]
-        self.others = xp.asarray(others)  # (K, 2), indices of each tote's other totes
-        # y and z of the point to grip, on a long wall in the tote's frame; its x is 0
+        self.others = xp.asarray(others)  # (K, 2) row k: indices of totes other than k
+        # the grip in the tote's frame: on a long wall, at x = 0
         self.grip_y_m = -tote.width / 2
         self.grip_z_m = tote.height - GRASP_DEPTH_M
-        # of the belt: its edge towards the robot; a tote on it is below this height, and
-        # beyond this place out of reach
-        self.belt_x_w = station.belt.x - station.belt.width / 2
+        # the belt's edge towards the robot
+        self.belt_edge_x_w = station.belt.x - station.belt.width / 2
+        # limits of a tote that rides within reach
         self.riding_z_w = station.belt.top_z + RIDING_M
         self.out_of_reach_y_w = station.belt.y_end - OUT_OF_REACH_M
-        # (3,) how far a tote in its slot may be from the slot's middle
+        # (3,) largest offsets of a tote in its slot from the slot's centre
         half_x = station.rack.slot_x / 2 - SLOT_MARGIN_M
         self.slot_room_m = xp.asarray([half_x, SLOT_Y_M, SLOT_Z_M])
-        # weights of the squared error along the world's axes: x runs roughly along the
-        # wall, where there is more room for the fingers
+        # weights of the squared grip error along the world's axes; x counts less, since
+        # it runs roughly along the wall
         self.grip_weight = xp.asarray([0.75, 1.0, 1.0])
 
 
@@ -79,18 +80,19 @@ class Facts:
         self._props = props
         self._memory = memory
         self._xp = props.xp
-        # (N, 3) m, of the middle of its underside; (N, 9) row by row; (N, 3) m/s
+        # position of the centre of its underside (N, 3) m; rotation matrix (N, 9), row
+        # by row; velocity (N, 3) m/s
         self.tote_pos_w, self.tote_xmat = props.totes.pose_of(memory["tote"])
         self.tote_vel_w = props.totes.velocity_of(memory["tote"])
 
     @quantity
     def slot_pos_w(self) -> Array:
-        """(N, 3) m, middle of the floor of the named slot."""
+        """(N, 3) m, centre of the floor of the named slot."""
         return self._props.rack.slot_w(self._memory["slot"])
 
     @quantity
     def other_totes_pos_w(self) -> Array:
-        """(N, 6) m, of both totes that are not named."""
+        """(N, 6) m, positions of the two totes that are not named, one after the other."""
         others = self._props.others[self._memory["tote"]]
         first_and_second = self._props.totes.positions_of(others)  # (N, 2, 3)
         return self._xp.reshape(first_and_second, (-1, 6))
@@ -102,24 +104,25 @@ class Facts:
 
     @quantity
     def slot_offset_m(self) -> Array:
-        """(N, 3) from the slot to the tote, without signs."""
+        """(N, 3) m, absolute offsets between slot and tote along the world's axes."""
         return self._xp.abs(self.tote_pos_w - self.slot_pos_w)
 
     @quantity
     def slot_distance_m(self) -> Array:
-        """(N,) horizontal, from the slot to the tote."""
+        """(N,) m, horizontal distance between slot and tote."""
         x = self.slot_offset_m[:, 0]
         y = self.slot_offset_m[:, 1]
         return self._xp.sqrt(x * x + y * y)
 
     @quantity
     def grasp_error_m(self) -> Array:
-        """(N,) from the TCP to the point to grip; errors along the wall count less."""
+        """(N,) m, from the TCP to the grip; errors along the wall count less."""
         props = self._props
-        # along the tote's y and z axes: columns of a matrix that is held row by row
-        across = self.tote_xmat[:, 1::3] * props.grip_y_m
-        up = self.tote_xmat[:, 2::3] * props.grip_z_m
-        error = props.hand.pos_w() - (self.tote_pos_w + (across + up))
+        # the tote's y and z axes are columns of its rotation matrix, stored row by row
+        y_axis = self.tote_xmat[:, 1::3]
+        z_axis = self.tote_xmat[:, 2::3]
+        tote_to_grip = y_axis * props.grip_y_m + z_axis * props.grip_z_m
+        error = props.hand.pos_w() - (self.tote_pos_w + tote_to_grip)
         return self._xp.sqrt(dot(error * props.grip_weight, error))
 
     @quantity
@@ -143,14 +146,15 @@ class Facts:
 
     @quantity
     def is_lost(self) -> Array:
-        """(N,) bool, the tote fell, or rides out of reach to the belt's end."""
+        """(N,) bool, the tote has fallen, or the belt has carried it out of reach."""
         props = self._props
         x = self.tote_pos_w[:, 0]
         y = self.tote_pos_w[:, 1]
         z = self.tote_pos_w[:, 2]
-        # above the belt, or beyond it as seen from the robot
-        is_riding = (x > props.belt_x_w) & (z < props.riding_z_w)
-        return (z < FALLEN_Z_W) | (is_riding & (y > props.out_of_reach_y_w))
+        # above the belt, or behind it as seen from the robot
+        is_riding = (x > props.belt_edge_x_w) & (z < props.riding_z_w)
+        is_out_of_reach = is_riding & (y > props.out_of_reach_y_w)
+        return (z < FALLEN_Z_W) | is_out_of_reach
 
     @quantity
     def fallen_totes(self) -> Array:

@@ -20,20 +20,21 @@ from embodied.robots.robot import Robot
 
 TOTES = ("tote_0", "tote_1", "tote_2")
 CAMERA = "overview"
-LANE = (0.93, 0.70, 0.13, 1.0)
+LINE_YELLOW = (0.93, 0.70, 0.13, 1.0)
 
 
 @dataclass(frozen=True)
 class Station:
-    """The layout of belt and rack, and the place from which the rack is filled."""
+    """The layout of belt and rack, and the robot's stand at the rack."""
 
     belt: BeltSize = field(default_factory=BeltSize)
     rack: RackSize = field(default_factory=RackSize)
-    # x, y in m: seen from here the rack is where a fixed robot has it
-    rack_origin_w: tuple[float, float] = (0.0, 0.0)
-    # rad, the yaw with which a robot that travels stands there
+    # x, y in m where the robot stands to fill the rack. Relative to this point, the rack
+    # is placed as in the layout for a fixed robot, which stands at the origin.
+    rack_stand_w: tuple[float, float] = (0.0, 0.0)
+    # rad, yaw of a robot that travels at that stand
     facing: float = 0.0
-    # totes and events come this much later, so that a robot that travels is there
+    # delay of totes and events, which gives a robot that travels time to drive up
     later_s: float = 0.0
     # margins of the rewards for reaching the tote and for carrying it to its slot
     reach_m: float = 0.4
@@ -48,7 +49,7 @@ ROAMING_Y = 2.2
 ROAMING = Station(
     belt=BeltSize(y_start=-1.75),
     rack=RackSize(x=RACK.x + ROAMING_X, y_near=RACK.y_near + ROAMING_Y),
-    rack_origin_w=(ROAMING_X, ROAMING_Y),
+    rack_stand_w=(ROAMING_X, ROAMING_Y),
     facing=np.pi / 2,
     later_s=2.0,
     reach_m=1.5,
@@ -57,7 +58,7 @@ ROAMING = Station(
 
 
 def station_of(robot: Robot) -> Station:
-    """Returns the layout that suits a robot: a fixed one reaches both belt and rack."""
+    """Returns the layout for a robot; only a fixed one has belt and rack within reach."""
     return ROAMING if robot.travels else FIXED
 
 
@@ -74,7 +75,7 @@ def build_tote_station(robot: Robot) -> mujoco.MjSpec:
     for name in TOTES:
         add_tote(spec, name, (0.2, 0.4, 0.7, 1.0))  # worlds give each its own colour
     if robot.travels:
-        _paint_lane(spec)
+        _paint_floor_marks(spec)
         add_view(spec, CAMERA, (2.3, 0.4, 2.6), (-0.3, 0.76, 0.5), 72)
         add_view(spec, "hall", (2.5, -2.4, 2.6), (-0.33, 0.9, 0.6), 44)
     else:
@@ -83,11 +84,18 @@ def build_tote_station(robot: Robot) -> mujoco.MjSpec:
     return spec
 
 
-def _paint_lane(spec: mujoco.MjSpec) -> None:
-    """Marks the floor around the robot's place at the rack, on three sides."""
-    lane = Paint(spec, spec.worldbody, "lane", decor=True)
-    x, y = ROAMING.rack_origin_w
-    for side in (-0.5, 0.5):
-        lane.box((x + side, y - 0.2, 0.001), (0.03, 0.55, 0.001), LANE)
-    lane.box((x, y - 0.75, 0.001), (0.53, 0.03, 0.001), LANE)
-    lane.add()
+def _paint_floor_marks(spec: mujoco.MjSpec) -> None:
+    """Paints lines on the floor around the robot's stand at the rack.
+
+    They mark three sides; the side towards the rack stays open. Boxes are given by
+    middle and half size, m.
+    """
+    marks = Paint(spec, spec.worldbody, "lane", decor=True)
+    x, y = ROAMING.rack_stand_w
+    line_z = 0.001
+
+    # two lines along y, at both sides of the stand, and one line across behind it
+    for side_x in (x - 0.5, x + 0.5):
+        marks.box((side_x, y - 0.2, line_z), (0.03, 0.55, 0.001), LINE_YELLOW)
+    marks.box((x, y - 0.75, line_z), (0.53, 0.03, 0.001), LINE_YELLOW)
+    marks.add()

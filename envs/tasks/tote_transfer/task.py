@@ -61,8 +61,8 @@ class ToteTransfer:
         self._station = station_of(robot)
         self._props = Props(engine, robot, self._station)
         self._memory = {
-            "tote": xp.zeros(n, dtype=xp.int64),  # the named one
-            "slot": xp.zeros(n, dtype=xp.int64),  # the named one
+            "tote": xp.zeros(n, dtype=xp.int64),  # index of the named tote
+            "slot": xp.zeros(n, dtype=xp.int64),  # index of the named slot
             "size": xp.zeros((n, 2)),  # length, width of the named tote, m
             "present": xp.zeros((n, len(TOTES))),  # 1 for totes that take part
             # from event_tick on: the belt's speed, m/s, and the force on the named tote
@@ -98,7 +98,7 @@ class ToteTransfer:
         return episode
 
     def _place_tote(self, world: int, tote: int, episode: dict[str, Any]) -> None:
-        """Places a tote, and makes it the one that was sampled, if it takes part."""
+        """Places a tote, with its sampled size and colour if it takes part."""
         totes = self._props.totes
         is_present = tote < episode["totes"]
         pos_w, yaw = pose_of(episode, tote, self._station)
@@ -110,13 +110,13 @@ class ToteTransfer:
             totes.paint(world, tote, COLOURS[episode["colour"][tote]])
 
     def before_step(self, tick: Array) -> None:
-        """Changes the belt's speed, or pushes the named tote, when it is time."""
+        """Changes the belt's speed or pushes the named tote when the event is due."""
         xp = self._engine.xp
         memory = self._memory
         belt = self._props.belt
 
-        # the event: another speed of the belt, or a push on the named tote; what was
-        # sampled lets only one of the two change anything
+        # both kinds of event are applied: the sampled values make one of them change
+        # nothing (the same speed again, or a push of 0 N)
         has_happened = tick >= memory["event_tick"]
         speed = xp.where(has_happened, memory["speed_after"], belt.speed())
         belt.set_speed(speed)
@@ -129,13 +129,13 @@ class ToteTransfer:
         """Returns (N, 24), in the order of `state_layout`."""
         facts = self._facts()
         parts = [
-            # of the named tote
+            # the named tote
             facts.tote_pos_w,
             facts.tote_xmat[:, 0::3],  # its x axis, and its y axis
             facts.tote_xmat[:, 1::3],
             facts.tote_vel_w,
             self._memory["size"],
-            # of what is around it
+            # everything around it
             facts.slot_pos_w,
             facts.other_totes_pos_w,
             facts.belt_speed[:, None],
@@ -145,14 +145,14 @@ class ToteTransfer:
     def judge(self) -> Outcome:
         """Returns the judgement.
 
-        Success: the tote stands in its slot, let go and at rest. Lost: it has fallen,
-        or rides out of reach.
+        Success: the tote stands in its slot, released and at rest. Lost: it has fallen,
+        or the belt has carried it out of reach.
         """
         xp = self._engine.xp
         facts = self._facts()
         success = facts.is_set_down & ~facts.is_held & facts.is_at_rest
 
-        # progress by stages is below 1, which success alone is
+        # staged progress stays below 1, which is kept for success
         progress = staged_progress(
             xp,
             grasp_error_m=facts.grasp_error_m,
@@ -179,23 +179,24 @@ def staged_progress(
 ) -> Array:
     """Returns the progress (N,), below 1, of reaching, lifting and carrying the tote.
 
-    Up to 0.25 for reaching it; 0.35 in the hand, and up to 0.9 at its slot.
+    It is at most 0.25 while the hand reaches for the tote, 0.35 once the tote is in the
+    hand, and rises to 0.9 at its slot.
 
     Args:
         xp: The array namespace.
-        grasp_error_m: (N,) from the TCP to the point to grip.
+        grasp_error_m: (N,) from the TCP to the grip.
         is_in_hand: (N,) bool, the tote is held, or stands in its slot.
-        height_m: (N,) of the tote above the belt.
-        slot_distance_m: (N,) horizontal, from the slot to the tote.
-        station: The layout, which says from how far away progress is made.
+        height_m: (N,) height of the tote above the belt.
+        slot_distance_m: (N,) horizontal distance between slot and tote.
+        station: The layout, which has the margins of the rewards.
     """
     reached = tolerance(grasp_error_m, bound=0.02, margin=station.reach_m)
     carried = tolerance(slot_distance_m, bound=0.02, margin=station.carry_m)
     lifted = xp.minimum(height_m / LIFT_M, 1.0)
 
-    # near the slot it need not be high any more
-    on_its_way = xp.maximum(lifted, carried)
-    in_hand = 0.35 + 0.15 * on_its_way + 0.4 * carried
+    # near the slot the tote is lowered again, which must not cost progress
+    lifted_or_lowered = xp.maximum(lifted, carried)
+    in_hand = 0.35 + 0.15 * lifted_or_lowered + 0.4 * carried
     return xp.where(is_in_hand, in_hand, 0.25 * reached)
 
 
@@ -204,7 +205,7 @@ TOTE_TRANSFER = TaskSpec(
     summary="take the named tote off a roller belt and set it upright into the named rack slot",
     needs=Needs(opening_m=0.04, reach_m=0.8),
     cameras=(CAMERA,),
-    # a robot that travels sees the far rack from near
+    # the head camera of a robot that travels sees the rack, which is far from `overview`
     robot_cameras=("head",),
     horizon_s=20.0,
     table=TABLE,
@@ -217,7 +218,7 @@ TOTE_TRANSFER = TaskSpec(
         TaskStage("lift", goal_progress=0.495, horizon_s=8.0),
     ),
     base_start=(-0.75, -0.35, 0.0),
-    constant=("tote_size.1",),  # totes have one width, that of the gripper's approach
+    constant=("tote_size.1",),  # all totes have the same width
     driving_s=10.0,
     objects=OBJECTS,
 )

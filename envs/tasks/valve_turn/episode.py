@@ -18,24 +18,25 @@ APART_DEG = 20.0
 COLOUR_SAMPLES = 16
 # Names of the places by the number of valves.
 PLACES = {2: ("left", "right"), 3: ("left", "middle", "right")}
-# An early push comes this long after the start. A late one, in this share of the
-# episodes, comes this long after the valve first stands right.
+# The share of episodes with a late push.
 LATE_SHARE = 0.4
+# An early push comes this long after the start of the episode.
 EARLY_S = (0.5, 1.5)
+# A late push comes this long after the valve first reaches its target.
 LATE_S = (0.25, 0.45)
-# The push's torque beyond the valve's friction.
+# The torque of a push, in addition to the valve's friction.
 PUSH_N_M = (0.9, 1.3)
-# The room that a push needs to turn a free valve (23 degrees measured), and the
-# distance from the target at which a push towards it still leaves the valve off.
+# A push turns a free valve by 23 degrees (measured), so it needs this much room.
 PUSHED_DEG = 25.0
+# From this distance on, a push towards the target can't bring the valve to it.
 PUSHED_PAST_DEG = 45.0
 
 
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     """Returns the sampled values of one episode, JSON-able.
 
-    Lists are in the order of the places, from the left. `order` has the valves that
-    stand there.
+    Lists have one value per place on the console, from the left. `order` has the index
+    of the valve at each place.
     """
     episode = variation.sample_each(seed, TASK_VARIABLES)
     count = episode["valves"]
@@ -43,7 +44,7 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     colours = variation.sample_many(seed, "colour", COLOUR_SAMPLES)
     episode["colour"] = sampled_colours(colours, count, episode["same_colour"])
 
-    # the named valve must not stand right already
+    # the named valve must not start at its target
     place = place_of(episode)
     start_deg = variation.sample_many(seed, "start_angle", count)
     start_deg[place], episode["target_angle"] = start_and_target(
@@ -66,10 +67,10 @@ def place_of(episode: dict[str, Any]) -> int:
 
 
 def event_ticks(episode: dict[str, Any]) -> tuple[int, int]:
-    """Returns when the push comes, and how long after the valve first stands right.
+    """Returns (time of the push, wait), both in physics ticks.
 
-    Both are in physics ticks. An early push has a fixed time, and the wait is 0. The
-    time of a late push is NEVER until the valve first stands right.
+    An early push has a fixed time and a wait of 0. The time of a late push is NEVER for
+    now: it will be set to `wait` ticks after the valve first reaches its target.
     """
     ticks = int(episode["event_s"] * PHYSICS_HZ)
     if episode["push_late"]:
@@ -86,11 +87,11 @@ def start_and_target(
 
     Args:
         command: What the sentence asks for, such as `turn` or `open`.
-        sampled_deg: A sample on the whole scale, which is mapped to the angles at which
+        sampled_deg: A sample from the whole scale. It is mapped to the angles at which
             the valve may start.
         angle_deg: The angle that the command `turn` asks for.
     """
-    # a quarter turn anywhere on the scale
+    # the commands "more" and "less" ask for a quarter turn, anywhere on the scale
     if command in ("more", "less"):
         lower = sampled_deg * (FULL_DEG - QUARTER_DEG) / FULL_DEG
         upper = lower + QUARTER_DEG
@@ -98,41 +99,41 @@ def start_and_target(
 
     targets = {"turn": angle_deg, "open": FULL_DEG, "shut": 0.0, "half": FULL_DEG / 2}
     target = float(targets[command])
-    # map the sample to the scale without the angles near the target
-    room_below = max(target - APART_DEG, 0.0)
-    room_above = max(FULL_DEG - APART_DEG - target, 0.0)
-    start = sampled_deg / FULL_DEG * (room_below + room_above)
-    if start >= room_below:
-        # skip the angles near the target
-        start = start - room_below + target + APART_DEG
+    # the allowed start angles are two stretches of the scale, below and above the
+    # target; map the sample to them as if they followed each other
+    length_below = max(target - APART_DEG, 0.0)
+    length_above = max(FULL_DEG - APART_DEG - target, 0.0)
+    start = sampled_deg / FULL_DEG * (length_below + length_above)
+    if start >= length_below:
+        start = start - length_below + target + APART_DEG
     return start, target
 
 
 def valve_name(colours: list[str], place: int, named_by: str) -> str:
-    """Returns how a valve is named: by its place, or by its colour.
+    """Returns the name of a valve: its place or its colour, such as "left" or "red".
 
-    Where several valves have the colour, the place comes before it.
+    If several valves have that colour, the place is put before it: "left red".
     """
-    where = PLACES[len(colours)][place]
+    place_name = PLACES[len(colours)][place]
     if named_by == "place":
-        return where
-    return colour_name(colours, place, where)
+        return place_name
+    return colour_name(colours, place, place_name)
 
 
 def _sample_push(seed: int, level: str, episode: dict[str, Any]) -> dict[str, Any]:
     """Samples the event of level L4: a push turns the named valve once.
 
-    It comes soon after the start, or soon after the valve first stands right. At other
-    levels its torque is 0.
+    An early push comes soon after the start, and a late one soon after the valve first
+    reaches its target. At other levels the torque is 0.
     """
     rng = event_rng(seed)
     start_deg = episode["start_angle"][place_of(episode)]
     target_deg = episode["target_angle"]
-    early_way = _way_off(start_deg, target_deg)
-    late_way = 1 if target_deg < FULL_DEG / 2 else -1  # towards the larger room
+    early_sign = _early_push_sign(start_deg, target_deg)
+    late_sign = 1 if target_deg < FULL_DEG / 2 else -1  # towards the farther end stop
 
-    # the push is late, too, where no early one is sure to leave the valve off target
-    is_late = bool(rng.random() < LATE_SHARE) or not early_way
+    # a sign of 0 says that no early push is sure to leave the valve off its target
+    is_late = bool(rng.random() < LATE_SHARE) or early_sign == 0
     event_s = float(rng.uniform(*(LATE_S if is_late else EARLY_S)))
     torque_n_m = 0.0
     if level == "L4":
@@ -140,21 +141,23 @@ def _sample_push(seed: int, level: str, episode: dict[str, Any]) -> dict[str, An
     return {
         "push_late": is_late,
         "event_s": event_s,
-        "push_n_m": torque_n_m * (late_way if is_late else early_way),
+        "push_n_m": torque_n_m * (late_sign if is_late else early_sign),
     }
 
 
-def _way_off(start_deg: float, target_deg: float) -> int:
+def _early_push_sign(start_deg: float, target_deg: float) -> int:
     """Returns the direction of an early push that leaves the valve off its target.
 
     Returns:
-        1 towards larger angles, -1 towards smaller ones, 0 if neither direction will do.
+        1 towards larger angles, -1 towards smaller ones, 0 if neither direction works.
     """
-    # away from the target if the scale has room, else towards it if that is far enough
+    # away from the target, if the end stop leaves room for a whole push
     away = 1 if start_deg > target_deg else -1
     room_deg = FULL_DEG - start_deg if away > 0 else start_deg
     if room_deg > PUSHED_DEG:
         return away
+
+    # else towards the target, if the push ends well before it
     if abs(target_deg - start_deg) > PUSHED_PAST_DEG:
         return -away
     return 0

@@ -1,4 +1,4 @@
-"""The scripted planner of ValveTurn: grips the handle across, turns it and lets go.
+"""The scripted planner of ValveTurn: grips the handle, turns it and lets go.
 
 It decides from the present state alone, so that it recovers from whatever happens.
 """
@@ -27,26 +27,33 @@ from embodied.envs.tasks.valve_turn.scene import CONSOLE
 from embodied.rotations import quat_to_rot6d
 
 ORDER = ("reach", "grasp", "turn", "release", "retreat", "look_at")
-# How far out of the face the hand waits before the handle.
+# The hand's distance from the grasp, along the face's normal, before it goes in.
 STANDOFF_M = 0.085
-# The largest error of the hand from the grasp: to close, and to go in.
-ON_M = 0.006
+# The hand goes in if its error parallel to the face is below this.
 OVER_M = 0.010
-# The largest error of a hand that holds: out of the face, across and along the handle.
+# The fingers close if the hand's error is below this, parallel to the face and along its
+# normal.
+ON_M = 0.006
+# A closed gripper holds the handle if the hand's errors are below these: along the
+# face's normal, across the handle and along it.
 HELD_OUT_M = 0.02
 HELD_ACROSS_M = 0.012
 HELD_ALONG_M = 0.025
-# The hand is still near the handle within these, along the face and out of it.
+# The hand is near the handle within these distances, parallel to the face and along its
+# normal.
 NEAR_M = 0.04
 NEAR_OUT_M = 0.05
-# How far the goal is ahead of the handle while it turns.
-AHEAD_RAD = 0.15
-# The handle's error from its target: small enough to stop turning, and to leave it.
-RIGHT_RAD = np.deg2rad(1.2)
+# While the hand turns the handle, its goal leads the handle by at most this angle.
+LEAD_RAD = 0.15
+# A held handle is turned until its error is at most this.
+STOP_RAD = np.deg2rad(1.2)
+# A handle with an error below this is let go and left alone. It is larger than STOP_RAD,
+# so that a handle that moves a little at the release is not gripped again.
 DONE_RAD = np.deg2rad(3.5)
-# The gripper command for 50 mm, with which the fingers fit between hub and rim.
+# The gripper command for a width of 50 mm, at which the fingers fit between the hub and
+# the rim of a wheel.
 AJAR = 0.25
-# Widths below which a handle is held, and above which the fingers are clear of it.
+# A gripper narrower than HELD_M holds a handle; one wider than FREE_M is clear of it.
 HELD_M = 0.019
 FREE_M = 0.030
 
@@ -55,13 +62,13 @@ FREE_M = 0.030
 class ExpertFacts:
     """What the expert knows of hand and handle in n worlds, (n,) bool each."""
 
-    is_over_handle: Array  # so that the hand may go in
-    is_on_handle: Array  # so that the fingers may close
+    is_over_handle: Array  # in front of the grasp: the hand may go in
+    is_at_grasp: Array  # the fingers may close
     is_holding: Array
     is_near_handle: Array
-    is_open_wide: Array
-    is_turned_right: Array  # so exactly that turning may stop
-    is_done: Array  # well enough to leave the handle alone
+    is_gripper_free: Array  # wide enough to move away from the handle
+    is_at_target: Array  # the handle's error is small enough to stop turning
+    is_done: Array  # the handle's error is small enough to leave it alone
 
 
 def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
@@ -70,28 +77,35 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     angle = state["valve_angle"][:, 0]
     target = state["target_angle"][:, 0]
     is_wheel = state["valve_is_wheel"][:, 0]
-    facts = _facts(xp, agent, grasp_pos_w(xp, hub, angle, is_wheel), angle, target)
+    facts = _read_facts(
+        xp,
+        agent,
+        grasp=grasp_pos_w(xp, hub, angle, is_wheel),
+        angle=angle,
+        target=target,
+    )
 
-    # while the hand turns the handle, its goal is ahead of it
-    is_turning = facts.is_holding & ~facts.is_turned_right
-    next_angle = angle + xp.clip(target - angle, -AHEAD_RAD, AHEAD_RAD)
+    # while the hand turns the handle, its goal leads the handle towards the target
+    is_turning = facts.is_holding & ~facts.is_at_target
+    next_angle = angle + xp.clip(target - angle, -LEAD_RAD, LEAD_RAD)
     next_angle = xp.where(is_turning, next_angle, angle)
     grasp = grasp_pos_w(xp, hub, next_angle, is_wheel)
     skill, goal = _choose(xp, agent["tcp_pos_w"], grasp, facts)
 
-    is_aside = is_skill(skill, "look_at")[:, None]
+    # with the work done, the hand points down, out of the camera's view of the console
+    is_resting = is_skill(skill, "look_at")[:, None]
     quat = grasp_quat_wxyz(xp, next_angle)
-    is_closing = is_turning | is_skill(skill, "grasp") & facts.is_on_handle
+    is_closing = is_turning | (is_skill(skill, "grasp") & facts.is_at_grasp)
     return make_payload(
         skill=skill,
         pos_w=goal,
-        quat_wxyz=xp.where(is_aside, xp.asarray(POINTING_DOWN), quat),
+        quat_wxyz=xp.where(is_resting, xp.asarray(POINTING_DOWN), quat),
         gripper=xp.where(is_closing, -1.0, AJAR),
         completion=completion_of(xp, ORDER, skill),
     )
 
 
-def _facts(
+def _read_facts(
     xp: Any, agent: Readings, grasp: Array, angle: Array, target: Array
 ) -> ExpertFacts:
     """Returns the facts of an observation.
@@ -99,31 +113,36 @@ def _facts(
     Args:
         xp: The array namespace.
         agent: Proprioception.
-        grasp: (n, 3) m, where the hand grips the handle as it stands.
-        angle: (n,) rad, of the handle.
-        target: (n,) rad, that it should have.
+        grasp: (n, 3) m, TCP position of the grasp at the handle's present angle.
+        angle: (n,) rad, the handle's present angle.
+        target: (n,) rad, its target angle.
     """
-    wanted = quat_to_rot6d(grasp_quat_wxyz(xp, angle))  # the hand's x and y axes
+    # the x and y axes of a hand that grips the handle: x is along the handle, and the
+    # fingers open along y, across it
+    grasp_rot6d = quat_to_rot6d(grasp_quat_wxyz(xp, angle))
+    along_handle = grasp_rot6d[:, :3]
+    across_handle = grasp_rot6d[:, 3:]
     width = agent["gripper_width"][:, 0]
 
-    # the hand's error from the grasp: out of the face, along and across the handle
+    # the hand's position error: along the face's normal, and along both hand axes
     error = agent["tcp_pos_w"] - grasp
-    out = dot(error, outwards(xp, CONSOLE))
-    along = xp.abs(dot(error, wanted[:, :3]))
-    across = xp.abs(dot(error, wanted[:, 3:]))
-    beside = xp.maximum(along, across)
-    is_straight = is_aligned(agent["tcp_rot6d"], wanted)
+    error_out = dot(error, outwards(xp, CONSOLE))
+    error_along = xp.abs(dot(error, along_handle))
+    error_across = xp.abs(dot(error, across_handle))
+    error_in_face = xp.maximum(error_along, error_across)
+    is_straight = is_aligned(agent["tcp_rot6d"], grasp_rot6d)
 
-    is_around = (xp.abs(out) < HELD_OUT_M) & (across < HELD_ACROSS_M)
-    is_around = is_around & (along < HELD_ALONG_M)
+    is_around = (xp.abs(error_out) < HELD_OUT_M) & (error_across < HELD_ACROSS_M)
+    is_around = is_around & (error_along < HELD_ALONG_M)
+    is_at_grasp = (error_in_face < ON_M) & (xp.abs(error_out) < ON_M) & is_straight
     angle_error = xp.abs(target - angle)
     return ExpertFacts(
-        is_over_handle=(beside < OVER_M) & is_straight,
-        is_on_handle=(beside < ON_M) & (xp.abs(out) < ON_M) & is_straight,
+        is_over_handle=(error_in_face < OVER_M) & is_straight,
+        is_at_grasp=is_at_grasp,
         is_holding=(width < HELD_M) & is_around,
-        is_near_handle=(beside < NEAR_M) & (out < NEAR_OUT_M),
-        is_open_wide=width > FREE_M,
-        is_turned_right=angle_error <= RIGHT_RAD,
+        is_near_handle=(error_in_face < NEAR_M) & (error_out < NEAR_OUT_M),
+        is_gripper_free=width > FREE_M,
+        is_at_target=angle_error <= STOP_RAD,
         is_done=angle_error < DONE_RAD,
     )
 
@@ -135,25 +154,27 @@ def _choose(
 
     Args:
         xp: The array namespace.
-        tcp: (n, 3) m, where the hand is.
-        grasp: (n, 3) m, where it should grip the handle; ahead of it to turn it.
+        tcp: (n, 3) m, the hand's present position.
+        grasp: (n, 3) m, TCP position of the grasp; while the hand turns the handle, of a
+            grasp that leads it.
         facts: The facts.
     """
-    before = grasp + STANDOFF_M * outwards(xp, CONSOLE)
-    aside = xp.broadcast_to(xp.asarray(ASIDE_W), before.shape)
+    standoff = grasp + STANDOFF_M * outwards(xp, CONSOLE)
+    rest = xp.broadcast_to(xp.asarray(ASIDE_W), standoff.shape)
 
-    held = facts.is_holding
-    is_turning = held & ~facts.is_turned_right
-    is_working = ~held & ~facts.is_done
-    is_leaving = ~held & facts.is_done
-    # the fingers are not yet clear of the handle
-    is_around = facts.is_near_handle & ~facts.is_open_wide
+    is_held = facts.is_holding
+    is_turning = is_held & ~facts.is_at_target
+    must_grip = ~is_held & ~facts.is_done
+    must_leave = ~is_held & facts.is_done
+    # the fingers are around the handle and not yet wide enough to leave it
+    are_fingers_around = facts.is_near_handle & ~facts.is_gripper_free
+    must_release = are_fingers_around & facts.is_done & ~is_turning
     rows = [  # the last that applies wins
-        Row("reach", when=is_working, goal_w=before),
-        Row("grasp", when=is_working & facts.is_over_handle, goal_w=grasp),
+        Row("reach", when=must_grip, goal_w=standoff),
+        Row("grasp", when=must_grip & facts.is_over_handle, goal_w=grasp),
         Row("turn", when=is_turning, goal_w=grasp),
-        Row("retreat", when=is_leaving, goal_w=before),
-        Row("look_at", when=is_leaving & ~facts.is_near_handle, goal_w=aside),
-        Row("release", when=is_around & facts.is_done & ~is_turning, goal_w=tcp),
+        Row("retreat", when=must_leave, goal_w=standoff),
+        Row("look_at", when=must_leave & ~facts.is_near_handle, goal_w=rest),
+        Row("release", when=must_release, goal_w=tcp),
     ]
-    return last_row(xp, rows, otherwise_w=before)
+    return last_row(xp, rows, otherwise_w=standoff)

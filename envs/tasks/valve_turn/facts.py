@@ -17,8 +17,9 @@ from embodied.envs.tasks.valve_turn.scene import CONSOLE, KIND_OF_VALVE, VALVES
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# The other valves must have turned by less than this.
+# A valve that is not named counts as untouched if it has turned by less than this.
 OTHERS_RAD = np.deg2rad(8.0)
+# A valve is at rest below this speed.
 AT_REST_RAD_S = 0.05
 
 
@@ -35,22 +36,25 @@ class Props:
         self.worlds = xp.arange(engine.num_worlds)[:, None]  # (N, 1), to index rows
         # (K,) 1 for wheels, 0 for levers
         self.is_wheel = xp.asarray([float(kind == "wheel") for kind in KIND_OF_VALVE])
-        # (K, K) row k has the indices of the valves in order, beginning with valve k
+        # (K, K) row k has the indices of all valves, starting with k: k, k + 1, ...
         rows = [[(k + j) % count for j in range(count)] for k in range(count)]
-        self.in_order_from = xp.asarray(rows)
+        self.order_from = xp.asarray(rows)
 
 
 class Facts:
-    """Quantities of N worlds in one state; the named one of K valves comes first."""
+    """Quantities of N worlds in one state.
+
+    In arrays with an axis K, one element per valve, the named valve comes first.
+    """
 
     def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
         self._props = props
         self._memory = memory
         self._xp = props.xp
-        self._order = props.in_order_from[memory["valve"]]  # (N, K)
+        self._order = props.order_from[memory["valve"]]  # (N, K) indices of valves
 
     def _named_first(self, values: Array) -> Array:
-        """Returns values (N, K) of the scene's valves with the named one first."""
+        """Returns values (N, K) of the valves, reordered with the named valve first."""
         return values[self._props.worlds, self._order]
 
     @quantity
@@ -65,7 +69,7 @@ class Facts:
 
     @quantity
     def hubs_w(self) -> Array:
-        """(N, K, 3) m, middles of the handles."""
+        """(N, K, 3) m, centres of the handles."""
         return self._props.valves.hubs_w(self._order)
 
     @quantity
@@ -75,15 +79,15 @@ class Facts:
 
     @quantity
     def angle_error(self) -> Array:
-        """(N,) rad, of the named valve from its target."""
+        """(N,) rad, absolute difference between the named valve's angle and its target."""
         return self._xp.abs(self.angles[:, 0] - self._memory["target"])
 
     @quantity
     def share_turned(self) -> Array:
-        """(N,) in [0, 1], how much of the way from start to target is done."""
+        """(N,) in [0, 1], share of the rotation from start to target that is done."""
         whole = self._xp.abs(self.start_angles[:, 0] - self._memory["target"])
-        left = self.angle_error / whole
-        return self._xp.where(left < 1.0, 1.0 - left, 0.0)
+        share_left = self.angle_error / whole
+        return self._xp.where(share_left < 1.0, 1.0 - share_left, 0.0)
 
     @quantity
     def is_at_rest(self) -> Array:
@@ -95,12 +99,12 @@ class Facts:
     def are_others_untouched(self) -> Array:
         """(N,) bool, no other valve has been turned."""
         moved = self._xp.abs(self.angles - self.start_angles)
-        # the named one, which stands first, is left out
+        # skip column 0, the named valve
         return (moved[:, 1] < OTHERS_RAD) & (moved[:, 2] < OTHERS_RAD)
 
     @quantity
     def reach_m(self) -> Array:
-        """(N,) from the hand to where it grips the named handle."""
+        """(N,) m, from the TCP to the grasp on the named valve's handle."""
         grasp = grasp_pos_w(
             self._xp, self.hubs_w[:, 0], self.angles[:, 0], self.is_wheel
         )

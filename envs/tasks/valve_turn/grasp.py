@@ -1,4 +1,4 @@
-"""Where a hand grips a valve's handle: straight in, closing across it."""
+"""The grasp of a valve's handle: approach along the face's normal, close across it."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from embodied.rotations import quat_from_yaw, quat_multiply
 
 
 def grasp_pos_w(xp: Any, hub_w: Array, angle: Array, is_wheel: Array) -> Array:
-    """Returns the points (n, 3) m at which hands grip handles.
+    """Returns the TCP positions (n, 3) m for gripping handles.
 
     Args:
         xp: The array namespace.
-        hub_w: (n, 3) m, middles of the handles.
-        angle: (n,) rad on the scale, at which they stand.
+        hub_w: (n, 3) m, centres of the handles.
+        angle: (n,) rad, angles of the handles on their scales.
         is_wheel: (n,) 1 for wheels, 0 for levers.
     """
     # axes of the face in the world; the third points out of it
     right, up, _ = (xp.asarray(axis) for axis in CONSOLE.axes().T)
-    turn = angle - UP_RAD  # anticlockwise of a handle that points up the face
+    # anticlockwise angle of the handle, from the face's up axis
+    from_up = angle - UP_RAD
     radius = xp.where(is_wheel > 0.5, GRASP_RADIUS_M["wheel"], GRASP_RADIUS_M["lever"])
-    along_up = (radius * xp.cos(turn))[:, None] * up
-    along_right = (radius * xp.sin(turn))[:, None] * right
+    along_up = (radius * xp.cos(from_up))[:, None] * up
+    along_right = (radius * xp.sin(from_up))[:, None] * right
     return hub_w + along_up - along_right
 
 
 def grasp_quat_wxyz(xp: Any, angle: Array) -> Array:
-    """Returns the rotations (n, 4) of hands that grip handles at `angle` (n,) rad."""
+    """Returns the rotations (n, 4) wxyz of hands that grip handles at `angle` (n,) rad."""
     num = angle.shape[0]
-    # turn the face's frame as the handle is turned, and put the hand straight before it
-    turned_face = quat_multiply(
+    # the frame of the handle is the face's frame, rotated about the face's normal
+    handle_quat = quat_multiply(
         face_quat(xp, CONSOLE, num), quat_from_yaw(angle - UP_RAD)
     )
-    return quat_multiply(turned_face, hand_quat_in_face(xp, num))
+    return quat_multiply(handle_quat, hand_quat_in_face(xp, num))

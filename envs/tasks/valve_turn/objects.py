@@ -11,7 +11,7 @@ from embodied.envs.tasks.valve_turn.grasp import grasp_pos_w, grasp_quat_wxyz
 
 
 def poses(xp: Any, state: Mapping[str, Array]) -> dict[str, ObjectPose]:
-    """Returns where the handle is gripped now, and where it is at the target angle."""
+    """Returns the grasp of the handle at its present angle and at the target angle."""
     hub = state["valve_pos_w"]
     is_wheel = state["valve_is_wheel"][:, 0]
 
@@ -20,7 +20,7 @@ def poses(xp: Any, state: Mapping[str, Array]) -> dict[str, ObjectPose]:
         "target": state["target_angle"][:, 0],
     }
 
-    # whether it is a wheel tells, as a trait, how it is handled
+    # levers and wheels are handled differently, so the kind of valve is a trait
     return {
         name: ObjectPose(
             grasp_pos_w(xp, hub, angle, is_wheel),

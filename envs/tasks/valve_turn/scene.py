@@ -18,7 +18,7 @@ CAMERA = "overview"
 
 
 def build_valve_station(robot: Robot) -> mujoco.MjSpec:
-    """Returns the room with three valves (absent ones are parked), each with its scale.
+    """Returns the room with three valves (unused ones are parked), each with its scale.
 
     Camera `overview` sees the console from above, for policies; `room` is the view for
     people.

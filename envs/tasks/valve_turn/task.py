@@ -29,7 +29,7 @@ from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# The named valve stands right if its error is less than this.
+# The named valve is at its target if its error is less than this.
 ANGLE_RAD = np.deg2rad(5.0)
 
 
@@ -53,16 +53,16 @@ class ValveTurn:
         n = engine.num_worlds
         self._engine = engine
         self._props = Props(engine, robot)
-        # `start` sets all of it. A push comes at a set tick or, a late one, `late_ticks`
-        # after the named valve first stands right.
+        # `start` sets all of these
         self._memory = {
-            "valve": xp.zeros(n, dtype=xp.int64),  # number of the named one
-            # its angle that is asked for, rad on the scale; before the first start other
-            # than the angle itself, since the share turned is divided by the difference
+            "valve": xp.zeros(n, dtype=xp.int64),  # index of the named valve
+            # target angle of the named valve, rad on the scale. The initial 1 differs
+            # from the initial angle 0, because `share_turned` divides by the difference.
             "target": xp.ones(n),
-            "start": xp.zeros((n, len(VALVES))),  # angles of all at the start, rad
-            "push": xp.zeros(n),  # N m on the named valve from event_tick on
-            # when the push begins; NEVER for a late one until the valve stands right
+            "start": xp.zeros((n, len(VALVES))),  # start angles of all valves, rad
+            "push": xp.zeros(n),  # torque on the named valve from event_tick on, N m
+            # when the push begins; for a late push NEVER until the valve has reached its
+            # target, and then `late_ticks` later
             "event_tick": xp.zeros(n, dtype=xp.int64),
             "late_ticks": xp.zeros(n, dtype=xp.int64),
         }
@@ -97,12 +97,12 @@ class ValveTurn:
             if valve not in episode["order"]:
                 valves.park(world, valve)
 
-        # in a row along the face's x, whose middle is at `row_x`
+        # the valves stand in a row along the face's x; `row_x` is the row's centre
         middle = (episode["valves"] - 1) / 2
         for place, valve in enumerate(episode["order"]):
             x = episode["row_x"] + episode["gap"] * (place - middle)
             angle = float(np.deg2rad(episode["start_angle"][place]))
-            # below the face's middle line, so that the plate with the scale is on it
+            # below the face's middle, so that the dial above the valve is centred on it
             valves.place(world, valve, (x, -DIAL_MIDDLE_M), angle)
             valves.paint(world, valve, COLOURS[episode["colour"][place]])
 
@@ -110,10 +110,10 @@ class ValveTurn:
         """Pushes the named valve when it is time."""
         xp = self._engine.xp
         memory = self._memory
-        is_right = self._facts().angle_error < ANGLE_RAD
+        is_at_target = self._facts().angle_error < ANGLE_RAD
 
-        # a late push comes a while after the valve first stands right
-        is_first = (memory["event_tick"] == NEVER) & is_right
+        # a late push gets its time when the valve first reaches its target
+        is_first = (memory["event_tick"] == NEVER) & is_at_target
         event_tick = xp.where(
             is_first, tick + memory["late_ticks"], memory["event_tick"]
         )
@@ -127,7 +127,7 @@ class ValveTurn:
         """Returns (N, 14), in the order of `state_layout`."""
         xp = self._engine.xp
         facts = self._facts()
-        # the named valve comes first, here and among the angles
+        # the named valve comes first among the hubs and among the angles
         hubs = xp.reshape(facts.hubs_w, (-1, 3 * len(VALVES)))
         parts = [
             hubs[:, :3],
@@ -142,12 +142,12 @@ class ValveTurn:
     def judge(self) -> Outcome:
         """Returns the judgement.
 
-        Success: the valve stands right and at rest, and the others are untouched.
+        Success: the valve is at its target and at rest, and the others are untouched.
         """
         xp = self._engine.xp
         facts = self._facts()
-        is_right = facts.angle_error < ANGLE_RAD
-        success = is_right & facts.is_at_rest & facts.are_others_untouched
+        is_at_target = facts.angle_error < ANGLE_RAD
+        success = is_at_target & facts.is_at_rest & facts.are_others_untouched
 
         reached = tolerance(facts.reach_m, bound=0.01, margin=0.3)
         progress = 0.25 * reached + 0.7 * facts.share_turned
@@ -163,7 +163,7 @@ VALVE_TURN = TaskSpec(
     summary="turn the named valve to the angle that the instruction gives, and leave the others alone",
     needs=Needs(opening_m=0.06, reach_m=0.86),
     cameras=(CAMERA,),
-    # from above the hand hides what it works on
+    # in the view from above, the hand hides the valve that it turns
     robot_cameras=("wrist",),
     horizon_s=20.0,
     table=TABLE,
