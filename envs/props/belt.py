@@ -1,6 +1,6 @@
-"""A straight belt, drawn with rollers or as a rubber band.
+"""A straight conveyor belt, drawn with rollers or as a rubber band.
 
-What it carries lies on one box whose surface moves.
+Its collision geom is a single box whose surface moves.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ ROLLER = (0.72, 0.74, 0.76, 1.0)
 ROLLER_RADIUS_M = 0.022
 BED = (0.16, 0.17, 0.18, 1.0)
 RUBBER = (0.30, 0.33, 0.36, 1.0)
-LEGS_APART_M = 2.0  # roughly, between pairs of legs: there is a pair at either end
+LEGS_APART_M = 2.0  # approximate distance between pairs of legs; a pair is at each end
 SLIDING_FRICTION = 0.8
-# A speed given to a belt that was compiled at rest has no effect.
+# MuJoCo ignores a later change of the speed if it is 0 when the model is compiled.
 COMPILED_SPEED_M_S = 0.05
 
 
 @dataclass(frozen=True)
 class BeltSize:
-    """A belt along the world's y; m."""
+    """Place and size in m of a belt along the world's y axis."""
 
-    x: float = 0.53  # of its middle line
+    x: float = 0.53  # of its centre line
     y_start: float = -1.05
     y_end: float = 1.05
-    top_z: float = 0.70  # of the rollers
+    top_z: float = 0.70  # top of the rollers
     width: float = 0.36
     roller_pitch: float = 0.10
-    rubber: bool = False  # a band over the rollers, for goods too small for their pitch
+    rubber: bool = False  # a rubber band covers the rollers, for small goods
 
     @property
     def middle_y(self) -> float:
-        """Of the belt's length."""
+        """The y of the belt's centre."""
         return (self.y_start + self.y_end) / 2
 
     @property
     def half_length(self) -> float:
-        """Of the belt."""
+        """Half the belt's length."""
         return (self.y_end - self.y_start) / 2
 
 
@@ -86,9 +86,9 @@ def add_belt(spec: mujoco.MjSpec, size: BeltSize) -> None:
 
 
 def _paint_surface(paint: Paint, size: BeltSize) -> None:
-    """Paints the bed, the rollers, and the rubber over them where there is any.
+    """Paints the bed, the rollers, and the rubber band if there is one.
 
-    Rubber ends 0.5 mm below the belt's top, on which things lie.
+    The band's top is 0.5 mm below the collision box's, on which things lie.
     """
     half_width = size.width / 2
     y = size.middle_y
@@ -109,7 +109,7 @@ def _paint_surface(paint: Paint, size: BeltSize) -> None:
 
 
 def _rollers_y(size: BeltSize) -> list[float]:
-    """Returns the y of each roller, m: all along, or under a band only at its ends."""
+    """Returns the y of each roller, m; under a rubber band only the two end rollers."""
     if size.rubber:
         return [size.y_start + ROLLER_RADIUS_M, size.y_end - ROLLER_RADIUS_M]
     count = int((size.y_end - size.y_start) / size.roller_pitch)

@@ -20,7 +20,7 @@ SLIDING_FRICTION = 0.4
 
 @dataclass(frozen=True)
 class BenchSize:
-    """Middle of the top in the world and its size along x and y, m."""
+    """Centre of the top in the world, and its size along x and y, m."""
 
     x: float = 0.62
     y: float = 0.08
@@ -39,7 +39,7 @@ def add_bench(spec: mujoco.MjSpec, size: BenchSize) -> None:
     top = add_box(bench, (0, 0, size.top_z - size.thickness / 2), top_half, TOP)
     top.friction[0] = SLIDING_FRICTION
 
-    # what stands below the top stops the robot as one block
+    # everything below the top is one solid block for the robot
     under_z = size.top_z - size.thickness
     cabinet_half = (half_x - 0.04, half_y - 0.04, (under_z - 0.08) / 2)
     add_box(bench, (0, 0, 0.08 + cabinet_half[2]), cabinet_half, FRAME_BLUE)

@@ -1,4 +1,4 @@
-"""Open bins on stands, each in a colour of its own: where sorted things go."""
+"""Open bins on stands, each in its own colour, into which things are sorted."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from embodied.sim.engine import Engine
 
 UNPAINTED = (0.5, 0.5, 0.5, 1.0)
 WALL_M = 0.006
-RIM_HALF_M = 0.010  # of the painted rim's width and height
-# A point so far below the floor still counts as inside.
+RIM_HALF_M = 0.010  # half the width and half the height of the painted rim
+# A point at most this far below the floor still counts as inside.
 FLOOR_TOLERANCE_M = 0.005
-# A half size less than this is across a wall's thickness, not along the wall.
+# A wall's half size below this is its thickness; a larger one is its length.
 THIN_M = 0.01
 
 
@@ -59,7 +59,7 @@ def add_bin(spec: mujoco.MjSpec, place: BinPlace, size: BinSize) -> None:
         quat=upright(place.yaw),
     )
 
-    # what can be touched
+    # collision geoms
     half_x = size.depth / 2
     half_y = size.width / 2
     walls = _walls(size)
@@ -67,12 +67,12 @@ def add_bin(spec: mujoco.MjSpec, place: BinPlace, size: BinSize) -> None:
     for pos, half in (floor, *walls):
         add_box(body, pos, half, INVISIBLE).group = COLLISION_GROUP
 
-    # what is seen, and differs in colour between worlds
+    # the visual shell, whose colour differs between worlds
     shell = Paint(spec, body, f"{place.name}_shell")
     shell.box((0, 0, -0.008), (half_x, half_y, 0.008), UNPAINTED)
     half_z = size.height / 2
     for (x, y, _), (wall_x, wall_y, _) in walls:  # middle and half size
-        # painted walls reach 1 cm farther down than solid ones, along the floor's side
+        # painted walls cover the floor's sides, too: they end 1 cm below the solid walls
         wall_half = (wall_x, wall_y, half_z + 0.005)
         shell.box((x, y, half_z - 0.005), wall_half, UNPAINTED)
         rim_half = (_rim_half(wall_x), _rim_half(wall_y), RIM_HALF_M)
@@ -83,7 +83,7 @@ def add_bin(spec: mujoco.MjSpec, place: BinPlace, size: BinSize) -> None:
 
 
 def _walls(size: BinSize) -> list[Box]:
-    """Returns the four walls: left and right, then near and far."""
+    """Returns the boxes of the four walls: -y, +y, -x and +x in the bin's frame."""
     x = size.depth / 2
     y = size.width / 2
     wall = WALL_M / 2
@@ -99,13 +99,16 @@ def _walls(size: BinSize) -> list[Box]:
 
 
 def _rim_half(wall_half: float) -> float:
-    """Returns the rim's half size along an axis along which a wall's is `wall_half`, m.
+    """Returns the half size of a rim along one axis, m.
 
-    Across the wall's thickness the rim has a width of its own; along the wall it is
-    longer, so that the rims of neighbouring walls meet at the corner.
+    Args:
+        wall_half: The half size of the wall below the rim, along the same axis.
     """
-    across_thickness = wall_half < THIN_M
-    return max(wall_half, RIM_HALF_M) if across_thickness else wall_half + RIM_HALF_M
+    # across the wall, the rim has its own width
+    if wall_half < THIN_M:
+        return max(wall_half, RIM_HALF_M)
+    # along the wall, it is longer, so that neighbouring rims meet at the corner
+    return wall_half + RIM_HALF_M
 
 
 def _paint_stand(
@@ -140,15 +143,15 @@ class Bins:
         xp = engine.xp
         self._bodies = columns([model.body(place.name).id for place in places])
         self._shells = [model.geom(f"{place.name}_shell_0").id for place in places]
-        # (B, 3) m, where the floors' middles are without a shift
+        # (B, 3) m, nominal centres of the floors
         self._nominal = np.array([(place.x, place.y, size.floor_z) for place in places])
 
-        # (B, 2) each: the world's x axis, and its y axis, in each bin's own axes
+        # (B, 2) each: the world's x axis and its y axis in each bin's frame
         yaw = np.array([place.yaw for place in places])
         cos = np.cos(yaw)
         sin = np.sin(yaw)
-        self._x_to_own = xp.asarray(np.stack([cos, -sin], axis=1))
-        self._y_to_own = xp.asarray(np.stack([sin, cos], axis=1))
+        self._world_x_in_bin = xp.asarray(np.stack([cos, -sin], axis=1))
+        self._world_y_in_bin = xp.asarray(np.stack([sin, cos], axis=1))
         self._half = xp.asarray([size.depth / 2, size.width / 2])
 
         # asking for a field lets worlds differ in it
@@ -167,7 +170,7 @@ class Bins:
         self._engine.model_view("geom_rgba")[world, self._shells, :3] = colours
 
     def floors_w(self) -> Array:
-        """Returns the middles (N, B, 3) of the floors, m."""
+        """Returns the centres (N, B, 3) of the floors, m."""
         return self._engine.model_view("body_pos")[:, self._bodies]
 
     def contain(self, points_w: Array) -> Array:
@@ -180,11 +183,12 @@ class Bins:
             (N, P, B) bool.
         """
         xp = self._engine.xp
-        # (N, P, B, 3) from each bin's floor to each point; then x and y along the bin's
-        # own axes
+        # (N, P, B, 3) from each bin's floor to each point, in the world's frame
         offset = points_w[:, :, None, :] - self.floors_w()[:, None, :, :]
-        own = offset[..., :1] * self._x_to_own + offset[..., 1:2] * self._y_to_own
-        within = xp.abs(own) < self._half  # (N, P, B, 2)
+        # (N, P, B, 2) x and y in the bin's frame
+        xy = offset[..., :1] * self._world_x_in_bin
+        xy = xy + offset[..., 1:2] * self._world_y_in_bin
+        within = xp.abs(xy) < self._half
         z = offset[..., 2]
         above_floor = z > -FLOOR_TOLERANCE_M
         below_rim = z < self._size.height

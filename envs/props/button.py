@@ -14,16 +14,18 @@ from embodied.sim.physics import PAD_SOLREF
 
 CAP_RADIUS_M = 0.017
 CAP_HEIGHT_M = 0.014  # above the face
-TRAVEL_M = 0.008  # to its stop
-# A button is down beyond the one travel, and up again below the other.
+TRAVEL_M = 0.008  # from its rest to its lower stop
+# A button clicks down when its travel exceeds PRESSED_M, and up when it is below
+# RELEASED_M.
 PRESSED_M = 0.005
 RELEASED_M = 0.002
 SPRING_N_M = 500.0
 DAMPING_N_S_M = 12.0
-# A light cap alone would chatter on a finger.
 MASS_KG = 0.02
+# Added inertia, without which the light cap would chatter on a finger.
 ARMATURE_KG = 0.05
-# It rests just off its upper stop, where no constraint costs time.
+# The upper stop is this far above the rest position, so that a button at rest is not
+# limited by it: an active constraint costs time.
 STOP_ABOVE_M = 0.001
 
 
@@ -32,23 +34,22 @@ def add_button(
 ) -> mujoco.MjsBody:
     """Adds a button to a face (z outwards), and returns its body.
 
-    Its body, joint and geom are called `name`. The joint's position is how far the
-    button is pressed, m. `pos` (3,) is the middle of the cap's underside in the face's
-    frame, m.
+    Its body, joint and geom are called `name`. The joint's position is the button's
+    travel, m. `pos` (3,) is the centre of the cap's underside in the face's frame, m.
     """
     body = face.add_body(
         name=name,
         pos=list(pos),
         gravcomp=1,
         mass=MASS_KG,
-        inertia=(1e-5, 1e-5, 1e-5),  # kg m2; of no account, as it only slides
+        inertia=(1e-5, 1e-5, 1e-5),  # kg m2; without effect, since it only slides
         explicitinertial=True,
     )
 
     joint = body.add_joint(name=name, type=mujoco.mjtJoint.mjJNT_SLIDE, axis=(0, 0, -1))
     joint.range = (-STOP_ABOVE_M, TRAVEL_M)
-    # the stops are nearly as hard as MuJoCo allows; `solimp` is the least and greatest
-    # impedance, width, midpoint and power
+    # make the stops nearly as stiff as MuJoCo allows; `solimp` is (dmin, dmax, width,
+    # midpoint, power)
     joint.limited = True
     joint.solref_limit = PAD_SOLREF
     joint.solimp_limit = (0.99, 0.99, 0.001, 0.5, 2.0)
@@ -74,20 +75,21 @@ class Buttons:
     def __init__(self, engine: Engine, names: Sequence[str]) -> None:
         self._engine = engine
         model = engine.model
-        # columns of `qpos`, ids of the bodies, and worlds to choose a button for
+        # columns of `qpos`; ids of the bodies; and row indices for choosing one button
+        # per world
         self._qpos = columns([model.joint(name).qposadr[0] for name in names])
         self._body_ids = engine.xp.asarray([model.body(name).id for name in names])
         self._rows = engine.xp.arange(engine.num_worlds)
 
     def travel(self) -> Array:
-        """Returns how far each button is pressed, (N, K) m."""
+        """Returns the travel (N, K) of each button, m."""
         return self._engine.view("qpos")[:, self._qpos]
 
     def share_pressed(self) -> Array:
-        """Returns how much of its way to the click each button is pressed, (N, K).
+        """Returns each button's travel as a share of the travel to its click, (N, K).
 
-        It is in [0, 1]: a button may be pressed beyond its click, or stand above its
-        rest.
+        The share is clipped to [0, 1]: the travel can go past the click, and slightly
+        above the rest position.
         """
         xp = self._engine.xp
         share = self.travel() / PRESSED_M
@@ -96,10 +98,11 @@ class Buttons:
     def down(self, before: Array) -> Array:
         """Returns which buttons are down, given which were down before.
 
-        A button goes up at a smaller travel than it goes down, so that none flickers.
+        A button goes up at a smaller travel than it goes down, so that its state does
+        not flicker.
 
         Args:
-            before: (N, K) bool, the last result.
+            before: (N, K) bool, the previous result.
 
         Returns:
             (N, K) bool.
@@ -108,12 +111,14 @@ class Buttons:
         return (travel > PRESSED_M) | (before & (travel > RELEASED_M))
 
     def tops_w(self, button: Array) -> Array:
-        """Returns the middle (N, 3) of the top of each world's `button` (N,), m.
+        """Returns the centre (N, 3) m of the top of one button per world.
 
-        `button` holds indices into the names. The top sinks as the button is pressed.
+        Args:
+            button: (N,) index of the button of each world. Its top sinks with the
+                button's travel.
         """
         view = self._engine.view
         bodies = self._body_ids[button]
-        # the z axis; `xmat` holds the rows of the rotation matrix
+        # the z axis is the third column of the rotation matrix, stored row by row
         outwards = view("xmat")[self._rows, bodies][:, [2, 5, 8]]
         return view("xpos")[self._rows, bodies] + CAP_HEIGHT_M * outwards

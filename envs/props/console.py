@@ -22,19 +22,18 @@ from embodied.sim.engine import Engine
 
 FACE = (0.66, 0.69, 0.70, 1.0)
 CABINET = (0.58, 0.61, 0.63, 1.0)
-CHEEK_M = 0.02  # thickness of the cabinet's sides, which stand over the face
-SHELL_BELOW_CHEEKS_M = 0.012  # how much lower the shell between them ends
-SOLID_BEHIND_SHELL_M = 0.02  # how far behind the shell's front the robot is stopped
+CHEEK_M = 0.02  # thickness of the cabinet's side panels, which stand out above the face
+SHELL_BELOW_CHEEKS_M = 0.012  # how much lower the shell between the side panels is
+SOLID_BEHIND_SHELL_M = 0.02  # distance of the collision box behind the shell's front
 
 
 @dataclass(frozen=True)
 class ConsoleSize:
-    """Middle of the face in the world and its size, m.
+    """Centre of the face in the world, and its size, m.
 
-    The face looks back at the robot and up. A hand that comes straight at any point of
-    it can roll by 60 degrees either way, and all joints stay half a radian within their
-    ranges. An upright face as near and as low would need the wrist to bend further than
-    it can.
+    The face is tilted: it looks up, back at the robot. A hand that points straight at any
+    point of it can roll by +-60 degrees, with all joints at least 0.5 rad inside their
+    ranges. A vertical face at this place would be out of the wrist's range.
     """
 
     x: float = 0.72
@@ -42,7 +41,7 @@ class ConsoleSize:
     width: float = 0.62
     height: float = 0.46  # along the slope
     tilt_rad: float = np.deg2rad(58.0)  # from upright
-    depth: float = 0.16  # of the cabinet's top behind the face
+    depth: float = 0.16  # depth of the cabinet's top behind the face
 
     def axes(self) -> np.ndarray:
         """Returns the face's axes in the world as the columns of a matrix (3, 3).
@@ -63,7 +62,7 @@ class ConsoleSize:
 def add_console(spec: mujoco.MjSpec, size: ConsoleSize) -> mujoco.MjsBody:
     """Adds the body `console`, which worlds may shift, and returns it.
 
-    Its frame lies in the middle of the face: x right, y up, z outwards.
+    Its frame is at the centre of the face: x right, y up, z outwards.
     """
     console = spec.worldbody.add_body(
         name="console", pos=[size.x, 0, size.z], quat=size.quat()
@@ -94,9 +93,10 @@ def add_console(spec: mujoco.MjSpec, size: ConsoleSize) -> mujoco.MjsBody:
 
 
 def _outline(size: ConsoleSize) -> np.ndarray:
-    """Returns the cabinet's outline (6, 2), x and z, as seen from its right.
+    """Returns the outline (6, 2) of the cabinet's side: x and z, m.
 
-    It runs counterclockwise from the face's lower edge. Its origin is the face's middle.
+    Seen from the right, it runs counterclockwise from the face's lower edge. Its origin
+    is the face's centre.
     """
     # x and z of the outline's upper corner: 15 mm beyond the face's upper edge, along
     # the axis that points up the face
@@ -117,10 +117,11 @@ def _outline(size: ConsoleSize) -> np.ndarray:
 
 
 def _prism(outline: np.ndarray, near_y: float, far_y: float) -> Mesh:
-    """Returns the prism of a convex outline (n, 2), x and z, between two y.
+    """Returns the prism over a convex outline (n, 2), x and z, between two values of y.
 
-    The faces look outwards if `near_y` is the smaller y, from where the outline runs
-    counterclockwise. Each side has vertices of its own, so that the edges are sharp.
+    The outline must run counterclockwise as seen from -y, and `near_y` be the smaller y:
+    then the faces look outwards. Each side has its own vertices, so that edges are drawn
+    sharp.
     """
     count = len(outline)
     near = np.insert(outline, 1, near_y, axis=1)
@@ -143,10 +144,10 @@ def _prism(outline: np.ndarray, near_y: float, far_y: float) -> Mesh:
 
 
 def _add_solid(cabinet: mujoco.MjsBody, inner: np.ndarray, half_width: float) -> None:
-    """Adds the box inside the shell that stops the robot.
+    """Adds the collision box inside the shell.
 
-    What is mounted on the console passes through it. The box reaches from the floor up
-    to the lower edge of the face.
+    It stops robots only; parts mounted on the console pass through it. The box reaches
+    from the floor up to the lower edge of the face.
 
     Args:
         cabinet: the upright body.
@@ -175,7 +176,7 @@ def _add_solid(cabinet: mujoco.MjsBody, inner: np.ndarray, half_width: float) ->
 def _paint_trim(
     spec: mujoco.MjSpec, cabinet: mujoco.MjsBody, outline: np.ndarray, half_y: float
 ) -> None:
-    """Adds a plinth, and a yellow strip under the face, for looks alone.
+    """Adds a plinth, and a yellow strip under the face; both are only drawn.
 
     Boxes are given by their middle and half size, m.
 

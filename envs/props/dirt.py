@@ -14,17 +14,17 @@ from embodied.core import Array
 from embodied.envs.props.stains import CELLS, STAINS, cell_areas
 
 S = len(STAINS)
-FAR_M = 9.0  # a coordinate beyond any cell's
-# Added to both areas of a ratio. So where there are no stains to spare, all of them are
-# spared, and where there are none to wipe, none is wiped.
+FAR_M = 9.0  # larger than any coordinate of a cell
+# Added to both areas of a ratio, so that the ratio of two zero areas is 1. Then without
+# stains to spare, the spared share is 1, and without stains to wipe, the wiped share is 0.
 NO_AREA_M2 = 1e-12
 
 
 class Dirt:
     """The dirt of S stains of C cells in N worlds.
 
-    All of it is in `arrays`, which the task's `memory()` returns among its own: so a
-    dataset stores it with the start of an episode. `_w` is the world frame.
+    All values are in `arrays`, which the task's `memory()` includes, so that datasets
+    store them with the start of an episode.
 
     Args:
         xp: the array module, numpy or torch by way of `array_api_compat`.
@@ -36,45 +36,45 @@ class Dirt:
         n = num_worlds
         self._areas = xp.asarray(cell_areas())  # (S, C) m2
         self.arrays = {
-            # the cells' middles, m; all x before all y, for quick sums over cells
+            # the cells' centres, m; x and y come before the cells, which is faster
             "cell_xy_w": xp.zeros((n, 2, S, CELLS)),
             # the share of each cell's dirt that is left, in [0, 1]
             "left": xp.zeros((n, S, CELLS)),
-            # 1 for cells that were dirty at any time
+            # 1 for cells that are or were dirty
             "present": xp.zeros((n, S, CELLS)),
-            # 1 for cells that become dirty later
+            # 1 for cells that become dirty with the spill
             "spill": xp.zeros((n, S, CELLS)),
-            # metres of rubbing that wipe a cell off
+            # the distance of rubbing that cleans a cell, m
             "rub_m": xp.ones((n, S)),
-            # 1 for stains to wipe, 0 for those to spare
+            # 1 for stains to wipe, 0 for stains to spare
             "named": xp.zeros((n, S)),
-            # dirty area now; a cell that is half wiped counts half
+            # the dirty area; a cell that is half clean counts half
             "left_m2": xp.zeros((n, S)),
-            # the corners of the smallest upright box around the middles of the cells
-            # that are not clean, m; zeros around none
+            # the axis-aligned bounding box of the centres of the dirty cells, m; zeros
+            # if all cells are clean
             "low_xy_w": xp.zeros((n, 2, S)),
             "high_xy_w": xp.zeros((n, 2, S)),
-            # the share of the named stains' area that is gone
+            # the share of the named stains' area that has been wiped off
             "wiped": xp.zeros(n),
-            # the share of the other stains' area that is still there
+            # the share of the other stains' area that is left
             "spared": xp.ones(n),
         }
 
     def clear(self, world: int) -> None:
-        """Takes all dirt off one world's table."""
+        """Removes all dirt from one world's table."""
         for name in ("left", "present", "spill", "named"):
             self.arrays[name][world] = 0.0
 
     def lay(
         self, world: int, stain: int, cells_w: np.ndarray, rub_m: float, named: bool
     ) -> None:
-        """Sets where one world's stain is, and how it wears and counts.
+        """Sets the place and the properties of one world's stain.
 
         Args:
-            world: the world.
-            stain: the stain.
-            cells_w: the middles (C, 2) of its cells, m.
-            rub_m: the metres of rubbing that each cell takes.
+            world: index of the world.
+            stain: index of the stain.
+            cells_w: the centres (C, 2) of its cells, m.
+            rub_m: the distance of rubbing that cleans a cell, m.
             named: whether the stain is to be wiped.
         """
         arrays = self.arrays
@@ -89,25 +89,25 @@ class Dirt:
         self._survey(slice(world, world + 1))
 
     def spill_later(self, world: int, stain: int, cells: int) -> None:
-        """Sets a stain's first `cells` cells to become dirty when `update` spills."""
+        """Makes a stain's first `cells` cells dirty at the spill, later in the episode."""
         self.arrays["spill"][world, stain, :cells] = 1.0
 
-    def update(self, under: Array, rubbed_m: Array, spilling: Array) -> Array:
-        """Takes off what was rubbed, then spills what is to be spilled.
+    def update(self, is_under_pad: Array, rubbed_m: Array, spilling: Array) -> Array:
+        """Removes dirt under the pad, then adds the spill where it is due.
 
         Args:
-            under: which cells were rubbed, (N, S, C) bool.
-            rubbed_m: how far, (N,) m.
-            spilling: the worlds in which it is time to spill, (N,) bool.
+            is_under_pad: (N, S, C) bool, the cells that the pad rubbed.
+            rubbed_m: (N,) m, the distance that it rubbed.
+            spilling: (N,) bool, the worlds in which the spill is due.
 
         Returns:
             The share (N, S * C) of each cell's dirt that is left.
         """
         xp = self._xp
         arrays = self.arrays
-        # the share (N, S, 1) of a whole cell's dirt that so much rubbing takes off
-        share = (rubbed_m[:, None] / arrays["rub_m"])[:, :, None]
-        left = arrays["left"] - xp.where(under, share, 0.0)
+        # (N, S, 1) the share of a cell's dirt that this distance removes
+        removed = (rubbed_m[:, None] / arrays["rub_m"])[:, :, None]
+        left = arrays["left"] - xp.where(is_under_pad, removed, 0.0)
         spilled = xp.where(spilling[:, None, None], arrays["spill"], 0.0)
 
         arrays["left"][...] = xp.maximum(xp.where(left > 0, left, 0.0), spilled)
@@ -121,10 +121,10 @@ class Dirt:
         return self._xp.reshape(self.arrays["left"], (-1, S * CELLS))
 
     def _survey(self, rows: slice) -> None:
-        """Updates areas, boxes and shares of some worlds after a change of dirt.
+        """Updates areas, bounding boxes and shares after a change of the dirt.
 
         Args:
-            rows: the worlds, n of them.
+            rows: selects the n worlds to update.
         """
         xp = self._xp
         arrays = self.arrays
@@ -132,35 +132,36 @@ class Dirt:
         cells = arrays["cell_xy_w"][rows]
         named = arrays["named"][rows]
 
-        # areas (n, S) in m2: dirty now, and dirty at any time
+        # areas (n, S) in m2: dirty now, and dirty at some time in the episode
         area = _sum_of_cells(self._areas * left)
         area_ever = _sum_of_cells(self._areas * arrays["present"][rows])
         arrays["left_m2"][rows] = area
 
-        # the box (n, 2, S) around the middles of what is dirty; zeros where nothing is
-        dirty = (left > 0)[:, None]
-        any_dirty = (area > 0)[:, None]
-        low = xp.min(xp.where(dirty, cells, FAR_M), axis=3)
-        high = xp.max(xp.where(dirty, cells, -FAR_M), axis=3)
-        arrays["low_xy_w"][rows] = xp.where(any_dirty, low, 0.0)
-        arrays["high_xy_w"][rows] = xp.where(any_dirty, high, 0.0)
+        # the bounding box (n, 2, S) of the dirty cells; zeros if none is dirty
+        is_dirty = (left > 0)[:, None]
+        has_dirty = (area > 0)[:, None]
+        low = xp.min(xp.where(is_dirty, cells, FAR_M), axis=3)
+        high = xp.max(xp.where(is_dirty, cells, -FAR_M), axis=3)
+        arrays["low_xy_w"][rows] = xp.where(has_dirty, low, 0.0)
+        arrays["high_xy_w"][rows] = xp.where(has_dirty, high, 0.0)
 
-        # the shares of what is to be wiped, and of what is not
+        # the wiped share of the named stains, and the share of the others that is left
         others = 1 - named
         arrays["wiped"][rows] = 1 - _ratio(dot(named, area), dot(named, area_ever))
         arrays["spared"][rows] = _ratio(dot(others, area), dot(others, area_ever))
 
 
 def _ratio(area: Array, whole: Array) -> Array:
-    """Returns the share (N,) that `area` is of `whole`, which is 1 where both are 0."""
+    """Returns the ratio (N,) of `area` to `whole`, which is 1 if both are 0."""
     return (area + NO_AREA_M2) / (whole + NO_AREA_M2)
 
 
 def _sum_of_cells(values: Array) -> Array:
-    """Returns the sum over the last axis of C = 12 cells, always in the same order.
+    """Returns the sum over the last axis, the C = 12 cells, in a fixed order.
 
-    So each world's sum is the same bit for bit whatever worlds are summed beside it.
-    Halving the axis twice, to three, takes fewer operations than adding cell by cell.
+    With a fixed order, each world's sum is bit for bit the same whichever worlds are
+    summed together. Halving the axis twice, from 12 to 3, takes fewer operations than
+    adding cell by cell.
     """
     half = CELLS // 2
     quarter = CELLS // 4

@@ -21,14 +21,14 @@ FRONT = (0.47, 0.60, 0.58, 1.0)
 FRONT_EDGE = (0.40, 0.53, 0.51, 1.0)
 WOOD = (0.83, 0.71, 0.54, 1.0)
 STEEL = (0.6, 0.6, 0.6, 1)
-# Thicknesses.
+# Thickness of the front, of the walls and of the floor.
 FRONT_M = 0.016
 WALL_M = 0.006
 FLOOR_M = 0.006
-# Between neighbours, and between a front and the worktop.
+# The gap between neighbouring drawers, and between a front and the worktop.
 GAP_M = 0.006
-FRONT_BELOW_FLOOR_M = 0.018  # the front's lower edge, below the floor's top
-# The low walls are sunk so deep into the floor, so that no gap opens between them.
+FRONT_BELOW_FLOOR_M = 0.018  # from the floor's top down to the front's lower edge
+# The walls overlap the floor by this height, so that there is no gap between them.
 WALL_IN_FLOOR_M = 0.004
 HANDLE_HALF_M = np.array([0.013, 0.025, 0.015])
 SLIDING_FRICTION = 0.5
@@ -36,34 +36,35 @@ SLIDING_FRICTION = 0.5
 
 @dataclass(frozen=True)
 class DrawersSize:
-    """Where the fronts are, and one drawer's measures; m.
+    """Place of the fronts, and sizes of one drawer, m.
 
-    A drawer's frame is on the outer face of its front, in the middle of its width and
-    at the height of the floor's top: x goes inwards, y to the left, z up.
+    The origin of a drawer's frame is on the outer face of its front, in the middle of its
+    width, at the height of the floor's top. Its x axis points inwards, y to the left and
+    z up.
     """
 
-    x: float = 0.557  # of the fronts' outer faces in the world, when closed
-    top_z: float = 0.74  # of the worktop
-    worktop: float = 0.016  # thickness
+    x: float = 0.557  # world x of the outer faces of closed fronts
+    top_z: float = 0.74  # height of the worktop
+    worktop: float = 0.016  # thickness of the worktop
     pitch: float = 0.24  # from one drawer to the next
     depth: float = 0.30
-    height: float = 0.125  # of the inner floor below the worktop's top
-    wall: float = 0.038  # height of the low walls above the floor
+    height: float = 0.125  # from the drawers' floor up to the worktop's top
+    wall: float = 0.038  # height of the walls above the floor
     travel: float = 0.215  # the largest opening
 
     @property
     def y(self) -> tuple[float, ...]:
-        """Middles of the drawers in the world, in the order of DRAWERS."""
+        """World y of the drawers' centres, in the order of DRAWERS."""
         return tuple(self.pitch * (1 - k) for k in range(len(DRAWERS)))
 
     @property
     def floor_z(self) -> float:
-        """Of the inner floor in the world, where a drawer's frame is."""
+        """World z of the drawers' floor, where the origins of their frames are."""
         return self.top_z - self.height
 
     @property
     def front_top_z(self) -> float:
-        """Upper edge of the front in the drawer's frame."""
+        """Height of the front's upper edge in the drawer's frame."""
         return self.height - self.worktop - GAP_M
 
     @property
@@ -73,8 +74,8 @@ class DrawersSize:
 
     @property
     def inner(self) -> np.ndarray:
-        """(2, 3) corners of the room inside, in the drawer's frame."""
-        # each side wall stands its own thickness in from the front's end
+        """(2, 3) low and high corner of the space inside, in the drawer's frame."""
+        # a side wall is inset by its thickness from the end of the front
         half_y = self.front_half_y - 2 * WALL_M
         low = (FRONT_M, -half_y, 0.0)
         high = (FRONT_M + self.depth, half_y, self.height - self.worktop)
@@ -82,14 +83,14 @@ class DrawersSize:
 
     @property
     def handle(self) -> np.ndarray:
-        """(3,) middle of the handle in the drawer's frame."""
+        """(3,) centre of the handle in the drawer's frame."""
         return np.array([-0.027, 0.0, self.height - 0.029])
 
 
 def add_drawers(spec: mujoco.MjSpec, chest: mujoco.MjsBody, size: DrawersSize) -> None:
-    """Hangs the drawers into the body `chest`.
+    """Adds the drawers to the body `chest`.
 
-    The chest's frame is the world's, but for what a world shifts it by.
+    The chest's frame is the world's frame, until a world shifts the chest.
     """
     for name, y in zip(DRAWERS, size.y, strict=True):
         body = chest.add_body(
@@ -118,7 +119,7 @@ def add_drawers(spec: mujoco.MjSpec, chest: mujoco.MjsBody, size: DrawersSize) -
 
 
 def _add_solids(body: mujoco.MjsBody, name: str, size: DrawersSize) -> None:
-    """Adds what things and fingers meet: floor, front, three walls and handle.
+    """Adds the solid parts: floor, front, three walls and handle.
 
     Boxes are given by middle and half size in the drawer's frame, m: x goes inwards
     from the front's outer face, z up from the floor's top.
@@ -181,14 +182,14 @@ def _paint_front(
 
 
 class Drawers:
-    """The drawers' places and openings in N worlds, and what is in them."""
+    """The poses, openings and contents of the drawers in N worlds."""
 
     def __init__(self, engine: Engine, size: DrawersSize) -> None:
         self._engine = engine
         self.size = size
         model = engine.model
         xp = engine.xp
-        # where the drawers are in MuJoCo's arrays: bodies, joints and handles' geoms
+        # ids of the drawers' bodies, joints and handle geoms
         bodies = [model.body(f"drawer_{name}").id for name in DRAWERS]
         joints = [model.joint(f"drawer_{name}") for name in DRAWERS]
         self._ids = xp.asarray(bodies)
@@ -198,29 +199,33 @@ class Drawers:
         self._dofs = [int(joint.dofadr[0]) for joint in joints]
         self._handles = [model.geom(f"handle_{name}").id for name in DRAWERS]
 
-        # (2, 3) corners of the room inside, in a drawer's frame
+        # (2, 3) low and high corner of the space inside, in a drawer's frame
         self._inner = xp.asarray(size.inner)
-        # (3,) the middle of a drawer's floor, in its frame
+        # (3,) centre of a drawer's floor, in its frame
         self._middle = xp.asarray([*size.inner.mean(axis=0)[:2], 0.0])
-        self._rows = xp.arange(engine.num_worlds)  # to choose a drawer for each world
+        # row indices for choosing one drawer per world
+        self._rows = xp.arange(engine.num_worlds)
 
         # asking for a field lets worlds differ in it
         for field in ("body_pos", "geom_rgba", "dof_frictionloss"):
             engine.model_view(field)
 
     def openings(self) -> Array:
-        """Returns how far each drawer is open, (N, 3) m, in the order of DRAWERS."""
+        """Returns the opening of each drawer, (N, 3) m, in the order of DRAWERS."""
         return self._engine.view("qpos")[:, self._qpos]
 
     def frame_w(self, drawer: Array) -> Array:
-        """Returns the frame's origin (N, 3) of each world's `drawer` (N,), m.
+        """Returns the origin (N, 3) m of the frame of one drawer per world.
 
-        `drawer` holds indices into DRAWERS. `DrawersSize` says where the frame is.
+        `DrawersSize` describes the frame.
+
+        Args:
+            drawer: (N,) indices into DRAWERS.
         """
         return self._engine.view("xpos")[self._rows, self._ids[drawer]]
 
     def middle_w(self, drawer: Array) -> Array:
-        """Returns the middle (N, 3) of the floor of each world's `drawer` (N,), m."""
+        """Returns the centre (N, 3) m of the floor of one `drawer` (N,) per world."""
         return self.frame_w(drawer) + self._middle
 
     def hold(self, points_w: Array) -> Array:
@@ -233,15 +238,15 @@ class Drawers:
             (N, 3 drawers, K) bool.
         """
         frames = self._engine.view("xpos")[:, self._ids]  # (N, 3 drawers, xyz)
-        # (N, 3 drawers, K, xyz) in the frames: drawers only slide, so none is turned
-        own = points_w[:, None, :, :] - frames[:, :, None, :]
-        within = (own > self._inner[0]) & (own < self._inner[1])
+        # (N, 3 drawers, K, xyz) in the drawers' frames, which never rotate
+        offset = points_w[:, None, :, :] - frames[:, :, None, :]
+        within = (offset > self._inner[0]) & (offset < self._inner[1])
         return within[..., 0] & within[..., 1] & within[..., 2]
 
     def push(self, drawer: Array, force_n: Array) -> None:
-        """Pushes each world's `drawer` (N,) shut by a force (N,) N until called again.
+        """Pushes one `drawer` (N,) per world shut with a force (N,) N until called again.
 
-        Shut is towards +x.
+        The force acts along +x.
         """
         self._engine.view("xfrc_applied")[self._rows, self._ids[drawer], 0] = force_n
 

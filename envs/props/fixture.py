@@ -1,6 +1,6 @@
 """A fixture of a machine: a pocket, with a lead-in, that holds a workpiece upright.
 
-Where it stands, how it is turned, and how tight its pocket is differ between worlds.
+Its place, its yaw and the clearance of its pocket differ between worlds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LEAD_IN = (0.86, 0.87, 0.88, 1.0)
 FLOOR = (0.30, 0.32, 0.34, 1.0)
 KNOB = (0.72, 0.16, 0.13, 1.0)
 SLIDING_FRICTION = 0.15  # ground and oiled
-# Four jaws around the pocket, towards +x, -x, +y and -y, each with a slope on top.
+# Four jaws around the pocket, at +x, -x, +y and -y, each with a slope on top.
 JAWS = tuple(f"fixture_jaw_{k}" for k in range(4))
 SLOPES = tuple(f"fixture_slope_{k}" for k in range(4))
 DIRECTIONS = ((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0))
@@ -37,16 +37,14 @@ class FixtureSize:
     x: float = 0.52
     y: float = 0.16
     floor_z: float = 0.725
-    # of the workpiece that it is made for
+    # size of the workpiece that fits into it
     length: float = 0.060
     width: float = 0.040
-    # of the jaws' straight faces, and how thick they are
-    depth: float = 0.018
-    jaw: float = 0.012
-    # of the slopes: along themselves, how thick, and how far they lean outwards
-    lead_in: float = 0.010
-    plate: float = 0.004
-    lean_rad: float = np.deg2rad(40.0)
+    depth: float = 0.018  # height of the jaws' vertical faces
+    jaw: float = 0.012  # thickness of the jaws
+    lead_in: float = 0.010  # length of the slopes
+    plate: float = 0.004  # thickness of the slopes
+    lean_rad: float = np.deg2rad(40.0)  # angle of the slopes from the vertical
 
     @property
     def rim(self) -> float:
@@ -55,7 +53,7 @@ class FixtureSize:
 
 
 def add_fixture(spec: mujoco.MjSpec, size: FixtureSize) -> None:
-    """Adds the fixture as a body whose frame is in the middle of the pocket's floor."""
+    """Adds the fixture as a body with its frame at the centre of the pocket's floor."""
     body = spec.worldbody.add_body(name=BODY, pos=[size.x, size.y, size.floor_z])
 
     # base plate, whose upper face is the pocket's floor, on a foot
@@ -94,11 +92,11 @@ def add_fixture(spec: mujoco.MjSpec, size: FixtureSize) -> None:
 
 
 def _jaws(size: FixtureSize, clearance_m: float) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Returns the middle and half size, (3,) m each, of the four jaws.
+    """Returns the centre and half size, (3,) m each, of the four jaws.
 
     Args:
         size: of the fixture.
-        clearance_m: how much longer and wider than the workpiece the pocket is.
+        clearance_m: the pocket's length and width minus those of the workpiece.
     """
     inner = (np.array([size.length, size.width]) + clearance_m) / 2
     half_jaw = size.jaw / 2
@@ -107,7 +105,7 @@ def _jaws(size: FixtureSize, clearance_m: float) -> list[tuple[np.ndarray, np.nd
     for x, y in DIRECTIONS:
         out = np.array([x, y])
         pos = np.array([*(out * (inner + half_jaw)), half_z])
-        # towards x they end at the pocket's corners, towards y they cover them
+        # jaws at +-x end at the pocket's corners; jaws at +-y cover the corners
         half = (half_jaw, inner[1]) if x else (inner[0] + size.jaw, half_jaw)
         boxes.append((pos, np.array([*half, half_z])))
     return boxes
@@ -116,9 +114,9 @@ def _jaws(size: FixtureSize, clearance_m: float) -> list[tuple[np.ndarray, np.nd
 def _slopes(
     size: FixtureSize, clearance_m: float
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Returns the middle and half size, (3,) m each, of the slopes on the jaws.
+    """Returns the centre and half size, (3,) m each, of the slopes on the jaws.
 
-    A slope's upper face begins at its jaw's inner edge and leans outwards.
+    A slope's upper face starts at its jaw's inner edge and leans outwards.
     """
     inner = (np.array([size.length, size.width]) + clearance_m) / 2
     sin = np.sin(size.lean_rad)
@@ -126,7 +124,8 @@ def _slopes(
     half_long = size.lead_in / 2
     half_thick = size.plate / 2
 
-    # from the jaw's inner edge to the slope's middle: along the slope, then behind it
+    # from the jaw's inner edge to the slope's centre: half the length along the slope,
+    # and half the thickness behind it
     out_m = half_long * sin + half_thick * cos
     up_m = half_long * cos - half_thick * sin
     boxes = []
@@ -139,11 +138,11 @@ def _slopes(
 
 
 def _slope_quat(size: FixtureSize, k: int) -> list[float]:
-    """Returns the rotation (4,) wxyz by which the k-th slope leans outwards."""
+    """Returns the rotation (4,) wxyz of the k-th slope, which leans outwards."""
     x, y = DIRECTIONS[k]
     half_angle = size.lean_rad / 2
     sin = float(np.sin(half_angle))
-    # about y towards +x, about -x towards +y
+    # a lean towards +x is a rotation about y, and one towards +y a rotation about -x
     return [float(np.cos(half_angle)), -y * sin, x * sin, 0.0]
 
 
@@ -163,14 +162,14 @@ class Fixture:
             engine.model_view(field)
 
     def place(self, world: int, shift_m: tuple[float, float], yaw: float) -> None:
-        """Moves one world's fixture by (x, y) m from its nominal place, and turns it."""
+        """Moves one world's fixture by (x, y) m from its nominal place, and sets its yaw."""
         size = self._size
         pos = (size.x + shift_m[0], size.y + shift_m[1], size.floor_z)
         self._engine.model_view("body_pos")[world, self._body] = pos
         self._engine.model_view("body_quat")[world, self._body] = upright(yaw)
 
     def fit(self, world: int, clearance_m: float) -> None:
-        """Makes one world's pocket longer and wider than the workpiece by a clearance."""
+        """Sets the clearance of one world's pocket: its size minus the workpiece's."""
         model_view = self._engine.model_view
         for geoms, boxes in (
             (self._jaws, _jaws(self._size, clearance_m)),
@@ -180,7 +179,7 @@ class Fixture:
             model_view("geom_size")[world, geoms] = [half for _, half in boxes]
 
     def floor_w(self) -> Array:
-        """Returns the middle (N, 3) of the pocket's floor, m."""
+        """Returns the centre (N, 3) of the pocket's floor, m."""
         return self._engine.view("xpos")[:, self._body]
 
     def heading(self) -> Array:
@@ -188,8 +187,9 @@ class Fixture:
         return self._engine.view("xmat")[:, self._body][:, [0, 3]]
 
     def force_n(self) -> Array:
-        """Returns the strongest force (N,) on the fixture in the last control step, N.
+        """Returns the peak force (N,) on the fixture in the last control step, N.
 
-        It is the sum over its contacts, at any physics step.
+        In each physics step, the forces of all its contacts are added; the peak is the
+        largest of these sums.
         """
         return self._force.peaks_n()[:, 0]

@@ -1,4 +1,4 @@
-"""Free bodies: where they are, and placing and pushing them."""
+"""Free bodies: reading their poses and velocities, placing and pushing them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from embodied.core import Array
 from embodied.envs.props.shapes import Vector, add_box, upright
 from embodied.sim.engine import ROT6D_OF_XMAT, Engine
 
-# Almost no gravity compensation, but not 0: MuJoCo counts the bodies that have any, and
-# models with different counts cannot share a batch.
+# Practically no gravity compensation, but not 0: MuJoCo counts the bodies with gravity
+# compensation, and models with different counts cannot share a batch.
 NO_GRAVCOMP = 1e-12
 WEIGHTLESS_GRAVCOMP = 1.0
 SLIDING_FRICTION = 0.8  # of a box that `add_free_box` adds
@@ -22,7 +22,9 @@ SLIDING_FRICTION = 0.8  # of a box that `add_free_box` adds
 def add_free_box(
     spec: mujoco.MjSpec, name: str, size: Vector, mass: float, rgba: Vector
 ) -> mujoco.MjsBody:
-    """Adds a solid box that may go anywhere, its frame in its middle; returns its body.
+    """Adds a solid box with a free joint, and returns its body.
+
+    The frame of the body is at the box's centre.
 
     Args:
         spec: the scene.
@@ -49,7 +51,7 @@ class FreeBody:
         self._engine = engine
         self._body = engine.model.body(name).id
         joint = engine.model.joint(name)
-        # where in `qpos` and `qvel` the free joint begins
+        # the free joint's first column in `qpos` and in `qvel`
         self._qpos = int(joint.qposadr[0])
         self._qvel = int(joint.dofadr[0])
 
@@ -66,8 +68,8 @@ class FreeBody:
         return self._engine.view("qvel")[:, self._qvel : self._qvel + 3]
 
     def place(self, world: int, pos_w: Vector, yaw: float = 0.0) -> None:
-        """Sets the body upright at a place (3,) m in one world, at rest."""
-        # a free joint has 7 positions, of which 4 are a quaternion, and 6 velocities
+        """Places the body upright at `pos_w` (3,) m in one world, at rest."""
+        # a free joint has 7 positions, (x, y, z) and a quaternion, and 6 velocities
         pose = [*pos_w, *upright(yaw)]
         self._engine.view("qpos")[world, self._qpos : self._qpos + 7] = pose
         self._engine.view("qvel")[world, self._qvel : self._qvel + 6] = 0.0
@@ -92,29 +94,29 @@ class FreeBodies:
             engine: the worlds.
             names: of the K bodies.
             geoms: the names of each body's geoms.
-            varied_fields: the model's fields in which worlds differ, besides those that
-                make a body absent.
+            varied_fields: fields of the model that differ between worlds, in addition to
+                those that `set_present` writes.
         """
         self._engine = engine
         self.names = tuple(names)
         model = engine.model
         xp = engine.xp
 
-        # the same ids three times: to write one body, to read all, and to choose a
-        # body for each world
+        # the bodies' ids, three times: as a list for writing to one body, as columns for
+        # reading all bodies, and as an array for choosing one body per world
         self._bodies = [model.body(name).id for name in names]
         self._body_columns = columns(self._bodies)
         self._body_ids = xp.asarray(self._bodies)
         self._geoms = [[model.geom(name).id for name in own] for own in geoms]
         self._qpos = [int(model.joint(name).qposadr[0]) for name in names]
-        # (K, 3) where the linear velocities are
+        # (K, 3) columns of the linear velocities in `qvel`
         qvel = [int(model.joint(name).dofadr[0]) for name in names]
         self._qvel = xp.asarray([[first, first + 1, first + 2] for first in qvel])
-        # (N,) and (N, 1), to choose one body, or several, for each world
+        # row indices for choosing one body per world (N,), or several (N, 1)
         self._rows = xp.arange(engine.num_worlds)
         self._each_row = self._rows[:, None]
 
-        # views of the live state, made once, of all B bodies of the model
+        # live views of the state of all B bodies of the model; making them takes time
         self._pos_w = engine.view("xpos")  # (N, B, 3)
         self._xmat = engine.view("xmat")  # (N, B, 9)
         self._velocities = engine.view("qvel")
@@ -129,13 +131,14 @@ class FreeBodies:
         return self._pos_w[:, self._body_columns]
 
     def positions_of(self, which: Array) -> Array:
-        """Returns the positions (N, k, 3) of each world's bodies `which` (N, k), m."""
+        """Returns the positions (N, k, 3) m of k bodies per world, `which` (N, k)."""
         return self._pos_w[self._each_row, self._body_ids[which]]
 
     def pose_of(self, which: Array) -> tuple[Array, Array]:
-        """Returns where each world's body `which` (N,) is.
+        """Returns the pose of one body per world, `which` (N,).
 
-        That is its position (N, 3) in m, and its rotation matrix row by row (N, 9).
+        Returns:
+            Its position (N, 3) in m, and its rotation matrix (N, 9), row by row.
         """
         bodies = self._body_ids[which]
         return self._pos_w[self._rows, bodies], self._xmat[self._rows, bodies]
@@ -150,23 +153,23 @@ class FreeBodies:
         return self._velocities[:, self._qvel]
 
     def velocity_of(self, which: Array) -> Array:
-        """Returns the velocity (N, 3) of each world's body `which` (N,), m/s."""
+        """Returns the velocity (N, 3) m/s of one body per world, `which` (N,)."""
         return self._velocities[self._each_row, self._qvel[which]]
 
     def push(self, which: Array, force_n: Array) -> None:
-        """Pushes each world's body `which` (N,) until called again.
+        """Pushes one body per world until called again.
 
         Args:
-            which: one body of each world.
-            force_n: the horizontal force (N, 2), N.
+            which: (N,) index of the body. It must not change during a push, because the
+                force on the previous body would stay.
+            force_n: (N, 2) the horizontal force, N.
         """
-        # other bodies keep their forces: `which` must not change while one is pushed
         self._forces[self._rows, self._body_ids[which], :2] = force_n
 
     def place(self, world: int, which: int, pos_w: Vector, yaw: float) -> None:
-        """Sets one body upright at `pos_w` (3,) m in one world that is being reset.
+        """Places one body upright at `pos_w` (3,) m in one world, during a reset.
 
-        A reset has set all velocities to zero.
+        The body is at rest, because a reset sets all velocities to zero first.
         """
         first = self._qpos[which]
         pose = [*pos_w, *upright(yaw)]
@@ -175,7 +178,7 @@ class FreeBodies:
     def set_present(self, world: int, which: int, present: bool) -> None:
         """Makes one body take part in a world, or makes it weightless and invisible.
 
-        It still collides; `parking` has places for bodies that take no part.
+        An absent body still collides, so it must be parked; see `parking`.
         """
         model_view = self._engine.model_view
         gravcomp = NO_GRAVCOMP if present else WEIGHTLESS_GRAVCOMP

@@ -1,6 +1,6 @@
-"""Gauge stations: a dial with a needle and two limit marks, over OK and FAULT buttons.
+"""Gauge stations: a dial with a needle and two limit marks, and OK and FAULT buttons.
 
-What a dial shows, and the name on a station's plate, differ between worlds.
+The reading of a dial and the name on a station's plate differ between worlds.
 """
 
 from __future__ import annotations
@@ -39,36 +39,38 @@ OK, FAULT = range(2)  # the buttons of a station
 BUTTON_COLOURS: tuple[Rgba, Rgba] = ((0.10, 0.55, 0.22, 1.0), (0.80, 0.10, 0.10, 1.0))
 BUTTON_Y_M = (0.075, -0.075)  # OK at the left, as the robot sees them
 WORDS = ("OK", "FAULT")
-# The scale goes clockwise over the top, from its lower left to its lower right.
+# The scale covers this angle, clockwise over the top, from lower left to lower right.
 SCALE_RAD = np.deg2rad(240.0)
-# On the dial: its radius, the needle's length, and where the limit marks are.
+# Radius of the dial.
 DIAL_M = 0.150
+# Length of the needle.
 NEEDLE_M = 0.105
+# Distances of the limit marks' inner and outer ends from the dial's centre.
 MARKS_M = (0.112, 0.148)
 NEEDLE = (0.06, 0.06, 0.07, 1.0)
 MARK = (0.88, 0.05, 0.05, 1.0)
-# The hands of a dial: the needle, the lower and the upper limit.
+# The pointers of a dial: the needle, and the marks of the lower and upper limit.
 HANDS = ("needle", "low", "high")
 PLATE_M = (0.38, 0.11)
 CASE = (0.62, 0.65, 0.67, 1.0)
 BOARD = (0.30, 0.34, 0.38, 1.0)
 BEZEL = (0.12, 0.13, 0.14, 1.0)
-# In a station's frame, on the floor below the middle between its buttons.
-DESK_Z_M = 0.80  # of the desk's upper face
+# Positions in a station's frame, whose origin is on the floor, midway between its buttons.
+DESK_Z_M = 0.80  # upper face of the desk
 DESK_HALF_M = (0.075, 0.17)
-# The board's front, its middle to the left of the buttons, where the arm does not hide
-# it from a head, its half width, and its lower edge.
-BOARD_X_M = 0.20
+BOARD_X_M = 0.20  # front of the board
+# Centre of the board. It is to the left of the buttons, so that the arm does not hide it
+# from a head camera.
 BOARD_Y_M = 0.225
-BOARD_HALF_M = 0.20
-BOARD_Z_M = 0.79
-DIAL_Z_M = 0.965
-PLATE_Z_M = 1.185
+BOARD_HALF_M = 0.20  # half the width of the board
+BOARD_Z_M = 0.79  # lower edge of the board
+DIAL_Z_M = 0.965  # centre of the dial
+PLATE_Z_M = 1.185  # centre of the plate with the name
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a dial shows, as shares of its scale, in [0, 1]."""
+    """The reading of a dial: positions on its scale, in [0, 1]."""
 
     needle: float
     low: float
@@ -81,12 +83,12 @@ def button_name(station: str, button: int) -> str:
 
 
 def button_top_z() -> float:
-    """Returns the height of the top of a button that is up, above the floor, m."""
+    """Returns the height of a button's top above the floor while it is not pressed, m."""
     return DESK_Z_M + STOP_ABOVE_M + CAP_HEIGHT_M
 
 
 def add_gauge_names(spec: mujoco.MjSpec, names: Sequence[str]) -> None:
-    """Adds the texts that plates of stations can show."""
+    """Adds the names that plates of stations can show, and the picture of the dial."""
     for name in names:
         style = SignStyle(PLATE_M, stretched=True)
         add_text(spec, f"gauge_{name}", name.upper(), style)
@@ -98,14 +100,14 @@ def add_gauge_station(
 ) -> None:
     """Adds a station as a body `name` that worlds may shift.
 
-    Its frame is on the floor below the middle between its buttons; the robot stands
-    towards -x. `add_gauge_names` comes first.
+    The origin of its frame is on the floor, midway between its buttons. The robot stands
+    on its -x side. `add_gauge_names` must be called first.
 
     Args:
         spec: the scene.
-        name: of the body, and the beginning of the names of its parts.
+        name: name of the body, and prefix of the names of its parts.
         pos: x and y, m.
-        any_text: one of the names that were added.
+        any_text: any of the added names; worlds change it.
     """
     body = spec.worldbody.add_body(name=name, pos=[*pos, 0])
     _add_desk(spec, body, name)
@@ -121,20 +123,24 @@ def add_gauge_station(
     plate_pos = (BOARD_X_M - 0.002, BOARD_Y_M, PLATE_Z_M)
     add_plate(spec, body, f"{name}_plate", f"gauge_{any_text}", plate_pos, PLATE_M)
 
-    # hands point along the z of bodies that worlds turn; each lies before the last
+    # each hand is a box on a body that worlds rotate; at its rest it points along z.
+    # Boxes by centre, half size and colour, in the order of HANDS
+    mark_pos = (0, 0, sum(MARKS_M) / 2)
+    mark_half = (0.002, 0.008, np.ptp(MARKS_M) / 2)
     boxes = (
         ((0, 0, NEEDLE_M / 2 - 0.012), (0.002, 0.007, NEEDLE_M / 2 + 0.012), NEEDLE),
-        ((0, 0, sum(MARKS_M) / 2), (0.002, 0.008, np.ptp(MARKS_M) / 2), MARK),
-        ((0, 0, sum(MARKS_M) / 2), (0.002, 0.008, np.ptp(MARKS_M) / 2), MARK),
+        (mark_pos, mark_half, MARK),
+        (mark_pos, mark_half, MARK),
     )
     for k, (hand, (box_pos, half, rgba)) in enumerate(zip(HANDS, boxes, strict=True)):
+        # each hand is 4 mm in front of the one before, so that they don't overlap
         hand_pos = (BOARD_X_M - 0.010 - 0.004 * k, BOARD_Y_M, DIAL_Z_M)
-        turned = body.add_body(name=f"{name}_{hand}", pos=hand_pos)
-        add_visual_box(turned, box_pos, half, rgba, f"{name}_{hand}")
+        hand_body = body.add_body(name=f"{name}_{hand}", pos=hand_pos)
+        add_visual_box(hand_body, box_pos, half, rgba, f"{name}_{hand}")
 
 
 def _add_desk(spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str) -> None:
-    """Adds the desk with its two buttons and their words, and the paint of it all."""
+    """Adds the desk with its two labelled buttons, and the station's painted parts."""
     half_x, half_y = DESK_HALF_M
     desk_half = (half_x, half_y, 0.02)
     add_box(body, (0, 0, DESK_Z_M - 0.02), desk_half, CASE)
@@ -169,13 +175,18 @@ def _add_desk(spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str) -> None:
 
 
 def angle_rad(xp: Any, share: Array) -> Array:
-    """Returns how far a hand at a share of the scale is turned clockwise from up."""
+    """Returns the angle of a hand, clockwise from straight up, rad.
+
+    Args:
+        xp: the array namespace.
+        share: the hand's position on the scale, in [0, 1], of any shape.
+    """
     return SCALE_RAD * (xp.asarray(share) - 0.5)
 
 
 def _hand_quat(xp: Any, share: Array) -> Array:
     """Returns the rotations (..., 4) wxyz of hands at shares (...) of the scale."""
-    # clockwise as seen from the robot, which looks along +x: about +x
+    # the robot looks along +x, so a clockwise rotation is about +x
     half = angle_rad(xp, share) / 2
     zero = xp.zeros_like(half)
     return xp.stack([xp.cos(half), xp.sin(half), zero, zero], axis=-1)
@@ -194,7 +205,7 @@ def _draw_dial() -> Image.Image:
     font = ImageFont.load_default(0.026 * scale)
     for tick in range(21):
         angle = float(angle_rad(np, tick / 20))
-        out = np.array([np.sin(angle), -np.cos(angle)])  # pixels go down
+        out = np.array([np.sin(angle), -np.cos(angle)])  # the picture's y points down
         is_long = tick % 2 == 0
         inner_m = 0.118 if is_long else 0.128
         ends = [tuple(middle + out * r * scale) for r in (inner_m, 0.140)]
@@ -221,7 +232,7 @@ class Gauges:
             engine: the worlds.
             stations: names of their bodies.
             places: their nominal x and y, m.
-            names: what their plates can say.
+            names: names that their plates can show.
         """
         self._engine = engine
         self._names = list(names)
@@ -249,7 +260,7 @@ class Gauges:
         self._signs.write(world, [self._names.index(name) for name in names])
 
     def show(self, shares: Array) -> None:
-        """Turns all worlds' hands.
+        """Sets the hands of all worlds.
 
         Args:
             shares: (N, K, 3) needle, low and high, as shares of the scale.
@@ -259,12 +270,12 @@ class Gauges:
         self._engine.model_view("body_quat")[:, self._hands] = quat
 
     def show_one(self, world: int, readings: Sequence[Reading]) -> None:
-        """Turns the hands of one world."""
+        """Sets the hands of one world."""
         xp = self._engine.xp
         shares = [(one.needle, one.low, one.high) for one in readings]
         quat = _hand_quat(xp, xp.reshape(xp.asarray(shares), (-1,)))
         self._engine.model_view("body_quat")[world, self._hands] = quat
 
     def places_w(self) -> Array:
-        """Returns where the stations are, (N, K, 3) m, on the floor."""
+        """Returns the positions of the stations, (N, K, 3) m, on the floor."""
         return self._engine.model_view("body_pos")[:, self._stations]

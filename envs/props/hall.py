@@ -24,11 +24,11 @@ def add_hall(spec: mujoco.MjSpec, fenced: bool = True) -> None:
 
     Args:
         spec: the scene.
-        fenced: whether a guard rail stands behind the station, where a robot that
-            travels would need room.
+        fenced: whether a guard rail stands behind the station. A robot that travels
+            needs that room.
     """
     world = spec.worldbody
-    # a plane is endless; its size is half of what is drawn of it, and a grid's spacing
+    # an endless plane; the size is (half x, half y, grid spacing) of the drawn part
     floor = world.add_geom(
         name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[6, 6, 0.1]
     )
@@ -108,7 +108,7 @@ def _paint_fence(decor: Paint) -> None:
 
 
 def _paint_pallet(decor: Paint) -> None:
-    """Paints a pallet of stacked totes that wait, beyond the rail.
+    """Paints a pallet of stacked totes behind the rail.
 
     Boxes are given by their middle and half size, m.
     """
@@ -116,7 +116,7 @@ def _paint_pallet(decor: Paint) -> None:
     for y in (2.05, 2.45, 2.85):
         decor.box((-1.9, y, 0.05), (0.60, 0.06, 0.05), WOOD)
     decor.box((-1.9, 2.45, 0.12), (0.60, 0.50, 0.02), WOOD)
-    # nine totes: three along x and two along y, then a row of three on the first row
+    # nine totes: a layer of three along x and two along y, and three on top
     for k in range(9):
         x = -2.25 + 0.35 * (k % 3)
         y = 2.25 + 0.4 * (k // 3 % 2)

@@ -1,8 +1,8 @@
 """A cloth pad to wipe with: a folded cloth over foam, under a plate with a handle.
 
-The foam is a sliding joint with a spring between plate and cloth, so that the force
-depends on how deep the handle is pressed: with a rigid block a stiff arm would go from
-no force to too much within a millimetre. `add_mat` adds the mat that the pad lies on.
+The foam is a sliding joint with a spring between plate and cloth, so that the force rises
+gradually as the handle is pushed down. With a rigid block, a stiff arm would go from no
+force to too much within a millimetre. `add_mat` adds the mat that the pad lies on.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ CLOTH_FRICTION = 0.5
 
 FOAM_STIFFNESS_N_M = 1500.0
 FOAM_DAMPING_N_S_M = 12.0
-FOAM_M = 0.016  # how far it can be squeezed
+FOAM_M = 0.016  # the largest compression
 
 PLATE_KG = 0.14
 PLATE_COM_Z_M = 0.038
@@ -55,9 +55,9 @@ PLATE_INERTIA_KG_M2 = (1.2e-4, 2.0e-4, 2.2e-4)
 SOLE_KG = 0.08
 SOLE_COM_Z_M = 0.012
 SOLE_INERTIA_KG_M2 = (5e-5, 1e-4, 1.4e-4)
-# At rest the foam is squeezed this far by the plate's weight, and the feet sink this
-# far into the table.
+# Compression of the foam by the plate's weight, at rest.
 SAG_M = PLATE_KG * 9.81 / FOAM_STIFFNESS_N_M
+# Penetration of the feet into the table at rest.
 SINK_M = 0.00018
 
 # material -> colour, specular, shininess
@@ -74,7 +74,7 @@ MATERIALS = {
 def add_pad(spec: mujoco.MjSpec) -> None:
     """Adds the pad and the materials of pad and mat.
 
-    Its frame is in the middle of the cloth's underside, x along the handle.
+    Its frame is at the centre of the cloth's underside, x along the handle.
     """
     for name, (rgb, specular, shininess) in MATERIALS.items():
         spec.add_material(
@@ -89,8 +89,8 @@ def add_pad(spec: mujoco.MjSpec) -> None:
         explicitinertial=True,
     )
     pad.add_freejoint(name=PAD)
-    # what can be touched: height of the middle, and half size; the handle begins 1 mm
-    # above the plate
+    # collision boxes: height of the centre, and half size. The handle starts 1 mm above
+    # the plate
     solids = {"handle": (GRIP_Z_M - 0.001, HANDLE_HALF_M)}
     solids["plate"] = (PLATE_Z_M, PLATE_HALF_M)
     for name, (z, half) in solids.items():
@@ -113,7 +113,7 @@ def _add_sole(pad: mujoco.MjsBody) -> None:
         inertia=SOLE_INERTIA_KG_M2,
         explicitinertial=True,
     )
-    # the position is how far the foam is squeezed, m; at 0 its spring is at rest
+    # the joint's position is the compression of the foam, m
     foam = sole.add_joint(
         name=SOLE,
         type=mujoco.mjtJoint.mjJNT_SLIDE,
@@ -138,11 +138,11 @@ def _add_sole(pad: mujoco.MjsBody) -> None:
         foot.condim = 3
         foot.group = COLLISION_GROUP
         foot.mass = 0
-        foot.priority = 1  # its friction alone counts, whatever the table's is
+        foot.priority = 1  # contacts use the friction of the foot, not of the table
 
 
 def _add_looks(spec: mujoco.MjSpec, pad: mujoco.MjsBody) -> None:
-    """Adds what the pad looks like: a folded cloth, a plate on it, and a grip.
+    """Adds the visual geoms of the pad: a folded cloth, a plate on it, and a grip.
 
     A section of a loft along x is (x, centre y, centre z, half y, half z), in m.
     """
@@ -156,8 +156,8 @@ def _add_looks(spec: mujoco.MjSpec, pad: mujoco.MjsBody) -> None:
     ]
     add_shell(spec, sole, "cloth_folds", folds, "cloth")
 
-    # white seams around the folds, where each begins along x; they are 6 mm wide, and
-    # stand out a little from the cloth
+    # white seams around the folds, each given by its start along x; they are 6 mm wide
+    # and stand out a little from the cloth
     seams = []
     for start in (-0.046, -0.034, 0.028, 0.040):
         ends = tuple(
@@ -182,9 +182,9 @@ def _add_looks(spec: mujoco.MjSpec, pad: mujoco.MjsBody) -> None:
 
 
 def add_mat(spec: mujoco.MjSpec, table: mujoco.MjsBody) -> None:
-    """Adds the drip mat, which is only drawn; a world puts it where the pad lies.
+    """Adds the drip mat, which is only drawn; worlds move it below the pad.
 
-    Its inner part stands a little higher than its rim, which is 8 mm wide.
+    Its inner part is a little higher than its rim, which is 8 mm wide.
     """
     mat = table.add_body(name=MAT)
     half = HALF_M + MAT_MARGIN_M
@@ -203,7 +203,7 @@ def _slab(low_z: float, high_z: float, half: Vector) -> Loft:
     x, centre y, half x, half y), in m.
     """
     edge = 0.003
-    # (height, how much smaller the slab is there)
+    # the outline from below: (height, inset of the edge at this height)
     outline = ((low_z, edge), (low_z + edge, 0.0), (high_z - edge, 0.0), (high_z, edge))
     sections = tuple(
         (z, 0.0, 0.0, half[0] - inset, half[1] - inset) for z, inset in outline
@@ -219,7 +219,8 @@ class Pad:
         model = engine.model
         self._body = model.body(PAD).id
         self._mat = model.body(MAT).id
-        # where in `qpos` and `qvel` the pad's free joint begins, and where the foam is
+        # first columns of the pad's free joint in `qpos` and `qvel`, and the column of
+        # the foam's joint in `qpos`
         self._qpos = int(model.joint(PAD).qposadr[0])
         self._qvel = int(model.joint(PAD).dofadr[0])
         self._squeeze = int(model.joint(SOLE).qposadr[0])
@@ -243,16 +244,17 @@ class Pad:
         return position, rotation, velocity
 
     def grip_w(self) -> Array:
-        """Returns the middle (N, 3) of the handle in the world, m."""
+        """Returns the centre (N, 3) of the handle in the world, m."""
         view = self._engine.view
-        up = view("xmat")[:, self._body][:, [2, 5, 8]]  # the z axis; `xmat` holds rows
-        return view("xpos")[:, self._body] + GRIP_Z_M * up
+        # the z axis is the third column of the rotation matrix, stored row by row
+        z_axis = view("xmat")[:, self._body][:, [2, 5, 8]]
+        return view("xpos")[:, self._body] + GRIP_Z_M * z_axis
 
     def force_n(self) -> Array:
-        """Returns the strongest force (N,) between pad and table lately, N.
+        """Returns the recent peak force (N,) between pad and table, N.
 
-        It is the largest of all physics steps of the last control step, or of the last
-        50 ms if that step was shorter.
+        It is the largest force in the physics steps of the last control step, or of the
+        last 50 ms if the control step is shorter.
         """
         return self._force.peaks_n()[:, 0]
 
@@ -260,7 +262,7 @@ class Pad:
         """Returns which points lie under the cloth.
 
         Args:
-            xy_w: (N, 2, S, C) m in the world, of C points in each of S groups.
+            xy_w: (N, 2, S, C) m, world x and y of C points in each of S groups.
 
         Returns:
             (N, S, C) bool.
@@ -271,33 +273,35 @@ class Pad:
         rotation = view("xmat")[:, self._body, None, None]
         x = xy_w[:, 0] - pos[..., 0]
         y = xy_w[:, 1] - pos[..., 1]
-        # along the pad's x and y axes; `xmat` holds rows, so they are its columns
-        along = x * rotation[..., 0] + y * rotation[..., 3]
-        across = x * rotation[..., 1] + y * rotation[..., 4]
-        return (xp.abs(along) < HALF_M[0]) & (xp.abs(across) < HALF_M[1])
+        # the pad's x and y axes are the first two columns of its rotation matrix, which
+        # is stored row by row
+        along_x = x * rotation[..., 0] + y * rotation[..., 3]
+        along_y = x * rotation[..., 1] + y * rotation[..., 4]
+        return (xp.abs(along_x) < HALF_M[0]) & (xp.abs(along_y) < HALF_M[1])
 
     def mat_w(self) -> Array:
-        """Returns the middle (N, 2) of the mat in the world, m."""
+        """Returns the centre (N, 2) of the mat in the world, m."""
         return self._engine.view("xpos")[:, self._mat, :2]
 
     def push(self, force_n: Array) -> None:
         """Pushes each world's pad by a horizontal force (N, 2) in N until called again.
 
-        The force acts at the height of the cloth; higher up the pads would tip.
+        The force acts at the height of the cloth, because a force higher up would tip
+        the pad.
         """
         xp = self._engine.xp
         applied = self._engine.view("xfrc_applied")
-        # MuJoCo applies forces at the centre of mass, so add the torque that moves this
-        # one down to the cloth
+        # MuJoCo applies forces at the centre of mass; a torque shifts the line of action
+        # down to the cloth
         lever_m = PLATE_COM_Z_M - SOLE_COM_Z_M
         torque = lever_m * xp.stack([force_n[:, 1], -force_n[:, 0]], axis=1)
         applied[:, self._body, :2] = force_n
         applied[:, self._body, 3:5] = torque
 
     def place(self, world: int, pos_w: Vector, yaw: float) -> None:
-        """Sets one world's pad down, the foam squeezed by the plate's weight.
+        """Places one world's pad with the foam compressed by the plate's weight.
 
-        It is at rest because a reset has set all velocities to zero.
+        The pad is at rest, because a reset sets all velocities to zero first.
 
         Args:
             world: the world.

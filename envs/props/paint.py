@@ -1,6 +1,6 @@
-"""Static boxes and cylinders that are only seen, joined into one mesh per colour.
+"""Visual boxes and cylinders that never change, joined into one mesh per colour.
 
-Every geom costs time at each step and frame; here a hall of a hundred boxes is eight
+Every geom costs time in each step and frame. Joined, a hall of a hundred boxes is eight
 meshes.
 """
 
@@ -24,18 +24,18 @@ CYLINDER_SIDES = 12
 
 
 class Paint:
-    """Collects shapes in the frame of a body; `add` puts them there."""
+    """Collects boxes and cylinders in the frame of a body, until `add` adds them."""
 
     def __init__(
         self, spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, decor: bool = False
     ) -> None:
-        """Begins without a shape.
+        """Starts an empty collection.
 
         Args:
             spec: the scene.
-            body: what the shapes are fixed to.
-            name: the beginning of the meshes' names; no other paint may have it.
-            decor: show the shapes only in pictures for people, so that frames for
+            body: the body that the meshes are added to.
+            name: prefix of the meshes' names; it must be unique in the scene.
+            decor: show the meshes only in pictures for people, so that frames for
                 policies cost less.
         """
         self._spec = spec
@@ -56,7 +56,7 @@ class Paint:
         self._meshes[tuple(rgba)].append(mesh)
 
     def add(self) -> None:
-        """Adds the shapes to the body, one mesh per colour, and forgets them."""
+        """Adds one mesh per colour to the body, and empties the collection."""
         for k, (rgba, meshes) in enumerate(self._meshes.items()):
             name = f"{self._name}_{k}"
             geom = add_visual_mesh(self._spec, self._body, name, join_meshes(meshes))
@@ -68,16 +68,16 @@ class Paint:
 def _cube() -> Mesh:
     """Returns a cube of half size 1.
 
-    Each side has corners of its own, so that the edges are drawn sharp.
+    Each side has its own corners, so that edges are drawn sharp.
     """
-    # the corners of each side, counterclockwise from outside, and its two triangles
+    # the corners of each side, counterclockwise as seen from outside
     square = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], float)
     sides = []
     for axis in range(3):
         for sign in (-1, 1):
             corners = np.empty((4, 3))
             corners[:, axis] = sign
-            # the other way round on the low side, so that all faces look outwards
+            # the order is reversed on the low side, so that all faces look outwards
             corners[:, [(axis + 1) % 3, (axis + 2) % 3]] = square[::sign]
             sides.append(corners)
 
@@ -89,11 +89,11 @@ def _cube() -> Mesh:
 def _cylinder(start: np.ndarray, end: np.ndarray, radius: float) -> Mesh:
     """Returns a cylinder between two points (3,) m.
 
-    Its vertices are the two rings of the wall, then the same two for the ends, so that
-    the rims are drawn sharp.
+    Its vertices are two rings for the wall and the same two rings again for the end caps,
+    so that edges are drawn sharp.
     """
-    # `across` is any direction at a right angle; the product with the coordinate axis
-    # that is least parallel is never zero
+    # `across` is any direction perpendicular to the axis: the cross product with the
+    # coordinate axis that is least parallel to it, which is never zero
     axis = (end - start) / np.linalg.norm(end - start)
     across = np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))])
     across /= np.linalg.norm(across)

@@ -1,6 +1,6 @@
 """A fault panel: rows of lamps, each with its reset button.
 
-A plate beside each row names the system whose lamps it has.
+A plate beside each row shows the name of the row's system.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ from embodied.sim.engine import Engine
 
 ROWS = 3
 COLUMNS = 4
-# between columns and between rows
+# distances between columns and between rows
 PITCH_X_M = 0.105
 PITCH_Y_M = 0.118
-# the middle of the upper left pair of lamp and button, in the face
+# position in the face of the upper left pair of lamp and button: its centre
 FIRST_X_M = -0.095
 FIRST_Y_M = 0.100
-LAMP_ABOVE_M = 0.026  # the pair's middle
+LAMP_ABOVE_M = 0.026  # above the centre of the pair
 LAMP_RADIUS_M = 0.017
-BUTTON_BELOW_M = 0.024  # the pair's middle
-BUTTON_TOP_M = STOP_ABOVE_M + CAP_HEIGHT_M  # of a button that is up, above the face
+BUTTON_BELOW_M = 0.024  # below the centre of the pair
+# height of a button's top above the face while it is not pressed
+BUTTON_TOP_M = STOP_ABOVE_M + CAP_HEIGHT_M
 NAME_X_M = -0.222
 NAME_SIZE_M = (0.146, 0.106)
 FLAT = (1, 0, 0, 0)  # wxyz of a plate on the face
 
-# System -> what a row's plate says, in lines of five letters at most: a plate is 21 x 15
-# pixels in the pictures of the task's camera, which are 96 pixels high. The letters
-# alone tell the systems apart, so that the plates must be read.
+# System -> text of a row's plate, in lines of at most five letters: in the frames of the
+# task's camera, which are 96 pixels high, a plate is 21 x 15 pixels. Only the letters
+# tell the systems apart, so a policy must read the plates.
 SYSTEMS = {
     "cooling": "COOL\nING",
     "pumps": "PUMPS",
@@ -49,7 +50,7 @@ SYSTEMS = {
 NAME_STYLE = SignStyle(
     NAME_SIZE_M, ink=(0.02, 0.02, 0.03), paper=(0.97, 0.97, 0.96), stretched=True
 )
-# What a lamp shows, and the colour of each.
+# States of a lamp, and their colours.
 DARK, WARNING, FAULT = range(3)
 LIGHTS = ((0.16, 0.13, 0.13, 1.0), (0.85, 0.42, 0.0, 1.0), (0.95, 0.02, 0.02, 1.0))
 BEZEL = (0.10, 0.11, 0.12, 1.0)
@@ -63,14 +64,14 @@ NAMES = tuple(f"row_name_{row}" for row in range(ROWS))
 
 
 def middle_m(row: int, column: int) -> tuple[float, float]:
-    """Returns the point (x, y) in m of the face between a lamp and its button."""
+    """Returns the centre (x, y) of a pair of lamp and button in the face, m."""
     return FIRST_X_M + column * PITCH_X_M, FIRST_Y_M - row * PITCH_Y_M
 
 
 def add_panel(spec: mujoco.MjSpec, face: mujoco.MjsBody) -> None:
     """Adds the panel to a face (x right, y up, z outwards) of at least 0.6 x 0.44 m."""
     spec.add_material(name="lamp", emission=0.8, specular=0.2, shininess=0.2)
-    # the words of every system; an episode puts three of them on the rows' plates
+    # the texts of all systems; an episode shows three of them
     for system, text in SYSTEMS.items():
         add_text(spec, f"row_{system}", text, NAME_STYLE)
 
@@ -91,7 +92,7 @@ def _add_row(spec: mujoco.MjSpec, face: mujoco.MjsBody, paint: Paint, row: int) 
     """Adds a row's plate, its lamps and buttons, and the board behind them."""
     first_x, y = middle_m(row, 0)
     last_x, _ = middle_m(row, COLUMNS - 1)
-    any_text = f"row_{next(iter(SYSTEMS))}"  # until a world writes another
+    any_text = f"row_{next(iter(SYSTEMS))}"  # worlds change it
     add_plate(spec, face, NAMES[row], any_text, (NAME_X_M, y, 0), NAME_SIZE_M, FLAT)
 
     for column in range(COLUMNS):
@@ -106,9 +107,9 @@ def _add_pair(face: mujoco.MjsBody, paint: Paint, row: int, column: int) -> None
     x, y = middle_m(row, column)
     lamp_y = y + LAMP_ABOVE_M
     button_y = y - BUTTON_BELOW_M
-    k = row * COLUMNS + column  # of LAMPS and BUTTONS
+    k = row * COLUMNS + column  # index into LAMPS and BUTTONS
 
-    # the lamp stands out 12 mm from the face, its bezel 7 mm, the button's bezel 4 mm
+    # heights above the face: the lamp 12 mm, its bezel 7 mm, the button's bezel 4 mm
     lamp = face.add_geom(
         name=LAMPS[k],
         type=mujoco.mjtGeom.mjGEOM_CYLINDER,
@@ -125,13 +126,13 @@ def _add_pair(face: mujoco.MjsBody, paint: Paint, row: int, column: int) -> None
 
 
 def lamp_of_button(xp: Any, at_m: Array) -> Array:
-    """Returns the numbers (n,) of the lamps whose buttons are at places of the face.
+    """Returns the indices (n,) of the lamps that belong to buttons.
 
     Args:
         xp: the array namespace.
-        at_m: x and y (n, 2) of the buttons.
+        at_m: (n, 2) x and y of the buttons in the face, m.
     """
-    # the nearest column and row
+    # round to the nearest column and row
     column = xp.round((at_m[:, 0] - FIRST_X_M) / PITCH_X_M)
     row = xp.round((FIRST_Y_M - BUTTON_BELOW_M - at_m[:, 1]) / PITCH_Y_M)
     return xp.astype(row * COLUMNS + column, xp.int64)
@@ -144,20 +145,20 @@ class Panel:
         self._engine = engine
         xp = engine.xp
         self._lamps = [engine.model.geom(name).id for name in LAMPS]
-        # (3, 4) rgba, as precise as the model holds it
+        # (3, 4) rgba of the states, in the model's precision
         self._lights = xp.asarray(LIGHTS, dtype=xp.float32)
         self._signs = Signs(engine, NAMES, [f"row_{system}" for system in SYSTEMS])
         engine.model_view("geom_rgba")  # asking for it lets worlds differ in it
 
     def show(self, lights: Array) -> None:
-        """Lights all worlds' lamps as `lights` (N, 12): DARK, WARNING or FAULT."""
+        """Sets the lamps of all worlds to `lights` (N, 12): DARK, WARNING or FAULT."""
         self._engine.model_view("geom_rgba")[:, self._lamps] = self._lights[lights]
 
     def show_one(self, world: int, lights: np.ndarray) -> None:
-        """Lights the lamps (12,) of one world."""
+        """Sets the lamps of one world to `lights` (12,)."""
         self._engine.model_view("geom_rgba")[world, self._lamps] = self._lights[lights]
 
     def name_rows(self, world: int, systems: Sequence[str]) -> None:
-        """Writes onto one world's plates the systems of its rows, from the top."""
+        """Shows the names of `systems` on one world's plates, from the top row down."""
         names = list(SYSTEMS)
         self._signs.write(world, [names.index(system) for system in systems])

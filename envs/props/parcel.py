@@ -1,6 +1,6 @@
 """A closed cardboard box with a coloured label on its top or on one end.
 
-Its size, its mass and its label differ between worlds.
+Its size, mass and label differ between worlds.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ CARDBOARD = (0.74, 0.57, 0.37)
 TAPE = (0.88, 0.78, 0.58)
 PAPER = (0.96, 0.96, 0.94)
 LABEL = (0.8, 0.1, 0.1)
-STICKER_HALF_M = 0.0006  # half the thickness of what is stuck on
-# The share of its colour that a label shows unlit: ends get little of a hall's light.
+STICKER_HALF_M = 0.0006  # half the thickness of tape, label and code
+# MuJoCo emission of the label, since the ends of a parcel get little light.
 EMISSION = 0.4
 SLIDING_FRICTION = 0.6
-# Where the label may be: towards the parcel's z, or towards its x.
+# The faces that can have the label: +z and +x of the parcel's frame.
 FACES = ("top", "end")
-PARTS = ("body", "tape", "label", "code")  # geoms; only the first can be touched
+PARTS = ("body", "tape", "label", "code")  # geoms; only the body collides
 
 
 @dataclass(frozen=True)
 class ParcelSize:
     """Outer size in m and mass in kg.
 
-    The gripper opens to 0.08 m, so it takes a parcel across its width.
+    The gripper opens to 0.08 m, so it grips a parcel across its width.
     """
 
     length: float = 0.10  # along the parcel's x
@@ -48,7 +48,7 @@ class ParcelSize:
 def add_parcel(spec: mujoco.MjSpec, name: str) -> None:
     """Adds a free parcel of nominal size with the label on its top.
 
-    Its frame is in its middle. It is weightless until a world makes it present.
+    Its frame is at its centre. It is weightless until a world makes it present.
     """
     size = ParcelSize()
     body = spec.worldbody.add_body(
@@ -57,7 +57,7 @@ def add_parcel(spec: mujoco.MjSpec, name: str) -> None:
     body.gravcomp = WEIGHTLESS_GRAVCOMP
     body.add_freejoint(name=name)
 
-    # PARTS in order: the body can be touched, the rest is only seen
+    # PARTS in order: the body collides, the others are only drawn
     pos, half = _boxes(size, "top")
     solid = add_box(body, pos[0], half[0], (*CARDBOARD, 1.0), f"{name}_body")
     solid.friction[0] = SLIDING_FRICTION
@@ -91,7 +91,7 @@ def _boxes(size: ParcelSize, face: str) -> tuple[np.ndarray, np.ndarray]:
         label = ((0, 0, z), (0.85 * x, 0.85 * y, thick))
         code = ((-0.45 * x, 0, z + thick), (0.12 * x, 0.6 * y, thick))
     else:
-        # the tape does not cross the ends, where the label is
+        # the tape leaves the ends free for the label
         tape = ((0, 0, 0), (x - 0.001, 0.15 * y, z + thick / 2))
         label = ((x, 0, 0), (thick, 0.94 * y, 0.94 * z))
         code = ((x + thick, 0, -0.6 * z), (thick, 0.5 * y, 0.10 * z))
@@ -111,7 +111,10 @@ class Parcels(FreeBodies):
         super().__init__(engine, names, geoms, varied)
 
     def resize(self, world: int, parcel: int, size: ParcelSize, face: str) -> None:
-        """Sets size, mass, inertia, and the face on which the label is, together."""
+        """Sets the size of one world's parcel, and the face with its label.
+
+        Geoms, mass and inertia change together.
+        """
         model_view = self._engine.model_view
         geoms = self._geoms[parcel]
         body = self._bodies[parcel]
@@ -128,7 +131,7 @@ class Parcels(FreeBodies):
             world: the world.
             parcel: the parcel.
             label: the label's colour.
-            shade: what the colours of cardboard and tape are multiplied by.
+            shade: factor on the colours of cardboard and tape.
         """
         body_geom, tape_geom, label_geom, _ = self._geoms[parcel]
         rgba = self._engine.model_view("geom_rgba")

@@ -1,8 +1,8 @@
-"""Parking places for things that take no part in an episode: high overhead.
+"""Parking places, high overhead, for things that take no part in an episode.
 
 Parked things are weightless and invisible. They cannot be parked below the floor: its
-plane touches everything below it, and on a GPU worlds cannot differ in which geoms may
-touch.
+plane collides with everything below it, and on a GPU all worlds have the same collision
+filters.
 """
 
 from __future__ import annotations

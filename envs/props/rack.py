@@ -16,7 +16,7 @@ from embodied.envs.props.paint import Paint
 from embodied.envs.props.shapes import add_box
 from embodied.sim.engine import Engine
 
-# As the robot sees them, facing the rack.
+# Names of the slots, as seen by a robot that faces the rack.
 SLOTS = ("lower left", "lower right", "upper left", "upper right")
 DECK = (0.80, 0.81, 0.80, 1.0)
 MARK = (0.1, 0.1, 0.1, 1.0)
@@ -29,18 +29,18 @@ class RackSize:
     Left is -x for a robot that looks along +y.
     """
 
-    x: float = -0.04  # of the middle between left and right
-    y_near: float = 0.36  # of the edge nearest to the robot
-    lower_z: float = 0.66  # of the floors of the near row
-    upper_z: float = 0.80  # of those of the far row
+    x: float = -0.04  # midway between the left and right slots
+    y_near: float = 0.36  # edge nearest to the robot
+    lower_z: float = 0.66  # height of the floors of the near row
+    upper_z: float = 0.80  # height of the floors of the far row
     slot_x: float = 0.345
     slot_y: float = 0.245
     lip: float = 0.012  # height of the dividers
 
     def slot_centres(self) -> np.ndarray:
-        """Returns the middles (4, 3) of the slots' floors, in the order of SLOTS.
+        """Returns the centres (4, 3) of the slots' floors, in the order of SLOTS.
 
-        They are relative to (x, y_near, 0).
+        They are in the rack's frame, whose origin is at (x, y_near, 0).
         """
         near = self.slot_y / 2
         far = self.slot_y * 1.5
@@ -79,9 +79,9 @@ def _add_row(
 
     Args:
         rack: the body.
-        paint: collects what is only seen.
-        size: of the rack.
-        y: of the row's middle, in the rack's frame.
+        paint: collects the visual boxes.
+        size: size of the rack.
+        y: centre of the row, in the rack's frame.
         top_z: height of the deck's upper face, the slots' floor.
     """
     half_x = size.slot_x + 0.008
@@ -112,7 +112,7 @@ def _paint_labels(paint: Paint, size: RackSize) -> None:
     """Paints a plate for each slot on its row's near edge, with one to four marks."""
     for k, (x, y, z) in enumerate(size.slot_centres()):
         front_y = y - size.slot_y / 2 - 0.001
-        # the plate hangs below the edge, and slot k has k + 1 marks in its middle
+        # the plate hangs below the edge; slot k has k + 1 marks
         paint.box((x, front_y, z - 0.03), (0.07, 0.003, 0.022), PLATE_WHITE)
         for mark in range(k + 1):
             mark_x = x + 0.025 * (mark - k / 2)
@@ -121,7 +121,7 @@ def _paint_labels(paint: Paint, size: RackSize) -> None:
 
 
 class Rack:
-    """The rack's place and its slots in N worlds."""
+    """The rack and its slots in N worlds."""
 
     def __init__(self, engine: Engine, size: RackSize) -> None:
         body = engine.model.body("rack").id
@@ -136,5 +136,5 @@ class Rack:
         self._pos_w[world] = self._nominal + offset
 
     def slot_w(self, slot: Array) -> Array:
-        """Returns the middle (N, 3) of the floor of each world's `slot` (N,), m."""
+        """Returns the centre (N, 3) m of the floor of one `slot` (N,) per world."""
         return self._pos_w + self._centres[slot]

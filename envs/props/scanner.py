@@ -1,6 +1,6 @@
 """A label scanner: a glass plate in a frame, and a reading head over it.
 
-Its lamp tells whether it has read a label.
+Its lamp shows whether it has read a label.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ LENS = (0.05, 0.05, 0.06, 1.0)
 # the lamp's colours
 WAITING = (0.35, 0.08, 0.06, 1.0)
 READ = (0.15, 0.95, 0.30, 1.0)
-EMISSION = 0.5  # the share of its colour that the lamp shows whatever light falls on it
+EMISSION = 0.5  # MuJoCo emission of the lamp
 PLATE_THICKNESS_M = 0.012
-HEAD_BEHIND_M = 0.20  # the plate's middle
-HEAD_ABOVE_M = 0.30  # the plate's top
+HEAD_BEHIND_M = 0.20  # horizontal distance of the head from the plate's centre
+HEAD_ABOVE_M = 0.30  # height of the head above the plate's top
 SLIDING_FRICTION = 0.8
 
 
 @dataclass(frozen=True)
 class ScannerPlace:
-    """Where the plate is; m."""
+    """Nominal place of the square plate, m."""
 
-    x: float  # of its middle
+    x: float  # centre of the plate
     y: float
-    yaw: float  # towards the head, rad
+    yaw: float  # direction from the plate to the head, rad
     top_z: float = 0.80
-    half: float = 0.075  # of its side
+    half: float = 0.075  # half the length of its sides
 
 
 def add_scanner(spec: mujoco.MjSpec, place: ScannerPlace) -> None:
     """Adds the scanner as a body `scanner` that a world may shift.
 
-    Its frame is in the middle of the plate's top, x towards the post with the head.
+    Its frame is at the centre of the plate's top, x towards the post with the head.
     """
     body = spec.worldbody.add_body(
         name=NAME, pos=[place.x, place.y, place.top_z], quat=upright(place.yaw)
@@ -94,7 +94,7 @@ def _paint_frame(
 
 
 def _add_lamp(spec: mujoco.MjSpec, body: mujoco.MjsBody, place: ScannerPlace) -> None:
-    """Adds a lamp on the head, and the beam across the plate, which has its colour."""
+    """Adds a lamp on the head, and a beam of the same colour across the plate."""
     spec.add_material(name=f"{NAME}_lamp", emission=EMISSION)
     lamp = (HEAD_BEHIND_M, 0, HEAD_ABOVE_M + 0.038)
     lights = (
@@ -107,7 +107,7 @@ def _add_lamp(spec: mujoco.MjSpec, body: mujoco.MjsBody, place: ScannerPlace) ->
 
 
 class Scanner:
-    """The scanner's place and lamp in N worlds."""
+    """The scanner and its lamp in N worlds."""
 
     def __init__(self, engine: Engine, place: ScannerPlace) -> None:
         self._engine = engine
@@ -118,12 +118,11 @@ class Scanner:
         self._lamp = model.geom(f"{NAME}_lamp").id
         self._beam = model.geom(f"{NAME}_beam").id
 
-        # (2,) each: the world's x axis and y axis in the scanner's frame, where a world
-        # offset (dx, dy) is dx * _x_to_own + dy * _y_to_own
+        # (2,) each: the world's x axis and its y axis in the scanner's frame
         cos = float(np.cos(place.yaw))
         sin = float(np.sin(place.yaw))
-        self._x_to_own = xp.asarray([cos, -sin])
-        self._y_to_own = xp.asarray([sin, cos])
+        self._world_x_in_scanner = xp.asarray([cos, -sin])
+        self._world_y_in_scanner = xp.asarray([sin, cos])
         self._waiting = xp.asarray(WAITING)
         self._read = xp.asarray(READ)
 
@@ -139,24 +138,25 @@ class Scanner:
         self._engine.model_view("body_pos")[world, self._body] = (x, y, place.top_z)
 
     def plate_w(self) -> Array:
-        """Returns the middle (N, 3) of the plate's top, m."""
+        """Returns the centre (N, 3) of the plate's top, m."""
         return self._engine.model_view("body_pos")[:, self._body]
 
     def over(self, points_w: Array) -> Array:
         """Returns which of the points (N, P, 3) are above the plate: (N, P) bool."""
         xp = self._engine.xp
         offset = points_w - self.plate_w()[:, None, :]
-        # (N, P, 2) along the scanner's own x and y
-        own = offset[..., :1] * self._x_to_own + offset[..., 1:2] * self._y_to_own
-        distance = xp.abs(own)
+        # (N, P, 2) x and y in the scanner's frame
+        xy = offset[..., :1] * self._world_x_in_scanner
+        xy = xy + offset[..., 1:2] * self._world_y_in_scanner
+        distance = xp.abs(xy)
         return xp.maximum(distance[..., 0], distance[..., 1]) < self._place.half
 
     def darken(self, world: int) -> None:
-        """Sets the lamp of one world as if nothing had been read."""
+        """Resets the lamp of one world: no label has been read."""
         self._engine.model_view("geom_rgba")[world, [self._lamp, self._beam]] = WAITING
 
     def show(self, read: Array) -> None:
-        """Lights each world's lamp green where a label has been read (N,) bool."""
+        """Lights the lamps green in worlds where a label has been `read` (N,) bool."""
         # (N, 4) rgba
         colour = self._engine.xp.where(read[:, None], self._read, self._waiting)
         rgba = self._engine.model_view("geom_rgba")

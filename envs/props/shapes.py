@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
-# Groups of geoms: seen and not touched, touched and not seen.
+# Groups of geoms that are drawn but don't collide, and that collide but are not drawn.
 VISUAL_GROUP = 2
 COLLISION_GROUP = 3
 Vector = Sequence[float] | np.ndarray
@@ -20,12 +20,12 @@ Mesh = tuple[np.ndarray, np.ndarray]
 
 
 def upright(yaw_rad: float) -> np.ndarray:
-    """Returns the rotation (4,) wxyz by a yaw about the vertical."""
+    """Returns the rotation (4,) wxyz of an upright body with a yaw."""
     return np.array([np.cos(yaw_rad / 2), 0.0, 0.0, np.sin(yaw_rad / 2)])
 
 
 def box_inertia(size_m: Vector, mass_kg: float) -> np.ndarray:
-    """Returns the inertia (3,) in kg m2 of a solid box of full `size_m` (3,)."""
+    """Returns the principal inertia (3,) in kg m2 of a solid box of full `size_m` (3,)."""
     squares = np.asarray(size_m) ** 2
     return mass_kg / 12 * (squares.sum() - squares)
 
@@ -33,14 +33,14 @@ def box_inertia(size_m: Vector, mass_kg: float) -> np.ndarray:
 def add_box(
     body: mujoco.MjsBody, pos: Vector, half_size: Vector, rgba: Vector, name: str = ""
 ) -> mujoco.MjsGeom:
-    """Adds a solid box; massless, since props set their inertia themselves.
+    """Adds a box that collides. It has no mass, since props set their inertia explicitly.
 
     Args:
-        body: what the box is fixed to.
-        pos: the box's middle (3,) in the body's frame, m.
+        body: the body that gets the box.
+        pos: the box's centre (3,) in the body's frame, m.
         half_size: (3,) m.
         rgba: its colour.
-        name: of the geom; empty for none.
+        name: name of the geom; empty for none.
     """
     geom = body.add_geom(
         type=mujoco.mjtGeom.mjGEOM_BOX,
@@ -57,9 +57,9 @@ def add_box(
 def add_visual_box(
     body: mujoco.MjsBody, pos: Vector, half_size: Vector, rgba: Vector, name: str = ""
 ) -> mujoco.MjsGeom:
-    """Adds a box, as `add_box` does, that nothing touches and that worlds may change.
+    """Adds a box that is only drawn, and that worlds may change.
 
-    For shapes that are the same in all worlds at all times `Paint` is cheaper.
+    The arguments are those of `add_box`. For boxes that never change, `Paint` costs less.
     """
     geom = add_box(body, pos, half_size, rgba, name)
     make_visual(geom)
@@ -69,14 +69,11 @@ def add_visual_box(
 def add_visual_mesh(
     spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, mesh: Mesh
 ) -> mujoco.MjsGeom:
-    """Adds a mesh, and a massless geom that shows it and that nothing touches.
-
-    Both are called `name`.
-    """
+    """Adds a mesh, and a massless visual geom that shows it; both are called `name`."""
     vertices, faces = mesh
     added = spec.add_mesh(name=name, uservert=vertices.ravel(), userface=faces.ravel())
-    # MuJoCo refuses meshes without a volume, which thin ones lack and which their
-    # inertia would be computed from; as shells they are taken by their surface
+    # MuJoCo computes a mesh's inertia from its volume and refuses meshes without any,
+    # such as flat ones; the inertia of a shell comes from its surface
     added.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL
     geom = body.add_geom(
         name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, mass=0
@@ -89,7 +86,7 @@ def join_meshes(meshes: Sequence[Mesh]) -> Mesh:
     """Returns one mesh of several."""
     vertices = []
     faces = []
-    count = 0  # of the vertices so far, by which the next faces' indices are shifted
+    count = 0  # vertices so far: the offset of the next part's vertex indices
     for part_vertices, part_faces in meshes:
         vertices.append(part_vertices)
         faces.append(part_faces + count)
@@ -98,16 +95,16 @@ def join_meshes(meshes: Sequence[Mesh]) -> Mesh:
 
 
 def make_visual(geom: mujoco.MjsGeom) -> None:
-    """Lets nothing touch a geom; every camera shows it."""
+    """Makes a geom visual: it does not collide, and all cameras draw it."""
     geom.contype = 0
     geom.conaffinity = 0
     geom.group = VISUAL_GROUP
 
 
 def touched_by_robots_only(geom: mujoco.MjsGeom) -> None:
-    """Keeps geoms that are so marked from touching each other; robots still touch them.
+    """Makes a geom collide with robots, but not with other geoms marked in this way.
 
-    MuJoCo tests a pair only if the contype of one geom matches the conaffinity of the
-    other. Without a contype, two such geoms never match.
+    MuJoCo tests a pair of geoms only if the contype of one matches the conaffinity of the
+    other. Two geoms with contype 0 never match.
     """
     geom.contype = 0

@@ -1,4 +1,4 @@
-"""Plates with text or a picture on them, which people and cameras can read."""
+"""Plates with text or a picture, for people and cameras to read."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ PIXELS_PER_M = 1600
 LONGEST_PIXELS = 512
 # Pictures are drawn this many times larger and then shrunk, so that edges are smooth.
 OVERSAMPLING = 3
-# How far a plate's front stands out from what it hangs on.
+# Thickness of a plate: from its back to its front.
 PLATE_M = 0.001
-# The share of its colour that a plate shows unlit: upright ones get little light.
+# MuJoCo emission of plates, since vertical ones get little light.
 EMISSION = 0.2
 # The margin around the text, as a share of the plate's height.
 MARGIN = 0.12
 INK = (0.08, 0.09, 0.10)
 PAPER = (0.93, 0.93, 0.91)
-# Rotations of plates, wxyz. A plate's own x is to its right, y is up, and z is where it
-# faces. One that faces -x hangs on a wall and is read by looking along +x.
+# Rotations of plates, wxyz. A plate's x axis points to the right of its text, y up, and
+# z out of its front. A plate that faces -x is read by looking along +x.
 FACING_MINUS_X = (0.5, 0.5, -0.5, -0.5)
 FACING_MINUS_Y = (np.sqrt(0.5), np.sqrt(0.5), 0.0, 0.0)
 FACING_PLUS_Y = (0.0, 0.0, np.sqrt(0.5), np.sqrt(0.5))
 FACING_PLUS_X = (0.5, 0.5, 0.5, 0.5)
-# One that lies on a table, its upper edge towards +x.
+# A plate that lies on a table, its upper edge towards +x.
 FACING_UP = (np.sqrt(0.5), 0.0, 0.0, -np.sqrt(0.5))
 
 
@@ -42,7 +42,7 @@ class SignStyle:
     ink: Rgb = INK
     paper: Rgb = PAPER
     frame: bool = False  # a line along its edge
-    # whether letters fill the plate's width and height, for cameras that are far away
+    # stretch the letters to fill the plate, for cameras that are far away
     stretched: bool = False
 
 
@@ -55,17 +55,17 @@ def add_sign(
     style: SignStyle,
     quat: Vector = FACING_MINUS_X,
 ) -> mujoco.MjsGeom:
-    """Adds a plate that says `text`, as large as fits.
+    """Adds a plate that shows `text` in the largest size that fits.
 
-    For a sign whose text differs between worlds add the texts with `add_text` and write
-    with `Signs`.
+    If the text differs between worlds, add all texts with `add_text` and a plate with
+    `add_plate`, and choose the text with `Signs`.
 
     Args:
         spec: the scene.
-        body: what the plate hangs on.
-        name: of the plate and its material.
-        text: what it says; lines are split at newlines.
-        pos: the middle (3,) of the plate's back in the body's frame, m.
+        body: the body that gets the plate.
+        name: name of the plate and its material.
+        text: the text; newlines start new lines.
+        pos: the centre (3,) of the plate's back in the body's frame, m.
         style: its size and colours.
         quat: its rotation (4,) wxyz in the body's frame.
     """
@@ -74,19 +74,19 @@ def add_sign(
 
 
 def add_text(spec: mujoco.MjSpec, name: str, text: str, style: SignStyle) -> str:
-    """Adds a material that shows `text`, for plates of the style's size.
+    """Adds a material that shows `text`, and returns its name.
 
-    Returns its name.
+    It is for plates of the style's size.
     """
     return add_picture(spec, name, draw_text(text, style))
 
 
 def add_picture(spec: mujoco.MjSpec, name: str, image: Image.Image) -> str:
-    """Adds a material that shows `image`, for plates of its proportions.
+    """Adds a material that shows `image`, and returns its name.
 
-    Returns its name.
+    It is for plates with the proportions of the image.
     """
-    pixels = np.asarray(image.convert("RGB"))[::-1]  # the rows of a texture go up
+    pixels = np.asarray(image.convert("RGB"))[::-1]  # textures start at the bottom row
     height, width, channels = pixels.shape
     texture = spec.add_texture(
         name=name,
@@ -113,9 +113,9 @@ def add_plate(
     size_m: tuple[float, float],
     quat: Vector = FACING_MINUS_X,
 ) -> mujoco.MjsGeom:
-    """Adds a plate that shows `material` on its front; nothing touches it.
+    """Adds a visual plate that shows `material` on its front.
 
-    `pos` and `quat` are as for `add_sign`.
+    `pos` and `quat` are those of `add_sign`.
     """
     geom = body.add_geom(
         name=name,
@@ -131,13 +131,13 @@ def add_plate(
 
 
 def draw_text(text: str, style: SignStyle) -> Image.Image:
-    """Returns a picture of the text in one size, centred, every line whole."""
+    """Returns a picture of the text, centred, in the largest size that fits."""
     image = blank_picture(style.size_m, style.paper)
     width, height = image.size
     draw = ImageDraw.Draw(image)
     ink = to_bytes(style.ink)
 
-    # the frame's inset and width, and the margin, grow with the plate
+    # the frame's inset and line width are proportional to the plate's height
     if style.frame:
         inset = height // 25 + 1
         edges = (inset, inset, width - 1 - inset, height - 1 - inset)
@@ -162,10 +162,14 @@ def draw_text(text: str, style: SignStyle) -> Image.Image:
 
 
 def _stretch(image: Image.Image, paper: tuple[int, ...], room: tuple[int, int]) -> None:
-    """Stretches the text in a picture over a room in its middle, width and height.
+    """Stretches the text of a picture, in place, to fill a centred rectangle.
 
-    There is nothing else in the picture. It is changed in place.
+    Args:
+        image: a picture with nothing but the text.
+        paper: its background colour.
+        room: width and height of the rectangle, pixels.
     """
+    # cut out the text: the bounding box of all pixels that are not background
     blank = Image.new("RGB", image.size, paper)
     text = image.crop(ImageChops.difference(image, blank).getbbox())
     left = (image.width - room[0]) // 2
@@ -182,22 +186,22 @@ def blank_picture(size_m: tuple[float, float], paper: Rgb) -> Image.Image:
 
 
 def oversampled_pixels_per_m(size_m: tuple[float, float]) -> float:
-    """Returns the scale at which pictures for a plate are drawn.
+    """Returns the scale at which pictures for a plate are drawn, pixels per m.
 
-    Shrunk, they are fine enough for people's pictures and small enough for a model.
+    It is limited by LONGEST_PIXELS, so that models stay small.
     """
     return min(PIXELS_PER_M, LONGEST_PIXELS / max(size_m)) * OVERSAMPLING
 
 
 def shrunk(image: Image.Image) -> Image.Image:
-    """Returns an oversampled picture in the size in which a plate shows it."""
+    """Returns an oversampled picture, shrunk to the size of its texture."""
     width, height = image.size
     size = (width // OVERSAMPLING, height // OVERSAMPLING)
     return image.resize(size, Image.Resampling.BOX)
 
 
 def to_bytes(rgb: Rgb) -> tuple[int, int, int]:
-    """Returns a colour as Pillow takes it."""
+    """Returns a colour in bytes, 0 to 255, for Pillow."""
     red, green, blue = (round(255 * part) for part in rgb)
     return red, green, blue
 
@@ -207,15 +211,19 @@ def _font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def _stroke(size: float) -> float:
-    """Returns the width of a line around letters, which makes the thin font bold."""
+    """Returns the width of the outline that makes the letters of the thin font bold."""
     return size / 28
 
 
 def _largest_font(draw: ImageDraw.ImageDraw, text: str, room: tuple[int, int]) -> float:
-    """Returns the size at which the text fills the room's width or height, in pixels.
+    """Returns the largest font size, in pixels, at which the text fits into a room.
 
-    It is found from the text at a trial size, with which all its measures grow.
+    Args:
+        draw: measures the text.
+        text: the text.
+        room: width and height, pixels.
     """
+    # measure the text at a trial size: its width and height are proportional to the size
     trial = float(room[1])
     left, top, right, bottom = draw.multiline_textbbox(
         (0, 0),
@@ -229,15 +237,15 @@ def _largest_font(draw: ImageDraw.ImageDraw, text: str, room: tuple[int, int]) -
 
 
 def _plate_mesh(spec: mujoco.MjSpec, size_m: tuple[float, float]) -> str:
-    """Adds a mesh for plates of a size where there is none yet; returns its name.
+    """Returns the name of the mesh for plates of a size; adds it if it does not exist.
 
-    It is their front alone, for they hang on things.
+    The mesh is only the front of a plate; its back is never seen.
     """
     name = f"plate_{size_m[0] * 1000:g}_{size_m[1] * 1000:g}"
     if spec.mesh(name) is not None:
         return name
 
-    # a rectangle of two triangles; its corners are those of the texture, too
+    # a rectangle of two triangles; the corners are also the texture coordinates
     corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], float)
     xy = (corners - 0.5) * np.asarray(size_m)
     vertices = np.concatenate([xy, np.full((4, 1), PLATE_M)], axis=1)
@@ -245,7 +253,7 @@ def _plate_mesh(spec: mujoco.MjSpec, size_m: tuple[float, float]) -> str:
     mesh = spec.add_mesh(name=name, uservert=vertices.ravel(), userface=faces)
     mesh.usertexcoord = corners.ravel()
     mesh.userfacetexcoord = faces
-    # MuJoCo refuses flat meshes, which have no volume, unless they count as shells
+    # MuJoCo refuses meshes without volume, unless their inertia is that of a shell
     mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL
     return name
 
@@ -258,7 +266,7 @@ class Signs:
     ) -> None:
         self._engine = engine
         model = engine.model
-        # a plate shows a text where its geom has the text's material
+        # a plate shows a text if its geom has the text's material
         self._plates = [model.geom(name).id for name in plates]
         self._materials = [model.material(name).id for name in texts]
         engine.model_view("geom_matid")  # asking for it lets worlds differ in it
@@ -268,7 +276,7 @@ class Signs:
 
         Args:
             world: the world.
-            texts: for each plate the index of a text, in the order of `__init__`.
+            texts: for each plate, the index of a text in the `texts` of `__init__`.
         """
         materials = [self._materials[text] for text in texts]
         self._engine.model_view("geom_matid")[world, self._plates] = materials

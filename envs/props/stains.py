@@ -15,27 +15,27 @@ from embodied.sim.engine import Engine
 
 @dataclass(frozen=True)
 class Ring:
-    """A ring of a blob: its edges as shares of the blob's radius, and its cells."""
+    """A ring of cells in a blob."""
 
-    inner: float
-    outer: float
-    cells: int
+    inner: float  # inner edge, as a share of the blob's radius
+    outer: float  # outer edge
+    cells: int  # number of cells
 
 
 RINGS = (Ring(0.0, 0.36, 2), Ring(0.36, 0.68, 4), Ring(0.68, 1.0, 6))
 CELLS = sum(ring.cells for ring in RINGS)
-SMALL_CELLS = RINGS[0].cells + RINGS[1].cells  # a small stain is the inner rings alone
-# Steps around a blob's outline.
+SMALL_CELLS = RINGS[0].cells + RINGS[1].cells  # a small stain has only the inner rings
+# Number of vertices around a blob's outline.
 STEPS_AROUND = 24
-# Cells overlap by this much, so that no table shows between them.
+# Neighbouring cells overlap by this distance, so that the table does not show between.
 OVERLAP_M = 0.0005
 ABOVE_TABLE_M = 0.0008
-# The alpha of a cell that is all dirty, and of one that is almost clean.
+# The alpha of a fully dirty cell, and the limit for an almost clean one.
 FRESH_ALPHA = 1.0
 FAINT_ALPHA = 0.25
 CLEAN_RGBA = (0.3, 0.2, 0.1, 0)
-# Waves around a blob's outline: their number, and the amplitude as a share of the
-# radius.
+# Waves of a blob's outline: (waves per circumference, amplitude as a share of the
+# radius).
 WAVES = ((2, 0.11), (3, 0.09), (5, 0.06), (8, 0.035))
 
 Cell = tuple[np.ndarray, np.ndarray]  # vertices (n, 2) in m, faces (m, 3)
@@ -45,14 +45,14 @@ Cell = tuple[np.ndarray, np.ndarray]  # vertices (n, 2) in m, faces (m, 3)
 class Blob:
     """The outline of a stain."""
 
-    radius: float  # m, the mean
-    seed: int  # of the waves around it
+    radius: float  # m, mean radius
+    seed: int  # seed of the random waves of the outline
 
     def outline(self, angle: np.ndarray) -> np.ndarray:
-        """Returns the radius, m, at each angle, rad: the mean with waves around it."""
+        """Returns the radius, m, at each angle, rad: the mean radius plus the waves."""
         rng = np.random.default_rng(self.seed)
         swing = np.zeros_like(angle)
-        # each wave has a share of its amplitude, and a phase
+        # each wave has a random part of its amplitude, and a random phase
         for waves, amplitude in WAVES:
             swing += (
                 rng.uniform(0.3, 1.0)
@@ -67,9 +67,9 @@ STAINS = tuple(f"stain_{k}" for k in range(len(BLOBS)))
 
 
 def add_stains(spec: mujoco.MjSpec, table: mujoco.MjsBody) -> None:
-    """Adds the stains to a table, clean (invisible) until a world says otherwise.
+    """Adds the stains to a table; they are invisible until a world makes them dirty.
 
-    Each is a body of its own, which a world places; each cell is a geom of it.
+    Each stain is a body, which worlds place. Each of its cells is a geom.
     """
     spec.add_material(
         name="stain", rgba=[0.3, 0.2, 0.1, 1], specular=0.5, shininess=0.8
@@ -85,7 +85,7 @@ def add_stains(spec: mujoco.MjSpec, table: mujoco.MjsBody) -> None:
 
 
 def cell_middles() -> np.ndarray:
-    """Returns the middles (S, C, 2) of the C cells of S stains in their frames, m."""
+    """Returns the centroids (S, C, 2) of the C cells of S stains in their frames, m."""
     return np.array(
         [[_middle_and_area(cell)[0] for cell in _cells(blob)] for blob in BLOBS]
     )
@@ -99,45 +99,50 @@ def cell_areas() -> np.ndarray:
 
 
 def _cells(blob: Blob, overlap_m: float = 0.0) -> list[Cell]:
-    """Returns the CELLS cells of a blob, ring by ring from its centre."""
+    """Returns the CELLS cells of a blob, ring by ring from the centre outwards."""
     return [
         _cell(blob, ring, k, overlap_m) for ring in RINGS for k in range(ring.cells)
     ]
 
 
 def _cell(blob: Blob, ring: Ring, k: int, overlap_m: float) -> Cell:
-    """Returns the `k`-th cell of a ring, seen from above, grown by `overlap_m`."""
+    """Returns the `k`-th cell of a ring, seen from above, enlarged by `overlap_m`."""
     steps = STEPS_AROUND // ring.cells
     angle = 2 * np.pi * (k * steps + np.arange(steps + 1)) / STEPS_AROUND
     radius = blob.outline(angle)
-    wider = overlap_m / blob.radius  # as a share of the radius, and as an angle
-    angle = angle + np.linspace(-wider, wider, steps + 1)
+    # the overlap, both as a share of the radius and as an angle
+    overlap = overlap_m / blob.radius
+    angle = angle + np.linspace(-overlap, overlap, steps + 1)
 
-    # the vertices of the inner arc, then those of the outer one
+    # the vertices of the inner arc, then those of the outer arc
     ray = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    inner_arc = max(ring.inner - wider, 0.0) * ray
-    outer_arc = (ring.outer + wider) * ray
+    inner_arc = max(ring.inner - overlap, 0.0) * ray
+    outer_arc = (ring.outer + overlap) * ray
     vertices = np.concatenate([inner_arc, outer_arc])
 
-    # each step begins with a vertex of the inner arc and the one beyond it on the outer
-    # arc; two triangles a step, or one at the centre, where the inner arc is a point
-    first = np.arange(steps)
-    beyond = first + steps + 1
-    faces = np.stack([first, beyond, beyond + 1], axis=1)
+    # two triangles per step, between vertices of the inner arc and those of the outer
+    # arc; one in the central ring, whose inner arc is a single point
+    inner = np.arange(steps)
+    outer = inner + steps + 1
+    faces = np.stack([inner, outer, outer + 1], axis=1)
     if ring.inner > 0:
-        inward = np.stack([first, beyond + 1, first + 1], axis=1)
-        faces = np.concatenate([faces, inward])
+        second_triangle = np.stack([inner, outer + 1, inner + 1], axis=1)
+        faces = np.concatenate([faces, second_triangle])
     return vertices, faces
 
 
 def _middle_and_area(cell: Cell) -> tuple[np.ndarray, float]:
     """Returns a cell's centroid (2,) in m, and its area in m2."""
     vertices, faces = cell
-    # the three corners of each triangle, (m, 2) each, and the triangles' areas (m,)
+    # the three corners of each triangle, (m, 2) each
     a, b, c = (vertices[faces[:, k]] for k in range(3))
-    area = ((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]) / 2
-    # their centroids (a + b + c) / 3, weighted by area
-    return area @ (a + b + c) / 3 / area.sum(), float(area.sum())
+    # the triangles' areas (m,): half the cross product of two edges
+    ab = b - a
+    ac = c - a
+    area = (ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]) / 2
+    # the mean of the triangles' centroids (a + b + c) / 3, weighted by area
+    centroid = area @ (a + b + c) / 3 / area.sum()
+    return centroid, float(area.sum())
 
 
 class Stains:
@@ -157,9 +162,10 @@ class Stains:
             engine.model_view(field)
 
     def place(self, world: int, stain: int, pos: Vector, yaw: float) -> np.ndarray:
-        """Puts one world's stain at `pos`, (x, y) in the table's frame, m.
+        """Places one world's stain at `pos`, (x, y) in the table's frame, m.
 
-        Returns the middles (C, 2) of its cells in that frame, m.
+        Returns:
+            The centroids (C, 2) of its cells in the table's frame, m.
         """
         body = self._bodies[stain]
         self._engine.model_view("body_pos")[world, body] = (*pos, 0.0)
@@ -167,8 +173,9 @@ class Stains:
 
         cos = np.cos(yaw)
         sin = np.sin(yaw)
-        turn = np.array([(cos, sin), (-sin, cos)])  # transposed, for points in rows
-        return np.asarray(pos) + self._middles[stain] @ turn
+        # the transposed rotation matrix, because points are rows
+        rotation_t = np.array([(cos, sin), (-sin, cos)])
+        return np.asarray(pos) + self._middles[stain] @ rotation_t
 
     def paint(self, world: int, stain: int, rgb: Vector) -> None:
         """Colours one world's stain."""
@@ -176,7 +183,11 @@ class Stains:
         self._engine.model_view("geom_rgba")[world, geoms, :3] = rgb
 
     def show(self, left: Array) -> None:
-        """Draws the share (N, S * C) of each cell's dirt that is left, in [0, 1]."""
+        """Sets the alpha of each cell from its dirt.
+
+        Args:
+            left: (N, S * C) the share of each cell's dirt that is left, in [0, 1].
+        """
         xp = self._engine.xp
         rgba = self._engine.model_view("geom_rgba")
         faded = FAINT_ALPHA + (FRESH_ALPHA - FAINT_ALPHA) * left

@@ -1,4 +1,4 @@
-"""A box with a machine's start button on its top, and a lamp that says it runs."""
+"""A box with a machine's start button and a lamp that shows the machine's state."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ LAMP = "start_lamp"
 CASE = (0.86, 0.87, 0.86, 1.0)
 BEZEL = (0.10, 0.11, 0.12, 1.0)
 CAP = (0.10, 0.55, 0.22, 1.0)
-# Colours of the lamp.
+# States of the lamp, and their colours.
 WAITS, RUNS, FAULT = range(3)
 LIGHTS = ((0.20, 0.21, 0.20, 1.0), (0.10, 0.90, 0.25, 1.0), (0.95, 0.05, 0.05, 1.0))
 
 
 @dataclass(frozen=True)
 class StartBoxPlace:
-    """Nominal place of the middle of the box's underside, and its half size, m."""
+    """Nominal place of the centre of the box's underside, and its half size, m."""
 
     x: float = 0.42
     y: float = 0.43
@@ -35,7 +35,7 @@ class StartBoxPlace:
 
 
 def add_start_box(spec: mujoco.MjSpec, place: StartBoxPlace) -> None:
-    """Adds the box as a body whose frame is in the middle of its underside."""
+    """Adds the box as a body with its frame at the centre of its underside."""
     half_x, half_y, half_z = place.half
     box = spec.worldbody.add_body(name=BODY, pos=[place.x, place.y, place.z])
     add_box(box, (0, 0, half_z), place.half, CASE)
@@ -64,7 +64,7 @@ def add_start_box(spec: mujoco.MjSpec, place: StartBoxPlace) -> None:
 
 
 def button_top_z(place: StartBoxPlace) -> float:
-    """Returns the height of the top of a button that is up, in the world, m."""
+    """Returns the world height of the button's top while it is not pressed, m."""
     return place.z + 2 * place.half[2] + STOP_ABOVE_M + CAP_HEIGHT_M
 
 
@@ -77,7 +77,7 @@ class StartBox:
         self._body = engine.model.body(BODY).id
         self._lamp = engine.model.geom(LAMP).id
         xp = engine.xp
-        # (3, 4) rgba, as precise as the model holds it
+        # (3, 4) rgba of the states, in the model's precision
         self._lights = xp.asarray(LIGHTS, dtype=xp.float32)
         # asking for a field lets worlds differ in it
         for field in ("body_pos", "geom_rgba"):
@@ -90,9 +90,9 @@ class StartBox:
         self._engine.model_view("body_pos")[world, self._body] = pos
 
     def show(self, light: Array) -> None:
-        """Lights the lamps as `light` (N,) says: WAITS, RUNS or FAULT."""
+        """Sets the lamps of all worlds to `light` (N,): WAITS, RUNS or FAULT."""
         self._engine.model_view("geom_rgba")[:, self._lamp] = self._lights[light]
 
     def show_one(self, world: int, light: int) -> None:
-        """Lights the lamp of one world."""
+        """Sets the lamp of one world."""
         self._engine.model_view("geom_rgba")[world, self._lamp] = self._lights[light]

@@ -24,7 +24,7 @@ SLIDING_FRICTION = 0.5
 
 @dataclass(frozen=True)
 class TableSize:
-    """Middle of the top in the world and its size along x and y, m."""
+    """Centre of the top in the world, and its size along x and y, m."""
 
     x: float = 0.66
     y: float = 0.0
@@ -35,11 +35,11 @@ class TableSize:
 
 
 def add_table(spec: mujoco.MjSpec, size: TableSize) -> mujoco.MjsBody:
-    """Adds the table, its frame in the middle of the top's upper face.
+    """Adds the table, and returns its body.
 
-    Returns its body. Worlds may differ in its height. It is a mocap body, because a GPU
-    engine sets one where a state says; it does not do so for a body that is merely
-    fixed.
+    Its frame is at the centre of the top's upper face. Its height may differ between
+    worlds. It is a mocap body, because the GPU engine keeps the positions of mocap bodies
+    in the state, but not those of fixed bodies.
     """
     table = spec.worldbody.add_body(
         name=TABLE, pos=[size.x, size.y, size.top_z], mocap=True
@@ -50,7 +50,7 @@ def add_table(spec: mujoco.MjSpec, size: TableSize) -> mujoco.MjsBody:
     top = add_box(table, (0, 0, -half_z), (half_x, half_y, half_z), TOP_WOOD, TOP)
     top.friction[0] = SLIDING_FRICTION
 
-    # the middle lines of the legs, and of the apron: the rail around, under the top
+    # centre lines of the legs and of the apron, the frame under the top
     leg_x = half_x - INSET_M
     leg_y = half_y - INSET_M
     leg_half_z = (size.top_z - size.thickness) / 2
@@ -82,9 +82,9 @@ class Table:
         engine.model_view("geom_rgba")  # asking for it lets worlds differ in it
 
     def raise_by(self, world: int, height_m: float) -> None:
-        """Sets one world's table higher than nominal by `height_m`.
+        """Sets the height of one world's table: nominal plus `height_m`.
 
-        Its legs then end above the floor, or go into it.
+        The legs keep their length, so they end above or below the floor.
         """
         size = self._size
         pos_w = (size.x, size.y, size.top_z + height_m)

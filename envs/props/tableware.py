@@ -1,4 +1,7 @@
-"""Plates, a bowl of fruit and a mug on a laid table, in pictures for people only."""
+"""Plates, a bowl of fruit and a mug on a table, only in pictures for people.
+
+Round things are lofts: solids of revolution about a vertical axis.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,13 @@ COLOURS = {
     "fruit_orange": (0.88, 0.48, 0.08),
     "mug": (0.86, 0.64, 0.12),
 }
-# Outlines of round things, (height, radius) from below, m.
+# Profiles of round things: (height, radius) in m, from bottom to top.
 PLATE = ((0.0, 0.06), (0.004, 0.075), (0.014, 0.118), (0.017, 0.118))
 PLATE_RIM = ((0.017, 0.084), (0.0176, 0.084))
 BOWL = ((0.0, 0.05), (0.006, 0.06), (0.04, 0.105), (0.065, 0.122))
 MUG = ((0.0, 0.030), (0.004, 0.036), (0.082, 0.038), (0.088, 0.036))
 MUG_RIM = ((0.0882, 0.032), (0.0886, 0.032))
-# One fruit in the middle of the bowl, on top, then a ring of fruits around it.
+# The fruit in the bowl: one in the middle, on top of a ring of five.
 TOP_FRUIT = "fruit_apple"
 RING_OF_FRUITS = (
     "fruit_lime",
@@ -33,10 +36,10 @@ RING_OF_FRUITS = (
 )
 FRUIT_RADIUS_M = 0.036
 RING_RADIUS_M = 0.062
-RING_STEP_RAD = 1.257  # a fifth of a turn
+RING_STEP_RAD = 1.257  # 2 pi / 5
 
-Place = tuple[float, float]  # m, on the table
-Outline = tuple[tuple[float, float], ...]
+Place = tuple[float, float]  # x and y in the table's frame, m
+Profile = tuple[tuple[float, float], ...]  # (height, radius), m
 
 
 def add_tableware(
@@ -46,20 +49,26 @@ def add_tableware(
     bowl: Place,
     mug: Place,
 ) -> None:
-    """Lays the table, at places in its frame.
+    """Adds the tableware to a table.
 
-    There is one mesh per colour: what has a colour is collected in `lofts` first.
+    Args:
+        spec: the scene.
+        table: body of the table.
+        plates: places of the plates.
+        bowl: place of the bowl of fruit.
+        mug: place of the mug.
     """
     for name, rgb in COLOURS.items():
         spec.add_material(name=name, rgba=[*rgb, 1], specular=0.5, shininess=0.6)
 
+    # collect the lofts of each colour, to join them into one mesh per colour
     lofts: dict[str, list[Loft]] = {name: [] for name in COLOURS}
     for plate in plates:
-        lofts["china"].append(_turned(plate, PLATE))
-        lofts["china_rim"].append(_turned(plate, PLATE_RIM))
-    lofts["china"].append(_turned(bowl, BOWL))
-    lofts["mug"].append(_turned(mug, MUG))
-    lofts["china_rim"].append(_turned(mug, MUG_RIM))
+        lofts["china"].append(_solid_of_revolution(plate, PLATE))
+        lofts["china_rim"].append(_solid_of_revolution(plate, PLATE_RIM))
+    lofts["china"].append(_solid_of_revolution(bowl, BOWL))
+    lofts["mug"].append(_solid_of_revolution(mug, MUG))
+    lofts["china_rim"].append(_solid_of_revolution(mug, MUG_RIM))
 
     lofts[TOP_FRUIT].append(_ball(bowl, 0.105, FRUIT_RADIUS_M))
     for k, fruit in enumerate(RING_OF_FRUITS, start=1):
@@ -73,24 +82,22 @@ def add_tableware(
         geom.group = DECOR_GROUP
 
 
-def _turned(place: Place, outline: Outline) -> Loft:
-    """Returns a round shape that stands at a place of the table.
-
-    Its outline is (height, radius) pairs from below, m.
-    """
-    # a section of a loft along z is (z, x, y, radius)
-    sections = tuple((z, *place, radius) for z, radius in outline)
+def _solid_of_revolution(place: Place, profile: Profile) -> Loft:
+    """Returns the solid of a profile that is revolved about the vertical at a place."""
+    # each section of a loft along z is (z, x, y, radius)
+    x, y = place
+    sections = tuple((z, x, y, radius) for z, radius in profile)
     return Loft("z", sections, smooth=0, sides=40)
 
 
 def _ball(place: Place, z: float, radius: float) -> Loft:
-    """Returns a ball over a place of the table, its middle at height `z`, m.
-
-    Its poles are slightly flat. A section of a loft along z is (z, x, y, radius), in m;
-    none may have a radius of 0.
-    """
-    sections = tuple(
-        (z + radius * np.sin(a), *place, radius * max(np.cos(a), 0.05))
-        for a in np.linspace(-np.pi / 2, np.pi / 2, 11)
-    )
-    return Loft("z", sections, smooth=0)
+    """Returns a ball above a place on the table, with its centre at height `z`, m."""
+    # circles of latitude from pole to pole. Sections must have a radius, so the circles
+    # at the poles have 5% of the ball's radius
+    x, y = place
+    sections = []
+    for latitude in np.linspace(-np.pi / 2, np.pi / 2, 11):
+        height = z + radius * np.sin(latitude)
+        circle_radius = radius * max(np.cos(latitude), 0.05)
+        sections.append((height, x, y, circle_radius))
+    return Loft("z", tuple(sections), smooth=0)

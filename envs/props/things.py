@@ -20,7 +20,7 @@ from embodied.envs.props.shapes import (
 )
 from embodied.sim.engine import Engine
 
-# body -> kind; kinds are the words of instructions, too
+# Name of the body -> kind. Instructions use the kinds as words.
 THINGS = {
     "cup_0": "cup",
     "cup_1": "cup",
@@ -33,15 +33,15 @@ SLIDING_FRICTION = 0.5
 WHITE = (0.96, 0.95, 0.92)
 STEEL = (0.74, 0.75, 0.77)
 NOMINAL_RGBA = (0.5, 0.5, 0.5, 1.0)
-# Round things have an invisible square foot: four contacts are cheap, and keep it
-# still.
+# Round things stand on an invisible square foot, whose four contacts cost little time and
+# keep them still.
 FOOT_HALF_HEIGHT_M = 0.004
-ROUND_LIFT_M = 0.001  # of the round part above the foot's underside
+ROUND_LIFT_M = 0.001  # height of the round part's underside above the foot's
 
 
 @dataclass(frozen=True)
 class ThingSize:
-    """Outer size in m and mass in kg; what is round has its diameter as x and y."""
+    """Outer size in m and mass in kg; x and y of a round thing are its diameter."""
 
     x: float
     y: float
@@ -49,7 +49,13 @@ class ThingSize:
     mass: float = 0.25
 
     def scaled(self, girth: float, height: float, mass: float) -> ThingSize:
-        """Returns this size times factors, across and in height, with a mass in kg."""
+        """Returns a scaled size.
+
+        Args:
+            girth: factor on x and y.
+            height: factor on z.
+            mass: the new mass, kg.
+        """
         return ThingSize(self.x * girth, self.y * girth, self.z * height, mass)
 
 
@@ -59,12 +65,13 @@ SIZES = {
     "sponge": ThingSize(0.096, 0.056, 0.042),
     "carton": ThingSize(0.080, 0.052, 0.076),
 }
-# shape, position and half size in m; a cylinder's half size is (radius, half height, 0)
+# "box" or "cylinder", position and half size in m. The half size of a cylinder is
+# (radius, half height, 0), which is MuJoCo's size of a cylinder.
 Part = tuple[str, tuple[float, float, float], tuple[float, float, float]]
 
 
 def add_thing(spec: mujoco.MjSpec, name: str) -> None:
-    """Adds a free thing of nominal size, its frame in its middle.
+    """Adds a free thing of nominal size, with its frame at its centre.
 
     It is weightless until a world makes it present.
     """
@@ -77,8 +84,7 @@ def add_thing(spec: mujoco.MjSpec, name: str) -> None:
     body.gravcomp = WEIGHTLESS_GRAVCOMP
     body.add_freejoint(name=name)
 
-    # all parts are added as boxes; of a cylinder, whose `half` is what MuJoCo takes for
-    # one, the type is changed afterwards
+    # add all parts as boxes, and change the type of those that are cylinders
     for k, (shape, pos, half) in enumerate(_parts(kind, size)):
         solid = k < _num_solids(kind)
         add = add_box if solid else add_visual_box
@@ -86,14 +92,14 @@ def add_thing(spec: mujoco.MjSpec, name: str) -> None:
         geom.friction[0] = SLIDING_FRICTION
         if shape == "cylinder":
             geom.type = mujoco.mjtGeom.mjGEOM_CYLINDER
-        elif solid and kind in ROUND:  # its foot
-            geom.group = COLLISION_GROUP
+        elif solid and kind in ROUND:
+            geom.group = COLLISION_GROUP  # the foot is not drawn
 
 
 def _parts(kind: str, size: ThingSize) -> list[Part]:
-    """Returns the solids first, then what is painted on, in the thing's frame.
+    """Returns the parts of a thing in its frame: solid ones first, then visual ones.
 
-    What is painted on stands out by a fraction of a mm, so that it is seen.
+    Visual parts stand out by a fraction of a mm, so that they are seen.
     """
     x = size.x / 2
     y = size.y / 2
@@ -139,7 +145,7 @@ def _tin_paint(radius: float, z: float) -> list[Part]:
 
 
 def _colours(kind: str, rgb: Rgb) -> list[tuple[float, ...]]:
-    """Returns the colour of each of the `_parts` of a thing that is `rgb`."""
+    """Returns the colours of a thing's `_parts`, for a thing of the colour `rgb`."""
     own = np.asarray(rgb)
     light = tuple(0.55 * own + 0.45)
     dark = tuple(0.55 * own)
@@ -153,12 +159,12 @@ def _colours(kind: str, rgb: Rgb) -> list[tuple[float, ...]]:
 
 
 def _num_solids(kind: str) -> int:
-    """Returns how many of the first parts can be touched."""
+    """Returns the number of solid parts, which come first."""
     return 2 if kind in ROUND else 1
 
 
 def _inertia(kind: str, size: ThingSize) -> np.ndarray:
-    """Returns the inertia (3,) in kg m2 about the middle, of a full cylinder or box."""
+    """Returns the principal inertia (3,) in kg m2 of a solid cylinder or box."""
     if kind in ROUND:
         radius = size.x / 2
         across = size.mass * (3 * radius**2 + size.z**2) / 12

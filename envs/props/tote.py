@@ -13,13 +13,14 @@ from embodied.sim.engine import Engine
 
 WALL_M = 0.005
 BASE_M = 0.005
-# Walls start above the base's underside: flush ones make five times the contacts.
+# Walls start this far above the base's underside. If they were flush with it, a tote
+# would have five times as many contacts.
 WALL_LIFT_M = 0.002
-# The band around the rim, which is only painted.
+# The band around the rim, which is only drawn.
 RIM_HALF_WIDTH_M = 0.006
 RIM_HALF_HEIGHT_M = 0.012
 SLIDING_FRICTION = 0.6
-# The base, and walls towards +y, -y, +x and -x; the rims are on these, in their order.
+# The base, and the walls at +y, -y, +x and -x. The rims are on the walls, in this order.
 SOLIDS = ("base", "wall_left", "wall_right", "wall_front", "wall_back")
 RIMS = ("rim_5", "rim_6", "rim_7", "rim_8")
 PARTS = SOLIDS + RIMS
@@ -29,7 +30,7 @@ PARTS = SOLIDS + RIMS
 class ToteSize:
     """Outer size in m and mass in kg.
 
-    The nominal footprint, 300 x 200 mm, is the smallest common Euro container's.
+    The nominal footprint, 300 x 200 mm, is that of the smallest common Euro container.
     """
 
     length: float = 0.30  # along the tote's x
@@ -41,7 +42,7 @@ class ToteSize:
 def add_tote(spec: mujoco.MjSpec, name: str, rgba: Rgba) -> None:
     """Adds a free tote of nominal size.
 
-    Its frame is in the middle of its underside. It is weightless until a world makes it
+    Its frame is at the centre of its underside. It is weightless until a world makes it
     present.
     """
     size = ToteSize()
@@ -71,13 +72,13 @@ def _boxes(size: ToteSize) -> tuple[np.ndarray, np.ndarray]:
     mid_z = WALL_LIFT_M + half_z
     rim_z = size.height - RIM_HALF_HEIGHT_M - 0.001
 
-    # half sizes of walls and rims along the tote, and across it, from corner to corner
+    # half sizes of walls and rims that run along the tote's x, and along its y
     along = (x - WALL_M, wall, half_z)
     across = (wall, y, half_z)
     rim_along = (x + 0.002, RIM_HALF_WIDTH_M, RIM_HALF_HEIGHT_M)
     rim_across = (RIM_HALF_WIDTH_M, y + 0.002, RIM_HALF_HEIGHT_M)
 
-    # middle and half size, in the order of PARTS
+    # centre and half size, in the order of PARTS
     boxes = [
         ((0, 0, BASE_M / 2), (x - WALL_M, y - WALL_M, BASE_M / 2)),
         ((0, y - wall, mid_z), along),
@@ -97,22 +98,26 @@ def _boxes(size: ToteSize) -> tuple[np.ndarray, np.ndarray]:
 def _inertia(size: ToteSize) -> tuple[np.ndarray, np.ndarray]:
     """Returns the centre of mass (3,), m, and the inertia (3,) about it, kg m2.
 
-    They are those of the five solids, all of one density.
+    They are computed from the base and the four walls, which have the same density.
     """
     all_pos, all_half = _boxes(size)
-    pos = all_pos[: len(SOLIDS)]
-    half = all_half[: len(SOLIDS)]
+    pos = all_pos[: len(SOLIDS)]  # (5, 3) centres of the solids, m
+    half = all_half[: len(SOLIDS)]  # (5, 3) their half sizes, m
 
-    # the mass of each solid, in proportion to its volume
-    mass = np.prod(half, axis=1)
+    # distribute the mass in proportion to the volumes
+    mass = np.prod(half, axis=1)  # (5,)
     mass *= size.mass / mass.sum()
     centre = mass @ pos / size.mass
 
-    # each box about its own middle, moved to the common centre (Steiner)
-    own = mass[:, None] / 3 * (np.sum(half**2, axis=1, keepdims=True) - half**2)
-    offset = (pos - centre) ** 2
-    steiner = mass[:, None] * (np.sum(offset, axis=1, keepdims=True) - offset)
-    return centre, np.sum(own + steiner, axis=0)
+    # inertia of each solid box about its own centre: m / 3 (b^2 + c^2) about the axis of
+    # a, for half sizes a, b and c
+    half2 = half**2
+    own = mass[:, None] / 3 * (np.sum(half2, axis=1, keepdims=True) - half2)
+
+    # parallel axis theorem: m (y^2 + z^2) for the x axis, and so on
+    offset2 = (pos - centre) ** 2
+    shifted = mass[:, None] * (np.sum(offset2, axis=1, keepdims=True) - offset2)
+    return centre, np.sum(own + shifted, axis=0)
 
 
 class Totes(FreeBodies):
@@ -124,9 +129,10 @@ class Totes(FreeBodies):
         super().__init__(engine, names, geoms, varied)
 
     def resize(self, world: int, tote: int, size: ToteSize) -> None:
-        """Sets size, mass and inertia together.
+        """Sets the size of one world's tote: its geoms, mass and inertia.
 
-        Boxes that were merely scaled would tear the walls apart.
+        All boxes are computed anew, because scaling each box by itself would open gaps
+        between the walls.
         """
         pos, half = _boxes(size)
         centre, inertia = _inertia(size)

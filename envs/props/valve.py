@@ -39,19 +39,19 @@ from embodied.sim.engine import Engine
 from embodied.sim.physics import stiff_friction
 
 KINDS = ("lever", "wheel")
-# From the axis to where a hand grips the lever or the spoke.
+# Distance from the valve's axis to the grasp on the lever or the spoke.
 GRASP_RADIUS_M = {"lever": 0.070, "wheel": 0.042}
 
-# The scale begins with 0, shut, at the right, and goes anticlockwise over the top.
+# The scale starts at 0 (shut) on the right, and goes anticlockwise over the top.
 SCALE_DEG = 120
 SCALE_RAD = np.deg2rad(120.0)
-STOP_RAD = np.deg2rad(4.0)  # how far a handle can go beyond either end
+STOP_RAD = np.deg2rad(4.0)  # the end stops are this far beyond the ends of the scale
 UP_RAD = SCALE_RAD / 2  # the angle at which a handle points up
 FRICTION_N_M = 0.8
 HANDLE_KG = 0.25
 HANDLE_INERTIA_KG_M2 = (2e-4, 2e-4, 4e-4)
 
-# the plate with the scale; its middle is above the axis
+# Size of the plate with the scale, and the height of its centre above the valve's axis.
 DIAL_SIZE_M = (0.25, 0.19)
 DIAL_MIDDLE_M = 0.045
 # Distances of the scale's ticks and numbers from the axis.
@@ -59,16 +59,16 @@ TICKS_INNER_M = 0.096
 TICKS_OUTER_M = 0.109
 NUMBERS_M = 0.122
 
-STEM_M = 0.05  # from the face to the middle of the handle
-# the middles of the hub's ends, in the handle's frame
+STEM_M = 0.05  # from the face to the centre of the handle
+# centres of the hub's two ends, in the handle's frame
 HUB_LOW_M = (0, 0, -0.012)
 HUB_HIGH_M = (0, 0, 0.012)
 HUB_RADIUS_M = 0.018
-# A handwheel: its radius, that of its tube, and how it is approximated.
+# A handwheel: the radius of its rim, and of the tube that the rim is made of.
 RIM_RADIUS_M = 0.075
 TUBE_RADIUS_M = 0.007
 SPOKES = 3
-RIM_CAPSULES = 10
+RIM_CAPSULES = 10  # capsules that approximate the rim for collisions
 
 POINTER = (0.05, 0.05, 0.06, 1.0)
 UNPAINTED = (1, 1, 1, 1)
@@ -83,7 +83,7 @@ def add_dial(spec: mujoco.MjSpec) -> None:
 def dial_picture() -> Image.Image:
     """Returns the scale: ticks every 5 degrees, numbers every 30.
 
-    Sizes on the plate in m times `pixels_per_m` are pixels of the picture.
+    Lengths on the plate in m are multiplied by `pixels_per_m` for the picture.
     """
     image = blank_picture(DIAL_SIZE_M, PAPER)
     width, height = image.size
@@ -93,12 +93,12 @@ def dial_picture() -> Image.Image:
     edges = (0, 0, width - 1, height - 1)
     draw.rectangle(edges, outline=ink, width=round(0.002 * pixels_per_m))
 
-    # the valve's axis in the picture, whose y goes down; (2,) pixels
+    # (2,) pixels, the valve's axis in the picture, whose y points down
     font = ImageFont.load_default(0.021 * pixels_per_m)
     axis = np.array([width / 2, height / 2 + pixels_per_m * DIAL_MIDDLE_M])
     for degrees in range(0, SCALE_DEG + 1, 5):
-        turn = np.deg2rad(degrees) - UP_RAD  # anticlockwise of upwards
-        outwards = pixels_per_m * np.array([-np.sin(turn), -np.cos(turn)])
+        from_up = np.deg2rad(degrees) - UP_RAD  # anticlockwise from straight up
+        outwards = pixels_per_m * np.array([-np.sin(from_up), -np.cos(from_up)])
         inset, thickness = _tick(degrees)
         start = axis + outwards * (TICKS_INNER_M + inset)
         end = axis + outwards * TICKS_OUTER_M
@@ -118,7 +118,7 @@ def dial_picture() -> Image.Image:
 
 
 def _tick(degrees: int) -> tuple[float, float]:
-    """Returns how much shorter a tick is than the longest, and its thickness; m."""
+    """Returns (m by which the tick is shorter than the longest, its thickness in m)."""
     if degrees % 30 == 0:
         return 0.0, 0.0035
     if degrees % 10 == 0:
@@ -129,13 +129,13 @@ def _tick(degrees: int) -> tuple[float, float]:
 def add_valve(spec: mujoco.MjSpec, face: mujoco.MjsBody, name: str, kind: str) -> None:
     """Adds a valve to a face (x right, y up, z outwards).
 
-    The scene must have the scale, which `add_dial` adds.
+    `add_dial` must be called first.
 
     Args:
         spec: the scene.
-        face: what the valve is mounted on.
-        name: of the body; its handle and the handle's joint are {name}_handle. The
-            handle's own y is where it points.
+        face: the body that the valve is mounted on.
+        name: name of the valve's body. The body of its handle and the handle's joint are
+            called {name}_handle. The handle points along its own y axis.
         kind: one of KINDS.
     """
     base = face.add_body(name=name)
@@ -153,7 +153,7 @@ def add_valve(spec: mujoco.MjSpec, face: mujoco.MjsBody, name: str, kind: str) -
         _add_lever(spec, handle, name)
     else:
         _add_wheel(spec, handle, name)
-    # just above the scale, which is STEM_M below the handle's frame
+    # the pointer is just above the scale, which is STEM_M below the handle's frame
     pointer = Paint(spec, handle, f"{name}_pointer")
     pointer.box((0, 0.055, 0.012 - STEM_M), (0.004, 0.045, 0.002), POINTER)
     pointer.add()
@@ -162,8 +162,8 @@ def add_valve(spec: mujoco.MjSpec, face: mujoco.MjsBody, name: str, kind: str) -
 
 
 def _add_handle_body(base: mujoco.MjsBody, name: str) -> mujoco.MjsBody:
-    """Adds the body that turns, with its joint; both are called `name`."""
-    # its y is where it points; at a joint angle of 0 that is at the start of the scale
+    """Adds the rotating body of a handle, with its joint; both are called `name`."""
+    # at a joint angle of 0, the handle's y axis points to the start of the scale
     handle = base.add_body(
         name=name,
         pos=(0, 0, STEM_M),
@@ -195,7 +195,7 @@ def _add_lever(spec: mujoco.MjSpec, handle: mujoco.MjsBody, name: str) -> None:
     steel.cylinder(HUB_LOW_M, HUB_HIGH_M, HUB_RADIUS_M, STEEL)
     steel.box((0, 0.03, 0), (0.006, 0.03, 0.006), STEEL)
     steel.add()
-    _add_hub(handle).rgba = list(INVISIBLE)  # the paint shows it
+    _add_hub(handle).rgba = list(INVISIBLE)  # drawn by `steel`
 
 
 def _add_wheel(spec: mujoco.MjSpec, handle: mujoco.MjsBody, name: str) -> None:
@@ -204,14 +204,14 @@ def _add_wheel(spec: mujoco.MjSpec, handle: mujoco.MjsBody, name: str) -> None:
     `Valves.paint` colours the geoms that are called {name}_colour...
     """
     for k in range(SPOKES):
-        turn = 2 * np.pi * k / SPOKES
-        middle = _point_of_handle(0.045, turn)
+        angle = 2 * np.pi * k / SPOKES
+        middle = _point_of_handle(0.045, angle)
         spoke_half = (0.005, 0.027, 0.006)
         spoke_name = f"{name}_colour_spoke_{k}"
         spoke = add_box(handle, middle, spoke_half, UNPAINTED, spoke_name)
-        spoke.quat = upright(turn)
+        spoke.quat = upright(angle)
 
-    # the rim as fingers meet it: a ring of capsules
+    # the rim's collision geoms: a ring of capsules
     corners = [
         _point_of_handle(RIM_RADIUS_M, 2 * np.pi * k / RIM_CAPSULES)
         for k in range(RIM_CAPSULES + 1)
@@ -225,7 +225,7 @@ def _add_wheel(spec: mujoco.MjSpec, handle: mujoco.MjsBody, name: str) -> None:
             group=COLLISION_GROUP,
         )
 
-    # the rim as cameras see it
+    # the rim's visual geom: a torus
     torus = _torus(RIM_RADIUS_M, TUBE_RADIUS_M)
     rim = add_visual_mesh(spec, handle, f"{name}_rim", torus)
     rim.name = f"{name}_colour_rim"  # its geom; the mesh keeps its name
@@ -233,7 +233,7 @@ def _add_wheel(spec: mujoco.MjSpec, handle: mujoco.MjsBody, name: str) -> None:
 
 
 def _add_hub(handle: mujoco.MjsBody) -> mujoco.MjsGeom:
-    """Adds the hub that a hand meets, around the axis."""
+    """Adds the hub, a cylinder around the axis that collides with hands."""
     return handle.add_geom(
         type=mujoco.mjtGeom.mjGEOM_CYLINDER,
         fromto=(*HUB_LOW_M, *HUB_HIGH_M),
@@ -242,18 +242,24 @@ def _add_hub(handle: mujoco.MjsBody) -> mujoco.MjsGeom:
     )
 
 
-def _point_of_handle(radius_m: float, turn: float) -> tuple[float, float, float]:
-    """Returns the point of a handle `turn` rad anticlockwise of where it points, m.
+def _point_of_handle(radius_m: float, angle: float) -> tuple[float, float, float]:
+    """Returns a point (3,) m in the handle's frame, by polar coordinates.
 
-    It is in the handle's frame, `radius_m` from the axis.
+    Args:
+        radius_m: distance from the axis.
+        angle: rad, anticlockwise from the y axis, along which the handle points.
     """
-    return (-radius_m * float(np.sin(turn)), radius_m * float(np.cos(turn)), 0.0)
+    return (-radius_m * float(np.sin(angle)), radius_m * float(np.cos(angle)), 0.0)
 
 
 def _torus(radius: float, tube: float, around: int = 30, across: int = 8) -> Mesh:
-    """Returns a torus around z, of a tube of radius `tube`, m.
+    """Returns the mesh of a torus around the z axis.
 
-    It has `around` sections, each with `across` vertices.
+    Args:
+        radius: distance from the axis to the centre of the tube, m.
+        tube: radius of the tube, m.
+        around: number of cross sections of the tube.
+        across: number of vertices in each cross section.
     """
     u, v = np.meshgrid(np.arange(around), np.arange(across), indexing="ij")
     angle = 2 * np.pi * u / around
@@ -262,8 +268,8 @@ def _torus(radius: float, tube: float, around: int = 30, across: int = 8) -> Mes
     xyz = [out * np.cos(angle), out * np.sin(angle), tube * np.sin(roll)]
     vertices = np.stack(xyz, axis=-1).reshape(-1, 3)
 
-    # two triangles between each four neighbouring vertices: a and b of one section, and
-    # c and d of the next
+    # two triangles for each four neighbouring vertices: a and b in one cross section, c
+    # and d in the next
     next_u = (u + 1) % around
     next_v = (v + 1) % across
     a = u * across + v
@@ -281,7 +287,7 @@ class Valves:
         self._engine = engine
         model = engine.model
         xp = engine.xp
-        # where the valves are in MuJoCo's arrays: bases, handles and their joints
+        # ids of the valves' base bodies, handle bodies and joints
         handles = [model.body(f"{name}_handle").id for name in names]
         joints = [model.joint(f"{name}_handle") for name in names]
         self._bases = [model.body(name).id for name in names]
@@ -290,7 +296,8 @@ class Valves:
         self._dofs = [int(joint.dofadr[0]) for joint in joints]
         self._handle_ids = xp.asarray(handles)
         self._dof_ids = xp.asarray(self._dofs)
-        self._rows = xp.arange(engine.num_worlds)  # to choose a valve for each world
+        # row indices for choosing one valve per world
+        self._rows = xp.arange(engine.num_worlds)
 
         # the ids of each valve's geoms that a world may colour
         geom_names = [model.geom(i).name for i in range(model.ngeom)]
@@ -309,15 +316,15 @@ class Valves:
         return self._engine.view("qpos")[:, self._qpos_columns]
 
     def speed(self, valve: Array) -> Array:
-        """Returns the speed (N,) of each world's `valve` (N,), rad/s."""
+        """Returns the angular velocity (N,) rad/s of one `valve` (N,) per world."""
         return self._engine.view("qvel")[self._rows, self._dof_ids[valve]]
 
     def hubs_w(self, valves: Array) -> Array:
-        """Returns the middles (N, k, 3) of the handles of `valves` (N, k), m."""
+        """Returns the centres (N, k, 3) m of the handles of k `valves` (N, k) per world."""
         return self._engine.view("xpos")[self._rows[:, None], self._handle_ids[valves]]
 
     def push(self, valve: Array, torque_n_m: Array) -> None:
-        """Turns each world's `valve` (N,) with a torque (N,) N m until called again."""
+        """Applies a torque (N,) N m to one `valve` (N,) per world until called again."""
         self._engine.view("qfrc_applied")[self._rows, self._dof_ids[valve]] = torque_n_m
 
     def place(
@@ -328,7 +335,7 @@ class Valves:
         self._engine.view("qpos")[world, self._qpos[valve]] = angle
 
     def park(self, world: int, valve: int) -> None:
-        """Takes one valve out of the world, shut."""
+        """Parks one valve out of sight, shut."""
         self._engine.model_view("body_pos")[world, self._bases[valve]] = PARKED
         self._engine.view("qpos")[world, self._qpos[valve]] = 0.0
 
@@ -337,7 +344,7 @@ class Valves:
         self._engine.model_view("geom_rgba")[world, self._coloured[valve]] = (*rgb, 1.0)
 
     def set_friction(self, world: int, valve: int, torque_n_m: float) -> None:
-        """Sets how hard one valve is to turn: its friction torque, N m."""
+        """Sets the friction torque of one valve, N m."""
         self._engine.model_view("dof_frictionloss")[world, self._dofs[valve]] = (
             torque_n_m
         )

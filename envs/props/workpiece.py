@@ -13,19 +13,18 @@ from embodied.envs.props.paint import Paint
 from embodied.envs.props.shapes import Rgb, Rgba, add_box, add_visual_box, box_inertia
 from embodied.sim.engine import Engine
 
-# Lower than half the ratio of width to height: a block that is pushed slides, and does
-# not tip.
+# Lower than the ratio of width to height, so that a pushed block slides and does not tip.
 SLIDING_FRICTION = 0.4
 BORE = (0.10, 0.10, 0.11, 1.0)
 BARE = (0.80, 0.81, 0.82, 1.0)
-PARTS = ("body", "band")  # geoms; only the first can be touched
+PARTS = ("body", "band")  # geoms; only the body collides
 
 
 @dataclass(frozen=True)
 class WorkpieceSize:
     """Outer size in m and mass in kg: an aluminium block with bores.
 
-    The gripper takes it across its width.
+    The gripper grips it across its width.
     """
 
     length: float = 0.060  # along the workpiece's x
@@ -37,7 +36,7 @@ class WorkpieceSize:
 def add_workpiece(
     spec: mujoco.MjSpec, name: str, size: WorkpieceSize, rgba: Rgba
 ) -> None:
-    """Adds a free workpiece, its frame in its middle.
+    """Adds a free workpiece with its frame at its centre.
 
     It is weightless until a world makes it present.
     """
@@ -53,7 +52,7 @@ def add_workpiece(
     half = np.array([size.length, size.width, size.height]) / 2
     solid = add_box(body, (0, 0, 0), half, rgba, f"{name}_body")
     solid.friction[0] = SLIDING_FRICTION
-    # a band around its foot is left bare, where it goes into the fixture
+    # an unpainted band around its foot, the part that goes into the fixture
     band_half = (half[0] + 0.0003, half[1] + 0.0003, 0.009)
     add_visual_box(body, (0, 0, 0.009 - half[2]), band_half, BARE, f"{name}_band")
 
@@ -73,7 +72,7 @@ class Workpieces(FreeBodies):
         super().__init__(engine, names, geoms, ("body_mass", "body_inertia"))
 
     def weigh(self, world: int, which: int, size: WorkpieceSize) -> None:
-        """Sets the mass of one workpiece, and the inertia that goes with it."""
+        """Sets the mass of one workpiece, and the inertia that follows from it."""
         body = self._bodies[which]
         inertia = box_inertia([size.length, size.width, size.height], size.mass)
         self._engine.model_view("body_mass")[world, body] = size.mass

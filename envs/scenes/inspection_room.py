@@ -32,7 +32,7 @@ def add_inspection_room(spec: mujoco.MjSpec) -> None:
     fill.specular = [0.05] * 3
     fill.castshadow = False
 
-    # what is only seen
+    # visual geoms, only in pictures for people
     decor = Paint(spec, spec.worldbody, "room_decor", decor=True)
     _paint_wall(decor)
     _paint_pipes(decor)
@@ -111,7 +111,7 @@ def _add_notices(spec: mujoco.MjSpec) -> None:
     white = (0.97, 0.97, 0.96)
     yellow = (0.96, 0.78, 0.08)
     blue = (0.10, 0.30, 0.62)
-    # name, text, the plate's middle (3,) in m, and style
+    # name, text, centre of the plate (3,) in m, and style
     notices = (
         (
             "room",

@@ -1,4 +1,4 @@
-"""The kitchen of household tasks: walls, window, shelf and fridge, only to be seen."""
+"""The kitchen of household tasks: walls, window, shelf and fridge, for pictures only."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ DARK = (0.16, 0.17, 0.18, 1)
 
 
 def add_kitchen(spec: mujoco.MjSpec) -> None:
-    """Adds the room around a station that has its hall, and makes the light brighter.
+    """Adds the room to a scene made by `start_station`, and makes the light brighter.
 
-    Nothing touches the room, and policies don't see it.
+    The room is only drawn, and only in pictures for people.
     """
     # walls get little light from the lamp above
     spec.visual.headlight.ambient = [0.42] * 3
@@ -61,20 +61,16 @@ def _paint_floor(decor: Paint) -> None:
     """Paints boards along x, over the hall's floor and its markings."""
     _span(decor, (ROOM[0], ROOM[1], 0.0022), (FRONT_X, LEFT_Y, 0.004), OAK)
 
-    # seams along the boards, and across them where boards end
+    # rows of boards, 0.18 m wide, each with a seam along it; the boards are 1.3 m long,
+    # and the first board of each row has a random length
     rng = np.random.default_rng(0)
-    # a row of boards is 0.18 m wide; its boards are 1.3 m long, and begin at random
     for row, y in enumerate(np.arange(ROOM[1], LEFT_Y, 0.18)):
         _span(decor, (ROOM[0], y, 0.004), (FRONT_X, y + 0.005, 0.0045), OAK_DARK)
-        for x in np.arange(
-            ROOM[0] + rng.uniform(0.2, 1.2) + 0.1 * (row % 2), FRONT_X, 1.3
-        ):
-            _span(
-                decor,
-                (x, y, 0.004),
-                (x + 0.005, min(y + 0.18, LEFT_Y), 0.0045),
-                OAK_DARK,
-            )
+        # a seam across the row at the end of each board
+        far_y = min(y + 0.18, LEFT_Y)
+        first_x = ROOM[0] + rng.uniform(0.2, 1.2) + 0.1 * (row % 2)
+        for x in np.arange(first_x, FRONT_X, 1.3):
+            _span(decor, (x, y, 0.004), (x + 0.005, far_y, 0.0045), OAK_DARK)
 
 
 def _paint_walls(decor: Paint) -> None:
@@ -94,9 +90,8 @@ def _paint_tiles(decor: Paint) -> None:
     The fifth row has another colour.
     """
     low_z, high_z = TILES_Z
-    # where the tiles begin on the wall at the left, and on the one ahead
-    start_x = -0.45
-    start_y = -1.0
+    start_x = -0.45  # start of the tiles on the wall at the left
+    start_y = -1.0  # start of the tiles on the wall ahead
     width = 0.20
     height = 0.10
     seam = 0.006  # of grout between tiles
@@ -162,7 +157,7 @@ def _paint_plant(decor: Paint, pos: Vector) -> None:
     decor.cylinder((x, y, z), (x, y, z + 0.10), 0.055, CLAY)
     decor.cylinder((x, y, z + 0.10), (x, y, z + 0.115), 0.062, CLAY)
 
-    # leaves spread evenly, as each is turned by the golden angle from the one before
+    # the golden angle from one leaf to the next spreads them evenly
     for k in range(9):
         angle = 2.4 * k
         lean = 0.04 + 0.012 * (k % 3)
@@ -265,8 +260,8 @@ def _paint_clock(decor: Paint) -> None:
     decor.cylinder((x - 0.03, y, z), (x, y, z), 0.15, DARK)
     decor.cylinder((x - 0.034, y, z), (x, y, z), 0.135, WHITE)
 
-    # the hour hand, then the minute hand: its angle from upright, to the viewer's
-    # right, and its length
+    # the hour hand, then the minute hand: its clockwise angle from straight up, and its
+    # length
     for angle, length in ((np.radians(35), 0.07), (np.radians(-60), 0.11)):
         tip = (x - 0.036, y - length * np.sin(angle), z + length * np.cos(angle))
         decor.cylinder((x - 0.036, y, z), tip, 0.006, DARK)

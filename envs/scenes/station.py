@@ -1,4 +1,4 @@
-"""The beginning of every scene: the robot in its place, the physics and the hall."""
+"""The start of every scene: the robot in its place, the physics and the hall."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def start_station(name: str, robot: Robot, fenced: bool = True) -> mujoco.MjSpec
     The robot's mount is above the world's origin and looks along +x.
 
     Args:
-        name: of the model.
+        name: name of the model.
         robot: the robot.
         fenced: whether there is a guard rail behind it.
     """
     spec = robot.build()
     spec.modelname = name
-    # keyframes of the robot alone would not fit the scene, whose starts the task writes
+    # keyframes of the robot alone do not fit the state of the whole scene
     for key in spec.keys:
         spec.delete(key)
     apply_defaults(spec)

@@ -97,17 +97,14 @@ def top_grasp(
     axes = _axes(xp, rot6d)
     upright = xp.argmax(xp.abs(axes[:, :, 2]), axis=1)  # (n,) the most vertical axis
 
-    # the thing's height: its size along that axis; the diameter of a lying cylinder
     stands = is_round & (xp.abs(axes[:, 2, 2]) > UPRIGHT_COS)
     lies = is_round & (xp.abs(axes[:, 2, 2]) <= UPRIGHT_COS)
-    height = xp.where(stands, size[:, 2], size[rows, upright])
-    height = xp.where(lies, size[:, 0], height)
+    height = _height(xp, size, upright, stands, lies)
     bottom = pos_w[:, 2] - height / 2
     top = pos_w[:, 2] + height / 2
 
-    # five candidates, and the TCP heights that are possible for each: the fingertips
-    # stay above the table and the palm above the thing and its neighbours, but the pads
-    # must reach the thing
+    # five candidates, and the range of TCP heights for each: the fingertips stay above
+    # the table, the palm above all things, and the pads reach the thing
     yaw, span = _candidates(xp, axes, size, upright, stands, lies)  # (n, 5) each
     above_table = bottom + FINGER_TIP_M + ABOVE_TABLE_M
     lowest_alone = xp.maximum(above_table, top - palm_m)[:, None]
@@ -115,8 +112,7 @@ def top_grasp(
     lowest = xp.maximum(above_others, lowest_alone)  # (n, 5)
     highest = (top + FINGER_TIP_M - LEAST_GRIP_M)[:, None]
 
-    # scores in m: candidates lose for a wide span, for a hand raised by neighbours, for
-    # a large yaw, and if they are hardly possible
+    # scores in m: a wide span, a hand raised by neighbours and a large yaw cost
     cost = xp.where(lowest > highest, TOO_HIGH_COST_M, 0.0)
     cost = xp.where(span > WIDEST_M, TOO_WIDE_COST_M, cost)
     room = _room(xp, pos_w, yaw, span, others_w)
@@ -135,6 +131,17 @@ def top_grasp(
         bottom_z=bottom,
         top_z=top,
     )
+
+
+def _height(xp: Any, size: Array, upright: Array, stands: Array, lies: Array) -> Array:
+    """Returns the heights (n,) m of things as they stand or lie.
+
+    That is the size along the most vertical axis for boxes, the length of cylinders
+    that stand, and the diameter of those that lie.
+    """
+    rows = xp.arange(size.shape[0])
+    height = xp.where(stands, size[:, 2], size[rows, upright])
+    return xp.where(lies, size[:, 0], height)
 
 
 def _axes(xp: Any, rot6d: Array) -> Array:
