@@ -33,9 +33,9 @@ FROM_END_M = 0.025
 # WIDER_M wider than it.
 AROUND_M = 0.006
 WIDER_M = 0.003
-# The width of a gripper that has let go.
+# A gripper narrower than this has not let go yet.
 OPEN_M = 0.074
-# The vacuum of a cup that holds a parcel, and of one that has let go.
+# A suction cup holds with a vacuum above the first, and has let go below the second.
 HELD_VACUUM = 0.5
 LET_GO_VACUUM = 0.05
 # The lip is pressed onto a parcel towards a goal this far below its upper side.
@@ -46,7 +46,7 @@ ALMOST_NOTHING = 1e-9
 
 @dataclass(frozen=True)
 class Hand:
-    """The hand in n worlds: z is its approach, and fingers open along y."""
+    """The hand in n worlds. Its z axis is the approach; fingers open along y."""
 
     pos_w: Array  # (n, 3) m, the TCP
     # the axes in the world, (n, 3) each
@@ -54,7 +54,7 @@ class Hand:
     y: Array
     z: Array
     is_cup: bool
-    # (n,) width between the pads in m; of a cup its vacuum, from 0 to 1
+    # (n,) the width between the pads in m, or the vacuum of a suction cup, from 0 to 1
     reading: Array
 
     @classmethod
@@ -80,7 +80,7 @@ class Hand:
         return self.reading < OPEN_M
 
     def lean_rad(self) -> float:
-        """Returns how far the hand leans that will turn a parcel; a lip lies flat."""
+        """Returns the lean of a hand that will rotate a parcel; a cup must not lean."""
         return 0.0 if self.is_cup else LEAN_RAD
 
 
