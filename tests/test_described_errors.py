@@ -123,7 +123,7 @@ from tests.six_arm import MJCF, TOML, write_six
         (
             "[gripper]",
             "[gripper]\nclosed = [0.04, 0.04]\nopen = [0, 0]",
-            "mm from the tool point at gripper.closed and .* at gripper.open: exchange",
+            "mm from the tcp at gripper.closed and .* at gripper.open: exchange",
         ),
         (
             "[gripper]",
@@ -144,7 +144,7 @@ from tests.six_arm import MJCF, TOML, write_six
         (
             'site = "tool"',
             'body = "hand"\npos = [0, 0, 0.5]',
-            r"not between the fingers: along its y and -y no two",
+            r"not between the fingers: rays from it along \+y and -y do not hit two",
         ),
     ],
 )

@@ -1,4 +1,8 @@
-"""What a user's hand is, measured on its model: postures, width, tips, and its axes."""
+"""Measures the gripper of a described robot on its model.
+
+It finds the closed and the open posture, the opening width, the pads and the fingertips,
+and checks the axes of the tool centre point (tcp).
+"""
 
 from __future__ import annotations
 
@@ -14,40 +18,41 @@ from embodied.robots.described.geometry import main_axis, points_of, solid_geoms
 from embodied.robots.described.holding import subtree
 from embodied.robots.described.linkage import scratch, settled
 from embodied.robots.described.source import FileArm
+from embodied.robots.described.tcp_axes import TcpSite, check_tcp_axes, in_tcp_frame
 from embodied.robots.parts.gripper import PALM_M, TIP_M
 
-# How far the tool point's axes may be off, in degrees: y from the direction of opening,
-# z from the direction out of the hand.
-OPENING_OFF_DEG = 20.0
-OUT_OFF_DEG = 45.0
-# A finger's sense is clear where its ends differ by this much from the tool point.
-CLEAR_M = 5e-4
-# The width of a closed gripper that counts as 0.
+# Differences of distances below this are noise. They neither tell which end of a finger's
+# range is closed, nor count as a motion.
+NOISE_M = 5e-4
+# A closed gripper with a gap below this counts as fully closed.
 TOUCHING_M = 1.5e-3
-# A gripper must open at least this wide.
+# A gripper must open by at least this width.
 LEAST_WIDTH_M = 5e-3
-# Between the palm and what stands before it.
-PALM_ROOM_M = 0.005
-# Finger tips are taken to be within these from the tool point, whatever a model has.
-TIPS_M = (-0.02, 0.10)
+# Safety margin between the palm and an object in front of it.
+PALM_MARGIN_M = 0.005
+# The measured distance from the tcp to the fingertips is clipped to this range.
+TIP_RANGE_M = (-0.02, 0.10)
 
 
 @dataclass(frozen=True)
 class Hand:
-    """A gripper's facts; names are the file's.
+    """The measurements of a gripper. Names are those of the model file.
 
     Attributes:
-        fingers: the F driven joints.
-        closed, open: (F,) their positions in both postures, m or rad.
-        moving: the joints of the whole hand, linkage included.
-        open_all: their positions when it is open.
-        width_m: between the pads when it is open.
-        gap_m: between the pads when it is closed: 0 where they touch.
-        faces: the pads' inner faces, towards +y and towards -y of the tool point.
-        pads: the shapes that grip: those that are described, else those of the faces.
-        tip_m: how far the closed fingers' tips are beyond the tool point.
-        palm_m: how far the palm is behind a point 20 mm behind the tips, less a little.
-        touching: pairs of bodies that overlap in the open hand, as links do.
+        fingers: (F,) names of the driven joints.
+        closed: (F,) their positions when the gripper is closed, m or rad.
+        open: (F,) their positions when the gripper is open, m or rad.
+        moving: (M,) names of all joints of the hand, linkages included.
+        open_all: (M,) their positions when the gripper is open, m or rad.
+        width_m: Distance between the pads when the gripper is open.
+        gap_m: Distance between the pads when the gripper is closed; 0 if they touch.
+        faces: The inner faces of the two pads, at +y and at -y of the tcp.
+        pads: Names of the geoms that grip: the described ones, or those of the faces.
+        tip_m: Distance from the tcp to the tips of the closed fingers, along its z axis.
+        palm_m: Free space in front of the palm: from a point 20 mm behind the fingertips
+            back to the palm, minus PALM_MARGIN_M, at most PALM_M.
+        touching: Pairs of bodies of the hand that overlap when it is open, such as
+            neighbouring links.
     """
 
     fingers: tuple[str, ...]
@@ -67,24 +72,24 @@ class Hand:
 def measure_hand(
     model: mujoco.MjModel, arm: DescribedArm, names: FileArm, prefix: str, site: str
 ) -> Hand:
-    """Returns the facts of an arm's hand.
+    """Returns the measurements of an arm's gripper.
 
     Args:
-        model: the robot, without drive; its names begin with `prefix`.
-        arm: as described.
-        names: what its things are called in the file.
-        prefix: what the file's names begin with in the model.
-        site: the tool point's name in the model.
+        model: The robot, before the gripper's actuator is added.
+        arm: The description of the arm.
+        names: The names of the arm's elements in the model file.
+        prefix: The prefix of the file's names in the model.
+        site: The name of the tcp's site in the model.
 
     Raises:
-        EmbodiedError: the gripper does not open between its postures, or the tool
-            point's axes are not those of the hand.
+        EmbodiedError: the gripper does not open between its postures, or the axes of the
+            tcp do not match the hand.
     """
     return _Measurement(model, arm, names, prefix, site).hand()
 
 
 class _Measurement:
-    """One arm's hand in a copy of the model, with the arm at home."""
+    """Measures one arm's gripper in a copy of the model, with the arm at home."""
 
     def __init__(
         self,
@@ -100,30 +105,37 @@ class _Measurement:
         self._prefix = prefix
         self._site = model.site(site).id
 
-        # where things are in the model
+        # names of the arm's joints and of the driven finger joints
         self._joints = [prefix + name for name in names.joints]
         self._fingers = [prefix + name for name in names.fingers]
-        self._wrist = int(model.joint(self._joints[-1]).bodyid[0])
-        self._bodies = subtree(model, self._wrist)
+        # ids of the hand's bodies: all that the arm's last joint moves
+        last_joint = model.joint(self._joints[-1])
+        self._bodies = subtree(model, int(last_joint.bodyid[0]))
+        # ids of the hand's joints, and of those that are not driven
         self._moving = [
             j for j in range(model.njnt) if int(model.jnt_bodyid[j]) in self._bodies
         ]
-        last = model.joint(self._joints[-1]).id
-        self._moving.remove(last)
+        self._moving.remove(last_joint.id)
         self._passive = [
             j for j in self._moving if model.joint(j).name not in self._fingers
         ]
 
     def hand(self) -> Hand:
-        """Returns the hand's facts."""
+        """Returns the measurements."""
         closed, opened = self._postures()
-        at_closed = self._settled(closed)
-        at_open = self._settled(opened)
-        geoms = self._moving_geoms(at_closed, at_open)
-        self._check_axes(geoms, at_closed, at_open)
+        at_closed = self._data_at(closed)
+        at_open = self._data_at(opened)
+        finger_geoms = self._finger_geoms(at_closed, at_open)
+        check_tcp_axes(
+            TcpSite(self._model, self._site, self._prefix),
+            wrist_joint=self._model.joint(self._joints[-1]).id,
+            finger_geoms=finger_geoms,
+            at_closed=at_closed,
+            at_open=at_open,
+        )
 
-        # the pads' faces, where rays meet them in the open hand
-        faces = self._faces(geoms, at_open)
+        # find the pads' faces in the open hand, and follow them to the closed posture
+        faces = self._faces(finger_geoms, at_open)
         width_m = self._width(faces, at_open)
         gap_m = self._width(faces, at_closed)
         self._check_widths(gap_m, width_m)
@@ -142,8 +154,8 @@ class _Measurement:
             gap_m=round(gap_m, 6),
             faces=faces,
             pads=self._names.pads or faces[0].geoms + faces[1].geoms,
-            tip_m=self._tip_m(geoms, at_closed),
-            palm_m=self._palm_m(geoms, at_closed),
+            tip_m=self._tip_m(finger_geoms, at_closed),
+            palm_m=self._palm_m(finger_geoms, at_closed),
             touching=self._touching(at_open),
         )
 
@@ -151,10 +163,14 @@ class _Measurement:
     # ----------------------------------------------------------------------------------
 
     def _postures(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Returns the fingers' positions (F,) closed and open."""
+        """Returns the positions (F,) of the closed and of the open fingers.
+
+        They are the described ones, or the ends of the fingers' ranges: a finger is
+        closed at the end that is nearer to the tcp.
+        """
         gripper = self._arm.gripper
         if gripper.closed:
-            self._check_sense(gripper.closed, gripper.open)
+            self._check_not_exchanged(gripper.closed, gripper.open)
             return gripper.closed, gripper.open
 
         closed = []
@@ -168,215 +184,185 @@ class _Measurement:
                     "gripper.closed and gripper.open"
                 )
             low, high = (float(end) for end in joint.range)
-            at_low, at_high = self._distances(name, low, high)
-            if abs(at_low - at_high) < CLEAR_M:
+            low_m, high_m = self._tcp_distances(name, low, high)
+            if abs(low_m - high_m) < NOISE_M:
                 raise EmbodiedError(
-                    f"finger {file_name!r} is as near to the tool point at "
-                    f"{low:.4g} as at {high:.4g}, so that its sense is not clear: write "
-                    "gripper.closed and gripper.open, or correct the tcp's y axis"
+                    f"cannot tell which way finger {file_name!r} closes: it is equally far "
+                    f"from the tcp at {low:.4g} and at {high:.4g}. Set gripper.closed and "
+                    "gripper.open, or correct the tcp's y axis"
                 )
-            closed.append(low if at_low < at_high else high)
-            opened.append(high if at_low < at_high else low)
+            closed.append(low if low_m < high_m else high)
+            opened.append(high if low_m < high_m else low)
         return tuple(closed), tuple(opened)
 
-    def _check_sense(
+    def _check_not_exchanged(
         self, closed: tuple[float, ...], opened: tuple[float, ...]
     ) -> None:
-        """Raises EmbodiedError where a finger is nearer to the tool point when open."""
+        """Raises EmbodiedError if a finger is nearer to the tcp when it is open."""
         for name, shut, wide in zip(self._fingers, closed, opened, strict=True):
-            at_closed, at_open = self._distances(name, shut, wide)
-            if at_closed > at_open + CLEAR_M:
+            closed_m, open_m = self._tcp_distances(name, shut, wide)
+            if closed_m > open_m + NOISE_M:
                 raise EmbodiedError(
                     f"finger {name.removeprefix(self._prefix)!r} is "
-                    f"{1000 * at_closed:.0f} mm from the tool point at gripper.closed and "
-                    f"{1000 * at_open:.0f} mm at gripper.open: exchange the two"
+                    f"{1000 * closed_m:.0f} mm from the tcp at gripper.closed and "
+                    f"{1000 * open_m:.0f} mm at gripper.open: exchange the two"
                 )
 
-    def _distances(self, finger: str, low: float, high: float) -> list[float]:
-        """Returns how far a finger is from the tool point at two positions, in m.
+    def _tcp_distances(
+        self, finger: str, first: float, second: float
+    ) -> tuple[float, float]:
+        """Returns a finger's mean distance from the tcp at two joint positions, in m.
 
-        What counts is the distance along the way that it takes between them.
+        Only the distance along the finger's direction of motion counts.
         """
         joint = self._model.joint(finger)
         bodies = subtree(self._model, int(joint.bodyid[0]))
         geoms = [g for g in self._hand_geoms() if self._model.geom_bodyid[g] in bodies]
         if not geoms:
             raise EmbodiedError(
-                f"finger {finger.removeprefix(self._prefix)!r} carries no shape that "
-                "could grip"
+                f"finger {finger.removeprefix(self._prefix)!r} has no geoms that could "
+                "grip: add one to its body in the model file"
             )
 
-        ends = []
-        data = self._at_home()
-        for position in (low, high):
-            data.qpos[joint.qposadr[0]] = position
-            mujoco.mj_kinematics(self._model, data)
-            points = [points_of(self._model, data, geom) for geom in geoms]
-            ends.append(self._in_tool(data, np.concatenate(points)))
+        # points of the finger at both positions, in the tcp's frame
+        data = self._home_data()
+        before, after = (
+            self._finger_points(data, int(joint.qposadr[0]), position, geoms)
+            for position in (first, second)
+        )
+        motion = main_axis(before, after)
+        first_m = abs(float(np.mean(before @ motion)))
+        second_m = abs(float(np.mean(after @ motion)))
+        return first_m, second_m
 
-        axis = main_axis(ends[0], ends[1])
-        return [abs(float(np.mean(points @ axis))) for points in ends]
+    def _finger_points(
+        self, data: mujoco.MjData, address: int, position: float, geoms: list[int]
+    ) -> np.ndarray:
+        """Returns points (n, 3) of geoms in the tcp's frame, with one joint moved.
 
-    def _at_home(self) -> mujoco.MjData:
-        """Returns the model with the arm at home."""
+        Args:
+            data: the state, in which the joint is moved.
+            address: the joint's column in `qpos`.
+            position: the joint's position.
+            geoms: ids of the geoms.
+        """
+        data.qpos[address] = position
+        mujoco.mj_kinematics(self._model, data)
+        points_w = [points_of(self._model, data, geom) for geom in geoms]
+        return self._in_tcp_frame(data, np.concatenate(points_w))
+
+    def _home_data(self) -> mujoco.MjData:
+        """Returns data with the arm at home."""
         data = mujoco.MjData(self._model)
         for name, angle in zip(self._joints, self._arm.home, strict=True):
             data.qpos[self._model.joint(name).qposadr[0]] = angle
         return data
 
-    def _settled(self, positions: tuple[float, ...]) -> mujoco.MjData:
-        """Returns the hand with its fingers at positions (F,), and its linkage at rest."""
+    def _data_at(self, positions: tuple[float, ...]) -> mujoco.MjData:
+        """Returns data with the fingers at positions (F,), and the linkages at rest."""
         return settled(
-            self._model, self._at_home(), self._fingers, positions, self._passive
+            self._model, self._home_data(), self._fingers, positions, self._passive
         )
 
     # Geometry
     # ----------------------------------------------------------------------------------
 
-    def _in_tool(self, data: mujoco.MjData, points_w: np.ndarray) -> np.ndarray:
-        """Returns points (n, 3) in the tool point's frame."""
-        axes = data.site_xmat[self._site].reshape(3, 3)
-        return (points_w - data.site_xpos[self._site]) @ axes
+    def _in_tcp_frame(self, data: mujoco.MjData, points_w: np.ndarray) -> np.ndarray:
+        """Returns world points (n, 3) in the tcp's frame."""
+        return in_tcp_frame(data, self._site, points_w)
 
     def _hand_geoms(self) -> list[int]:
-        """Returns the hand's colliding shapes; all of them where none collides."""
+        """Returns the ids of the hand's geoms that collide, or of all if none does."""
         return solid_geoms(self._model, self._bodies)
 
-    def _moving_geoms(
+    def _finger_geoms(
         self, at_closed: mujoco.MjData, at_open: mujoco.MjData
     ) -> list[int]:
-        """Returns the shapes of the hand that move when it opens."""
+        """Returns the ids of the hand's geoms that move when it opens."""
         moved = []
         for geom in self._hand_geoms():
-            # seen from the tool point, which stands still while the fingers move
-            points = [
-                self._in_tool(data, points_of(self._model, data, geom))
+            # in the tcp's frame, which does not move with the fingers
+            closed, opened = (
+                self._in_tcp_frame(data, points_of(self._model, data, geom))
                 for data in (at_closed, at_open)
-            ]
-            if np.abs(points[0] - points[1]).max() > CLEAR_M:
+            )
+            if np.abs(closed - opened).max() > NOISE_M:
                 moved.append(geom)
 
         if not moved:
             raise EmbodiedError(
                 f"nothing moves between gripper.closed {list(self._postures()[0])} and "
-                f"gripper.open {list(self._postures()[1])}: write two postures of "
-                f"{', '.join(self._names.fingers)}"
+                f"gripper.open {list(self._postures()[1])}: give two different postures "
+                f"of {', '.join(self._names.fingers)}"
             )
         return moved
-
-    def _check_axes(
-        self, geoms: list[int], at_closed: mujoco.MjData, at_open: mujoco.MjData
-    ) -> None:
-        """Raises EmbodiedError where the tool point's y or z is not the hand's."""
-        opening = self._opening(geoms, at_closed, at_open)
-        wrist_w = at_closed.xanchor[self._model.joint(self._joints[-1]).id]
-        from_wrist = -self._in_tool(at_closed, wrist_w[None])[0]
-        # out of the hand: away from the wrist, at right angles to the opening
-        out = from_wrist - (from_wrist @ opening) * opening
-        out /= max(float(np.linalg.norm(out)), 1e-9)
-
-        y_off_deg = np.degrees(np.arccos(min(1.0, abs(float(opening[1])))))
-        z_off_deg = np.degrees(np.arccos(np.clip(out[2], -1, 1)))
-        if y_off_deg <= OPENING_OFF_DEG and z_off_deg <= OUT_OFF_DEG:
-            return
-
-        what = f"its y is {y_off_deg:.0f} degrees off the direction in which the fingers open"
-        if y_off_deg <= OPENING_OFF_DEG:
-            what = f"its z is {z_off_deg:.0f} degrees off the direction out of the hand"
-        raise EmbodiedError(
-            f"the tcp is turned: {what}; write {self._turned_tcp(opening, out, at_closed)}"
-        )
-
-    def _opening(
-        self, geoms: list[int], at_closed: mujoco.MjData, at_open: mujoco.MjData
-    ) -> np.ndarray:
-        """Returns the unit vector (3,) along which the fingers open, in the tool's frame.
-
-        It is the main axis of how the shapes move, those near the tool point above all.
-        """
-        before = [points_of(self._model, at_closed, geom) for geom in geoms]
-        after = [points_of(self._model, at_open, geom) for geom in geoms]
-        axis = main_axis(
-            self._in_tool(at_closed, np.concatenate(before)),
-            self._in_tool(at_open, np.concatenate(after)),
-        )
-        return axis if axis[1] >= 0 else -axis
-
-    def _turned_tcp(
-        self, opening: np.ndarray, out: np.ndarray, data: mujoco.MjData
-    ) -> str:
-        """Returns the keys of a tool point at the same place with the hand's axes."""
-        turned = np.stack([np.cross(opening, out), opening, out], axis=1)
-        axes_w = data.site_xmat[self._site].reshape(3, 3) @ turned
-        body = int(self._model.site_bodyid[self._site])
-        axes = data.xmat[body].reshape(3, 3).T @ axes_w
-        quat = np.zeros(4)
-        mujoco.mju_mat2Quat(quat, axes.flatten())
-        name = self._model.body(body).name.removeprefix(self._prefix)
-        pos = [round(float(x), 4) for x in self._model.site_pos[self._site]]
-        rounded = [round(float(x), 4) for x in quat]
-        return f'tcp.body = "{name}", tcp.pos = {pos}, tcp.quat_wxyz = {rounded}'
 
     def _faces(
         self, geoms: list[int], at_open: mujoco.MjData
     ) -> tuple[PadFace, PadFace]:
-        """Returns where rays from the tool point meet the pads, towards +y and -y."""
+        """Returns the pads' inner faces, found by rays from the tcp along +y and -y."""
         pads = [self._model.geom(self._prefix + name).id for name in self._names.pads]
         finder = FaceFinder(self._model, at_open, self._site, self._prefix)
-        # the pads alone, or else the fingers, or else what stands opposite a finger
-        hand = self._hand_geoms()
-        for targets, is_wide in (
-            (pads, False),
-            (geoms, False),
-            (geoms, True),
-            (hand, False),
-        ):
+        attempts = (
+            (pads, False),  # the described pads
+            (geoms, False),  # the fingers
+            (geoms, True),  # three fingers, which are not opposite each other
+            (self._hand_geoms(), False),  # one finger opposite a fixed jaw
+        )
+        for targets, is_wide in attempts:
             faces = finder.find(targets, is_wide)
             if faces is not None:
                 return faces
         raise EmbodiedError(
-            "the tcp is not between the fingers: along its y and -y no two of them are "
-            "met when the gripper is open; correct tcp"
+            "the tcp is not between the fingers: rays from it along +y and -y do not hit "
+            "two of them when the gripper is open; correct tcp"
         )
 
     def _width(self, faces: tuple[PadFace, PadFace], data: mujoco.MjData) -> float:
-        """Returns the distance of two faces along the tool point's y, in m."""
-        points = []
+        """Returns the distance between two faces along the tcp's y axis, in m."""
+        points_w = []
         for face in faces:
             body = self._model.body(self._prefix + face.body).id
-            points.append(data.xpos[body] + data.xmat[body].reshape(3, 3) @ face.pos)
-        left, right = self._in_tool(data, np.array(points))[:, 1]
+            points_w.append(data.xpos[body] + data.xmat[body].reshape(3, 3) @ face.pos)
+        left, right = self._in_tcp_frame(data, np.array(points_w))[:, 1]
         return float(left - right)
 
     def _check_widths(self, gap_m: float, width_m: float) -> None:
-        """Raises EmbodiedError where a gripper hardly opens."""
+        """Raises EmbodiedError if a gripper opens by less than LEAST_WIDTH_M."""
         if width_m - max(gap_m, 0.0) < LEAST_WIDTH_M:
             raise EmbodiedError(
-                f"the gripper opens from {1000 * gap_m:.1f} to {1000 * width_m:.1f} mm, "
-                f"expected at least {1000 * LEAST_WIDTH_M:.0f} mm more: correct "
+                f"the gripper opens only from {1000 * gap_m:.1f} to {1000 * width_m:.1f} "
+                f"mm, expected at least {1000 * LEAST_WIDTH_M:.0f} mm more: correct "
                 "gripper.closed and gripper.open"
             )
 
     def _tip_m(self, geoms: list[int], at_closed: mujoco.MjData) -> float:
-        """Returns how far the closed fingers reach beyond the tool point."""
+        """Returns the distance from the tcp to the closed fingertips along its z axis.
+
+        It is clipped to TIP_RANGE_M.
+        """
         finder = FaceFinder(self._model, at_closed, self._site, self._prefix)
         tip_m = finder.tip_m(geoms)
+        # if no finger crosses the tcp's z axis, take the farthest point of all fingers
         if tip_m is None:
-            points = [points_of(self._model, at_closed, geom) for geom in geoms]
-            tip_m = self._in_tool(at_closed, np.concatenate(points))[:, 2].max()
-        return round(float(np.clip(tip_m, *TIPS_M)), 4)
+            points_w = [points_of(self._model, at_closed, geom) for geom in geoms]
+            points = self._in_tcp_frame(at_closed, np.concatenate(points_w))
+            tip_m = points[:, 2].max()
+        return round(float(np.clip(tip_m, *TIP_RANGE_M)), 4)
 
     def _palm_m(self, geoms: list[int], at_closed: mujoco.MjData) -> float:
-        """Returns the room from 20 mm behind the tips to the palm, at most PALM_M."""
-        still = [geom for geom in self._hand_geoms() if geom not in geoms]
+        """Returns the free space in front of the palm, see `Hand.palm_m`."""
+        palm_geoms = [geom for geom in self._hand_geoms() if geom not in geoms]
         finder = FaceFinder(self._model, at_closed, self._site, self._prefix)
-        behind_m = finder.behind_m(still, self._tip_m(geoms, at_closed) - TIP_M)
-        return round(float(np.clip(behind_m - PALM_ROOM_M, 0.0, PALM_M)), 4)
+        # a point 20 mm behind the fingertips, given by its place on the tcp's z axis
+        from_m = self._tip_m(geoms, at_closed) - TIP_M
+        behind_m = finder.behind_m(palm_geoms, from_m)
+        return round(float(np.clip(behind_m - PALM_MARGIN_M, 0.0, PALM_M)), 4)
 
     def _touching(self, at_open: mujoco.MjData) -> tuple[tuple[str, str], ...]:
         """Returns the pairs of the hand's bodies that overlap when it is open."""
         model = self._model
-        # `scratch` has switched contacts off
+        # enable contacts, which `scratch` has disabled
         model.opt.disableflags &= ~int(mujoco.mjtDisableBit.mjDSBL_CONTACT)
         mujoco.mj_forward(model, at_open)
         pairs = set()
