@@ -1,36 +1,39 @@
-"""The inner faces of a gripper's pads, where rays from the tool point meet them."""
+"""Finds the inner faces of a gripper's pads, its fingertips and its palm by rays."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import mujoco
 import numpy as np
 
-# Where rays are sent from, in the tool point's frame, in m: along x for two fingers and
-# for three; along z; and along y, where one after the other is tried.
-ACROSS_M = (0.0, 0.005, -0.005, 0.010, -0.010)
-WIDE_M = (0.0, 0.015, -0.015, 0.020, -0.020, 0.030, -0.030, 0.040, -0.040)
-ALONG_M = (0.0, 0.008, -0.008, 0.016, -0.016, 0.024, -0.024)
-ASIDE_M = (0.0, 0.003, -0.003, 0.008, -0.008)
-# What is met up to this much farther away belongs to the same face.
+# Start points of rays to the pads, in the frame of the tool centre point (tcp), m.
+# Along x: for two fingers, and for three.
+X_M = (0.0, 0.005, -0.005, 0.010, -0.010)
+WIDE_X_M = (0.0, 0.015, -0.015, 0.020, -0.020, 0.030, -0.030, 0.040, -0.040)
+# Along z.
+Z_M = (0.0, 0.008, -0.008, 0.016, -0.016, 0.024, -0.024)
+# Along y, the direction of the rays: tried one after the other.
+Y_M = (0.0, 0.003, -0.003, 0.008, -0.008)
+# Hits up to this much farther away than the nearest one belong to the same face.
 FLAT_M = 0.002
-# Where rays come from along the hand's axis to find its tips, and how far beside it.
+# Rays to the fingertips start this far beyond the tcp, and near its z axis.
 BEYOND_M = 0.2
 NEAR_AXIS_M = (-0.004, -0.002, 0.0, 0.002, 0.004)
-# Where rays are sent to the palm from, across the hand.
+# Start points of rays to the palm, along the tcp's x and y.
 OVER_PALM_M = (-0.03, -0.015, 0.0, 0.015, 0.03)
-FINGER_GROUP = 5  # what rays meet, in a copy of the model
+TARGET_GROUP = 5  # the geom group that rays hit, in a copy of the model
 
 
 @dataclass(frozen=True)
 class PadFace:
-    """A point on the inner face of a pad, and the shapes that make the face.
+    """A point on the inner face of a pad, and the geoms that form the face.
 
     Attributes:
-        body: that has it.
-        pos: (3,) m, where on the body.
-        geoms: names of the shapes that are met there or hardly farther away.
+        body: The name of the pad's body.
+        pos: (3,) m, the point in the frame of the body.
+        geoms: The names of the geoms that form the face.
     """
 
     body: str
@@ -38,19 +41,27 @@ class PadFace:
     geoms: tuple[str, ...]
 
 
+class _Hit(NamedTuple):
+    """The first hit of a ray."""
+
+    distance_m: float
+    pos_w: np.ndarray  # (3,) m
+    geom: int  # its id
+
+
 class FaceFinder:
-    """Sends rays at a hand from around its tool point, along its y or z."""
+    """Casts rays at the geoms of a hand, along the y or z axis of its tcp."""
 
     def __init__(
         self, model: mujoco.MjModel, data: mujoco.MjData, site: int, prefix: str
     ) -> None:
-        """Takes a hand.
+        """Prepares for one posture of a hand.
 
         Args:
-            model: a copy, whose shapes' groups are changed.
-            data: the hand, open or closed.
-            site: id of the tool point.
-            prefix: what the file's names begin with in the model.
+            model: A copy of the model; the groups of its geoms are changed.
+            data: The state, with the hand open or closed.
+            site: The id of the tcp's site.
+            prefix: The prefix of the file's names in the model.
         """
         self._model = model
         self._data = data
@@ -59,50 +70,68 @@ class FaceFinder:
         self._prefix = prefix
 
     def find(self, targets: list[int], is_wide: bool) -> tuple[PadFace, PadFace] | None:
-        """Returns the nearest faces of two bodies, towards +y and towards -y.
+        """Returns the faces at +y and at -y of the tcp.
 
-        None where no ray meets a shape on both sides, or both are on one body.
+        None if rays don't hit geoms on both sides, or hit the same body on both sides.
 
         Args:
-            targets: ids of the shapes that rays meet.
-            is_wide: whether rays begin far aside, as for three fingers.
+            targets: The ids of the geoms that rays can hit.
+            is_wide: Whether to start rays at a larger range of x, as three fingers need.
         """
-        self._model.geom_group[:] = 0
-        self._model.geom_group[targets] = FINGER_GROUP
-        # a jaw that does not move may be at the tool point itself
-        for aside_m in ASIDE_M:
-            left = self._met(1.0, aside_m, is_wide)
-            right = self._met(-1.0, aside_m, is_wide)
+        self._set_targets(targets)
+        # a fixed jaw can be at the tcp itself, so rays may have to start beside it
+        for y_m in Y_M:
+            left = self._face(1.0, y_m, is_wide)
+            right = self._face(-1.0, y_m, is_wide)
             if left and right and left.body != right.body:
                 return left, right
         return None
 
-    def _met(self, sign: float, aside_m: float, is_wide: bool) -> PadFace | None:
-        """Returns the nearest point along y, or -y, from `aside_m` along y on."""
-        data = self._data
-        group = np.array([0, 0, 0, 0, 0, 1], np.uint8)
-        ray = sign * self._axes[:, 1]
-        geom = np.zeros(1, np.int32)  # `mj_ray` writes the id of what it meets
+    def _set_targets(self, targets: list[int]) -> None:
+        """Puts the geoms that rays can hit into TARGET_GROUP, and all others into 0."""
+        self._model.geom_group[:] = 0
+        self._model.geom_group[targets] = TARGET_GROUP
 
-        met = []  # (distance, place, geom)
-        for along in ALONG_M:
-            for across in WIDE_M if is_wide else ACROSS_M:
-                start = self._origin + self._axes @ [across, aside_m, along]
-                distance = mujoco.mj_ray(
-                    self._model, data, start, ray, group, 1, -1, geom
-                )
-                if distance >= 0:
-                    met.append((distance, start + distance * ray, int(geom[0])))
-        if not met:
+    def _cast(self, start_w: np.ndarray, direction_w: np.ndarray) -> _Hit | None:
+        """Returns the first hit of a ray from a point (3,); None if it hits nothing."""
+        geom = np.zeros(1, np.int32)  # `mj_ray` writes the id of the geom into it
+        groups = np.array([0, 0, 0, 0, 0, 1], np.uint8)  # only TARGET_GROUP
+        distance_m = mujoco.mj_ray(
+            self._model, self._data, start_w, direction_w, groups, 1, -1, geom
+        )
+        if distance_m < 0:
+            return None
+        return _Hit(distance_m, start_w + distance_m * direction_w, int(geom[0]))
+
+    def _face(self, sign: float, y_m: float, is_wide: bool) -> PadFace | None:
+        """Returns the nearest face along the tcp's y axis; None if rays hit nothing.
+
+        Args:
+            sign: 1 for rays along +y, -1 for rays along -y.
+            y_m: The y from which the rays start.
+            is_wide: As for `find`.
+        """
+        direction_w = sign * self._axes[:, 1]
+        hits = []
+        for z_m in Z_M:
+            for x_m in WIDE_X_M if is_wide else X_M:
+                start_w = self._origin + self._axes @ [x_m, y_m, z_m]
+                hit = self._cast(start_w, direction_w)
+                if hit is not None:
+                    hits.append(hit)
+        if not hits:
             return None
 
-        # the nearest one; of those as near, the first, which is the most central
-        nearest_m = min(distance for distance, _, _ in met)
-        near = [one for one in met if one[0] < nearest_m + FLAT_M]
-        _, place_w, first = next(one for one in met if one[0] < nearest_m + 1e-6)
-        body = int(self._model.geom_bodyid[first])
-        local = data.xmat[body].reshape(3, 3).T @ (place_w - data.xpos[body])
-        names = {self._name(self._model.geom(g).name) for _, _, g in near}
+        # the nearest hit; of several that are equally near, the first is most central
+        nearest_m = min(hit.distance_m for hit in hits)
+        nearest = next(hit for hit in hits if hit.distance_m < nearest_m + 1e-6)
+        body = int(self._model.geom_bodyid[nearest.geom])
+        body_axes = self._data.xmat[body].reshape(3, 3)
+        local = body_axes.T @ (nearest.pos_w - self._data.xpos[body])
+
+        # all geoms that are hit at about this distance form the face
+        on_face = [hit for hit in hits if hit.distance_m < nearest_m + FLAT_M]
+        names = {self._name(self._model.geom(hit.geom).name) for hit in on_face}
         return PadFace(
             body=self._name(self._model.body(body).name),
             pos=tuple(round(float(x), 6) for x in local),
@@ -110,55 +139,46 @@ class FaceFinder:
         )
 
     def tip_m(self, targets: list[int]) -> float | None:
-        """Returns how far shapes reach along the tool point's z, near its axis.
+        """Returns the largest z of geoms near the tcp's z axis, in its frame, m.
 
-        Rays come from beyond; None where they meet nothing.
+        None if no ray along the axis hits a geom.
+
+        Args:
+            targets: The ids of the geoms, such as those of the fingers.
         """
         distances = self._distances_back(targets, NEAR_AXIS_M, BEYOND_M)
         return BEYOND_M - min(distances) if distances else None
 
     def behind_m(self, targets: list[int], from_m: float) -> float:
-        """Returns how far behind a point on the hand's axis the nearest shape is, in m.
+        """Returns the distance from a point on the tcp's z axis back to a geom, in m.
 
-        It is BEYOND_M where there is none.
+        It is BEYOND_M if there is no geom behind the point.
 
         Args:
-            targets: ids of the shapes.
-            from_m: where the point is, beyond the tool point.
+            targets: The ids of the geoms, such as those of the palm.
+            from_m: The z of the point, in the tcp's frame.
         """
         return min([BEYOND_M, *self._distances_back(targets, OVER_PALM_M, from_m)])
 
     def _distances_back(
-        self, targets: list[int], across_m: tuple[float, ...], from_m: float
+        self, targets: list[int], xy_m: tuple[float, ...], from_m: float
     ) -> list[float]:
-        """Returns in m how far rays go back along the hand's axis, those that meet shapes.
+        """Returns the distances to geoms, of all rays along -z that hit one, in m.
 
         Args:
-            targets: ids of the shapes.
-            across_m: where rays begin along the tool point's x, and along its y.
-            from_m: where they begin along its z.
+            targets: The ids of the geoms that rays can hit.
+            xy_m: The coordinates along x, and along y, from which the rays start.
+            from_m: The z from which they start.
         """
-        self._model.geom_group[:] = 0
-        self._model.geom_group[targets] = FINGER_GROUP
-        group = np.array([0, 0, 0, 0, 0, 1], np.uint8)
-        geom = np.zeros(1, np.int32)
-
+        self._set_targets(targets)
+        direction_w = -self._axes[:, 2]
         distances = []
-        for x in across_m:
-            for y in across_m:
-                start = self._origin + self._axes @ [x, y, from_m]
-                distance = mujoco.mj_ray(
-                    self._model,
-                    self._data,
-                    start,
-                    -self._axes[:, 2],
-                    group,
-                    1,
-                    -1,
-                    geom,
-                )
-                if distance >= 0:  # -1 where it meets nothing
-                    distances.append(distance)
+        for x_m in xy_m:
+            for y_m in xy_m:
+                start_w = self._origin + self._axes @ [x_m, y_m, from_m]
+                hit = self._cast(start_w, direction_w)
+                if hit is not None:
+                    distances.append(hit.distance_m)
         return distances
 
     def _name(self, name: str) -> str:

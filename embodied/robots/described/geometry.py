@@ -1,19 +1,18 @@
-"""Points of shapes, and how they move."""
+"""Points of geoms, and the main axis of their motion."""
 
 from __future__ import annotations
 
 import mujoco
 import numpy as np
 
-# With each further stretch of this length from the origin, a point's weight in how a
-# hand opens falls by a factor of e.
+# Length over which the weight of a point in `main_axis` falls by a factor of e.
 NEAR_M = 0.02
 
 
 def points_of(model: mujoco.MjModel, data: mujoco.MjData, geom: int) -> np.ndarray:
-    """Returns points (n, 3) of a shape in the world, in m.
+    """Returns points (n, 3) of a geom in the world, in m.
 
-    They are a mesh's vertices, or the corners of any other shape's bounding box.
+    They are the vertices of a mesh, or the corners of the bounding box of another geom.
     """
     if model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_MESH:
         mesh = int(model.geom_dataid[geom])
@@ -28,10 +27,10 @@ def points_of(model: mujoco.MjModel, data: mujoco.MjData, geom: int) -> np.ndarr
 
 
 def solid_geoms(model: mujoco.MjModel, bodies: set[int]) -> list[int]:
-    """Returns the bodies' shapes (ids) that have a contype; all where none has.
+    """Returns the ids of the bodies' geoms with a contype, or of all if none has one.
 
-    A shape whose contype is 0 passes through buttons and furniture, whose contype is 0,
-    too.
+    A geom with contype 0 passes through the buttons and furniture of scenes, whose
+    contype is 0, too.
     """
     geoms = [g for g in range(model.ngeom) if int(model.geom_bodyid[g]) in bodies]
     solid = [g for g in geoms if model.geom_contype[g]]
@@ -41,9 +40,11 @@ def solid_geoms(model: mujoco.MjModel, bodies: set[int]) -> list[int]:
 def main_axis(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Returns the unit vector (3,) along which points (n, 3) move; its sign is arbitrary.
 
-    Those that are near the origin before they move count most.
+    Points near the origin count most: the weight falls with the distance before the
+    motion.
     """
     distance = np.linalg.norm(before, axis=1)
-    near = np.exp(-(distance - distance.min()) / NEAR_M)[:, None]
-    _, _, axes = np.linalg.svd((after - before) * near, full_matrices=False)
-    return axes[0]
+    weight = np.exp(-(distance - distance.min()) / NEAR_M)[:, None]
+    # the first right singular vector is the direction of largest motion
+    _, _, directions = np.linalg.svd((after - before) * weight, full_matrices=False)
+    return directions[0]

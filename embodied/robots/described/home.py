@@ -1,4 +1,4 @@
-"""Where an arm starts: the hand in front of the mount, pointing down."""
+"""Finds home postures of an arm by inverse kinematics: the hand in front, pointing down."""
 
 from __future__ import annotations
 
@@ -8,26 +8,32 @@ import numpy as np
 from embodied.robots.described.chain import Parts
 from embodied.robots.described.tool import ToolPoint
 
-# Of the search: how many starts, how many steps of each, and what is near enough.
+# Start postures of the search. It ends early when ENOUGH postures are found.
 STARTS = 48
-ENOUGH = 16  # postures to choose from
+ENOUGH = 16
+# The largest number of steps from each start.
 STEPS = 120
+# The goal is reached with errors below these.
 NEAR_M = 1e-3
 NEAR_RAD = 5e-3
-DAMPING = 0.05  # of the least squares
-STEP_RAD = 0.3  # the most that a joint turns in a step
-# From a limit, in rad, and from an endless joint's half turn.
+DAMPING = 0.05  # of the damped least squares
+STEP_RAD = 0.3  # the largest motion of a joint in a step
+# Distance to keep from a joint's limits, or from +-pi for a joint without limits.
 MARGIN_RAD = 0.05
-# What a home's cost has for each rad that its joints are turned by, on the mean, and
-# how much it gains by joints that are high; a margin of a whole range counts 1.
+# The cost of a posture: this per rad of the mean absolute joint angle,
 TURN_COST = 0.1
+# minus this per m of the mean height of the joints, minus the smallest margin to a joint
+# limit, as a share of the joint's range.
 HEIGHT_GAIN_PER_M = 3.0
-# The hand's axes in the world: x ahead, z down; the fingers are alike, so y either way.
+# The goal axes of the hand in the world, as columns: x forwards, z down.
 DOWN = np.array([[1.0, 0, 0], [0, -1, 0], [0, 0, -1]])
 
 
 class HomeSearch:
-    """Inverse kinematics of a model's arm, from many starts; always the same ones."""
+    """Inverse kinematics of a model's arm, from many start postures.
+
+    The starts are always the same, so the result is, too.
+    """
 
     def __init__(self, model: mujoco.MjModel, parts: Parts, tool: ToolPoint) -> None:
         self._model = model
@@ -43,58 +49,63 @@ class HomeSearch:
         self._low, self._high = np.array(limits).T
 
     def postures(self, place: np.ndarray) -> list[tuple[np.ndarray, bool]]:
-        """Returns postures (J,) with the hand at a place (3,) in the file, best first.
+        """Returns postures (J,) with the hand at a place, best first.
 
-        With each goes whether the hand is turned by half about its own z there, so that
-        the tool point's x looks backwards.
+        Each comes with whether the hand is rotated by 180 degrees about its z axis, so
+        that the x axis of the tool centre point (tcp) points backwards. The fingers are
+        alike, so such a posture is as good.
+
+        Args:
+            place: (3,) m, the goal of the tcp in the file's world.
         """
         rng = np.random.default_rng(0)
         found = []
         for k in range(STARTS):
-            # the first start is the file's own
+            # the first start is the file's initial posture
             start = self._model.qpos0[self._qpos]
             if k:
                 start = rng.uniform(self._low, self._high)
-            # the hand as it is, and turned by half about its own z
-            for is_turned, turn in ((False, DOWN), (True, DOWN * [-1, -1, 1])):
-                posture = self.reach(start, place, turn)
+
+            # try the hand with x forwards, then with x and y reversed
+            for is_reversed, goal_axes in ((False, DOWN), (True, DOWN * [-1, -1, 1])):
+                posture = self.reach(start, place, goal_axes)
                 if posture is not None:
-                    found.append((self._cost(posture), posture, is_turned))
+                    found.append((self._cost(posture), posture, is_reversed))
                     break
             if len(found) == ENOUGH:
                 break
         found.sort(key=lambda one: one[0])
-        return [(posture, is_turned) for _, posture, is_turned in found]
+        return [(posture, is_reversed) for _, posture, is_reversed in found]
 
     def _cost(self, posture: np.ndarray) -> float:
-        """Returns how bad a posture is: near to limits, turned far, with a low elbow."""
+        """Returns the cost of a posture (J,), from the constants above."""
         span = np.minimum(self._high - self._low, 2 * np.pi)
         margin = np.minimum(posture - self._low, self._high - posture) / span
         height = float(self._data_at(posture).xanchor[self._joints, 2].mean())
-        turned = float(np.abs(posture).mean())
-        return TURN_COST * turned - float(margin.min()) - HEIGHT_GAIN_PER_M * height
+        mean_angle = float(np.abs(posture).mean())
+        return TURN_COST * mean_angle - float(margin.min()) - HEIGHT_GAIN_PER_M * height
 
     def _data_at(self, posture: np.ndarray) -> mujoco.MjData:
+        """Returns the data with the arm in a posture (J,)."""
         self._data.qpos[self._qpos] = posture
         mujoco.mj_kinematics(self._model, self._data)
-        # `mj_jac` needs the centres of mass, too
-        mujoco.mj_comPos(self._model, self._data)
+        mujoco.mj_comPos(self._model, self._data)  # `mj_jac` needs its results
         return self._data
 
     def margin_rad(self, posture: np.ndarray) -> float:
-        """Returns how near a posture (J,) is to an end of a joint's range."""
+        """Returns the smallest distance of a posture (J,) from a joint's limit."""
         margin = np.minimum(posture - self._low, self._high - posture)
         return MARGIN_RAD + float(margin.min())
 
     def reach(
-        self, start: np.ndarray, place: np.ndarray, turn: np.ndarray
+        self, start: np.ndarray, place: np.ndarray, goal_axes: np.ndarray
     ) -> np.ndarray | None:
-        """Returns a posture that brings the tool point to a place; None if none is found.
+        """Returns a posture (J,) with the tcp at a goal pose; None if none is found.
 
         Args:
-            start: (J,) rad, the posture that the search begins with.
-            place: (3,) m in the file.
-            turn: (3, 3) the hand's axes there, as columns.
+            start: (J,) rad, the start of the search.
+            place: (3,) m, goal position of the tcp in the file's world.
+            goal_axes: (3, 3) goal axes of the tcp, as columns.
         """
         model = self._model
         posture = np.clip(start, self._low, self._high)
@@ -107,20 +118,25 @@ class HomeSearch:
             body_axes = data.xmat[self._tool.body].reshape(3, 3)
             point = data.xpos[self._tool.body] + body_axes @ self._tool.pos
             axes = body_axes @ tool_axes.reshape(3, 3)
-            # what is left: (3,) m, and (3,) rad by a formula that holds for small turns
-            away = place - point
-            turned = sum(np.cross(axes[:, k], turn[:, k]) for k in range(3)) / 2
-            # half a turn off, this error vanishes: a push in any direction helps
-            is_against = np.trace(axes.T @ turn) < 0
-            if is_against and np.linalg.norm(turned) < NEAR_RAD:
-                turned = np.array([0.3, 0.2, 0.1])
-            is_there = np.linalg.norm(away) < NEAR_M
-            if is_there and np.linalg.norm(turned) < NEAR_RAD and not is_against:
+            # position error (3,) m, and rotation error (3,) rad for small angles
+            pos_error = place - point
+            rot_error = sum(np.cross(axes[:, k], goal_axes[:, k]) for k in range(3)) / 2
+
+            # this rotation error vanishes at 180 degrees, too: leave that posture with a
+            # step in an arbitrary direction
+            is_opposite = np.trace(axes.T @ goal_axes) < 0
+            if is_opposite and np.linalg.norm(rot_error) < NEAR_RAD:
+                rot_error = np.array([0.3, 0.2, 0.1])
+
+            is_near = np.linalg.norm(pos_error) < NEAR_M
+            is_aligned = np.linalg.norm(rot_error) < NEAR_RAD and not is_opposite
+            if is_near and is_aligned:
                 return posture
 
+            # a step of damped least squares
             mujoco.mj_jac(model, data, pos_jac, rot_jac, point, self._tool.body)
-            jac = np.concatenate([pos_jac, rot_jac])[:, self._dofs]
-            error = np.concatenate([away, turned])
+            jac = np.concatenate([pos_jac, rot_jac])[:, self._dofs]  # (6, J)
+            error = np.concatenate([pos_error, rot_error])
             gram = jac @ jac.T + DAMPING**2 * np.eye(6)
             step = jac.T @ np.linalg.solve(gram, error)
             step *= min(1.0, STEP_RAD / max(float(np.abs(step).max()), 1e-9))

@@ -1,4 +1,4 @@
-"""Hands brought to rest: what is coupled to the driven fingers finds its place."""
+"""Moves the fingers of a hand, and lets its linkages settle."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ import numpy as np
 from embodied.errors import EmbodiedError
 from embodied.sim.physics import TIMESTEP_S
 
-# How long a linkage settles, and the armature (kg m2 or kg) that all other joints have
-# meanwhile: they are set directly, and the linkage must not push them.
+# Simulated time for moving the fingers and letting the linkages settle.
 SETTLING_S = 1.5
+# Armature (kg m2 or kg) of all joints outside the linkages in this time. Their positions
+# are set directly, and the linkages must not push them.
 HEAVY = 1e5
-LOSS = 0.9  # share of a linkage's speed that is left after each step
+# Factor on the linkages' velocities in each step, which brings them to rest.
+VELOCITY_FACTOR = 0.9
 
 
 def scratch(model: mujoco.MjModel) -> mujoco.MjModel:
-    """Returns a copy in which only linkages move: no gravity, no contacts, no servos.
+    """Returns a copy of a model without gravity, contacts, servos and joint friction.
 
-    All its shapes can be met by rays.
+    Rays can hit all its geoms.
     """
     still = copy.copy(model)
     still.opt.timestep = TIMESTEP_S
@@ -30,7 +32,7 @@ def scratch(model: mujoco.MjModel) -> mujoco.MjModel:
     still.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_CONTACT)
     still.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_ACTUATION)
     still.dof_frictionloss[:] = 0
-    # rays pass through what is fully transparent
+    # rays pass through fully transparent geoms, so make all geoms opaque
     still.geom_rgba[:, 3] = 1
     still.geom_matid[:] = -1
     return still
@@ -43,46 +45,47 @@ def settled(
     positions: Sequence[float],
     passive: Sequence[int],
 ) -> mujoco.MjData:
-    """Returns the model with its fingers at positions (F,), and its linkage at rest.
+    """Returns data with the fingers at positions (F,), and the linkages at rest.
 
     Args:
-        model: a copy of `scratch`.
-        start: where everything is before; it is moved.
+        model: A copy made by `scratch`; its armature is changed.
+        start: The state before; it is changed and returned.
         fingers: (F,) names of the driven joints.
-        positions: (F,) m or rad.
-        passive: ids of the joints that follow; all others are held.
+        positions: (F,) their positions, m or rad.
+        passive: Ids of the joints of the linkages; all others are held.
 
     Raises:
-        EmbodiedError: the linkage finds no rest.
+        EmbodiedError: the simulation of the linkages diverges.
     """
     data = start
     addresses = [int(model.joint(name).qposadr[0]) for name in fingers]
-    begin = data.qpos[addresses].copy()
+    first_positions = data.qpos[addresses].copy()
     if passive:
-        # all but the linkage is so heavy that it moves nothing
+        # make all other joints so heavy that the linkages can't move them
         is_heavy = np.ones(model.nv, bool)
         is_heavy[[int(model.jnt_dofadr[j]) for j in passive]] = False
         model.dof_armature[is_heavy] = HEAVY
         is_held = np.ones(model.nq, bool)
         is_held[[int(model.jnt_qposadr[j]) for j in passive]] = False
 
-        # Fingers are set directly, over the first half of the time, so slowly that what
-        # is coupled keeps pace; it settles in the second half.
+        # move the fingers in the first half of the time, slowly enough for the linkages
+        # to follow, and let the linkages settle in the second half
         held = data.qpos.copy()
         steps = int(SETTLING_S / model.opt.timestep)
         for step in range(steps):
             share = min(1.0, 2 * step / steps)
-            held[addresses] = begin + share * (np.array(positions) - begin)
+            way = np.array(positions) - first_positions
+            held[addresses] = first_positions + share * way
             data.qpos[is_held] = held[is_held]
-            # without momentum, so that springs come to rest
-            data.qvel *= np.where(is_heavy, 0.0, LOSS)
+            # damp the velocities, so that springs come to rest
+            data.qvel *= np.where(is_heavy, 0.0, VELOCITY_FACTOR)
             mujoco.mj_step(model, data)
 
     data.qpos[addresses] = positions
     if not np.isfinite(data.qpos).all():
         raise EmbodiedError(
             "the gripper's linkage finds no rest between gripper.closed and "
-            "gripper.open: write positions that it can reach"
+            "gripper.open: give positions that it can reach"
         )
     mujoco.mj_forward(model, data)
     return data

@@ -1,4 +1,4 @@
-"""The tool point of a hand, from how its fingers move."""
+"""Finds the tool centre point (tcp) of a hand from the motion of its fingers."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ from embodied.robots.described.holding import subtree
 from embodied.robots.described.linkage import scratch, settled
 from embodied.robots.parts.gripper import TIP_M
 
-# What moves less than this between closed and open stands still.
+# Geoms that move by less than this between closed and open do not belong to fingers.
 MOVED_M = 5e-4
-# The wrist's own axis is the way out of the hand, where it is within 45 degrees.
+# The wrist's axis counts as the direction out of the hand if it is within 45 degrees of
+# the direction from the wrist to the fingers.
 ALONG_COS = 0.7
 
 
 @dataclass(frozen=True)
 class ToolPoint:
-    """A frame on a body: z out of the hand, y along which the fingers open."""
+    """A tcp: z out of the hand, y along the opening of the fingers."""
 
-    body: int
-    pos: np.ndarray  # (3,) m
-    quat_wxyz: np.ndarray  # (4,)
+    body: int  # id of the body that it is fixed to
+    pos: np.ndarray  # (3,) m, in the body's frame
+    quat_wxyz: np.ndarray  # (4,) in the body's frame
 
 
 def find_tool(
     model: mujoco.MjModel, data: mujoco.MjData, parts: Parts, fingers: list[int]
 ) -> ToolPoint:
-    """Returns the tool point between the finger tips, a little behind their ends.
+    """Returns the tcp: between the fingertips, TIP_M behind their ends.
 
     Raises:
-        EmbodiedError: a finger has no range, or nothing moves.
+        EmbodiedError: a finger has no range, or no geom moves with the fingers.
     """
     still = scratch(model)
     ends = []
@@ -46,7 +47,7 @@ def find_tool(
         passive = [j for j in parts.hand_joints if j not in fingers]
         ends.append(settled(still, start, names, position, passive))
 
-    # shapes that move between closed and open
+    # points of all geoms that move between closed and open
     bodies = subtree(model, parts.hand)
     closed = []
     opened = []
@@ -57,7 +58,9 @@ def find_tool(
             closed.append(before)
             opened.append(after)
     if not closed:
-        raise EmbodiedError("no shape of the hand moves with its fingers")
+        raise EmbodiedError(
+            "no geom of the hand moves with its fingers: add geoms to the fingers' bodies"
+        )
     return _tool(
         model, ends[0], parts, fingers, np.concatenate(closed), np.concatenate(opened)
     )
@@ -71,56 +74,66 @@ def _tool(
     closed: np.ndarray,
     opened: np.ndarray,
 ) -> ToolPoint:
-    """Returns the tool point from the fingers' points (n, 3), closed and open."""
+    """Returns the tcp from world points (n, 3) of the fingers, closed and open.
+
+    `data` is the state with the hand closed.
+    """
+    # z: the wrist's axis if the fingers are about along it, else towards the fingers
     wrist = data.xanchor[parts.arm[-1]]
-    axis = data.xaxis[parts.arm[-1]]
+    wrist_axis = data.xaxis[parts.arm[-1]]
     out = closed.mean(axis=0) - wrist
-    is_along = abs(axis @ out) > ALONG_COS * np.linalg.norm(out)
-    if is_along:
-        out = axis * np.sign(axis @ out)
+    is_along_axis = abs(wrist_axis @ out) > ALONG_COS * np.linalg.norm(out)
+    if is_along_axis:
+        out = wrist_axis * np.sign(wrist_axis @ out)
     out /= np.linalg.norm(out)
 
-    # The hand opens as its tips move: points are counted from the outermost one, as
-    # `main_axis` weighs those near the origin most.
+    # y: the main axis of the motion of the fingertips. `main_axis` gives most weight to
+    # points near the origin, so the outermost point is made the origin
     from_tip = closed - closed[np.argmax(closed @ out)]
     opening = main_axis(from_tip, from_tip + opened - closed)
-    # right angles: the wrist's own axis stays where `out` is that, else the opening
-    if is_along:
+
+    # make both perpendicular; the wrist's axis is exact, so it is kept if it is z
+    if is_along_axis:
         opening -= (opening @ out) * out
     else:
         out -= (out @ opening) * opening
     out /= np.linalg.norm(out)
     opening /= np.linalg.norm(opening)
-    across = np.cross(opening, out)
+    x_axis = np.cross(opening, out)
 
-    # between the tips, a little behind their ends
+    # the position: the centre of the fingertips, moved along z to TIP_M behind their ends
     height = closed @ out
     tips = closed[height > height.max() - 1.5 * TIP_M]
     middle = (tips.max(axis=0) + tips.min(axis=0)) / 2
-    # fingers on both sides meet at the wrist's axis; a single jaw, where it is
-    if len(fingers) > 1 or _sides(tips @ opening, wrist @ opening) > 1:
+    # fingers on both sides meet at the wrist's axis; a single jaw meets a fixed one
+    if len(fingers) > 1 or _num_sides(tips @ opening, wrist @ opening) > 1:
         middle = middle + (wrist - middle) @ opening * opening
     centre = middle + (height.max() - TIP_M - middle @ out) * out
 
-    # on the body that carries the first finger
+    # express it in the frame of the body that carries the first finger
     body = int(model.body_parentid[int(model.jnt_bodyid[fingers[0]])])
-    to_body = data.xmat[body].reshape(3, 3).T
+    world_to_body = data.xmat[body].reshape(3, 3).T
+    axes_in_body = world_to_body @ np.stack([x_axis, opening, out], axis=1)
     quat = np.zeros(4)
-    mujoco.mju_mat2Quat(quat, (to_body @ np.stack([across, opening, out], 1)).flatten())
-    return ToolPoint(body, to_body @ (centre - data.xpos[body]), quat)
+    mujoco.mju_mat2Quat(quat, axes_in_body.flatten())
+    return ToolPoint(body, world_to_body @ (centre - data.xpos[body]), quat)
 
 
-def _sides(places: np.ndarray, middle: float) -> int:
-    """Returns on how many sides of a middle, 0 to 2, there are places (n,) in m."""
-    return int((places > middle + MOVED_M).any()) + int(
-        (places < middle - MOVED_M).any()
-    )
+def _num_sides(values: np.ndarray, middle: float) -> int:
+    """Returns on how many sides of `middle` there are values (n,): 0, 1 or 2."""
+    is_above = (values > middle + MOVED_M).any()
+    is_below = (values < middle - MOVED_M).any()
+    return int(is_above) + int(is_below)
 
 
 def _ends(
     model: mujoco.MjModel, data: mujoco.MjData, parts: Parts, fingers: list[int]
 ) -> tuple[list[float], list[float]]:
-    """Returns the fingers' positions closed and open: nearer to the wrist's axis first."""
+    """Returns the positions (F,) of the closed and of the open fingers.
+
+    They are the ends of the fingers' ranges. A finger is closed at the end that is nearer
+    to the wrist's axis.
+    """
     closed = []
     opened = []
     for joint in fingers:
@@ -130,26 +143,26 @@ def _ends(
                 "by hand, with gripper.closed and gripper.open"
             )
 
-        # closed is where the finger is nearer to the axis, whatever its sign
         low, high = (float(end) for end in model.jnt_range[joint])
-        is_low = _from_axis(model, data, parts, joint, low) < _from_axis(
-            model, data, parts, joint, high
-        )
-
-        closed.append(low if is_low else high)
-        opened.append(high if is_low else low)
+        low_m = _axis_distance_m(model, data, parts, joint, low)
+        high_m = _axis_distance_m(model, data, parts, joint, high)
+        is_closed_at_low = low_m < high_m
+        closed.append(low if is_closed_at_low else high)
+        opened.append(high if is_closed_at_low else low)
     return closed, opened
 
 
-def _from_axis(
+def _axis_distance_m(
     model: mujoco.MjModel,
     data: mujoco.MjData,
     parts: Parts,
     joint: int,
     position: float,
 ) -> float:
-    """Returns how far a finger is from the wrist's axis, on the mean, in m."""
-    # the arm stands as it did, and only this finger moves
+    """Returns the distance of a finger's centre from the wrist's axis, in m.
+
+    The finger is moved to a joint position; all other joints are as in `data`.
+    """
     moved = mujoco.MjData(model)
     moved.qpos[:] = data.qpos
     moved.qpos[model.jnt_qposadr[joint]] = position
@@ -160,7 +173,7 @@ def _from_axis(
     if not points:
         return 0.0
 
-    # without its share along the axis
-    middle = np.concatenate(points).mean(axis=0) - moved.xanchor[parts.arm[-1]]
+    # subtract the component along the axis
+    from_wrist = np.concatenate(points).mean(axis=0) - moved.xanchor[parts.arm[-1]]
     axis = moved.xaxis[parts.arm[-1]]
-    return float(np.linalg.norm(middle - (middle @ axis) * axis))
+    return float(np.linalg.norm(from_wrist - (from_wrist @ axis) * axis))
