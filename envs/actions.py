@@ -13,11 +13,10 @@ from embodied.errors import EmbodiedError
 def as_actions(
     actions: Array, num_worlds: int, labels: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Returns actions in [-1, 1], and which rows were not finite.
+    """Returns actions clipped to [-1, 1], and which rows were not finite.
 
     Args:
-        actions: (N, A). Values beyond [-1, 1] are clipped, and a row with a NaN or inf
-            becomes 0.
+        actions: (N, A). A row with a NaN or inf becomes 0.
         num_worlds: N.
         labels: names of the A elements.
 
@@ -26,7 +25,7 @@ def as_actions(
         all rows were finite.
 
     Raises:
-        EmbodiedError: the actions have another shape, or are no numbers.
+        EmbodiedError: the actions have another shape, or are not numbers.
     """
     actions = as_numbers(actions)
     expected = (num_worlds, len(labels))
@@ -44,14 +43,14 @@ def as_actions(
 
 
 def as_numbers(actions: Any) -> np.ndarray:
-    """Returns actions as an array of float64, which may be the one that was given.
+    """Returns actions as an array of float64; it may share memory with the argument.
 
     Raises:
-        EmbodiedError: they are no array of real numbers.
+        EmbodiedError: they are not an array of real numbers.
     """
     try:
         array = np.asarray(actions)
-        # letters for bool, integer, unsigned, float; and objects, which may convert
+        # kinds: bool, integer, unsigned, float; and objects, which may be convertible
         if array.dtype.kind not in "biufO":
             raise TypeError(f"not of the type {array.dtype}")
         return array.astype(np.float64, copy=False)
@@ -62,6 +61,6 @@ def as_numbers(actions: Any) -> np.ndarray:
 
 
 def _brief(value: Any) -> str:
-    """Returns a short value as it is written, of a long one only its type."""
+    """Returns the repr of a value if it is short, otherwise only its type."""
     text = repr(value)
     return text if len(text) < 60 and "\n" not in text else f"a {type(value).__name__}"

@@ -1,4 +1,4 @@
-"""A task and a robot that are bound to an engine: what acts there, and what is read."""
+"""A task and a robot bound to an engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from embodied.sim.engine import Engine
 
 @dataclass(frozen=True)
 class Bound:
-    """What N worlds consist of besides their physics, on either engine."""
+    """The parts of N worlds apart from their physics, on either engine."""
 
     engine: Engine
     robot: Robot
@@ -49,7 +49,7 @@ class Bound:
         )
 
     def memories(self) -> Memories:
-        """Returns what tells, by owner, all that is kept of the episodes."""
+        """Returns the `memory` methods of everything that keeps state, by owner."""
         return {
             "task": self.task.memory,
             "control": self.control.memory,

@@ -52,7 +52,7 @@ SINGLE_VALUES = (
     "pad_friction",
     "pixel_noise",
 )
-# Variables that change pictures, and nothing that moves.
+# Variables that change only pictures, not the physics.
 LOOKS = (
     "brightness",
     "lamp_tilt",
@@ -76,7 +76,7 @@ VARIED_FIELDS = (
 
 @dataclass(frozen=True)
 class SensorNoise:
-    """The errors of one world's sensors."""
+    """The sensor errors of one world."""
 
     encoder_bias: np.ndarray  # (J,) rad; m for the joints of base and torso
     pixel_sigma: float  # standard deviation in grey levels, of 255
@@ -97,8 +97,8 @@ class CommonFactors:
         Args:
             engine: the worlds.
             robot: the robot in them.
-            cameras: names of the task's cameras; those that the robot carries are not
-                varied.
+            cameras: names of the task's cameras. Only cameras fixed to the scene are
+                varied, not those that the robot carries.
             base_start: x, y in m and yaw in rad where a robot that travels starts.
         """
         self._engine = engine
@@ -156,7 +156,7 @@ class CommonFactors:
         self._views(world, sample)
 
     def _pose(self, world: int, sample: dict[str, Any]) -> None:
-        """Puts the robot near its home: base, torso, arms and open grippers."""
+        """Puts the robot near its home posture, with open grippers."""
         qpos = self._engine.view("qpos")
         qpos[world, self._qpos] = np.concatenate(self._joint_starts(sample))
         for gripper in self._robot.grippers:
@@ -165,28 +165,28 @@ class CommonFactors:
                 qpos[world, address] = open_at
 
     def _joint_starts(self, sample: dict[str, Any]) -> list[np.ndarray]:
-        """Returns where each part's joints start, rad or m, in the order of parts."""
+        """Returns the start positions of each part's joints, rad or m, in part order."""
         starts = []
-        first = 0  # of the samples for the next arm
+        first = 0  # index of the next arm's first sample
         for part in self._robot.parts:
-            home = np.asarray(part.joints.home)
+            start = np.asarray(part.joints.home)
 
-            # arms share the samples, in the order of their joints
+            # the samples are those of all arms' joints, one arm after the other
             if isinstance(part, Arm):
-                last = first + len(home)
-                home = home + np.asarray(sample["joint_start"][first:last])
+                last = first + len(start)
+                start = start + np.asarray(sample["joint_start"][first:last])
                 first = last
+            # the home of a base is its place in a team
             elif isinstance(part, Base) and part.travels:
-                # a member of a team is at home in its own place
-                start = home + self._base_start
-                home = start + np.asarray(sample["base_start"])
-            starts.append(home)
+                start = start + self._base_start
+                start = start + np.asarray(sample["base_start"])
+            starts.append(start)
         return starts
 
     def _encoder_bias(self, sample: dict[str, Any]) -> np.ndarray:
-        """Returns the bias (J,) of every joint, which is 0 for base and torso."""
+        """Returns the bias (J,) of all joints; only arm joints have one."""
         bias = []
-        first = 0  # of the samples for the next arm
+        first = 0  # index of the next arm's first sample
         for part in self._robot.parts:
             count = len(part.joints)
             if isinstance(part, Arm):
@@ -197,14 +197,14 @@ class CommonFactors:
         return np.concatenate(bias)
 
     def _light(self, world: int, sample: Mapping[str, Any]) -> None:
-        """Sets the lamp's brightness and direction, and how bright the floor is."""
+        """Sets the lamp's brightness and direction, and the floor's brightness."""
         model = self._engine.model
         model_view = self._engine.model_view
 
         diffuse = model.light_diffuse[self._lamp]
         model_view("light_diffuse")[world, self._lamp] = diffuse * sample["brightness"]
 
-        # tilted along the world's x
+        # tilt the lamp along the world's x axis
         tilt = np.array([np.sin(sample["lamp_tilt"]), 0, 0])
         direction = model.light_dir[self._lamp] + tilt
         model_view("light_dir")[world, self._lamp] = direction / np.linalg.norm(
@@ -216,7 +216,7 @@ class CommonFactors:
         model_view("geom_rgba")[world, self._floor] = np.clip(rgba, 0, 1)
 
     def _views(self, world: int, sample: Mapping[str, Any]) -> None:
-        """Moves the task's cameras, and adds to their fields of view."""
+        """Shifts the scene's cameras, and changes their fields of view."""
         model = self._engine.model
         model_view = self._engine.model_view
         ids = self._cameras
@@ -229,8 +229,8 @@ class CommonFactors:
         model = self._engine.model
         model_view = self._engine.model_view
 
-        # MuJoCo states a servo's stiffness twice: as gain on the target, and as bias on
-        # the joint's position
+        # a position servo has its stiffness in two fields: as the gain of the target, and
+        # as the (negative) bias coefficient of the joint's position
         servos = self._servos
         gain = sample["servo_gain"]
         stiffness = model.actuator_gainprm[servos, 0]

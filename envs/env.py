@@ -26,25 +26,26 @@ CLOSED = "this environment is closed: make a new one"
 
 
 class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
-    """A task as `gymnasium.make` gives it.
+    """The environment of one world that `gymnasium.make` returns.
 
-    Observations are those of `embodied.envs.spaces.Observer`, actions (A,) in [-1, 1],
-    and infos those of `embodied.envs.infos`. Success is a state held for 0.5 s; it ends
-    the episode only with `terminate_on_success`. `terminated` means a fault, or that
-    the task can no longer succeed. The episode is truncated at the task's horizon.
+    `embodied.envs.spaces.Observer` describes observations and `embodied.envs.infos`
+    infos; actions are (A,) in [-1, 1]. The task has succeeded once a successful state has
+    been held for 0.5 s; this ends the episode only with `terminate_on_success`.
+    `terminated` means a fault, or that the task can no longer succeed. The episode is
+    truncated at the task's horizon.
 
-    Actions beyond [-1, 1] are clipped. Nothing stops a step after the end: the world
-    goes on, and each step is `truncated` or `terminated`, until `reset`; after a fault
-    the world stands at its start. `render` draws what there is now, so it needs a
-    `reset` before it. Any thread may call, one at a time.
+    Actions outside [-1, 1] are clipped. Steps after the end of an episode are allowed: the
+    world goes on, and each step is `truncated` or `terminated`, until `reset`. After a
+    fault the world is back at its start. `render` draws the present state, so it needs a
+    `reset` first. Calls may come from any thread, one at a time.
 
-    With pixels the observation is a dictionary in a dictionary. Stable-Baselines3
-    refuses those ("Nested observation spaces are not supported"): give it
+    With pixels, observations are nested dictionaries, which Stable-Baselines3 refuses
+    ("Nested observation spaces are not supported"). For it, use
     `embodied.envs.sb3.SB3VecEnv(gymnasium.make_vec(...))`, which flattens them.
 
     Raises:
         EmbodiedError: for unknown names, for actions of another shape, for a step or a
-            picture before the first reset, and for anything after `close`.
+            picture before the first reset, and for any call after `close`.
     """
 
     observation_space: spaces.Dict
@@ -60,7 +61,8 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
         self._observer = Observer(self.worlds)
         self.observation_space = self._observer.space
         self.action_space = action_space(self.worlds.interface)
-        self._why_no_episode = NOT_BEGUN  # empty while there is one
+        # why there is no episode, for error messages; empty while there is one
+        self._why_no_episode = NOT_BEGUN
 
         self._window: Window | None = None
         if render_mode == "human":
@@ -78,17 +80,17 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
 
     @property
     def _max_episode_steps(self) -> int:
-        """The steps until truncation, under the name that other people's wrappers read."""
+        """The steps until truncation, under the name that third-party wrappers read."""
         return self.worlds.max_steps
 
     @property
     def model(self) -> mujoco.MjModel:
-        """The episode's MuJoCo model, valid until the next call: copy what you keep."""
+        """The episode's MuJoCo model. It is valid until the next call: copy it to keep it."""
         return self.worlds.engine.world_model(0)
 
     @property
     def data(self) -> mujoco.MjData:
-        """The present state, valid until the next call; writing to it has no effect."""
+        """The present MuJoCo state, valid until the next call. Writes have no effect."""
         return self.worlds.engine.world_data(0)
 
     def reset(
@@ -97,8 +99,9 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
         """Starts a new episode.
 
         Args:
-            seed: of the episode; None for the next of this environment's own sequence.
-            options: none exist; those of other people are ignored.
+            seed: seed of the episode; None for the next seed of this environment's own
+                sequence.
+            options: this environment has none; options of frameworks are ignored.
         """
         if self._why_no_episode == CLOSED:
             raise EmbodiedError(CLOSED)
@@ -116,10 +119,9 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
     def step(
         self, action: np.ndarray
     ) -> tuple[ObservationDict, float, bool, bool, Info]:
-        """Makes one control step, of an action (A,), clipped to [-1, 1].
+        """Makes one control step with an action (A,), which is clipped to [-1, 1].
 
-        An action that is not finite ends the episode with the fault
-        `action_not_finite`.
+        An action with a NaN or inf ends the episode with the fault `action_not_finite`.
         """
         if self._why_no_episode:
             raise EmbodiedError(self._why_no_episode)
@@ -138,10 +140,10 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
         )
 
     def snapshot(self) -> Snapshot:
-        """Returns all that this environment continues from, later resets included.
+        """Returns the whole present state, including the sequence of later seeds.
 
-        The snapshot is plain data. Wrappers are not in it: they have memories of their
-        own, which `copy.deepcopy` of the whole environment copies, too.
+        The snapshot is plain data. It does not include wrappers, which have their own
+        state; `copy.deepcopy` of the whole environment copies that, too.
         """
         if self._why_no_episode:
             raise EmbodiedError(self._why_no_episode)
@@ -149,17 +151,17 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
         return self.worlds.snapshot().with_arrays({SEQUENCE: words[None]})
 
     def restore(self, snapshot: Snapshot) -> ObservationDict:
-        """Goes back, or on, to a snapshot of this or another environment.
+        """Continues from a snapshot of this or another environment.
 
-        It may be of one world of a vector environment, or of `Worlds`, which have no
-        sequence of seeds: this environment then keeps its own.
+        The snapshot can be that of one world of a vector environment, or of `Worlds`. The
+        latter has no sequence of seeds, so this environment keeps its own.
 
         Returns:
-            The observation, as the step or reset before the snapshot gave it.
+            The observation that the step or reset before the snapshot returned.
 
         Raises:
             EmbodiedError: the snapshot is of another task, robot, control mode or
-                model, or has not the frames of these cameras.
+                model, or lacks the frames of these cameras.
         """
         if self._why_no_episode == CLOSED:
             raise EmbodiedError(CLOSED)
@@ -171,7 +173,7 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
         return world_row(self._observer.observe(), 0)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Returns what `copy` and `pickle` take: all but the window."""
+        """Returns the state for `copy` and `pickle`: everything but the window."""
         return {**vars(self), "_window": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -182,7 +184,7 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
     def render(self) -> np.ndarray | None:
         """Returns a picture (480, 640, 3) uint8 from the task's camera for people.
 
-        Returns None where a window shows it, and without a `render_mode`.
+        Returns None if a window shows it, or if there is no `render_mode`.
 
         Raises:
             EmbodiedError: no episode has begun.

@@ -1,4 +1,4 @@
-"""Begins and stops episodes of worlds, in all that must follow them."""
+"""Begins and stops episodes in all parts of worlds that depend on them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from embodied.sim.engine import HostEngine
 
 
 class EpisodeFlow:
-    """Tells engine, robots, cameras, scores and checks when episodes begin and stop."""
+    """Tells engine, control, cameras, scorer and checks when episodes begin and stop."""
 
     def __init__(
         self,
@@ -24,7 +24,6 @@ class EpisodeFlow:
         scorer: HostScorer,
         watch: TaskWatch,
     ) -> None:
-        # who is told when episodes begin and when worlds rest
         self._engine = engine
         self._control = control
         self._episodes = episodes
@@ -33,9 +32,10 @@ class EpisodeFlow:
         self._watch = watch
 
     def begin(self, ids: np.ndarray) -> None:
-        """Begins episodes in worlds `ids` (n,), whose starts are in the engine.
+        """Begins episodes in worlds `ids` (n,), whose start states the engine has.
 
-        The engine computes all that follows from the states before others read it.
+        The order matters: the engine first computes all derived quantities, which the
+        others read.
         """
         begun = np.isin(np.arange(self._engine.num_worlds), ids)  # (N,) bool
         self._engine.wake(ids)
@@ -54,12 +54,12 @@ class EpisodeFlow:
             part.rest(ids)
 
     def put_back(self, fault: np.ndarray) -> None:
-        """Records faults, and puts the worlds that have one back to their start states.
+        """Records faults, and resets the worlds that have one to their start states.
 
-        A start state is finite, so nothing of a fault reaches later observations.
+        Start states are finite, so later observations have no NaN from a fault.
 
         Args:
-            fault: (N,) int, of the present step: indices of FAULTS.
+            fault: (N,) int, faults in the present step, as indices into FAULTS.
         """
         self._scorer.add_faults(fault)
         self._episodes.put_back(np.flatnonzero(fault))

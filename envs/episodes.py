@@ -1,4 +1,4 @@
-"""How the episodes of N worlds start, and how a recorded one starts again."""
+"""Starts episodes of N worlds, new ones and recorded ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from embodied.errors import EmbodiedError
 from embodied.plain import plain, why_not_json
 from embodied.sim.engine import HostEngine
 
-# Names among the fields of a start: what the task's `memory()` holds has this prefix.
+# Names of the fields of a start: arrays of the task's `memory()` have this prefix.
 TASK_PREFIX = "task/"
 ENCODER_BIAS = "sensor/encoder_bias"
 # 2^64 divided by the golden ratio, which spreads the bits of a product.
@@ -29,18 +29,18 @@ _CHECKSUM_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True)
 class EpisodeStart:
-    """All that is needed to start an episode again, bit for bit."""
+    """Everything that is needed to start an episode again, bit for bit."""
 
     seed: int
     state: np.ndarray  # (S,) float64, the integration state
-    # the varied model fields; the task's `memory()` under `task/`; the encoder bias
+    # varied model fields by name; the task's `memory()` under `task/`; the encoder bias
     fields: Mapping[str, np.ndarray]
-    # the sampled value of each variable
+    # variable -> sampled value
     variation: dict[str, Any] = field(default_factory=dict)
 
 
 class Episodes:
-    """Samples the starts of episodes, writes them to the engine and remembers them."""
+    """Samples the starts of episodes, writes them to the engine and keeps a copy."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Episodes:
         self.instructions = ("",) * n
         self.pixel_sigma = np.zeros(n)  # (N,) grey levels
         self._start_states = engine.state().copy()  # (N, S)
-        # what the task remembers before any episode, (N, ...) each
+        # the task's memory before any episode, (N, ...) each
         self._first_memory = {
             name: values.copy() for name, values in task.memory().items()
         }
@@ -97,7 +97,7 @@ class Episodes:
     def sample(self, ids: np.ndarray, seeds: Sequence[int]) -> None:
         """Samples and writes new episodes for worlds `ids` (n,), one seed each.
 
-        What follows from the states is not computed yet.
+        Quantities derived from the states are not computed yet.
         """
         self._engine.reset(ids)
         self._forget(ids)
@@ -110,10 +110,10 @@ class Episodes:
         self._update_instructions()
 
     def _forget(self, ids: np.ndarray) -> None:
-        """Takes what earlier episodes of worlds `ids` (n,) varied back to the model's.
+        """Resets what earlier episodes of worlds `ids` (n,) varied to the model's values.
 
-        A start writes only what takes part in its episode: without this, an object that
-        is left out would keep the size and colour that it had before.
+        A start writes only the objects that take part in its episode. Without this reset,
+        the others would keep sizes and colours of earlier episodes.
         """
         for name, values in self._engine.model_views().items():
             values[ids] = attrgetter(name)(self._engine.model)
@@ -152,19 +152,19 @@ class Episodes:
         self._update_instructions()
 
     def _field(self, name: str) -> np.ndarray:
-        """Returns the live (N, ...) array that a field of a start is written to.
+        """Returns the live (N, ...) array for a field of a start.
 
-        It is of the task's memory, the encoder bias, or a field of the model.
+        It is the encoder bias, an array of the task's memory, or a field of the model.
 
         Raises:
-            EmbodiedError: there is none of this name.
+            EmbodiedError: there is no such array.
         """
         if name == ENCODER_BIAS:
             return self._proprioception.bias
         memory = self._task.memory()
-        own = name.removeprefix(TASK_PREFIX)
-        if own != name and own in memory:
-            return memory[own]
+        memory_name = name.removeprefix(TASK_PREFIX)
+        if memory_name != name and memory_name in memory:
+            return memory[memory_name]
         try:
             return self._engine.model_view(name)
         except ValueError as error:
@@ -173,20 +173,20 @@ class Episodes:
             ) from error
 
     def change_looks(self, world: int, looks: Mapping[str, Any]) -> None:
-        """Lights and looks at one world's recorded episode in another way.
+        """Changes light, cameras and pixel noise of one world's recorded episode.
 
         Args:
-            world: its number, right after `write`.
-            looks: values of some of `LOOKS`.
+            world: index of the world, right after `write`.
+            looks: new values for some of the variables in `LOOKS`.
 
         Raises:
-            EmbodiedError: the recording does not say how it looked.
+            EmbodiedError: the recording lacks values of the other variables in `LOOKS`.
         """
         sampled = {**self.sampled[world], **looks}
         missing = [name for name in LOOKS if name not in sampled]
         if missing:
             raise EmbodiedError(
-                f"the recording does not say what {', '.join(missing)} was: give values "
+                f"the recording has no values of {', '.join(missing)}: give values "
                 "of them all, or change nothing of how it looked"
             )
         self._common_factors.look(world, sampled)
@@ -196,14 +196,14 @@ class Episodes:
     def _keep(
         self, world: int, seed: int, sampled: dict[str, Any], noise: SensorNoise
     ) -> None:
-        """Remembers what one world's episode was sampled with."""
+        """Stores the sampled values of one world's episode."""
         self.seeds[world] = seed
         self.sampled[world] = _stored(sampled)
         self.pixel_sigma[world] = noise.pixel_sigma
         self._proprioception.bias[world] = noise.encoder_bias
 
     def _update_instructions(self) -> None:
-        """Takes the sentences from what was sampled; "" before a first episode."""
+        """Updates the instructions from the sampled values; "" before a first episode."""
         self.instructions = tuple(
             values.get("instruction", "") for values in self.sampled
         )
@@ -217,23 +217,23 @@ class Episodes:
         }
 
     def recall(self, ids: np.ndarray, sampled: Sequence[Mapping[str, Any]]) -> None:
-        """Takes over what was sampled (n) for the episodes of worlds `ids` (n,)."""
+        """Replaces the sampled values of worlds `ids` (n,), one mapping each."""
         for world, values in zip(ids.tolist(), sampled, strict=True):
             self.sampled[world] = dict(values)
         self._update_instructions()
 
     def keep_start_states(self, ids: np.ndarray) -> None:
-        """Remembers the present states of worlds `ids` (n,) as their start states."""
+        """Stores the present states of worlds `ids` (n,) as their start states."""
         self._start_states[ids] = self._engine.state()[ids]
 
     def put_back(self, ids: np.ndarray) -> None:
-        """Puts worlds `ids` (n,) that broke back to their start states."""
+        """Resets worlds `ids` (n,) that have a fault to their start states."""
         self._engine.reset(ids)
         self._engine.state()[ids] = self._start_states[ids]
         self._engine.refresh(ids)
 
     def start_of(self, world: int) -> EpisodeStart:
-        """Returns the start of a world's episode; valid right after its reset only."""
+        """Returns the start of a world's episode. Call it right after the reset only."""
         varied = self._engine.model_views()
         fields = {name: values[world].copy() for name, values in varied.items()}
         for name, values in self._task.memory().items():
@@ -249,13 +249,13 @@ class Episodes:
 
 
 def _stored(sampled: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what was sampled as it is stored: with Python's own numbers and lists.
+    """Returns sampled values in plain Python types, as they are stored.
 
     Raises:
         EmbodiedError: a value cannot be stored as JSON.
     """
-    # if something is wrong, find the value, to name it
     values = plain(sampled)
+    # check all values at once; only if that fails, search for the one to name
     if why_not_json(values):
         for name, value in values.items():
             reason = why_not_json({name: value})
@@ -268,7 +268,7 @@ def _stored(sampled: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def state_checksum(state: np.ndarray) -> np.ndarray:
-    """Returns a checksum per row, which tells rows apart that differ in any bit.
+    """Returns a checksum per row. Rows that differ in a bit get different checksums.
 
     Args:
         state: (N, K) float64.
@@ -277,7 +277,7 @@ def state_checksum(state: np.ndarray) -> np.ndarray:
         (N,) uint64.
     """
     words = np.ascontiguousarray(state).view(np.uint64)
-    # each column has a factor of its own, so that swapped values are noticed, too; an
-    # odd one loses no bit of a product modulo 2^64
+    # each column has its own factor, so that swapped values change the sum, too. Factors
+    # are odd, because a multiplication by an odd number modulo 2^64 loses no bits
     odd = np.arange(1, 2 * words.shape[1], 2, dtype=np.uint64)
     return (words * (odd * _CHECKSUM_FACTOR)).sum(axis=1, dtype=np.uint64)

@@ -1,4 +1,4 @@
-"""Pushes and changes within an episode, at level L4, by each world's own clock."""
+"""Events within an episode, such as pushes, at level L4."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EVENT_STREAM = 0x4C34
 
 
 def event_rng(seed: int, stream: int = EVENT_STREAM) -> np.random.Generator:
-    """Returns the random numbers of one episode's events."""
+    """Returns the random number generator for the events of one episode."""
     return np.random.default_rng((seed, stream))
 
 
@@ -24,11 +24,11 @@ def horizontal_force(force_n: float, angle: float) -> tuple[float, float]:
 
 
 def is_during(tick: Array, start_tick: Array, duration_ticks: int) -> Array:
-    """Returns (N,) bool, whether `tick` (N,) is within the duration of an event.
+    """Returns (N,) bool, whether an event is going on in each world.
 
     Args:
         tick: (N,) each world's clock.
-        start_tick: (N,) when the event begins.
-        duration_ticks: how long it lasts.
+        start_tick: (N,) the tick at which the event begins.
+        duration_ticks: the duration of the event.
     """
     return (tick >= start_tick) & (tick < start_tick + duration_ticks)

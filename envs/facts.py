@@ -34,7 +34,7 @@ class quantity:  # noqa: N801  (used as a decorator, like `property`)
         self.__doc__ = compute.__doc__
 
     def __get__(self, facts: Any, owner: type) -> Array:
-        """Returns the quantity of some facts; of the class itself, this object."""
+        """Returns the quantity of an instance; for the class itself, this descriptor."""
         if facts is None:
             return self
         value = self._compute(facts)

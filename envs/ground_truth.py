@@ -1,4 +1,4 @@
-"""What only a simulator knows of a picture: distances, and which thing is where."""
+"""Ground truth of frames that only a simulator knows: depth and segmentation."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 
 class GroundTruth:
-    """Renders depth and things of worlds, in the size of their frames.
+    """Renders depth and segmentation of worlds, in the size of their frames.
 
     Attributes:
-        names: of the things: `nothing`, each body, and each geom that belongs to none.
+        names: Names of the segmentation's classes: `nothing`, each body, and each geom
+            of the world body.
     """
 
     def __init__(self, worlds: Worlds) -> None:
@@ -31,16 +32,17 @@ class GroundTruth:
         return self._camera.depth(world, camera)[:, :, None]
 
     def segmentation(self, world: int, camera: str) -> np.ndarray:
-        """Returns which of `names` each pixel shows, (H, W, 1) uint16."""
-        # the id of what a pixel shows, and its type of object; where both are -1, the
-        # pixel keeps 0, which is `nothing`
-        seen = self._camera.segmentation(world, camera)  # (H, W, 2)
-        number = seen[:, :, 0]
-        kind = seen[:, :, 1]
-        things = np.zeros(number.shape, np.uint16)
-        for of_kind, table in ((GEOM_TYPE, self._of_geom), (SITE_TYPE, self._of_site)):
-            is_kind = kind == of_kind
-            things[is_kind] = table[number[is_kind]]
+        """Returns the index into `names` of what each pixel shows, (H, W, 1) uint16."""
+        # MuJoCo renders the id and the type of the object in each pixel. Both are -1 for
+        # the background, which keeps 0, the index of `nothing`
+        id_and_type = self._camera.segmentation(world, camera)  # (H, W, 2)
+        object_id = id_and_type[:, :, 0]
+        object_type = id_and_type[:, :, 1]
+        things = np.zeros(object_id.shape, np.uint16)
+        tables = ((GEOM_TYPE, self._of_geom), (SITE_TYPE, self._of_site))
+        for wanted_type, thing_of_id in tables:
+            has_type = object_type == wanted_type
+            things[has_type] = thing_of_id[object_id[has_type]]
         return things[:, :, None]
 
     def close(self) -> None:

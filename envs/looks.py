@@ -1,4 +1,4 @@
-"""Changes of how recorded episodes look: light, cameras, noise of the pixels."""
+"""Changes to the light, cameras and pixel noise of recorded episodes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from embodied.envs.common_factors import LOOKS
 from embodied.envs.variation import LEVELS, Variable, Variation
 from embodied.errors import EmbodiedError, unknown
 
-SHIFT = "camera_shift"  # it has a value for each axis
+SHIFT = "camera_shift"  # this variable has one value per axis
 AXES = 3
 
 
 @dataclass(frozen=True)
 class Looks:
-    """Variables of pictures, each with a value or with a level to draw it at.
+    """Variables that change only pictures, each with a value or a level.
 
-    A level draws the value that the episode's seed has at that level.
+    For a level, the value is sampled as in an episode of the same seed at that level.
 
     Raises:
         EmbodiedError: a variable changes more than pictures, or does not exist.
@@ -46,10 +46,10 @@ class Looks:
         """
         chosen = {}
         for name, value in self.values.items():
-            # a value that is given stands in for what any level would draw
             if value in LEVELS:
                 variation = Variation(table, value, "train")
             else:
+                # the level does not matter, because the value overrides it
                 variation = Variation(table, LEVELS[0], "train", {name: value})
             if name == SHIFT:
                 chosen[name] = variation.sample_many(seed, name, AXES)
@@ -63,7 +63,7 @@ class Looks:
 
 
 def parsed_looks(words: Sequence[str]) -> Looks:
-    """Returns the looks that words such as `brightness=0.8` or `pixel_noise=L3` mean.
+    """Returns the looks for words such as `brightness=0.8` or `pixel_noise=L3`.
 
     Raises:
         EmbodiedError: a word has another form, or names no variable of pictures.

@@ -1,6 +1,6 @@
-"""What Gymnasium calls to make environments.
+"""The entry points that Gymnasium calls to make environments.
 
-It is imported before MuJoCo, to say what keeps MuJoCo from being imported.
+This module does not import MuJoCo itself, so that it can explain a failing import of it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ RENDER_MODES = ("human", "rgb_array")
 class EnvMaker:
     """Makes an environment for `gymnasium.make`.
 
-    Gymnasium reads `metadata` before it calls this. For a mode that ends in `_list` it
-    asks for the mode without, and collects the pictures.
+    Gymnasium reads `metadata` before the call. For a render mode that ends in `_list`, it
+    asks for the mode without this suffix and collects the pictures itself.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": list(RENDER_MODES)}
@@ -62,9 +62,9 @@ def make_vector_env(
         num_envs: number of worlds.
         render_mode: "rgb_array" or None.
         autoreset_mode: SAME_STEP or DISABLED; SAME_STEP on the engine "warp".
-        max_episode_steps: truncates episodes after so many steps, if the task's horizon
-            does not do so before; as the argument of `gymnasium.make`.
-        arguments: EnvConfig's.
+        max_episode_steps: truncates episodes after this many steps, if the task's horizon
+            is not shorter; like the argument of `gymnasium.make`.
+        arguments: arguments of EnvConfig.
     """
     with explaining_mujoco_gl():
         from embodied.envs.config import EnvConfig
@@ -74,7 +74,7 @@ def make_vector_env(
     num_envs = plain(num_envs)
     max_episode_steps = plain(max_episode_steps)
     _check_count("num_envs", num_envs)
-    if max_episode_steps not in (None, -1):  # -1 is Gymnasium's word for no limit
+    if max_episode_steps not in (None, -1):  # -1 is Gymnasium's value for no limit
         _check_count("max_episode_steps", max_episode_steps)
         config = _with_limit(config, max_episode_steps)
     if config.engine == "cpu":

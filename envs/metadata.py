@@ -1,4 +1,4 @@
-"""What a dataset or a result must say of the worlds it was made in."""
+"""The metadata that datasets and results store about the worlds they were made in."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 def worlds_metadata(worlds: Worlds) -> dict[str, Any]:
     """Returns the task, robot, rates, interfaces, layouts and model; JSON-able.
 
-    The config within is enough to build the same worlds again.
+    The entry `config` is sufficient to build the same worlds again.
     """
-    # put names where the config left the robot or the cameras open, or holds a robot as
-    # an object; the path of a robot's description stays as it was given
+    # in the config, replace a robot object by its name, and defaults by the robot and
+    # the cameras in use; the path of a robot's description stays as it is
     robot = worlds.config.robot
     if not isinstance(robot, str):
         robot = worlds.robot.name

@@ -71,8 +71,8 @@ def choose_cameras(
 def compiled_model(spec: TaskSpec, robot: Robot) -> mujoco.MjModel:
     """Returns the model of a task's scene with a robot in it, safety sensors included.
 
-    A process compiles each pair of scene and robot once. The model that is returned is
-    the caller's own copy, so that nothing written to it reaches other worlds.
+    A process compiles each pair of scene and robot once. The result is a copy, so that
+    writing to it does not change other worlds.
 
     Raises:
         EmbodiedError: the scene cannot be built, or lacks a camera that the task names.
@@ -84,7 +84,7 @@ def compiled_model(spec: TaskSpec, robot: Robot) -> mujoco.MjModel:
 
 
 class _SameRobot:
-    """A key for one robot object, which need not be hashable."""
+    """A hashable key for a robot object, which itself may not be hashable."""
 
     def __init__(self, robot: Robot) -> None:
         self.robot = robot
@@ -98,7 +98,7 @@ class _SameRobot:
 
 @lru_cache(maxsize=MODELS_KEPT)
 def _placed(key: _SameRobot, places: tuple[Vector3, ...]) -> Robot:
-    """Returns a team at a task's places, always the same object."""
+    """Returns a team at a task's places; the same object for the same arguments."""
     return placed(key.robot, places)
 
 

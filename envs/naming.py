@@ -1,4 +1,4 @@
-"""How instructions name one of several things that look alike."""
+"""Names of objects in instructions, when several of them look alike."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def first_distinct(values: Sequence[Any], count: int) -> list[Any]:
-    """Returns the first `count` different values, repeated where there are too few."""
+    """Returns the first `count` different values; they repeat if there are too few."""
     different = list(dict.fromkeys(values))
     return [different[k % len(different)] for k in range(count)]
 
@@ -15,12 +15,12 @@ def first_distinct(values: Sequence[Any], count: int) -> list[Any]:
 def sampled_colours(
     values: Sequence[str], count: int, first_two_alike: bool
 ) -> list[str]:
-    """Returns colours of `count` things, all different but perhaps for the first two.
+    """Returns colours of `count` things, all different.
 
     Args:
-        values: Sampled colours, in which some may occur several times.
-        count: How many things there are.
-        first_two_alike: Whether the second thing has the colour of the first.
+        values: Sampled colours; some may occur several times.
+        count: Number of things.
+        first_two_alike: Gives the second thing the colour of the first instead.
     """
     colours = first_distinct(values, count)
     if first_two_alike:
@@ -29,7 +29,7 @@ def sampled_colours(
 
 
 def colour_name(colours: Sequence[str], index: int, qualifier: str) -> str:
-    """Returns the colour of one thing, with a qualifier where others have it too.
+    """Returns the colour of one thing, with a qualifier if others have the colour, too.
 
     For example "red", or "left red".
     """

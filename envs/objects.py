@@ -1,9 +1,8 @@
 """The objects that the subtasks of a task are about.
 
-A demonstration tells where the hand was. What it shows of the task is where the hand
-was *relative to an object*: so `embodied data generate` takes it along to where that
-object stands in another episode. A task declares its objects once, by their poses in
-its privileged state.
+In a demonstration, the motion of the hand *relative to an object* is what carries over to
+other episodes: `embodied data generate` replays it relative to the object's pose there. A
+task declares its objects once, by their poses in its privileged state.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from embodied.rotations import quat_from_rot6d
 
 @dataclass(frozen=True)
 class ObjectPose:
-    """Where one object is in n worlds.
+    """The pose of one object in n worlds.
 
     Attributes:
         pos_w: (n, 3) m.
-        quat_wxyz: (n, 4) how it is turned; None where that does not matter for how it
-            is handled, as with a round cup.
-        traits: (n, k) what else tells how it is handled, such as its size in m or
-            the speed in m/s of what carries it; None for nothing.
+        quat_wxyz: (n, 4) rotation; None if the object is handled in the same way
+            whatever its rotation, like a round cup.
+        traits: (n, k) other values that influence how it is handled, such as its size
+            in m or the speed of its belt in m/s; None for nothing.
     """
 
     pos_w: Array
@@ -33,33 +32,33 @@ class ObjectPose:
     traits: Array = None
 
 
-# Takes the array namespace and the parts of the privileged state, (n, width) each;
-# returns the objects by name.
+# A function that takes the array namespace and the entries of the privileged state,
+# (n, width) each, and returns the objects' poses by name.
 Poses = Callable[[Any, Mapping[str, Array]], dict[str, ObjectPose]]
 
 
 @dataclass(frozen=True)
 class Objects:
-    """The objects of a task, and which of them are brought where.
+    """The objects of a task, and the places to which they are brought.
 
     Attributes:
-        poses: returns where they are.
-        brought_to: object that is taken in hand -> object to which it is brought. What
-            is only touched, such as a button, is not in it; there must be one such
-            object where none is taken in hand.
+        poses: returns their poses.
+        brought_to: object that the hand takes -> object to which it is brought. Objects
+            that are only touched, such as a button, are not in it. If it is empty, the
+            task must have exactly one object, the one to touch.
     """
 
     poses: Poses
     brought_to: Mapping[str, str] = field(default_factory=dict)
 
 
-def turned(xp: Any, rot6d: Array, is_round: Array) -> Array:
-    """Returns the rotations (n, 4) of things; round ones count as not turned.
+def quat_unless_round(xp: Any, rot6d: Array, is_round: Array) -> Array:
+    """Returns the rotations (n, 4) wxyz of things; for round ones the identity.
 
     Args:
         xp: The array namespace.
         rot6d: (n, 6) their x and y axes.
         is_round: (n,) bool.
     """
-    not_turned = xp.asarray([1.0, 0.0, 0.0, 0.0], dtype=rot6d.dtype)
-    return xp.where(is_round[:, None], not_turned, quat_from_rot6d(rot6d))
+    identity = xp.asarray([1.0, 0.0, 0.0, 0.0], dtype=rot6d.dtype)
+    return xp.where(is_round[:, None], identity, quat_from_rot6d(rot6d))

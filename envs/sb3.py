@@ -40,8 +40,8 @@ class SB3VecEnv(VecEnv):
         Args:
             env: With the autoreset mode SameStep.
             after_success_s: Truncates an episode this long after its first success, so
-                that a learner sees whether the success lasts. By default episodes go on
-                to their horizon. On the engine `cpu` only.
+                that a learner sees whether the success lasts. By default episodes run
+                to their horizon. Only on the engine `cpu`.
 
         Raises:
             EmbodiedError: The environment is another one, has another autoreset mode,
@@ -63,34 +63,38 @@ class SB3VecEnv(VecEnv):
                 "the engine 'warp' ends episodes by itself: leave out after_success_s"
             )
         self.env: Any = NumpyVectorEnv(env) if isinstance(env, WarpVectorEnv) else env
-        self._settling_ticks: int | None = None
+        # physics ticks from the first success to the truncation; None for no such limit
+        self._ticks_after_success: int | None = None
         if after_success_s is not None:
-            self._settling_ticks = seconds_to_ticks(after_success_s)
+            self._ticks_after_success = seconds_to_ticks(after_success_s)
 
         self._actions = np.zeros(env.action_space.shape or (), np.float32)
-        self._since_success = np.full(env.num_envs, -1)  # (N,) ticks; -1 before it
+        # (N,) ticks since the episode's first success; -1 if there was none
+        self._since_success = np.full(env.num_envs, -1)
         space = spaces.Dict(flat(env.single_observation_space))
         super().__init__(env.num_envs, space, env.single_action_space)
-        # what SB3's VecVideoRecorder and VecMonitor look for
+        # SB3's VecVideoRecorder and VecMonitor read these
         self.metadata["render_fps"] = env.metadata["render_fps"]
         self.spec = env.spec
 
     def reset(self) -> dict[str, np.ndarray]:
         """Starts new episodes in all worlds.
 
-        Their seeds are those set by `seed`, otherwise the next of each world's own
-        sequence.
+        Their seeds are those set by `seed`; without these, each world takes the next seed
+        of its own sequence.
         """
         self._since_success[:] = -1
-        # SB3 keeps options for each world; here they are for all at once
-        shown, info = self.env.reset(seed=list(self._seeds), options=self._options[0])
+        # SB3 keeps options per world, but the environment takes one set for all worlds
+        observation, info = self.env.reset(
+            seed=list(self._seeds), options=self._options[0]
+        )
         self.reset_infos = [_of_world(info, i) for i in range(self.num_envs)]
         self._reset_seeds()
         self._reset_options()
-        return flat(shown)
+        return flat(observation)
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """Sets the seeds s, s + 1, ... of the next reset; any seeds for None."""
+        """Sets the seeds of the next reset to seed, seed + 1, ...; None for any seeds."""
         return super().seed(None if seed is None else checked_seed(seed))
 
     def step_async(self, actions: np.ndarray) -> None:
@@ -101,73 +105,79 @@ class SB3VecEnv(VecEnv):
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Makes the step that `step_async` asked for.
 
-        A world whose episode ended shows the next one; its info has the last
-        observation of the episode that ended.
+        If an episode ends, the observation of its world is the first one of the next
+        episode, and its info has the last observation of the episode that ended.
         """
-        shown, reward, terminated, truncated, info = self.env.step(self._actions)
+        nested, reward, terminated, truncated, info = self.env.step(self._actions)
         over = terminated | truncated
-        observation = flat(shown)
+        observation = flat(nested)
 
-        # one dictionary per world, of the episode that the step belongs to
+        # one dictionary per world, about the episode that this step belongs to
         infos = []
         for i in range(self.num_envs):
-            last = _of_world(info["final_info"] if over[i] else info, i)
-            last["TimeLimit.truncated"] = bool(truncated[i] and not terminated[i])
+            world_info = _of_world(info["final_info"] if over[i] else info, i)
+            is_truncated = bool(truncated[i] and not terminated[i])
+            world_info["TimeLimit.truncated"] = is_truncated
             if over[i]:
-                last["terminal_observation"] = flat(info["final_obs"][i])
+                world_info["terminal_observation"] = flat(info["final_obs"][i])
                 self.reset_infos[i] = _of_world(info, i)
-            infos.append(last)
+            infos.append(world_info)
 
-        if self._settling_ticks is not None:
-            settled = self._settled(infos, over)
-            if settled.any():
-                observation = self._end(settled, observation, infos)
-                over = over | settled
+        if self._ticks_after_success is not None:
+            is_due = self._is_truncation_due(infos, over)
+            if is_due.any():
+                observation = self._truncate(is_due, observation, infos)
+                over = over | is_due
         return observation, reward.astype(np.float32), over, infos
 
-    def _settled(self, infos: list[dict[str, Any]], over: np.ndarray) -> np.ndarray:
-        """Returns (N,) bool, worlds in which the first success was long enough ago.
+    def _is_truncation_due(
+        self, infos: list[dict[str, Any]], over: np.ndarray
+    ) -> np.ndarray:
+        """Returns (N,) bool, worlds whose first success was `after_success_s` ago.
 
         Args:
             infos: one per world, of the step just made.
-            over: (N,) bool, worlds whose episode has ended by itself.
+            over: (N,) bool, worlds whose episode has ended in this step anyway.
         """
         success = np.array([info["is_success"] for info in infos])
         since = self._since_success
 
-        # the clock starts at 0 with the first success, and runs on from there
-        has_begun = since >= 0
+        # the clock of a world starts at 0 with the first success, and then advances
+        has_started = since >= 0
         started = np.where(success, 0, -1)
         advanced = since + self.env.worlds.ticks_per_step
-        since[:] = np.where(has_begun, advanced, started)
+        since[:] = np.where(has_started, advanced, started)
         since[over] = -1
-        return since >= self._settling_ticks
+        return since >= self._ticks_after_success
 
-    def _end(
+    def _truncate(
         self,
-        settled: np.ndarray,
-        observation: dict[str, np.ndarray],
+        is_due: np.ndarray,
+        last_observation: dict[str, np.ndarray],
         infos: list[dict[str, Any]],
     ) -> dict[str, np.ndarray]:
-        """Starts new episodes in some worlds, and completes their `infos` in place.
+        """Truncates the episodes of some worlds, and starts new ones.
+
+        They count as truncated, not as terminated, although they have succeeded: the task
+        could have gone on, so a learner must bootstrap the value of the last state.
 
         Args:
-            settled: (N,) bool, the worlds.
-            observation: of all worlds, at the end of these episodes.
-            infos: one per world.
+            is_due: (N,) bool, the worlds.
+            last_observation: The observation of all worlds after the step.
+            infos: One per world; those of the truncated episodes are completed in place.
 
         Returns:
-            The observation of all worlds, with the new episodes.
+            The observation of all worlds, with the first one of each new episode.
         """
-        shown, info = self.env.reset(options={"reset_mask": settled})
-        for i in np.flatnonzero(settled).tolist():
+        first_observation, info = self.env.reset(options={"reset_mask": is_due})
+        for i in np.flatnonzero(is_due).tolist():
             infos[i]["terminal_observation"] = {
-                name: values[i] for name, values in observation.items()
+                name: values[i] for name, values in last_observation.items()
             }
             infos[i]["TimeLimit.truncated"] = True
             self.reset_infos[i] = _of_world(info, i)
-        self._since_success[settled] = -1
-        return flat(shown)
+        self._since_success[is_due] = -1
+        return flat(first_observation)
 
     def close(self) -> None:
         self.env.close()
@@ -214,9 +224,9 @@ class SB3VecEnv(VecEnv):
 
 
 def flat(parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a dictionary of one level, such as {"pixels/front": x}.
+    """Returns a nested dictionary as one of a single level, with joined keys.
 
-    For that one the argument is {"pixels": {"front": x}}.
+    For example, {"pixels": {"front": x}} becomes {"pixels/front": x}.
     """
     result: dict[str, Any] = {}
     for key, part in parts.items():
@@ -230,15 +240,15 @@ def flat(parts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_world(info: dict[str, Any], world: int) -> dict[str, Any]:
-    """Returns one world's info, as a single environment would give it.
+    """Returns the info of one world, in the form that a single environment returns.
 
     Args:
-        info: of a Gymnasium vector environment, with masks `_<key>`.
-        world: which world.
+        info: The info of a Gymnasium vector environment, with masks `_<key>`.
+        world: The index of the world.
     """
     values = {}
     for name, column in info.items():
-        # leave out masks, ended episodes, and what is not valid for this world
+        # skip masks, infos of ended episodes, and values not valid for this world
         if name.startswith(("_", "final_")) or not info[f"_{name}"][world]:
             continue
         value = column[world]

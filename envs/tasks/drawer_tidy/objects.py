@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from embodied.core import Array
-from embodied.envs.objects import ObjectPose, Objects, turned
+from embodied.envs.objects import ObjectPose, Objects, quat_unless_round
 from embodied.envs.tasks.drawer_tidy.scene import DRAWERS_SIZE
 
 
@@ -34,7 +34,9 @@ def _named_thing(xp: Any, state: Mapping[str, Array], k: int) -> ObjectPose:
     rot6d = state["target_rot6d"][:, 6 * k : 6 * k + 6]
     size = state["target_size"][:, 3 * k : 3 * k + 3]
     return ObjectPose(
-        state["target_pos_w"][:, 3 * k : 3 * k + 3], turned(xp, rot6d, is_round), size
+        pos_w=state["target_pos_w"][:, 3 * k : 3 * k + 3],
+        quat_wxyz=quat_unless_round(xp, rot6d, is_round),
+        traits=size,
     )
 
 
