@@ -1,4 +1,7 @@
-"""What was understood of a description, in figures: measured on the compiled robot."""
+"""Figures that tell a user how their description was understood.
+
+Speeds, lags and reach are measured on the compiled robot.
+"""
 
 from __future__ import annotations
 
@@ -16,40 +19,51 @@ from embodied.robots.modelling import SERVO_LAG_S
 from embodied.robots.parts.arm import Arm
 from embodied.sim.physics import apply_defaults
 
-# Of a measurement: how long a joint moves, at which share of its speed, and how long
-# it then rests.
+# A joint is measured alone: it moves for MOVING_S at SPEED_SHARE of its largest speed,
+# then it rests for RESTING_S. It uses at most ROOM_SHARE of its range.
 MOVING_S = 0.5
-SHARE = 0.4
+SPEED_SHARE = 0.4
+ROOM_SHARE = 0.8
 RESTING_S = 1.0
-# What is doubtful: a lag that is longer, a joint that rests farther off.
-LATE_S = 2 * SERVO_LAG_S
-OFF_RAD = 0.01
-# The world's x component of a tool point's x axis below which it looks backwards.
-BACKWARDS = -0.5
+# A joint with a larger lag, or a larger error at rest, is reported as doubtful.
+LARGEST_LAG_S = 2 * SERVO_LAG_S
+LARGEST_REST_ERROR_RAD = 0.01
+# The tcp points backwards at home if the world x component of its x axis is below this.
+BACKWARDS_X = -0.5
 
 
 @dataclass(frozen=True)
 class JointAccount:
-    """One joint of an arm."""
+    """One joint of an arm.
+
+    Attributes:
+        name: its name in the file.
+        low_rad, high_rad: its range.
+        home_rad: its position at home.
+        speed_rad_s: its largest speed.
+        limit_n_m: its largest torque; None without a limit.
+        lag_s: how late it follows a moving target.
+        rest_error_rad: its distance from a target that has stopped.
+    """
 
     name: str
     low_rad: float
     high_rad: float
     home_rad: float
     speed_rad_s: float
-    limit_n_m: float | None  # None: no limit
-    lag_s: float  # behind a target that moves
-    rest_error_rad: float  # off a target that rests
+    limit_n_m: float | None
+    lag_s: float
+    rest_error_rad: float
 
 
 @dataclass(frozen=True)
 class Account:
-    """What was understood of a description.
+    """A summary of a robot that was read from a description.
 
     Attributes:
-        joints: of all arms.
-        facts: name -> value, in words.
-        doubts: what to look at.
+        joints: the joints of all arms.
+        facts: pairs of a name and its value as text, e.g. ("mass", "18.0 kg ...").
+        doubts: sentences that tell the user to check something.
     """
 
     joints: tuple[JointAccount, ...]
@@ -65,7 +79,7 @@ class Account:
 
 
 def account_of(reading: Reading) -> Account:
-    """Returns the account of a robot; its joints are moved one by one for that."""
+    """Returns the account of a robot, with each joint's lag and error measured."""
     spec = reading.robot.build()
     apply_defaults(spec)
     model = spec.compile()
@@ -76,23 +90,23 @@ def account_of(reading: Reading) -> Account:
 
     doubts = []
     for joint in joints:
-        if joint.lag_s > LATE_S:
+        if joint.lag_s > LARGEST_LAG_S:
             doubts.append(
                 f"joint {joint.name} follows {1000 * joint.lag_s:.0f} ms late, not "
                 f"{1000 * SERVO_LAG_S:.0f}: its damping, friction or torque limit "
                 "keeps it back"
             )
-        if joint.rest_error_rad > OFF_RAD:
+        if joint.rest_error_rad > LARGEST_REST_ERROR_RAD:
             doubts.append(
                 f"joint {joint.name} rests {1000 * joint.rest_error_rad:.0f} mrad off its "
                 "target: its stiffness, friction or torque limit holds it"
             )
-    doubts += _turned_tools(reading, model)
+    doubts += _backward_tcps(reading, model)
     return Account(tuple(joints), tuple(_facts(reading, model)), tuple(doubts))
 
 
-def _turned_tools(reading: Reading, model: mujoco.MjModel) -> list[str]:
-    """Returns a sentence for each tool point whose x looks backwards at home."""
+def _backward_tcps(reading: Reading, model: mujoco.MjModel) -> list[str]:
+    """Returns a sentence for each tcp whose x axis points backwards at home."""
     data = mujoco.MjData(model)
     mujoco.mj_resetDataKeyframe(model, data, 0)
     mujoco.mj_kinematics(model, data)
@@ -101,36 +115,45 @@ def _turned_tools(reading: Reading, model: mujoco.MjModel) -> list[str]:
     doubts = []
     for effector in reading.robot.effectors:
         site = model.site(effector.site)
-        if data.site_xmat[site.id][0] > BACKWARDS:
+        # component 0 of the rotation matrix: the world x of the site's x axis
+        if data.site_xmat[site.id][0] > BACKWARDS_X:
             continue
+
+        # suggest the tcp rotated by 180 degrees about its own z axis
         quat = np.zeros(4)
-        mujoco.mju_mulQuat(quat, site.quat, np.array([0.0, 0, 0, 1]))
+        half_turn = np.array([0.0, 0, 0, 1])
+        mujoco.mju_mulQuat(quat, site.quat, half_turn)
         body = model.body(int(site.bodyid[0])).name.removeprefix(prefix)
         doubts.append(
-            f"the tool point {effector.name} has its x backwards at home, so that experts "
-            "turn the hand by half a turn first: as the fingers are alike, write tcp.body "
-            f"= {body.removeprefix(HAND_PREFIX)!r}, tcp.pos = {_rounded(site.pos)}, "
+            f"the x axis of {effector.name} points backwards at home, so experts rotate "
+            "the hand by 180 degrees first: if the fingers are alike, write tcp.body = "
+            f"{body.removeprefix(HAND_PREFIX)!r}, tcp.pos = {_rounded(site.pos)}, "
             f"tcp.quat_wxyz = {_rounded(quat)}"
         )
     return doubts
 
 
 def _rounded(values: np.ndarray) -> list[float]:
-    """Returns numbers as a description has them; adding 0 makes 0.0 of -0.0."""
+    """Returns numbers with 4 decimals, as a description has them."""
+    # adding 0.0 makes 0.0 of -0.0
     return [round(float(value), 4) + 0.0 for value in values]
 
 
 def _joint(reading: Reading, model: mujoco.MjModel, arm: Arm, k: int) -> JointAccount:
-    """Returns the account of an arm's joint k, which moves alone."""
+    """Returns the account of an arm's joint k, measured while only it moves."""
     joints = arm.joints
     name = joints.names[k]
     low, high = joints.ranges[k]
     home = joints.home[k]
-    # towards the farther end of its range, through at most 80 % of the way there
-    way = 1.0 if high - home > home - low else -1.0
-    room = max(high - home, home - low)
-    speed = way * min(SHARE * joints.speeds[k], 0.8 * room / MOVING_S)
 
+    # it moves towards the farther end of its range, but not all the way
+    direction = 1.0 if high - home > home - low else -1.0
+    room = max(high - home, home - low)
+    speed = direction * min(
+        SPEED_SHARE * joints.speeds[k], ROOM_SHARE * room / MOVING_S
+    )
+
+    # the target moves at a constant speed, then stops
     data = mujoco.MjData(model)
     mujoco.mj_resetDataKeyframe(model, data, 0)
     servo = model.actuator(name).id
@@ -141,23 +164,23 @@ def _joint(reading: Reading, model: mujoco.MjModel, arm: Arm, k: int) -> JointAc
         mujoco.mj_step(model, data)
     lag_s = (data.ctrl[servo] - data.qpos[address]) / speed if speed else 0.0
     mujoco.mj_step(model, data, int(RESTING_S / dt))
-    rest = abs(float(data.ctrl[servo] - data.qpos[address]))
+    rest_error_rad = abs(float(data.ctrl[servo] - data.qpos[address]))
 
-    own = name.removeprefix(f"{reading.description.name}_")
+    file_name = name.removeprefix(f"{reading.description.name}_")
     return JointAccount(
-        name=own,
+        name=file_name,
         low_rad=low,
         high_rad=high,
         home_rad=home,
         speed_rad_s=joints.speeds[k],
-        limit_n_m=reading.limits.get(own),
+        limit_n_m=reading.limits.get(file_name),
         lag_s=float(lag_s),
-        rest_error_rad=rest,
+        rest_error_rad=rest_error_rad,
     )
 
 
 def _facts(reading: Reading, model: mujoco.MjModel) -> list[tuple[str, str]]:
-    """Returns (name, value) of mass, reach, grippers, and what is held or left out."""
+    """Returns pairs (name, value): mass, reach, grippers, joints held, parts left out."""
     description = reading.description
     stand = model.body(reading.robot.base.root_body).id
     facts = [("mass", f"{model.body_subtreemass[stand]:.1f} kg on the mount")]
@@ -174,7 +197,7 @@ def _facts(reading: Reading, model: mujoco.MjModel) -> list[tuple[str, str]]:
             (f"{arm.prefix}finger tips", f"{1000 * hand.tip_m:.0f} mm beyond the tcp"),
         ]
 
-    # what of the file is not there, or does not move
+    # joints that do not move, and elements of the file that the robot lacks
     held = [f"{name} at {value:.3g}" for name, value in reading.source.held.items()]
     facts.append(("held", ", ".join(held) or "nothing"))
     left_out = [*reading.source.left_out]

@@ -1,7 +1,7 @@
-"""What adds a described robot's pieces to a model: stand, arms and grippers.
+"""Builders of a described robot's parts: stand, arms and grippers.
 
-The robot's name goes before all names of its files, so that none collides with a name
-of a scene.
+The robot's name goes before all names of its files, so they never collide with the
+names of a scene.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 
 from embodied.robots.described.base import axes_body, yaw_axis
 from embodied.robots.described.description import DescribedArm, Description
+from embodied.robots.described.drawing import SITE_GROUP
 from embodied.robots.described.fingers import (
     FORCE_N,
     add_gripper_drive,
@@ -42,22 +43,22 @@ FOOT_HALF_HEIGHT_M = 0.015
 
 
 def prefix_of(description: Description, placement: Placement | None = None) -> str:
-    """Returns what names of the file begin with in the model.
+    """Returns the prefix that names of the file get in the model.
 
-    The placement's own prefix goes first: it tells the robots of a team apart.
+    It begins with the placement's own prefix, which differs among a team's robots.
     """
     outer = placement.prefix if placement else ""
     return f"{outer}{description.name}_"
 
 
 def tcp_site(arm: DescribedArm, names: FileArm) -> str:
-    """Returns what the tool point is called in the file; `tcp` where we add it."""
+    """Returns the name of the tcp's site: the file's own, or `tcp` for an added one."""
     return names.tcp_site or f"{arm.prefix}tcp"
 
 
 @dataclass(frozen=True)
 class StandBuilder:
-    """Adds the stand, and the column below it where one is wanted; a `PartBuilder`."""
+    """Adds the stand, and a column below it if described; a `PartBuilder`."""
 
     description: Description
 
@@ -76,10 +77,7 @@ class StandBuilder:
 
 @dataclass(frozen=True)
 class ArmsBuilder:
-    """Adds the file's bodies with all arms, and servos on the arms' joints.
-
-    It is a `PartBuilder`.
-    """
+    """Adds the file's bodies with all arms, and servos; a `PartBuilder`."""
 
     description: Description
 
@@ -101,7 +99,7 @@ class ArmsBuilder:
         mount: mujoco.MjsBody,
         placement: Placement,
     ) -> None:
-        """Adds what was read; what of it is held or left out is noted in `source`."""
+        """Adds a model that was read; `source` notes held joints and left-out elements."""
         prefix = prefix_of(self.description, placement)
         joints = [name for arm in source.arms for name in arm.joints]
         if source.base:
@@ -109,15 +107,15 @@ class ArmsBuilder:
             source.yaw_axis = yaw_axis(model, source.base, joints)
         keeps_servos = self.description.servos == "file"
 
-        # Only the bodies of the file, and the servos that are to be kept. Torque limits
-        # are read first, while there still are actuators that state them.
+        # torque limits are read while the actuators that state them still exist
         limits = force_limits(source.spec.compile())
+        # then all is deleted except the bodies and the servos to keep
         hold_the_rest(source)
-        before = len(source.spec.actuators)
+        actuators_before = len(source.spec.actuators)
         keep_servos(source.spec, joints if keeps_servos else ())
-        if before > len(source.spec.actuators):
-            gone = before - len(source.spec.actuators)
-            source.left_out.append(f"{gone} actuators")
+        deleted = actuators_before - len(source.spec.actuators)
+        if deleted:
+            source.left_out.append(f"{deleted} actuators")
         drop_the_rest(source)
 
         self._mount(source, spec, mount, prefix)
@@ -134,9 +132,9 @@ class ArmsBuilder:
         mount: mujoco.MjsBody,
         prefix: str,
     ) -> None:
-        """Puts the file's arms on the mount, held up against gravity by themselves."""
+        """Attaches the file's arms to the mount, with their weight compensated."""
         for body in source.spec.bodies:
-            body.gravcomp = 1  # its whole weight is compensated
+            body.gravcomp = 1  # the share of its weight that is compensated
 
         half_yaw = np.deg2rad(self.description.mount.yaw_deg) / 2
         x, y = source.yaw_axis
@@ -154,7 +152,7 @@ class ArmsBuilder:
 
 @dataclass(frozen=True)
 class CarriedArmBuilder:
-    """Adds nothing: the file's bodies came with the first arm; a `PartBuilder`."""
+    """Adds nothing, as `ArmsBuilder` added all arms; a `PartBuilder`."""
 
     def __call__(
         self, spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
@@ -164,9 +162,14 @@ class CarriedArmBuilder:
 
 @dataclass(frozen=True)
 class GripperBuilder:
-    """Adds tool point, pads and drive to a hand, which the arm's file brought.
+    """Adds tcp, pads and drive to a hand that `ArmsBuilder` added; a `PartBuilder`.
 
-    It is a `PartBuilder`.
+    Attributes:
+        description: the robot's.
+        arm: the arm that carries the hand.
+        names: names of the arm's elements in the file.
+        hand: the hand's measurements.
+        force_n: its grip force.
     """
 
     description: Description
@@ -204,7 +207,7 @@ def pad_sites(prefix: str, arm: DescribedArm) -> tuple[str, str]:
 
 
 def grip_force_n(arm: DescribedArm, hand: Hand, limits: dict[str, float]) -> float:
-    """Returns the described grip force, or the file's, or 70 N."""
+    """Returns the described grip force, else the file's, else FORCE_N."""
     if arm.gripper.force_n is not None:
         return arm.gripper.force_n
     return file_force_n(hand, limits) or FORCE_N
@@ -217,7 +220,7 @@ def add_tool(
     names: FileArm,
     placement: Placement,
 ) -> None:
-    """Adds the tool centre point, and the sensor of its orientation."""
+    """Adds the tcp's site, unless the file has it, and a sensor of its orientation."""
     prefix = prefix_of(description, placement)
     site = prefix + tcp_site(arm, names)
     if names.tcp_body:
@@ -225,11 +228,11 @@ def add_tool(
             name=site,
             pos=arm.tcp.pos,
             quat=arm.tcp.quat_wxyz,
-            group=4,  # which no picture shows
+            group=SITE_GROUP,
             material="",  # the file's default may name one
         )
 
-    # every effector has a sensor of its orientation, named after it
+    # every effector needs a sensor of its orientation with this name
     spec.add_sensor(
         name=f"{placement.prefix}{arm.prefix}tcp_quat_w",
         type=mujoco.mjtSensor.mjSENS_FRAMEQUAT,
@@ -239,8 +242,8 @@ def add_tool(
 
 
 def _draw_column(stand: mujoco.MjsBody, height_m: float) -> None:
-    """Adds a column that carries the stand's origin, `height_m` above the floor."""
-    # the column, from the mount down to the floor
+    """Draws a column from the floor to the stand's origin, which is at `height_m`."""
+    # the column
     half_height = height_m / 2
     half_width = COLUMN_HALF_WIDTH_M
     stand.add_geom(
@@ -273,21 +276,23 @@ def _add_axes(spec: mujoco.MjSpec, prefix: str, yaw_joint: str) -> None:
 
 
 def _let_neighbours_touch(spec: mujoco.MjSpec) -> None:
-    """Excludes contacts between what is fixed to the world and the first links on it.
+    """Excludes contacts between fixed bodies and the first moving links on them.
 
-    MuJoCo lets a link collide with what is fixed to the world, even with the body that
-    carries it.
+    MuJoCo excludes contacts between parent and child, but not if the parent is fixed to
+    the world.
     """
-    # `body_weldid` is the body that one is rigidly part of: 0 is the world
+    # `body_weldid` is the body that one is rigidly part of; 0, the world, if it is fixed
     model = spec.compile()
-    welded = model.body_weldid
+    weld_ids = model.body_weldid
     names = [model.body(i).name for i in range(model.nbody)]
     bodies = range(1, model.nbody)
-    fixed = [i for i in bodies if welded[i] == 0]
-    first = [i for i in bodies if welded[i] and welded[model.body_parentid[i]] == 0]
+    fixed = [i for i in bodies if weld_ids[i] == 0]
+    first_links = [
+        i for i in bodies if weld_ids[i] != 0 and weld_ids[model.body_parentid[i]] == 0
+    ]
     # an excluded pair's signature is (one body's id << 16) + the other's
-    known = {int(signature) for signature in model.exclude_signature}
+    excluded = {int(signature) for signature in model.exclude_signature}
     for a in fixed:
-        for b in first:
-            if (a << 16) + b not in known and (b << 16) + a not in known:
+        for b in first_links:
+            if (a << 16) + b not in excluded and (b << 16) + a not in excluded:
                 spec.add_exclude(bodyname1=names[a], bodyname2=names[b])

@@ -1,4 +1,4 @@
-"""Which joints of a model are an arm, and which are its hand."""
+"""Finds the arm and the hand among the joints of a model that nobody described."""
 
 from __future__ import annotations
 
@@ -10,29 +10,38 @@ import numpy as np
 from embodied.errors import EmbodiedError
 from embodied.robots.described.holding import subtree
 
-# An arm has at least so many joints that turn between the mount and the hand.
+# An arm has at least this many hinges between the mount and the hand.
 LEAST_JOINTS = 4
-# Parts of names: of the place where a gripper is mounted, and of a hand's joints.
+# A site or body whose name contains one of these is a place to mount a gripper.
 MOUNT_WORDS = ("attach", "flange", "tool0", "hand", "mount")
-# How far the axes of a base's joints may be from those of the file.
+# The axes of a base's joints may differ from the file's by this, in each component.
 STRAIGHT = 1e-3
+# A joint whose name contains one of these belongs to a hand.
 FINGER_WORDS = ("finger", "grip", "jaw", "knuckle", "claw", "thumb", "driver")
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Ids of an arm's joints, of its last link, and of the joints that this carries."""
+    """An arm and its hand, as ids in a model.
 
-    arm: tuple[int, ...]  # from the mount on
-    hand: int  # the body that the arm's last joint moves
+    Attributes:
+        arm: the arm's joints, from the mount to the hand.
+        hand: the body that the arm's last joint moves.
+        hand_joints: the joints on that body and on the bodies it carries, without the
+            arm's last joint.
+    """
+
+    arm: tuple[int, ...]
+    hand: int
     hand_joints: tuple[int, ...]
 
 
 def find_parts(model: mujoco.MjModel, file: str) -> Parts:
     """Returns the first arm of a model, and its hand.
 
-    The hand begins behind the last joint of the longest chain that turns: what slides,
-    branches or is called a finger is no longer the arm.
+    The arm is the longest chain of hinges. It ends before the first joint that slides or
+    is named like a finger, and at the first link with several branches. All joints that
+    its last link carries belong to the hand.
 
     Raises:
         EmbodiedError: there is no arm, or no gripper behind it.
@@ -40,27 +49,28 @@ def find_parts(model: mujoco.MjModel, file: str) -> Parts:
     arm = _arm_joints(model)
     if len(arm) < LEAST_JOINTS:
         raise EmbodiedError(
-            f"{file}: no arm is found: {len(arm)} joints that turn follow each other, "
+            f"{file}: no arm is found: the longest chain of hinges has {len(arm)} joints, "
             f"expected at least {LEAST_JOINTS}"
         )
     hand = int(model.jnt_bodyid[arm[-1]])
     carried = subtree(model, hand)
     joints = [j for j in range(model.njnt) if int(model.jnt_bodyid[j]) in carried]
-    joints.remove(arm[-1])  # it is on the last link itself
+    joints.remove(arm[-1])  # MuJoCo lists it under the link that it moves
     if not joints:
         last = model.joint(arm[-1]).name
         raise EmbodiedError(
-            f"{file}: no gripper is found behind the joint {last!r}: where it has a file "
-            "of its own, name that with --gripper"
+            f"{file}: no gripper is found behind the joint {last!r}: if it has a file of "
+            "its own, name that with --gripper"
         )
     return Parts(tuple(arm), hand, tuple(joints))
 
 
 def mounting_place(model: mujoco.MjModel) -> str:
-    """Returns the name of the site or body at the end of an arm where a gripper sits.
+    """Returns the name of the site or body at the end of an arm that takes a gripper.
 
-    It is the first site, else the first body, on the last link or on what that link
-    carries, whose name has one of MOUNT_WORDS; without one, the last link itself.
+    Candidates are the sites, then the bodies, on the arm's last link and on the bodies
+    that it carries. The first whose name contains one of MOUNT_WORDS is taken; without
+    one, it is the last link itself.
 
     Raises:
         EmbodiedError: there is no arm.
@@ -82,22 +92,23 @@ def mounting_place(model: mujoco.MjModel) -> str:
 
 
 def driven_fingers(model: mujoco.MjModel, parts: Parts) -> list[int]:
-    """Returns the hand's joints that need a drive: those that actuators move.
+    """Returns the hand's joints that need a drive.
 
-    Without actuators they are those nearest to the arm. Joints that an equality couples
-    to another one follow.
+    They are the joints that the file's actuators move, directly or by a tendon. Without
+    actuators they are the joints nearest to the arm. A joint that an equality couples
+    to another driven joint needs no drive.
     """
-    moved = set()
+    actuated = set()
     for a in range(model.nu):
         target = int(model.actuator_trnid[a, 0])
         if model.actuator_trntype[a] == mujoco.mjtTrn.mjTRN_JOINT:
-            moved.add(target)
+            actuated.add(target)
         elif model.actuator_trntype[a] == mujoco.mjtTrn.mjTRN_TENDON:
             first = int(model.tendon_adr[target])
             last = first + int(model.tendon_num[target])
-            moved.update(int(one) for one in model.wrap_objid[first:last])
+            actuated.update(int(joint) for joint in model.wrap_objid[first:last])
 
-    driven = [j for j in parts.hand_joints if j in moved]
+    driven = [j for j in parts.hand_joints if j in actuated]
     if not driven:
         nearest = min(_depth(model, j) for j in parts.hand_joints)
         driven = [j for j in parts.hand_joints if _depth(model, j) == nearest]
@@ -106,7 +117,7 @@ def driven_fingers(model: mujoco.MjModel, parts: Parts) -> list[int]:
     for e in range(model.neq):
         if model.eq_type[e] == mujoco.mjtEq.mjEQ_JOINT:
             pair = (int(model.eq_obj1id[e]), int(model.eq_obj2id[e]))
-            # the later of the two in the file follows
+            # the joint with the larger id, which is later in the file, follows
             if all(j in driven for j in pair):
                 followers.add(max(pair))
     return [j for j in driven if j not in followers]
@@ -131,40 +142,40 @@ def planar_joints(model: mujoco.MjModel) -> tuple[int, ...]:
 
 
 def _arm_joints(model: mujoco.MjModel) -> list[int]:
-    """Returns the longest chain of joints that turn, up to a hand."""
+    """Returns the longest chain of arm hinges, without a hand's and a torso's joints."""
     base = planar_joints(model)
-    best: list[int] = []
+    longest: list[int] = []
     for j in range(model.njnt):
-        chain = _chain_to(model, int(model.jnt_bodyid[j]))
-        chain = [k for k in chain if _turns(model, k) and k not in base]
-        if len(chain) > len(best):
-            best = chain
+        joints = _chain_to(model, int(model.jnt_bodyid[j]))
+        hinges = [k for k in joints if _is_arm_hinge(model, k) and k not in base]
+        if len(hinges) > len(longest):
+            longest = hinges
+    branches = [_branches(model, int(model.jnt_bodyid[j])) for j in longest]
 
-    # cut off what comes after the first link with several branches, such as a palm
-    for place, j in enumerate(best):
-        if place + 1 >= LEAST_JOINTS and _branches(model, int(model.jnt_bodyid[j])) > 1:
-            best = best[: place + 1]
+    # The hand is cut off: the first link with several branches, such as a palm, is the
+    # arm's last, if enough joints are left for an arm.
+    for place in range(LEAST_JOINTS - 1, len(longest)):
+        if branches[place] > 1:
+            longest = longest[: place + 1]
             break
-    # cut off what comes before an arm: all up to the last such link, such as a torso
-    for place in reversed(range(len(best))):
-        rest = len(best) - place - 1
-        if (
-            rest >= LEAST_JOINTS
-            and _branches(model, int(model.jnt_bodyid[best[place]])) > 1
-        ):
-            return best[place + 1 :]
-    return best
+
+    # The torso is cut off: the arm begins behind the last link with several branches,
+    # such as a chest, if enough joints are left for an arm.
+    for place in reversed(range(len(longest) - LEAST_JOINTS)):
+        if branches[place] > 1:
+            return longest[place + 1 :]
+    return longest
 
 
-def _turns(model: mujoco.MjModel, joint: int) -> bool:
-    """Returns whether a joint could be an arm's."""
+def _is_arm_hinge(model: mujoco.MjModel, joint: int) -> bool:
+    """Returns whether a joint is a hinge that is not named like a finger's."""
     name = model.joint(joint).name.lower()
     is_hinge = model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_HINGE
     return bool(is_hinge) and not any(word in name for word in FINGER_WORDS)
 
 
 def _chain_to(model: mujoco.MjModel, body: int) -> list[int]:
-    """Returns the joints from the world to a body."""
+    """Returns the joints between the world and a body, the world's first."""
     chain: list[int] = []
     while body > 0:
         first = int(model.body_jntadr[body])
@@ -174,7 +185,10 @@ def _chain_to(model: mujoco.MjModel, body: int) -> list[int]:
 
 
 def _branches(model: mujoco.MjModel, body: int) -> int:
-    """Returns how many bodies with joints come next behind a body."""
+    """Returns the number of moving branches that a body carries.
+
+    A child body without a joint is rigidly part of it, so its own branches count.
+    """
     count = 0
     for child in range(body + 1, model.nbody):
         if int(model.body_parentid[child]) != body:
@@ -184,7 +198,7 @@ def _branches(model: mujoco.MjModel, body: int) -> int:
 
 
 def _depth(model: mujoco.MjModel, joint: int) -> int:
-    """Returns how many bodies carry a joint's body."""
+    """Returns the number of bodies from the world to a joint's body."""
     body = int(model.jnt_bodyid[joint])
     depth = 0
     while body > 0:

@@ -1,8 +1,8 @@
-"""A hash of all that makes a described robot: its description and its models' files.
+"""A hash of a described robot: of its description and of its models' files.
 
-It is the same wherever the files lie and whatever comments the description has. Any
-other number in the description gives another one, and so does any other byte in a
-model's file, in what that includes, or in the meshes and textures that it names.
+It depends on every value of the description and on every byte of the models' files,
+including their meshes and textures. It does not depend on the folder of the files or on
+comments in the description.
 """
 
 from __future__ import annotations
@@ -22,21 +22,22 @@ from embodied.robots.described.description import (
 )
 from embodied.robots.described.urdf import find_file, folders_above
 
-# Attributes that name a file, in MJCF and in URDF; `file` is followed by a side where a
-# texture is a cube.
+# Attributes that name a file begin with these, in MJCF and in URDF. A cube texture has
+# one for each side, such as `fileright`.
 FILE_ATTRIBUTES = ("file", "filename")
-# Elements whose file is a model itself, and attributes that name a folder of files.
+# Elements that name another model's file.
 MODELS = ("include", "model")
+# Attributes of `compiler` that name a folder of files.
 FOLDERS = ("assetdir", "meshdir", "texturedir")
 
 
 def content_hash(description: Description) -> str:
-    """Returns the SHA-256 of a description, whose paths are absolute, and of its files.
+    """Returns the SHA-256 of a description with absolute paths and of its files.
 
     Raises:
         EmbodiedError: a file cannot be read.
     """
-    # the files' contents stand for their paths
+    # without folders: the hash shall not depend on them
     arms = tuple(_without_path(arm) for arm in description.arm)
     gripper = description.gripper
     if gripper is not None:
@@ -47,7 +48,8 @@ def content_hash(description: Description) -> str:
 
     try:
         for file in _files(description):
-            # of equal length each, so that no two lists of files give one text
+            # Each file's own hash has the same length. Hashing the bytes themselves could
+            # give two lists of files the same text.
             digest.update(hashlib.sha256(file.read_bytes()).digest())
     except OSError as error:
         raise EmbodiedError(
@@ -57,10 +59,10 @@ def content_hash(description: Description) -> str:
 
 
 def changed_ns(path: Path) -> tuple[int, ...]:
-    """Returns when a description and its models' files were changed, in ns.
+    """Returns the modification times of a description and of its models' files, ns.
 
-    Of a description that cannot be read, it is when itself was changed; of one that is
-    not there, nothing.
+    If the description cannot be read, only its own time is returned. If it does not
+    exist, the result is empty.
     """
     try:
         files = [path, *_files(read_description(path))]
@@ -70,7 +72,7 @@ def changed_ns(path: Path) -> tuple[int, ...]:
 
 
 def _files(description: Description) -> Iterator[Path]:
-    """Yields the files of a robot's models, first the arm's."""
+    """Yields the files of a robot's models, the arm's first."""
     yield from model_files(Path(description.mjcf))
     for arm in description.arms:
         if arm.gripper.mjcf:
@@ -78,10 +80,10 @@ def _files(description: Description) -> Iterator[Path]:
 
 
 def model_files(path: Path) -> Iterator[Path]:
-    """Yields a model's file and all that it names, in the order of its text.
+    """Yields a model's file and all files that it names, in the order of its text.
 
-    What is named but not there is left out: MuJoCo refuses such a model, unless it has
-    no use for the file.
+    Missing files are left out: MuJoCo refuses such a model, unless it does not use the
+    file.
     """
     trees = list(_trees(path, path.parent, frozenset()))
     folders = [path.parent]
@@ -101,12 +103,14 @@ def model_files(path: Path) -> Iterator[Path]:
 
 
 def _places(name: str, folders: list[Path], path: Path) -> Iterator[Path]:
-    """Yields where a file may be that a model names: all places, or a folder above.
+    """Yields the files that a name in a model may mean.
 
-    Which one MuJoCo takes depends on what kind of file it is; the others do no harm.
+    These are all files of that name in `folders`. MuJoCo takes one of them, depending on
+    the kind of file; hashing the others as well does no harm. If there is none, the
+    folders above the model are searched.
     """
-    places = dict.fromkeys(folder / name for folder in folders)
-    found = [place for place in places if place.is_file()]
+    candidates = dict.fromkeys(folder / name for folder in folders)
+    found = [candidate for candidate in candidates if candidate.is_file()]
     if not found:
         above = find_file(name, folders_above(path))
         found = [above] if above is not None else []
@@ -116,17 +120,17 @@ def _places(name: str, folders: list[Path], path: Path) -> Iterator[Path]:
 def _trees(
     path: Path, top: Path, above: frozenset[Path]
 ) -> Iterator[tuple[Path, ElementTree.Element]]:
-    """Yields a model's file and those that it includes, each with what it holds.
+    """Yields a model's file and the files that it includes, each with its parsed XML.
 
     Args:
         path: of the file.
         top: the folder of the model that is loaded.
-        above: the files that include this one.
+        above: the files that include this one; they are not read again.
     """
     try:
         root = ElementTree.fromstring(path.read_text(encoding="utf-8"))  # noqa: S314
     except (ElementTree.ParseError, UnicodeDecodeError):
-        # MuJoCo reads more than this parser does, and says what it does not
+        # MuJoCo's parser accepts more than this one, and reports true errors itself
         root = ElementTree.Element("mujoco")
     yield path, root
     for element in root.iter():
@@ -139,5 +143,5 @@ def _trees(
 
 
 def _without_path(arm: DescribedArm) -> DescribedArm:
-    """Returns an arm whose gripper's file is known by its name alone."""
+    """Returns the arm with its gripper's file reduced to the file's name."""
     return replace(arm, gripper=replace(arm.gripper, mjcf=Path(arm.gripper.mjcf).name))

@@ -14,24 +14,30 @@ from embodied.robots.described.tables import Names, Numbers, read_table
 # "ours": servos that this program adds; "file": the position servos of the model file.
 SERVOS = ("ours", "file")
 VERSION = 1  # of the description format
-# A quaternion with a norm below this is refused, as it gives no rotation.
+# A quaternion with a smaller norm is refused, as it defines no rotation.
 LEAST_NORM = 1e-6
 
 
 def _within(low: float, high: float) -> dict[str, Any]:
-    """Returns the metadata of a key whose numbers lie in a range, ends included."""
+    """Returns metadata that limits a key's numbers to a range, ends included."""
     return {"range": (low, high)}
 
 
 @dataclass(frozen=True)
 class Mount:
-    """Where the arm is bolted on, and how it stands there."""
+    """The pose of the file's model in the world.
 
-    body: str = ""  # empty: the bodies that carry the arms
-    # (3,) m; z is the height above the floor
+    Attributes:
+        body: the top-level body of the file to mount; empty: all that carry an arm.
+        pos_w: (3,) m; z is the height above the floor.
+        yaw_deg: rotation about the vertical.
+        stand: whether a column is drawn below it.
+    """
+
+    body: str = ""
     pos_w: Numbers = field(default=(0.0, 0.0, 0.72), metadata=_within(-10, 10))
     yaw_deg: float = field(default=0.0, metadata=_within(-360, 360))
-    stand: bool = True  # whether there is a column below it
+    stand: bool = True
 
     def __post_init__(self) -> None:
         _check_count("mount.pos_w", self.pos_w, 3)
@@ -44,14 +50,19 @@ class Mount:
 
 @dataclass(frozen=True)
 class Tcp:
-    """The tool centre point: a site of the file, or a place on a body.
+    """The tool centre point (tcp): a site of the file, or a pose on a body.
 
-    Its z points out of the hand; its y is the direction along which the fingers open.
+    Its z axis points out of the hand. The fingers open along its y axis.
+
+    Attributes:
+        site: name of the site; empty if the tcp is a pose on a body.
+        body: name of the body; empty if the tcp is a site.
+        pos: (3,) m, position on the body.
+        quat_wxyz: orientation on the body.
     """
 
     site: str = ""
     body: str = ""
-    # (3,) m, on the body
     pos: Numbers = field(default=(0.0, 0.0, 0.0), metadata=_within(-2, 2))
     quat_wxyz: Numbers = field(
         default=(1.0, 0.0, 0.0, 0.0), metadata=_within(-100, 100)
@@ -68,21 +79,21 @@ class Tcp:
 
 @dataclass(frozen=True)
 class Gripper:
-    """Fingers that slide or turn.
+    """A gripper with fingers that slide or rotate.
 
     Attributes:
-        joints: names of the F joints that are driven; what is coupled to them in the
-            file follows.
-        closed: (F,) m or rad, where the fingers touch; empty: the end of each range at
-            which a finger is nearer to the tool centre point.
-        open: (F,) m or rad, where they are open; empty: the other end.
+        joints: names of the F driven joints; joints that the file couples to them
+            follow.
+        closed: (F,) m or rad, their positions when the fingers touch; empty: the end of
+            each range at which the finger is nearer to the tcp.
+        open: (F,) m or rad, their positions when the hand is open; empty: the other end.
         pads: names of geoms that grip.
-        force_n: grip force; None: what the file says, else 70 N.
-        speed_m_s: how fast the width changes.
-        mjcf: the gripper's own file, where it is not part of the arm's.
-        on: the arm's body or site that such a gripper sits on.
-        pos: (3,) m, its place there.
-        quat_wxyz: how it is turned there.
+        force_n: grip force; None: the file's, else 70 N.
+        speed_m_s: speed of the opening width.
+        mjcf: the gripper's own file; empty if it is part of the arm's.
+        on: the arm's body or site that carries a gripper with its own file.
+        pos: (3,) m, position of that gripper on it.
+        quat_wxyz: orientation of that gripper on it.
     """
 
     joints: Names
@@ -104,7 +115,7 @@ class Gripper:
         _check_once("gripper.joints", self.joints)
         _check_once("gripper.pads", self.pads)
 
-        # both postures or none, one number per joint
+        # both `closed` and `open` or none, with one number per joint
         if bool(self.closed) != bool(self.open):
             raise EmbodiedError(
                 "gripper.closed and gripper.open go together: write both or neither"
@@ -114,7 +125,7 @@ class Gripper:
             if values:
                 _check_count(f"gripper.{key}", values, len(self.joints), each)
 
-        # a file of its own
+        # keys of a gripper with its own file
         _check_count("gripper.pos", self.pos, 3)
         _check_quat("gripper.quat_wxyz", self.quat_wxyz)
         if bool(self.mjcf) != bool(self.on):
@@ -154,12 +165,12 @@ class DescribedArm:
     """One arm with its gripper.
 
     Attributes:
-        joints: names of the arm's J joints, from the mount on.
+        joints: names of the arm's J joints, from the mount to the hand.
         speeds: (J,) largest speed of each joint, rad/s.
-        home: (J,) rad, where episodes start.
-        gripper: its fingers.
+        home: (J,) joint positions at which episodes start, rad.
+        gripper: its gripper.
         tcp: its tool centre point.
-        name: what the names of its parts begin with; empty for an only arm.
+        name: tells several arms apart; empty for a single arm.
     """
 
     joints: Names
@@ -186,32 +197,32 @@ class DescribedArm:
 
     @property
     def prefix(self) -> str:
-        """What the names of its parts begin with."""
+        """Goes before the names of its parts, e.g. "left_"."""
         return f"{self.name}_" if self.name else ""
 
 
 @dataclass(frozen=True)
 class Description:
-    """A robot with one arm, whose keys stand at the top, or with several.
+    """A robot with one arm, described by keys at the top, or with several.
 
     Attributes:
-        name: name of the robot; it goes before all names of the file.
+        name: the robot's name; it goes before all names of the file.
         mjcf: path of the model, MJCF or URDF.
-        joints, speeds, home, gripper, tcp: of an only arm, see `DescribedArm`.
-        arm: two or more arms.
-        mount: where it stands.
-        base: what it drives on; None for a robot that stays where it is.
-        held: names of joints outside the arms that are held at a place of their own,
-            instead of the one that the file has.
-        held_at: where each of those is held, in rad or m.
-        cameras: names of cameras that it carries.
-        servos: "ours", or "file" for the position servos that the file has.
-        ee_speed_m_s: full speed of the tool in the mode `ee_delta`.
-        ee_speed_rad_s: full turning speed of the tool in that mode.
+        joints, speeds, home, gripper, tcp: keys of a single arm, see `DescribedArm`.
+        arm: two or more arms; empty for a single one.
+        mount: the pose of the file's model in the world.
+        base: the base that drives it; None for a fixed robot.
+        held: names of joints outside the arms that are held at other positions than the
+            file's.
+        held_at: the position of each joint in `held`, rad or m.
+        cameras: names of the cameras that it carries.
+        servos: "ours", or "file" for the file's own position servos.
+        ee_speed_m_s: full speed of the tcp in the mode `ee_delta`.
+        ee_speed_rad_s: full angular speed of the tcp in that mode.
         version: of this format.
 
     Raises:
-        EmbodiedError: numbers or names do not go together.
+        EmbodiedError: the keys contradict each other.
     """
 
     name: str
@@ -249,32 +260,38 @@ class Description:
 
     @property
     def arms(self) -> tuple[DescribedArm, ...]:
-        """Its arms: one, or more."""
+        """Its arms, also if there is only one."""
         if self.arm or self.gripper is None or self.tcp is None:
             return self.arm
-        only = DescribedArm(self.joints, self.speeds, self.home, self.gripper, self.tcp)
-        return (only,)
+        single = DescribedArm(
+            joints=self.joints,
+            speeds=self.speeds,
+            home=self.home,
+            gripper=self.gripper,
+            tcp=self.tcp,
+        )
+        return (single,)
 
     def _check_arms(self) -> None:
-        """Raises EmbodiedError unless there is one arm at the top, or a list of them."""
-        of_one = {
+        """Raises EmbodiedError unless there are keys of a single arm or several arms."""
+        single_arm_keys = {
             "joints": self.joints,
             "speeds": self.speeds,
             "home": self.home,
             "gripper": self.gripper,
             "tcp": self.tcp,
         }
-        given = [key for key, value in of_one.items() if value]
-        missing = [key for key, value in of_one.items() if not value]
+        given = [key for key, value in single_arm_keys.items() if value]
+        missing = [key for key, value in single_arm_keys.items() if not value]
         if self.arm and given:
             raise EmbodiedError(
-                f"{', '.join(given)} and [[arm]] are both given: an only arm stands at "
-                "the top, several stand in [[arm]] tables"
+                f"{', '.join(given)} and [[arm]] are both given: a single arm's keys "
+                "stand at the top, several arms stand in [[arm]] tables"
             )
         if not self.arm and missing:
             raise EmbodiedError(f"these keys are missing: {', '.join(missing)}")
 
-        # their names tell them apart, and a joint belongs to one
+        # several arms need different names, and each joint belongs to one arm
         names = [arm.name for arm in self.arms]
         if len(names) > 1:
             check_names("arm (arm.name)", names)
@@ -333,6 +350,7 @@ def _with_paths(arm: DescribedArm, folder: Path) -> DescribedArm:
 
 
 def _check_count(key: str, values: Numbers, expected: int, hint: str = "") -> None:
+    """Raises EmbodiedError unless there are `expected` numbers."""
     if len(values) != expected:
         raise EmbodiedError(
             f"{key} has {len(values)} numbers, expected {expected}{hint}"
@@ -340,10 +358,11 @@ def _check_count(key: str, values: Numbers, expected: int, hint: str = "") -> No
 
 
 def _check_quat(key: str, quat_wxyz: Numbers) -> None:
+    """Raises EmbodiedError unless four numbers define a rotation."""
     _check_count(key, quat_wxyz, 4)
     if sum(value * value for value in quat_wxyz) < LEAST_NORM**2:
         raise EmbodiedError(
-            f"{key} is all zeros, which is no rotation: [1, 0, 0, 0] turns nothing"
+            f"{key} is all zeros, which is no rotation: [1, 0, 0, 0] rotates nothing"
         )
 
 

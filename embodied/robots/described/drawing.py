@@ -1,4 +1,4 @@
-"""What pictures show of a user's model."""
+"""Visual and collision geoms of a user's model, sorted into MuJoCo's groups."""
 
 from __future__ import annotations
 
@@ -6,28 +6,31 @@ import mujoco
 
 from embodied.robots.modelling import COLLISION_GROUP
 
-# Of sites: no picture shows them.
+# The group of sites, which pictures do not show.
 SITE_GROUP = 4
-SHOWN_GROUPS = 3  # groups 0, 1 and 2 are drawn
+SHOWN_GROUPS = 3  # pictures show groups 0, 1 and 2
 
 
-def draw_only_what_is_seen(spec: mujoco.MjSpec) -> None:
-    """Keeps sites, and collision shapes that have visual ones over them, from pictures."""
+def hide_sites_and_collision_geoms(spec: mujoco.MjSpec) -> None:
+    """Hides sites in pictures, and the collision geoms of bodies with visual geoms.
+
+    A body without visual geoms shows its collision geoms.
+    """
     for site in spec.sites:
         site.group = SITE_GROUP
 
     for body in spec.bodies:
-        is_clad = _has_visuals(body)
+        has_visuals = _has_visuals(body)
         for geom in body.geoms:
-            if _collides(geom) and is_clad:
+            if _collides(geom) and has_visuals:
                 geom.group = COLLISION_GROUP
-            elif geom.group >= SHOWN_GROUPS and not is_clad:
-                # a body that would not be seen at all
+            elif geom.group >= SHOWN_GROUPS and not has_visuals:
+                # else the body would be invisible
                 geom.group = 0
 
 
 def _has_visuals(body: mujoco.MjsBody) -> bool:
-    """Returns whether a body, or one that it is rigidly part of, has visual shapes."""
+    """Returns whether a body, or one that carries it rigidly, has visual geoms."""
     while body.name != "world":
         for geom in body.geoms:
             if not _collides(geom) and geom.group < SHOWN_GROUPS:

@@ -1,4 +1,4 @@
-"""The drive of a user's gripper: its target is the width, whatever its fingers do."""
+"""The drive of a user's gripper: one actuator whose target is the opening width."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import mujoco
 import numpy as np
 
+from embodied.robots.described.drawing import SITE_GROUP
 from embodied.robots.described.hand import Hand
 from embodied.robots.gripping import (
     FINGER_ARMATURE_KG,
@@ -15,26 +16,27 @@ from embodied.robots.gripping import (
     make_pad,
 )
 
-# Grip force where neither the description nor the file tells.
+# The grip force if neither the description nor the file states one.
 FORCE_N = 70.0
-PAD_RADIUS_M = 0.002  # of the sites on the pads
+PAD_SITE_RADIUS_M = 0.002
 
 
 def levers(hand: Hand) -> np.ndarray:
-    """Returns (F,) by how much the width grows per rad or m of each finger.
+    """Returns (F,) the growth of the width per rad or m of each finger joint.
 
-    The fingers have equal shares: together they open it from `gap_m` to `width_m`.
+    All F fingers together open the hand from `gap_m` to `width_m`; each contributes an
+    equal share.
     """
-    moves = np.array(hand.open) - np.array(hand.closed)
-    return (hand.width_m - hand.gap_m) / len(moves) / moves
+    strokes = np.array(hand.open) - np.array(hand.closed)  # (F,) rad or m
+    return (hand.width_m - hand.gap_m) / len(strokes) / strokes
 
 
 def file_force_n(hand: Hand, limits: Mapping[str, float]) -> float | None:
     """Returns the grip force that the file's actuators can make; None if unlimited.
 
     Args:
-        hand: its fingers have the file's names.
-        limits: joint -> largest torque or force.
+        hand: the gripper's measurements.
+        limits: name of a joint in the file -> its largest torque or force.
     """
     forces = []
     for name, lever in zip(hand.fingers, levers(hand), strict=True):
@@ -56,49 +58,52 @@ def add_gripper_drive(
     Args:
         spec: the model.
         fingers: (F,) names of the driven joints in the model.
-        hand: the gripper's facts.
+        hand: the gripper's measurements.
         force_n: grip force at each pad.
-        speed_m_s: how fast the width changes at full force.
+        speed_m_s: speed of the width at full force.
         name: of the actuator.
     """
-    # As all fingers move together, the width changes by `metres` per rad or m of each.
-    # With its square, the width has the armature that it has in our own hands, and a
-    # damping that limits its speed at full force.
+    # The width shall have the armature that it has in our own grippers, and a damping
+    # that limits its speed at full force. Both are shared equally among the fingers.
+    # The square of the width's change per rad or m converts them to a finger's joint.
     share = 1 / len(fingers)
-    moves = np.array(hand.open) - np.array(hand.closed)
-    for finger, move in zip(fingers, moves, strict=True):
-        metres = (hand.width_m - hand.gap_m) / abs(float(move))
+    strokes = np.array(hand.open) - np.array(hand.closed)  # (F,) rad or m
+    for finger, stroke in zip(fingers, strokes, strict=True):
+        width_per_unit = (hand.width_m - hand.gap_m) / abs(float(stroke))
         joint = spec.joint(finger)
-        armature = FINGER_ARMATURE_KG / 2 * share * metres**2
+        armature = FINGER_ARMATURE_KG / 2 * share * width_per_unit**2
         joint.armature = max(joint.armature, armature)
-        joint.damping = [force_n * share * metres**2 / speed_m_s, 0.0, 0.0]
+        joint.damping = [force_n * share * width_per_unit**2 / speed_m_s, 0.0, 0.0]
         joint.frictionloss = 0
 
     _couple(spec, fingers, hand)
-    shares = dict(zip(fingers, levers(hand).tolist(), strict=True))
-    # when closed, the width is `gap_m`: it would be 0 so far before
+    finger_levers = dict(zip(fingers, levers(hand).tolist(), strict=True))
+    # The actuator's length is the sum of lever * position. The offset makes it `gap_m`
+    # when the fingers are closed.
     closed_m = float(levers(hand) @ np.array(hand.closed))
-    add_width_drive(spec, name, shares, hand.width_m, force_n, closed_m - hand.gap_m)
+    add_width_drive(
+        spec, name, finger_levers, hand.width_m, force_n, closed_m - hand.gap_m
+    )
 
 
 def _couple(spec: mujoco.MjSpec, fingers: Sequence[str], hand: Hand) -> None:
-    """Lets the others follow the first finger, so that all are fully open together."""
-    # joint equalities count from `qpos0`, where the file draws the joints
+    """Makes the other fingers follow the first, so that all open and close together."""
+    # joint equalities count positions from `qpos0`
     model = spec.compile()
-    drawn = [float(model.qpos0[model.joint(name).qposadr[0]]) for name in fingers]
-    moves = np.array(hand.open) - np.array(hand.closed)
-    from_drawn = np.array(hand.closed) - drawn
+    qpos0 = [float(model.qpos0[model.joint(name).qposadr[0]]) for name in fingers]
+    strokes = np.array(hand.open) - np.array(hand.closed)  # (F,) rad or m
+    closed_from_qpos0 = np.array(hand.closed) - qpos0
     for k in range(1, len(fingers)):
         if _are_coupled(spec, fingers[0], fingers[k]):
             continue
-        ratio = float(moves[k] / moves[0])
-        offset = float(from_drawn[k] - ratio * from_drawn[0])
+        ratio = float(strokes[k] / strokes[0])
+        offset = float(closed_from_qpos0[k] - ratio * closed_from_qpos0[0])
         name = f"{fingers[0]}-{fingers[k]}"
         couple_fingers(spec, name, fingers[k], fingers[0], ratio, offset)
 
 
 def _are_coupled(spec: mujoco.MjSpec, first: str, second: str) -> bool:
-    """Returns whether the file itself makes two fingers move together."""
+    """Returns whether a joint equality of the file couples two fingers."""
     for equality in spec.equalities:
         is_joint = equality.type == mujoco.mjtEq.mjEQ_JOINT
         if is_joint and {equality.name1, equality.name2} == {first, second}:
@@ -109,17 +114,28 @@ def _are_coupled(spec: mujoco.MjSpec, first: str, second: str) -> bool:
 def add_pad_sites(
     spec: mujoco.MjSpec, hand: Hand, prefix: str, names: Sequence[str]
 ) -> None:
-    """Adds sites on the inner faces of both pads; bodies' names begin with `prefix`."""
+    """Adds sites on the inner faces of both pads.
+
+    Args:
+        spec: the model.
+        hand: the gripper's measurements.
+        prefix: goes before the bodies' names of the file.
+        names: of the two sites.
+    """
     for name, face in zip(names, hand.faces, strict=True):
         spec.body(prefix + face.body).add_site(
-            name=name, pos=face.pos, size=[PAD_RADIUS_M] * 3, group=4, material=""
+            name=name,
+            pos=face.pos,
+            size=[PAD_SITE_RADIUS_M] * 3,
+            group=SITE_GROUP,
+            material="",  # the file's default may name one
         )
 
 
 def make_pads(spec: mujoco.MjSpec, geoms: Sequence[str]) -> None:
-    """Makes geoms grip as those of our own robots do."""
+    """Gives geoms the contact properties that our own robots' pads have."""
     for name in geoms:
         geom = spec.geom(name)
-        # variation of the pads' friction finds them by this name
+        # the factor `pad_friction` finds the pads by "pad" in their names
         geom.name = name if "pad" in name else f"{name}_pad"
         make_pad(geom)

@@ -1,6 +1,7 @@
-"""A description of a model that nobody has described yet, made by looking at it.
+"""Drafts a description of a robot from its model file alone.
 
-What cannot be seen in a model, such as speeds, is guessed, and said to be.
+Values that a model does not contain, such as speeds, are guessed; each guess is
+reported as a doubt.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree import ElementTree
 
 import mujoco
@@ -37,15 +39,16 @@ from embodied.robots.described.source import HAND_PREFIX, attach_gripper, read_m
 from embodied.robots.described.tool import ToolPoint, find_tool
 from embodied.robots.described.urdf import URDF_SUFFIX
 
-# The speed limit of a joint for which the file states none.
+# The guessed speed limit of a joint if the file states none.
 SPEED_RAD_S = 2.5
-# A robot whose first arm joint is this high in its file stands on the floor.
+# A robot with its first arm joint higher than this in its file stands on the floor.
 STANDING_M = 0.45
-# An arm whose first joint is farther than this from the file's z axis is moved there.
-ASIDE_M = 0.10
-# (3,) m: where tasks have the mount, and where the hand may start, counted from there;
-# the first start that the arm reaches without overlap is taken.
+# An arm with its first joint farther than this from the file's z axis is moved there.
+OFF_AXIS_M = 0.10
+# The mount's usual position in tasks, (3,) m.
 MOUNT_W = np.array([0.0, 0.0, 0.72])
+# Positions of the hand at home, (3,) m relative to the mount, best first. The first
+# that the arm reaches without overlap is taken.
 HOMES_M = (
     (0.45, 0.0, 0.25),
     (0.45, 0.0, 0.15),
@@ -55,14 +58,14 @@ HOMES_M = (
     (0.25, 0.0, 0.05),
     (0.20, 0.0, 0.05),
 )
-# How many homes are tried at each place, until one has no overlap.
+# At most this many postures are tried at each position of the hand.
 TRIES = 4
-DIGITS = 4  # decimals of home and tool point in the description
+DIGITS = 4  # decimals of home and tcp in the description
 
 
 @dataclass(frozen=True)
 class Guess:
-    """A description that was understood, and what in it is not certain, in words."""
+    """A drafted description that makes a robot, and sentences about uncertain values."""
 
     reading: Reading
     doubts: tuple[str, ...]
@@ -71,28 +74,29 @@ class Guess:
 def guess_description(
     path: Path, name: str = "", gripper: Path | None = None, on: str = ""
 ) -> Guess:
-    """Returns a description of a model file.
+    """Returns a drafted description of a model file.
 
     Args:
         path: of the MJCF or URDF file.
         name: of the robot; empty for the model's own.
-        gripper: a file with a gripper, where the arm's has none.
-        on: the arm's body that it sits on; empty for the arm's last.
+        gripper: a file with a gripper, if the arm's file has none.
+        on: the arm's body or site that carries that gripper; empty for the one that
+            `mounting_place` finds.
 
     Raises:
-        EmbodiedError: the file does not compile, no arm with a gripper is found, or no
-            home without overlap.
+        EmbodiedError: the file does not compile, no arm with a gripper is found, or
+            every home has an overlap.
     """
     spec = read_model(str(path.resolve()), "the path that was typed")
     doubts: list[str] = []
-    own = None
+    separate_gripper = None
     if gripper is not None:
         on = on or mounting_place(spec.compile())
         # `joints` may not be empty; `_gripper` fills in the true ones
-        own = Gripper(joints=("none",), mjcf=str(gripper.resolve()), on=on)
-        doubts.append(f"gripper.on, pos and quat_wxyz: it sits on {on}, not turned")
-        hand = read_model(own.mjcf, "the path after --gripper")
-        attach_gripper(spec, hand, own, HAND_PREFIX)
+        separate_gripper = Gripper(joints=("none",), mjcf=str(gripper.resolve()), on=on)
+        doubts.append(f"gripper.on, pos and quat_wxyz: it sits on {on}, not rotated")
+        hand = read_model(separate_gripper.mjcf, "the path after --gripper")
+        attach_gripper(spec, hand, separate_gripper, HAND_PREFIX)
     model = spec.compile()
     data = resting_data(model)
 
@@ -112,8 +116,8 @@ def guess_description(
         joints=tuple(model.joint(j).name for j in parts.arm),
         speeds=_speeds(model, parts, path, doubts),
         home=(0.0,) * len(parts.arm),
-        gripper=_gripper(model, fingers, tool, own),
-        tcp=_tcp(model, tool, own),
+        gripper=_gripper(model, fingers, separate_gripper),
+        tcp=_tcp(model, tool, separate_gripper),
         mount=mount,
         base=_base(model, doubts),
         cameras=_cameras(model, parts),
@@ -129,50 +133,65 @@ def _at_home(
     tool: ToolPoint,
     doubts: list[str],
 ) -> Guess:
-    """Returns the description with the first home at which nothing overlaps."""
+    """Returns the description with the first home without overlap."""
     error = EmbodiedError("no posture was found with the hand in front, pointing down")
-    for place, home, is_turned in _homes(model, parts, tool, description.mount):
-        rounded = _rounded(home)
-        tcp = _turned(description.tcp) if is_turned else description.tcp
+    for candidate in _homes(model, parts, tool, description.mount):
+        home = _rounded(candidate.posture)
+        tcp = description.tcp
+        if candidate.is_backward:
+            tcp = _rotated_half_turn(tcp)
         try:
-            reading = understand(replace(description, home=rounded, tcp=tcp))
+            reading = understand(replace(description, home=home, tcp=tcp))
         except EmbodiedError as refused:
             error = refused
-            # any other mistake would be there at every home
+            # any other mistake occurs at every home, so no other is tried
             if "overlap" not in str(refused):
                 break
             continue
-        if place != HOMES_M[0]:
-            doubts.append(f"home: the hand starts at {list(place)} m from the mount")
+        if candidate.hand_m != HOMES_M[0]:
+            hand_m = list(candidate.hand_m)
+            doubts.append(f"home: the hand starts at {hand_m} m from the mount")
         return Guess(reading, tuple(doubts))
     raise EmbodiedError(f"{description.mjcf}: no description is found: {error}")
 
 
+class HomeCandidate(NamedTuple):
+    """A posture that may become the home.
+
+    Attributes:
+        hand_m: (3,) the hand's position relative to the mount.
+        posture: (J,) the arm's joint positions, rad.
+        is_backward: whether the tcp's x axis points backwards in it.
+    """
+
+    hand_m: tuple[float, ...]
+    posture: np.ndarray
+    is_backward: bool
+
+
 def _homes(
     model: mujoco.MjModel, parts: Parts, tool: ToolPoint, mount: Mount
-) -> Iterator[tuple[tuple[float, ...], np.ndarray, bool]]:
-    """Yields places of the hand and postures (J,) that bring it there, good ones first.
-
-    With each goes whether the tool point's x looks backwards there.
-    """
+) -> Iterator[HomeCandidate]:
+    """Yields postures that may become the home, best first."""
     search = HomeSearch(model, parts, tool)
-    for place in HOMES_M:
+    for hand_m in HOMES_M:
         # the file's origin will stand at `mount.pos_w`
-        in_file = MOUNT_W + place - mount.pos_w
-        for home, is_turned in search.postures(in_file)[:TRIES]:
-            yield place, home, is_turned
+        in_file = MOUNT_W + hand_m - mount.pos_w
+        for posture, is_backward in search.postures(in_file)[:TRIES]:
+            yield HomeCandidate(hand_m, posture, is_backward)
 
 
 def _rounded(values: np.ndarray) -> tuple[float, ...]:
-    """Returns numbers as a description has them; adding 0 makes 0.0 of -0.0."""
+    """Returns numbers with DIGITS decimals, as a description has them."""
+    # adding 0.0 makes 0.0 of -0.0
     return tuple(round(float(value), DIGITS) + 0.0 for value in values)
 
 
-def _turned(tcp: Tcp | None) -> Tcp | None:
-    """Returns a tool point turned by half about its z.
+def _rotated_half_turn(tcp: Tcp | None) -> Tcp | None:
+    """Returns a tcp rotated by 180 degrees about its z axis.
 
-    The fingers are alike, but experts keep its x ahead: one that looks backwards at home
-    would have them turn the whole hand round first.
+    Experts keep the tcp's x axis forward: they would rotate the whole hand if it pointed
+    backwards at home. As both fingers are alike, the axes may be exchanged instead.
     """
     if tcp is None:
         return None
@@ -180,12 +199,12 @@ def _turned(tcp: Tcp | None) -> Tcp | None:
     return replace(tcp, quat_wxyz=_rounded(np.array([-z, y, -x, w])))
 
 
-# Keys
+# Values of the description's keys
 # --------------------------------------------------------------------------------------
 
 
 def _robot_name(text: str) -> str:
-    """Returns a name by the rule that is as near to a text as can be."""
+    """Returns a valid robot name that resembles a text; "robot" if there is none."""
     name = as_name(text.strip().lower().replace(" ", "_"))
     return name if is_name(name) else "robot"
 
@@ -193,7 +212,7 @@ def _robot_name(text: str) -> str:
 def _speeds(
     model: mujoco.MjModel, parts: Parts, path: Path, doubts: list[str]
 ) -> tuple[float, ...]:
-    """Returns the joints' speed limits in rad/s, which only URDF knows."""
+    """Returns the joints' speed limits in rad/s: only a URDF file may state them."""
     known = _urdf_speeds(path) if path.suffix.lower() == URDF_SUFFIX else {}
     names = [model.joint(j).name for j in parts.arm]
     guessed = [name for name in names if name not in known]
@@ -203,7 +222,7 @@ def _speeds(
 
 
 def _urdf_speeds(path: Path) -> dict[str, float]:
-    """Returns joint -> its speed limit in a URDF file, which MuJoCo does not keep."""
+    """Returns joint -> speed limit in a URDF file; MuJoCo does not read it."""
     speeds = {}
     for joint in ElementTree.parse(path).getroot().iter("joint"):  # noqa: S314
         limit = joint.find("limit")
@@ -213,11 +232,11 @@ def _urdf_speeds(path: Path) -> dict[str, float]:
 
 
 def _mount(model: mujoco.MjModel, data: mujoco.MjData, parts: Parts) -> Mount:
-    """Returns where the file's origin should stand."""
+    """Returns the pose of the file's origin in the world."""
     x, y, height = (float(value) for value in data.xanchor[parts.arm[0]])
-    is_aside = np.hypot(x, y) > ASIDE_M
-    shift = (round(-x, 3), round(-y, 3)) if is_aside else (0.0, 0.0)
-    if height > STANDING_M:  # the file has what it stands on
+    is_off_axis = np.hypot(x, y) > OFF_AXIS_M
+    shift = (round(-x, 3), round(-y, 3)) if is_off_axis else (0.0, 0.0)
+    if height > STANDING_M:  # the file includes a stand or a torso
         return Mount(pos_w=(*shift, 0.0), stand=False)
     return Mount(pos_w=(*shift, float(MOUNT_W[2])))
 
@@ -232,32 +251,38 @@ def _base(model: mujoco.MjModel, doubts: list[str]) -> DrivenBase | None:
 
 
 def _gripper(
-    model: mujoco.MjModel, fingers: list[int], tool: ToolPoint, own: Gripper | None
+    model: mujoco.MjModel, fingers: list[int], separate: Gripper | None
 ) -> Gripper:
-    """Returns the gripper's keys; its postures are left to the fingers' ranges."""
-    before = HAND_PREFIX if own else ""
-    joints = tuple(model.joint(j).name.removeprefix(before) for j in fingers)
-    if own:
-        return replace(own, joints=joints)
+    """Returns the gripper's keys, without `closed` and `open`.
+
+    Args:
+        model: the robot's model.
+        fingers: ids of the driven joints.
+        separate: a gripper with a file of its own; None if it is in the arm's file.
+    """
+    prefix = HAND_PREFIX if separate else ""
+    joints = tuple(model.joint(j).name.removeprefix(prefix) for j in fingers)
+    if separate:
+        return replace(separate, joints=joints)
     return Gripper(joints=joints)
 
 
-def _tcp(model: mujoco.MjModel, tool: ToolPoint, own: Gripper | None) -> Tcp:
-    """Returns the tool point's keys."""
+def _tcp(model: mujoco.MjModel, tool: ToolPoint, separate: Gripper | None) -> Tcp:
+    """Returns the tcp's keys; `separate` is as in `_gripper`."""
     body = model.body(tool.body).name
     return Tcp(
-        body=body.removeprefix(HAND_PREFIX) if own else body,
+        body=body.removeprefix(HAND_PREFIX) if separate else body,
         pos=_rounded(tool.pos),
         quat_wxyz=_rounded(tool.quat_wxyz),
     )
 
 
 def _cameras(model: mujoco.MjModel, parts: Parts) -> tuple[str, ...]:
-    """Returns the cameras on the robot whose names observations can have."""
-    top = int(model.jnt_bodyid[parts.arm[0]])
-    while model.body_parentid[top]:
-        top = int(model.body_parentid[top])
-    carried = subtree(model, top)
+    """Returns the cameras on the robot with names that are valid in observations."""
+    root = int(model.jnt_bodyid[parts.arm[0]])
+    while model.body_parentid[root]:
+        root = int(model.body_parentid[root])
+    carried = subtree(model, root)
     cameras = [c for c in range(model.ncam) if int(model.cam_bodyid[c]) in carried]
     names = [model.camera(c).name for c in cameras]
     return tuple(name for name in names if is_name(name))

@@ -1,4 +1,4 @@
-"""What a description does not name is held: torsos, heads, second arms."""
+"""Fixes the joints that a description does not name, such as a torso's or a head's."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from embodied.robots.described.source import SINGLE, FileArm, Source
 
 
 def hold_the_rest(source: Source) -> None:
-    """Deletes the joints that no arm or hand has, and fixes their bodies in place.
+    """Deletes the joints outside arms and hands, and fixes their bodies in place.
 
-    That is where the description holds them, else at the file's first keyframe, else
-    where the file draws them, but within their range. What is coupled to a finger
-    stays, as a gripper's linkage does.
+    A joint is fixed at the position that the description gives in `held_at`, else at
+    that of the file's first keyframe, else at its default, within its range. Joints
+    that are coupled to a finger stay, such as a gripper's linkage.
 
     Raises:
-        EmbodiedError: a body has joints that are named, and joints that are not, or a
-            joint is to be held out of its range.
+        EmbodiedError: the description names some joints of a body but not all, or it
+            holds a joint outside its range.
     """
     spec = source.spec
     model = spec.compile()
@@ -28,18 +28,18 @@ def hold_the_rest(source: Source) -> None:
     _hold_as_described(source, model, data)
     kept = _moving_joints(model, source.arms) | set(source.base)
 
-    for body in list(spec.bodies)[1:]:
-        idle = [joint for joint in body.joints if joint.name not in kept]
-        if not idle:
+    for body in list(spec.bodies)[1:]:  # the first is the world
+        held = [joint for joint in body.joints if joint.name not in kept]
+        if not held:
             continue
-        if len(idle) < len(body.joints):
+        if len(held) < len(body.joints):
             names = ", ".join(joint.name for joint in body.joints)
             raise EmbodiedError(
                 f"the body {body.name!r} has the joints {names}, of which the description "
                 "names only some: name all or none of them"
             )
         _fix(spec, body, model, data)
-        for joint in idle:
+        for joint in held:
             address = int(model.joint(joint.name).qposadr[0])
             if joint.type in SINGLE:
                 source.held[joint.name] = float(data.qpos[address])
@@ -51,10 +51,10 @@ def hold_the_rest(source: Source) -> None:
 def _hold_as_described(
     source: Source, model: mujoco.MjModel, data: mujoco.MjData
 ) -> None:
-    """Sets the joints that the description holds elsewhere than the file has them.
+    """Sets the joint positions that the description gives in `held_at`.
 
     Raises:
-        EmbodiedError: such a place is out of a joint's range.
+        EmbodiedError: a position is outside its joint's range.
     """
     for name, value in source.held_at.items():
         joint = model.joint(name)
@@ -69,7 +69,7 @@ def _hold_as_described(
 
 
 def resting_data(model: mujoco.MjModel) -> mujoco.MjData:
-    """Returns a model at rest: at its first keyframe, but within all ranges."""
+    """Returns a model at its first keyframe, if any, with all joints in range."""
     data = mujoco.MjData(model)
     if model.nkey:
         mujoco.mj_resetDataKeyframe(model, data, 0)
@@ -82,7 +82,7 @@ def resting_data(model: mujoco.MjModel) -> mujoco.MjData:
 
 
 def subtree(model: mujoco.MjModel, root: int) -> set[int]:
-    """Returns the ids of a body and of all that it carries."""
+    """Returns the ids of a body and of all bodies that it carries."""
     carried = {root}
     for body in range(root + 1, model.nbody):  # a parent comes before its children
         if int(model.body_parentid[body]) in carried:
@@ -91,15 +91,15 @@ def subtree(model: mujoco.MjModel, root: int) -> set[int]:
 
 
 def _moving_joints(model: mujoco.MjModel, arms: tuple[FileArm, ...]) -> set[str]:
-    """Returns the joints that stay: those named, and the linkages of the hands."""
+    """Returns the joints that stay: arms, fingers and the linkages of the hands."""
     kept: set[str] = set()
     for arm in arms:
         kept.update(arm.joints, arm.fingers)
 
     coupled = set(_coupled_joints(model))
     for arm in arms:
-        last = int(model.joint(arm.joints[-1]).bodyid[0])
-        hand = subtree(model, last)
+        last_link = int(model.joint(arm.joints[-1]).bodyid[0])
+        hand = subtree(model, last_link)
         for j in range(model.njnt):
             if int(model.jnt_bodyid[j]) in hand and j in coupled:
                 kept.add(model.joint(j).name)
@@ -121,15 +121,14 @@ def _coupled_joints(model: mujoco.MjModel) -> Iterator[int]:
         if kind == mujoco.mjtEq.mjEQ_JOINT:
             yield from (end for end in ends if end >= 0)
         elif kind in (mujoco.mjtEq.mjEQ_CONNECT, mujoco.mjtEq.mjEQ_WELD):
-            is_site = model.eq_objtype[k] == mujoco.mjtObj.mjOBJ_SITE
+            joins_sites = model.eq_objtype[k] == mujoco.mjtObj.mjOBJ_SITE
             for end in ends:
-                yield from _joints_above(
-                    model, model.site_bodyid[end] if is_site else end
-                )
+                body = model.site_bodyid[end] if joins_sites else end
+                yield from _joints_above(model, body)
 
 
 def _joints_above(model: mujoco.MjModel, body: int) -> Iterator[int]:
-    """Yields the joints of a body and of those that carry it."""
+    """Yields the joints of a body and of the bodies that carry it."""
     while body > 0:
         first = int(model.body_jntadr[body])
         yield from range(first, first + int(model.body_jntnum[body]))
@@ -142,16 +141,17 @@ def _fix(
     model: mujoco.MjModel,
     data: mujoco.MjData,
 ) -> None:
-    """Places a body, relative to the one that carries it, where it is in `data`."""
+    """Gives a body the pose relative to its parent that it has in `data`."""
     child = model.body(body.name).id
     parent = int(model.body_parentid[child])
-    to_parent = np.zeros(4)
+    world_to_parent = np.zeros(4)
     quat = np.zeros(4)
-    mujoco.mju_negQuat(to_parent, data.xquat[parent])
-    mujoco.mju_mulQuat(quat, to_parent, data.xquat[child])
+    mujoco.mju_negQuat(world_to_parent, data.xquat[parent])
+    mujoco.mju_mulQuat(quat, world_to_parent, data.xquat[child])
     pos = data.xmat[parent].reshape(3, 3).T @ (data.xpos[child] - data.xpos[parent])
 
-    # in a frame of its own: its pose is relative to its frame, not to its parent
+    # The file may put the body in a `<frame>`, and the pose would count from that. A new
+    # frame with the parent's pose replaces it.
     body.set_frame(body.parent.add_frame())
     body.alt.type = mujoco.mjtOrientation.mjORIENTATION_QUAT
     body.pos = pos
@@ -161,22 +161,30 @@ def _fix(
 def _delete_orphans(spec: mujoco.MjSpec, model: mujoco.MjModel, kept: set[str]) -> None:
     """Deletes actuators, tendons and equalities of joints that were deleted.
 
-    `model` was compiled before; its ids are the places in the lists of `spec`.
+    Args:
+        spec: the model without these joints.
+        model: compiled before they were deleted; an id in it is the index of the same
+            element in the lists of `spec`.
+        kept: names of the joints that stayed.
     """
     gone = {j for j in range(model.njnt) if model.joint(j).name not in kept}
-    tendons = set()
+    gone_tendons = set()
     for t in range(model.ntendon):
         first = model.tendon_adr[t]
         for k in range(first, first + model.tendon_num[t]):
             is_joint = model.wrap_type[k] == mujoco.mjtWrap.mjWRAP_JOINT
             if is_joint and int(model.wrap_objid[k]) in gone:
-                tendons.add(t)
+                gone_tendons.add(t)
 
-    lost = {mujoco.mjtEq.mjEQ_JOINT: gone, mujoco.mjtEq.mjEQ_TENDON: tendons}
+    gone_ends = {
+        mujoco.mjtEq.mjEQ_JOINT: gone,
+        mujoco.mjtEq.mjEQ_TENDON: gone_tendons,
+    }
     for k, equality in enumerate(list(spec.equalities)):
         ends = {int(model.eq_obj1id[k]), int(model.eq_obj2id[k])}
-        if ends & lost.get(equality.type, set()):
+        if ends & gone_ends.get(equality.type, set()):
             spec.delete(equality)
+
     for a, actuator in enumerate(list(spec.actuators)):
         target = int(model.actuator_trnid[a, 0])
         kind = mujoco.mjtTrn(int(model.actuator_trntype[a]))
@@ -185,8 +193,9 @@ def _delete_orphans(spec: mujoco.MjSpec, model: mujoco.MjModel, kept: set[str]) 
             mujoco.mjtTrn.mjTRN_JOINTINPARENT,
         )
         on_tendon = kind == mujoco.mjtTrn.mjTRN_TENDON
-        if (on_joint and target in gone) or (on_tendon and target in tendons):
+        if (on_joint and target in gone) or (on_tendon and target in gone_tendons):
             spec.delete(actuator)
+
     for t, tendon in enumerate(list(spec.tendons)):
-        if t in tendons:
+        if t in gone_tendons:
             spec.delete(tendon)

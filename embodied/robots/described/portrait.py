@@ -14,12 +14,15 @@ from embodied.robots.described.robot import Reading
 from embodied.sim.contexts import RenderContext
 from embodied.sim.physics import apply_defaults
 
-SIZE = 480  # pixels, of each of the three pictures
+SIZE = 480  # height and width of each of the three pictures, pixels
 AXIS_M = 0.06
 AXIS_RADIUS_M = 0.002
-# of x, y and z
+# the colours of the axes x, y and z
 AXIS_RGBA = ((0.9, 0.1, 0.1, 1), (0.1, 0.7, 0.1, 1), (0.1, 0.2, 0.9, 1))
-SETTLING_S = 1.5  # of a gripper on its way
+SETTLING_S = 1.5  # time for the gripper to open or close
+# The robot is seen from 2.2 times its reach, the hand from half a metre.
+REACHES_AWAY = 2.2
+HAND_DISTANCE_M = 0.5
 QUALITY = {"shadowsize": 2048, "offsamples": 4}
 
 
@@ -41,11 +44,13 @@ def write_portrait(reading: Reading, path: Path) -> None:
     context = RenderContext(model, SIZE, SIZE, QUALITY)
     try:
         middle = (data.site_xpos[tcp] + data.body(robot.base.root_body).xpos) / 2
-        pictures = [_picture(context, data, middle, 2.2 * robot.arms[0].reach_m)]
+        distance_m = REACHES_AWAY * robot.arms[0].reach_m
+        pictures = [_picture(context, data, middle, distance_m)]
         for width_m in (robot.grippers[0].width_m, 0.0):
             data.ctrl[gripper] = width_m
             mujoco.mj_step(model, data, int(SETTLING_S / model.opt.timestep))
-            pictures.append(_picture(context, data, data.site_xpos[tcp], 0.5))
+            tcp_w = data.site_xpos[tcp]
+            pictures.append(_picture(context, data, tcp_w, HAND_DISTANCE_M))
     finally:
         context.close()
 
@@ -55,14 +60,14 @@ def write_portrait(reading: Reading, path: Path) -> None:
 
 
 def _scene(reading: Reading) -> mujoco.MjModel:
-    """Returns the robot on a floor in the light, the tool point's frame drawn."""
+    """Returns the robot on a lit floor, with the axes of each tcp drawn."""
     spec = reading.robot.build()
     apply_defaults(spec)
     spec.visual.global_.offwidth = SIZE
     spec.visual.global_.offheight = SIZE
     spec.visual.headlight.ambient = (0.35, 0.35, 0.35)
 
-    # a light floor below a light sky; nothing is simulated, so nothing collides
+    # a bright floor and sky; the floor is only seen, so it does not collide
     spec.add_texture(
         name="sky",
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
@@ -81,7 +86,7 @@ def _scene(reading: Reading) -> mujoco.MjModel:
         conaffinity=0,
     )
 
-    # a capsule along each axis of the tool point, in the axis's colour
+    # a capsule along each axis of the tcp, in the axis's colour
     for effector in reading.robot.effectors:
         site = spec.site(effector.site)
         frame = site.parent.add_frame(pos=site.pos, quat=site.quat)
@@ -105,7 +110,7 @@ def _scene(reading: Reading) -> mujoco.MjModel:
 def _picture(
     context: RenderContext, data: mujoco.MjData, middle: np.ndarray, distance_m: float
 ) -> np.ndarray:
-    """Returns a picture (SIZE, SIZE, 3) of `middle` (3,) m, from in front and above."""
+    """Returns a picture (SIZE, SIZE, 3) centred on `middle` (3,) m, from the front."""
     camera = mujoco.MjvCamera()
     camera.lookat = middle
     camera.distance = distance_m

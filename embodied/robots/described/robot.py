@@ -1,7 +1,7 @@
-"""Robots of a user's own: a model file and a description of it become a `Robot`.
+"""Makes a `Robot` of a user's model file and its description.
 
-The file's arms are taken as they are and put on a mount. The file's floor and lights,
-its actuators, sensors and keyframes are left out.
+The file's arms are put on a mount. Its floor and lights are left out, and so are its
+actuators, sensors and keyframes.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ from embodied.robots.parts.part import Effector, Joints, Part, PartBuilder, Plac
 from embodied.robots.reach import farthest_reach_m, wrist_m
 from embodied.robots.robot import Robot
 
-# How far parts of the arm may sink into each other at home.
+# Parts of the robot may penetrate each other by at most this at home.
 OVERLAP_M = 1e-3
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What was understood of a description and its files.
+    """A robot, with the description and the files that it was made of.
 
     Attributes:
         description: as it was read.
-        source: the model, with what of it is held or left out.
-        file_model: the file's own model.
+        source: the prepared model, with lists of held joints and left-out elements.
+        file_model: the file's model before it was prepared.
         limits: joint of the file -> its largest torque or force.
-        hands: each arm's hand.
+        hands: the measurements of each arm's hand.
         robot: the robot.
     """
 
@@ -71,15 +71,15 @@ def load_robot(path: str | Path) -> Robot:
     """Returns the robot that a description file describes.
 
     Raises:
-        EmbodiedError: something in the description is wrong, e.g. a key or name does
-            not exist, the tool point is turned, or parts of the arm overlap at home.
-            The text says what was expected.
+        EmbodiedError: the description is wrong, e.g. a key or name does not exist, the
+            tcp's axes do not match the hand, or parts of the arm overlap at home. The
+            text says what was expected.
     """
     return read_robot(path).robot
 
 
 def read_robot(path: str | Path) -> Reading:
-    """Returns the robot of a description file, with what was understood.
+    """Returns the robot of a description file, with all that it was made of.
 
     Raises:
         EmbodiedError: as `load_robot` does.
@@ -91,7 +91,7 @@ def read_robot(path: str | Path) -> Reading:
 
 
 def understand(description: Description) -> Reading:
-    """Returns the robot of a description, with what was understood.
+    """Returns the robot of a description, with all that it was made of.
 
     Raises:
         EmbodiedError: as `load_robot` does.
@@ -102,7 +102,7 @@ def understand(description: Description) -> Reading:
     file_model = source.spec.compile()
     limits = force_limits(file_model)
 
-    # built once for what only the compiled model tells: ranges, reach and hands
+    # built once to measure the ranges, the reach and the hands on the compiled model
     spec = mujoco.MjSpec()
     spec.compiler.degree = False
     mount = stand(spec, spec.worldbody, Placement())
@@ -133,7 +133,7 @@ def understand(description: Description) -> Reading:
 
 
 def _check_cameras(description: Description, model: mujoco.MjModel) -> None:
-    """Raises EmbodiedError for a camera of the file that is not on the robot."""
+    """Raises EmbodiedError for a described camera that the robot does not carry."""
     prefix = prefix_of(description)
     carried = [model.camera(c).name.removeprefix(prefix) for c in range(model.ncam)]
     for name in description.cameras:
@@ -149,8 +149,8 @@ def _arm_part(
     model: mujoco.MjModel,
     carrier: Carrier,
 ) -> Arm:
-    """Returns an arm; `model` is the whole robot's, which knows ranges and reach."""
-    # people see the file's names as labels; the model has them with a prefix
+    """Returns an arm; its ranges and reach are measured on the whole robot's `model`."""
+    # users see the file's names as labels; the model's names have a prefix
     prefix = prefix_of(description)
     joint_names = tuple(prefix + name for name in names.joints)
     ranges = joint_ranges(model, joint_names)
@@ -164,8 +164,9 @@ def _arm_part(
     )
 
     site = prefix + tcp_site(arm, names)
-    # the file's cameras belong to the robot; its first arm lists them all
-    first = arm == description.arms[0]
+    # only parts list cameras, so the first arm lists all of the robot's
+    is_first = arm == description.arms[0]
+    cameras = tuple(prefix + name for name in description.cameras)
     return Arm(
         name=f"{arm.prefix}arm",
         on=carrier.on,
@@ -173,7 +174,7 @@ def _arm_part(
         joints=joints,
         reach_m=farthest_reach_m(model, joint_names, f"{prefix}stand", site, ranges),
         wrist_m=round(wrist_m(model, joint_names, arm.home, site), 4),
-        cameras=tuple(prefix + name for name in description.cameras) if first else (),
+        cameras=cameras if is_first else (),
         root_body=carrier.root_body,
         as_if_at=carrier.as_if_at,
         ee_speed_m_s=description.ee_speed_m_s,
@@ -188,7 +189,7 @@ def _gripper_part(
     build: GripperBuilder,
 ) -> Gripper:
     """Returns an arm's gripper."""
-    # the tool point is a site of the file, or one that the builder adds
+    # the tcp is a site of the file, or one that the builder adds
     prefix = prefix_of(description)
     hand = build.hand
     gripper = f"{arm.prefix}gripper"
@@ -213,7 +214,7 @@ def _gripper_part(
 
 
 def _check_home_range(joints: Joints) -> None:
-    """Raises EmbodiedError for a home out of range."""
+    """Raises EmbodiedError for a home position outside its joint's range."""
     for name, angle, (low, high) in zip(
         joints.names, joints.home, joints.ranges, strict=True
     ):
@@ -225,7 +226,7 @@ def _check_home_range(joints: Joints) -> None:
 
 def _check_home(robot: Robot) -> None:
     """Raises EmbodiedError for a home where parts of the robot overlap."""
-    # contacts at home, as the simulation would find them
+    # contacts at home, as the simulation finds them
     model = robot.build().compile()
     data = mujoco.MjData(model)
     mujoco.mj_resetDataKeyframe(model, data, 0)
@@ -237,9 +238,9 @@ def _check_home(robot: Robot) -> None:
         )
     for contact in data.contact[: data.ncon]:
         if contact.dist < -OVERLAP_M:
-            one, other = (
-                model.body(model.geom_bodyid[geom]).name for geom in contact.geom
-            )
+            first, second = contact.geom
+            one = model.body(model.geom_bodyid[first]).name
+            other = model.body(model.geom_bodyid[second]).name
             raise EmbodiedError(
                 f"at home {one} and {other} overlap by {-1000 * contact.dist:.1f} mm: "
                 "choose another home, or exclude them in the MJCF file"

@@ -11,16 +11,16 @@ from embodied.errors import unknown
 from embodied.robots.modelling import SERVO_LAG_S
 from embodied.robots.parts.part import Ranges
 
-# Of a motor with its gear, for joints whose file names none.
+# The inertia of a motor with its gear, for joints without one in the file.
 ARMATURE_KG_M2 = 0.1
-# How many postures the largest inertia is taken from.
+# The largest inertia is searched among this many random postures.
 POSTURES = 64
-# From 0, of a joint that turns without end.
+# A joint without limits gets this range in each direction.
 FULL_TURN_RAD = 2 * np.pi
 
 
 def force_limits(model: mujoco.MjModel) -> dict[str, float]:
-    """Returns joint -> its largest torque in N m or force in N, where it has a limit."""
+    """Returns joint -> its largest torque in N m or force in N, for joints with one."""
     limits = {}
     for i in range(model.nu):
         limit = _actuator_limit(model, i)
@@ -28,7 +28,7 @@ def force_limits(model: mujoco.MjModel) -> dict[str, float]:
             for joint, lever in _moved_joints(model, i):
                 limits[joint] = lever * limit
 
-    # a limit of the joint itself goes before those of its actuators
+    # a joint's own limit has priority over those of its actuators
     for j in range(model.njnt):
         if model.jnt_actfrclimited[j]:
             force_range = model.jnt_actfrcrange[j]
@@ -37,7 +37,7 @@ def force_limits(model: mujoco.MjModel) -> dict[str, float]:
 
 
 def _moved_joints(model: mujoco.MjModel, actuator: int) -> list[tuple[str, float]]:
-    """Returns the joints that an actuator moves, each with the factor of its force."""
+    """Returns the joints that an actuator moves, each with its force's lever."""
     target = int(model.actuator_trnid[actuator, 0])
     kind = mujoco.mjtTrn(int(model.actuator_trntype[actuator]))
     if kind in (mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_JOINTINPARENT):
@@ -56,12 +56,12 @@ def _moved_joints(model: mujoco.MjModel, actuator: int) -> list[tuple[str, float
 
 
 def _actuator_limit(model: mujoco.MjModel, actuator: int) -> float | None:
-    """Returns an actuator's largest torque at the joint, N m; None without a limit."""
+    """Returns an actuator's largest torque at its joint, N m; None without a limit."""
     gear = abs(model.actuator_gear[actuator, 0])
     if model.actuator_forcelimited[actuator]:
         return gear * float(np.abs(model.actuator_forcerange[actuator]).max())
 
-    # a plain motor's torque is proportional to its control
+    # a motor, without bias: its torque is proportional to its control
     is_motor = model.actuator_biastype[actuator] == mujoco.mjtBias.mjBIAS_NONE
     if model.actuator_ctrllimited[actuator] and is_motor:
         gain = abs(model.actuator_gainprm[actuator, 0])
@@ -70,10 +70,10 @@ def _actuator_limit(model: mujoco.MjModel, actuator: int) -> float | None:
 
 
 def keep_servos(spec: mujoco.MjSpec, joints: Sequence[str]) -> None:
-    """Deletes all actuators but the position servos of `joints`.
+    """Deletes all actuators except the position servos of `joints`.
 
-    Those that are kept get the names of their joints, and targets in rad: what the
-    servo holds is what it is told, whatever its gain and gear.
+    The kept servos get the names of their joints. Their targets become joint positions
+    in rad, whatever gain and gear they had.
 
     Raises:
         EmbodiedError: one of the joints has no position servo.
@@ -91,20 +91,21 @@ def keep_servos(spec: mujoco.MjSpec, joints: Sequence[str]) -> None:
 
     for joint, actuator in kept.items():
         actuator.name = joint
-        # force = gain * target + bias[1] * gear * position: 0 where both are equal
+        # The force is gain * target + biasprm[1] * gear * position. With this gain it is
+        # 0 if the position equals the target.
         actuator.gainprm[0] = -actuator.biasprm[1] * actuator.gear[0]
         actuator.biasprm[0] = 0
 
 
 def _is_position_servo(actuator: mujoco.MjsActuator) -> bool:
-    """Returns whether an actuator's force falls in proportion to a joint's position."""
+    """Returns whether an actuator drives a joint with a force falling with its position."""
     on_joint = actuator.trntype == mujoco.mjtTrn.mjTRN_JOINT
     is_affine = actuator.biastype == mujoco.mjtBias.mjBIAS_AFFINE
     return bool(on_joint and is_affine and actuator.biasprm[1] < 0)
 
 
 def joint_ranges(model: mujoco.MjModel, joints: Sequence[str]) -> Ranges:
-    """Returns ranges (J, 2) of joints in rad: one turn each way for those without."""
+    """Returns ranges (J, 2) of joints, rad; one turn each way for unlimited ones."""
     ranges = []
     for name in joints:
         joint = model.joint(name)
@@ -119,10 +120,11 @@ def joint_ranges(model: mujoco.MjModel, joints: Sequence[str]) -> Ranges:
 def add_servos(
     spec: mujoco.MjSpec, joints: Sequence[str], limits: Sequence[float | None]
 ) -> None:
-    """Adds position servos, named like their joints.
+    """Adds critically damped position servos, named like their joints.
 
-    They all follow 30 ms late, and none oscillates in any posture. The joints' own
-    damping, friction and springs are taken away, as a drive compensates for them.
+    All follow their targets with a lag of SERVO_LAG_S, and none oscillates in any
+    posture. The joints' own damping, friction and springs are removed, as a real drive
+    compensates for them.
 
     Args:
         spec: the model.
@@ -139,15 +141,16 @@ def add_servos(
     model = spec.compile()
     ranges = joint_ranges(model, joints)
     inertias = _largest_inertia(model, joints, ranges)
-    for name, inertia, limit, own in zip(joints, inertias, limits, ranges, strict=True):
-        # Critical damping is 2 sqrt(stiffness * inertia). It shall be the lag times the
-        # stiffness, which gives the stiffness.
+    rows = zip(joints, inertias, limits, ranges, strict=True)
+    for name, inertia, limit, joint_range in rows:
+        # Critical damping is 2 sqrt(stiffness * inertia). The lag is damping divided by
+        # stiffness. Together: stiffness = 4 inertia / lag^2.
         stiffness = 4 * inertia / SERVO_LAG_S**2
         servo = spec.add_actuator(
             name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_JOINT
         )
         servo.set_to_position(kp=stiffness, kv=SERVO_LAG_S * stiffness)
-        servo.ctrlrange = own
+        servo.ctrlrange = joint_range
         if limit is not None:
             servo.forcerange = (-limit, limit)
 
@@ -155,7 +158,7 @@ def add_servos(
 def _largest_inertia(
     model: mujoco.MjModel, joints: Sequence[str], ranges: Ranges
 ) -> np.ndarray:
-    """Returns (J,) the largest inertia at each joint over many postures, in kg m2."""
+    """Returns (J,) the largest inertia at each joint among random postures, kg m2."""
     data = mujoco.MjData(model)
     rng = np.random.default_rng(0)
     addresses = [int(model.joint(name).qposadr[0]) for name in joints]
@@ -167,7 +170,7 @@ def _largest_inertia(
     for _ in range(POSTURES):
         data.qpos[addresses] = rng.uniform(low, high)
         mujoco.mj_forward(model, data)
-        # the diagonal of the inertia matrix, which `mj_fullM` makes of MuJoCo's sparse one
+        # `mj_fullM` expands MuJoCo's sparse inertia matrix
         mujoco.mj_fullM(model, data, matrix)
         largest = np.maximum(largest, np.diag(matrix)[dofs])
     return largest

@@ -1,11 +1,11 @@
-"""Physics settings of a user's file, which a scene does not take over."""
+"""Physics options of a user's file; a scene ignores them."""
 
 from __future__ import annotations
 
 import mujoco
 import numpy as np
 
-# Fields of `MjSpec.option` and `MjModel.opt`.
+# The names of physics options, in `MjSpec.option` and in `MjModel.opt`.
 OPTIONS = (
     "ccd_iterations",
     "ccd_tolerance",
@@ -40,16 +40,16 @@ OPTIONS = (
 
 
 def share_settings(own: mujoco.MjSpec, spec: mujoco.MjSpec) -> None:
-    """Gives a model that is to be attached the physics settings of the other one.
+    """Copies the physics options of `spec` to `own`, which will be attached to it.
 
-    MuJoCo keeps the other's in any case, but warns of each that differs.
+    MuJoCo would keep those of `spec` in any case, but warn about each difference.
     """
     for name in OPTIONS:
         setattr(own.option, name, getattr(spec.option, name))
 
 
 def changed_settings(model: mujoco.MjModel) -> list[str]:
-    """Returns the names of the options that a file sets unlike MuJoCo's defaults."""
+    """Returns the names of the options that differ from MuJoCo's defaults."""
     default = mujoco.MjModel.from_xml_string("<mujoco/>").opt
     changed = []
     for name in OPTIONS:

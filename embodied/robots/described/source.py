@@ -1,7 +1,7 @@
-"""A user's model, made ready to be mounted: what is described moves, the rest is held.
+"""Reads a user's model and prepares it to be mounted.
 
-Nothing is written to the user's files. Names are the file's, but those of a gripper
-with a file of its own, which begin with `hand_`.
+The user's files stay unchanged. The model's elements keep the names of the file; those
+of a gripper with a file of its own get the prefix `hand_`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from embodied.robots.described.description import (
     Gripper,
     Tcp,
 )
-from embodied.robots.described.drawing import draw_only_what_is_seen
+from embodied.robots.described.drawing import hide_sites_and_collision_geoms
 from embodied.robots.described.settings import share_settings
 from embodied.robots.described.urdf import URDF_SUFFIX, find_meshes
 
@@ -37,12 +37,20 @@ JOINT_KINDS = {0: "free", 1: "a ball", 2: "sliding", 3: "a hinge"}  # by mjtJoin
 
 @dataclass(frozen=True)
 class FileArm:
-    """What an arm's things are called in the model that its files make together."""
+    """The names of an arm's elements in the model, with its gripper attached.
+
+    Attributes:
+        joints: the arm's joints.
+        fingers: the gripper's driven joints.
+        pads: geoms that grip.
+        tcp_site: the tcp's site; empty if the tcp is described by a body and a pose.
+        tcp_body: the body that carries the tcp; empty if the tcp is a site.
+    """
 
     joints: tuple[str, ...]
     fingers: tuple[str, ...]
     pads: tuple[str, ...]
-    tcp_site: str  # empty where the tool point is a place on a body
+    tcp_site: str
     tcp_body: str
 
 
@@ -52,13 +60,13 @@ class Source:
 
     Attributes:
         spec: the model.
-        arms: the names of each arm's things.
-        held_at: joint -> where the description wants it held, in rad or m.
-        held: joint of one degree of freedom that no arm or hand moves -> where it is
-            held, in rad or m; `hold_the_rest` fills it.
-        left_out: what of the file the robot does not have, in words.
-        base: the joints of the file that the robot drives by, x, y and yaw.
-        yaw_axis: where such a base turns, x and y in the file, in m.
+        arms: the names of each arm's elements.
+        held_at: joint -> position at which the description holds it, rad or m.
+        held: joint -> position at which it was fixed, rad or m; `hold_the_rest` fills
+            it with all joints of one degree of freedom outside arms and hands.
+        left_out: elements of the file that the robot lacks, e.g. "2 sensors".
+        base: the joints x, y and yaw of a base that drives; empty without one.
+        yaw_axis: x and y of that base's yaw axis in the file, m.
     """
 
     spec: mujoco.MjSpec
@@ -76,8 +84,8 @@ def read_source(description: Description) -> Source:
     Actuators, sensors and keyframes are still there.
 
     Raises:
-        EmbodiedError: a file cannot be read or does not compile, or it does not have
-            what the description names.
+        EmbodiedError: a file cannot be read or does not compile, or it lacks an element
+            that the description names.
     """
     spec = read_model(description.mjcf, "the key mjcf")
     arms = tuple(_file_arm(spec, arm) for arm in description.arms)
@@ -88,11 +96,11 @@ def read_source(description: Description) -> Source:
 
 
 def read_model(path: str, named_by: str) -> mujoco.MjSpec:
-    """Returns the model of an MJCF or URDF file, all bodies, joints and shapes named.
+    """Returns the model of an MJCF or URDF file, with all bodies, joints and geoms named.
 
     Args:
         path: of the file.
-        named_by: what is to be corrected if there is no such file, e.g. "the key mjcf".
+        named_by: the input to correct if there is no such file, e.g. "the key mjcf".
 
     Raises:
         EmbodiedError: the file cannot be read, or it does not compile.
@@ -112,9 +120,9 @@ def read_model(path: str, named_by: str) -> mujoco.MjSpec:
 
 
 def drop_the_rest(source: Source) -> None:
-    """Deletes sensors, keyframes, lights and skies; skies are not noted in `left_out`.
+    """Deletes sensors, keyframes, lights and skies, and hides collision geoms.
 
-    Shapes that are not to be drawn move to a group that pictures do not show.
+    All but the skies are noted in `left_out`.
     """
     spec = source.spec
     kinds = (
@@ -127,14 +135,14 @@ def drop_the_rest(source: Source) -> None:
             source.left_out.append(f"{len(elements)} {kind}")
         for element in list(elements):
             spec.delete(element)
-    for texture in list(spec.textures):  # the scene has a sky of its own
+    for texture in list(spec.textures):  # a scene has its own sky
         if texture.type == mujoco.mjtTexture.mjTEXTURE_SKYBOX:
             spec.delete(texture)
-    draw_only_what_is_seen(spec)
+    hide_sites_and_collision_geoms(spec)
 
 
 def tops(spec: mujoco.MjSpec, source: Source) -> list[mujoco.MjsBody]:
-    """Returns the bodies of the file's world that carry the arms, in the file's order."""
+    """Returns the top-level bodies that carry an arm or gripper, in the file's order."""
     carrying = set()
     for arm in source.arms:
         for name in (*arm.joints, *arm.fingers):
@@ -150,13 +158,13 @@ def tops(spec: mujoco.MjSpec, source: Source) -> list[mujoco.MjsBody]:
 
 
 def _name_all(spec: mujoco.MjSpec) -> None:
-    """Names bodies, joints and shapes that have no name, by their place in the file."""
+    """Names bodies, joints and geoms without a name by their index, e.g. "geom7"."""
     for kind, elements in (
         ("body", spec.bodies),
         ("joint", spec.joints),
         ("geom", spec.geoms),
     ):
-        # names of the file's own may look like those that are given here
+        # the file may already use such a name
         taken = {element.name for element in elements}
 
         for k, element in enumerate(elements):
@@ -171,38 +179,40 @@ def _name_all(spec: mujoco.MjSpec) -> None:
 
 
 def _file_arm(spec: mujoco.MjSpec, arm: DescribedArm) -> FileArm:
-    """Returns the names of an arm's things; attaches its gripper's own file, if any."""
+    """Returns the names of an arm's elements; attaches its gripper's own file, if any."""
     gripper = arm.gripper
-    # what the names of the gripper's own file begin with
-    before = HAND_PREFIX if gripper.mjcf else ""
+    tcp = arm.tcp
+    prefix = ""  # of names in the gripper's own file
     if gripper.mjcf:
-        before = arm.prefix + before
+        prefix = arm.prefix + HAND_PREFIX
         own = read_model(gripper.mjcf, "the key gripper.mjcf")
         sites = [site.name for site in own.sites if site.name]
         bodies = [body.name for body in own.bodies]
-        attach_gripper(spec, own, gripper, before)
-        tcp = _named_tcp(arm.tcp, sites, bodies, before)
-    else:
-        tcp = arm.tcp
+        attach_gripper(spec, own, gripper, prefix)
+        tcp = _prefixed_tcp(arm.tcp, sites, bodies, prefix)
     return FileArm(
         joints=arm.joints,
-        fingers=tuple(before + name for name in gripper.joints),
-        pads=tuple(before + name for name in gripper.pads),
+        fingers=tuple(prefix + name for name in gripper.joints),
+        pads=tuple(prefix + name for name in gripper.pads),
         tcp_site=tcp.site,
         tcp_body=tcp.body,
     )
 
 
 def attach_gripper(
-    spec: mujoco.MjSpec, own: mujoco.MjSpec, gripper: Gripper, before: str
+    spec: mujoco.MjSpec, own: mujoco.MjSpec, gripper: Gripper, prefix: str
 ) -> None:
     """Attaches a gripper's file to the arm's body or site that the description names.
 
     Args:
         spec: the arm's model.
-        own: the gripper's.
+        own: the gripper's model.
         gripper: as described.
-        before: what the names of its things begin with from now on.
+        prefix: goes before the names of the gripper's elements.
+
+    Raises:
+        EmbodiedError: the arm has no such body or site, or both models do not compile
+            together.
     """
     carriers = {body.name: body for body in spec.bodies}
     sites = {site.name: site for site in spec.sites if site.name}
@@ -215,12 +225,12 @@ def attach_gripper(
     else:
         raise unknown("body or site (gripper.on)", gripper.on, [*carriers, *sites])
 
-    # the gripper's pose counts from the carrier: one frame in the other
+    # the gripper's frame is nested in the carrier's, so its pose is relative to that
     frame = carrier.parent.add_frame(pos=gripper.pos, quat=gripper.quat_wxyz)
     frame.set_frame(carrier)
     share_settings(own, spec)
     for body in list(own.worldbody.bodies):
-        frame.attach_body(body, before, "")
+        frame.attach_body(body, prefix, "")
     try:
         spec.compile()
     except ValueError as error:
@@ -230,52 +240,56 @@ def attach_gripper(
         ) from error
 
 
-def _named_tcp(
-    tcp: Tcp, sites: Collection[str], bodies: Collection[str], before: str
+def _prefixed_tcp(
+    tcp: Tcp, sites: Collection[str], bodies: Collection[str], prefix: str
 ) -> Tcp:
-    """Returns the tool point under the name that it has in the arm's model.
+    """Returns the tcp with the names that its site and body have in the arm's model.
 
     Args:
         tcp: as described.
-        sites, bodies: names in the gripper's own file; others are the arm's.
-        before: what the gripper's names begin with once it is attached.
+        sites, bodies: names in the gripper's own file; any other name is the arm's.
+        prefix: goes before the gripper's names once it is attached.
     """
-    site = before + tcp.site if tcp.site in sites else tcp.site
-    body = before + tcp.body if tcp.body in bodies else tcp.body
+    site = prefix + tcp.site if tcp.site in sites else tcp.site
+    body = prefix + tcp.body if tcp.body in bodies else tcp.body
     return Tcp(site, body, tcp.pos, tcp.quat_wxyz)
 
 
 def _check_names(
     spec: mujoco.MjSpec, description: Description, arms: tuple[FileArm, ...]
 ) -> None:
-    """Raises EmbodiedError for the first name that the file does not have."""
+    """Raises EmbodiedError for the first described name that the file lacks.
+
+    Joints must also be of the kind that their key takes.
+    """
     joints = {joint.name: joint for joint in spec.joints}
     geoms = [geom.name for geom in spec.geoms if geom.name]
     cameras = [camera.name for camera in spec.cameras if camera.name]
     sites = [site.name for site in spec.sites if site.name]
     bodies = [body.name for body in spec.bodies if body.name != "world"]
 
-    # (kind, names, available); `(name,) * bool(name)` leaves out an empty name
-    wanted: list[tuple[str, tuple[str, ...], Collection[str]]] = []
+    # rows of (kind, described names, names in the file); an empty name was not given
+    rows: list[tuple[str, tuple[str, ...], Collection[str]]] = []
     for arm in arms:
-        wanted += [
+        rows += [
             ("joint (joints)", arm.joints, joints),
             ("joint (gripper.joints)", arm.fingers, joints),
             ("geom (gripper.pads)", arm.pads, geoms),
-            ("site (tcp.site)", (arm.tcp_site,) * bool(arm.tcp_site), sites),
-            ("body (tcp.body)", (arm.tcp_body,) * bool(arm.tcp_body), bodies),
+            ("site (tcp.site)", (arm.tcp_site,), sites),
+            ("body (tcp.body)", (arm.tcp_body,), bodies),
         ]
-    wanted.append(("camera (cameras)", description.cameras, cameras))
-    wanted.append(("joint (held)", description.held, joints))
     base = description.base.joints if description.base else ()
-    wanted.append(("joint (base.joints)", base, joints))
-    top = description.mount.body
-    top_names = [body.name for body in spec.worldbody.bodies]
-    wanted.append(("body to mount (mount.body)", (top,) * bool(top), top_names))
+    top_level = [body.name for body in spec.worldbody.bodies]
+    rows += [
+        ("camera (cameras)", description.cameras, cameras),
+        ("joint (held)", description.held, joints),
+        ("joint (base.joints)", base, joints),
+        ("body to mount (mount.body)", (description.mount.body,), top_level),
+    ]
 
-    for key, names, available in wanted:
+    for key, names, available in rows:
         for name in names:
-            if name not in available:
+            if name and name not in available:
                 raise unknown(key, name, available)
     for name in description.held:
         _check_kind("held", joints[name], SINGLE)
@@ -291,6 +305,7 @@ def _check_names(
 def _check_kind(
     key: str, joint: mujoco.MjsJoint, kinds: tuple[mujoco.mjtJoint, ...]
 ) -> None:
+    """Raises EmbodiedError for a joint of another kind than `key` takes."""
     if joint.type not in kinds:
         words = " or ".join(JOINT_KINDS[int(kind)] for kind in kinds)
         raise EmbodiedError(

@@ -1,6 +1,6 @@
-"""TOML tables as dataclasses: every key known, of its type, and in its range.
+"""Reads TOML tables as dataclasses, and checks each key's name, type and range.
 
-A field that holds numbers may have the metadata `range`, (lowest, highest).
+A field of numbers may have the metadata `range`: (lowest, highest).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _decode(cls: type[T], table: Mapping[str, Any], where: str) -> T:
     Args:
         cls: the dataclass.
         table: the values.
-        where: what the table's keys begin with in messages, e.g. "gripper.".
+        where: goes before the table's keys in messages, e.g. "gripper.".
     """
     known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
     for key in table:
@@ -71,19 +71,22 @@ def _decode(cls: type[T], table: Mapping[str, Any], where: str) -> T:
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:
-    """Returns a TOML value as a field of type `hint` wants it."""
-    # of `float | None`, say, only float can be written: TOML has no None
+    """Returns a TOML value converted to the type `hint` of a field.
+
+    `where` is the key in messages, e.g. "gripper.force_n".
+    """
+    # `float | None` is read as float, because TOML has no None
     if isinstance(hint, types.UnionType):
         (hint,) = (one for one in get_args(hint) if one is not types.NoneType)
     if is_dataclass(hint) and isinstance(value, dict):
         return _decode(hint, value, f"{where}.")  # type: ignore[arg-type]
 
-    # TOML's integers are numbers, too; its booleans are not
+    # TOML's integers are accepted as numbers; Python's booleans are integers, too
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if hint is float and is_number:
         return _finite(value, where)
     if hint is str and isinstance(value, str):
-        if "\0" in value:  # which no name and no path can have
+        if "\0" in value:  # no name and no path can contain it
             raise EmbodiedError(
                 f"{where} is {value!r}, expected no character of code 0"
             )
@@ -107,7 +110,11 @@ def _value(hint: Any, value: Any, where: str) -> Any:
 
 
 def _finite(value: int | float, where: str) -> float:
-    """Returns a number that a float can hold."""
+    """Returns a number as a float.
+
+    Raises:
+        EmbodiedError: it is infinite, NaN or too large for a float.
+    """
     try:
         number = float(value)
     except OverflowError:
@@ -118,7 +125,7 @@ def _finite(value: int | float, where: str) -> float:
 
 
 def _check_range(known: Field[Any], value: Any, where: str) -> None:
-    """Raises EmbodiedError for a number, or one in a list, beyond its field's range."""
+    """Raises EmbodiedError for a number, or a number in a list, outside its range."""
     if "range" not in known.metadata:
         return
     low, high = known.metadata["range"]

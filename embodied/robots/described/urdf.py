@@ -1,4 +1,4 @@
-"""URDF files: MuJoCo reads them, but looks for meshes in the file's own folder only."""
+"""Finds the meshes of URDF files; MuJoCo searches only the file's own folder."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from embodied.errors import EmbodiedError
 
 URDF_SUFFIX = ".urdf"
 PACKAGE = "package://"
-# How many folders above the file's own are searched for meshes.
-ABOVE = 4
+# Meshes are also searched in this many folders above the file's own.
+FOLDERS_ABOVE = 4
 
 
 def find_meshes(spec: mujoco.MjSpec, path: Path) -> None:
-    """Names each mesh by where it is: beside the file, or in a folder above it.
+    """Gives each mesh the full path of its file, and keeps all links as bodies.
 
-    Frames without a joint of their own, such as a tool's, stay bodies.
+    The file may be beside the URDF file or in a folder above it.
 
     Args:
         spec: the model of a URDF file, not yet compiled.
         path: of the file.
 
     Raises:
-        EmbodiedError: a mesh is nowhere.
+        EmbodiedError: a mesh is not found.
     """
-    spec.compiler.fusestatic = False  # else bodies without a joint are merged away
-    spec.compiler.discardvisual = False  # else shapes that do not collide are lost
+    spec.compiler.fusestatic = False  # else bodies without a joint are merged
+    spec.compiler.discardvisual = False  # else geoms that do not collide are lost
     folders = folders_above(path)
-    spec.strippath = False  # the names below are whole paths
+    spec.strippath = False  # the meshes get full paths below
     for mesh in spec.meshes:
         if mesh.file:
             found = find_file(mesh.file, folders)
@@ -43,16 +43,18 @@ def find_meshes(spec: mujoco.MjSpec, path: Path) -> None:
 
 
 def folders_above(path: Path) -> list[Path]:
-    """Returns the folder of a file, and those above it that are searched for meshes."""
-    return [path.resolve().parent, *path.resolve().parents[1 : ABOVE + 1]]
+    """Returns the folder of a file and the folders above it, to search for meshes."""
+    return [path.resolve().parent, *path.resolve().parents[1 : FOLDERS_ABOVE + 1]]
 
 
 def find_file(name: str, folders: Sequence[Path]) -> Path | None:
-    """Returns the path of a file that a model names; None where it is in no folder.
+    """Returns the path of a file that a model names; None if it is in no folder.
+
+    A name a/b/c is searched as a/b/c in all folders, then as b/c, then as c.
 
     Args:
         name: of the file; it may begin with `package://<package>/`.
-        folders: where it may lie, with fewer and fewer of its own leading folders.
+        folders: to search.
     """
     parts = Path(name.removeprefix(PACKAGE)).parts
     for first in range(len(parts)):

@@ -1,4 +1,4 @@
-"""Descriptions as TOML files."""
+"""Writes descriptions as TOML files."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from typing import Any
 from embodied.files import replace_text
 from embodied.robots.described.description import Description
 
-PATHS = ("mjcf",)  # keys that are written from the description's folder
+PATHS = ("mjcf",)  # keys of paths, written relative to the description's folder
 
 
 def write_description(
     description: Description, path: Path, notes: Mapping[str, str] | None = None
 ) -> None:
-    """Writes a description to a file, keys with their defaults left out.
+    """Writes a description to a file; keys with default values are left out.
 
     Args:
         description: its paths are absolute.
         path: of the file.
-        notes: key -> what to say of it beside it.
+        notes: key -> comment to write beside it.
     """
     replace_text(path, as_toml(description, path.parent, notes or {}))
 
 
 def as_toml(description: Description, folder: Path, notes: Mapping[str, str]) -> str:
-    """Returns the text of a description that will stand in a folder."""
+    """Returns the text of a description for a file in `folder`."""
     return "\n".join(_table(description, folder, "", notes)) + "\n"
 
 
 def _table(table: Any, folder: Path, where: str, notes: Mapping[str, str]) -> list[str]:
-    """Returns the lines of a table, those of its own tables last.
+    """Returns the lines of a table, with nested tables last.
 
-    `where` is what its keys begin with in `notes`, e.g. "gripper.".
+    `where` goes before its keys in `notes`, e.g. "gripper.".
     """
     lines = []
     tables: list[str] = []
@@ -60,7 +60,7 @@ def _table(table: Any, folder: Path, where: str, notes: Mapping[str, str]) -> li
 
 
 def _literal(value: Any) -> str:
-    """Returns a value as TOML, whose strings and numbers are written as in JSON."""
+    """Returns a value as TOML; strings and numbers look the same in JSON."""
     if isinstance(value, tuple):
         return f"[{', '.join(_literal(one) for one in value)}]"
     return json.dumps(value, ensure_ascii=False)
