@@ -1,4 +1,4 @@
-"""From actions to servo targets, for a batch of worlds."""
+"""Turns actions into servo targets, for a batch of worlds."""
 
 from __future__ import annotations
 
@@ -14,10 +14,17 @@ from embodied.sim.engine import Engine
 
 @dataclass(frozen=True)
 class _Driven:
-    """A part that takes actions, and its share of actions (N, A) and targets (N, T)."""
+    """A part that takes actions, with its columns in the robot's actions and targets.
+
+    Attributes:
+        name: of the part.
+        law: turns its actions into its targets.
+        action: its columns in actions (N, A).
+        target: its columns in targets (N, T).
+    """
 
     name: str
-    law: TargetLaw  # turns its actions into its targets
+    law: TargetLaw
     action: slice
     target: slice
 
@@ -25,14 +32,14 @@ class _Driven:
 class RobotControl:
     """Turns actions (N, A) in [-1, 1] into targets (N, T) of a robot's servos.
 
-    Each part resolves its own elements of the action, see `embodied.robots.parts`:
+    Each part has its own columns of the action. Their meaning depends on the mode:
 
-    - `joint`: absolute joint targets, reached no faster than the joints' speed limits.
-    - `joint_delta`: targets that move at commanded speeds, near the measured joints.
-    - `ee_delta`: an arm follows a virtual end-effector target.
+    - `joint`: absolute joint targets, approached at the joints' speed limits at most.
+    - `joint_delta`: speeds of the targets, which stay near the measured joints.
+    - `ee_delta`: velocities of a virtual tcp target that the arm follows.
 
-    In both delta modes a base takes speeds along its own axes. A gripper always takes a
-    width.
+    In both delta modes a base takes speeds along its own axes. A gripper takes its
+    opening in every mode.
     """
 
     def __init__(
@@ -43,7 +50,7 @@ class RobotControl:
         self.joint_interface = robot.interface("joint")
         self._xp = engine.xp
 
-        # where the robot's joints and servos are in the live state
+        # columns of the robot's joints and servos in the live state
         model = engine.model
         joints = [model.joint(name).qposadr[0] for name in robot.joint_names]
         actuators = [model.actuator(name).id for name in robot.actuators]
@@ -53,24 +60,24 @@ class RobotControl:
         self._actuator_columns = columns(actuators)
 
         self._driven = _driven_parts(robot, engine, mode, 1 / control_hz)
-        # actions of the mode `joint` are targets: its limits hold for those of any mode
+        # actions of the mode `joint` are targets, so its limits are those of targets
         self._low = engine.xp.asarray(self.joint_interface.low)  # (T,) rad or m
         self._high = engine.xp.asarray(self.joint_interface.high)
         self._target = engine.xp.zeros((engine.num_worlds, len(actuators)))  # (N, T)
 
     @property
     def joint_target(self) -> Array:
-        """(N, T) the servos' present targets: joints in rad or m, widths in m."""
+        """(N, T) the servos' current targets: joints in rad or m, widths in m."""
         return self._target
 
     def joints(self) -> Array:
-        """Returns (N, J) measured positions of all joints but the fingers."""
+        """Returns (N, J) measured positions of all joints except the fingers."""
         return self._qpos[:, self._joint_columns]
 
     def reset(self, which: Array) -> None:
-        """Sets the targets in worlds `which` (N,) bool to where the robots are.
+        """Sets the targets in worlds `which` (N,) bool to the measured positions.
 
-        Grippers get the target to open.
+        Grippers are told to open.
         """
         xp = self._xp
         for part in self._driven:
@@ -80,7 +87,7 @@ class RobotControl:
         self._ctrl[:, self._actuator_columns] = self._target
 
     def memory(self) -> dict[str, Array]:
-        """Returns what is remembered between actions: live (N, ...) arrays by name."""
+        """Returns the state that is kept between actions: live (N, ...) arrays by name."""
         memory = {"target": self._target}
         for part in self._driven:
             for name, values in part.law.memory().items():
@@ -88,26 +95,26 @@ class RobotControl:
         return memory
 
     def follow(self, other: RobotControl, which: Array) -> None:
-        """Takes over all that another control remembers, in worlds `which` (N,) bool.
+        """Copies another control's memory, in worlds `which` (N,) bool.
 
-        Both are controls of the same robots in the same mode.
+        Both must control the same robot in the same mode.
         """
         xp = self._xp
         theirs = other.memory()
         for name, values in self.memory().items():
-            # (N, 1, ...), as many axes as the values have
+            # (N, 1, ...), with as many axes as the values
             rows = xp.reshape(which, (-1,) + (1,) * (values.ndim - 1))
             values[...] = xp.where(rows, theirs[name], values)
 
     def apply(self, action: Array) -> None:
-        """Resolves actions (N, A), finite and in [-1, 1], and writes the targets."""
+        """Turns actions (N, A), finite and in [-1, 1], into targets of the servos."""
         self.resolve(action)
         self._ctrl[:, self._actuator_columns] = self._target
 
     def resolve(self, action: Array) -> None:
         """Turns actions (N, A), finite and in [-1, 1], into `joint_target`.
 
-        Nothing is written to the servos, which `apply` does besides.
+        The servos keep their targets; `apply` sets those, too.
         """
         xp = self._xp
         targets = [
@@ -120,7 +127,7 @@ class RobotControl:
 def _driven_parts(
     robot: Robot, engine: Engine, mode: str, dt_s: float
 ) -> tuple[_Driven, ...]:
-    """Returns the parts that take actions, each with its share of action and target.
+    """Returns the parts that take actions, with their columns of actions and targets.
 
     `dt_s` is the control period.
     """

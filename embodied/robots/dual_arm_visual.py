@@ -8,7 +8,7 @@ on the chest, and that of `head` on the axis about which it nods.
 from __future__ import annotations
 
 from embodied.robots.arm_visual import Shells, drum, ring
-from embodied.robots.shells import Loft, Shape, Turned
+from embodied.robots.shells import Loft, Shape, PlacedLoft
 
 NECK_POS = (0.0, 0.0, 0.350)  # from the waist
 TILT_POS = (0.005, 0.0, 0.085)  # from the neck
@@ -19,7 +19,7 @@ EYES_Y = 0.032
 VISOR_Z = 0.052
 
 
-def _cup(side: int) -> Turned:
+def _cup(side: int) -> PlacedLoft:
     """Returns the cup in which an arm sits, of the left (1) or the right (-1) arm."""
     # turned as the arm is, see `ARM_QUAT_WXYZ`
     quat = (0.8673, -side * 0.4351, 0.0232, -side * 0.2406)
@@ -29,7 +29,9 @@ def _cup(side: int) -> Turned:
         (0.104, 0.0, 0.0, 0.074),
         (0.116, 0.0, 0.0, 0.066),
     )
-    return Turned(Loft("z", rows, smooth=1, sides=24), (0.037, side * 0.05, 0.15), quat)
+    return PlacedLoft(
+        Loft("z", rows, smooth=1, sides=24), (0.037, side * 0.05, 0.15), quat
+    )
 
 
 def _cheek(side: int) -> Loft:

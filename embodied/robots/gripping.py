@@ -1,4 +1,4 @@
-"""What makes parallel grippers hold: pads, coupled fingers, and a width drive."""
+"""Elements of parallel grippers: pads, coupled fingers and a drive of the width."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ import mujoco
 
 from embodied.sim.physics import PAD_SOLREF
 
-# N per m of width. The drive presses with full force from 3 mm before its target on, so
-# that even a wall of 4 mm is held with full force.
+# N per m of width. The drive reaches full force at 3 mm from its target, so a closing
+# gripper holds even a wall of 4 mm with full force.
 GRIPPER_STIFFNESS_N_M = 25_000.0
-# Fingers that are much lighter than damping times timestep chatter on what they hold.
+# Fingers much lighter than damping times timestep would chatter on a held object.
 FINGER_ARMATURE_KG = 1.25
 # Sliding, torsional and rolling friction of a pad.
 PAD_FRICTION = (1.2, 0.005, 0.0001)
-# Of MuJoCo's equality: 99% of the ideal force at any error, so that fingers keep pace.
+# MuJoCo's `solimp` of the equality between the fingers: 99% of the ideal force at any
+# error, so the follower stays with its leader.
 COUPLING_SOLIMP = (0.99, 0.99, 0.001, 0.5, 2)
 
 
 def make_pad(geom: mujoco.MjsGeom) -> None:
-    """Makes a geom grip: stiff and rough, whatever it touches."""
+    """Gives a geom a pad's contact properties: stiff and rough."""
     geom.solref = PAD_SOLREF
-    # with the higher priority, its figures alone hold in a contact with another geom
+    # the geom with the higher priority determines a contact's properties
     geom.priority = 1
     geom.condim = 3
     geom.friction = list(PAD_FRICTION)
@@ -36,22 +37,23 @@ def couple_fingers(
     ratio: float = 1.0,
     offset: float = 0.0,
 ) -> None:
-    """Makes one finger move as another does.
+    """Couples one finger to another by a joint equality.
 
     Args:
         spec: the model.
-        name: name of the equality that does it.
-        follower: name of a joint.
+        name: name of the equality.
+        follower: name of the joint that follows.
         leader: name of the joint that it follows.
-        ratio: how far the follower moves, over how far the leader does.
-        offset: position of the follower where the leader is at 0.
+        ratio: the follower's motion divided by the leader's.
+        offset: position of the follower when the leader is at 0.
     """
     spec.add_equality(
         name=name,
         type=mujoco.mjtEq.mjEQ_JOINT,
         name1=follower,
         name2=leader,
-        # coefficients of a polynomial in the leader's position; MuJoCo wants 11 numbers
+        # Coefficients of a polynomial in the leader's position; the first five matter.
+        # The list is as long as MuJoCo's `data`.
         data=(offset, ratio, *[0] * 10),
         solref=PAD_SOLREF,
         solimp=COUPLING_SOLIMP,
@@ -66,17 +68,17 @@ def add_width_drive(
     force_n: float,
     length_m: float = 0.0,
 ) -> None:
-    """Adds an actuator whose target is the width of a gripper in m.
+    """Adds an actuator with a gripper's width in m as its target.
 
     Args:
         spec: the model.
         name: name of the actuator.
-        levers: joint -> what of the width its position makes, in m per m or rad.
+        levers: finger joint -> growth of the width per m or rad of its position.
         width_m: width of the open gripper.
-        force_n: the largest force that it grips with.
-        length_m: the sum of positions times levers where the width is 0.
+        force_n: the largest grip force.
+        length_m: the sum of lever * position over all fingers when the width is 0.
     """
-    # the width is a tendon whose length is the sum of all fingers' shares
+    # a fixed tendon: its length is the sum of lever * position over all fingers
     tendon = spec.add_tendon(name=f"{name}_width")
     for finger, lever in levers.items():
         tendon.wrap_joint(finger, lever)
@@ -85,6 +87,7 @@ def add_width_drive(
         name=name, target=f"{name}_width", trntype=mujoco.mjtTrn.mjTRN_TENDON
     )
     servo.set_to_position(kp=GRIPPER_STIFFNESS_N_M)
+    # this constant force makes the servo hold length_m for a target of 0
     servo.biasprm[0] = GRIPPER_STIFFNESS_N_M * length_m
     servo.ctrlrange = (0, width_m)
     servo.forcerange = (-force_n, force_n)

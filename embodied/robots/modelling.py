@@ -1,4 +1,4 @@
-"""Small steps that builders of robots share."""
+"""Helper functions for builders of robots."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 from embodied.robots.parts.part import Placement
 
 COLLISION_GROUP = 3
-# How late joint servos follow a moving target, on the target's own path.
+# The lag of joint servos behind a moving target.
 SERVO_LAG_S = 0.03
-# How far a joint target may run ahead of the measured joint in the delta modes.
+# In the delta modes a joint target is ahead of the measured joint by at most this.
 JOINT_LEAD_RAD = 0.1
 Point = Sequence[float]
-# Masses that make up a body: kg, centre in m, inertia about it in kg m2 (xx, yy, zz).
+# One of the masses of a body: kg, centre in m, inertia about it in kg m2 (xx, yy, zz).
 Mass = tuple[float, tuple[float, ...], tuple[float, ...]]
 
 
 def add_shoulder(mount: mujoco.MjsBody, placement: Placement) -> mujoco.MjsBody:
-    """Returns the body to build on: a new one at the placement, or the mount itself.
+    """Returns the body that carries an arm: a new one at the placement.
 
-    The mount will do where the placement neither shifts nor turns.
+    It is the mount itself if the placement is the identity.
     """
     if placement.pos == (0.0, 0.0, 0.0) and placement.quat_wxyz == (1.0, 0.0, 0.0, 0.0):
         return mount
@@ -36,9 +36,9 @@ def add_shoulder(mount: mujoco.MjsBody, placement: Placement) -> mujoco.MjsBody:
 def set_inertia(
     body: mujoco.MjsBody, mass_kg: float, centre: Point, inertia: Point
 ) -> None:
-    """Gives a body its published mass, and gravity compensation.
+    """Gives a body its published mass and inertia, and gravity compensation.
 
-    A real arm's own controller compensates for gravity, too.
+    The controller of a real arm compensates for gravity, too.
 
     Args:
         body: a body of a robot.
@@ -56,34 +56,41 @@ def set_inertia(
 def add_massive_body(
     parent: mujoco.MjsBody, name: str, height_m: float, masses: Sequence[Mass]
 ) -> mujoco.MjsBody:
-    """Adds a body above its parent that is the sum of masses with axes like its own."""
+    """Adds a body that combines several masses.
+
+    Args:
+        parent: the body that carries it.
+        name: of the body.
+        height_m: of its origin above its parent's.
+        masses: in the body's frame, with inertias along its axes.
+    """
     mass = np.array([kg for kg, _, _ in masses])
     centres = np.array([centre for _, centre, _ in masses])
-    middle = mass @ centres / mass.sum()
+    common_centre = mass @ centres / mass.sum()
 
-    # the sum of their inertias about the common centre, by the parallel axis theorem
+    # the sum of all inertias about the common centre, by the parallel axis theorem
     inertia = np.zeros((3, 3))
-    for (kg, _, own), offset in zip(masses, centres - middle, strict=True):
-        shifted = offset @ offset * np.eye(3) - np.outer(offset, offset)
-        inertia += np.diag(own) + kg * shifted
+    for (kg, _, diagonal), offset in zip(masses, centres - common_centre, strict=True):
+        per_kg = offset @ offset * np.eye(3) - np.outer(offset, offset)
+        inertia += np.diag(diagonal) + kg * per_kg
 
     body = parent.add_body(
         name=name,
         pos=(0, 0, height_m),
         mass=mass.sum(),
-        ipos=middle,
+        ipos=common_centre,
         explicitinertial=True,
     )
-    # xx, yy, zz, xy, xz, yz
+    # MuJoCo's order: xx, yy, zz, xy, xz, yz
     body.fullinertia = inertia[[0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]]
-    # the floor carries a base, a self-locking spindle carries a lift, and the servos of
-    # real joints know what they carry
+    # Weight is compensated: the floor carries a base, a self-locking spindle carries a
+    # lift, and the controllers of real joints compensate for gravity.
     body.gravcomp = 1
     return body
 
 
 def add_solid_box(body: mujoco.MjsBody, pos: Point, half_size: Point) -> None:
-    """Adds a massless box that collides and is not shown; lengths in m."""
+    """Adds a massless, invisible box that collides; lengths in m."""
     body.add_geom(
         type=mujoco.mjtGeom.mjGEOM_BOX,
         pos=pos,
@@ -96,7 +103,7 @@ def add_solid_box(body: mujoco.MjsBody, pos: Point, half_size: Point) -> None:
 def add_capsule(
     body: mujoco.MjsBody, start: Point, end: Point, radius_m: float
 ) -> None:
-    """Adds a massless capsule that collides and is not shown; points in m."""
+    """Adds a massless, invisible capsule that collides; points in m."""
     body.add_geom(
         type=mujoco.mjtGeom.mjGEOM_CAPSULE,
         fromto=(*start, *end),
@@ -109,13 +116,13 @@ def add_capsule(
 def add_joint_servo(
     spec: mujoco.MjSpec, joint: str, stiffness: float, lag_s: float, limit: float
 ) -> None:
-    """Adds a position servo, named like its joint, that follows targets `lag_s` late.
+    """Adds a position servo, named like its joint, with a given lag.
 
     Args:
         spec: the model, with the joint.
         joint: name of the joint.
         stiffness: in N m/rad, or N/m for a slide.
-        lag_s: damping over stiffness.
+        lag_s: damping divided by stiffness: its lag behind a moving target.
         limit: the servo's largest torque in N m, or force in N.
     """
     servo = spec.add_actuator(
@@ -127,7 +134,7 @@ def add_joint_servo(
 
 
 def exclude_contact(spec: mujoco.MjSpec, first: str, second: str) -> None:
-    """Lets two bodies pass through each other."""
+    """Excludes contacts between two bodies, so that they pass through each other."""
     spec.add_exclude(name=f"{first}_{second}", bodyname1=first, bodyname2=second)
 
 

@@ -1,4 +1,4 @@
-"""Where a robot's mount is, from proprioception."""
+"""The pose of a robot's mount, computed from proprioception."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from embodied.rotations import quat_from_rotvec, quat_from_yaw, quat_multiply
 
 
 class MountPose:
-    """Reads the pose of the mount: the top of base and torso that carries the arms."""
+    """Computes the pose of the mount, the top of base and torso that carries the arms."""
 
     def __init__(
         self, robot: Robot, agent_layout: Layout, base: Base | None = None
@@ -20,15 +20,15 @@ class MountPose:
         Args:
             robot: The robot, or a team of robots.
             agent_layout: The layout of its proprioception.
-            base: The base whose mount it is; None for the first.
+            base: The base below the mount; None for the robot's first.
         """
-        # `joint_pos` is a part of proprioception, the base's joints are a part of it
+        # `joint_pos` is a slice of proprioception; the base's joints are a slice of that
         first = agent_layout.slices()["joint_pos"].start
         self._base = base or robot.base
         own = robot.joint_slice(self._base)
         self._base_columns = slice(first + own.start, first + own.stop)
 
-        # each joint of a lift raises the mount, and those of a waist bow it
+        # each joint of a lift raises the mount; each joint of a waist tilts it forwards
         self._lift_columns: list[int] = []
         for torso in robot.torsos:
             if robot.base_of(torso) != self._base:
@@ -55,15 +55,15 @@ class MountPose:
         return self._base.mount_pose(xp, agent_pos[:, self._base_columns], lift_m)
 
     def quat_wxyz(self, agent_pos: Array) -> Array:
-        """Returns (n, 4) how the mount is turned in the world, bowed by a waist, too.
+        """Returns (n, 4) the mount's orientation in the world, tilted by a waist.
 
         Args:
             agent_pos: (n, P) proprioception.
         """
         xp = array_namespace(agent_pos)
-        turned = quat_from_yaw(self.read(agent_pos)[:, 3])
+        quat_wxyz = quat_from_yaw(self.read(agent_pos)[:, 3])
         for column in self._waist_columns:
-            bow = agent_pos[:, column]
-            about_y = xp.stack([0 * bow, bow, 0 * bow], axis=1)
-            turned = quat_multiply(turned, quat_from_rotvec(about_y))
-        return turned
+            tilt = agent_pos[:, column]
+            about_y = xp.stack([0 * tilt, tilt, 0 * tilt], axis=1)
+            quat_wxyz = quat_multiply(quat_wxyz, quat_from_rotvec(about_y))
+        return quat_wxyz

@@ -1,4 +1,4 @@
-"""How far arms reach, and how wide their wrists are."""
+"""Measures the reach of arms and the width of their wrists."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import numpy as np
 
 from embodied.robots.parts.part import Ranges
 
-POSTURES = 4096  # how many are tried
-WRIST_JOINTS = 3  # the last ones
+POSTURES = 4096  # the number of random postures
+WRIST_JOINTS = 3  # the number of an arm's last joints that form its wrist
 
 
 def farthest_reach_m(
@@ -18,16 +18,16 @@ def farthest_reach_m(
     site: str,
     ranges: Ranges | None = None,
 ) -> float:
-    """Returns the farthest distance of a tool point from an arm's mount.
+    """Returns the farthest distance of a tcp from its arm's mount.
 
-    It is the largest over many postures sampled evenly from the joints' ranges, always
-    the same ones, and so a little less than the true one.
+    It is the largest over many postures, drawn uniformly from the joints' ranges with a
+    fixed seed. So it is reproducible, and slightly less than the true reach.
 
     Args:
         model: a robot.
         joints: names of the arm's joints.
         mount: name of the body that carries the arm.
-        site: name of the tool point.
+        site: name of the tcp's site.
         ranges: (J, 2) of the joints in rad; None for the model's.
     """
     data = mujoco.MjData(model)
@@ -38,7 +38,7 @@ def farthest_reach_m(
 
     farthest = 0.0
     for _ in range(POSTURES):
-        # positions alone: no dynamics are needed
+        # positions suffice; no dynamics are needed
         data.qpos[addresses] = rng.uniform(low, high)
         mujoco.mj_kinematics(model, data)
         distance = np.linalg.norm(data.site(site).xpos - data.body(mount).xpos)

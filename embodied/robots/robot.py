@@ -1,4 +1,4 @@
-"""A robot: parts that are mounted on each other, as plain data."""
+"""A robot as plain data: parts mounted on each other."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from embodied.robots.parts.torso import Lift, Waist
 
 
 class ToolPose(NamedTuple):
-    """Where a tool point is as seen from a mount, in m, and how it is turned."""
+    """The pose of a tcp in the mount's frame."""
 
-    pos: tuple[float, ...]  # (3,)
+    pos: tuple[float, ...]  # (3,) m
     quat_wxyz: tuple[float, ...]  # (4,)
 
 
@@ -31,8 +31,8 @@ class ToolPose(NamedTuple):
 class Robot:
     """A robot composed of parts, in the order of their actions.
 
-    Each part is mounted on one that comes before it, so that the base comes first. With
-    the base at home, the mount looks along the world's x axis.
+    Each part is mounted on an earlier one, so the base comes first. With the base at
+    home, the mount faces along the world's x axis.
 
     Attributes:
         name: of the robot.
@@ -41,9 +41,9 @@ class Robot:
             empty for a robot that is composed in Python.
 
     Raises:
-        EmbodiedError: two parts have one name, a name breaks the rule of
-            `embodied.names`, a part is mounted on none before it, or an effector lacks
-            its arm or gripper.
+        EmbodiedError: two parts have the same name, a name breaks the rule of
+            `embodied.names`, a part is not mounted on an earlier one, or an effector
+            lacks its arm or gripper.
     """
 
     name: str
@@ -71,14 +71,17 @@ class Robot:
             kind = f"joint in the actions of {part.name} of robot {self.name}"
             check_names(kind, part.joints.elements)
 
-        # every effector needs what moves and opens it
+        # every effector needs the arm that moves it and its gripper
         for effector in self.effectors:
             for name in (effector.arm, effector.gripper):
                 if name not in names:
                     raise unknown(f"part of effector {effector.name}", name, names)
 
     def _check_part(self, part: Part, before: Sequence[str]) -> None:
-        """Raises EmbodiedError where a part does not go with those before it."""
+        """Raises EmbodiedError for a repeated name, or a carrier that is not earlier.
+
+        `before` has the names of the earlier parts.
+        """
         if part.name in before:
             raise EmbodiedError(
                 f"robot {self.name}: two parts are named {part.name!r}; use "
@@ -103,7 +106,7 @@ class Robot:
 
     @property
     def travels(self) -> bool:
-        """Whether it can leave its place."""
+        """Whether its base can drive."""
         return self.base.travels
 
     @cached_property
@@ -124,7 +127,7 @@ class Robot:
 
     @cached_property
     def effectors(self) -> tuple[Effector, ...]:
-        """Its tool points, in the order of a plan's goals."""
+        """Its effectors, in the order of a plan's goals."""
         effectors = [part.effector for part in self.parts]
         return tuple(effector for effector in effectors if effector is not None)
 
@@ -135,22 +138,22 @@ class Robot:
 
     @cached_property
     def joint_names(self) -> tuple[str, ...]:
-        """(J,) all joints but the fingers: the order of `joint_pos`."""
+        """(J,) all joints except the fingers, in the order of `joint_pos`."""
         return tuple(name for part in self.parts for name in part.joints.names)
 
     @cached_property
     def actuators(self) -> tuple[str, ...]:
-        """(T,) names of all servos: the order of joint targets."""
+        """(T,) names of all servos, in the order of joint targets."""
         return tuple(name for part in self.parts for name in part.actuators)
 
     @property
     def plan_shape(self) -> PlanShape:
-        """How many goals a plan for it has."""
+        """The numbers of goals in a plan for it."""
         bases = sum(base.travels for base in self.bases)
         return PlanShape(effectors=len(self.effectors), bases=bases)
 
     def part(self, name: str) -> Part:
-        """Returns the part of a name.
+        """Returns the part with a name.
 
         Raises:
             EmbodiedError: there is no such part.
@@ -162,13 +165,17 @@ class Robot:
         raise unknown(f"part of robot {self.name}", name, names)
 
     def base_of(self, part: Part) -> Base:
-        """Returns the base that a part stands on; a base itself for that base."""
+        """Returns the base that carries a part; a base carries itself."""
         while not isinstance(part, Base):
             part = self.part(part.on)
         return part
 
     def effector_of(self, arm: Arm) -> Effector:
-        """Returns the tool point that an arm moves."""
+        """Returns the effector that an arm moves.
+
+        Raises:
+            EmbodiedError: the arm has none.
+        """
         for effector in self.effectors:
             if effector.arm == arm.name:
                 return effector
@@ -178,14 +185,18 @@ class Robot:
         )
 
     def gripper_of(self, effector: Effector) -> Gripper:
-        """Returns the gripper at a tool point."""
+        """Returns the gripper at an effector.
+
+        Raises:
+            EmbodiedError: there is none.
+        """
         for gripper in self.grippers:
             if gripper.name == effector.gripper:
                 return gripper
         raise EmbodiedError(f"robot {self.name}: {effector.name} has no gripper")
 
     def joint_slice(self, part: Part) -> slice:
-        """Returns where the joints of a part lie in `joint_pos`."""
+        """Returns the columns of a part's joints in `joint_pos`."""
         start = 0
         for other in self.parts:
             if other.name == part.name:
@@ -195,7 +206,7 @@ class Robot:
         raise unknown(f"part of robot {self.name}", part.name, names)
 
     def interface(self, mode: str) -> ActionInterface:
-        """Returns what the elements of an action mean in one of CONTROL_MODES.
+        """Returns the meaning of an action's elements in one of CONTROL_MODES.
 
         Raises:
             EmbodiedError: there is no such mode.
@@ -211,7 +222,7 @@ class Robot:
         spec.compiler.degree = False
         spec.modelname = self.name
 
-        # part -> the body that others are mounted on; a base is `on` "", the world
+        # part -> the body that carries the parts on it; a base is `on` "", the world
         bodies = {"": spec.worldbody}
         for part in self.parts:
             bodies[part.name] = part.add_to(spec, bodies[part.on])
@@ -230,7 +241,7 @@ class Robot:
 
     @cached_property
     def tools_at_home(self) -> dict[str, ToolPose]:
-        """Effector -> where it is at home, as seen from its robot's mount."""
+        """Effector -> its pose at home in its robot's mount frame."""
         model = self.build().compile()
         data = mujoco.MjData(model)
         mujoco.mj_resetDataKeyframe(model, data, 0)
@@ -245,20 +256,20 @@ class Robot:
             lift_m = np.array([sum(sum(lift.joints.home) for lift in lifts)])
             x, y, z, yaw = base.mount_pose(np, home, lift_m)[0]
 
-            # turned back by the mount's yaw
+            # from the world to the mount's frame
             site = data.site(effector.site)
             quat = np.zeros(4)
             mujoco.mju_mat2Quat(quat, site.xmat)
-            back = np.array([np.cos(yaw / 2), 0, 0, -np.sin(yaw / 2)])
+            world_to_mount = np.array([np.cos(yaw / 2), 0, 0, -np.sin(yaw / 2)])
             pos = np.zeros(3)
-            turned = np.zeros(4)
-            mujoco.mju_rotVecQuat(pos, site.xpos - (x, y, z), back)
-            mujoco.mju_mulQuat(turned, back, quat)
-            tools[effector.name] = ToolPose(tuple(pos), tuple(turned))
+            quat_in_mount = np.zeros(4)
+            mujoco.mju_rotVecQuat(pos, site.xpos - (x, y, z), world_to_mount)
+            mujoco.mju_mulQuat(quat_in_mount, world_to_mount, quat)
+            tools[effector.name] = ToolPose(tuple(pos), tuple(quat_in_mount))
         return tools
 
     def _add_home(self, spec: mujoco.MjSpec) -> None:
-        """Adds the keyframe of `home`, with servo targets that keep the robot there."""
+        """Adds a keyframe of `home`, with servo targets that hold it."""
         # the addresses of joints and servos are known once the model is compiled
         model = spec.compile()
         qpos = model.qpos0.copy()
@@ -266,7 +277,7 @@ class Robot:
         for name, value in self.home().items():
             qpos[model.joint(name).qposadr[0]] = value
 
-        # servos hold the joints there, and grippers open
+        # servos hold the joints, and grippers are open
         for part in self.parts:
             for name, value in zip(part.joints.names, part.joints.home, strict=True):
                 ctrl[model.actuator(name).id] = value
@@ -280,26 +291,26 @@ class Robot:
         return replace(self, name=prefix + self.name, parts=parts)
 
     def summary(self) -> str:
-        """Returns what it consists of, in one line."""
+        """Returns its parts in one line of text."""
         summaries = [part.summary() for part in self.parts]
         return ", ".join(summary for summary in summaries if summary)
 
 
 def team_of(robots: Sequence[Robot]) -> Robot:
-    """Returns a team of robots, of one kind or several, which stand in one place.
+    """Returns a team of robots, of one kind or several, still all in the same place.
 
-    Names of the first begin with `r1_`, those of the second with `r2_`, and so on.
+    Names of the first robot get the prefix `r1_`, those of the second `r2_`, and so on.
     """
     name = TEAM_SIGN.join(robot.name for robot in robots)
     members = [robot.prefixed(f"r{k}_") for k, robot in enumerate(robots, start=1)]
     hashes = [robot.content_hash for robot in robots]
-    # in their order; those that are composed in Python have none
+    # the hashes in the robots' order; robots composed in Python have an empty one
     content = "+".join(hashes) if any(hashes) else ""
     return replace(team(name, members), content_hash=content)
 
 
 def placed(robot: Robot, places: Sequence[Vector3]) -> Robot:
-    """Returns a team whose members stand at places.
+    """Returns a team with each member at its own place.
 
     Args:
         robot: the team.
@@ -322,8 +333,8 @@ def placed(robot: Robot, places: Sequence[Vector3]) -> Robot:
 
 
 def team(name: str, robots: Sequence[Robot]) -> Robot:
-    """Returns one robot with the parts of several, whose names must differ.
+    """Returns one robot with the parts of several.
 
-    Give robots of one kind names of their own first: `ARM.prefixed("left_")`.
+    Their names must differ. Rename robots of one kind first: `ARM.prefixed("left_")`.
     """
     return Robot(name, tuple(part for robot in robots for part in robot.parts))

@@ -1,8 +1,8 @@
-"""Smooth closed meshes for a robot's looks, computed from a few numbers.
+"""Smooth closed meshes for a robot's appearance, computed from a few numbers.
 
-Each is a row of superelliptic sections swept along an axis. A mesh is rendered faster
-than the many primitives that would make the same shape, and its number of triangles
-does not depend on the viewer's settings.
+Each mesh is a loft through superelliptic sections along an axis. A mesh is rendered
+faster than the many primitives it replaces, and its number of triangles does not depend
+on the viewer's settings.
 """
 
 from __future__ import annotations
@@ -14,45 +14,49 @@ import mujoco
 import numpy as np
 
 VISUAL_GROUP = 2
-# sweep axis -> indices into (x, y, z) of u, v and the axis, a right-handed triple
+# loft axis -> indices of u, v and that axis in (x, y, z); they are right-handed
 AXES = {"x": (1, 2, 0), "y": (2, 0, 1), "z": (0, 1, 2)}
 
 
 @dataclass(frozen=True)
 class Loft:
-    """A body swept along an axis.
+    """A closed surface through sections along an axis.
 
-    Each section is (t, u, v, radius) or (t, u, v, radius_u, radius_v), all in metres:
-    its place t on the axis, its centre (u, v) on the two axes that follow in the cycle
-    x, y, z, and its half widths along these.
+    Attributes:
+        axis: "x", "y" or "z". The axes u and v are the next two in the cycle x, y, z.
+        sections: rows (t, u, v, radius) or (t, u, v, radius_u, radius_v), m: position t
+            along the axis, centre (u, v), and half widths along u and v.
+        power: exponent of the superellipse: 2 is an ellipse, larger is boxier.
+        smooth: rounds of corner cutting of the profile.
+        sides: vertices of a section.
     """
 
     axis: str
     sections: tuple[tuple[float, ...], ...]
-    power: float = 2.0  # of the superellipse: 2 is an ellipse, more is boxier
-    smooth: int = 2  # rounds of cutting the profile's corners
-    sides: int = 18  # of a section
+    power: float = 2.0
+    smooth: int = 2
+    sides: int = 18
 
     def mesh(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns vertices (n, 3) and outward faces (m, 3)."""
         rows = []
         for row in self.sections:
-            is_circle = len(row) == 4  # one radius for both directions
-            rows.append((*row, row[3]) if is_circle else row)
+            has_one_radius = len(row) == 4
+            rows.append((*row, row[3]) if has_one_radius else row)
         sections = np.array(rows)  # (k, 5)
 
-        # smooth, and ascending along the axis
+        # smoothed, and ascending along the axis
         for _ in range(self.smooth):
             sections = _cut_corners(sections)
         if sections[0, 0] > sections[-1, 0]:
             sections = sections[::-1]
 
         rings = self._rings(sections)  # (k, sides, 3)
-        # of the first and the last ring; a section begins with t, u, v
+        # centres of the first and the last ring; a section begins with t, u, v
         centres = np.zeros((2, 3))
         centres[:, list(AXES[self.axis])] = sections[[0, -1]][:, [1, 2, 0]]
 
-        # the ends have vertices of their own, so that shading is sharp at their rim
+        # the end caps have their own vertices, so that their rims are shaded sharply
         vertices = np.concatenate([rings.reshape(-1, 3), rings[0], rings[-1], centres])
         return vertices, self._faces(len(rings))
 
@@ -61,7 +65,7 @@ class Loft:
 
         A section is (t, u, v, radius_u, radius_v).
         """
-        # a superellipse of half widths 1
+        # a superellipse with half widths of 1
         angle = np.arange(self.sides) * 2 * np.pi / self.sides
         circle = np.stack([np.cos(angle), np.sin(angle)])  # (2, sides)
         circle = np.sign(circle) * np.abs(circle) ** (2 / self.power)
@@ -75,16 +79,16 @@ class Loft:
         return rings
 
     def _faces(self, num_rings: int) -> np.ndarray:
-        """Returns the triangles (m, 3) between the rings, then those of the two ends.
+        """Returns the triangles (m, 3) between the rings, then those of the end caps.
 
         They index the vertices of `mesh`: k rings of `sides` vertices, the first and the
-        last ring once more (so that the rims look sharp), and the two ends' centres.
+        last ring again for the end caps, and the two caps' centres.
         """
         n = self.sides
         side = np.arange(n)
         after = (side + 1) % n
 
-        # the wall: two triangles between each pair of neighbours and those a ring above
+        # the wall: each quad of two neighbours on a ring and on the next is two triangles
         row = n * np.arange(num_rings - 1)[:, None]
         a = row + side
         b = row + after
@@ -93,7 +97,7 @@ class Loft:
         halves = [np.stack([a, b, c], -1), np.stack([a, c, d], -1)]
         wall = np.stack(halves).reshape(-1, 3)
 
-        # the ends: triangles from the repeated rings to the centres
+        # the end caps: triangles from the repeated rings to the centres
         first = n * num_rings
         last = first + n
         bottom_centre = np.full(n, first + 2 * n)
@@ -104,8 +108,8 @@ class Loft:
 
 
 @dataclass(frozen=True)
-class Turned:
-    """A loft around the origin, turned and then moved to `pos`, in m."""
+class PlacedLoft:
+    """A loft that is rotated about the origin and then moved to `pos`, m."""
 
     loft: Loft
     pos: tuple[float, ...]
@@ -119,13 +123,13 @@ class Turned:
         return vertices @ matrix.reshape(3, 3).T + np.asarray(self.pos), faces
 
 
-Shape = Loft | Turned
+Shape = Loft | PlacedLoft
 
 
 def _cut_corners(points: np.ndarray) -> np.ndarray:
-    """Returns points (2k, d) of a smoother line through points (k, d), with its ends.
+    """Returns points (2k - 2, d) of a smoother polyline for points (k, d), same ends.
 
-    It is one round of Chaikin's corner cutting, towards a quadratic B-spline.
+    It is one round of Chaikin's corner cutting, which approaches a quadratic B-spline.
     """
     near = 0.75 * points[:-1] + 0.25 * points[1:]
     far = 0.25 * points[:-1] + 0.75 * points[1:]
@@ -142,7 +146,7 @@ def add_shell(
 ) -> mujoco.MjsGeom:
     """Adds the union of `shapes` to `body` as one mesh and one visual geom.
 
-    Both are called `name`. The geom has no mass, and nothing touches it.
+    Both get the name `name`. The geom has no mass and does not collide.
     """
     vertices = []
     faces = []
@@ -158,8 +162,8 @@ def add_shell(
         name=name,
         uservert=np.concatenate(vertices).ravel(),
         userface=np.concatenate(faces).ravel(),
-        # MuJoCo computes the inertia of every mesh, even of a massless geom's: from its
-        # surface, since the shapes overlap and their volume has no meaning
+        # MuJoCo computes an inertia even for a massless mesh. It fails for volumes of
+        # overlapping shapes, so it is computed from the surface.
         inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL,
     )
     return body.add_geom(

@@ -13,7 +13,7 @@ import mujoco
 import numpy as np
 
 from embodied.robots.arm_visual import Materials, Shells
-from embodied.robots.shells import Loft, Shape, Turned
+from embodied.robots.shells import Loft, Shape, PlacedLoft
 
 MIDDLE_X = -0.08  # of the housing
 HALF_LENGTH = 0.37
@@ -125,7 +125,7 @@ def _tyre(x: float, y: float) -> Loft:
     return Loft("y", sections, smooth=0, sides=16)
 
 
-def _rollers(x: float, y: float) -> tuple[Turned, ...]:
+def _rollers(x: float, y: float) -> tuple[PlacedLoft, ...]:
     """Returns barrels at 45 degrees around the mecanum wheel at (x, y).
 
     Those of the four wheels that stand on the floor form an X.
@@ -148,7 +148,7 @@ def _rollers(x: float, y: float) -> tuple[Turned, ...]:
         quat = np.zeros(4)
         mujoco.mju_quatZ2Vec(quat, np.array([-sin, lean, cos]))
         middle = (x + orbit * cos, y, WHEEL_RADIUS + orbit * sin)
-        rollers.append(Turned(barrel, middle, tuple(quat.tolist())))
+        rollers.append(PlacedLoft(barrel, middle, tuple(quat.tolist())))
     return tuple(rollers)
 
 
@@ -157,7 +157,7 @@ def _on_face(
     right: float = 0.0,
     up: float = 0.0,
     power: float = 2.0,
-) -> Turned:
+) -> PlacedLoft:
     """Returns a part of the head.
 
     Args:
@@ -169,19 +169,19 @@ def _on_face(
     """
     sections = tuple((ahead, 0.0, 0.0, wide, high) for ahead, wide, high in rows)
     axes = head_axes() @ np.diag([1.0, -1.0, -1.0])  # the loft's z points ahead
-    return Turned(
+    return PlacedLoft(
         Loft("z", sections, power=power, smooth=1 if len(rows) > 2 else 0, sides=20),
         on_head(right, up, 0.0),
         quat_of_axes(axes),
     )
 
 
-def _disc(ahead: float, radius: float, right: float) -> Turned:
+def _disc(ahead: float, radius: float, right: float) -> PlacedLoft:
     """Returns a disc on the face, whose front is `ahead` of the head's middle."""
     return _on_face(((0.030, radius, radius), (ahead, radius, radius)), right)
 
 
-def _beam(start: tuple[float, ...], end: tuple[float, ...]) -> Turned:
+def _beam(start: tuple[float, ...], end: tuple[float, ...]) -> PlacedLoft:
     """Returns a flat bar between two points (3,) of the same height."""
     difference = np.subtract(end, start)
     length = float(np.linalg.norm(difference))
@@ -194,7 +194,7 @@ def _beam(start: tuple[float, ...], end: tuple[float, ...]) -> Turned:
         (length / 2, 0, 0, 0.013, 0.042),
         (length, 0, 0, 0.012, 0.038),
     )
-    return Turned(
+    return PlacedLoft(
         Loft("z", rows, power=4, smooth=1, sides=16), start, quat_of_axes(axes)
     )
 

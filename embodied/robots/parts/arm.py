@@ -23,16 +23,16 @@ class Arm(Part):
     """An arm of J revolute joints.
 
     Attributes:
-        reach_m: farthest distance of its tool point from its mount.
-        wrist_m: how far its last joints are beside the hand's axis; 0 where it was not
-            measured.
-        root_body: the body whose axes are those of the mode `ee_delta`.
-        ee_speed_m_s: full speed of the effector in the mode `ee_delta`.
-        ee_speed_rad_s: full turning speed of the effector in that mode.
-        along_carrier: whether `root_body` is what carries the arm, so that the mode
-            `ee_delta` has the carrier's axes however the arm is turned on it.
-        as_if_at: where, from the robot's mount, an upright arm would stand that works
-            in the same places, in m.
+        reach_m: farthest distance of its tcp from its mount.
+        wrist_m: largest distance of its last joints from the hand's axis; 0 if it was
+            not measured.
+        root_body: the body with the axes of the mode `ee_delta`.
+        ee_speed_m_s: full speed of the tcp in the mode `ee_delta`.
+        ee_speed_rad_s: full angular speed of the tcp in that mode.
+        along_carrier: whether `root_body` is the body that carries the arm, for an arm
+            that is tilted on it.
+        as_if_at: (3,) m from the robot's mount, the base of an upright arm that reaches
+            the same places as this one.
     """
 
     name: str = "arm"
@@ -52,9 +52,9 @@ class Arm(Part):
 
     @property
     def is_turned(self) -> bool:
-        """Whether the axes of the mode `ee_delta` are not those of its carrier."""
-        is_placed_turned = self.placement.quat_wxyz != (1.0, 0.0, 0.0, 0.0)
-        return is_placed_turned and not self.along_carrier
+        """Whether the axes of the mode `ee_delta` are rotated against its carrier's."""
+        is_mounted_rotated = self.placement.quat_wxyz != (1.0, 0.0, 0.0, 0.0)
+        return is_mounted_rotated and not self.along_carrier
 
     def action_group(self, mode: str) -> ActionGroup:
         if mode == "joint":

@@ -1,4 +1,4 @@
-"""Bases: what a robot stands on, and how it gets about.
+"""Bases of robots: stands, and bases that drive.
 
 A new kind of base is one more class here, derived from `Base`.
 """
@@ -25,13 +25,13 @@ YAW = 2  # index of yaw among the joints of a base that travels
 
 @dataclass(frozen=True, kw_only=True)
 class Base(Part, ABC):
-    """What every base says of itself.
+    """The interface of all bases.
 
     Attributes:
-        travels: whether it can leave its place.
-        root_body: name of the body that holds the whole robot.
-        mount_pos_w: (3,) m in the world, the mount with all joints of base and torso at
-            0.
+        travels: whether it can drive.
+        root_body: name of the body that carries the whole robot.
+        mount_pos_w: (3,) m, the mount's world position with all joints of base and torso
+            at 0.
     """
 
     travels: ClassVar[bool] = False
@@ -52,7 +52,8 @@ class Base(Part, ABC):
         Args:
             xp: the array namespace.
             joint_pos: (n, J) positions of the base's own joints.
-            lift_m: (n,) how far a torso lifts the mount; the float 0.0 without one.
+            lift_m: (n,) height by which a torso lifts the mount; the float 0.0 without
+                a torso.
         """
 
     @abstractmethod
@@ -65,10 +66,10 @@ class Base(Part, ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class FixedBase(Base):
-    """A stand at one place of the world.
+    """A stand at a fixed place.
 
     Attributes:
-        yaw_rad: how it is turned there.
+        yaw_rad: its rotation about the vertical.
     """
 
     root_body: str = "stand"
@@ -89,7 +90,7 @@ class FixedBase(Base):
         place = [*self.mount_pos_w, self.yaw_rad]
         fixed = xp.asarray(place, dtype=joint_pos.dtype)
         pose = xp.broadcast_to(fixed, (joint_pos.shape[0], 4))
-        if isinstance(lift_m, float):  # 0.0: no torso lifts the mount
+        if isinstance(lift_m, float):  # there is no torso
             return pose
         return pose + lift_m[:, None] * xp.asarray([0.0, 0.0, 1.0, 0.0])
 
@@ -104,10 +105,10 @@ class FixedBase(Base):
 
 @dataclass(frozen=True, kw_only=True)
 class OmnidirectionalBase(Base):
-    """A base that drives in every direction: joints x and y of the world, and yaw.
+    """A base that drives in every direction, with joints x and y in the world, and yaw.
 
-    Its joints are where the mount is in the world. They take absolute positions in the
-    mode `joint`, and speeds along the base's own axes in the other modes.
+    The joints' positions are the mount's pose in the world. Actions are absolute
+    positions in the mode `joint`, and speeds along the base's own axes in the others.
     """
 
     travels: ClassVar[bool] = True
@@ -122,11 +123,11 @@ class OmnidirectionalBase(Base):
     def law(self, mode: str, engine: Engine, robot: Robot, dt_s: float) -> TargetLaw:
         if mode == "joint":
             return PositionLaw(self.joints, engine, dt_s)
-        return SpeedLaw(self.joints, engine, dt_s, turn=_along_heading)
+        return SpeedLaw(self.joints, engine, dt_s, to_joint_axes=_heading_to_world)
 
     def mount_pose(self, xp: Any, joint_pos: Array, lift_m: Array) -> Array:
         x = joint_pos[:, 0]
-        # the zeros give it the shape (n,), even where `lift_m` is a number
+        # the zeros give it the shape (n,), also if `lift_m` is a number
         height = self.mount_pos_w[2] + lift_m + xp.zeros_like(x)
         return xp.stack([x, joint_pos[:, 1], height, joint_pos[:, YAW]], axis=1)
 
@@ -137,14 +138,14 @@ class OmnidirectionalBase(Base):
         return "omnidirectional base"
 
 
-def _along_heading(xp: Any, moves: Array, measured: Array) -> Array:
-    """Returns moves (N, 3) of the joints x, y and yaw, for moves along the base's axes.
+def _heading_to_world(xp: Any, moves: Array, measured: Array) -> Array:
+    """Returns moves (N, 3) of the joints x, y and yaw for moves along the base's axes.
 
-    The joints lie along the world's axes, the base is turned by its yaw.
+    The joints x and y move along the world's axes; the base's axes are rotated by yaw.
 
     Args:
         xp: the array namespace.
-        moves: (N, 3) ahead and to the left in m, and in yaw in rad.
+        moves: (N, 3) forward and left in m, and yaw in rad.
         measured: (N, 3) the joints' positions.
     """
     yaw = measured[:, YAW]

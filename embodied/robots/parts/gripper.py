@@ -1,4 +1,4 @@
-"""Grippers: what opens and closes at the end of an arm, and its tool point."""
+"""Grippers with two pads at the end of an arm, and their tool centre points (tcp)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from embodied.sim.engine import Engine
 if TYPE_CHECKING:
     from embodied.robots.robot import Robot
 
-# Of the hand of our own robots, see `Gripper.tip_m` and `Gripper.palm_m`.
+# `Gripper.tip_m` and `Gripper.palm_m` of our own robots' hand.
 TIP_M = 0.020
 PALM_M = 0.032
 TCP = Effector(name="tcp", site="tcp", arm="arm", gripper="gripper")
@@ -27,16 +27,16 @@ class Gripper(Part):
         fingers: the joints that move when it opens.
         open_at: (number of fingers,) their positions when it is open, m or rad.
         width_m: the width between the pads when it is open.
-        pads: two sites on the inner faces of the pads, towards +y and -y of the tool
-            point, whose distance is the width; none where the positions of the fingers
-            add up to it.
-        tool: its tool centre point.
-        tip_m: how far the closed fingers' tips are beyond the tool centre point.
-        palm_m: how high a thing may stand above a point 20 mm behind the tips, so that
-            the palm clears it.
+        pads: two sites on the inner faces of the pads, towards +y and -y of the tcp;
+            their distance is the width. Empty if the fingers' positions add up to the
+            width.
+        tool: its effector, the tcp.
+        tip_m: distance of the closed fingers' tips beyond the tcp.
+        palm_m: free height below the palm, measured from 20 mm behind the finger tips;
+            a taller object would touch the palm.
     """
 
-    # what proprioception shows of it, as `<name>_<reading>`
+    # proprioception shows its opening as `<name>_<reading>`
     reading: ClassVar[str] = "width"
 
     name: str = "gripper"
@@ -59,7 +59,7 @@ class Gripper(Part):
 
     @property
     def open_target(self) -> float:
-        """The servo's target when it is open; closed, it is 0."""
+        """The servo's target for an open gripper; 0 is the target for a closed one."""
         return self.width_m
 
     def action_group(self, mode: str) -> ActionGroup:

@@ -1,4 +1,4 @@
-"""Heads: cameras that look over the robot's shoulder."""
+"""Heads with cameras above the robot's arms."""
 
 from __future__ import annotations
 

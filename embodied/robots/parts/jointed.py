@@ -1,4 +1,4 @@
-"""Parts whose joints take one action each: positions, or speeds in the delta modes."""
+"""Parts with one action element per joint."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class JointedPart(Part):
-    """A part that takes positions in the mode `joint`, and speeds in the others."""
+    """A part that takes positions in the mode `joint`, and speeds in the delta modes."""
 
-    unit: ClassVar[str] = "rad"  # of a position
+    unit: ClassVar[str] = "rad"  # of the joints' positions
 
     def action_group(self, mode: str) -> ActionGroup | None:
         if not len(self.joints):

@@ -1,6 +1,6 @@
-"""How actions become servo targets: one small law per kind of command.
+"""Laws that turn actions into servo targets, one for each kind of command.
 
-Each is a `TargetLaw`, whose docstrings say what the methods take and return.
+Each is a `TargetLaw`; its methods are documented there.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from embodied.core import Array
 from embodied.robots.parts.part import Joints
 from embodied.sim.engine import Engine
 
-# (array namespace, commanded moves (N, J), measured joints (N, J)) -> moves of the
-# joints (N, J): for commands that are not along the joints' own axes.
-Turn = Callable[[Any, Array, Array], Array]
+# Converts commands along other axes to moves of the joints: (array namespace, commanded
+# moves (N, J), measured joints (N, J)) -> moves of the joints (N, J).
+AxesChange = Callable[[Any, Array, Array], Array]
 
 
 def clip(xp: Any, value: Array, low: Array, high: Array) -> Array:
-    """Does what `xp.clip` does, in a quarter of the time for small numpy arrays."""
+    """Returns `xp.clip`'s result, in a quarter of its time for small numpy arrays."""
     return xp.minimum(xp.maximum(value, low), high)
 
 
@@ -37,7 +37,7 @@ class JointReader:
 
 
 class PositionLaw:
-    """Absolute targets, approached no faster than the joints' speed limits.
+    """Absolute targets, approached at the joints' speed limits at most.
 
     Actions of -1 and 1 are the ends of each joint's range.
     """
@@ -50,11 +50,11 @@ class PositionLaw:
         self._reader = JointReader(joints, engine)
         self._middle = (high + low) / 2  # (J,)
         self._half = (high - low) / 2  # (J,)
-        self._most = xp.asarray(joints.speeds) * dt_s  # (J,) per control step
-        self._least = -self._most
+        self._largest_step = xp.asarray(joints.speeds) * dt_s  # (J,) per control step
+        self._smallest_step = -self._largest_step
 
     def reset(self, which: Array) -> None:
-        """Nothing is remembered."""
+        """Does nothing, as this law has no memory."""
 
     def memory(self) -> dict[str, Array]:
         return {}
@@ -66,9 +66,14 @@ class PositionLaw:
         return self.approach(self._middle + self._half * action, previous)
 
     def approach(self, wanted: Array, previous: Array) -> Array:
-        """Returns `wanted` (N, J), or as near to it as the speed limits let it come."""
-        change = clip(self._xp, wanted - previous, self._least, self._most)
-        return previous + change
+        """Returns targets (N, J) moved from `previous` (N, J) towards `wanted` (N, J).
+
+        A target moves by at most one control step at its joint's speed limit.
+        """
+        step = clip(
+            self._xp, wanted - previous, self._smallest_step, self._largest_step
+        )
+        return previous + step
 
 
 class SpeedLaw:
@@ -78,16 +83,28 @@ class SpeedLaw:
     """
 
     def __init__(
-        self, joints: Joints, engine: Engine, dt_s: float, turn: Turn | None = None
+        self,
+        joints: Joints,
+        engine: Engine,
+        dt_s: float,
+        to_joint_axes: AxesChange | None = None,
     ) -> None:
+        """Keeps the joints' limits.
+
+        Args:
+            joints: The joints that are driven.
+            engine: The engine that simulates them.
+            dt_s: The control period.
+            to_joint_axes: Converts the commands; None if they are along the joints.
+        """
         self._xp = engine.xp
         self._reader = JointReader(joints, engine)
-        self._step_limit = engine.xp.asarray(joints.speeds) * dt_s  # (J,)
+        self._full_step = engine.xp.asarray(joints.speeds) * dt_s  # (J,)
         self._lead = engine.xp.asarray(joints.leads)  # (J,)
-        self._turn = turn
+        self._to_joint_axes = to_joint_axes
 
     def reset(self, which: Array) -> None:
-        """Nothing is remembered."""
+        """Does nothing, as this law has no memory."""
 
     def memory(self) -> dict[str, Array]:
         return {}
@@ -97,24 +114,24 @@ class SpeedLaw:
 
     def targets(self, action: Array, previous: Array) -> Array:
         measured = self._reader.read()
-        moves = action * self._step_limit
-        if self._turn is not None:
-            moves = self._turn(self._xp, moves, measured)
+        moves = action * self._full_step
+        if self._to_joint_axes is not None:
+            moves = self._to_joint_axes(self._xp, moves, measured)
         lead = self._lead
         return clip(self._xp, previous + moves, measured - lead, measured + lead)
 
 
 class OpeningLaw:
-    """How far a gripper is open, from closed at -1 to open at 1."""
+    """Sets a gripper's opening, from closed at an action of -1 to open at 1."""
 
     def __init__(self, open_target: float, engine: Engine) -> None:
-        """Keeps the servo's target when it is open; closed, it is 0."""
+        """Keeps the servo's target for an open gripper; 0 is that for a closed one."""
         self._engine = engine
         self._open = open_target
         self._half = open_target / 2
 
     def reset(self, which: Array) -> None:
-        """Nothing is remembered."""
+        """Does nothing, as this law has no memory."""
 
     def memory(self) -> dict[str, Array]:
         return {}

@@ -1,4 +1,4 @@
-"""What every part of a robot declares: its names, its limits, and how it is driven."""
+"""The interface of all parts of robots: names, limits and control."""
 
 from __future__ import annotations
 
@@ -23,15 +23,24 @@ Ranges = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True)
 class Joints:
-    """J joints of a part, each driven by a position servo of the same name."""
+    """J joints of a part, each driven by a position servo of the same name.
+
+    Attributes:
+        names: in the model.
+        ranges: (J, 2) rad or m.
+        speeds: (J,) largest speeds, rad/s or m/s.
+        home: (J,) positions at which episodes begin, rad or m.
+        leads: (J,) largest distances of targets from the measured joints in the delta
+            modes, rad or m.
+        labels: names in the action interface; empty for `names`, made valid by
+            `as_name`.
+    """
 
     names: tuple[str, ...] = ()
-    ranges: Ranges = ()  # (J, 2) rad or m
-    speeds: tuple[float, ...] = ()  # (J,) rad/s or m/s
-    home: tuple[float, ...] = ()  # (J,) rad or m, where episodes begin
-    # (J,) rad or m: how far a target may run ahead of the measured joint
+    ranges: Ranges = ()
+    speeds: tuple[float, ...] = ()
+    home: tuple[float, ...] = ()
     leads: tuple[float, ...] = ()
-    # names in the action interface; default: `names`, with _ for what no name may have
     labels: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -39,14 +48,14 @@ class Joints:
 
     @property
     def elements(self) -> tuple[str, ...]:
-        """(J,) what the joints are called in the action interface."""
+        """(J,) the joints' names in the action interface."""
         return self.labels or tuple(as_name(name) for name in self.names)
 
     def prefixed(self, prefix: str) -> Joints:
-        """Returns the same joints under other names in the model.
+        """Returns the same joints with a prefix before their names in the model.
 
-        In the action interface they keep their names: there the part's name, which has
-        the prefix, goes before them.
+        Their names in the action interface stay: there the part's name, which gets the
+        prefix, goes before them.
         """
         names = tuple(prefix + name for name in self.names)
         return replace(self, names=names, labels=self.elements)
@@ -57,7 +66,7 @@ class Joints:
         Args:
             name: of the group, which is the part's.
             unit: as in `ActionGroup`.
-            frame: what the positions refer to, such as "joint" or "world".
+            frame: of the positions, such as "joint" or "world".
         """
         low = tuple(low for low, _ in self.ranges)
         high = tuple(high for _, high in self.ranges)
@@ -78,13 +87,13 @@ def speed_group(
     frame: str,
     speeds: tuple[float, ...],
 ) -> ActionGroup:
-    """Returns an action group whose actions of -1 and 1 are full speeds.
+    """Returns an action group of speeds; -1 and 1 are full speed in either direction.
 
     Args:
         name: of the group.
-        labels: names of its a elements.
+        labels: (a,) names of its elements.
         unit: as in `ActionGroup`.
-        frame: along whose axes the speeds are, such as "joint" or "mount".
+        frame: of the speeds, such as "joint" or "mount".
         speeds: (a,) full speeds, in that unit.
     """
     backwards = tuple(-speed for speed in speeds)
@@ -93,34 +102,46 @@ def speed_group(
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a part sits on its carrier, and what its names in the model begin with."""
+    """The pose of a part on its carrier, and the prefix of its names in the model.
+
+    Attributes:
+        prefix: goes before all names of the part.
+        pos: (3,) m, in the frame of the carrying body.
+        quat_wxyz: in the frame of the carrying body.
+    """
 
     prefix: str = ""
-    pos: Vector3 = (0.0, 0.0, 0.0)  # m, in the frame of the carrying body
+    pos: Vector3 = (0.0, 0.0, 0.0)
     quat_wxyz: Quaternion = (1.0, 0.0, 0.0, 0.0)
 
 
-# (spec, carrying body, placement) -> the body that the next part is mounted on. Adds
+# (spec, carrying body, placement) -> the body that carries the next part. A builder adds
 # the part's bodies, joints, servos and sensors.
 PartBuilder = Callable[[mujoco.MjSpec, mujoco.MjsBody, Placement], mujoco.MjsBody]
 
 
 @dataclass(frozen=True)
 class Effector:
-    """A named tool point: what plans give goals to.
+    """A named tool centre point (tcp); plans have a goal for each.
 
-    z points out of the hand, y is the direction along which the fingers open.
-    Proprioception shows its pose as `<name>_pos_w` and `<name>_rot6d`; the sensor
-    `<name>_quat_w` measures its orientation.
+    Its z axis points out of the hand. The fingers open along its y axis. Proprioception
+    shows its pose as `<name>_pos_w` and `<name>_rot6d`; the sensor `<name>_quat_w`
+    measures its orientation.
+
+    Attributes:
+        name: of the effector.
+        site: name of its site in the model.
+        arm: name of the arm that moves it.
+        gripper: name of the gripper at it.
     """
 
     name: str
     site: str
-    arm: str  # name of the part that moves it
-    gripper: str  # name of the part that opens and closes at it
+    arm: str
+    gripper: str
 
     def prefixed(self, prefix: str) -> Effector:
-        """Returns the same tool point, with the prefix before all names in it."""
+        """Returns the same effector, with the prefix before all names in it."""
         return Effector(
             name=prefix + self.name,
             site=prefix + self.site,
@@ -133,16 +154,19 @@ class TargetLaw(Protocol):
     """Turns the actions of one part into targets of its servos, for N worlds."""
 
     def reset(self, which: Array) -> None:
-        """Begins anew in the worlds `which` (N,) bool."""
+        """Resets its memory in the worlds `which` (N,) bool."""
 
     def memory(self) -> Mapping[str, Array]:
-        """Returns what it remembers between actions: live (N, ...) arrays by name."""
+        """Returns the state that it keeps between actions: live (N, ...) arrays by name."""
 
     def initial(self) -> Array:
-        """Returns targets (N, T) that keep the part as it is."""
+        """Returns the targets (N, T) at the start of an episode.
+
+        They hold the joints at their measured positions and open a gripper.
+        """
 
     def targets(self, action: Array, previous: Array) -> Array:
-        """Returns targets (N, T) for actions (N, a), given the targets before (N, T).
+        """Returns targets (N, T) for actions (N, a), from the previous targets (N, T).
 
         T is the number of the part's servos.
         """
@@ -150,15 +174,16 @@ class TargetLaw(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A piece of a robot; the modules beside this one hold the kinds.
+    """The base class of all parts; the modules beside this one have the subclasses.
 
     Attributes:
         name: of the part, and of its action group.
         on: name of the part that carries it; empty for a base.
         build: adds it to a model.
-        placement: where it sits on its carrier.
+        placement: its pose on its carrier, and the prefix of its names.
         cameras: names of the cameras that it carries.
-        joints: those that proprioception shows; none for grippers and heads.
+        joints: its joints in proprioception; empty for grippers, and for heads that do
+            not move.
     """
 
     name: str
@@ -175,30 +200,30 @@ class Part:
 
     @property
     def effector(self) -> Effector | None:
-        """The tool point of the part, where it has one."""
+        """The effector of the part; None without one."""
         return None
 
     def add_to(self, spec: mujoco.MjSpec, mount: mujoco.MjsBody) -> mujoco.MjsBody:
-        """Adds the part to a model; returns the body that the next part sits on."""
+        """Adds the part to a model; returns the body that carries the next part."""
         return self.build(spec, mount, self.placement)
 
     def action_group(self, mode: str) -> ActionGroup | None:
-        """Returns the meaning of its action elements; None where it takes none."""
+        """Returns the meaning of its action elements; None if it takes no actions."""
         return None
 
     def law(self, mode: str, engine: Engine, robot: Robot, dt_s: float) -> TargetLaw:
-        """Returns what resolves its actions in one of CONTROL_MODES.
+        """Returns the law that turns its actions into targets, in one of CONTROL_MODES.
 
-        Only asked of parts that have an action group.
+        It is called only if the part has an action group.
         """
         raise TypeError(f"the part {self.name!r} takes no actions")
 
     def prefixed(self, prefix: str, on: str | None = None) -> Self:
-        """Returns the same part under other names, for robots that have two of it.
+        """Returns the same part with a prefix before its names, for robots with two.
 
         Args:
-            prefix: what its names begin with.
-            on: its carrier; None for one whose name has the same prefix.
+            prefix: goes before all names.
+            on: the name of its carrier; None for the same carrier with the prefix.
         """
         if on is None:
             on = prefix + self.on if self.on else ""
@@ -212,5 +237,5 @@ class Part:
         )
 
     def summary(self) -> str:
-        """Returns a few words for people."""
+        """Returns a few words about it, for users."""
         return self.name

@@ -1,4 +1,4 @@
-"""Torsos: what lies between a base and the arms."""
+"""Torsos: parts between a base and the arms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from embodied.robots.parts.jointed import JointedPart
 
 @dataclass(frozen=True, kw_only=True)
 class Lift(JointedPart):
-    """A column that raises what it carries, along the vertical."""
+    """A column that raises the parts on it."""
 
     unit: ClassVar[str] = "m"
 
@@ -23,9 +23,9 @@ class Lift(JointedPart):
 
 @dataclass(frozen=True, kw_only=True)
 class Waist(JointedPart):
-    """A joint that bows the upper body: it turns about the mount's y axis.
+    """A joint that tilts the upper body forwards, about the mount's y axis.
 
-    The mount is on that axis, so that bowing turns it and leaves it where it is.
+    The mount's origin is on that axis, so it stays in place.
     """
 
     name: str = "waist"
