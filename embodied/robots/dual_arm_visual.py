@@ -8,7 +8,7 @@ on the chest, and that of `head` on the axis about which it nods.
 from __future__ import annotations
 
 from embodied.robots.arm_visual import Shells, drum, ring
-from embodied.robots.shells import Loft, Shape, PlacedLoft
+from embodied.robots.shells import Loft, PlacedLoft, Shape
 
 NECK_POS = (0.0, 0.0, 0.350)  # from the waist
 TILT_POS = (0.005, 0.0, 0.085)  # from the neck

@@ -13,7 +13,7 @@ import mujoco
 import numpy as np
 
 from embodied.robots.arm_visual import Materials, Shells
-from embodied.robots.shells import Loft, Shape, PlacedLoft
+from embodied.robots.shells import Loft, PlacedLoft, Shape
 
 MIDDLE_X = -0.08  # of the housing
 HALF_LENGTH = 0.37
