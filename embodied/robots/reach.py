@@ -49,13 +49,13 @@ def farthest_reach_m(
 def wrist_m(
     model: mujoco.MjModel, joints: tuple[str, ...], home: tuple[float, ...], site: str
 ) -> float:
-    """Returns how far an arm's last joints are beside the axis of its hand, in m.
+    """Returns the largest distance of an arm's last joints from its hand's axis, m.
 
     Args:
         model: a robot.
         joints: names of the arm's J joints.
-        home: (J,) rad, the posture in which it is measured.
-        site: name of the tool point, whose z is the hand's axis.
+        home: (J,) rad, the posture for the measurement.
+        site: name of the tcp's site; its z axis is the hand's axis.
     """
     data = mujoco.MjData(model)
     for name, angle in zip(joints, home, strict=True):
@@ -65,6 +65,7 @@ def wrist_m(
     axis = data.site(site).xmat.reshape(3, 3)[:, 2]
     farthest = 0.0
     for name in joints[-WRIST_JOINTS:]:
-        way = data.xanchor[model.joint(name).id] - data.site(site).xpos
-        farthest = max(farthest, float(np.linalg.norm(way - (way @ axis) * axis)))
+        tcp_to_joint = data.xanchor[model.joint(name).id] - data.site(site).xpos
+        from_axis = tcp_to_joint - (tcp_to_joint @ axis) * axis
+        farthest = max(farthest, float(np.linalg.norm(from_axis)))
     return farthest
