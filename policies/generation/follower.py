@@ -1,4 +1,4 @@
-"""A policy that does in each world what demonstrations did, relative to its objects."""
+"""A controller that does in each world what demonstrations did, relative to its objects."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from embodied.arrays import dot
-from embodied.core import PHYSICS_HZ, Array, Observation, Payload, PlanShape, PolicySpec
+from embodied.core import PHYSICS_HZ, Array, Observation, Payload, PolicySpec
 from embodied.envs.worlds import Worlds
 from embodied.policies.generation.choosing import choose_demonstration, nearest
 from embodied.policies.generation.library import Library, Way
@@ -36,7 +36,7 @@ NO_WAY = -1
 
 
 class Follower:
-    """Planner and controller of N worlds in one: both know where on its path a hand is.
+    """The controller of N worlds; plans tell it nothing.
 
     A path is followed by its own clock, which waits for the hand. Its way to an object
     begins where the hand is, and from there on nears the demonstrated one.
@@ -49,7 +49,6 @@ class Follower:
             control_hz=worlds.config.control_hz,
             privileged=True,
         )
-        self.plan_shape = PlanShape(bases=int(worlds.robot.travels))
         self._library = library
         self._rows = library.rows
         self._eyes = Eyes(worlds)
@@ -58,6 +57,7 @@ class Follower:
 
         # the names of the objects, once a world has shown them
         self._names: list[str] = []
+        self._is_begun = np.zeros(n, bool)  # whether a world was ever reset
         # of each world: what it does, one segment after the other, and which it has done
         self._plan: list[list[Way]] = [[] for _ in range(n)]
         self._done: list[list[Way]] = [[] for _ in range(n)]
@@ -88,6 +88,7 @@ class Follower:
         for world in np.asarray(ids).tolist():
             self._plan[world] = []
             self._done[world] = []
+        self._is_begun[ids] = True
         self._row[ids] = NO_WAY
         self._is_known[ids] = False
         self._velocity[ids] = 0.0
@@ -97,43 +98,11 @@ class Follower:
         """Returns the segments that a world has followed so far."""
         return self._done[world]
 
-    def plan(self, observation: Observation, ids: Array) -> Payload:
-        """Returns the demonstrations' plans for worlds `ids`, taken along with them."""
-        ids = np.asarray(ids)
-        scene = self._eyes.look(observation)
-        self._measure(ids, scene)
-        self._begin(ids, scene)
-        row = self._row[ids]
-        rows = self._rows
-
-        # The goal is one for the hand. It becomes one for what is led, moves along with
-        # the object, and is led back to the hand by how that holds it now.
-        turn = self._turn(ids, row)
-        goal = rows.goal_pos_w[row] - rows.hand_pos_w[row] + rows.led_pos_w[row]
-        goal = self._taken_along(ids, scene, row, turn, goal)
-        goal = goal + scene.hand_pos_w - self._led_pos_w(ids, scene)
-        num = np.arange(len(ids))
-        # an object in the hand is brought to a place; else the goal moves with
-        # its object
-        velocity = self._velocity[ids][num, self._anchor[ids]]
-        is_led = (self._led[ids] >= 0)[:, None]
-        return Payload(
-            subtask=rows.subtask[row],
-            goal_pos_w=goal[:, None],
-            goal_quat_wxyz=quat_multiply(turn, rows.goal_quat_wxyz[row])[:, None],
-            goal_vel_w=np.where(is_led, 0.0, velocity)[:, None],
-            gripper=rows.goal_grip[row][:, None],
-            completion=rows.completion[row],
-            latent=np.zeros((len(ids), 0), np.float32),
-            base_goal_w=rows.base_goal_w[row],
-        )
-
     def act(self, observation: Observation, payload: Payload, age_s: Array) -> Array:
         """Returns actions (N, A) along the paths; not a number where one gives up."""
-        ids = np.flatnonzero(self._row >= 0)
-        everybody = np.arange(len(self._row))
+        ids = np.flatnonzero(self._is_begun)
         scene = self._eyes.look(observation)
-        self._measure(everybody, scene)
+        self._measure(scene)
         if not len(ids):
             return self._servo.rest(observation)
         here = scene.rows(ids)
@@ -229,22 +198,21 @@ class Follower:
         things = scene.pos_w[np.arange(len(ids)), np.maximum(led, 0)]
         return np.where((led >= 0)[:, None], things, scene.hand_pos_w)
 
-    def _measure(self, ids: np.ndarray, scene: Scene) -> None:
-        """Measures how fast the objects of worlds `ids` move."""
+    def _measure(self, scene: Scene) -> None:
+        """Measures how fast the objects of all worlds move."""
         if not self._names:
             self._names = scene.names
             self._last_pos = np.zeros((len(self._row), len(scene.names), 3))
             self._velocity = np.zeros_like(self._last_pos)
-        # planner and controller may look at the same tick, one after the other
-        passed_s = (scene.tick - self._last_tick[ids]) / PHYSICS_HZ
-        is_later = (passed_s > 0) & self._is_known[ids]
+        passed_s = (scene.tick - self._last_tick) / PHYSICS_HZ
+        is_later = (passed_s > 0) & self._is_known
         period_s = np.where(is_later, passed_s, 1.0)[:, None, None]
-        velocity = (scene.pos_w - self._last_pos[ids]) / period_s
+        velocity = (scene.pos_w - self._last_pos) / period_s
         is_later = is_later[:, None, None]
-        self._velocity[ids] = np.where(is_later, velocity, self._velocity[ids])
-        self._last_pos[ids] = scene.pos_w
-        self._last_tick[ids] = scene.tick
-        self._is_known[ids] = True
+        self._velocity = np.where(is_later, velocity, self._velocity)
+        self._last_pos = scene.pos_w
+        self._last_tick = scene.tick.copy()
+        self._is_known[:] = True
 
     def _begin(self, ids: np.ndarray, scene: Scene) -> None:
         """Begins the next segment in those of worlds `ids` that have none, or ended it."""

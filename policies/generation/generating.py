@@ -68,14 +68,18 @@ class Generation:
         ):
             # what is there of these seeds was left by a process that died
             writer.forget(seeds)
+            # The task's planner looks on, and says at each moment what is to be done
+            # from there: a plan that was made elsewhere, or some time before, would
+            # teach a planner that things are not yet as they are.
             follower = Follower(worlds, self.library)
+            planner, _ = worlds.spec.expert(
+                worlds.agent_layout, worlds.state_layout, worlds.robot
+            )
             dual = DualSystemConfig(
                 planner_hz=self.header.planner_hz or PLANNER_HZ,
-                mailbox="predictive",
                 gripper_elements=worlds.interface.gripper_elements,
             )
-            # one follower is both planner and controller
-            policy: DualSystem | NoisyPolicy = DualSystem(follower, follower, dual)
+            policy: DualSystem | NoisyPolicy = DualSystem(planner, follower, dual)
             if self.noise:
                 grippers = worlds.interface.gripper_elements
                 policy = NoisyPolicy(policy, self.noise, grippers)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from embodied.arrays import dot
-from embodied.core import SKILLS
 from embodied.policies.generation.motion import Motion, Segment
 from embodied.rotations import quat_conjugate, quat_multiply, quat_to_rotvec
 
@@ -44,12 +43,6 @@ class Rows:
         grip: (R,) the gripper's command.
         mount: (R, 4) x, y, z in m and yaw in rad of what carries the arm.
         mount_velocity: (R, 4) of the same, per s.
-        subtask: (R,) index into SKILLS.
-        goal_pos_w: (R, 3) m, of the plan.
-        goal_quat_wxyz: (R, 4)
-        goal_grip: (R,)
-        completion: (R,)
-        base_goal_w: (R, B, 4)
     """
 
     hand_pos_w: np.ndarray
@@ -63,12 +56,6 @@ class Rows:
     grip: np.ndarray
     mount: np.ndarray
     mount_velocity: np.ndarray
-    subtask: np.ndarray
-    goal_pos_w: np.ndarray
-    goal_quat_wxyz: np.ndarray
-    goal_grip: np.ndarray
-    completion: np.ndarray
-    base_goal_w: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -154,7 +141,7 @@ def library_of(found: Sequence[tuple[Motion, Sequence[Segment]]]) -> Library:
     for motion, segments in found:
         ways = []
         for place, segment in enumerate(segments):
-            rows = _rows(motion, segment, is_last=place == len(segments) - 1)
+            rows = _rows(motion, segment)
             stop_row = first_row + len(rows.share)
             ways.append(
                 Way(
@@ -185,7 +172,7 @@ def sights_at(motion: Motion, step: int) -> dict[str, Sight]:
     }
 
 
-def _rows(motion: Motion, segment: Segment, is_last: bool) -> Rows:
+def _rows(motion: Motion, segment: Segment) -> Rows:
     """Returns the control steps of a segment, without its pauses."""
     steps = slice(segment.start, segment.stop)
     anchor = motion.objects[segment.anchor]
@@ -213,44 +200,9 @@ def _rows(motion: Motion, segment: Segment, is_last: bool) -> Rows:
         grip=motion.grip[steps],
         mount=motion.mount[steps],
         mount_velocity=_smoothed_rate(mount, motion.dt_s)[steps],
-        **_labels(motion, segment, is_last),
     )
     kept = _without_pauses(whole, motion.width_m[steps], motion.dt_s)
     return Rows(**{f.name: getattr(whole, f.name)[kept] for f in fields(Rows)})
-
-
-def _labels(motion: Motion, segment: Segment, is_last: bool) -> dict[str, np.ndarray]:
-    """Returns the plans at the steps of a segment, by the names of `Rows`.
-
-    Where none were recorded, they are made: the goal is where the hand arrives.
-    """
-    plans = motion.plans
-    steps = np.arange(segment.start, segment.stop)
-    if plans:
-        return {
-            "subtask": plans["subtask"][steps],
-            "goal_pos_w": plans["goal_pos_w"][steps, 0],
-            "goal_quat_wxyz": plans["goal_quat_wxyz"][steps, 0],
-            "goal_grip": plans["gripper"][steps, 0],
-            "completion": plans["completion"][steps],
-            "base_goal_w": plans["base_goal_w"][steps],
-        }
-
-    words = ("carry", "place") if segment.carried else ("reach", "grasp")
-    if is_last and not segment.carried:
-        words = ("retreat", "retreat")
-    is_near = steps >= segment.contact
-    arrival = min(segment.contact, segment.stop - 1)
-    goal = np.where(is_near, segment.stop - 1, arrival)
-    return {
-        "subtask": np.where(is_near, SKILLS.index(words[1]), SKILLS.index(words[0])),
-        "goal_pos_w": motion.hand_pos_w[goal],
-        "goal_quat_wxyz": motion.hand_quat_wxyz[goal],
-        "goal_grip": motion.grip[steps],
-        "completion": steps / len(motion),
-        # (R, B, 4), without a base (B = 0) where the mount does not travel
-        "base_goal_w": motion.mount[goal][:, None][:, : int(motion.travels)],
-    }
 
 
 def _without_pauses(rows: Rows, width_m: np.ndarray, dt_s: float) -> np.ndarray:

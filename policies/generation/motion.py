@@ -29,7 +29,6 @@ class Motion:
         width_m: (T,) of the gripper, as measured.
         grip: (T,) the gripper's command in [-1, 1].
         mount: (T, 4) x, y, z in m and yaw in rad of what carries the arm.
-        travels: whether plans have goals for it.
         objects: by the names of the task's `Objects`.
         plans: (T, ...) by the names of `PLAN_PAYLOAD`: the plan that was followed at
             each step; empty without plans.
@@ -42,7 +41,6 @@ class Motion:
     width_m: np.ndarray
     grip: np.ndarray
     mount: np.ndarray
-    travels: bool
     objects: Mapping[str, ObjectPath]
     plans: Mapping[str, np.ndarray]
 

@@ -177,7 +177,6 @@ def _motion(
         width_m=agent[:, width][:, 0],
         grip=_grip(worlds, episode),
         mount=MountPose(worlds.robot, worlds.agent_layout).read(agent),
-        travels=worlds.robot.travels,
         objects=_paths(worlds, states[: len(agent)]),
         plans=_plans_at_steps(episode),
     )
