@@ -24,6 +24,7 @@ from embodied.datasets.array_specs import (
     STREAMS_OF_ACTORS,
     ArraySpec,
 )
+from embodied.datasets.h5_files import write_text
 from embodied.datasets.schema import DEPTH_SUFFIX, H5, PICTURE_SUFFIXES
 
 TICKS = f"1/{PHYSICS_HZ} s"
@@ -166,28 +167,24 @@ def describe(key: str) -> Described | None:
 
 def write_group_description(file: H5, name: str) -> None:
     """Writes the description of one of `FILE_GROUPS`."""
-    _write_text(file[name], "description", FILE_GROUPS[name])
+    write_text(file[name], "description", FILE_GROUPS[name])
 
 
 def write_demo_descriptions(demo: H5) -> None:
     """Writes the descriptions of a demo, its groups and its arrays."""
-    _write_text(demo, "description", DEMO)
+    write_text(demo, "description", DEMO)
     for name, text in DEMO_GROUPS.items():
         if name in demo:
-            _write_text(demo[name], "description", text)
+            write_text(demo[name], "description", text)
 
     def write(key: str, item: H5) -> None:
         described = describe(key)
         # `start/fields` has many arrays, whose descriptions would take too many bytes
         is_field = key.startswith(FIELDS_PREFIX)
         if described and isinstance(item, h5py.Dataset) and not is_field:
-            _write_text(item, "description", described.meaning)
+            write_text(item, "description", described.meaning)
             # depth is in mm as integers, which is the schema's unit, or in m as floats
             in_metres = key.endswith(DEPTH_SUFFIX) and item.dtype.kind == "f"
-            _write_text(item, "unit", "m" if in_metres else described.unit)
+            write_text(item, "unit", "m" if in_metres else described.unit)
 
     demo.visititems(write)
-
-
-def _write_text(item: H5, name: str, text: str) -> None:
-    item.attrs[name] = np.bytes_(text.encode())

@@ -162,6 +162,19 @@ def arrays_below(group: H5) -> dict[str, H5]:
     return found
 
 
+def read_attribute(item: H5, name: str) -> Any:
+    """Returns an attribute as a text, a plain number or an array.
+
+    Raises:
+        KeyError: there is none of that name.
+        ValueError: it is a text that is not in UTF-8.
+    """
+    value = item.attrs[name]
+    if isinstance(value, bytes):
+        return value.decode()
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def read_array(array: H5, rows: Any = ()) -> np.ndarray:
     """Returns the values of an array, or some of its rows.
 

@@ -19,15 +19,32 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import h5py
+import numpy as np
 
 from embodied import files
 from embodied.datasets.schema import H5
 from embodied.interrupts import CtrlCKept, ctrl_c_kept
 
+# The oldest and the newest form of what is written. In that of HDF5 1.10, which every
+# tool of today reads, all that describes the content has checksums: where it is damaged,
+# reading is an error, while in older forms it can be an endless loop in the library.
+FORM = ("v110", "v110")
+
 
 def open_to_read(path: Path) -> H5:
     """Opens an HDF5 file for reading, also while another process has it open."""
     return h5py.File(path, "r", locking=False)
+
+
+def write_text(item: H5, name: str, text: str) -> None:
+    """Writes an attribute that is a text.
+
+    Its length is fixed: HDF5 keeps texts of variable length in a heap without checksums,
+    and searches a damaged one for ever.
+    """
+    content = text.encode()
+    kind = h5py.string_dtype("utf-8", max(len(content), 1))
+    item.attrs[name] = np.array(content, kind)
 
 
 @dataclass(frozen=True)
@@ -113,7 +130,8 @@ def open_for_writing(
         raise files.WriteError(path, error) from error
 
     mode = "w" if undo is None else "r+"
-    new = NewFile(h5py.File(sink, mode, locking=False), path, sink, ctrl_c)
+    file = h5py.File(sink, mode, locking=False, libver=FORM)
+    new = NewFile(file, path, sink, ctrl_c)
     try:
         yield new
     finally:

@@ -19,6 +19,7 @@ from embodied.datasets.guarded import (
     group_in,
     own_group,
     read_array,
+    read_attribute,
 )
 from embodied.datasets.h5_files import open_to_read
 from embodied.datasets.header_checks import wrong_entry
@@ -129,19 +130,19 @@ def read_header(file: H5) -> Header:
         DatasetError: the header is damaged.
     """
     with damage_named(Path(file.filename), "the attributes of /meta"):
-        attrs = file["meta"].attrs
+        said = {name: read_attribute(file["meta"], name) for name in file["meta"].attrs}
         # only policies with plans have a planner rate, only corrected ones a correction
-        planner_hz = float(attrs["planner_hz"]) if "planner_hz" in attrs else None
+        planner_hz = float(said["planner_hz"]) if "planner_hz" in said else None
         correction = None
-        if "correction" in attrs:
-            correction = json.loads(attrs["correction"])
+        if "correction" in said:
+            correction = json.loads(said["correction"])
 
         header = Header(
-            metadata=json.loads(attrs["metadata"]),
-            policy=str(attrs["policy"]),
-            record_hz=int(attrs["record_hz"]),
+            metadata=json.loads(said["metadata"]),
+            policy=str(said["policy"]),
+            record_hz=int(said["record_hz"]),
             planner_hz=planner_hz,
-            schema_version=int(attrs["schema_version"]),
+            schema_version=int(said["schema_version"]),
             correction=correction,
         )
 
@@ -167,9 +168,7 @@ def read_meta(demo: H5) -> EpisodeMeta:
         values: dict[str, Any] = {}
         for f in fields(EpisodeMeta):
             if f.name in demo.attrs:
-                stored = demo.attrs[f.name]
-                is_scalar = isinstance(stored, np.generic)
-                values[f.name] = stored.item() if is_scalar else stored
+                values[f.name] = read_attribute(demo, f.name)
         values["variation"] = json.loads(values["variation"])
         meta = EpisodeMeta(**values)
     _check_meta(meta, demo.file.filename, demo.name)

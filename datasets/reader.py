@@ -18,6 +18,7 @@ from embodied.datasets.guarded import (
     damage_named,
     own_array,
     read_array,
+    read_attribute,
 )
 from embodied.datasets.masks import default_masks
 from embodied.datasets.merge import StoredEpisode, find_episodes
@@ -155,7 +156,7 @@ class Dataset(ClosedOnExit):
         """Returns all attributes of an episode's group, including those of other tools."""
         demo = self._demo(number)
         with damage_named(demo, "its attributes"):
-            return dict(demo.attrs)
+            return {name: read_attribute(demo, name) for name in demo.attrs}
 
     def group(self, number: int) -> H5:
         """Returns the HDF5 group of an episode.

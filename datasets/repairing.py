@@ -24,10 +24,16 @@ from embodied.datasets.storage import part_files, parts_folder
 from embodied.errors import one_line
 
 PARTS_SUFFIX = ".parts"
-# Bytes of HDF5's superblock that hold its version, and the length that the file should
-# have. They apply to versions 0 and 1; this package writes version 0.
+# Byte of HDF5's superblock that holds its version, and the bytes of each version that hold
+# the length that the file should have. This package writes version 3, and wrote 0 before.
 SUPERBLOCK_VERSION_AT = 8
-END_OF_FILE_AT = slice(40, 48)
+END_OF_FILE_AT = {
+    0: slice(40, 48),
+    1: slice(44, 52),
+    2: slice(28, 36),
+    3: slice(28, 36),
+}
+SUPERBLOCK_BYTES = 52  # the longest of these superblocks, up to that length
 # Errors that reading a damaged file may raise. The episode that raises one is lost; the
 # others are still tried.
 READING_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, DatasetError)
@@ -154,11 +160,12 @@ def _missing_bytes(path: Path) -> int:
     if not h5py.is_hdf5(path):
         return 0
     with path.open("rb") as file:
-        block = file.read(END_OF_FILE_AT.stop)
-    # superblocks of version 2 and later have another layout
-    if len(block) < END_OF_FILE_AT.stop or block[SUPERBLOCK_VERSION_AT] > 1:
+        block = file.read(SUPERBLOCK_BYTES)
+    # superblocks of later versions may have another layout
+    version = block[SUPERBLOCK_VERSION_AT] if len(block) == SUPERBLOCK_BYTES else -1
+    if version not in END_OF_FILE_AT:
         return 0
-    end = int.from_bytes(block[END_OF_FILE_AT], "little")
+    end = int.from_bytes(block[END_OF_FILE_AT[version]], "little")
     return max(0, end - path.stat().st_size)
 
 

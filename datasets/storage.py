@@ -1,6 +1,7 @@
 """Writing episodes to groups of an HDF5 file.
 
-Files contain no time stamps, so the same episodes give the same bytes. Low-dimensional
+Files contain no time stamps, so the same episodes give the same bytes. Each group is
+created by itself, since HDF5 stamps the groups that it creates along a path. Low-dimensional
 arrays are contiguous. Images have one chunk per frame, compressed by gzip at level 1, so
 that reading a random frame takes a single read.
 """
@@ -19,7 +20,7 @@ from embodied.datasets.descriptions import (
     write_demo_descriptions,
     write_group_description,
 )
-from embodied.datasets.h5_files import NewFile, new_file
+from embodied.datasets.h5_files import NewFile, new_file, write_text
 from embodied.datasets.index.seal import seal
 from embodied.datasets.schema import (
     H5,
@@ -89,17 +90,17 @@ def write_header(file: H5, header: Header) -> None:
     # this package reads `/meta`
     meta = file.create_group("meta")
     meta.attrs["schema_version"] = header.schema_version
-    meta.attrs["metadata"] = header.metadata_json
-    meta.attrs["policy"] = header.policy
+    write_text(meta, "metadata", header.metadata_json)
+    write_text(meta, "policy", header.policy)
     meta.attrs["record_hz"] = header.record_hz
     if header.planner_hz is not None:
         meta.attrs["planner_hz"] = header.planner_hz
     if header.correction is not None:
-        meta.attrs["correction"] = to_json(header.correction)
+        write_text(meta, "correction", to_json(header.correction))
 
     # robomimic reads `/data`; `total` is set after the episodes were written
     data = file.create_group("data")
-    data.attrs["env_args"] = to_json(header.env_args)
+    write_text(data, "env_args", to_json(header.env_args))
     data.attrs["total"] = 0
     for group in ("meta", "data"):
         write_group_description(file, group)
@@ -120,14 +121,14 @@ def write_masks(file: H5, masks: Mapping[str, Iterable[int]]) -> None:
 
 def write_mask(file: H5, mask: str, demos: Sequence[str]) -> None:
     """Writes one mask as the names of its demos; replaces a mask of the same name."""
-    path = f"mask/{mask}"
-    if path in file:
-        del file[path]
+    masks = file.require_group("mask")
+    if mask in masks:
+        del masks[mask]
 
     names = [demo.encode() for demo in demos]
     # HDF5 stores the names as bytes of a fixed width, which must not be 0
     width = max(map(len, names), default=1)
-    file.create_dataset(path, data=np.array(names, dtype=f"S{width}"))
+    masks.create_dataset(mask, data=np.array(names, dtype=f"S{width}"))
 
 
 def write_episode(data: H5, name: str, episode: Episode) -> None:
@@ -148,8 +149,9 @@ def write_episode(data: H5, name: str, episode: Episode) -> None:
     demo = data.create_group(name)
 
     # the arrays that robomimic reads
+    obs = demo.create_group("obs")
     for key, value in episode.obs.items():
-        _write_array(demo, f"obs/{key}", value)
+        _write_array(obs, key, value)
     actions = in_bounds(episode.actions, episode.frame_tick, "actions")
     demo["actions"] = actions.astype(np.float32)
     demo["rewards"] = episode.rewards
@@ -162,17 +164,26 @@ def write_episode(data: H5, name: str, episode: Episode) -> None:
     demo["frame_tick"] = episode.frame_tick
     if episode.image_tick is not None:
         demo["image_tick"] = episode.image_tick
+    streams = demo.create_group("streams")
     for key, stream in episode.streams.items():
-        demo[f"streams/{key}/t"] = stream.tick
-        demo[f"streams/{key}/value"] = _checked_stream(key, stream, episode.meta)
-    for key, value in episode.plans.items():
-        demo[f"plans/{key}"] = value
+        group = streams.create_group(key)
+        group["t"] = stream.tick
+        group["value"] = _checked_stream(key, stream, episode.meta)
+    if episode.plans:
+        plans = demo.create_group("plans")
+        for key, value in episode.plans.items():
+            plans[key] = value
 
     # the state that a replay starts from
-    demo["start/state"] = episode.start_state
-    demo.create_group("start/fields")
+    start = demo.create_group("start")
+    start["state"] = episode.start_state
+    start_fields = start.create_group("fields")
     for key, value in episode.start_fields.items():
-        demo[f"start/fields/{key}"] = value
+        *parents, name = key.split("/")
+        group = start_fields
+        for parent in parents:
+            group = group.require_group(parent)
+        group[name] = value
 
     write_demo_descriptions(demo)
     _write_meta(demo, episode.meta)
@@ -215,12 +226,12 @@ def _checked_stream(key: str, stream: Stream, meta: EpisodeMeta) -> np.ndarray:
     return np.where(finite, checked, value)
 
 
-def _write_array(demo: H5, key: str, value: np.ndarray) -> None:
+def _write_array(obs: H5, key: str, value: np.ndarray) -> None:
     """Writes an array with one row per frame; images are compressed one by one."""
     if not is_picture_key(key):
-        demo[key] = value
+        obs[key] = value
         return
-    demo.create_dataset(
+    obs.create_dataset(
         key,
         data=value,
         chunks=(1, *value.shape[1:]),
@@ -239,7 +250,9 @@ def _write_meta(demo: H5, meta: EpisodeMeta) -> None:
         value = getattr(meta, f.name)
         if f.name == "variation":
             value = to_json(value)
-        if value is not None:
+        if isinstance(value, str):
+            write_text(demo, f.name, value)
+        elif value is not None:
             demo.attrs[f.name] = value
 
 

@@ -114,11 +114,12 @@ def _write_episode(group: H5, number: int, episode: SelectedEpisode) -> None:
     observations = {AGENT_KEY: episode.agent_pos}
     if episode.environment_state.shape[1]:
         observations[STATE_KEY] = episode.environment_state
+    stored = group.create_group("observations")
     for key, values in observations.items():
-        group[f"observations/{key}"] = values[rows]
+        stored[key] = values[rows]
     for name, pictures in {**episode.images, **episode.truth}.items():
-        group.create_dataset(
-            f"observations/{name}",
+        stored.create_dataset(
+            name,
             data=pictures[rows],
             chunks=(1, *pictures.shape[1:]),
             compression="gzip",
@@ -131,7 +132,8 @@ def _write_episode(group: H5, number: int, episode: SelectedEpisode) -> None:
     group["rewards"] = episode.rewards.astype(np.float64)
     group["terminations"] = np.zeros(count, bool)
     group["truncations"] = truncations
-    group["infos/is_success"] = np.append(episode.success, episode.success[-1])
+    infos = group.create_group("infos")
+    infos["is_success"] = np.append(episode.success, episode.success[-1])
 
     group.attrs["id"] = number
     group.attrs["total_steps"] = count

@@ -195,13 +195,14 @@ def _write_demo(
         episode: to write.
         observations: key -> (F, ...) the arrays below `obs`.
     """
+    obs = demo.create_group("obs")
     for key, rows in observations.items():
         options: dict[str, Any] = {}
         if is_picture_key(key):
             # one image per chunk, so that reading a random one takes a single read
             options = {"chunks": (1, *rows.shape[1:]), "compression": "gzip"}
             options["compression_opts"] = 1
-        demo.create_dataset(f"obs/{key}", data=rows, **options)
+        obs.create_dataset(key, data=rows, **options)
 
     dones = np.zeros(len(episode.actions), np.uint8)
     dones[-1] = 1

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from embodied.datasets.guarded import damage_named
+from embodied.datasets.guarded import damage_named, read_attribute
 from embodied.datasets.index.clock import Clock, clock_of
 from embodied.datasets.index.file_index import FileIndex, Stamp
 from embodied.datasets.index.places import ArrayPlaces, OnEpisode, find_places
 from embodied.datasets.index.rows import FileOnDisk, rows_on_disk
 from embodied.datasets.masks import default_masks
 from embodied.datasets.opening import demo_names, open_file, read_meta, stored_masks
-from embodied.datasets.schema import DatasetError
+from embodied.datasets.schema import H5, DatasetError
 
 
 def find_index(path: Path, stamp: Stamp) -> FileIndex:
@@ -31,8 +31,13 @@ def find_index(path: Path, stamp: Stamp) -> FileIndex:
         data = file["data"]
         if masks is None:
             masks = default_masks([read_meta(data[demo]) for demo in demos])
-        texts = [data[demo].attrs.get("instruction", "") for demo in demos]
+        texts = [_instruction(data[demo]) for demo in demos]
     return index_of_episodes(stamp, demos, texts, masks)
+
+
+def _instruction(demo: H5) -> str:
+    """Returns what was to be done in an episode; "" where it is not said."""
+    return read_attribute(demo, "instruction") if "instruction" in demo.attrs else ""
 
 
 def index_of_episodes(
