@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from embodied.datasets.index import seal
 from embodied.datasets.index.file_index import CLOCK_ARRAYS, PLACES_ARRAYS, Stamp
 from embodied.datasets.index.finding import find_index, find_missing
 from embodied.datasets.index.opening import index_path, open_index
@@ -17,6 +20,7 @@ from embodied.datasets.index.seal import sealed
 from embodied.datasets.merge import find_episodes, merge
 from embodied.datasets.opening import open_file
 from embodied.datasets.reader import Dataset
+from embodied.datasets.repairing import SUPERBLOCK_VERSION_AT
 from embodied.datasets.subsets import write_subset
 from tests.datasets_fakes import (
     fake_episode,
@@ -35,6 +39,7 @@ ARRAYS = (
 )
 CLOCKS = ("frame_tick", "streams/joint_target/t", "plans/tick_frame")
 SEEDS = range(12)
+STAMPED = 0x20  # a flag of an object's header: it holds times
 
 
 @pytest.fixture(scope="module")
@@ -205,3 +210,26 @@ def test_the_seal_of_another_file_does_not_fit(copy: Path, tmp_path: Path) -> No
 
     assert not is_sealed(copy)
     require_true(copy)
+
+
+def test_a_terminal_shows_how_far_a_long_sealing_is(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unsealed(copy)
+    monkeypatch.setattr(seal, "SILENT_S", 0.0)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    seal.seal(copy)
+    assert "index copy.hdf5: " in capsys.readouterr().err
+    assert is_sealed(copy)
+
+
+def test_texts_are_where_damage_is_an_error(path: Path) -> None:
+    # HDF5 searches a damaged heap of texts for ever, and forms before 1.10 have no
+    # checksums; groups that it stamps with the time would make two files of the same
+    # episodes differ
+    content = path.read_bytes()
+    assert b"GCOL" not in content
+    assert content[SUPERBLOCK_VERSION_AT] == 3
+    headers = [match.start() for match in re.finditer(b"OHDR", content)]
+    assert headers
+    assert not any(content[place + 5] & STAMPED for place in headers)

@@ -97,7 +97,9 @@ class ArrayPlaces:
         return np.cumsum(self.rows) - self.rows
 
 
-def find_all_places(file: H5, demos: Sequence[str]) -> dict[str, ArrayPlaces]:
+def find_all_places(
+    file: H5, demos: Sequence[str], on_episode: OnEpisode
+) -> dict[str, ArrayPlaces]:
     """Finds the rows of every array that a window could hold.
 
     Arrays that some episode lacks, or has with another row shape or type, are left out.
@@ -106,6 +108,7 @@ def find_all_places(file: H5, demos: Sequence[str]) -> dict[str, ArrayPlaces]:
     Args:
         file: an open dataset.
         demos: the names of its episodes.
+        on_episode: is called after each episode.
 
     Returns:
         The name of each array -> the positions of its rows.
@@ -120,6 +123,7 @@ def find_all_places(file: H5, demos: Sequence[str]) -> dict[str, ArrayPlaces]:
                 array.add(number, group)
             except EmbodiedError:
                 del collected[key]
+        on_episode(1)
     return {key: array.places() for key, array in collected.items()}
 
 
@@ -158,14 +162,40 @@ def find_places(
 
 
 class _Opened:
-    """A low-level HDF5 array with its properties, each of which HDF5 is asked once."""
+    """A low-level HDF5 array with its properties, each of which HDF5 is asked once.
+
+    Attributes:
+        array: the array.
+        shape: of all its numbers.
+        dtype: of one number.
+        offset: where they lie in this file, in one piece; None if they do not.
+    """
 
     def __init__(self, array: H5) -> None:
         self.array = array
         self.shape: tuple[int, ...] = array.shape
         self.dtype: np.dtype = array.dtype
-        self.creation = array.get_create_plist()
-        self.layout: int = self.creation.get_layout()
+        self.offset: int | None = array.get_offset()
+
+    @cached_property
+    def creation(self) -> H5:
+        """How it was created."""
+        return self.array.get_create_plist()
+
+    @cached_property
+    def layout(self) -> int:
+        """HDF5's number of how it is stored."""
+        if self.offset is not None:
+            return int(h5py.h5d.CONTIGUOUS)
+        return int(self.creation.get_layout())
+
+    @property
+    def lies_elsewhere(self) -> bool:
+        """Whether its numbers lie in other files; only these have no place in this one."""
+        if self.offset is not None:
+            return False
+        is_virtual = self.layout == h5py.h5d.VIRTUAL
+        return is_virtual or self.creation.get_external_count() > 0
 
 
 class _Collected:
@@ -199,7 +229,7 @@ class _Collected:
 
         layout = _layout(array)
         if layout == "contiguous":
-            offset = array.array.get_offset() or 0  # None if the array is empty
+            offset = array.offset or 0  # None if the array is empty
             if offset + math.prod(array.shape) * array.dtype.itemsize > self._size:
                 raise DatasetError(
                     f"{self._where(number)} is damaged: {self.key} declares "
@@ -260,9 +290,8 @@ class _Collected:
             ) from None
 
         # Neither a link nor an array may lead to another file.
-        is_linked = array.layout == h5py.h5d.VIRTUAL
-        is_linked = is_linked or h5py.h5f.get_name(array.array) != self._file_name
-        if is_linked or array.creation.get_external_count():
+        is_linked = h5py.h5f.get_name(array.array) != self._file_name
+        if is_linked or array.lies_elsewhere:
             raise DatasetError(
                 f"{self._file.filename}: {self.key} of {self._demos[number]} leads to "
                 "another file, which is never followed"
@@ -316,8 +345,7 @@ def _layout(array: _Opened) -> Layout:
         return "contiguous"
     if array.layout == h5py.h5d.CONTIGUOUS:
         # an array that was never written has no position; HDF5 gives its fill value
-        is_stored = array.array.get_offset() is not None
-        return "contiguous" if is_stored else "hdf5"
+        return "contiguous" if array.offset is not None else "hdf5"
 
     # gzip must be the only filter, and each chunk one row
     if array.layout != h5py.h5d.CHUNKED or array.creation.get_nfilters() != 1:

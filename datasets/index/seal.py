@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
+
+from tqdm import tqdm
 
 from embodied.datasets.guarded import damage_named
 from embodied.datasets.index.file_index import (
@@ -25,7 +27,7 @@ from embodied.datasets.index.file_index import (
 )
 from embodied.datasets.index.finding import clock_in, index_of_episodes
 from embodied.datasets.index.packed import Packed, as_bytes, from_bytes, write_packed
-from embodied.datasets.index.places import find_all_places
+from embodied.datasets.index.places import OnEpisode, find_all_places
 from embodied.datasets.masks import default_masks
 from embodied.datasets.opening import (
     demo_names,
@@ -42,6 +44,7 @@ SEAL_VERSION = 1
 TICKS = ("frame_tick", "image_tick", "/t")
 # Name beginning of the arrays that hold when the images behind each plan were captured.
 PLAN_TICKS = "plans/tick_frame"
+SILENT_S = 2.0  # sealing that takes no longer shows no progress
 
 
 def seal(path: Path) -> None:
@@ -60,11 +63,15 @@ def seal(path: Path) -> None:
             if not demos:
                 return
             names = names_digest(file)
-            metas = [read_meta(file["data"][demo]) for demo in demos]
+            with _progress(path, len(demos)) as on_episode:
+                metas = []
+                for demo in demos:
+                    metas.append(read_meta(file["data"][demo]))
+                    on_episode(1)
+                places = find_all_places(file, demos, on_episode)
             masks = stored_masks(file, demos)
             if masks is None:
                 masks = default_masks(metas)
-            places = find_all_places(file, demos)
 
         texts = [meta.instruction for meta in metas]
         index = index_of_episodes(stamp, demos, texts, masks)
@@ -75,6 +82,27 @@ def seal(path: Path) -> None:
                 with suppress(DatasetError):
                     index.clocks[key] = clock_in(path, index, key, places[key])
         _append(path, index, metas, names)
+
+
+@contextmanager
+def _progress(path: Path, count: int) -> Iterator[OnEpisode]:
+    """Yields what is told of each of `count` episodes that was visited, twice of each.
+
+    Where that takes long, a terminal shows how much is done, and how long the rest takes.
+    """
+    with tqdm(
+        desc=f"index {path.name}",
+        total=2 * count,
+        bar_format="{desc}: {percentage:.0f}%, {remaining} left",
+        delay=SILENT_S,
+        leave=False,
+        disable=None,
+    ) as bar:
+
+        def on_episode(more: int) -> None:
+            bar.update(more)
+
+        yield on_episode
 
 
 def _append(
