@@ -134,7 +134,9 @@ def write_mask(file: H5, mask: str, demos: Sequence[str]) -> None:
 def write_episode(data: H5, name: str, episode: Episode) -> None:
     """Writes an episode as the group `name` of `/data`.
 
-    Its attribute `num_samples` is written last, so a demo that has it is complete.
+    Its attribute `num_samples` is written last, so a demo that has it is complete. Arrays
+    come in the order of their names, in which they are read back, so that an episode
+    that is read and written again has the same bytes.
 
     Args:
         data: the group `/data`.
@@ -150,7 +152,7 @@ def write_episode(data: H5, name: str, episode: Episode) -> None:
 
     # the arrays that robomimic reads
     obs = demo.create_group("obs")
-    for key, value in episode.obs.items():
+    for key, value in sorted(episode.obs.items()):
         _write_array(obs, key, value)
     actions = in_bounds(episode.actions, episode.frame_tick, "actions")
     demo["actions"] = actions.astype(np.float32)
@@ -165,20 +167,20 @@ def write_episode(data: H5, name: str, episode: Episode) -> None:
     if episode.image_tick is not None:
         demo["image_tick"] = episode.image_tick
     streams = demo.create_group("streams")
-    for key, stream in episode.streams.items():
+    for key, stream in sorted(episode.streams.items()):
         group = streams.create_group(key)
         group["t"] = stream.tick
         group["value"] = _checked_stream(key, stream, episode.meta)
     if episode.plans:
         plans = demo.create_group("plans")
-        for key, value in episode.plans.items():
+        for key, value in sorted(episode.plans.items()):
             plans[key] = value
 
     # the state that a replay starts from
     start = demo.create_group("start")
     start["state"] = episode.start_state
     start_fields = start.create_group("fields")
-    for key, value in episode.start_fields.items():
+    for key, value in sorted(episode.start_fields.items()):
         *parents, name = key.split("/")
         group = start_fields
         for parent in parents:
