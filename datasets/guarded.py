@@ -210,9 +210,10 @@ def _wanted_bytes(array: H5, rows: Any) -> int:
 
 def require_sound_size(array: H5) -> None:
     """Raises DatasetError if an array declares more than is stored or can be held."""
-    declared = _wanted_bytes(array, ())
-    if declared > SMALL_BYTES:
-        _require_sound_size(array, declared)
+    with damage_named(array):
+        declared = _wanted_bytes(array, ())
+        if declared > SMALL_BYTES:
+            _require_sound_size(array, declared)
 
 
 def _require_sound_size(array: H5, wanted: int) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from embodied.datasets.descriptions import describe
+from embodied.datasets.guarded import damage_named
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import H5
 
@@ -164,7 +165,8 @@ def _arrays(dataset: Dataset) -> tuple[ArrayInfo, ...]:
     found: dict[str, ArrayInfo] = {}
     for number in range(len(dataset)):
         for key, array in dataset.arrays(number).items():
-            info = _array_info(key, array)
+            with damage_named(array):
+                info = _array_info(key, array)
 
             # type, row and unit are those of the first episode with this array
             earlier = found.get(info.key)
