@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embodied.core import PolicySpec
+from embodied.envs.registry import loadable_robots
 from embodied.errors import EmbodiedError
 from embodied.files import replace_text
 from embodied.plain import plain
@@ -141,8 +142,20 @@ def difference_of(metadata: Mapping[str, Any], worlds: Worlds) -> str:
     given = json.loads(json.dumps(worlds.metadata()))
     for key, description in FITTING.items():
         if metadata[key] != given[key]:
-            return f"{description} {_brief(metadata[key])}, not {_brief(given[key])}"
+            difference = (
+                f"{description} {_brief(metadata[key])}, not {_brief(given[key])}"
+            )
+            if key == "robot":
+                difference += f": name that one, with {robot_flag(metadata[key])}"
+            return difference
     return ""
+
+
+def robot_flag(robot: str) -> str:
+    """Returns what names a robot to a command; a described one by its file."""
+    if robot in loadable_robots():
+        return f"--robot {robot}"
+    return f"--robot and the description of {robot}"
 
 
 def _brief(value: object) -> str:

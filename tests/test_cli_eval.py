@@ -168,7 +168,11 @@ def test_a_trained_policy_can_be_evaluated(
     ("field", "value", "message"),
     [
         ("task", "Elsewhere", "was trained for task Elsewhere, not ToteTransfer"),
-        ("robot", "leg", "was trained for robot leg, not arm"),
+        (
+            "robot",
+            "leg",
+            "was trained for robot leg, not arm: name that one, with --robot",
+        ),
         (
             "agent_layout",
             [["joint_pos", 6]],

@@ -10,6 +10,7 @@ import pytest
 
 from embodied.errors import EmbodiedError
 from embodied.robots.described.account import account_of
+from embodied.robots.described.guess import guess_description
 from embodied.robots.described.robot import load_robot, read_robot
 from embodied.robots.robot import Robot
 from embodied.sim.physics import apply_defaults
@@ -335,3 +336,20 @@ def test_pictures_show_visual_shapes_and_no_sites(tmp_path: Path) -> None:
     assert sorted(groups) == [1, 3]  # the capsule is not drawn, its cover is
     assert (model.site_group >= 3).all()
     assert (model.geom_group[model.geom_bodyid == model.body("six_fore").id] < 3).all()
+
+
+def test_a_jaw_that_turns_far_is_described_and_opened_only_so_far(
+    tmp_path: Path,
+) -> None:
+    # the left finger becomes a jaw that turns by 100 degrees, the right one stands still
+    jaw = '<joint name="jaw" axis="1 0 0" range="-100 0"/>'
+    write_six(tmp_path, mjcf=mjcf_with((LEFT, jaw), (RIGHT, "")))
+    guess = guess_description(tmp_path / "six.xml")
+
+    gripper = guess.reading.description.gripper
+    assert gripper is not None
+    assert gripper.joints == ("jaw",)
+    assert gripper.closed == (0.0,)
+    assert gripper.open == (-0.7,)
+    assert any(doubt.startswith("gripper.open") for doubt in guess.doubts)
+    assert guess.reading.hands[0].width_m > 0.05

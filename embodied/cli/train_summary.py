@@ -9,6 +9,8 @@ from embodied.benchmark.training_page import write_training_page
 from embodied.benchmark.training_reading import advice, beside, gap, is_imitation
 from embodied.cli.progress import figures
 from embodied.cli.text_table import text_table
+from embodied.envs.registry import loadable_robots
+from embodied.envs.task import TaskSpec
 from embodied.errors import EmbodiedError
 from embodied.policies.run_folder import read_history, read_info
 from embodied.policies.training.budget import Budget
@@ -60,7 +62,12 @@ def as_text(folder: Path, budget: Budget) -> str:
 
     lines.append(f"{advice(history, _doubled(budget).flag)}.")
     lines.append(f"curves: {draw(folder)}")
-    lines.append(f"measure it: embodied eval {task} --policy {folder} -o {folder}-eval")
+    measure = f"embodied eval {task} --policy {folder} -o {folder}-eval"
+    robot = info["robot"]
+    if robot != TaskSpec.default_robot:
+        place = robot if robot in loadable_robots() else f"{robot}.toml"
+        measure += f" --robot {place}"
+    lines.append(f"measure it: {measure}")
     return "\n".join(lines)
 
 

@@ -36,7 +36,7 @@ from embodied.robots.described.home import HomeSearch
 from embodied.robots.described.mounting import best_mount
 from embodied.robots.described.robot import Reading, understand
 from embodied.robots.described.source import HAND_PREFIX, attach_gripper, read_model
-from embodied.robots.described.tool import ToolPoint, find_tool
+from embodied.robots.described.tool import WIDEST_RAD, ToolPoint, find_tool, finger_ends
 from embodied.robots.described.urdf import URDF_SUFFIX
 
 # The guessed speed limit of a joint if the file states none.
@@ -108,7 +108,8 @@ def guess_description(
         search = HomeSearch(model, parts, tool)
         moved = best_mount(search, mount, MOUNT_W + HOMES_M[0])
         if moved != mount:
-            doubts.append("mount.pos_w: from there the hand reaches most of its work")
+            place = list(moved.pos_w)
+            doubts.append(f"mount.pos_w: {place} m, from where its work is in reach")
         mount = moved
     description = Description(
         name=_robot_name(name or spec.modelname or path.stem),
@@ -116,7 +117,7 @@ def guess_description(
         joints=tuple(model.joint(j).name for j in parts.arm),
         speeds=_speeds(model, parts, path, doubts),
         home=(0.0,) * len(parts.arm),
-        gripper=_gripper(model, fingers, separate_gripper),
+        gripper=_gripper(model, data, parts, fingers, separate_gripper, doubts),
         tcp=_tcp(model, tool, separate_gripper),
         mount=mount,
         base=_base(model, doubts),
@@ -251,20 +252,35 @@ def _base(model: mujoco.MjModel, doubts: list[str]) -> DrivenBase | None:
 
 
 def _gripper(
-    model: mujoco.MjModel, fingers: list[int], separate: Gripper | None
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    parts: Parts,
+    fingers: list[int],
+    separate: Gripper | None,
+    doubts: list[str],
 ) -> Gripper:
-    """Returns the gripper's keys, without `closed` and `open`.
+    """Returns the gripper's keys, `closed` and `open` only where ranges will not do.
 
     Args:
         model: the robot's model.
+        data: the robot at rest.
+        parts: the arm's.
         fingers: ids of the driven joints.
         separate: a gripper with a file of its own; None if it is in the arm's file.
+        doubts: what is guessed; more may be added.
     """
     prefix = HAND_PREFIX if separate else ""
     joints = tuple(model.joint(j).name.removeprefix(prefix) for j in fingers)
-    if separate:
-        return replace(separate, joints=joints)
-    return Gripper(joints=joints)
+    gripper = replace(separate, joints=joints) if separate else Gripper(joints=joints)
+
+    closed, opened = finger_ends(model, data, parts, fingers)
+    spans = model.jnt_range[fingers, 1] - model.jnt_range[fingers, 0]
+    if np.allclose(np.abs(np.subtract(opened, closed)), spans):
+        return gripper
+    doubts.append(f"gripper.open: a finger turns by {WIDEST_RAD:g} rad, not farther")
+    return replace(
+        gripper, closed=_rounded(np.array(closed)), open=_rounded(np.array(opened))
+    )
 
 
 def _tcp(model: mujoco.MjModel, tool: ToolPoint, separate: Gripper | None) -> Tcp:

@@ -16,6 +16,9 @@ from embodied.robots.parts.gripper import TIP_M
 
 # Geoms that move by less than this between closed and open do not belong to fingers.
 MOVED_M = 5e-4
+# A finger that turns farther than this is opened only so far: at more, it no longer faces
+# what it grips.
+WIDEST_RAD = 0.7
 # The wrist's axis counts as the direction out of the hand if it is within 45 degrees of
 # the direction from the wrist to the fingers.
 ALONG_COS = 0.7
@@ -40,7 +43,7 @@ def find_tool(
     """
     still = scratch(model)
     ends = []
-    for position in _ends(still, data, parts, fingers):
+    for position in finger_ends(still, data, parts, fingers):
         start = mujoco.MjData(still)
         start.qpos[:] = data.qpos
         names = [model.joint(j).name for j in fingers]
@@ -126,13 +129,16 @@ def _num_sides(values: np.ndarray, middle: float) -> int:
     return int(is_above) + int(is_below)
 
 
-def _ends(
+def finger_ends(
     model: mujoco.MjModel, data: mujoco.MjData, parts: Parts, fingers: list[int]
 ) -> tuple[list[float], list[float]]:
     """Returns the positions (F,) of the closed and of the open fingers.
 
     They are the ends of the fingers' ranges. A finger is closed at the end that is nearer
-    to the wrist's axis.
+    to the wrist's axis. No finger turns by more than WIDEST_RAD.
+
+    Raises:
+        EmbodiedError: a finger has no range.
     """
     closed = []
     opened = []
@@ -147,8 +153,12 @@ def _ends(
         low_m = _axis_distance_m(model, data, parts, joint, low)
         high_m = _axis_distance_m(model, data, parts, joint, high)
         is_closed_at_low = low_m < high_m
-        closed.append(low if is_closed_at_low else high)
-        opened.append(high if is_closed_at_low else low)
+        shut = low if is_closed_at_low else high
+        way = (high - low) if is_closed_at_low else (low - high)
+        if model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_HINGE:
+            way = float(np.clip(way, -WIDEST_RAD, WIDEST_RAD))
+        closed.append(shut)
+        opened.append(shut + way)
     return closed, opened
 
 
