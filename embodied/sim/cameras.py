@@ -1,4 +1,4 @@
-"""Pictures of worlds: fast frames for policies, handsome ones for people."""
+"""Renders worlds: fast frames for policies, high-quality pictures for people."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from embodied.errors import unknown
 from embodied.sim.contexts import RenderContext, process_contexts
 from embodied.sim.engine import HostEngine
 
-NEVER = np.iinfo(np.int64).max  # a tick that does not come
-DECOR_GROUP = 4  # of geoms that only pictures for people show
-# of what `segmentation` shows: MuJoCo's types of objects
+NEVER = np.iinfo(np.int64).max  # a tick later than any episode's last
+DECOR_GROUP = 4  # the group of geoms that only high-quality pictures show
+# MuJoCo's object types in the result of `segmentation`.
 GEOM_TYPE = int(mujoco.mjtObj.mjOBJ_GEOM)
 SITE_TYPE = int(mujoco.mjtObj.mjOBJ_SITE)
-# What frames for policies do without, because it costs time.
+# Effects that frames for policies lack, to save time.
 _COSTLY_EFFECTS = (
     mujoco.mjtRndFlag.mjRND_SHADOW,
     mujoco.mjtRndFlag.mjRND_REFLECTION,
     mujoco.mjtRndFlag.mjRND_SKYBOX,
     mujoco.mjtRndFlag.mjRND_HAZE,
 )
-# Of the model's `vis.quality`: texels of shadows, samples per pixel, and the pieces that
-# round shapes are made of.
+# Values of the model's `vis.quality`: texels of shadows, samples per pixel, and numbers
+# of segments of round geoms.
 _BEAUTY_QUALITY = {
     "shadowsize": 2048,
     "offsamples": 4,
@@ -38,8 +38,8 @@ _BEAUTY_QUALITY = {
 class Camera:
     """Renders any world of an engine at one size.
 
-    The GL context is made at the first frame, and freed when the camera is closed or
-    dropped. Any thread may ask for frames, as long as no other steps these worlds.
+    The GL context is made at the first frame. It is freed when the camera is closed or
+    garbage-collected. Any thread may render while no other thread steps these worlds.
     """
 
     def __init__(
@@ -51,13 +51,13 @@ class Camera:
             engine: the worlds.
             height: height of the frames in pixels.
             width: width of the frames in pixels.
-            beauty: make handsome pictures, with shadows, smooth edges and decor.
+            beauty: whether to render shadows, smooth edges and decor.
         """
         self._engine = engine
         self._size = (height, width)
         self._beauty = beauty
         self._context: RenderContext | None = None
-        # from now on forks of this process are noticed, in which no picture can be made
+        # registers a fork handler, because a forked process cannot render
         process_contexts()
         self._option = mujoco.MjvOption()
         self._option.geomgroup[DECOR_GROUP] = beauty
@@ -70,7 +70,7 @@ class Camera:
 
     def depth(self, world: int, camera: str) -> np.ndarray:
         """Returns the distances along the viewing direction, (H, W) float32, m."""
-        # a renderer makes one kind of picture at a time, colours unless told otherwise
+        # a renderer has a mode, which is colours by default
         with self._looking(world, camera) as renderer:
             renderer.enable_depth_rendering()
             frame = renderer.render()
@@ -78,9 +78,9 @@ class Camera:
         return frame
 
     def segmentation(self, world: int, camera: str) -> np.ndarray:
-        """Returns what each pixel shows, (H, W, 2) int32.
+        """Returns the object at each pixel, (H, W, 2) int32.
 
-        That is an object's id and its mjtObj type; -1 where there is nothing.
+        The two numbers are its id and its mjtObj type; both are -1 for the background.
         """
         with self._looking(world, camera) as renderer:
             renderer.enable_segmentation_rendering()
@@ -90,7 +90,7 @@ class Camera:
 
     @contextmanager
     def _looking(self, world: int, camera: str) -> Iterator[mujoco.Renderer]:
-        """Yields the renderer, with its scene set to what the camera sees now."""
+        """Yields the renderer, with its scene set to a world's current state."""
         if camera not in self._names:
             raise unknown("camera", camera, self._names)
         context = self._context
@@ -99,15 +99,15 @@ class Camera:
             self._context = context
 
         with context.current() as renderer:
-            # the engine has one model for looking at worlds, which the renderer holds:
-            # this fills it with the world's own values
+            # The renderer holds the engine's one model for rendering. This call fills it
+            # with the values of this world.
             self._engine.world_model(world)
             data = self._engine.world_data(world)
             renderer.update_scene(data, camera, self._option)
             yield renderer
 
     def _make_context(self, world: int) -> RenderContext:
-        """Returns a new context, for which the effects suit the kind of pictures."""
+        """Returns a new context, with costly effects for `beauty` only."""
         model = self._engine.world_model(world)
         quality = _BEAUTY_QUALITY if self._beauty else None
         context = RenderContext(model, *self._size, quality)
@@ -125,9 +125,9 @@ class Camera:
 
 
 class CameraFeed:
-    """The newest frame of some cameras in N worlds.
+    """The newest frames of some cameras in N worlds.
 
-    Each world's frames are taken at the cameras' rate by the world's own clock.
+    Each world's frames are taken at the cameras' rate, by the world's own clock.
     """
 
     def __init__(
@@ -151,14 +151,13 @@ class CameraFeed:
         n = engine.num_worlds
         shape = (n, image_size, image_size, 3)
         self._frames = {name: np.zeros(shape, np.uint8) for name in cameras}
-        # of each world (N,): the tick of its newest frame, the tick at which the next
-        # one is due, and how many were taken in its episode
-        self._taken = np.zeros(n, np.int64)
-        self._due = np.zeros(n, np.int64)
-        self._count = np.zeros(n, np.int64)
+        # (N,) each
+        self._taken = np.zeros(n, np.int64)  # the tick of the newest frame
+        self._due = np.zeros(n, np.int64)  # the tick of the next frame
+        self._count = np.zeros(n, np.int64)  # number of frames in the episode
 
     def reset(self, ids: np.ndarray) -> None:
-        """Begins episodes in worlds `ids`: their first frame is due at once."""
+        """Begins episodes in worlds `ids`; their first frame is due at once."""
         self._due[ids] = 0
         self._count[ids] = 0
 
@@ -167,11 +166,11 @@ class CameraFeed:
         self._due[ids] = NEVER
 
     def memory(self) -> dict[str, np.ndarray]:
-        """Returns what is kept of the episodes: live (N, ...) arrays by name."""
+        """Returns the state of the episodes: live (N, ...) arrays by name."""
         if not self.cameras:
             return {}
-        # a restore writes into the live arrays, so those that were given out as frames
-        # are replaced by copies
+        # A restore writes into the live arrays. Callers may still hold these as frames,
+        # so they are replaced by copies.
         self._frames = {name: frames.copy() for name, frames in self._frames.items()}
         frames = {f"frames/{name}": values for name, values in self._frames.items()}
         times = {"taken": self._taken, "due": self._due, "count": self._count}
@@ -180,8 +179,8 @@ class CameraFeed:
     def update(self, tick: np.ndarray, sigma: np.ndarray, seeds: np.ndarray) -> None:
         """Renders the worlds whose next frame is due.
 
-        Frame k is due at the first tick at or after k / camera_hz. It is computed from
-        k, so that nothing drifts.
+        Frame k is due at the first tick at or after k / camera_hz. This tick is computed
+        from k, so rounding errors do not add up.
 
         Args:
             tick: (N,) physics ticks since each world's reset.
@@ -194,7 +193,7 @@ class CameraFeed:
         if not len(due):
             return
 
-        # copies, because frames that were given out stay as they are
+        # callers may still hold the arrays as frames, so copies are written to
         self._frames = {name: frames.copy() for name, frames in self._frames.items()}
         for world in due:
             for name, frames in self._frames.items():
@@ -204,14 +203,13 @@ class CameraFeed:
 
         self._taken[due] = tick[due]
         self._count[due] += 1
-        # the tick of the next frame: the next update, or by the number of frames so far
-        if self._hz is None:
+        if self._hz is None:  # the next frame is due at the next update
             self._due[due] = tick[due] + 1
         else:
             self._due[due] = np.ceil(self._count[due] * PHYSICS_HZ / self._hz)
 
     def _add_noise(self, world: int, sigma: float, seed: int) -> None:
-        """Adds noise to a world's new frames; repeats with seed and frame number."""
+        """Adds noise to a world's new frames, determined by seed and frame number."""
         rng = np.random.default_rng((seed, int(self._count[world])))
         for frames in self._frames.values():
             noisy = frames[world] + rng.normal(0.0, sigma, frames[world].shape)

@@ -1,7 +1,7 @@
-"""Contact forces of every physics step.
+"""Peaks of contact forces over all physics steps.
 
-Forces read at control steps alone miss the peaks: they showed 29 N where 242 N
-occurred.
+Forces that are read only at control steps miss the peaks: in one case they showed 29 N,
+but 242 N had occurred.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from embodied.core import PHYSICS_HZ, Array
 from embodied.errors import EmbodiedError
 from embodied.sim.engine import Engine
 
-WINDOW_TICKS = 20  # T: physics steps that a sensor's history holds, 50 ms
+WINDOW_TICKS = 20  # T, the number of physics steps in a sensor's history (50 ms)
 
-# How a contact sensor makes one force of several contacts, in MuJoCo's numbering.
+# MuJoCo's numbers for reducing several contacts to one force.
 STRONGEST_CONTACT = 2
 SUM_OF_CONTACTS = 3
-# A sensor reports what has its bit set; here the force alone.
+# MuJoCo's bit mask of the values that a sensor reports: the force only.
 _FORCE = 1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE)
 
-# A sensor's history: two numbers of MuJoCo's own, then T times, then T forces (3,).
+# A sensor's history: two numbers for MuJoCo's own use, T times, then T forces (3,).
 _TIMES = slice(2, 2 + WINDOW_TICKS)
 _FORCES = slice(2 + WINDOW_TICKS, 2 + 4 * WINDOW_TICKS)
 _HISTORY_SIZE = _FORCES.stop
@@ -39,9 +39,9 @@ def add_contact_sensor(
     Args:
         spec: the scene.
         name: name of the sensor.
-        subtree: name of the body; all bodies that hang on it count as well.
-        other: name of the only body that it may touch; "" for any.
-        reduce: which force counts among several contacts, STRONGEST_CONTACT or
+        subtree: name of the body; the bodies that it carries count as well.
+        other: name of the only other body of which contacts count; "" for any.
+        reduce: the reduction of several contacts, STRONGEST_CONTACT or
             SUM_OF_CONTACTS.
     """
     sensor = spec.add_sensor(name=name, type=mujoco.mjtSensor.mjSENS_CONTACT)
@@ -50,17 +50,18 @@ def add_contact_sensor(
     if other:
         sensor.reftype = mujoco.mjtObj.mjOBJ_BODY
         sensor.refname = other
-    sensor.intprm = [_FORCE, reduce, 1]  # what is reported, reduced how, to one contact
-    # `ContactForce` reads the history, which goes back so many steps, not `sensordata`
+    num_contacts = 1  # after the reduction
+    sensor.intprm = [_FORCE, reduce, num_contacts]
+    # a history of WINDOW_TICKS steps; `ContactForce` reads it instead of `sensordata`
     sensor.nsample = WINDOW_TICKS
     sensor.delay = 1 / PHYSICS_HZ
 
 
 def control_step(engine: Engine, ticks: int) -> None:
-    """Makes the `ticks` physics steps of a control step, and misses no force in them.
+    """Makes the `ticks` physics steps of a control step, and records all their forces.
 
-    The sensors hold 20 physics steps: a longer control step is made in parts, after
-    each of which the engine's watchers keep what the sensors will have forgotten.
+    The sensors hold WINDOW_TICKS physics steps. A longer control step is made in parts;
+    after each part the engine's watchers save the values that will be overwritten.
     """
     for watcher in engine.watchers:
         watcher.begin()
@@ -73,12 +74,13 @@ def control_step(engine: Engine, ticks: int) -> None:
 
 
 class ContactForce:
-    """Reads K contact sensors in N worlds; `control_step` makes it miss no step.
+    """Reads the peak forces of K contact sensors in N worlds.
 
-    It is a `Watcher` of its engine: what it is told there is said at that protocol.
+    It is a `Watcher` of its engine, so `control_step` lets it see all physics steps.
+    `Watcher` documents the methods `begin`, `keep`, `forget` and `memory`.
 
     Raises:
-        EmbodiedError: the sensors were not added one right after the other.
+        EmbodiedError: the sensors are not adjacent in the model.
     """
 
     def __init__(self, engine: Engine, *names: str) -> None:
@@ -92,55 +94,54 @@ class ContactForce:
                 "right after the other"
             )
 
-        # views of the live state, made once: K histories that lie side by side
+        # views of the live state, made once: K adjacent histories
         xp = engine.xp
         self._xp = xp
         stop = starts[0] + count * _HISTORY_SIZE
-        own = engine.view("history")[:, starts[0] : stop]
-        history = xp.reshape(own, (-1, count, _HISTORY_SIZE))
+        histories = engine.view("history")[:, starts[0] : stop]
+        history = xp.reshape(histories, (-1, count, _HISTORY_SIZE))
         values = history[..., _FORCES]
         self._force = xp.reshape(values, (-1, count, WINDOW_TICKS, 3))  # (N, K, T, 3)
         self._times = history[..., _TIMES]  # (N, K, T) s
         self._time = engine.view("time")  # (N,) s
 
-        # (N, K) N, peaks of the present control step that the sensors no longer hold;
-        # written in place: a captured CUDA graph goes on with the same memory
-        self._earlier = xp.zeros((engine.num_worlds, count))
+        # (N, K) N, peaks of this control step that the histories no longer hold; written
+        # in place, because a captured CUDA graph uses the same memory again
+        self._earlier_peaks_n = xp.zeros((engine.num_worlds, count))
         engine.watchers.append(self)
 
-    # from here to `memory`: what a `Watcher` does
     def begin(self) -> None:
-        self._earlier[...] = 0.0
+        self._earlier_peaks_n[...] = 0.0
 
     def keep(self) -> None:
-        peaks = self._held_peaks_n(WINDOW_TICKS)
-        self._earlier[...] = self._xp.maximum(self._earlier, peaks)
+        peaks_n = self._peaks_in_history_n(WINDOW_TICKS)
+        self._earlier_peaks_n[...] = self._xp.maximum(self._earlier_peaks_n, peaks_n)
 
     def forget(self, which: Array) -> None:
-        earlier = self._xp.where(which[:, None], 0.0, self._earlier)
-        self._earlier[...] = earlier
+        kept = self._xp.where(which[:, None], 0.0, self._earlier_peaks_n)
+        self._earlier_peaks_n[...] = kept
 
     def memory(self) -> dict[str, Array]:
-        return {"earlier": self._earlier}
+        return {"earlier": self._earlier_peaks_n}
 
     def peaks_n(self, ticks: int | None = None) -> Array:
         """Returns the largest force at each sensor, (N, K) in N.
 
         Args:
-            ticks: how many of the last physics steps count, at most 20. None: those of
-                the whole control step, and at least 20.
+            ticks: the number of last physics steps that count, at most WINDOW_TICKS.
+                None for the whole control step, and at least WINDOW_TICKS.
         """
-        peaks = self._held_peaks_n(WINDOW_TICKS if ticks is None else ticks)
-        if ticks is None:
-            peaks = self._xp.maximum(self._earlier, peaks)
-        return peaks
+        if ticks is not None:
+            return self._peaks_in_history_n(ticks)
+        peaks_n = self._peaks_in_history_n(WINDOW_TICKS)
+        return self._xp.maximum(self._earlier_peaks_n, peaks_n)
 
-    def _held_peaks_n(self, ticks: int) -> Array:
-        """Returns the peaks (N, K) of the last `ticks` steps that the sensors hold."""
+    def _peaks_in_history_n(self, ticks: int) -> Array:
+        """Returns the peaks (N, K) of the last `ticks` steps in the histories, N."""
         squares = dot(self._force, self._force)  # (N, K, T)
         if ticks < WINDOW_TICKS:
-            # half a tick earlier, so that rounding leaves none out
-            begin = self._time - (ticks + 0.5) / PHYSICS_HZ
-            recent = self._times > begin[:, None, None]
-            squares = self._xp.where(recent, squares, 0.0)
+            # half a tick earlier, so that rounding excludes no step
+            begin_s = self._time - (ticks + 0.5) / PHYSICS_HZ
+            is_recent = self._times > begin_s[:, None, None]
+            squares = self._xp.where(is_recent, squares, 0.0)
         return self._xp.sqrt(largest(squares))

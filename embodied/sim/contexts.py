@@ -1,13 +1,13 @@
 """OpenGL contexts that any thread may use, and that are freed with their owners.
 
-MuJoCo's renderer does not see to the following.
+This module handles four cases that MuJoCo's renderer does not.
 
-- A context may be current in one thread only, so that it must be let go of after each
-  frame; and what it holds can be freed only while it is current.
-- An owner may be dropped without being closed, by the garbage collector, in any thread
-  and in the middle of another's frame.
-- EGL ends at exit, and contexts must be gone by then.
-- In a forked process nothing of this works: Mesa's threads stayed in the parent.
+- A context can be current in one thread only, so it is released after each frame. Its
+  resources can be freed only while it is current.
+- The garbage collector may free an owner that was not closed, in any thread and in the
+  middle of another owner's frame.
+- EGL shuts down at exit, so contexts must be freed before.
+- A forked process cannot render, because Mesa's threads stayed in its parent.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ FORKED = (
     "cameras cannot render in this process: it was forked from one that had rendered "
     f"already, whose OpenGL threads stayed there; {ADVICE}"
 )
-_LAST_WAIT_S = 5.0  # for a frame that another thread still renders at exit
+# At exit, the longest wait for a frame that another thread is still rendering.
+_LAST_WAIT_S = 5.0
 
 
 class RenderContext:
-    """MuJoCo's renderer of frames of one size, with a context of its own."""
+    """A MuJoCo renderer for frames of one size, with its own context."""
 
     def __init__(
         self,
@@ -49,27 +50,27 @@ class RenderContext:
         """Makes the context.
 
         Args:
-            model: whose scenes are rendered.
+            model: the model to render.
             height: height of the frames in pixels.
             width: width of the frames in pixels.
-            quality: values of the model's `vis.quality`, which is read only now.
+            quality: values of the model's `vis.quality`; later changes have no effect.
 
         Raises:
             RenderingError: no context can be made in this process.
         """
         self._contexts = process_contexts()
-        # the process keeps the renderer, under this key
+        # the process keeps the renderer under this key
         key = self._contexts.make(model, height, width, quality or {})
         self._key = key
 
-        # Frees the context when this object is dropped, for which it must not refer to
-        # `self`. At exit all contexts are freed together, before EGL ends.
-        self._dropped = weakref.finalize(self, self._contexts.drop, key)
-        self._dropped.atexit = False
+        # Frees the context when this object is garbage-collected; the callback must not
+        # refer to `self`. At exit all contexts are freed together, before EGL ends.
+        self._finalizer = weakref.finalize(self, self._contexts.drop, key)
+        self._finalizer.atexit = False
 
     @contextmanager
     def current(self) -> Iterator[mujoco.Renderer]:
-        """Yields the renderer, for this thread alone.
+        """Yields the renderer, for exclusive use in this thread.
 
         Raises:
             RenderingError: this process was forked, or the context is closed.
@@ -79,54 +80,57 @@ class RenderContext:
 
     def close(self) -> None:
         """Frees the context. May be called twice, and from any thread."""
-        self._dropped.detach()
+        self._finalizer.detach()
         self._contexts.close(self._key)
 
 
 class ProcessContexts:
-    """All contexts of this process, one of which is in use at a time."""
+    """All contexts of this process; one at a time is in use."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # held while a context is in use
         self._keys = itertools.count()
         self._renderers: dict[int, mujoco.Renderer] = {}  # by key
-        # keys of contexts that were dropped while another was in use
-        self._waiting: deque[int] = deque()
-        # leaves this thread without a current context, after a frame of a renderer
-        self._let_go: Callable[[mujoco.Renderer], None] = _let_go_of_egl
-        self._was_used = False  # OpenGL, in this process
-        self._is_forked = False  # from a process that had used OpenGL
+        # keys of contexts to free when the one in use is released
+        self._to_free: deque[int] = deque()
+        # leaves this thread without a current context
+        self._release: Callable[[mujoco.Renderer], None] = _release_egl
+        # whether this process has used OpenGL
+        self._was_used = False
+        # whether this process was forked from one that had used OpenGL
+        self._is_forked = False
 
     def make(
         self, model: mujoco.MjModel, height: int, width: int, quality: Mapping[str, int]
     ) -> int:
-        """Makes a context; returns its key. Arguments are as for `RenderContext`."""
+        """Makes a context; returns its key. Its arguments are those of `RenderContext`."""
         self.check_process()
         with self._using():
             backend = ensure_gl()
-            self._let_go = _function_that_lets_go(backend)
+            self._release = _release_function(backend)
             self._was_used = True
 
-            # a renderer reads the quality only when it is made: the model gets it back
+            # A renderer reads the quality only when it is made. Afterwards the model's
+            # own values are restored.
             before = {name: getattr(model.vis.quality, name) for name in quality}
             _set_quality(model, quality)
             try:
                 renderer = make_renderer(model, height, width)
             finally:
                 _set_quality(model, before)
-            self._let_go(renderer)
+            self._release(renderer)
 
             key = next(self._keys)
             if key == 0:
-                # functions run in reverse at exit: EGL's own clean-up, registered when
-                # it was loaded above, runs after this
+                # Exit functions run in reverse order. EGL registered its clean-up when
+                # it was loaded above, so that runs after this one.
                 atexit.register(self._close_all)
             self._renderers[key] = renderer
             return key
 
     @contextmanager
     def current(self, key: int) -> Iterator[mujoco.Renderer]:
-        """Yields a renderer whose context is current in this thread meanwhile."""
+        """Yields a renderer with its context current in this thread."""
         self.check_process()
         with self._using():
             if key not in self._renderers:
@@ -135,32 +139,33 @@ class ProcessContexts:
                 yield renderer
 
     def close(self, key: int) -> None:
-        """Frees a context, after the frame that is in work."""
+        """Frees a context, after a frame in progress is finished."""
         if not self._is_forked:
             with self._using():
                 self._free(key)
 
     def drop(self, key: int) -> None:
-        """Frees a context now if none is in use, otherwise soon.
+        """Frees a context now, or after the frame in progress.
 
-        The garbage collector calls it, perhaps in the thread that uses one.
+        The garbage collector calls it, perhaps in the thread that is rendering. So it
+        must not wait for the lock.
         """
         if self._is_forked:
             return
-        self._waiting.append(key)
+        self._to_free.append(key)
         if self._lock.acquire(blocking=False):
             try:
-                self._free_waiting()
+                self._free_pending()
             finally:
                 self._lock.release()
 
     def check_process(self) -> None:
-        """Raises RenderingError in a process that was forked after a frame."""
+        """Raises RenderingError if this process was forked from one that had rendered."""
         if self._is_forked:
             raise RenderingError(FORKED)
 
     def note_window(self) -> None:
-        """Says that a window is opened in this process, which uses OpenGL as well.
+        """Notes that a window, which uses OpenGL, is opened in this process.
 
         Raises:
             RenderingError: this process was forked from one that had rendered.
@@ -169,12 +174,12 @@ class ProcessContexts:
         self._was_used = True
 
     def after_fork(self) -> None:
-        """Leaves alone, in the child, what the parent made."""
+        """Makes the child process leave the parent's contexts alone."""
         egl = sys.modules.get("mujoco.egl")  # None if it was never loaded
         display = getattr(egl, "EGL_DISPLAY", None)
-        # a display tells of a renderer that others made in the parent
+        # other code may have rendered in the parent; then there is an EGL display
         self._is_forked = self._is_forked or self._was_used or display is not None
-        # whatever frees OpenGL's things waits for threads that are not in this process
+        # freeing OpenGL objects would wait for threads that only the parent has
         if self._is_forked:
             for renderer in self._renderers.values():
                 never_free(renderer)
@@ -184,27 +189,27 @@ class ProcessContexts:
 
     @contextmanager
     def _using(self) -> Iterator[None]:
-        """Keeps other threads out, and then frees what was dropped meanwhile."""
+        """Holds the lock, and then frees the contexts that were dropped meanwhile."""
         with self._lock:
             try:
                 yield
             finally:
-                self._free_waiting()
+                self._free_pending()
 
     @contextmanager
     def _made_current(self, renderer: mujoco.Renderer) -> Iterator[mujoco.Renderer]:
-        """Yields a renderer with its context current in this thread, and then none."""
+        """Yields a renderer with its context current in this thread, then releases it."""
         context: Any = renderer._gl_context
         context.make_current()
         try:
             yield renderer
         finally:
-            self._let_go(renderer)
+            self._release(renderer)
 
-    def _free_waiting(self) -> None:
+    def _free_pending(self) -> None:
         """Frees the contexts that were dropped; this thread holds the lock."""
-        while self._waiting:
-            self._free(self._waiting.popleft())
+        while self._to_free:
+            self._free(self._to_free.popleft())
 
     def _free(self, key: int) -> None:
         """Frees a context, if it still exists; this thread holds the lock."""
@@ -214,7 +219,7 @@ class ProcessContexts:
                 renderer.close()
 
     def _close_all(self) -> None:
-        """Frees all contexts at exit, unless another thread goes on rendering."""
+        """Frees all contexts at exit, unless another thread keeps rendering."""
         if self._lock.acquire(timeout=_LAST_WAIT_S):
             try:
                 for key in list(self._renderers):
@@ -237,23 +242,23 @@ def _set_quality(model: mujoco.MjModel, values: Mapping[str, int]) -> None:
         setattr(model.vis.quality, name, value)
 
 
-def _function_that_lets_go(backend: str) -> Callable[[mujoco.Renderer], None]:
-    """Returns the backend's function that leaves this thread no current context.
+def _release_function(backend: str) -> Callable[[mujoco.Renderer], None]:
+    """Returns a backend's function that leaves this thread without a current context.
 
-    The function is given the renderer whose context is current; only CGL asks for it.
+    Its argument is the renderer with the current context; only CGL uses it.
     """
     functions = {
-        "egl": _let_go_of_egl,
-        "osmesa": _let_go_of_osmesa,
-        "cgl": _let_go_of_cgl,
+        "egl": _release_egl,
+        "osmesa": _release_osmesa,
+        "cgl": _release_cgl,
     }
-    return functions.get(backend, _let_go_of_glfw)
+    return functions.get(backend, _release_glfw)
 
 
-def _let_go_of_egl(renderer: mujoco.Renderer) -> None:
+def _release_egl(renderer: mujoco.Renderer) -> None:
     egl: Any = sys.modules["mujoco.egl"]
     library = egl.EGL
-    # a thread has a current context per API: it is OpenGL's that is to be let go of
+    # a thread has one current context per API; OpenGL's is the one to release
     library.eglBindAPI(library.EGL_OPENGL_API)
     library.eglMakeCurrent(
         egl.EGL_DISPLAY,
@@ -263,20 +268,20 @@ def _let_go_of_egl(renderer: mujoco.Renderer) -> None:
     )
 
 
-def _let_go_of_osmesa(renderer: mujoco.Renderer) -> None:
+def _release_osmesa(renderer: mujoco.Renderer) -> None:
     osmesa: Any = sys.modules["mujoco.osmesa"]
     osmesa.osmesa.OSMesaMakeCurrent(None, None, osmesa.GL.GL_FLOAT, 0, 0)
 
 
-def _let_go_of_glfw(renderer: mujoco.Renderer) -> None:
+def _release_glfw(renderer: mujoco.Renderer) -> None:
     glfw: Any = importlib.import_module("glfw")
     glfw.make_context_current(None)
 
 
-def _let_go_of_cgl(renderer: mujoco.Renderer) -> None:
+def _release_cgl(renderer: mujoco.Renderer) -> None:
     cgl: Any = sys.modules["mujoco.cgl"]
     context: Any = renderer._gl_context
     if context is not None:
-        # MuJoCo locks a context when it makes it current
+        # MuJoCo locked the context when it made it current
         cgl.cgl.CGLUnlockContext(context._context)
     cgl.cgl.CGLSetCurrentContext(None)

@@ -15,7 +15,7 @@ from embodied.errors import EmbodiedError
 from embodied.sim.engine import FAULTS, Watcher
 from embodied.sim.forks import ADVICE, never_free, tell_after_fork
 
-# Later rows win where several warnings occurred.
+# MuJoCo's kind of warning -> fault. If a world has several, the last in this order counts.
 _WARNING_FAULTS = {
     mujoco.mjtWarning.mjWARN_INERTIA: "singular_inertia",
     mujoco.mjtWarning.mjWARN_CONTACTFULL: "contacts_overflowed",
@@ -32,15 +32,16 @@ FORKED = (
 )
 _NO_STAGE = int(mujoco.mjtStage.mjSTAGE_NONE)
 _VELOCITY_STAGE = int(mujoco.mjtStage.mjSTAGE_VEL)
-# What the names of kept arrays begin with: fields of the model as they are, and as they
-# were when constants were computed of them; fields of the data that are no state.
+# Prefixes of the names of arrays in a snapshot: current fields of the model,
 _MODEL = "model/"
+# fields of the model at the time when constants were last computed from them,
 _SETTLED = "settled/"
+# and fields of the data that are not part of the state.
 _DERIVED = "derived/"
 
 
 def _log_warning(message: str) -> None:
-    """Logs a warning of MuJoCo's; faults are reported world by world besides.
+    """Logs a warning of MuJoCo; `CpuEngine.faults` reports it for each world.
 
     MuJoCo's own handler would write MUJOCO_LOG.TXT into the user's folder.
     """
@@ -50,7 +51,7 @@ def _log_warning(message: str) -> None:
 class CpuEngine:
     """N worlds on the CPU, bit-identical at any number of threads.
 
-    It is a `HostEngine`, whose docstrings say what the methods take and return.
+    It is a `HostEngine`; the methods are documented there.
     """
 
     xp: Any = np
@@ -66,15 +67,15 @@ class CpuEngine:
         self._batch = Batch(model, num_worlds, num_threads, persistent=True)
         self._warnings = self._batch.warning[:, :, 1]  # (N, kinds) counts, live
         self._lacks_threads = False
-        self._moves = np.ones(num_worlds, bool)  # which worlds do not rest
-        self._all_move = True
+        self._is_moving = np.ones(num_worlds, bool)  # False for worlds that rest
+        self._are_all_moving = True
         tell_after_fork(self)
 
         # field -> live array, of the data and of the model
         self._views: dict[str, np.ndarray] = {}
         self._model_views: dict[str, np.ndarray] = {}
-        # what the model's fields were at each world's last `refresh`, when constants
-        # were derived of them: later writes have not changed these
+        # field of the model -> its values at each world's last `refresh`; constants were
+        # computed from these, and later writes to the field do not change them
         self._settled: dict[str, np.ndarray] = {}
 
         # MuJoCo's kind of warning -> index of its fault
@@ -82,7 +83,7 @@ class CpuEngine:
             int(kind): FAULTS.index(name) for kind, name in _WARNING_FAULTS.items()
         }
 
-        # copies of one world, filled anew whenever they are asked for
+        # copies of one world, filled again at each request
         self._world_model: mujoco.MjModel | None = None
         self._world_data: mujoco.MjData | None = None
 
@@ -102,7 +103,7 @@ class CpuEngine:
         return dict(self._model_views)
 
     def after_fork(self) -> None:
-        """Leaves the worlds alone, in a forked child, if they have a thread pool.
+        """Makes a forked child leave the worlds alone if they have a thread pool.
 
         The pool's threads stayed in the parent, and its destructor would wait for them.
         """
@@ -111,6 +112,7 @@ class CpuEngine:
             never_free(self._batch)
 
     def _check_threads(self) -> None:
+        """Raises EmbodiedError in a forked child."""
         if self._lacks_threads:
             raise EmbodiedError(FORKED)
 
@@ -120,49 +122,49 @@ class CpuEngine:
         self._batch.reset(ids, stage=_NO_STAGE)
 
     def rest(self, ids: np.ndarray) -> None:
-        self._moves[ids] = False
-        self._all_move = bool(self._moves.all())
+        self._is_moving[ids] = False
+        self._are_all_moving = bool(self._is_moving.all())
 
     def wake(self, ids: np.ndarray) -> None:
-        self._moves[ids] = True
-        self._all_move = bool(self._moves.all())
+        self._is_moving[ids] = True
+        self._are_all_moving = bool(self._is_moving.all())
 
     def refresh(self, ids: np.ndarray) -> None:
         self._check_threads()
         self.version += 1
-        # MuJoCo derives constants of the model's fields, e.g. inverse inertias
+        # MuJoCo computes constants from the model's fields, e.g. inverse inertias
         if self._model_views:
             for field, values in self._model_views.items():
                 self._settled[field][ids] = values[ids]
             self._batch.set_const(ids)
-        # up to velocities: forces and accelerations are computed by the next step
+        # up to velocities; the next step computes forces and accelerations
         self._batch.forward(ids, stage=_VELOCITY_STAGE)
 
     def step(self, nstep: int) -> None:
         self._check_threads()
         self.version += 1
-        if self._all_move:
+        if self._are_all_moving:
             self._batch.step(nstep=nstep, stage=_VELOCITY_STAGE)
             return
-        moving = np.flatnonzero(self._moves)
+        moving = np.flatnonzero(self._is_moving)
         if len(moving):
             self._batch.step(moving, nstep=nstep, stage=_VELOCITY_STAGE)
 
     def keep(self, ids: np.ndarray) -> dict[str, np.ndarray]:
-        # the fields of the model as they are, and as they were at the last `refresh`
+        # the model's fields: current values, and values at the last `refresh`
         kept = {"state": self._batch.state[ids]}
         for field, values in self._model_views.items():
             kept[_MODEL + field] = values[ids]
             kept[_SETTLED + field] = self._settled[field][ids]
-        # forces and accelerations belong to the substep before: they can't be computed
-        # from the state; views that cannot be written to are of such derived fields
+        # Forces and accelerations belong to the previous physics step, so they cannot be
+        # computed from the state. Views of such derived fields are read-only.
         for field, values in self._views.items():
             if not values.flags.writeable:
                 kept[_DERIVED + field] = values[ids]
         return kept
 
     def recall(self, ids: np.ndarray, kept: Mapping[str, np.ndarray]) -> None:
-        # the reset clears the warnings, which are no part of the state
+        # the reset clears the warnings, which are not part of the state
         self.wake(ids)
         self.reset(ids)
         self._recall_model(ids, kept)
@@ -171,25 +173,25 @@ class CpuEngine:
 
         for name, rows in kept.items():
             if name.startswith(_DERIVED):
-                # the batch shows what it computed last, which nothing else may change
-                shown = self.view(name.removeprefix(_DERIVED)).view()
-                shown.setflags(write=True)
-                shown[ids] = rows
+                # the field is read-only for all other code, so a writable view is made
+                writable = self.view(name.removeprefix(_DERIVED)).view()
+                writable.setflags(write=True)
+                writable[ids] = rows
 
     def _recall_model(self, ids: np.ndarray, kept: Mapping[str, np.ndarray]) -> None:
-        """Writes the model's fields, and derives constants as the kept worlds had them.
+        """Restores the model's fields, and the constants computed from them.
 
-        For that it writes them twice: constants are derived of what the fields were at
-        the kept worlds' last `refresh`, then the fields get the values they had at last.
+        The constants must be computed from the values at the last `refresh`, which may
+        differ from the last values. So the fields are written twice: before and after.
         """
         fields = [name.removeprefix(_MODEL) for name in kept if name.startswith(_MODEL)]
-        # worlds differ in no field before the first episode asks for it
+        # this engine's worlds may share a field that differs in the snapshot
         for field in fields:
             self.model_view(field)
         if not self._model_views:
             return
 
-        # a field in which the kept worlds did not differ yet has the model's values
+        # a field that is not in the snapshot had the model's values
         for field, values in self._model_views.items():
             nominal = attrgetter(field)(self.model)
             values[ids] = kept.get(_SETTLED + field, nominal)
@@ -199,10 +201,10 @@ class CpuEngine:
             self._model_views[field][ids] = kept[_MODEL + field]
 
     def has_fault(self) -> bool:
-        return bool(np.count_nonzero(self._warnings))  # beats `any`
+        return bool(np.count_nonzero(self._warnings))  # faster than `any`
 
     def faults(self) -> np.ndarray:
-        # later kinds of warnings win, see `_WARNING_FAULTS`
+        # later kinds of warnings overwrite earlier ones, see `_WARNING_FAULTS`
         result = np.zeros(self.num_worlds, dtype=np.int64)
         for kind, fault in self._fault_of_warning.items():
             result = np.where(self._warnings[:, kind] > 0, fault, result)

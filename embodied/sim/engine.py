@@ -1,6 +1,6 @@
-"""The one interface to simulators: N worlds of one compiled model.
+"""The interface of all simulators: N worlds of one compiled model.
 
-The first axis of every array counts the worlds: (N, ...).
+The first axis of every array is the world: (N, ...).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 
 from embodied.core import Array
 
-# What may break a world; an engine's `faults` are indices into this. 0 is no fault.
+# The faults that may break a world; an engine's `faults` are indices into this tuple.
+# Index 0 is no fault.
 FAULTS = (
     "",
     "action_not_finite",
@@ -22,28 +23,28 @@ FAULTS = (
     "constraints_overflowed",
     "singular_inertia",
 )
-# Where MuJoCo's flat `xmat` (9,), which holds rows, has the matrix's first two columns.
+# Indices of a rotation matrix's first two columns in MuJoCo's row-major `xmat` (9,).
 ROT6D_OF_XMAT: np.ndarray = np.array([0, 3, 6, 1, 4, 7])
 
 
 class Watcher(Protocol):
-    """Keeps what sensors forget within a long control step."""
+    """Saves sensor values that are overwritten within a long control step."""
 
     def begin(self) -> None:
-        """A control step begins."""
+        """Is called when a control step begins."""
 
     def keep(self) -> None:
-        """Keeps what the sensors hold now, since later physics steps overwrite it."""
+        """Saves the sensors' values; later physics steps overwrite them."""
 
     def forget(self, which: Array) -> None:
-        """Forgets what happened in worlds `which` (N,) bool, which were reset."""
+        """Deletes the saved values of worlds `which` (N,) bool, which were reset."""
 
     def memory(self) -> Mapping[str, Array]:
-        """Returns what it keeps between control steps: live (N, ...) arrays by name."""
+        """Returns its state between control steps: live (N, ...) arrays by name."""
 
 
 class Engine(Protocol):
-    """What tasks and robots ask of a simulator, on the CPU or on a GPU."""
+    """The simulator's interface for tasks and robots, on the CPU or on a GPU."""
 
     model: mujoco.MjModel
     num_worlds: int
@@ -55,73 +56,74 @@ class Engine(Protocol):
 
     @property
     def version(self) -> int:
-        """Changes whenever states do, so that what is derived of them can be kept."""
+        """A number that changes with the states, for caches of values derived from them."""
 
     def view(self, field: str) -> Array:
         """Returns the live (N, ...) array of an MjData field.
 
-        Fields of the state may be written to, derived ones may not.
+        Fields of the state may be written to; derived fields may not.
         """
 
     def model_view(self, field: str) -> Array:
         """Returns the live (N, ...) array of an MjModel field, one row per world.
 
-        It may be written to. Asking for a field lets worlds differ in it.
+        It may be written to. From the first call on, worlds may differ in the field.
         """
 
     def model_views(self) -> dict[str, Array]:
-        """Returns field -> array, for all fields that `model_view` was asked for."""
+        """Returns field -> array, for all fields requested by `model_view`."""
 
     def step(self, nstep: int) -> None:
-        """Moves all worlds on by `nstep` ticks.
+        """Advances all worlds by `nstep` ticks.
 
-        Position and velocity fields and sensors are current afterwards.
+        Afterwards position and velocity fields and sensors are current.
         """
 
     def keep(self, ids: Array) -> dict[str, Array]:
-        """Returns copies (n, ...) of all that worlds `ids` (n,) continue from.
+        """Returns a snapshot of worlds `ids` (n,): copies (n, ...) by name.
 
-        What views show besides is among them, if they cannot compute it themselves.
+        It contains the states, and the values of viewed fields that cannot be computed
+        from them.
         """
 
     def recall(self, ids: Array, kept: Mapping[str, Array]) -> None:
-        """Puts worlds `ids` (n,) where others were kept: rows (n, ...), or one for all.
+        """Restores worlds `ids` (n,) from a snapshot with n rows, or one row for all.
 
-        They continue bit for bit, and all views show what they showed then.
+        They continue bit for bit, and all views show the snapshot's values.
         """
 
     def faults(self) -> Array:
-        """Returns (N,) int, what broke each world since its reset: indices of FAULTS."""
+        """Returns (N,) int, the fault of each world since its reset: an index of FAULTS."""
 
     def close(self) -> None:
-        """Frees what the engine holds."""
+        """Frees the engine's resources."""
 
 
 class HostEngine(Engine, Protocol):
-    """A simulator whose worlds can be looked at and reset one by one."""
+    """A simulator with worlds that can be rendered and reset one by one."""
 
     def reset(self, ids: Array) -> None:
         """Sets the states of worlds `ids` to the model's defaults.
 
-        Their warnings are cleared, and nothing is computed yet.
+        Their warnings are cleared. Derived fields are not yet computed; see `refresh`.
         """
 
     def has_fault(self) -> bool:
-        """Returns whether any world broke since its reset; quicker than `faults`."""
+        """Returns whether any world has a fault; faster than `faults`."""
 
     def rest(self, ids: Array) -> None:
-        """Lets worlds `ids` stand still: steps leave them out until they are woken."""
+        """Excludes worlds `ids` from steps until `wake`."""
 
     def wake(self, ids: Array) -> None:
-        """Lets worlds `ids` take part in steps again."""
+        """Includes worlds `ids` in steps again."""
 
     def refresh(self, ids: Array) -> None:
-        """Computes what is derived in worlds `ids`, after writes to model or state."""
+        """Computes derived fields of worlds `ids`, after writes to model or state."""
 
     def state(self) -> Array:
-        """Returns the live (N, S) array of the whole integration state.
+        """Returns the live (N, S) array of the integration state.
 
-        From it a world continues bit for bit.
+        A world with the same integration state continues bit for bit.
         """
 
     def world_model(self, world: int) -> mujoco.MjModel:

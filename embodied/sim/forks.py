@@ -1,7 +1,7 @@
-"""What a forked process must leave alone: things whose threads stayed in the parent.
+"""Protects forked processes from objects with threads in their parent.
 
-A fork copies memory, not threads. A thread pool that was made before it waits in the
-child for ever, and so does its destructor.
+A fork copies memory, but not threads. In the child, a thread pool from before the fork
+waits for ever, and so does its destructor.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import weakref
 from typing import Protocol
 
-# how to start processes instead, for the errors of those that were forked
+# Advice on starting processes, for error messages in a forked process.
 ADVICE = (
     "start processes by spawn or forkserver: gymnasium.make_vec(..., "
     "vectorization_mode='async', vector_kwargs={'context': 'spawn'}), "
@@ -21,26 +21,26 @@ ADVICE = (
 
 
 class OwnerOfThreads(Protocol):
-    """Something that is of no use in a process that is forked from this one."""
+    """An object with threads, which is unusable in a forked child."""
 
     def after_fork(self) -> None:
-        """Is called in the child, before anything else there."""
+        """Is called first in each child."""
 
 
 def tell_after_fork(owner: OwnerOfThreads) -> None:
-    """Calls the owner's `after_fork` in each forked child, as long as the owner lives."""
+    """Lets the owner's `after_fork` be called in each forked child while it exists."""
     _owners().add(owner)
 
 
 def never_free(thing: object) -> None:
-    """Keeps an object alive until the process has ended, so that no destructor runs."""
-    # a reference too many: not even the interpreter's end brings the count to zero
+    """Keeps an object alive until the process has ended, so its destructor never runs."""
+    # with an extra reference, the count stays above zero even at the interpreter's end
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
 @functools.cache
 def _owners() -> weakref.WeakSet[OwnerOfThreads]:
-    """Returns the owners of this process; from the first call on, forks tell them."""
+    """Returns the owners in this process; the first call registers the fork handler."""
     owners: weakref.WeakSet[OwnerOfThreads] = weakref.WeakSet()
 
     def tell_all() -> None:

@@ -1,8 +1,8 @@
 """The choice of an OpenGL backend: EGL, then OSMesa (CGL on macOS).
 
-MuJoCo chooses when it is imported. We choose when the first frame is asked for, so that
-worlds without cameras run on machines that cannot render, and one clear error says what
-is missing where cameras are wanted.
+MuJoCo chooses when it is imported. We choose at the first frame, so worlds without
+cameras run on machines that cannot render. With cameras, a clear error says which
+library is missing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from embodied.errors import EmbodiedError
 
-# packages of Debian and Ubuntu that together render without a GPU or a display
+# Debian and Ubuntu packages for rendering without a GPU or a display.
 PACKAGES = "libegl1 libgl1-mesa-dri"
 SOFTWARE_PACKAGE = "libosmesa6"
 ADVICE = (
@@ -33,32 +33,32 @@ SWITCHED_OFF = ("disable", "disabled", "off", "false", "0")
 AUTOMATIC = ("", "enable", "enabled", "on", "true", "1")
 OSMESA_NAMES = ("libOSMesa.so.8", "libOSMesa.so.6", "libOSMesa.so")
 EGL_PLATFORM_DEVICE_EXT = 0x313F
-MOST_EGL_DEVICES = 10  # as many as MuJoCo asks for
+MOST_EGL_DEVICES = 10  # MuJoCo's own limit
 _TEST_SCENE = """<mujoco><visual><headlight ambient="1 1 1"/></visual><worldbody>
 <geom type="box" size="1 1 1" rgba="1 0 0 1"/><camera name="above" pos="0 0 3"/></worldbody></mujoco>"""
 
 _CHILD = "from embodied.sim.gl import render_test_frame; render_test_frame()"
-# how the last line of a child's error begins
+# Prefixes of the last line of a child's traceback.
 _ERROR_MARK = f"{__name__}.RenderingError: "
 _SETTING_MARK = f"{__name__}.SettingError: "
 
 
 class RenderingError(EmbodiedError):
-    """No picture can be made on this machine, or not with the backend of MUJOCO_GL."""
+    """This machine cannot render, or not with the backend of MUJOCO_GL."""
 
 
 class SettingError(RenderingError):
-    """A variable of the process's environment keeps pictures from being made."""
+    """An environment variable prevents rendering."""
 
 
 @functools.cache
 def ensure_gl() -> str:
     """Makes `mujoco.Renderer` usable in this process; returns the backend's name.
 
-    This is cheap: nothing is rendered. A MUJOCO_GL that the user has set is obeyed.
+    This is cheap: nothing is rendered. The user's MUJOCO_GL is obeyed.
 
     Raises:
-        RenderingError: no backend is to be found, or a setting forbids it.
+        RenderingError: no backend is found, or a setting forbids rendering.
     """
     chosen = os.environ.get("MUJOCO_GL", "").lower().strip()
     if chosen in SWITCHED_OFF:
@@ -68,13 +68,13 @@ def ensure_gl() -> str:
     load_triton_first()
 
     if chosen not in AUTOMATIC:
-        # MuJoCo obeyed it when it was imported
+        # MuJoCo already obeyed it when it was imported
         _check_import(chosen)
         if chosen == "egl":
             check_egl_device()
         return chosen
     if sys.platform != "linux":
-        # MuJoCo's own default is right there
+        # MuJoCo's default is right on these systems
         return "cgl" if sys.platform == "darwin" else "wgl"
 
     check_egl_device()
@@ -86,19 +86,19 @@ def ensure_gl() -> str:
 
 
 def load_triton_first() -> None:
-    """Loads Triton, where it is installed, before Mesa.
+    """Loads Triton before Mesa, if it is installed.
 
-    Call it before the first use of OpenGL. Both libraries bring an LLVM of their own.
-    If Mesa's is loaded first, Triton's calls go to it, and the process dies with a
-    segmentation fault, perhaps only when an optimizer of PyTorch's CUDA build is made.
-    In the other order both work.
+    Call this before the first use of OpenGL. Both libraries contain an LLVM. If Mesa's
+    is loaded first, Triton calls into it, and the process dies with a segmentation
+    fault, perhaps only when an optimizer of PyTorch's CUDA build is made. In the other
+    order both work.
     """
     if importlib.util.find_spec("triton") is not None:
         importlib.import_module("triton")
 
 
 def make_renderer(model: mujoco.MjModel, height: int, width: int) -> mujoco.Renderer:
-    """Returns MuJoCo's own renderer for frames of one size, in pixels.
+    """Returns a MuJoCo renderer for frames of one size, in pixels.
 
     Raises:
         RenderingError: no context can be made.
@@ -117,9 +117,9 @@ def make_renderer(model: mujoco.MjModel, height: int, width: int) -> mujoco.Rend
 
 
 def check_egl_device() -> None:
-    """Raises SettingError where MUJOCO_EGL_DEVICE_ID is no number of an EGL device.
+    """Raises SettingError if MUJOCO_EGL_DEVICE_ID is not the index of an EGL device.
 
-    MuJoCo would raise an error that names no setting, or say that there is no driver.
+    MuJoCo's own error would not name the setting, or would blame the driver.
     """
     chosen = os.environ.get(DEVICE_SETTING)
     count = len(_egl_devices())
@@ -135,24 +135,24 @@ def check_egl_device() -> None:
 
 
 def probe_rendering(timeout_s: float = 60) -> str:
-    """Renders a picture in a child process, which may crash.
+    """Tests rendering in a child process, because a faulty driver may crash it.
 
     Returns:
-        The name of the backend that did it.
+        The name of the backend.
 
     Raises:
-        RenderingError: none did; the text says what to install, or which MUJOCO_GL
-            would work.
+        RenderingError: it failed; the text says which package to install, or which
+            MUJOCO_GL would work.
     """
-    # with the user's own settings
+    # first with the user's own settings
     failure = _failure_in_child("", timeout_s)
     if not failure:
         return ensure_gl()
-    # no other backend and no package is of help
+    # a wrong setting must be corrected; no other backend would help
     if failure.startswith(_SETTING_MARK):
         raise SettingError(failure.removeprefix(_SETTING_MARK))
 
-    # say which backend would have done it, if any
+    # then try the backends one by one
     if sys.platform == "linux":
         for backend in ("egl", "osmesa"):
             if not _failure_in_child(backend, timeout_s):
@@ -168,7 +168,7 @@ def render_test_frame() -> np.ndarray:
     """Returns a picture (16, 16, 3) uint8 of a red box that fills the frame.
 
     Raises:
-        RenderingError: something else comes out.
+        RenderingError: the picture is not red.
     """
     model = mujoco.MjModel.from_xml_string(_TEST_SCENE)
     data = mujoco.MjData(model)
@@ -190,18 +190,18 @@ def render_test_frame() -> np.ndarray:
 
 
 def _egl_works() -> bool:
-    """Returns whether EGL can be initialised on some device.
+    """Returns whether EGL can be initialised on any device, as MuJoCo's context needs.
 
-    MuJoCo's EGL context needs that. The device may be the software one.
+    The device may be a software renderer.
     """
     pointer = ctypes.c_void_p
-    # the C type of eglGetPlatformDisplayEXT: its result, then its arguments
+    # the C type of eglGetPlatformDisplayEXT: result first, then arguments
     display_type = ctypes.CFUNCTYPE(pointer, ctypes.c_uint, pointer, pointer)
     devices = _egl_devices()
     if not devices:
         return False
 
-    # a device works where a display of it can be initialised
+    # a device works if its display can be initialised
     try:
         egl = _load_egl()
         get_display = display_type(egl.eglGetProcAddress(b"eglGetPlatformDisplayEXT"))
@@ -217,10 +217,10 @@ def _egl_works() -> bool:
 
 
 def _egl_devices() -> list[int]:
-    """Returns the addresses of EGL's devices, in MuJoCo's order; none without EGL."""
+    """Returns the addresses of EGL's devices in MuJoCo's order; empty without EGL."""
     pointer = ctypes.c_void_p
     int_pointer = ctypes.POINTER(ctypes.c_int)
-    # the C type of eglQueryDevicesEXT: its result, then its arguments
+    # the C type of eglQueryDevicesEXT: result first, then arguments
     query_type = ctypes.CFUNCTYPE(
         ctypes.c_uint, ctypes.c_int, ctypes.POINTER(pointer), int_pointer
     )
@@ -230,7 +230,7 @@ def _egl_devices() -> list[int]:
     except (OSError, AttributeError, TypeError):
         return []
 
-    # EGL fills `devices`, and sets `count` to how many there are
+    # EGL writes the addresses into `devices` and their number into `count`
     count = ctypes.c_int(0)
     devices = (pointer * MOST_EGL_DEVICES)()
     query_devices(len(devices), devices, ctypes.byref(count))
@@ -238,9 +238,9 @@ def _egl_devices() -> list[int]:
 
 
 def _load_egl() -> ctypes.CDLL:
-    """Returns EGL's library; raises OSError where it is not installed."""
+    """Returns EGL's library; raises OSError if it is not installed."""
     egl = ctypes.CDLL("libEGL.so.1")
-    # without a type, ctypes would cut the addresses to 32 bits
+    # the default result type would truncate addresses to 32 bits
     egl.eglGetProcAddress.restype = ctypes.c_void_p
     return egl
 
@@ -255,11 +255,11 @@ def _loads(library: str) -> bool:
 
 
 def _use(backend: str) -> str:
-    """Does now what MUJOCO_GL does when MuJoCo is imported; returns the backend.
+    """Selects a backend although MuJoCo is already imported; returns its name.
 
-    `mujoco.Renderer` looks its context class up in the module that is changed here.
+    `mujoco.Renderer` looks up its context class in the module that is changed here.
     """
-    # PyOpenGL, with which MuJoCo calls the backend, obeys a setting of its own
+    # MuJoCo calls the backend by PyOpenGL, which has its own setting
     platform = os.environ.get(PLATFORM_SETTING, "").lower()
     if platform not in ("", backend):
         raise SettingError(
@@ -270,7 +270,7 @@ def _use(backend: str) -> str:
     try:
         context.GLContext = importlib.import_module(f"mujoco.{backend}").GLContext  # type: ignore[attr-defined]
     except (ImportError, AttributeError) as error:
-        # for instance, PyOpenGL is bound to another platform already
+        # for instance, PyOpenGL has already loaded another platform
         raise RenderingError(
             f"{backend} is installed but cannot be used: {error}"
         ) from error
@@ -278,16 +278,16 @@ def _use(backend: str) -> str:
 
 
 def _failure_in_child(backend: str, timeout_s: float) -> str:
-    """Renders a picture in a child process; returns why it fails, "" where it does not.
+    """Renders a picture in a child process; returns the reason of a failure, or "".
 
     Args:
-        backend: the child's MUJOCO_GL; "" leaves the user's own as it is.
+        backend: the child's MUJOCO_GL; "" for the user's own setting.
         timeout_s: seconds after which the child is stopped.
     """
     environment = dict(os.environ)
     if backend:
         environment["MUJOCO_GL"] = backend
-        # perhaps MuJoCo set it in this process, for another backend
+        # MuJoCo may have set this one in our process, for another backend
         environment.pop(PLATFORM_SETTING, None)
 
     try:
@@ -307,16 +307,16 @@ def _failure_in_child(backend: str, timeout_s: float) -> str:
     lines = child.stderr.strip().splitlines()
     if not lines:
         return f"it ended with exit status {child.returncode}"
-    # A traceback ends with the error. One about a setting keeps its mark, by which
-    # `probe_rendering` knows it.
+    # The last line of a traceback is the error. The mark of a setting's error stays,
+    # because `probe_rendering` looks for it.
     return lines[-1].removeprefix(_ERROR_MARK)
 
 
 def _check_import(backend: str) -> None:
-    """Raises SettingError where MuJoCo found no renderer when it was imported.
+    """Raises SettingError if MuJoCo was imported without a renderer.
 
     Args:
-        backend: which MUJOCO_GL names.
+        backend: the value of MUJOCO_GL.
     """
     if not hasattr(mujoco, "Renderer"):
         platform = os.environ.get(PLATFORM_SETTING, "")

@@ -1,4 +1,4 @@
-"""What datasets and results store about the compiled model that they were made with."""
+"""Facts about a compiled model that datasets and results store."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ _PACKAGES = ("embodied-ground", "mujoco", "gymnasium", "numpy")
 
 
 def model_facts(model: mujoco.MjModel) -> dict[str, Any]:
-    """Returns the model's hash, the versions of what made it, and its cameras.
-
-    All of it can be written as JSON.
-    """
+    """Returns the model's hash, package versions and camera poses, as JSON values."""
     return {
         "model_hash": model_hash(model),
         "versions": {name: version(name) for name in _PACKAGES},
@@ -25,7 +22,7 @@ def model_facts(model: mujoco.MjModel) -> dict[str, Any]:
 
 
 def fixed_camera_poses(model: mujoco.MjModel) -> dict[str, dict[str, Any]]:
-    """Returns the nominal pose and vertical field of view of cameras that stand still.
+    """Returns the nominal pose and vertical field of view of the world's own cameras.
 
     A camera's x axis points to its right, y up, and it looks along -z. `mat_w` is the
     rotation matrix (3, 3), row by row.
@@ -49,9 +46,9 @@ def model_hash(model: mujoco.MjModel) -> str:
 
 
 def position_units(model: mujoco.MjModel) -> tuple[str, ...]:
-    """Returns what each number of `qpos` is: "m", "rad", or "quat" (four in a row).
+    """Returns the unit of each number in `qpos`: "m", "rad", or "quat" (four in a row).
 
-    The joints follow each other in `qpos` in their order in the model.
+    `qpos` has the joints in the model's order.
     """
     units_of = {
         mujoco.mjtJoint.mjJNT_FREE: ("m",) * 3 + ("quat",) * 4,
@@ -66,9 +63,9 @@ def position_units(model: mujoco.MjModel) -> tuple[str, ...]:
 
 
 def thing_names(model: mujoco.MjModel) -> tuple[str, ...]:
-    """Returns the names of what segmentation tells apart.
+    """Returns the names of the classes in a segmentation.
 
-    First `nothing`, then each body, then each geom of the world itself.
+    They are `nothing`, each body, and each geom of the world itself, in this order.
     """
     bodies = [model.body(i).name or f"body_{i}" for i in range(1, model.nbody)]
     geoms = [model.geom(i).name or f"geom_{i}" for i in _geoms_of_world(model)]
@@ -78,14 +75,14 @@ def thing_names(model: mujoco.MjModel) -> tuple[str, ...]:
 def things_of_model(model: mujoco.MjModel) -> tuple[np.ndarray, np.ndarray]:
     """Returns the index into `thing_names` of each geom and of each site, as uint16.
 
-    A body's number is its index there, since number 0 is the world itself.
+    A body's id is its index there: id 0 is the world, index 0 is `nothing`.
     """
     of_geom = model.geom_bodyid.astype(np.uint16)
-    for place, geom in enumerate(_geoms_of_world(model)):
-        of_geom[geom] = model.nbody + place
+    for k, geom in enumerate(_geoms_of_world(model)):
+        of_geom[geom] = model.nbody + k
     return of_geom, model.site_bodyid.astype(np.uint16)
 
 
 def _geoms_of_world(model: mujoco.MjModel) -> list[int]:
-    """Returns the ids of the geoms that belong to no body but the world itself."""
+    """Returns the ids of the geoms of body 0, the world."""
     return np.flatnonzero(model.geom_bodyid == 0).tolist()

@@ -1,4 +1,4 @@
-"""A window on one world, for a person at a screen: MuJoCo's own viewer."""
+"""A window that shows one world in MuJoCo's viewer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ADVICE = "use render_mode='rgb_array' for pictures, or `embodied view` for a vid
 class Window:
     """Shows a world of an engine until the user closes it.
 
-    The user may turn the view, not the world.
+    The user can move the view, but cannot change the world.
     """
 
     def __init__(self, engine: HostEngine, world: int = 0) -> None:
@@ -36,18 +36,18 @@ class Window:
         process_contexts().note_window()
         self._engine = engine
         self._world = world
-        # copies, because the viewer's own thread draws them while the worlds move on
+        # copies, because the viewer's thread draws them while the worlds are stepped
         self._model = copy.copy(engine.world_model(world))
         self._data = mujoco.MjData(self._model)
         self._handle = _open(self._model, self._data)
 
     def show(self) -> None:
-        """Draws the present state."""
+        """Draws the world's current state."""
         if not self._handle.is_running():
             return
         data = self._engine.world_data(self._world)
         with self._handle.lock():
-            # the viewer draws copies of the model and the data: bring both up to date
+            # update the viewer's copies of the model and the data
             for field, values in self._engine.model_views().items():
                 operator.attrgetter(field)(self._model)[:] = values[self._world]
             mujoco.mj_copyData(self._data, self._model, data)
@@ -64,25 +64,25 @@ class Window:
 
 
 def has_display() -> bool:
-    """Returns whether there seems to be a screen to open a window on."""
+    """Returns whether this process seems to have a display."""
     return sys.platform != "linux" or bool(
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     )
 
 
 def _open(model: mujoco.MjModel, data: mujoco.MjData) -> Any:
-    """Returns the handle of MuJoCo's viewer, which runs in a thread of its own."""
-    # imported only here: it loads a graphics library
+    """Opens MuJoCo's viewer in its own thread; returns its handle."""
+    # imported here, because it loads a graphics library
     from mujoco import viewer
 
     return viewer.launch_passive(model, data, show_left_ui=False, show_right_ui=False)
 
 
 def _check_display() -> None:
-    """Raises EmbodiedError where the viewer would not work.
+    """Raises EmbodiedError if the viewer would not work.
 
-    It tries what the viewer needs in this thread: in the viewer's own it would fail
-    silently, and the caller would wait for ever.
+    In its own thread the viewer would fail silently, and the caller would wait for ever.
+    So a window is opened in this thread first.
     """
     if not has_display():
         raise EmbodiedError(
@@ -92,7 +92,7 @@ def _check_display() -> None:
 
     load_triton_first()
     with warnings.catch_warnings():
-        # the error below says what glfw says by a warning
+        # the error below replaces glfw's warning
         warnings.simplefilter("ignore")
         works = glfw.init() and _opens_hidden_window(glfw)
     if not works:
@@ -102,7 +102,7 @@ def _check_display() -> None:
 
 
 def _opens_hidden_window(glfw: Any) -> bool:
-    """Returns whether a window can be made; it is not seen, and is destroyed at once."""
+    """Returns whether an invisible window can be opened; it is closed at once."""
     glfw.window_hint(glfw.VISIBLE, False)
     trial = glfw.create_window(16, 16, "", None, None)
     glfw.default_window_hints()

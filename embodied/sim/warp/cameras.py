@@ -1,6 +1,6 @@
-"""Pictures of all worlds of the engine `warp` at once, by mujoco_warp's ray tracer.
+"""Renders all worlds of the engine `warp` at once, by mujoco_warp's ray tracer.
 
-Nothing leaves the device.
+The frames stay on the device.
 """
 
 from __future__ import annotations
@@ -18,18 +18,21 @@ from embodied.sim.warp.textures import filtered, unbleached
 if TYPE_CHECKING:
     import torch
 
-SHOWN_GROUPS = [0, 1, 2]  # of geoms, as MuJoCo shows them; decor lies in another
+SHOWN_GROUPS = [0, 1, 2]  # MuJoCo's default groups of visible geoms, without decor
 
 
 class WarpCameras:
     """Renders chosen cameras of all worlds at one size.
 
-    They show what `Camera` shows on the CPU, with these differences: nothing is cut
-    away in front of the near plane; what is partly transparent is drawn opaque; sites,
-    tendons and skins are not drawn; highlights are computed for each pixel, not
-    interpolated between corners; and brightness is rounded down.
+    The frames are those of `Camera` on the CPU, with these differences:
 
-    The render context is made, and kernels are compiled, at the first frame.
+    - there is no near plane;
+    - transparent objects are drawn opaque;
+    - sites, tendons and skins are not drawn;
+    - highlights are computed for each pixel, not interpolated between vertices;
+    - brightness is rounded down.
+
+    The first frame makes the render context and compiles kernels.
     """
 
     def __init__(
@@ -69,16 +72,16 @@ class WarpCameras:
         return len(self.cameras) * self._size[0] * self._size[1]
 
     def render(self) -> None:
-        """Renders each camera in each world as the engine's position fields are now.
+        """Renders each camera in each world, at the engine's current position fields.
 
-        After the first call it allocates nothing and the host waits for nothing, so
-        that a CUDA graph can capture it.
+        A CUDA graph can capture it: after the first call it allocates no memory, and
+        the host does not wait for the device.
         """
         with self._engine.working():
             if self._context is None:
                 self._context = self._make_context()
             context = self._context
-            # the tree of bounding volumes, by which rays find geoms, follows the bodies
+            # update the bounding volume hierarchy of the geoms
             self._mjw.refit_bvh(self._model, self._data, context)
             self._mjw.render(self._model, self._data, context)
             wp.launch(
@@ -98,7 +101,7 @@ class WarpCameras:
     def frames(self) -> torch.Tensor:
         """The colours (N, P, 3) uint8, camera after camera.
 
-        Like all that this class returns they are live: the next frame overwrites them.
+        All tensors of this class are live: the next frame overwrites them.
         """
         return self._frames
 
@@ -109,14 +112,14 @@ class WarpCameras:
     def depth(self, camera: str) -> torch.Tensor:
         """Returns the distances along the viewing direction, (N, H, W) float32, m.
 
-        Where there is nothing, it is the far plane's distance.
+        The background has the far plane's distance.
         """
         return self.of_camera(camera, self._depth)
 
     def segmentation(self, camera: str) -> torch.Tensor:
-        """Returns what each pixel shows, (N, H, W, 2) int32.
+        """Returns the object at each pixel, (N, H, W, 2) int32.
 
-        That is an object's id and its mjtObj type; -1 where there is nothing.
+        The two numbers are its id and its mjtObj type; both are -1 for the background.
         """
         return self.of_camera(camera, self._segmentation)
 
@@ -129,7 +132,7 @@ class WarpCameras:
         return own.view(len(pixels), height, width, *pixels.shape[2:])
 
     def _make_context(self) -> Any:
-        """Returns mujoco_warp's render context; makes the arrays that it fills."""
+        """Returns mujoco_warp's render context; makes the arrays for its frames."""
         model = self._engine.model
         height, width = self._size
         device_model, self._data = self._engine.device_structs()
@@ -146,7 +149,7 @@ class WarpCameras:
             use_precomputed_rays=False,  # worlds differ in fovy
         )
 
-        # MuJoCo counts the far plane's distance in extents of the scene
+        # MuJoCo measures the far plane's distance in units of the scene's extent
         self._far_m = float(model.vis.map.zfar * model.stat.extent)
         self._rgb = wp.zeros((self._engine.num_worlds, self.pixels, 3), dtype=wp.uint8)
         self._frames: torch.Tensor = wp.to_torch(self._rgb)

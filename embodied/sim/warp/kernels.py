@@ -1,4 +1,4 @@
-"""Kernels for pictures of the engine `warp`, in Warp's language, not Python's."""
+"""Kernels that process rendered frames on the engine `warp`, in Warp's language."""
 # mypy: ignore-errors
 # pyright: reportIndexIssue=false, reportArgumentType=false, reportOperatorIssue=false
 # pyright: reportCallIssue=false, reportGeneralTypeIssues=false
@@ -12,7 +12,7 @@ def unpack(packed: wp.array2d[wp.uint32], rgb: wp.array3d[wp.uint8]):
     """Unpacks pixels 0xAARRGGBB (N, P) into bytes (N, P, 3)."""
     world, pixel = wp.tid()
     colour = packed[world, pixel]
-    # red, green and blue lie 16, 8 and 0 bits up
+    # red, green and blue begin at bits 16, 8 and 0
     for channel in range(3):
         rgb[world, pixel, channel] = wp.uint8(
             (colour >> wp.uint32(16 - 8 * channel)) & wp.uint32(255)
@@ -21,7 +21,7 @@ def unpack(packed: wp.array2d[wp.uint32], rgb: wp.array3d[wp.uint8]):
 
 @wp.kernel(enable_backward=False)
 def far_where_nothing(depth: wp.array2d[float], far_m: float):
-    """Sets the distance of what the ray tracer did not hit, 0 m, to the far plane's."""
+    """Sets the depth of background pixels to the far plane's; the ray tracer gives 0."""
     world, pixel = wp.tid()
     if depth[world, pixel] == 0.0:
         depth[world, pixel] = far_m
@@ -36,20 +36,20 @@ def show_due(
     seed: wp.array[wp.int64],
     shown: wp.array3d[wp.uint8],
 ):
-    """Copies frames into what some worlds show, with noise.
+    """Copies new frames of some worlds into the shown frames, and adds noise.
 
     Args:
-        now: (N,) which worlds show a new frame.
-        source: (rows, P, 3) the frames.
+        now: (N,) which worlds get a new frame.
+        source: (rows, P, 3) the new frames.
         row: (N,) the row of each world's frame in `source`.
         sigma: (N,) standard deviation of the noise, in grey levels.
         seed: (N,) seeds of the noise.
-        shown: (N, P, 3) what the worlds show; is written to.
+        shown: (N, P, 3) the shown frames; written to.
     """
     world, pixel = wp.tid()
     if not now[world]:
         return
-    # a stream of random numbers for each pixel
+    # each pixel has its own random stream
     random = wp.rand_init(int(seed[world]), pixel)
     for channel in range(3):
         value = source[int(row[world]), pixel, channel]

@@ -1,6 +1,7 @@
-"""Textures in pictures of the engine `warp`, made to look as they do in OpenGL.
+"""Makes textures on the engine `warp` look as in OpenGL.
 
-OpenGL filters textures, and clamps the light before it multiplies by them.
+OpenGL filters textures, and it clamps the light before it multiplies by the texture.
+mujoco_warp's ray tracer does neither.
 """
 
 from __future__ import annotations
@@ -14,27 +15,25 @@ import numpy as np
 import warp as wp
 from PIL import Image
 
-# Longer side of a texture over that of the picture: a textured plate fills a third of a
-# view or less.
+# The longer side of a texture divided by the picture's. A textured plate covers a third
+# of a view at most, so one texel covers a pixel or more.
 TEXELS_PER_PIXEL = 1 / 3
 LEAST_TEXELS = 8
-GLOW = 100.0  # an emission over which light makes no difference
+GLOW = 100.0  # an emission so large that light has no visible effect
 
 
 def filtered(model: mujoco.MjModel, image_size: int) -> mujoco.MjModel:
-    """Returns a copy of the model for the ray tracer, with textures made small.
+    """Returns a copy of the model for the ray tracer, with reduced textures.
 
-    The ray tracer takes one texel per pixel. Each texel of a small texture is an
-    average of many, as OpenGL's filter would give.
+    The ray tracer samples one texel per pixel. Each texel of a reduced texture is the
+    average of many, similar to the result of OpenGL's filter.
     """
     small = copy.copy(model)
     longest = max(LEAST_TEXELS, round(image_size * TEXELS_PER_PIXEL))
-    # textures of two dimensions that have texels in the model
-    is_picture = (model.tex_type == mujoco.mjtTexture.mjTEXTURE_2D) & (
-        model.tex_adr >= 0
-    )
-    for i in np.flatnonzero(is_picture):
-        # where its texels lie in the one array of all textures
+    # two-dimensional textures with texels in the model
+    is_flat = model.tex_type == mujoco.mjtTexture.mjTEXTURE_2D
+    for i in np.flatnonzero(is_flat & (model.tex_adr >= 0)):
+        # its texels in the flat array of all textures
         begin = int(model.tex_adr[i])
         shape = (model.tex_height[i], model.tex_width[i], model.tex_nchannel[i])
         texels = model.tex_data[begin : begin + int(np.prod(shape))].reshape(shape)
@@ -47,7 +46,7 @@ def filtered(model: mujoco.MjModel, image_size: int) -> mujoco.MjModel:
         ]
         resized = np.stack(channels, axis=2)
 
-        # the smaller texture begins where the larger one did; the rest is not read
+        # the reduced texture begins at the same address; the rest is not read
         small.tex_height[i] = height
         small.tex_width[i] = width
         small.tex_data[begin : begin + resized.size] = resized.ravel()
@@ -61,18 +60,18 @@ def _resized(channel: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def unbleached(model: mujoco.MjModel, device_model: Any) -> Any:
-    """Returns the device's model for the ray tracer, where pictures are not bleached.
+    """Returns the device's model for the ray tracer, with unbleached textures.
 
     OpenGL clamps the light to 1, then multiplies by the texture. The ray tracer clamps
-    the product, which bleaches what lies in bright light. So textured materials glow
-    here, and hardly any light is added. Colours of materials that differ between worlds
-    stay as they are.
+    the product, which bleaches textures in bright light. Here textured materials emit
+    their colour instead, and the light adds almost nothing. If worlds differ in their
+    materials' colours, the model is returned unchanged.
     """
     textured = model.mat_texid[:, mujoco.mjtTextureRole.mjTEXROLE_RGB] >= 0  # (M,)
     if not textured.any() or len(device_model.mat_rgba) > 1:
         return device_model
 
-    # the emission times the colour, which is what glows, is the colour as it was
+    # the product of emission and colour is the original colour
     rgba = model.mat_rgba.copy()
     rgba[textured, :3] /= GLOW
     emission = np.where(textured, GLOW, model.mat_emission)
