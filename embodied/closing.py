@@ -1,4 +1,4 @@
-"""The `with` statement for objects that are closed."""
+"""A base class for objects that are closed by a `with` statement."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Self
 
 
 class ClosedOnExit:
-    """Lets a class with a method `close` be used in a `with` statement."""
+    """Adds the `with` statement to classes with a method `close`."""
 
     def close(self) -> None:
-        """Frees what the object holds; each class has its own."""
+        """Frees the object's resources; each class implements it."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:

@@ -1,11 +1,11 @@
-"""The words that every layer shares: plain data and protocols over arrays.
+"""Data classes and protocols that all layers share.
 
-Nothing here knows a simulator, a file or torch.
+This module depends on no simulator, file format or torch.
 
-Shapes: N worlds (n where it is a subset of them), A action elements, P numbers of
+Shapes: N worlds (n for a subset of them), A action elements, P numbers of
 proprioception, S numbers of privileged state, E effectors, B bases that travel,
 L numbers of a latent, H steps of an action chunk. Time is an integer count of physics
-ticks since the world's reset (`PHYSICS_HZ` per second), so that no clock drifts.
+ticks since the world's reset (`PHYSICS_HZ` per second), so clocks do not drift.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from embodied.errors import unknown
 from embodied.plain import make_fields_plain
 
-# A numpy array or a torch tensor: whatever the Array API calls an array.
+# A numpy array or a torch tensor, used by the functions of the Array API.
 Array = Any
 
 PHYSICS_HZ = 400
@@ -45,16 +45,16 @@ SKILLS = (
     "stop",
 )
 
-# Who acts. The streams `intended_by` and `executed_by` of a dataset are indices into this
-# tuple. Append only: datasets store the index.
+# The possible sources of actions. A dataset's streams `intended_by` and `executed_by` are
+# indices into this tuple. Append only: datasets store the index.
 ACTORS = ("policy", "expert", "person")
 
 
 def skill_index(name: str) -> int:
-    """Returns the place of a skill in SKILLS.
+    """Returns the index of a skill in SKILLS.
 
     Raises:
-        EmbodiedError: there is no such skill. The message lists those that exist.
+        EmbodiedError: there is no such skill. The message lists all skills.
     """
     if name not in SKILLS:
         raise unknown("skill", name, SKILLS)
@@ -62,21 +62,30 @@ def skill_index(name: str) -> int:
 
 
 def seconds_to_ticks(seconds: float) -> int:
-    """Returns a duration in whole physics ticks, rounded up: no event comes early."""
-    # rounded first, or the last bit of a float would cost a whole tick
+    """Returns a duration in whole physics ticks, rounded up so that nothing is early."""
+    # round off floating-point errors first; `ceil` would turn them into a whole tick
     return int(np.ceil(round(seconds * PHYSICS_HZ, 6)))
 
 
 @dataclass(frozen=True)
 class ActionGroup:
-    """Adjacent action elements with one meaning, e.g. the speeds of an arm's joints."""
+    """Adjacent action elements of one part, e.g. the speeds of an arm's joints.
+
+    Attributes:
+        name: of the group, which is the part's.
+        labels: a name for each element.
+        unit: one for all elements, or one for each, separated by ", ".
+        frame: the frame of the values, such as "joint", "mount" or "world".
+        low: the physical value of an action of -1, for each element.
+        high: the physical value of an action of 1, for each element.
+    """
 
     name: str
-    labels: tuple[str, ...]  # one per element
-    unit: str  # one for all elements, or one for each, separated by ", "
+    labels: tuple[str, ...]
+    unit: str
     frame: str
-    low: tuple[float, ...]  # the physical value of action -1, per element
-    high: tuple[float, ...]  # the physical value of action 1, per element
+    low: tuple[float, ...]
+    high: tuple[float, ...]
 
     def units(self) -> list[str]:
         """Returns the unit of each element."""
@@ -90,7 +99,7 @@ class ActionGroup:
 class ActionInterface:
     """The meaning of each element of an action.
 
-    Actions are in [-1, 1]; the physical value is offset + scale * action.
+    Actions are in [-1, 1]. They are mapped linearly to physical values in [low, high].
     """
 
     mode: str
@@ -120,10 +129,9 @@ class ActionInterface:
         return tuple(k for k, frame in enumerate(frames) if frame == GRIPPER_FRAME)
 
     def rows(self) -> list[tuple[str, str, str, float, float]]:
-        """Returns label, unit, frame, and the values of -1 and 1, for each element."""
+        """Returns (label, unit, frame, low, high) for each element."""
         rows = []
         for group in self.groups:
-            # the unit may be one for all elements
             elements = zip(
                 group.labels, group.units(), group.low, group.high, strict=True
             )
@@ -133,16 +141,16 @@ class ActionInterface:
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> ActionInterface:
-        """Returns the interface that `dataclasses.asdict` has turned into `stored`."""
+        """Returns the interface with the values `stored`, from `dataclasses.asdict`."""
         groups = tuple(ActionGroup(**group) for group in stored["groups"])
         return cls(stored["mode"], groups)
 
     def to_physical(self, action: Array) -> Array:  # (..., A) -> (..., A)
-        """Returns the values, in each element's unit, that an action stands for."""
+        """Returns the physical values of an action, in each element's unit."""
         return (self.high + self.low) / 2 + (self.high - self.low) / 2 * action
 
     def to_normalized(self, value: Array) -> Array:  # (..., A) -> (..., A)
-        """Returns the action in [-1, 1] that stands for physical values."""
+        """Returns the action in [-1, 1] with these physical values."""
         return (value - (self.high + self.low) / 2) / ((self.high - self.low) / 2)
 
 
@@ -157,7 +165,7 @@ class Layout:
         return sum(width for _, width in self.parts)
 
     def slices(self) -> dict[str, slice]:
-        """Returns where each part lies in the vector."""
+        """Returns the slice of each part in the vector."""
         slices = {}
         start = 0
         for name, width in self.parts:
@@ -168,17 +176,23 @@ class Layout:
 
 @dataclass(frozen=True)
 class Observation:
-    """What N worlds show a policy now.
+    """A policy's observation of N worlds.
 
-    A policy that is not privileged gets an `environment_state` of width 0.
+    Attributes:
+        tick: (N,) int64, the worlds' clocks.
+        agent_pos: (N, P) proprioception.
+        environment_state: (N, S) privileged state; S is 0 for a policy that is not
+            privileged.
+        instruction: N sentences.
+        pixels: camera -> (N, H, W, 3) uint8, its newest frames.
+        pixels_tick: (N,) int64, the ticks of these frames; None without cameras.
     """
 
-    tick: Array  # (N,) int64
-    agent_pos: Array  # (N, P) proprioception
-    environment_state: Array  # (N, S) privileged
-    instruction: tuple[str, ...]  # N sentences
-    pixels: Mapping[str, Array] = field(default_factory=dict)  # (N, H, W, 3) uint8 each
-    # (N,) int64, when the newest frame was taken; None without cameras
+    tick: Array
+    agent_pos: Array
+    environment_state: Array
+    instruction: tuple[str, ...]
+    pixels: Mapping[str, Array] = field(default_factory=dict)
     pixels_tick: Array = None
 
     def rows(self, ids: Array) -> Observation:
@@ -197,24 +211,32 @@ class Observation:
         )
 
 
-# What plans may hold beside the subtask and the completion, which all of them have.
+# The optional contents of plans. All plans have a subtask and a completion.
 PayloadKind = Literal["goals", "base_goals", "latent", "chunk"]
 PAYLOAD_KINDS: tuple[PayloadKind, ...] = get_args(PayloadKind)
 
 
 @dataclass(frozen=True)
 class PlanShape:
-    """What a planner's plans hold: goals, a latent, an action chunk, and how large."""
+    """The sizes of the optional contents of a planner's plans; 0 without.
 
-    effectors: int = 1  # E, those with goals
-    bases: int = 0  # B, those that travel and have goals
-    latent: int = 0  # L
-    chunk_steps: int = 0  # H; 0 for plans without an action chunk
-    chunk_actions: int = 0  # A, of an action chunk
+    Attributes:
+        effectors: E, the number of effectors with goals.
+        bases: B, the number of bases with goals.
+        latent: L, the width of a latent.
+        chunk_steps: H, the number of steps of an action chunk.
+        chunk_actions: A, the width of an action chunk.
+    """
+
+    effectors: int = 1
+    bases: int = 0
+    latent: int = 0
+    chunk_steps: int = 0
+    chunk_actions: int = 0
 
     @property
     def kinds(self) -> tuple[PayloadKind, ...]:
-        """The kinds of payload that such plans give, in the order of PAYLOAD_KINDS."""
+        """The kinds of payload in such plans, in the order of PAYLOAD_KINDS."""
         sizes = (self.effectors, self.bases, self.latent, self.chunk_steps)
         pairs = zip(PAYLOAD_KINDS, sizes, strict=True)
         return tuple(kind for kind, size in pairs if size)
@@ -224,23 +246,35 @@ class PlanShape:
 class Payload:
     """The content of plans, one row per world.
 
-    Goals are poses in the world frame, true at the plan's `tick_frame`. The order of
-    effectors and bases is that of the robot's parts. Row k of an action chunk is what
-    to do from k / `chunk_hz` after `tick_frame` on. What is None is not given.
+    Goals are poses in the world frame at the plan's `tick_frame`. Effectors and bases
+    are in the order of the robot's parts.
+
+    Attributes:
+        subtask: (n,) int64, index into SKILLS.
+        goal_pos_w: (n, E, 3) m, a position for each effector.
+        goal_quat_wxyz: (n, E, 4), an orientation for each effector.
+        goal_vel_w: (n, E, 3) m/s, the velocity of a moving goal, such as a tote on a
+            belt; 0 if it is unknown.
+        gripper: (n, E) in [-1, 1], from closed at -1 to open at 1.
+        completion: (n,) in [0, 1], the share of the task that is done.
+        latent: (n, L).
+        base_goal_w: (n, B, 4) x, y, z in m and yaw in rad, the goal of the mount on each
+            base.
+        chunk: (n, H, A) actions in [-1, 1], in the worlds' control mode. Row k applies
+            from k / `chunk_hz` seconds after `tick_frame`. None without a chunk.
+        chunk_hz: (n,) rows of the chunk per second; None without a chunk.
     """
 
-    subtask: Array  # (n,) int64, index into SKILLS
-    goal_pos_w: Array  # (n, E, 3) m, of each effector
-    goal_quat_wxyz: Array  # (n, E, 4)
-    # (n, E, 3) m/s, of the goal itself (a tote on a belt); 0 where it is unknown
+    subtask: Array
+    goal_pos_w: Array
+    goal_quat_wxyz: Array
     goal_vel_w: Array
-    gripper: Array  # (n, E) in [-1, 1]: -1 closed, 1 open
-    completion: Array  # (n,) share of the task that is done, in [0, 1]
-    latent: Array  # (n, L)
-    # (n, B, 4) x, y, z in m and yaw in rad, where the mount on each base should stand
+    gripper: Array
+    completion: Array
+    latent: Array
     base_goal_w: Array
-    chunk: Array = None  # (n, H, A) actions in [-1, 1], in the worlds' control mode
-    chunk_hz: Array = None  # (n,) rows of the chunk per second
+    chunk: Array = None
+    chunk_hz: Array = None
 
     @property
     def shape(self) -> PlanShape:
@@ -255,15 +289,15 @@ class Payload:
 
     @property
     def given(self) -> dict[str, Array]:
-        """Name -> array, of all that these plans hold."""
+        """Name -> array, for all arrays that are not None."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
     def rows(self, ids: Array) -> Payload:
-        """Returns the rows `ids`, an index array, only."""
+        """Returns only the rows `ids`, an index array."""
         return Payload(**{name: value[ids] for name, value in self.given.items()})
 
     def with_rows(self, ids: Array, other: Payload) -> Payload:
-        """Returns a copy in which rows `ids` (n,) are those of `other`, which has n."""
+        """Returns a copy with rows `ids` (n,) replaced by the n rows of `other`."""
         values = {}
         for name, value in self.given.items():
             values[name] = value.copy()
@@ -272,7 +306,7 @@ class Payload:
 
     @classmethod
     def empty(cls, num: int, shape: PlanShape | None = None) -> Payload:
-        """Returns `num` rows that say "stop": goals of zeros, grippers open."""
+        """Returns `num` rows with the subtask "stop", goals of zeros, grippers open."""
         shape = shape or PlanShape()
 
         # the identity rotation for every effector
@@ -284,7 +318,7 @@ class Payload:
         if shape.chunk_steps:
             chunk_shape = (num, shape.chunk_steps, shape.chunk_actions)
             chunk = np.zeros(chunk_shape, np.float32)
-            chunk_hz = np.ones(num)  # any rate, since all rows are the same
+            chunk_hz = np.ones(num)  # the rate does not matter for equal rows
 
         return cls(
             subtask=np.full(num, SKILLS.index("stop"), dtype=np.int64),
@@ -300,8 +334,8 @@ class Payload:
         )
 
 
-# Why a plan was thrown away when it was made, or never came; "" for one that is sound.
-# Append only: datasets store the index.
+# Reasons for a plan to be discarded, or to be missing; "" for a sound plan. Append only:
+# datasets store the index.
 PLAN_FAULTS = ("", "not_finite", "from_the_future", "unanswered")
 
 
@@ -309,42 +343,60 @@ PLAN_FAULTS = ("", "not_finite", "from_the_future", "unanswered")
 class Plan:
     """Payloads with their times, in ticks of each world's own clock.
 
-    A time of -1 means that it has not come yet, or never will: the plan was dropped.
+    A time is -1 if the event has not happened yet, or never will for a dropped plan.
+
+    Attributes:
+        world: (n,) int64, index of the world.
+        seq: (n,) int64, counts the plans of an episode from 0.
+        tick_frame: (n,) int64, when the oldest image used was captured; the
+            observation's tick without images.
+        tick_start: (n,) int64, when the planner began.
+        tick_done: (n,) int64, when the planner had computed the plan.
+        tick_arrived: (n,) int64, when the controller could read the plan.
+        payload: the plans' content.
+        fault: (n,) int64, index into PLAN_FAULTS; None if all plans are sound.
     """
 
-    world: Array  # (n,) int64
-    seq: Array  # (n,) int64, counts the plans of an episode from 0
-    # (n,) int64, when the oldest image used was captured; the observation's tick where
-    # no image was used
+    world: Array
+    seq: Array
     tick_frame: Array
-    tick_start: Array  # (n,) int64, the planner began
-    tick_done: Array  # (n,) int64, the planner had computed the plan
-    tick_arrived: Array  # (n,) int64, the controller could read the plan
+    tick_start: Array
+    tick_done: Array
+    tick_arrived: Array
     payload: Payload
-    fault: Array = None  # (n,) int64, index into PLAN_FAULTS; None where all are sound
+    fault: Array = None
 
 
 @dataclass(frozen=True)
 class PolicySpec:
-    """What a policy requires of the worlds that it acts in."""
+    """A policy's requirements for its worlds.
+
+    Attributes:
+        control_mode: one of the robots' control modes.
+        control_hz: actions per second.
+        cameras: names of the cameras that it sees.
+        camera_hz: frames per second; None for one at each control step.
+        image_size: height and width of frames in pixels.
+        privileged: whether it sees `environment_state`.
+    """
 
     control_mode: str = "joint_delta"
     control_hz: int = 20
     cameras: tuple[str, ...] = ()
-    camera_hz: int | None = None  # None: a frame at each control step
+    camera_hz: int | None = None
     image_size: int = 96
-    privileged: bool = False  # whether it may see `environment_state`
+    privileged: bool = False
 
     def __post_init__(self) -> None:
         make_fields_plain(self)
 
 
 class Planner(Protocol):
-    """System 2: says what to do next, a few times per second.
+    """System 2: plans a few times per second.
 
-    `plan_shape` declares which kinds of payload its plans give. One that may be out of
-    reach says in an attribute `unanswered`, (n,) bool, for which of the last n worlds it
-    could not plan; these plans are lost.
+    `plan_shape` declares the contents of its plans. A planner that may be unreachable,
+    such as a remote one, has an attribute `unanswered`: (n,) bool, the worlds of the
+    last call for which it has no plan. These plans are lost.
     """
 
     plan_shape: PlanShape
@@ -353,14 +405,14 @@ class Planner(Protocol):
         """Starts episodes in worlds `ids` (n,), with one seed each."""
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
-        """Returns plans for worlds `ids` (n,); the observation has these rows only."""
+        """Returns plans for worlds `ids` (n,); the observation has only these rows."""
 
 
 class Controller(Protocol):
-    """System 1: sees a live observation and the newest plan at every control step.
+    """System 1: acts at every control step, from a live observation and the newest plan.
 
-    It may declare in an attribute `takes`, a tuple of `PayloadKind`, which kinds it
-    needs of a plan; a planner that does not give them is then refused.
+    It may have an attribute `takes`, a tuple of the `PayloadKind` that it needs. A
+    planner without these kinds is then refused.
     """
 
     spec: PolicySpec
@@ -373,13 +425,13 @@ class Controller(Protocol):
 
         Args:
             observation: the live observation, all N rows.
-            payload: of the newest plan of each world, N rows.
-            age_s: (N,) how old these plans are: now minus their `tick_frame`.
+            payload: the newest plan of each world, N rows.
+            age_s: (N,) age of these plans: now minus their `tick_frame`.
         """
 
 
 class Policy(Protocol):
-    """Anything that acts in a batch of worlds."""
+    """The interface of all policies: they act in a batch of worlds."""
 
     spec: PolicySpec
 

@@ -1,4 +1,4 @@
-"""Errors that a user can mend: the command line shows them without a traceback."""
+"""Errors that a user can fix: the command line shows them without a traceback."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 
 
 class EmbodiedError(Exception):
-    """An expected error, which says what was wrong, what was expected, what exists."""
+    """An expected error; its text says what was wrong and what was expected."""
 
 
 def unknown(kind: str, name: str, available: Iterable[str]) -> EmbodiedError:
     """Returns the error for a `name` that is not among `available`.
 
     Args:
-        kind: what the name stands for, such as "task".
-        name: what was asked for.
-        available: the names that exist; the nearest one is suggested.
+        kind: the kind of thing that has the name, such as "task".
+        name: the requested name.
+        available: all valid names; the most similar one is suggested.
     """
     names = sorted(available)
     near = difflib.get_close_matches(str(name), names, n=1)
@@ -28,19 +28,19 @@ def unknown(kind: str, name: str, available: Iterable[str]) -> EmbodiedError:
 
 
 def one_line(error: BaseException) -> str:
-    """Returns the text of an error without line breaks; its type if it has none.
+    """Returns the text of an error without line breaks; its type if it has no text.
 
-    Libraries tell of a damaged file in several lines.
+    Some libraries' messages about damaged files have several lines.
     """
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def in_one_line(error: BaseException) -> str:
-    """Returns type, text, file and line of an error that a user's code raised."""
+    """Returns type, text, file and line of an error in a user's code."""
     text = (str(error).splitlines() or [""])[0]
     frames = traceback.extract_tb(error.__traceback__)
 
-    # A syntax error names its own place: its traceback ends at the import of the file.
+    # The traceback of a syntax error ends at the import; the error has file and line.
     if isinstance(error, SyntaxError):
         file = Path(error.filename or "").name
         return f"SyntaxError: {error.msg} ({file}, line {error.lineno})"

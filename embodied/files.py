@@ -1,6 +1,6 @@
-"""Files that are replaced whole: no reader, and no kill, ever leaves half of one.
+"""Writes files atomically: a reader, or a killed process, never sees half a file.
 
-Every file of this package is written through this module.
+All files of this package are written by this module.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class WriteError(EmbodiedError):
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Writes a text file as UTF-8, in one step and durably (see `replacing`)."""
-    # a path in the text may hold bytes that are not UTF-8
+    """Writes a text file as UTF-8, atomically and durably (see `replacing`)."""
+    # a path in the text may contain bytes that are not UTF-8
     replace_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def replace_bytes(path: Path, content: bytes) -> None:
-    """Writes a file in one step and durably (see `replacing`)."""
+    """Writes a file atomically and durably (see `replacing`)."""
     with replacing(path) as temporary:
         try:
             temporary.write_bytes(content)
@@ -38,18 +38,18 @@ def replace_bytes(path: Path, content: bytes) -> None:
 
 @contextmanager
 def replacing(path: Path, temporary: Path | None = None) -> Iterator[Path]:
-    """Yields the path to write to; it becomes `path` when the block succeeds.
+    """Yields the path of a temporary file, which replaces `path` after the block.
 
-    When the block fails, `path` stays as it was and the temporary file is removed.
+    If the block raises, `path` stays unchanged and the temporary file is removed.
 
     Args:
         path: The file to replace; its folder exists.
-        temporary: The file to write first, on the same file system. By default it
-            lies beside `path` and always has the same name, so that a kill leaves one
-            at most.
+        temporary: The path to write to, on the same file system. By default it is
+            beside `path` with a fixed name, so that killed processes leave at most one
+            such file.
 
     Raises:
-        WriteError: The content cannot be brought to the disk, or not be renamed.
+        WriteError: The file cannot be written to the disk, or not be renamed.
     """
     temporary = temporary or path.with_name(f".{path.name}.tmp")
     try:
@@ -61,8 +61,8 @@ def replacing(path: Path, temporary: Path | None = None) -> Iterator[Path]:
 
 def put_in_place(temporary: Path, path: Path) -> None:
     """Renames a finished file, durably; raises WriteError if that fails."""
-    # The content must be on the disk before its name is, or a power cut could leave an
-    # empty file under it. The new name is in the folder, which must be on it as well.
+    # The content must be on the disk before the new name, else a power cut could leave
+    # an empty file. The new name is stored in the folder, which is synced last.
     try:
         sync(temporary)
         os.replace(temporary, path)
@@ -72,7 +72,7 @@ def put_in_place(temporary: Path, path: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Waits until a file, or a folder's list of names, is on the disk."""
+    """Waits until a file's content, or a folder's list of names, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

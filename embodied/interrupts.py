@@ -1,4 +1,4 @@
-"""Ctrl-C that waits until what must not be cut in two is done."""
+"""Defers Ctrl-C until a critical block is finished."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class CtrlCKept:
         self._is_pressed = False
 
     def note(self, *_: object) -> None:
-        """Is called, with signal and frame, instead of Python's own handler."""
+        """Replaces Python's signal handler, which gets a signal and a frame."""
         self._is_pressed = True
 
     def check(self) -> None:
@@ -26,10 +26,10 @@ class CtrlCKept:
 
 @contextmanager
 def ctrl_c_kept() -> Iterator[CtrlCKept]:
-    """Keeps Ctrl-C from interrupting a block; it counts when the block ends."""
+    """Defers Ctrl-C: KeyboardInterrupt is raised when the block ends."""
     kept = CtrlCKept()
-    # Python handles signals in the main thread only. Processes that ignore Ctrl-C go
-    # on to do so: their handler is a constant, which cannot be called.
+    # Python handles signals in the main thread only. A process that ignores Ctrl-C has a
+    # constant as its handler, which is not callable; it keeps ignoring it.
     handler = signal.getsignal(signal.SIGINT)
     in_main_thread = threading.current_thread() is threading.main_thread()
     if not (in_main_thread and callable(handler)):

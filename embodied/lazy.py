@@ -1,4 +1,4 @@
-"""Names that a package offers, loaded when they are first asked for."""
+"""Exports of a package that are imported at their first use."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ def lazy_exports(
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Returns the functions `__getattr__` and `__dir__` of a package (PEP 562).
 
-    Python calls them for a name that the package does not hold, and for `dir`.
+    Python calls them for a name that is not in the package's namespace, and for `dir`.
 
     Args:
         namespace: the package's `globals()`.
-        exports: module -> the names in it that the package offers.
+        exports: module -> names in it that the package exports.
     """
     module_of = {name: module for module, names in exports.items() for name in names}
 
@@ -24,7 +24,7 @@ def lazy_exports(
         if name not in module_of:
             package = namespace["__name__"]
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        # once it is in the namespace, Python finds it without calling this again
+        # stored in the namespace, so that Python does not call this again
         value = getattr(import_module(module_of[name]), name)
         namespace[name] = value
         return value

@@ -1,8 +1,4 @@
-"""What the machine has, and what its operating system refuses.
-
-A refusal, such as a full disk, is no fault of the code: its traceback would help
-nobody.
-"""
+"""The machine's usable cores, and errors of its operating system."""
 
 from __future__ import annotations
 
@@ -12,7 +8,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-# Full disks, missing permissions, broken media, too many open files.
+# Errors that are not the code's fault, so that users need no traceback: full disks,
+# missing permissions, broken media, too many open files.
 REFUSALS = frozenset(
     {
         errno.ENOSPC,
@@ -30,7 +27,7 @@ REFUSALS = frozenset(
 def usable_cores() -> int:
     """Returns the number of cores that this process may use.
 
-    A container may see many cores, and yet have a quota of the time of two.
+    A container may see many cores, but have a CPU quota of only two.
     """
     cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
@@ -39,13 +36,13 @@ def usable_cores() -> int:
 
 
 def cpu_quota(root: Path = Path("/")) -> float:
-    """Returns the time of how many cores control groups grant this process.
+    """Returns this process's CPU quota by control groups, in cores.
 
-    It may be a fraction, such as 1.5, and is infinite where there is no limit. The
-    limits of all groups around the process's own hold, too.
+    It may be a fraction, such as 1.5; it is infinite without a limit. The smallest limit
+    of the process's group and of all groups around it holds.
 
     Args:
-        root: of the file system.
+        root: the root of the file system.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
@@ -54,22 +51,22 @@ def cpu_quota(root: Path = Path("/")) -> float:
 
     quotas = [math.inf]
     for line in lines:
-        # e.g. "0::/docker/abc" of version 2, "5:cpu,cpuacct:/docker/abc" of version 1
+        # e.g. "0::/docker/abc" in version 2, "5:cpu,cpuacct:/docker/abc" in version 1
         _, _, controllers_and_group = line.partition(":")
         controllers, _, group = controllers_and_group.partition(":")
         if controllers and "cpu" not in controllers.split(","):
             continue
         base = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
         inner = Path(group.lstrip("/"))
-        # within a container its own group is often mounted at the base
+        # inside a container, its own group is often mounted at the base
         for part in (inner, *inner.parents):
             quotas += _quotas_in(base / part)
     return min(quotas)
 
 
 def _quotas_in(folder: Path) -> Iterator[float]:
-    """Yields the limits that a control group's folder sets, in cores."""
-    # version 2 has both numbers in one file, where "max" is no limit
+    """Yields the limits in a control group's folder, in cores."""
+    # version 2 has both numbers in one file; "max" instead of a number means no limit
     for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
         try:
             texts = [(folder / name).read_text(encoding="utf-8") for name in names]
@@ -81,13 +78,13 @@ def _quotas_in(folder: Path) -> Iterator[float]:
 
 
 def refusal(error: OSError) -> str:
-    """Returns what was refused, in a few words.
+    """Returns a short description of an error in REFUSALS.
 
-    It is empty for an error that the code itself may have caused.
+    It is empty for other errors, which the code itself may have caused.
     """
     if error.errno not in REFUSALS:
         return ""
 
-    # not the error's own text: h5py's is five lines long
+    # instead of the error's own text, which is five lines long for h5py
     reason = os.strerror(error.errno)
     return f"{reason}: {error.filename}" if error.filename else reason

@@ -1,4 +1,4 @@
-"""What to say when MuJoCo cannot be imported because of MUJOCO_GL."""
+"""A clear error if MUJOCO_GL prevents the import of MuJoCo."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from embodied.errors import EmbodiedError
 
 @contextmanager
 def explaining_mujoco_gl() -> Iterator[None]:
-    """Names the setting MUJOCO_GL where it keeps MuJoCo from being imported.
+    """Turns an import error of MuJoCo into one that names the setting MUJOCO_GL.
 
-    MuJoCo loads the backend that this names when it is imported, and its own error
-    hides the cause.
+    MuJoCo loads the backend in MUJOCO_GL when it is imported. Its own error does not name
+    the setting.
 
     Raises:
-        EmbodiedError: MuJoCo was to be imported, and could not be.
+        EmbodiedError: MuJoCo cannot be imported with the setting.
     """
     try:
         yield
     except (AttributeError, ImportError, RuntimeError) as error:
-        # no fault of the setting, where it is not set or MuJoCo is already imported
+        # the setting is innocent if it is not set, or if MuJoCo is already imported
         setting = os.environ.get("MUJOCO_GL")
         if not setting or "mujoco" in sys.modules:
             raise

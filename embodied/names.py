@@ -1,7 +1,7 @@
-"""What the authors of tasks, robots and policies may call things.
+"""The rule for names of tasks, robots, policies and their elements.
 
-Names become keys of HDF5 files and of observations, parts of file names, ids of
-Gymnasium and names of torch modules, so one rule holds for all of them.
+One rule holds for all names: they become keys of HDF5 files and of observations, parts
+of file names, ids of Gymnasium and names of torch modules.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from collections.abc import Iterable
 from embodied.errors import EmbodiedError
 
 RULE = "the letters a to z and A to Z, digits, _ and -, and begins with no -"
-TEAM_SIGN = "+"  # between the names of the robots of a team, such as arm+wheeled_arm
+TEAM_SIGN = "+"  # joins the robots' names of a team, such as arm+wheeled_arm
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
 
 def is_name(name: object) -> bool:
-    """Returns whether something is a name by the rule."""
+    """Returns whether a value is a string that follows the rule."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def check_names(kind: str, names: Iterable[object]) -> None:
-    """Checks names of one kind, of which each may occur only once.
+    """Checks that names of one kind follow the rule and are unique.
 
     Args:
-        kind: what the names stand for, such as "camera of robot six".
+        kind: the kind of names for the error message, such as "camera of robot six".
         names: in any order.
 
     Raises:
@@ -43,7 +43,7 @@ def check_names(kind: str, names: Iterable[object]) -> None:
 
 
 def as_name(text: str) -> str:
-    """Returns a text as a name, with `_` in place of signs that no name may have."""
+    """Returns a text as a valid name, with `_` in place of invalid characters."""
     name = re.sub(r"[^A-Za-z0-9_-]", "_", text)
-    # it may still begin with -, or be empty
+    # it may still be empty or begin with -
     return name if is_name(name) else f"_{name}"

@@ -1,4 +1,4 @@
-"""Numbers of numpy and other libraries as Python's own, for configs and for JSON."""
+"""Converts numbers of numpy and other libraries to Python's, for configs and JSON."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 
 
 def plain(value: Any) -> Any:
-    """Returns a value with Python's own numbers, words and lists in place of arrays.
+    """Returns a value with arrays and numbers converted to Python's lists and numbers.
 
-    Tuples, lists and mappings keep their kind; what is no number and no array, such as
-    a path or a robot, is returned as it is.
+    Tuples and lists keep their type; a mapping becomes a dictionary. Other objects, such
+    as a path or a robot, are returned unchanged.
     """
-    # numpy's float64 and str_ are Python's float and str as well
+    # numpy's float64 and str_ are subclasses of Python's float and str
     is_basic = isinstance(value, bool | int | float | str)
     if is_basic and type(value).__module__ != "numpy":
         return value
@@ -31,16 +31,16 @@ def plain(value: Any) -> Any:
 
 
 def _plain_number(value: Any) -> Any:
-    """Returns an array or number of a library as Python's own; else the value itself."""
+    """Returns a library's array or number as Python's; any other value unchanged."""
     if isinstance(value, np.ndarray):
-        # item by item, since `tolist` would show the rounding of small floats
+        # item by item: `tolist` would give 0.10000000149 for 0.1 as a float32
         return plain(value[()] if not value.ndim else list(value))
     if isinstance(value, np.bool_ | np.str_):
         return value.item()
     if isinstance(value, Integral):
         return int(value)
 
-    # 0.1 as np.float32 is meant to be 0.1, not the nearest number that it can hold
+    # by its text: np.float32(0.1) becomes 0.1, not 0.10000000149
     if isinstance(value, np.floating) and value.itemsize < np.dtype(float).itemsize:
         return float(str(value))
     if isinstance(value, Real):
@@ -52,13 +52,13 @@ def _plain_number(value: Any) -> Any:
 
 
 def make_fields_plain(config: Any) -> None:
-    """Makes the fields of a frozen dataclass plain; for its `__post_init__`."""
+    """Applies `plain` to all fields of a frozen dataclass, in its `__post_init__`."""
     for f in fields(config):
         object.__setattr__(config, f.name, plain(getattr(config, f.name)))
 
 
 def why_not_json(value: Any) -> str:
-    """Returns why a plain value cannot be stored as JSON; "" if it can."""
+    """Returns the reason why a plain value cannot be stored as JSON; "" if it can."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:

@@ -1,7 +1,7 @@
-"""What installed packages offer through entry points.
+"""Entry points of installed packages.
 
-A package that is broken breaks nothing else: it is named in a warning, with the reason,
-and left out.
+A broken package does no other harm: it is left out, with a warning that names it and the
+reason.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from embodied.names import RULE, is_name
 
 
 def offered(group: str, taken: Mapping[str, str]) -> dict[str, EntryPoint]:
-    """Returns what installed packages offer, by name, without loading it.
+    """Returns name -> entry point of a group, for all installed packages, not loaded.
 
-    Warns of entry points whose name is malformed or taken.
+    Warns of entry points with a malformed or taken name.
 
     Args:
         group: of entry points, such as `embodied.tasks`.
-        taken: name -> its owner, of the names that are no longer free.
+        taken: name -> owner, for names that are already in use.
     """
     found: dict[str, EntryPoint] = {}
     for entry in _entries(group):
@@ -51,18 +51,18 @@ def offered(group: str, taken: Mapping[str, str]) -> dict[str, EntryPoint]:
 
 
 def load(kind: str, entry: EntryPoint) -> Any:
-    """Returns what an entry point stands for.
+    """Returns the object of an entry point.
 
     Args:
-        kind: what that is, for the error: "task".
+        kind: the object's kind for the error message, such as "task".
         entry: the entry point.
 
     Raises:
-        EmbodiedError: it cannot be loaded; names the package and the reason.
+        EmbodiedError: it cannot be loaded; the text names the package and the reason.
     """
     try:
         return resolve_name(entry.value)
-    # a module may even end the program when it is imported
+    # importing a module may even raise SystemExit
     except (Exception, SystemExit) as error:
         raise EmbodiedError(
             f"the {kind} {entry.name!r} of {package_of(entry)} cannot be loaded: "
@@ -71,25 +71,25 @@ def load(kind: str, entry: EntryPoint) -> Any:
 
 
 def package_of(entry: EntryPoint) -> str:
-    """Returns the package that has an entry point, as messages name it."""
+    """Returns the package of an entry point, for messages: "the package NAME"."""
     name = _name_of(entry.dist) if entry.dist else ""
     return f"the package {name or entry.value.partition(':')[0]}"
 
 
 def warn(message: str) -> None:
-    """Warns of a package, also where warnings are made errors: nothing may break."""
+    """Issues a warning; it never raises, even if a filter turns warnings into errors."""
     try:
         warnings.warn(message, stacklevel=2)
-    except UserWarning:  # a filter made an error of it
+    except UserWarning:  # raised by such a filter
         sys.stderr.write(f"warning: {message}\n")
 
 
 def _entries(group: str) -> list[EntryPoint]:
-    """Returns the entry points of a group, of all packages whose files can be read."""
+    """Returns the entry points of a group, from all packages with readable files."""
     try:
         return list(entry_points(group=group))
     except Exception:
-        # One file that cannot be read hides those of all packages.
+        # one unreadable file makes the call fail for all packages
         return list(_entries_one_by_one(group))
 
 
@@ -97,10 +97,10 @@ def _entries_one_by_one(group: str) -> Iterator[EntryPoint]:
     """Yields the entry points of a group, package by package; warns of unreadable ones."""
     seen = set()
     for distribution in distributions():
-        # names that differ in these signs or in case are one package's (PEP 503)
+        # names that differ only in these characters or in case are equal (PEP 503)
         name = _name_of(distribution)
         normalized = re.sub(r"[-_.]+", "-", name).lower()
-        if normalized in seen:  # a second copy, later on the path, is never imported
+        if normalized in seen:  # Python imports only the first copy on the path
             continue
         seen.add(normalized)
 
@@ -116,7 +116,7 @@ def _entries_one_by_one(group: str) -> Iterator[EntryPoint]:
 
 
 def _name_of(distribution: Distribution) -> str:
-    """Returns a package's name, or the name of its folder where it says none."""
+    """Returns a package's name; the name of its folder if the metadata has none."""
     try:
         name = distribution.metadata["Name"]
     except Exception:  # the metadata is missing or damaged

@@ -11,8 +11,8 @@ import numpy as np
 from embodied.arrays import array_namespace, dot
 from embodied.core import Array
 
-# A product a b is a 4x4 matrix made of a, times b. For each entry of that matrix: which
-# element of a stands there, and with what sign.
+# A product a b is a 4x4 matrix of elements of a, times b. These are the index of the
+# element of a in each entry, and its sign.
 _LEFT = np.array([[0, 1, 2, 3], [1, 0, 3, 2], [2, 3, 0, 1], [3, 2, 1, 0]])
 _LEFT_SIGN = [
     [1.0, -1.0, -1.0, -1.0],
@@ -20,18 +20,18 @@ _LEFT_SIGN = [
     [1.0, 1.0, 1.0, -1.0],
     [1.0, -1.0, 1.0, 1.0],
 ]
-# The elements after and before x, y and z in a cycle, for the cross product.
+# The indices after and before x, y and z in the cycle x, y, z, for the cross product.
 _NEXT = np.array([1, 2, 0])
 _LAST = np.array([2, 0, 1])
-# Added under a square root, so that a norm of zero needs no branch; it is too small to
-# change any other value.
+# Added under a square root, so that a norm of zero needs no branch. It is too small to
+# change any other norm.
 _TINY = 1e-30
-# The least squared length that a vector is divided by to make it one of length 1.
+# A vector with a smaller squared norm is not normalised to length 1.
 _LEAST_SQUARED_NORM = 1e-18
 
 
 def quat_multiply(a: Array, b: Array) -> Array:
-    """Returns the Hamilton product a b: the rotation by b, and then by a."""
+    """Returns the Hamilton product a b: first the rotation by b, then by a."""
     xp = array_namespace(a, b)
     signs = xp.asarray(_LEFT_SIGN, dtype=a.dtype, device=a.device)
     left = a[..., _LEFT] * signs  # (..., 4, 4)
@@ -74,7 +74,7 @@ def quat_from_rotvec(rotvec: Array) -> Array:
 def quat_to_rotvec(quat: Array) -> Array:
     """Returns the shortest rotation vector (..., 3) of a quaternion, in rad."""
     xp = array_namespace(quat)
-    # -quat is the same rotation; the one with w >= 0 turns by at most pi
+    # -quat is the same rotation; the one with w >= 0 has an angle of at most pi
     quat = xp.where(quat[..., :1] < 0, -quat, quat)
     axis = quat[..., 1:]
     norm = xp.sqrt(dot(axis, axis) + _TINY)[..., None]  # the sine of half the angle
@@ -91,7 +91,7 @@ def quat_from_yaw(yaw: Array) -> Array:
 def quat_to_rot6d(quat: Array) -> Array:
     """Returns the first two columns (..., 6) of the rotation matrix.
 
-    They are a continuous form of a rotation, for networks (Zhou et al. 2019).
+    This representation is continuous, which suits networks (Zhou et al. 2019).
     """
     xp = array_namespace(quat)
     w, x, y, z = (quat[..., i] for i in range(4))
@@ -101,10 +101,10 @@ def quat_to_rot6d(quat: Array) -> Array:
 
 
 def quat_from_rot6d(rot6d: Array) -> Array:
-    """Returns the nearest rotation to two columns (..., 6), by Gram-Schmidt.
+    """Returns the rotation with two columns (..., 6), orthonormalised by Gram-Schmidt.
 
-    The columns need not be orthogonal or of unit length: a network's are not. The
-    quaternion has w >= 0.
+    A network's columns are neither orthogonal nor of unit length. The quaternion has
+    w >= 0.
     """
     xp = array_namespace(rot6d)
 
@@ -123,7 +123,7 @@ def quat_from_rot6d(rot6d: Array) -> Array:
     qy = xp.sqrt(xp.clip(1 - m00 + m11 - m22, 0.0, None)) / 2
     qz = xp.sqrt(xp.clip(1 - m00 - m11 + m22, 0.0, None)) / 2
 
-    # 4 times the product of two of the elements, from the entries off the diagonal
+    # 4 times the products of two elements, from the off-diagonal entries
     wx = y[..., 2] - z[..., 1]
     wy = z[..., 0] - x[..., 2]
     wz = x[..., 1] - y[..., 0]
@@ -131,8 +131,8 @@ def quat_from_rot6d(rot6d: Array) -> Array:
     xz = x[..., 2] + z[..., 0]
     yz = y[..., 2] + z[..., 1]
 
-    # each row is 4 times the quaternion times one of its elements; the row of the
-    # largest element is the most accurate
+    # Each row is 4 times the quaternion times one of its elements. The row of the largest
+    # element is the most accurate.
     rows = [
         xp.stack([4 * qw * qw, wx, wy, wz], axis=-1),
         xp.stack([wx, 4 * qx * qx, xy, xz], axis=-1),
@@ -148,7 +148,7 @@ def quat_from_rot6d(rot6d: Array) -> Array:
 
 
 def _unit(vector: Array) -> Array:
-    """Returns vectors (..., k) of length 1; one that is nearly zero stays short."""
+    """Returns vectors (..., k) scaled to length 1; a nearly zero vector stays short."""
     xp = array_namespace(vector)
     squared_norm = xp.sum(vector * vector, axis=-1, keepdims=True)
     return vector / xp.sqrt(xp.clip(squared_norm, _LEAST_SQUARED_NORM, None))

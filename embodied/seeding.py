@@ -1,4 +1,4 @@
-"""Seeds, and the random numbers of an episode that follow from its seed alone."""
+"""Seeds, and random generators of an episode that depend only on its seed."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 from embodied.errors import EmbodiedError
 
 SEED_LIMIT = 2**63
-# of numpy's global generator, which Stable-Baselines3 seeds, too
+# The limit of numpy's global generator; Stable-Baselines3 seeds that, too.
 GLOBAL_SEED_LIMIT = 2**32
-# one seed for all worlds, or one for each of them
+# A first seed s for the worlds' seeds s, s + 1, ...; or one seed for each world.
 Seeds = int | Sequence[int | None] | None
-GENERATOR_KIND = "PCG64"  # of random generators, by NumPy's and Gymnasium's default
+GENERATOR_KIND = "PCG64"  # the default of NumPy and Gymnasium
 
 
 class Stream(IntEnum):
-    """What a stream of an episode's random numbers is for.
+    """The purposes of an episode's random streams.
 
-    Streams are independent of each other: drawing more from one changes no other. The
-    numbers are part of every recorded result; append, never renumber.
+    Streams are independent: drawing more numbers from one changes no other. Recorded
+    results depend on the values of this enumeration; append, never renumber.
     """
 
     PLAN_COMPUTE = 1
@@ -36,23 +36,23 @@ class Stream(IntEnum):
 
 
 def episode_generator(seed: int, stream: int) -> np.random.Generator:
-    """Returns the random generator of one purpose in the episode of a seed.
+    """Returns the random generator for one purpose in one episode.
 
     Args:
         seed: The episode's seed.
-        stream: A `Stream`, or any other whole number that tells purposes apart.
+        stream: The purpose: a `Stream`, or another whole number.
     """
     return np.random.default_rng(np.random.SeedSequence((int(seed), int(stream))))
 
 
 def generator_words(generator: np.random.Generator) -> np.ndarray:
-    """Returns where a generator is in its sequence, (6,) uint64.
+    """Returns a generator's state, (6,) uint64.
 
-    They are the upper and lower half of PCG64's state and of its increment, and whether
-    half a draw of 64 bits is left over, and which.
+    The numbers are the upper and lower half of PCG64's state, those of its increment,
+    whether 32 bits of a 64-bit draw are left over, and these bits.
 
     Raises:
-        EmbodiedError: it is not one of NumPy's default kind.
+        EmbodiedError: the generator is not of NumPy's default kind.
     """
     state = generator.bit_generator.state
     if state["bit_generator"] != GENERATOR_KIND:
@@ -67,7 +67,7 @@ def generator_words(generator: np.random.Generator) -> np.ndarray:
 
 
 def generator_at(words: np.ndarray) -> np.random.Generator:
-    """Returns a generator that goes on from where `generator_words` was taken."""
+    """Returns a generator with the state from `generator_words`."""
     high, low, increment_high, increment_low, has_half, half = words.tolist()
     bits = np.random.PCG64()
     bits.state = {
@@ -83,7 +83,7 @@ def generator_at(words: np.ndarray) -> np.random.Generator:
 
 
 def _halves(number: int) -> tuple[int, int]:
-    """Returns the upper and the lower 64 bits of a number of 128."""
+    """Returns the upper and the lower 64 bits of a 128-bit number."""
     return number >> 64, number & (2**64 - 1)
 
 
@@ -91,8 +91,8 @@ def checked_seed(seed: Any, limit: int = SEED_LIMIT) -> int:
     """Returns the seed as an int.
 
     Args:
-        seed: what was given.
-        limit: the seeds are below it, a power of two.
+        seed: the user's value.
+        limit: all seeds are below this power of two.
 
     Raises:
         EmbodiedError: the seed is not a whole number from 0 to `limit` - 1.
@@ -107,14 +107,14 @@ def checked_seed(seed: Any, limit: int = SEED_LIMIT) -> int:
 
 
 def seed_of_each(seed: Any, num_worlds: int) -> list[int | None]:
-    """Returns a seed for each world; None for the next of a world's own sequence.
+    """Returns a seed for each world; None for the next seed of a world's own sequence.
 
     Args:
-        seed: as `Seeds`; s stands for the seeds s, s + 1, ...
-        num_worlds: how many worlds there are.
+        seed: as `Seeds`; an integer s gives the seeds s, s + 1, ...
+        num_worlds: the number of worlds.
 
     Raises:
-        EmbodiedError: it is none of these, or one of the seeds does not exist.
+        EmbodiedError: it is not as `Seeds`, or a seed is out of range.
     """
     if seed is None:
         return [None] * num_worlds
@@ -132,8 +132,8 @@ def seed_of_each(seed: Any, num_worlds: int) -> list[int | None]:
 
 
 def later_seed(seed: int, steps: int, limit: int = SEED_LIMIT) -> int:
-    """Returns another seed for what goes on after some steps, e.g. a resumed training.
+    """Returns another seed below `limit`, for continuing after some steps.
 
-    It is a seed below `limit`, too.
+    A resumed training uses it, so that it does not repeat its first random numbers.
     """
     return (seed + steps) % limit

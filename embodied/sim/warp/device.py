@@ -1,4 +1,4 @@
-"""The device under the engine `warp`: whether it is usable, its streams, its memory."""
+"""The device of the engine `warp`: checks of driver and memory, and CUDA streams."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import Any
 from embodied.errors import EmbodiedError
 from embodied.sim.forks import ADVICE
 
-# From this driver version on a CUDA graph may hold the solver's loops.
+# The oldest driver's CUDA version with loops in CUDA graphs; the solver needs them.
 LEAST_CUDA = (12, 4)
 TRY_WITHOUT = "to try it without a GPU, slowly, use the device 'cpu'"
 BYTES_PER_GB = 1e9
-LOG_ERROR = 40  # one of Warp's levels
+LOG_ERROR = 40  # a log level of Warp
 
 
 def choose_device(warp: Any, name: str) -> str:
@@ -29,7 +29,7 @@ def choose_device(warp: Any, name: str) -> str:
     """
     warp.config.log_level = LOG_ERROR  # else Warp prints each kernel that it loads
 
-    # checked before `warp.init`, which would complain in its own words
+    # checked before `warp.init`, which has less helpful errors
     if name == "cuda" and not has_driver():
         raise EmbodiedError(
             f"no CUDA device: the engine 'warp' needs an NVIDIA GPU and its driver; {TRY_WITHOUT}"
@@ -54,7 +54,7 @@ def choose_device(warp: Any, name: str) -> str:
 
 @cache
 def _process_of_cuda() -> int:
-    """Returns the process that was the first to use CUDA; forked ones cannot."""
+    """Returns the id of the process that first called this; its forks cannot use CUDA."""
     return os.getpid()
 
 
@@ -72,7 +72,7 @@ def _check_driver(
 ) -> None:
     """Raises EmbodiedError for a driver that is too old for this build of Warp.
 
-    Call it before Warp is asked for devices: with such a driver it sees none.
+    Call it before Warp lists its devices: with such a driver the list is empty.
 
     Args:
         installed: the CUDA version of the driver; None for a driver without a GPU.
@@ -85,7 +85,7 @@ def _check_driver(
         raise EmbodiedError(
             f"this build of Warp has no CUDA: install warp-lang from PyPI; {TRY_WITHOUT}"
         )
-    # a build of Warp runs with any driver of its major version of CUDA, or a later one
+    # a build of Warp runs with drivers of the same or a later major version of CUDA
     least = max(LEAST_CUDA, (built_for[0], 0))
     if installed < least:
         raise EmbodiedError(
@@ -95,7 +95,7 @@ def _check_driver(
 
 
 def _check_torch() -> None:
-    """Raises EmbodiedError where torch cannot use the GPU."""
+    """Raises EmbodiedError if torch cannot use the GPU."""
     import torch
 
     if torch.version.cuda is None:
@@ -113,9 +113,9 @@ def _check_torch() -> None:
 
 
 class Streams:
-    """Puts Warp's work on torch's current CUDA stream: neither waits for the other.
+    """Runs Warp on torch's current CUDA stream, so neither must wait for the other.
 
-    On the CPU device there are no streams.
+    The CPU device has no streams.
     """
 
     def __init__(self, warp: Any, device: str) -> None:
@@ -123,16 +123,13 @@ class Streams:
         self._device = device
 
     def current(self) -> Any:
-        """Returns torch's current stream as Warp's object."""
+        """Returns torch's current stream as a Warp object."""
         import torch
 
         return _warp_stream(self._warp, torch.cuda.current_stream(self._device))
 
     def follow(self) -> AbstractContextManager[Any]:
-        """Returns a context in which Warp works on the device.
-
-        Where that is a GPU, it works on torch's current stream.
-        """
+        """Returns a context in which Warp uses the device; on a GPU, torch's stream."""
         if self._device == "cpu":
             context: AbstractContextManager[Any] = self._warp.ScopedDevice(self._device)
         else:
@@ -140,11 +137,11 @@ class Streams:
         return context
 
     def capture(self) -> AbstractContextManager[Any]:
-        """Returns a context that captures the work within it as its `graph`, not done.
+        """Returns a context that records the GPU work within it as its `graph`.
 
-        Torch's current stream must not be the default one. Calls that are no work, such
-        as those by which CUDA loads a kernel late or torch gets memory, do not break
-        the capture.
+        The work is not done yet. Torch's current stream must not be the default one.
+        The capture mode allows other CUDA calls, such as loading a kernel or allocating
+        torch's memory.
         """
         relaxed = self._warp.CaptureMode.RELAXED
         capture: AbstractContextManager[Any] = self._warp.ScopedCapture(
@@ -153,22 +150,22 @@ class Streams:
         return capture
 
     def launch(self, graph: Any) -> None:
-        """Does the captured work, on torch's current stream."""
+        """Launches a captured graph on torch's current stream."""
         self._warp.capture_launch(graph, stream=self.current())
 
 
 @cache
 def _warp_stream(warp: Any, stream: Any) -> Any:
-    """Returns the one Warp object that stands for a stream of torch's.
+    """Returns the Warp object of a torch stream, always the same one.
 
-    Warp knows captures by that object, and forgets the stream once the object is gone.
-    The cache keeps it; it stays small, as torch hands out the same 32 streams in turn.
+    Warp identifies captures by this object, and unregisters the stream when it is freed.
+    The cache keeps it alive. It stays small, as torch reuses the same 32 streams.
     """
     return warp.stream_from_torch(stream)
 
 
 def bytes_of(warp: Any, data: Any) -> int:
-    """Returns the bytes of all Warp arrays in a dataclass and in those within it."""
+    """Returns the total bytes of all Warp arrays in a dataclass, nested ones included."""
     total = 0
     for field in dataclasses.fields(data):
         value = getattr(data, field.name)
@@ -180,7 +177,7 @@ def bytes_of(warp: Any, data: Any) -> int:
 
 
 def check_memory(num_worlds: int, bytes_per_world: int, free_bytes: int) -> None:
-    """Raises EmbodiedError where the worlds do not fit; says how many would."""
+    """Raises EmbodiedError if the worlds do not fit; it says how many would."""
     needed = num_worlds * bytes_per_world
     if needed > free_bytes:
         raise EmbodiedError(
@@ -191,7 +188,7 @@ def check_memory(num_worlds: int, bytes_per_world: int, free_bytes: int) -> None
 
 @contextmanager
 def explaining_out_of_memory(num_worlds: int, bytes_per_world: int) -> Iterator[None]:
-    """Turns the errors of Warp and torch when memory runs out into an EmbodiedError."""
+    """Turns out-of-memory errors of Warp and torch into an EmbodiedError."""
     try:
         yield
     except RuntimeError as error:

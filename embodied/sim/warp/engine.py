@@ -1,7 +1,6 @@
-"""Worlds on a GPU: `mujoco_warp`, with torch tensors that view the device's memory.
+"""Worlds on a GPU: `mujoco_warp`, with torch tensors as views of the device's memory.
 
-It runs on Warp's CPU device too, slowly: that is how it is tested where there is no
-GPU.
+It also runs on Warp's CPU device, slowly, for tests without a GPU.
 """
 
 from __future__ import annotations
@@ -45,12 +44,12 @@ STATE = (
     "mocap_pos",
     "mocap_quat",
 )
-HEADROOM = 1.5  # by which buffers are larger than what was measured
-SPARE_CONTACTS = 32  # per world, for a grasp that was not measured
-ROWS_PER_CONTACT = 4  # rows of constraints
-DIVERGED_SPEED = 1e6  # m/s or rad/s; a world that still makes sense is slower
-# Fault -> names of mujoco_warp's overflow bits. A solver that used all its iterations
-# sets a bit, too, which is no fault.
+HEADROOM = 1.5  # size of the buffers, relative to the measured need
+SPARE_CONTACTS = 32  # per world, for grasps that did not occur in the measurement
+ROWS_PER_CONTACT = 4  # constraint rows of a contact
+DIVERGED_SPEED = 1e6  # m/s or rad/s; a larger speed means that a world has diverged
+# Fault -> names of mujoco_warp's overflow bits. A solver that reaches its iteration limit
+# sets a bit, too, but that is not a fault.
 _OVERFLOWS = {
     "contacts_overflowed": ("BROADPHASE", "NARROWPHASE"),
     "constraints_overflowed": ("NEFC", "NJMAX_NNZ"),
@@ -59,10 +58,10 @@ _OVERFLOWS = {
 
 @dataclass(frozen=True)
 class Buffers:
-    """How large mujoco_warp's buffers are."""
+    """The sizes of mujoco_warp's buffers."""
 
-    contacts: int  # of all worlds together
-    constraints: int  # rows in each world
+    contacts: int  # in all worlds together
+    constraints: int  # constraint rows in each world
 
     @classmethod
     def of(
@@ -72,13 +71,13 @@ class Buffers:
         most_contacts: int,
         most_constraints: int,
     ) -> Buffers:
-        """Returns buffers with headroom over what was measured.
+        """Returns buffers with headroom above a measured need.
 
         Args:
             num_worlds: N.
-            mean_contacts: the most contacts at any time, on average over worlds.
-            most_contacts: the most in any one world.
-            most_constraints: the most constraint rows in any one world.
+            mean_contacts: mean over worlds of the largest number of contacts.
+            most_contacts: largest number of contacts in any world.
+            most_constraints: largest number of constraint rows in any world.
         """
         measured = max(num_worlds * mean_contacts, most_contacts)
         contacts = HEADROOM * measured + num_worlds * SPARE_CONTACTS
@@ -89,7 +88,7 @@ class Buffers:
 class WarpEngine:
     """N worlds on one device.
 
-    It is an `Engine`, whose docstrings say what the methods take and return.
+    It is an `Engine`; the methods are documented there.
     """
 
     def __init__(
@@ -105,14 +104,14 @@ class WarpEngine:
         Args:
             model: the compiled model.
             num_worlds: N.
-            buffers: room for contacts and constraints.
-            differing: the model's fields in which worlds may differ -> their first
+            buffers: sizes of the buffers for contacts and constraints.
+            differing: field of the model in which worlds may differ -> its initial
                 values (N, ...).
             device: "cuda" or "cpu".
 
         Raises:
-            EmbodiedError: mujoco_warp is missing, the device does not exist or is too
-                small, or the model has what mujoco_warp cannot do.
+            EmbodiedError: mujoco_warp is missing, the device does not exist or has too
+                little memory, or mujoco_warp does not support the model.
         """
         self.device = usable_device(device)
         self._warp = _load("warp")
@@ -134,20 +133,20 @@ class WarpEngine:
         ):
             self._model = self._put_model(differing)
             self._data = self._make_data(num_worlds, buffers)
-            # mujoco_warp does not place geoms of bodies that are welded to the world,
-            # but here worlds differ in where these stand: a model that calls no body
-            # welded
+            # mujoco_warp computes no positions for geoms of bodies that are welded to the
+            # world. Here worlds differ in these positions, so `refresh` uses a model
+            # without welded bodies.
             self._unwelded = replace(
                 self._model,
                 body_weldid=self._warp.full_like(self._model.body_weldid, 1),
             )
 
-        # no printed warnings: `faults` reads each world's overflow bits
+        # no printed warnings, as `faults` reads each world's overflow bits
         self._model.opt.warn_overflow = 0
         self._overflow = self._tensor(self._data.overflow)
         self._overflow_bits = _overflow_bits(self._mjw)
 
-        # the columns of sensors whose values `step` must keep, and room for the values
+        # columns of the sensors that `step1` clears, and a buffer for their values
         late = _late_sensors(self.model)
         xp = self._torch()
         self._late_ids = xp.tensor(late, dtype=xp.int64, device=self.device)
@@ -163,9 +162,9 @@ class WarpEngine:
         )
 
     def _measure_bytes_per_world(self, buffers: Buffers) -> int:
-        """Returns how much memory one world takes for good.
+        """Returns the memory that one world takes permanently, in bytes.
 
-        That is what two worlds take more than one; it is measured in the host's memory.
+        It is the difference between two worlds and one, measured in the host's memory.
         """
         contacts_per_world = math.ceil(buffers.contacts / self.num_worlds)
         sizes = []
@@ -176,13 +175,13 @@ class WarpEngine:
         return sizes[1] - sizes[0]
 
     def _check_memory(self) -> None:
-        """Raises EmbodiedError where the worlds do not fit onto a GPU."""
+        """Raises EmbodiedError if the worlds do not fit into the GPU's memory."""
         if self.device != "cpu":
             free_bytes, _ = self._torch().cuda.mem_get_info(self.device)
             check_memory(self.num_worlds, self.bytes_per_world, free_bytes)
 
     def _put_model(self, differing: Mapping[str, np.ndarray]) -> Any:
-        """Returns the device's model, in which worlds have values of their own.
+        """Returns the device's model, with separate values of the `differing` fields.
 
         Args:
             differing: as in `__init__`.
@@ -196,7 +195,7 @@ class WarpEngine:
                 f"the engine 'warp' cannot run this model: {error}"
             ) from error
 
-        # each world's own first values
+        # each world's own initial values
         for name, values in differing.items():
             shape = getattr(self.model, name).shape
             varied = self._shaped(getattr(device_model, name), shape)
@@ -213,7 +212,7 @@ class WarpEngine:
         return tensor
 
     def _shaped(self, array: Any, shape: tuple[int, ...]) -> torch.Tensor:
-        """Returns a view (N, *shape) of an array, where `shape` is the field's."""
+        """Returns a view (N, *shape) of a device array; `shape` is the field's."""
         return self._tensor(array).view(self.num_worlds, *shape)
 
     def view(self, field: str) -> Array:
@@ -237,15 +236,15 @@ class WarpEngine:
 
     @property
     def version(self) -> int:
-        """A new number each time, so that nothing computed from states is kept.
+        """A new number each time, so that values derived from states are never cached.
 
-        A captured graph changes the states without being noticed here.
+        A captured graph changes the states without calling this class.
         """
         self._version += 1
         return self._version
 
     def working(self) -> AbstractContextManager[Any]:
-        """Returns a context in which Warp works on the device, on torch's stream."""
+        """Returns a context in which Warp uses the device, on torch's stream."""
         return self.streams.follow()
 
     def device_structs(self) -> tuple[Any, Any]:
@@ -253,28 +252,28 @@ class WarpEngine:
         return self._model, self._data
 
     def refresh(self) -> None:
-        """Computes what is derived in all worlds, after writes to model or state.
+        """Computes derived fields of all worlds, after writes to model or state.
 
-        That is position and velocity fields and sensors.
+        These are position and velocity fields and sensors.
         """
         with self.streams.follow():
-            # places all geoms; `step1` leaves those alone whose bodies are welded
+            # computes the poses of all geoms; `step1` omits those of welded bodies
             self._mjw.kinematics(self._unwelded, self._data)
             self._mjw.step1(self._model, self._data)
 
     def step(self, nstep: int) -> None:
-        """Moves all worlds on by `nstep` ticks.
+        """Advances all worlds by `nstep` ticks.
 
-        Position and velocity fields must be current, and are so afterwards. For that a
-        tick is made of MuJoCo's second half of a step, which moves the state, and then
-        of its first half, which computes these fields of the new state.
+        Position and velocity fields must be current, and are current afterwards. So each
+        tick consists of `step2`, the second half of MuJoCo's step, which advances the
+        state, and then of `step1`, the first half, which computes the fields.
         """
         torch = self._torch()
         sensors = self.view("sensordata")
         with self.streams.follow():
             for k in range(nstep):
                 self._mjw.step2(self._model, self._data)
-                # sensors of forces and accelerations: `step1` clears them
+                # save sensors of forces and accelerations, because `step1` clears them
                 if k == nstep - 1:
                     torch.index_select(sensors, 1, self._late_ids, out=self._late)
                 self._mjw.step1(self._model, self._data)
@@ -286,13 +285,13 @@ class WarpEngine:
     def recall(self, ids: Array, kept: Mapping[str, Array]) -> None:
         memory = self._memory()
         for name, rows in kept.items():
-            # a field may have been looked at there, and not yet here
+            # these worlds may not yet have a view of a field in the snapshot
             live = memory[name] if name in memory else self.view(name)
             live[ids] = rows
         self.refresh()
 
     def _memory(self) -> dict[str, Array]:
-        """Returns live (N, ...) arrays: states, and whatever fields are in use."""
+        """Returns live (N, ...) arrays by name: states, and all viewed fields."""
         memory = {name: self.view(name) for name in STATE}
         memory.update(self._views)
         for name, values in self._model_views.items():
@@ -301,16 +300,16 @@ class WarpEngine:
         return memory
 
     def bare_step(self, nstep: int) -> None:
-        """Calls mujoco_warp's own `step` `nstep` times, to measure ours against it."""
+        """Calls mujoco_warp's own `step` `nstep` times, to compare its speed with ours."""
         with self.streams.follow():
             for _ in range(nstep):
                 self._mjw.step(self._model, self._data)
 
     def faults(self) -> Array:
-        """Returns what broke each world, (N,) int64: an index of FAULTS.
+        """Returns the fault of each world, (N,) int64: an index of FAULTS.
 
-        The host does not wait for the device. The contacts of all worlds lie in one
-        buffer: when it overflows, nobody knows whose contacts are missing.
+        The host does not wait for the device. All worlds share one buffer of contacts;
+        when it overflows, it is unknown which worlds lack contacts.
         """
         torch = self._torch()
         result = torch.zeros_like(self._overflow, dtype=torch.int64)
@@ -325,7 +324,7 @@ class WarpEngine:
         return torch.where(is_finite & is_slow, result, FAULTS.index("diverged"))
 
     def forget_faults(self, worlds: Array) -> None:
-        """Clears the faults of `worlds` (N,) bool, which start anew."""
+        """Clears the faults of `worlds` (N,) bool, which begin new episodes."""
         self._overflow[...] = self._torch().where(worlds, 0, self._overflow)
 
     def close(self) -> None:
@@ -336,13 +335,13 @@ def usable_device(name: str) -> str:
     """Returns Warp's name of the device "cuda" or "cpu".
 
     Raises:
-        EmbodiedError: it cannot be used; the text says why.
+        EmbodiedError: the device cannot be used; the text says why.
     """
     return choose_device(_load("warp"), name)
 
 
 def _load(name: str) -> Any:
-    """Returns a module of the extra `gpu`; raises EmbodiedError where it is missing."""
+    """Returns a module of the extra `gpu`; raises EmbodiedError if it is missing."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -352,7 +351,7 @@ def _load(name: str) -> Any:
 
 
 def _overflow_bits(mujoco_warp: Any) -> dict[str, int]:
-    """Returns fault -> the bits of `overflow` that stand for it."""
+    """Returns fault -> its bits in `overflow`."""
     bits = mujoco_warp.OverflowType
     return {
         fault: sum(bits[name] for name in names) for fault, names in _OVERFLOWS.items()
@@ -362,7 +361,7 @@ def _overflow_bits(mujoco_warp: Any) -> dict[str, int]:
 def _late_sensors(model: mujoco.MjModel) -> list[int]:
     """Returns the columns of `sensordata` that `step1` clears.
 
-    They belong to sensors that need accelerations.
+    They belong to sensors that MuJoCo computes after accelerations.
     """
     late: list[int] = []
     for i in range(model.nsensor):
@@ -373,9 +372,9 @@ def _late_sensors(model: mujoco.MjModel) -> list[int]:
 
 
 def _without_autoreset(model: mujoco.MjModel) -> mujoco.MjModel:
-    """Returns a copy without the flag that switches MuJoCo's automatic reset off.
+    """Returns a copy without the flag that disables MuJoCo's automatic reset.
 
-    mujoco_warp knows neither the flag nor the reset.
+    mujoco_warp has no automatic reset, and refuses the flag.
     """
     copied = copy.copy(model)
     copied.opt.disableflags &= ~int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)

@@ -1,4 +1,4 @@
-"""The newest frames of worlds on a device: `CameraFeed` for the engine `warp`."""
+"""The newest frames of worlds on a device: the `CameraFeed` of the engine `warp`."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from embodied.sim.warp.cameras import WarpCameras
 from embodied.sim.warp.engine import WarpEngine
 from embodied.sim.warp.kernels import show_due
 
-# More than an episode has, so that no two frames share a seed of noise.
+# More frames than any episode has, so that no two frames share a noise seed.
 FRAMES_PER_START = 1 << 20
 
 
 class WarpFeed:
     """The newest frames of some cameras in N worlds.
 
-    All worlds are rendered at each step, whatever `camera_hz` is: to ask which are due
-    would make the host wait. So `camera_hz` decides which frames are shown, not what
-    rendering costs.
+    All worlds are rendered at each step, at any `camera_hz`: the host would have to wait
+    for the device to learn which worlds are due. So `camera_hz` determines which frames
+    are shown, but not the cost of rendering.
 
-    An episode's first frame is that of its start, rendered once for each of the S
-    starts (`learn`). So a step renders once, though it shows both how the last episode
-    ended and how the next one begins.
+    The first frame of an episode depends only on its start, so it is rendered once for
+    each of the S starts, by `learn`. A step needs both the last frame of an ended
+    episode and the first of the next, but renders only once.
     """
 
     def __init__(
@@ -38,10 +38,10 @@ class WarpFeed:
 
         Args:
             engine: the worlds.
-            cameras: what renders them.
+            cameras: renders the worlds.
             sigma: (S,) standard deviation of the pixel noise of each start, in grey
-                levels. A frame's noise repeats with its start and its number in the
-                episode.
+                levels. The noise of a frame is determined by its start and its number
+                in the episode.
             camera_hz: frames per second; None for one at each step.
         """
         self._engine = engine
@@ -57,29 +57,28 @@ class WarpFeed:
         self._sigma_of_start = torch.as_tensor(
             sigma, dtype=torch.float32, device=device
         )
-        # of each world (N,): its own index, the index of its start, the seed and sigma
-        # of its next frame's noise, and whether it shows a new frame now
-        self._own = torch.arange(n, device=device)
-        self._start = zeros(n)
-        self._seed = zeros(n)
-        self._sigma = zeros(n, dtype=torch.float32)
-        self._now = zeros(n, dtype=torch.bool)
-        # (N,) the tick of the newest frame, the tick at which the next one is due, and
-        # how many were taken in the episode
-        self._taken = zeros(n)
-        self._due = zeros(n)
-        self._count = zeros(n)
+        # (N,) each
+        self._own = torch.arange(n, device=device)  # the world's index
+        self._start = zeros(n)  # index of its start
+        self._seed = zeros(n)  # of its next frame's noise
+        self._sigma = zeros(n, dtype=torch.float32)  # of its next frame's noise
+        self._now = zeros(n, dtype=torch.bool)  # whether it gets a new frame now
+        self._taken = zeros(n)  # the tick of its newest frame
+        self._due = zeros(n)  # the tick of its next frame
+        self._count = zeros(n)  # number of frames in its episode
 
-        # (N, 1): how old the newest frames are, and how old they were in the last `begin`
+        # (N, 1) age of the newest frames now, and just before the last `begin`
         self.age_s = zeros(n, 1, dtype=torch.float32)
         self.final_age_s = zeros(n, 1, dtype=torch.float32)
+        # the newest frames now, and just before the last `begin`
         pixels = cameras.pixels
         self._shown = zeros(n, pixels, 3, dtype=torch.uint8)
         self._final = zeros(n, pixels, 3, dtype=torch.uint8)
-        self._first = zeros(len(sigma), pixels, 3, dtype=torch.uint8)  # (S, P, 3)
+        # the first frame of each start, (S, P, 3)
+        self._first = zeros(len(sigma), pixels, 3, dtype=torch.uint8)
 
     def memory(self) -> dict[str, torch.Tensor]:
-        """Returns what is kept of the episodes: live (N, ...) tensors by name."""
+        """Returns the state of the episodes: live (N, ...) tensors by name."""
         return {
             "start": self._start,
             "sigma": self._sigma,
@@ -91,16 +90,16 @@ class WarpFeed:
         }
 
     def learn(self, start: torch.Tensor) -> None:
-        """Keeps the worlds' frames as the first ones of the starts `start` (N,).
+        """Stores the worlds' frames as the first frames of the starts `start` (N,).
 
-        The worlds must stand at these starts.
+        The worlds must be at these starts.
         """
         self.cameras.render()
         self._first[start] = self.cameras.frames
         self.learned = True
 
     def take(self, tick: torch.Tensor) -> None:
-        """Shows new frames of the worlds whose next one is due at `tick` (N,)."""
+        """Renders; shows a new frame in the worlds with one due at `tick` (N,)."""
         self.cameras.render()
         torch.ge(tick, self._due, out=self._now)
         self._show(self.cameras.frames, self._own)
@@ -108,7 +107,7 @@ class WarpFeed:
         self.age_s[...] = ((tick - self._taken) / PHYSICS_HZ)[:, None]
 
     def begin(self, which: torch.Tensor, start: torch.Tensor) -> None:
-        """Begins episodes; the frames shown until now become those of `final`.
+        """Begins episodes; the frames shown so far are copied for `final`.
 
         Args:
             which: the worlds, (N,) bool.
@@ -117,7 +116,7 @@ class WarpFeed:
         self._final[...] = self._shown
         self.final_age_s[...] = self.age_s
 
-        # the first frame of an episode is the one that was kept of its start
+        # show the stored first frames of the starts
         self._now[...] = which
         self._start[...] = torch.where(which, start, self._start)
         self._sigma[...] = self._sigma_of_start[self._start]
@@ -127,7 +126,7 @@ class WarpFeed:
         self.age_s[...] = torch.where(which[:, None], 0.0, self.age_s)
 
     def _show(self, source: torch.Tensor, row: torch.Tensor) -> None:
-        """Shows rows (N,) of `source` (rows, P, 3) in worlds with a new frame now."""
+        """Copies rows `row` (N,) of `source` (rows, P, 3) to worlds with a new frame."""
         self._seed[...] = self._start * FRAMES_PER_START + self._count
         tensors = (self._now, source, row, self._sigma, self._seed, self._shown)
         inputs = [wp.from_torch(tensor) for tensor in tensors]
@@ -135,16 +134,16 @@ class WarpFeed:
             wp.launch(show_due, dim=self._shown.shape[:2], inputs=inputs)
 
     def _count_frames(self, tick: torch.Tensor) -> None:
-        """Counts the new frames, and computes when the next ones are due."""
+        """Counts the new frames, and computes the ticks of the next ones."""
         self._taken[...] = torch.where(self._now, tick, self._taken)
         self._count += self._now  # True counts as 1
         self._due[...] = torch.where(self._now, self._next_due(tick), self._due)
 
     def _next_due(self, tick: torch.Tensor) -> torch.Tensor:
-        """Returns when the frames after those of `tick` (N,) are due.
+        """Returns the ticks (N,) of the frames after those at `tick` (N,).
 
-        Frame k is due at the first tick at or after k / camera_hz. It is computed from
-        k, so that nothing drifts.
+        Frame k is due at the first tick at or after k / camera_hz. This tick is computed
+        from k, so rounding errors do not add up.
         """
         if self._hz is None:
             return tick + 1
@@ -155,7 +154,7 @@ class WarpFeed:
         return self._by_camera(self._shown)
 
     def final(self) -> dict[str, torch.Tensor]:
-        """Returns the frames (N, H, W, 3) uint8 by camera before the last `begin`."""
+        """Returns camera -> (N, H, W, 3) uint8, the frames before the last `begin`."""
         return self._by_camera(self._final)
 
     def _by_camera(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
