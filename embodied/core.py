@@ -69,23 +69,14 @@ def seconds_to_ticks(seconds: float) -> int:
 
 @dataclass(frozen=True)
 class ActionGroup:
-    """Adjacent action elements of one part, e.g. the speeds of an arm's joints.
+    """Adjacent action elements of one part, e.g. the speeds of an arm's joints."""
 
-    Attributes:
-        name: of the group, which is the part's.
-        labels: a name for each element.
-        unit: one for all elements, or one for each, separated by ", ".
-        frame: the frame of the values, such as "joint", "mount" or "world".
-        low: the physical value of an action of -1, for each element.
-        high: the physical value of an action of 1, for each element.
-    """
-
-    name: str
-    labels: tuple[str, ...]
-    unit: str
-    frame: str
-    low: tuple[float, ...]
-    high: tuple[float, ...]
+    name: str  # the part's
+    labels: tuple[str, ...]  # a name for each element
+    unit: str  # one for all elements, or one for each, separated by ", "
+    frame: str  # of the values, such as "joint", "mount" or "world"
+    low: tuple[float, ...]  # the physical value of an action of -1, for each element
+    high: tuple[float, ...]  # the physical value of an action of 1, for each element
 
     def units(self) -> list[str]:
         """Returns the unit of each element."""
@@ -176,31 +167,21 @@ class Layout:
 
 @dataclass(frozen=True)
 class Observation:
-    """A policy's observation of N worlds.
+    """A policy's observation of N worlds."""
 
-    Attributes:
-        tick: (N,) int64, the worlds' clocks.
-        agent_pos: (N, P) proprioception.
-        environment_state: (N, S) privileged state; S is 0 for a policy that is not
-            privileged.
-        instruction: N sentences.
-        pixels: camera -> (N, H, W, 3) uint8, its newest frames.
-        pixels_tick: (N,) int64, the ticks of these frames; None without cameras.
-    """
-
-    tick: Array
-    agent_pos: Array
-    environment_state: Array
-    instruction: tuple[str, ...]
+    tick: Array  # (N,) int64, the worlds' clocks
+    agent_pos: Array  # (N, P) proprioception
+    environment_state: Array  # (N, S) privileged state; S is 0 if it is not shown
+    instruction: tuple[str, ...]  # N sentences
+    # camera -> (N, H, W, 3) uint8, its newest frames
     pixels: Mapping[str, Array] = field(default_factory=dict)
-    pixels_tick: Array = None
+    pixels_tick: Array = None  # (N,) int64, the ticks of these frames; None without
 
     def rows(self, ids: Array) -> Observation:
         """Returns the observation of worlds `ids` (n,) only."""
         pixels_tick = self.pixels_tick
         if pixels_tick is not None:
             pixels_tick = pixels_tick[ids]
-
         return Observation(
             tick=self.tick[ids],
             agent_pos=self.agent_pos[ids],
@@ -218,21 +199,13 @@ PAYLOAD_KINDS: tuple[PayloadKind, ...] = get_args(PayloadKind)
 
 @dataclass(frozen=True)
 class PlanShape:
-    """The sizes of the optional contents of a planner's plans; 0 without.
+    """The sizes of the optional contents of a planner's plans; 0 if they are absent."""
 
-    Attributes:
-        effectors: E, the number of effectors with goals.
-        bases: B, the number of bases with goals.
-        latent: L, the width of a latent.
-        chunk_steps: H, the number of steps of an action chunk.
-        chunk_actions: A, the width of an action chunk.
-    """
-
-    effectors: int = 1
-    bases: int = 0
-    latent: int = 0
-    chunk_steps: int = 0
-    chunk_actions: int = 0
+    effectors: int = 1  # E, the number of effectors with goals
+    bases: int = 0  # B, the number of bases with goals
+    latent: int = 0  # L, the width of a latent
+    chunk_steps: int = 0  # H, the number of steps of an action chunk
+    chunk_actions: int = 0  # A, the width of an action chunk
 
     @property
     def kinds(self) -> tuple[PayloadKind, ...]:
@@ -344,48 +317,30 @@ class Plan:
     """Payloads with their times, in ticks of each world's own clock.
 
     A time is -1 if the event has not happened yet, or never will for a dropped plan.
-
-    Attributes:
-        world: (n,) int64, index of the world.
-        seq: (n,) int64, counts the plans of an episode from 0.
-        tick_frame: (n,) int64, when the oldest image used was captured; the
-            observation's tick without images.
-        tick_start: (n,) int64, when the planner began.
-        tick_done: (n,) int64, when the planner had computed the plan.
-        tick_arrived: (n,) int64, when the controller could read the plan.
-        payload: the plans' content.
-        fault: (n,) int64, index into PLAN_FAULTS; None if all plans are sound.
     """
 
-    world: Array
-    seq: Array
+    world: Array  # (n,) int64, index of the world
+    seq: Array  # (n,) int64, counts the plans of an episode from 0
+    # (n,) int64, when the oldest image used was captured; the observation's tick if no
+    # image was used
     tick_frame: Array
-    tick_start: Array
-    tick_done: Array
-    tick_arrived: Array
+    tick_start: Array  # (n,) int64, when the planner began
+    tick_done: Array  # (n,) int64, when the planner had computed the plan
+    tick_arrived: Array  # (n,) int64, when the controller could read the plan
     payload: Payload
-    fault: Array = None
+    fault: Array = None  # (n,) int64, index into PLAN_FAULTS; None if all are sound
 
 
 @dataclass(frozen=True)
 class PolicySpec:
-    """A policy's requirements for its worlds.
-
-    Attributes:
-        control_mode: one of the robots' control modes.
-        control_hz: actions per second.
-        cameras: names of the cameras that it sees.
-        camera_hz: frames per second; None for one at each control step.
-        image_size: height and width of frames in pixels.
-        privileged: whether it sees `environment_state`.
-    """
+    """A policy's requirements for its worlds."""
 
     control_mode: str = "joint_delta"
-    control_hz: int = 20
-    cameras: tuple[str, ...] = ()
-    camera_hz: int | None = None
-    image_size: int = 96
-    privileged: bool = False
+    control_hz: int = 20  # actions per second
+    cameras: tuple[str, ...] = ()  # names of the cameras that it sees
+    camera_hz: int | None = None  # None: a frame at each control step
+    image_size: int = 96  # height and width of frames in pixels
+    privileged: bool = False  # whether it sees `environment_state`
 
     def __post_init__(self) -> None:
         make_fields_plain(self)

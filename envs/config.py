@@ -22,8 +22,8 @@ DEVICES = ("cuda", "cpu")
 _NAME = ((str,), "a name")
 _WHOLE_NUMBER = ((Integral,), "a whole number")
 _NUMBER_OR_NONE = ((Real, NoneType), "a number or None")
-# The types that each argument may have, and how error messages call them. `factors` is
-# missing: `Variation` checks it.
+# Argument -> its allowed types, and their name in error messages. `Variation` checks
+# `factors`, which is missing here.
 _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "task": _NAME,
     "robot": ((str, Robot, NoneType), "a name, a Robot or None"),
@@ -48,37 +48,56 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
 class EnvConfig:
     """Describes the worlds of a task: their contents, control and observations.
 
-    Numbers of numpy are made Python's own.
+    Numbers of numpy are converted to Python's.
+
+    Attributes:
+        task: name of the task.
+        robot: name of the robot, or the robot; None for the task's default.
+        obs: one of OBSERVATIONS.
+        control_mode: one of CONTROL_MODES.
+        control_hz: actions per second; it divides PHYSICS_HZ.
+        cameras: names of the policy's cameras; None for the task's.
+        image_size: height and width of frames in pixels.
+        camera_hz: frames per second; None for one at each control step.
+        level: the level of variation between episodes.
+        split: the factor whose held-out values are sampled; "train" for none, "all" for
+            all factors.
+        factors: variable of the task's table -> its value in every episode, such as
+            {"mass": 0.5}.
+        engine: one of ENGINES.
+        device: the device of the engine "warp"; "cpu" to try it without a GPU.
+        num_threads: threads of the engine "cpu"; 0 for all cores.
+        terminate_on_success: whether an episode terminates at success.
+        goal_progress: the progress that counts as success; below 1 for learning a stage
+            of the task.
+        horizon_s: the time until truncation; None for the task's.
 
     Raises:
         EmbodiedError: a name is unknown, an argument has another type, or a rate does
-            not divide the physics rate. The message lists what exists.
+            not divide the physics rate. The message lists the valid values.
     """
 
     task: str
-    robot: str | Robot | None = None  # None: the task's default
+    robot: str | Robot | None = None
     obs: str = "state"
     control_mode: str = "joint_delta"
     control_hz: int = 20
-    cameras: tuple[str, ...] | None = None  # None: the task's, where `obs` shows pixels
+    cameras: tuple[str, ...] | None = None
     image_size: int = 96
-    camera_hz: float | None = None  # None: a frame at each control step
+    camera_hz: float | None = None
     level: str = "L2"
     split: str = "train"
-    # variable of the task's table -> its value in every episode, such as {"mass": 0.5}
     factors: Mapping[str, Any] = field(default_factory=dict)
     engine: str = "cpu"
-    # for the engine "warp"; "cpu" to try it without a GPU
     device: str = "cuda"
-    num_threads: int = 0  # 0: all
+    num_threads: int = 0
     terminate_on_success: bool = False
-    # below 1, reaching this progress counts as success: a stage of the task
     goal_progress: float = 1.0
-    horizon_s: float | None = None  # None: the task's
+    horizon_s: float | None = None
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> EnvConfig:
-        """Returns the config for arguments that a user gave by name.
+        """Returns the config for a user's named arguments.
 
         Raises:
             EmbodiedError: an argument does not exist, or its value is wrong.
@@ -101,12 +120,12 @@ class EnvConfig:
         """Raises EmbodiedError for a value of another type, or an unknown choice."""
         for argument, (kinds, description) in _KINDS.items():
             value = getattr(self, argument)
-            # to Python True is a number, too; here only some arguments may be a bool
-            is_other_bool = isinstance(value, bool) and bool not in kinds
-            if is_other_bool or not isinstance(value, kinds):
+            # bool is a subclass of int in Python, but no number here
+            is_wrong_bool = isinstance(value, bool) and bool not in kinds
+            if is_wrong_bool or not isinstance(value, kinds):
                 raise EmbodiedError(f"{argument} must be {description}, not {value!r}")
 
-        # names of tasks and robots are checked by the registry
+        # the registry checks the names of tasks and robots
         for kind, name, available in (
             ("obs", self.obs, OBSERVATIONS),
             ("control_mode", self.control_mode, CONTROL_MODES),
@@ -119,13 +138,13 @@ class EnvConfig:
                 raise unknown(kind, name, available)
 
     def _check_cameras(self) -> None:
-        """Raises EmbodiedError for frames that no camera could take."""
+        """Raises EmbodiedError for an impossible frame rate, camera list or size."""
         if self.camera_hz is not None and not 0 < self.camera_hz <= PHYSICS_HZ:
             raise EmbodiedError(
                 f"camera_hz {self.camera_hz} must be above 0 and at most {PHYSICS_HZ}"
             )
 
-        # whether the scene has these cameras is known once its model is compiled
+        # whether the scene has these cameras is checked when its model is compiled
         if not all(isinstance(name, str) for name in self.cameras or ()):
             raise EmbodiedError(
                 f"cameras must be a tuple of names, not {self.cameras!r}"

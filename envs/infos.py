@@ -3,24 +3,24 @@
 key                when   one world  N worlds     meaning
 is_success         reset  bool       (N,) bool    success has been held for 0.5 s
 progress           reset  float      (N,) float   of the task, by stages, in [0, 1]
-fault              reset  str        (N,) object  name of what broke the world, or empty
+fault              reset  str        (N,) object  name of the world's fault, or empty
 contact_force_n    step   float      (N,) float   N, the robot's strongest contact
-collision          step   bool       (N,) bool    it touched what is fixed to the world
-joint_margin_rad   step   float      (N,) float   rad, of the joint nearest to an end
-dropped            step   int        (N,) int64   things that lie where they should not
+collision          step   bool       (N,) bool    it touched a body fixed to the world
+joint_margin_rad   step   float      (N,) float   rad, smallest distance to a joint limit
+dropped            step   int        (N,) int64   number of dropped objects
 _<key>             both              (N,) bool    the worlds for which the key is valid
 final_obs          end               (N,) object  the last observation of an episode
 final_info         end               dict         all of the above, of its last step
 
-When: "reset" keys are there after every reset and step, "step" keys after steps only,
-and "end" keys where a world of a vector environment ended and started anew in the same
-step. Force and collision cover all physics steps since the last control step. Where a
-mask `_<key>` is False the value is None, False or 0.
+When: "reset" keys exist after every reset and step, "step" keys after steps only, and
+"end" keys if a world of a vector environment ended and was reset in the same step.
+Force and collision cover all physics steps since the last control step. If a mask
+`_<key>` is False, the value is None, False or 0.
 
-On the engine `warp` the arrays are torch tensors, and the host never asks the device
-which worlds ended. So `fault` is an index into `embodied.sim.engine.FAULTS`,
-`final_obs` has a row for every world, and both final keys are always there. The other
-keys describe the step just made, which is the last of an episode that ended.
+On the engine `warp` the arrays are torch tensors, and the host does not know which worlds
+ended, as it never waits for the device. So `fault` is an index into
+`embodied.sim.engine.FAULTS`, `final_obs` has a row for every world, and both final keys
+always exist. The other keys describe this step, also for worlds that were reset.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def step_columns(result: StepResult, safety: Safety, fault: Array) -> Columns:
 
     Args:
         result: of the step.
-        safety: signals since the step before.
+        safety: signals since the previous step.
         fault: (N,) the faults as `info` shows them: names on the engine `cpu`, indices
             on `warp`.
     """
@@ -108,7 +108,7 @@ def step_info(columns: Columns) -> Info:
 
 
 def restart_info(columns: Columns, over: np.ndarray, progress: np.ndarray) -> Info:
-    """Returns the info of a step in which some worlds ended and started anew.
+    """Returns the info of a step in which some worlds ended and were reset.
 
     Args:
         columns: of the step, see `step_columns`.
@@ -121,7 +121,7 @@ def restart_info(columns: Columns, over: np.ndarray, progress: np.ndarray) -> In
         "fault": np.where(over, FAULT_NAMES[0], columns["fault"]),
     }
 
-    # a new episode has made no step yet, so it has no signals of one
+    # a new episode has made no step, so its signals are invalid
     signals = {name: columns[name] for name in STEP_KEYS}
     return {
         **masked(begun, np.ones_like(over)),

@@ -1,9 +1,9 @@
 """Tasks of a user's own: in a file, in a module, or made at a prompt.
 
-A place, such as `my_tasks.py:CUBE_TO_PLATE` or `my_package.tasks:CUBE_TO_PLATE`, is
-loaded only where a user wrote it: on the command line, or in a call of `register_task`.
-Datasets and results hold the task's name alone, so that no data file decides which code
-is run.
+A task has a place, such as `my_tasks.py:CUBE_TO_PLATE` or
+`my_package.tasks:CUBE_TO_PLATE`. It is loaded only if the user gives its place, on the
+command line or to `register_task`. Datasets and results store only the task's name, so
+opening a data file never runs code.
 """
 
 from __future__ import annotations
@@ -31,10 +31,9 @@ if TYPE_CHECKING:  # this imports MuJoCo
 
 @dataclass(frozen=True)
 class MakeOwn:
-    """An entry point for Gymnasium that loads a task of a user's own.
+    """An entry point for Gymnasium that loads a user's own task.
 
-    Gymnasium sends it to the processes of a vector environment, which load the task by
-    themselves.
+    Gymnasium sends it to the processes of a vector environment; each loads the task.
     """
 
     place: str
@@ -47,25 +46,24 @@ class MakeOwn:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What Gymnasium reads of an entry point: that of the maker, if it has one."""
+        """The maker's metadata; Gymnasium reads it from an entry point."""
         return resolve_name(self.maker).metadata
 
 
 def is_place(text: str) -> bool:
-    """Returns whether a text reads like a place, not like the name of a task."""
+    """Returns whether a text is a place, rather than the name of a task."""
     return ":" in text or text.endswith(".py")
 
 
 def register_task(task: str | TaskSpec) -> str:
-    """Lets this process use a task of one's own by its name.
+    """Registers a user's own task in this process, so that its name can be used.
 
     A file that has changed since it was registered is loaded again.
 
     Args:
-        task: the place of a `TaskSpec`: `FILE.py:TASK` or `MODULE:TASK`. TASK is the
-            variable that holds it or the task's own name, and may be left out where
-            there is one task only. Or a `TaskSpec` itself, which other processes
-            cannot load: give them a place.
+        task: a `TaskSpec`, or its place: `FILE.py:TASK` or `MODULE:TASK`. TASK is the
+            variable that holds it or the task's name; it may be omitted if there is
+            only one task. Other processes can load a task only by its place.
 
     Returns:
         The task's id, for `gymnasium.make` and `gymnasium.make_vec`.
@@ -107,7 +105,7 @@ def typed_task(text: str) -> str:
 
 
 def word_for(name: str) -> str:
-    """Returns what a user types for a task: its name, or the place of one's own."""
+    """Returns the text that a user types for a task: its name or its place."""
     own = registry.own_task(name)
     return name if own is None or not own.place else own.place
 
@@ -118,7 +116,7 @@ def _add(own: registry.OwnTask) -> None:
     Raises:
         EmbodiedError: another task has its name.
     """
-    # `taken` is the place of another task of this name, None if there is none
+    # `taken` is the place of another task with this name; None if there is none
     spec = own.spec
     earlier = registry.own_task(spec.name)
     taken = registry.offered_places().get(spec.name)
@@ -144,8 +142,8 @@ def _add(own: registry.OwnTask) -> None:
 
 
 def _is_offered(spec: TaskSpec, module: ModuleType) -> bool:
-    """Returns whether this package, or an installed one, offers the same task."""
-    # it does if the task of this name lies in the same file
+    """Returns whether the task is already registered by this or an installed package."""
+    # it is the same task if it has the same name and is in the same file
     place = registry.offered_places().get(spec.name)
     if place is None or module.__file__ is None:
         return False
@@ -157,8 +155,8 @@ def _task_of(module: ModuleType, name: str, location: str) -> tuple[str, TaskSpe
     """Returns a task of a module, and the variable that holds it.
 
     Args:
-        module: where it is looked for.
-        name: the variable, or the task's own name; "" for the only one there is.
+        module: the module to search.
+        name: the variable, or the task's name; "" for a module's only task.
         location: of the module, for error messages.
     """
     from embodied.envs.task import TaskSpec
@@ -186,17 +184,17 @@ def _task_of(module: ModuleType, name: str, location: str) -> tuple[str, TaskSpe
 
 
 def _module_of_file(location: str) -> ModuleType:
-    """Returns the module of a file; loads it, or loads it anew if the file has changed.
+    """Returns the module of a file; loads it if it is new or has changed.
 
-    What the file imports may lie in the file's own folder.
+    The file may import modules from its own folder.
     """
     path = Path(location).expanduser().resolve()
     if not path.is_file():
         raise EmbodiedError(f"there is no file {location}; the folder is {Path.cwd()}")
 
-    # a name that only this path has: the file may be called like an installed module
+    # a unique name, because the file may have the name of an installed module
     name = f"{path.stem}_{crc32(str(path).encode()):08x}"
-    changed_ns = path.stat().st_mtime_ns  # when the file was last changed
+    changed_ns = path.stat().st_mtime_ns
     loaded = sys.modules.get(name)
     if loaded is not None and vars(loaded).get("__changed_ns__") == changed_ns:
         return loaded
@@ -249,7 +247,7 @@ def _import(location: str) -> ModuleType:
 def _make_importable(folder: Path) -> None:
     """Lets this process import modules from a folder.
 
-    It is searched last: a file in it may be called like a module of another package.
+    It is searched last, because a file in it may have the name of an installed module.
     """
     if str(folder) not in sys.path:
         sys.path.append(str(folder))

@@ -1,4 +1,4 @@
-"""What of actions and proprioception belongs to each robot of a team."""
+"""Assigns a team's actions, proprioception and cameras to its robots."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class RobotView:
     """One robot of a team.
 
     Attributes:
-        name: what the names of its parts begin with, such as `r1`.
-        actions: which elements of an action are its own.
-        agent_pos: which elements of proprioception are its own.
-        cameras: those that it carries.
+        name: the prefix of its parts' names, such as `r1`.
+        actions: indices of its own action elements.
+        agent_pos: indices of its own elements of proprioception.
+        cameras: names of the cameras that it carries.
     """
 
     name: str
@@ -29,9 +29,9 @@ class RobotView:
 def robot_views(
     robot: Robot, interface: ActionInterface, agent_layout: Layout
 ) -> tuple[RobotView, ...]:
-    """Returns the robots of a team; a robot that stands alone is a team of one.
+    """Returns the robots of a team; a single robot is a team of one.
 
-    Together they have every element once.
+    Each element of actions and proprioception belongs to exactly one robot.
 
     Args:
         robot: the team.
@@ -64,11 +64,11 @@ def _view(
         for part in own:
             joints = robot.joint_slice(part)
             agent_pos += range(start + joints.start, start + joints.stop)
-    effectors = [one for one in robot.effectors if one.arm in names]
-    grippers = [robot.gripper_of(one) for one in effectors]
+    effectors = [effector for effector in robot.effectors if effector.arm in names]
+    grippers = [robot.gripper_of(effector) for effector in effectors]
     keys = [f"{gripper.name}_{gripper.reading}" for gripper in grippers]
-    for one in effectors:
-        keys += [f"{one.name}_pos_w", f"{one.name}_rot6d"]
+    for effector in effectors:
+        keys += [f"{effector.name}_pos_w", f"{effector.name}_rot6d"]
     for key in keys:
         agent_pos += range(slices[key].start, slices[key].stop)
 

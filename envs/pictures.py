@@ -1,4 +1,4 @@
-"""What cameras see of worlds: frames for policies, and pictures for people."""
+"""The cameras of worlds: frames for policies, and high-quality pictures for people."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from embodied.sim.engine import HostEngine
 
 
 class Pictures:
-    """Sees N worlds: `feed` for policies, `render` for people.
+    """Renders N worlds: `feed` for policies, `render` for people.
 
     Attributes:
-        cameras: names of those that policies look through.
-        feed: holds their newest frames.
+        cameras: names of the policies' cameras.
+        feed: their newest frames.
 
     Raises:
-        EmbodiedError: the config asks for a camera that the model has not.
+        EmbodiedError: the config names a camera that the model lacks.
     """
 
     def __init__(
@@ -29,27 +29,27 @@ class Pictures:
             engine, self.cameras, config.image_size, config.camera_hz
         )
         self._engine = engine
-        # with shadows and smooth edges: one GL context per (height, width)
-        self._portraits: dict[tuple[int, int], Camera] = {}
+        # (height, width) -> high-quality camera; each has its own GL context
+        self._beauty_cameras: dict[tuple[int, int], Camera] = {}
 
     def render(self, world: int, camera: str, size: tuple[int, int]) -> np.ndarray:
-        """Returns what a named camera sees of one world, with shadows.
+        """Returns a high-quality picture of one world, with shadows.
 
         Args:
-            world: which of the N worlds.
-            camera: a camera of the model.
+            world: index of the world.
+            camera: name of a camera of the model.
             size: height and width in pixels.
 
         Returns:
             (height, width, 3) uint8.
         """
-        if size not in self._portraits:
-            self._portraits[size] = Camera(self._engine, *size, beauty=True)
-        return self._portraits[size].rgb(world, camera)
+        if size not in self._beauty_cameras:
+            self._beauty_cameras[size] = Camera(self._engine, *size, beauty=True)
+        return self._beauty_cameras[size].rgb(world, camera)
 
     def close(self) -> None:
         """Frees the GL contexts."""
         self.feed.close()
-        for camera in self._portraits.values():
+        for camera in self._beauty_cameras.values():
             camera.close()
-        self._portraits.clear()
+        self._beauty_cameras.clear()

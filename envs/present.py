@@ -1,8 +1,9 @@
-"""Takes and restores snapshots: the whole present of some worlds of one engine.
+"""Takes and restores snapshots: the complete current state of some worlds.
 
-What has a memory of episodes shows it as live arrays (N, ...) by name, with a method
-`memory`, as tasks do. A snapshot copies rows of them, and is written back into the same
-arrays. Engines, which compute the most from the least, have `keep` and `recall`.
+An object with state outside of the engine, such as a task, returns it by a method
+`memory`: live arrays (N, ...) by name. A snapshot copies rows of these arrays; restoring
+writes the rows back. The engine's own state is copied by `keep` and restored by
+`recall`, since most of its arrays can be computed from a few.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from embodied.envs.snapshot import Memories, Origin, Snapshot, joined
 from embodied.errors import EmbodiedError
 from embodied.sim.engine import Engine
 
-ENGINE_PREFIX = "engine/"  # of the arrays that an engine keeps
+ENGINE_PREFIX = "engine/"  # of the names of the engine's arrays
 
 
 class Present:
-    """The present of N worlds: of their engine, and of all that has a memory besides.
+    """The current state of N worlds, in their engine and outside of it.
 
     Args:
-        engine: that of the worlds.
-        make_origin: returns what snapshots must have in common with these worlds. It is
-            called once, for the first snapshot, since it hashes the model.
-        memories: of all that is kept outside of the engine, by owner.
+        engine: the worlds' engine.
+        make_origin: returns the properties that a snapshot must share with these worlds.
+            It hashes the model, so it is called only once, for the first snapshot.
+        memories: methods that return the state outside of the engine, by owner.
     """
 
     def __init__(
@@ -51,11 +52,11 @@ class Present:
     def snapshot(
         self, ids: Array, sampled: tuple[Mapping[str, Any], ...] = ()
     ) -> Snapshot:
-        """Returns the present of worlds `ids` (n,).
+        """Returns the current state of worlds `ids` (n,).
 
         Args:
-            ids: which worlds.
-            sampled: the sampled variation of each, where the host knows it.
+            ids: the worlds.
+            sampled: the sampled variation of each; empty if the host does not know it.
         """
         arrays = joined(engine=self._engine.keep(ids))
         for name, live in self._memory().items():
@@ -63,20 +64,21 @@ class Present:
         return Snapshot(self._origin, arrays, sampled)
 
     def restore(self, snapshot: Snapshot, ids: Array) -> None:
-        """Puts worlds `ids` (n,) where others were, from a snapshot that fits.
+        """Restores worlds `ids` (n,) from a snapshot that passed `check`.
 
         Args:
-            snapshot: of n worlds, or of one, for all of them; with the arrays of this
-                engine's kind.
-            ids: which worlds.
+            snapshot: of n worlds, or of one world for all of them; its arrays are of
+                this engine's kind.
+            ids: the worlds.
         """
         for name, live in self._memory().items():
             live[ids] = snapshot.arrays[name]
-        # the engine comes last: what it computes must be new to all that look at it
+        # The engine comes last: it changes its `version`, so that caches of values
+        # derived from the old state become invalid.
         self._engine.recall(ids, snapshot.part(ENGINE_PREFIX))
 
     def check(self, snapshot: Snapshot, num_ids: int) -> None:
-        """Raises EmbodiedError where a snapshot can't be written into `num_ids` worlds."""
+        """Raises EmbodiedError if a snapshot does not fit `num_ids` of these worlds."""
         if not isinstance(snapshot, Snapshot):
             raise EmbodiedError(
                 f"expected a Snapshot, as `snapshot()` returns it, not {type(snapshot).__name__}"

@@ -1,4 +1,4 @@
-"""What a robot senses of its own body."""
+"""Proprioception: a robot's measurements of its own body."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from embodied.sim.engine import Engine
 class Proprioception:
     """Reads the proprioception of N robots, as one vector per world.
 
-    The vector holds positions (with each world's encoder bias) and speeds of all joints
-    except the fingers', then the width of each gripper, or the vacuum of one that
-    holds by suction, then the pose of each effector.
-    The joint positions of a base say where its mount stands in the world: x, y in m and
-    yaw in rad.
+    The vector has positions (with each world's encoder bias) and speeds of all joints
+    except the fingers', then the opening width of each gripper (the vacuum of a suction
+    gripper), then the pose of each effector. The joint positions of a driving base are
+    the pose of its mount in the world: x, y in m and yaw in rad.
     """
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
@@ -41,11 +40,11 @@ class Proprioception:
         self.layout = Layout(tuple(parts))
 
     def memory(self) -> dict[str, Array]:
-        """Returns what is kept of the episodes: live (N, ...) arrays by name."""
+        """Returns the state of the episodes: live (N, ...) arrays by name."""
         return {"bias": self.bias}
 
     def read(self) -> Array:
-        """Returns (N, P) in rad, rad/s and m, vacuums as shares, as `layout` names it."""
+        """Returns (N, P) with the parts of `layout`, in rad, rad/s, m and vacuum shares."""
         values = [
             self._qpos[:, self._positions] + self.bias,
             self._qvel[:, self._speeds],

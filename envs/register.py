@@ -13,7 +13,7 @@ VECTOR_MAKER = "embodied.envs.making:make_vector_env"
 def register_tasks() -> None:
     """Registers every task that is not yet registered, as `embodied/<Task>-v0`.
 
-    No time limit is registered: episodes are truncated by the environments themselves.
+    No time limit is registered, because the environments truncate episodes themselves.
     """
     for name in task_names():
         if task_id(name) not in gymnasium.registry:

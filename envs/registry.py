@@ -1,8 +1,8 @@
-"""Tasks and robots by name, loaded when they are first asked for.
+"""Tasks and robots by name, loaded at their first use.
 
-Other packages register theirs through the entry point groups `embodied.tasks` and
-`embodied.robots`, under the name of the task or robot. An entry point that cannot be
-used is reported as a warning and left out.
+Other packages register theirs in the entry point groups `embodied.tasks` and
+`embodied.robots`, under the name of the task or robot. A broken entry point is left out,
+with a warning.
 """
 
 from __future__ import annotations
@@ -39,27 +39,34 @@ ROBOTS = {
     "dual_arm": "embodied.robots.dual_arm:DUAL_ARM",
 }
 DESCRIPTION_SUFFIX = ".toml"
-# By group of entry points: what this package offers itself, what it is called in
-# messages, and its class.
+# For each group of entry points: this package's own entries,
 BUILT_IN = {"embodied.tasks": TASKS, "embodied.robots": ROBOTS}
+# the word for an entry in messages,
 KINDS = {"embodied.tasks": "task", "embodied.robots": "robot"}
+# and its class.
 CLASSES = {
     "embodied.tasks": "embodied.envs.task:TaskSpec",
     "embodied.robots": "embodied.robots.robot:Robot",
 }
-_OWN: dict[str, OwnTask] = {}  # by name, see `own_tasks`
+_OWN: dict[str, OwnTask] = {}  # the user's own tasks by name, see `own_tasks`
 
 
 @dataclass(frozen=True)
 class OwnTask:
-    """A task that this process registered, beside those of installed packages."""
+    """A user's own task, registered in this process.
+
+    Attributes:
+        spec: the task.
+        place: FILE.py:TASK with an absolute path, or MODULE:TASK; "" for a task that
+            other processes cannot load.
+    """
 
     spec: TaskSpec
-    place: str = ""  # absolute FILE.py:TASK, or MODULE:TASK; "" if it has none
+    place: str = ""
 
 
 def task_names() -> tuple[str, ...]:
-    """Returns the names of all tasks, those of one's own that are registered last."""
+    """Returns the names of all tasks, with the user's own registered tasks last."""
     return (*_places("embodied.tasks"), *_OWN)
 
 
@@ -91,8 +98,8 @@ def get_task(name: str) -> TaskSpec:
             `embodied/ToteTransfer-v0`.
 
     Raises:
-        EmbodiedError: there is no such task (the message lists those that exist), or
-            the package that offers it is broken.
+        EmbodiedError: there is no such task (the message lists all tasks), or its
+            package is broken.
     """
     short = name.removeprefix("embodied/").removesuffix("-v0")
     if short in _OWN:
@@ -107,22 +114,22 @@ def get_task(name: str) -> TaskSpec:
 
 
 def offered_places() -> Mapping[str, str]:
-    """Returns name -> module:attribute of the tasks of this and of installed packages."""
+    """Returns name -> module:attribute, for tasks of this and of installed packages."""
     return _places("embodied.tasks")
 
 
 def own_task(name: str) -> OwnTask | None:
-    """Returns a task of the user's own by its name; None if there is none."""
+    """Returns the user's own task with a name; None if there is none."""
     return _OWN.get(name)
 
 
 def own_places() -> tuple[str, ...]:
-    """Returns the places of the user's own tasks, for processes that need them, too."""
+    """Returns the places of the user's own tasks, to register them in other processes."""
     return tuple(own.place for own in _OWN.values() if own.place)
 
 
 def add_own_task(own: OwnTask) -> None:
-    """Adds a task, which `own_tasks.register_task` has checked."""
+    """Adds a task that `own_tasks.register_task` has checked."""
     _OWN[own.spec.name] = own
 
 
@@ -134,8 +141,8 @@ def get_robot(name: str) -> Robot:
             (docs/your_robot.md), or several of these joined by `+`, for a team.
 
     Raises:
-        EmbodiedError: there is no such robot (the message lists those that exist), or
-            its description is wrong.
+        EmbodiedError: there is no such robot (the message lists all robots), or its
+            description is wrong.
     """
     if name in robot_names():
         return _load("embodied.robots", name)
@@ -158,17 +165,17 @@ def robots_for(task: TaskSpec) -> tuple[str, ...]:
 
 
 def is_team(name: object) -> bool:
-    """Returns whether something is the name of a team of robots, such as `arm+arm`."""
+    """Returns whether a value is the name of a team of robots, such as `arm+arm`."""
     return isinstance(name, str) and TEAM_SIGN in name and not Path(name).exists()
 
 
 def known_members(name: str) -> bool:
-    """Returns whether a robot, or each member of a team, is known by name."""
+    """Returns whether a robot, or each member of a team, has a registered name."""
     return all(member in robot_names() for member in name.split(TEAM_SIGN))
 
 
 def _changed_ns(name: str) -> tuple[int, ...]:
-    """Returns when the files of a description were changed; () for other robots."""
+    """Returns the modification times of a description's files; () for other robots."""
     if Path(name).suffix != DESCRIPTION_SUFFIX:
         return ()
     from embodied.robots.described.content import changed_ns
@@ -182,7 +189,8 @@ def _team(members: tuple[str, ...], changed_ns: tuple[tuple[int, ...], ...]) -> 
 
     Args:
         members: names or paths of descriptions.
-        changed_ns: when the descriptions were changed, so that the cache misses.
+        changed_ns: modification times of each member's files. They are part of the
+            cache's key, so changed files are read again.
     """
     from embodied.robots.robot import team_of
 
@@ -195,8 +203,8 @@ def _described(path: Path, changed_ns: tuple[int, ...]) -> Robot:
 
     Args:
         path: of the file.
-        changed_ns: when it and its models' files were changed, so that the cache misses
-            once one of them is.
+        changed_ns: modification times of its files. They are part of the cache's key,
+            so changed files are read again.
     """
     from embodied.robots.described.robot import load_robot
 
@@ -205,7 +213,7 @@ def _described(path: Path, changed_ns: tuple[int, ...]) -> Robot:
 
 @cache
 def _places(group: str) -> Mapping[str, str]:
-    """Returns name -> module:attribute, of this package and of installed ones."""
+    """Returns name -> module:attribute, for this and all installed packages."""
     offered = _offered(group)
     return {**BUILT_IN[group], **{name: entry.value for name, entry in offered.items()}}
 
@@ -221,14 +229,14 @@ def _load(group: str, name: str) -> Any:
     """Returns a task or robot.
 
     Raises:
-        EmbodiedError: a package offers it, but it cannot be loaded, or is something
-            else. The message names the package.
+        EmbodiedError: an installed package has it, but it cannot be loaded, or has
+            another class or name. The message names the package.
     """
     entry = _offered(group).get(name)
     if entry is None:
         return resolve_name(BUILT_IN[group][name])
 
-    # `found` is the name of what the entry point gave, or says of what class it is
+    # `found` is the object's name; for an object of a wrong class, it describes that
     item = plugins.load(KINDS[group], entry)
     found = getattr(item, "name", None)
     if not isinstance(item, _class_of(group)):
@@ -242,12 +250,12 @@ def _load(group: str, name: str) -> Any:
 
 
 def _class_of(group: str) -> type:
-    """Returns the class of what a group of entry points offers."""
+    """Returns the class of the objects in a group of entry points."""
     return resolve_name(CLASSES[group])
 
 
 def _loadable(names: Iterable[str], get: Callable[[str], object]) -> tuple[str, ...]:
-    """Returns those names whose tasks or robots can be loaded; warns of the others."""
+    """Returns the names of tasks or robots that can be loaded; warns of the others."""
     loadable = []
     for name in names:
         try:

@@ -1,8 +1,8 @@
-"""The options of `reset`: those that mean something here, and those of other people.
+"""The options of `reset`: known ones are used, and probable mistakes are refused.
 
-Frameworks pass options of their own through `reset`, and Gymnasium's convention is to
-ignore what one does not know. So an option is refused only where ignoring it would
-surely not do what its author meant.
+Frameworks pass their own options through `reset`, and by Gymnasium's convention unknown
+options are ignored. So an unknown option is refused only if it is probably a mistake: a
+misspelt name of ours, or an argument of `gymnasium.make`.
 """
 
 from __future__ import annotations
@@ -18,24 +18,25 @@ from embodied.envs.config import EnvConfig
 from embodied.errors import EmbodiedError, unknown
 
 RESET_MASK = "reset_mask"
-# how alike two names are, from 0 to 1: a slip of the keys; and a name that is a wrong
-# one only if its value is of the right kind, such as `mask` for `reset_mask`
+# Similarities of two names, from 0 to 1. Above the first, one is a misspelt other.
 MISSPELT = 0.85
+# Above the second, it is so only if the value is of the right kind: an array for `mask`,
+# which should be `reset_mask`.
 RELATED = 0.5
 
 
 def checked_options(
     options: Mapping[str, Any] | None, own: Sequence[str] = ()
 ) -> Mapping[str, Any]:
-    """Returns the options among `own` that are given; ignores those of other people.
+    """Returns the given options among `own`; ignores other frameworks' options.
 
     Args:
-        options: what `reset` was called with.
-        own: names of the options that mean something to this environment.
+        options: the options in the call of `reset`.
+        own: names of this environment's options.
 
     Raises:
-        EmbodiedError: they are no dictionary, one of them looks like a misspelt name of
-            ours, or is an argument of `gymnasium.make`.
+        EmbodiedError: they are not a dictionary, or one of them looks like a misspelt
+            name in `own`, or is an argument of `gymnasium.make`.
     """
     if options is None:
         return {}
@@ -53,17 +54,17 @@ def checked_options(
                 f"{name} is an argument of gymnasium.make, not an option of reset: make "
                 "another environment with it"
             )
-        if any(_means(str(name), value, known) for known in own):
+        if any(_is_probably(str(name), value, known) for known in own):
             raise unknown("reset option", str(name), own)
     return {name: options[name] for name in own if name in options}
 
 
-def _means(name: str, value: Any, known: str) -> bool:
-    """Returns whether an option of this name was probably meant to be the known one.
+def _is_probably(name: str, value: Any, known: str) -> bool:
+    """Returns whether an option is probably the known one under a wrong name.
 
-    A name that is less alike will do where the value is an array, such as a mask.
+    If its value is an array, as a mask is, a less similar name suffices.
     """
-    plain = name.casefold().replace("-", "_")
-    likeness = SequenceMatcher(None, plain, known).ratio()
+    normalized = name.casefold().replace("-", "_")
+    similarity = SequenceMatcher(None, normalized, known).ratio()
     is_array = isinstance(value, list | tuple | np.ndarray)
-    return likeness >= (RELATED if is_array else MISSPELT)
+    return similarity >= (RELATED if is_array else MISSPELT)

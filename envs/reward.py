@@ -1,4 +1,4 @@
-"""The function that shapes every reward."""
+"""The shaping function of all tasks' rewards."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ LOG_OF_A_TENTH = -2.302585
 
 
 def tolerance(value: Array, bound: float, margin: float) -> Array:
-    """Returns 1 where |value| <= bound, falling smoothly to 0 beyond it.
+    """Returns 1 for |value| <= bound, falling smoothly to 0 beyond it.
 
-    The tail is a Gaussian that is 0.1 at bound + margin, so that there is still a slope
-    far away.
+    The tail is a Gaussian with the value 0.1 at bound + margin, so a reward has a slope
+    far from its goal, too.
 
     Args:
-        value: Of any shape.
-        bound: In the unit of the value.
-        margin: In the same unit; must be positive.
+        value: Errors, an array of any shape.
+        bound: The largest error without loss, in the unit of `value`.
+        margin: The distance beyond the bound with a result of 0.1; positive.
 
     Returns:
         The shape of `value`, in [0, 1].
     """
     xp = array_namespace(value)
-    beyond = xp.abs(value) - bound
-    excess = xp.maximum(beyond, 0.0) / margin
-    return xp.exp(LOG_OF_A_TENTH * excess * excess)
+    excess = xp.maximum(xp.abs(value) - bound, 0.0)
+    margins = excess / margin  # in units of the margin
+    return xp.exp(LOG_OF_A_TENTH * margins * margins)

@@ -1,4 +1,4 @@
-"""Signals that would stop a real robot: contact forces and joint margins."""
+"""Safety signals, as they stop real robots: contact forces and joint margins."""
 
 from __future__ import annotations
 
@@ -18,32 +18,38 @@ from embodied.sim.contact_force import (
 )
 from embodied.sim.engine import Engine, HostEngine
 
-# Prefixes of the sensors' names: one contact sensor per base of the robot, and one per
-# pair of a base and a body of the scenery.
+# Prefix of the sensors of all contacts of a robot; there is one for each base.
 CONTACT = "robot_contact"
+# Prefix of the sensors of contacts with the scenery, the bodies that are fixed to the
+# world; there is one for each pair of a base and such a body.
 COLLISION = "robot_collision"
-# A contact force with the scenery above this counts as a collision.
+# A larger contact force with the scenery is a collision.
 COLLISION_N = 1.0
 
 
 @dataclass(frozen=True)
 class Safety:
-    """The signals of N worlds, over the physics steps that were asked for."""
+    """The safety signals of N worlds over some physics steps.
 
-    # (N,) N, the robot's strongest single contact at any physics step, with what it
-    # holds included
+    Attributes:
+        contact_force_n: (N,) N, the robot's strongest single contact in any physics
+            step, including contacts with a held object.
+        collision: (N,) bool, whether the robot touched a body that is fixed to the
+            world.
+        joint_margin_rad: (N,) rad, the smallest distance of an arm joint from its
+            limits now.
+    """
+
     contact_force_n: Array
-    # (N,) bool, whether the robot touched something that is fixed to the world
     collision: Array
-    # (N,) rad, how near the arm joints now are to an end of their ranges, at least
     joint_margin_rad: Array
 
 
 def with_safety_sensors(spec: mujoco.MjSpec, robot: Robot) -> mujoco.MjSpec:
-    """Adds the sensors that `SafetySignals` reads; returns the spec itself.
+    """Adds the sensors for `SafetySignals`; returns the spec itself.
 
-    First come those of all contacts of each root of the robot, then those of contacts
-    of each root with each body of the scenery.
+    They must be adjacent: first the sensors of all contacts of each robot, then those of
+    each robot's contacts with each body of the scenery.
     """
     roots = [base.root_body for base in robot.bases]
     for k, root in enumerate(roots):
@@ -57,13 +63,13 @@ def with_safety_sensors(spec: mujoco.MjSpec, robot: Robot) -> mujoco.MjSpec:
 
 
 def _scenery(body: mujoco.MjsBody, roots: list[str]) -> Iterator[mujoco.MjsBody]:
-    """Yields the bodies that can be touched and that no joint moves.
+    """Yields the bodies without joints that have geoms that collide.
 
     Args:
-        body: where the search begins; its children are searched, too.
-        roots: names of the robot's root bodies, which are left out.
+        body: the root of the search.
+        roots: names of the robots' root bodies, which are excluded.
     """
-    # a geom with neither can touch nothing
+    # a geom with neither bit mask collides with nothing
     if any(geom.contype or geom.conaffinity for geom in body.geoms):
         yield body
     for child in body.bodies:
@@ -87,7 +93,7 @@ class SafetySignals:
         self._xp = xp
         self._step_ticks = step_ticks
 
-        # contact sensors come first, then those of collisions, side by side
+        # adjacent sensors: those of all contacts, then those of collisions
         sensors = [model.sensor(k).name for k in range(model.nsensor)]
         contacts = [name for name in sensors if name.startswith(f"{CONTACT}_")]
         collisions = [name for name in sensors if name.startswith(f"{COLLISION}_")]
@@ -105,13 +111,13 @@ class SafetySignals:
     def read(self, ticks: int) -> Safety:
         """Returns forces of the last `ticks` physics steps, and the joint margins now.
 
-        The values of worlds with a fault mean nothing.
+        The values of worlds with a fault are meaningless.
 
         Args:
-            ticks: at most 20, or those of a control step, however long it is.
+            ticks: at most WINDOW_TICKS, or the number of a control step.
 
         Raises:
-            EmbodiedError: the sensors no longer hold so many steps.
+            EmbodiedError: the sensors do not hold so many steps.
         """
         if ticks > WINDOW_TICKS and ticks != self._step_ticks:
             raise EmbodiedError(
@@ -120,26 +126,30 @@ class SafetySignals:
             )
         xp = self._xp
         angles = self._qpos[:, self._arm_columns]
-        # the joint that is nearest to an end of its range
+        # the margin of the joint nearest to one of its limits
         margin = smallest(xp.minimum(angles - self._low, self._high - angles))
 
-        # (N, contacts, then collisions) the strongest force of each sensor, N
-        # None stands for a control step that is longer than the window of sensors
+        # (N, sensors) the peak force of each sensor, N; None asks for those of the
+        # whole control step, which may be longer than the sensors' window
         peaks = self._force.peaks_n(ticks if ticks <= WINDOW_TICKS else None)
         contact_force = peaks[:, 0]
         for k in range(1, self._num_contacts):
             contact_force = xp.maximum(contact_force, peaks[:, k])
         collision = largest(peaks[:, self._num_contacts :]) > COLLISION_N
-        return Safety(contact_force, collision, margin)
+        return Safety(
+            contact_force_n=contact_force,
+            collision=collision,
+            joint_margin_rad=margin,
+        )
 
 
 def body_contacts(
     engine: HostEngine, world: int
 ) -> Iterator[tuple[tuple[str, str], float]]:
-    """Yields for each contact in one world the names of its two bodies, and its depth.
+    """Yields ((body name, body name), depth in m) for each contact in one world.
 
-    The depth, in m, is positive where they overlap. Two bodies may have several
-    contacts, which are all yielded. The world itself is not touched.
+    A positive depth is a penetration. Two bodies may have several contacts. The world
+    itself is not changed.
     """
     # contacts are computed in a copy of the world's data
     data = engine.world_data(world)

@@ -1,4 +1,4 @@
-"""Scores control steps by one set of rules for both engines."""
+"""The rules of success, termination and truncation, the same on both engines."""
 
 from __future__ import annotations
 
@@ -16,26 +16,45 @@ SUCCESS_HOLD_S = 0.5
 
 @dataclass(frozen=True)
 class StepResult:
-    """The result of one control step in N worlds."""
+    """The result of one control step in N worlds.
 
-    reward: Array  # (N,) in [0, 1]: the progress
-    success: Array  # (N,) bool, held for 0.5 s
-    success_now: Array  # (N,) bool
-    progress: Array  # (N,) in [0, 1]
-    # (N,) bool: lost or faulty; or a success, where that terminates
+    Attributes:
+        reward: (N,) in [0, 1], equal to the progress.
+        success: (N,) bool, whether the task has been done for SUCCESS_HOLD_S.
+        success_now: (N,) bool, whether it is done in this state.
+        progress: (N,) in [0, 1].
+        terminated: (N,) bool, lost or with a fault; or a success, if
+            `terminate_on_success`.
+        truncated: (N,) bool, past the horizon and not terminated.
+        fault: (N,) int64, index into FAULTS.
+        joint_target: (N, T) the servo targets for the action, rad and m.
+        dropped: (N,) int64, number of dropped objects.
+    """
+
+    reward: Array
+    success: Array
+    success_now: Array
+    progress: Array
     terminated: Array
-    truncated: Array  # (N,) bool: past the horizon
-    fault: Array  # (N,) int64, index into FAULTS
-    # (N, T) the T servo targets that the action was turned into, rad and m
+    truncated: Array
+    fault: Array
     joint_target: Array
-    dropped: Array  # (N,) int64, things that lie where they should not
+    dropped: Array
 
 
 @dataclass(frozen=True)
 class ScoringRules:
-    """When an episode has succeeded and when it is over; times in physics ticks."""
+    """The parameters of scoring, with times in physics ticks.
 
-    step_ticks: int  # of one control step
+    Attributes:
+        step_ticks: duration of a control step.
+        hold_ticks: duration for which the task must be done without interruption.
+        horizon_ticks: duration of an episode until truncation.
+        goal_progress: the progress that counts as done.
+        terminate_on_success: whether a success terminates an episode.
+    """
+
+    step_ticks: int
     hold_ticks: int
     horizon_ticks: int
     goal_progress: float
@@ -70,30 +89,30 @@ def score(
             its arrays.
         fault: (N,) int64, index into FAULTS.
         tick: (N,) int64, each world's clock after the step.
-        held_ticks: (N,) int64, for how long success had been held before the step.
-        joint_target: (N, T) the servo targets that the action was turned into.
+        held_ticks: (N,) int64, the time since which the task is done, before the step.
+        joint_target: (N, T) the servo targets for the action.
         all_sound: True if the caller knows that no world has a fault; saves work.
 
     Returns:
-        The result, and (N,) int64 for how long success has been held after the step.
+        The result, and (N,) int64, `held_ticks` after the step.
     """
     xp = array_namespace(outcome.progress)
     progress = outcome.progress
     lost = outcome.lost
     success_now = outcome.success
 
-    # where a stage is learned by itself, its progress is success
+    # if only a stage of the task is learned, its progress counts as done
     if rules.goal_progress < 1:
         success_now = success_now | (progress >= rules.goal_progress)
 
     if not all_sound:
-        # `where` rather than a product: values of a broken world may be NaN
+        # `where` instead of a product, because values of a broken world may be NaN
         sound = fault == 0
         progress = xp.where(sound, progress, 0.0)
         success_now = success_now & sound
         lost = lost | ~sound
 
-    # a product with False is 0: where success is interrupted, the time begins anew
+    # a product with False is 0, so an interruption resets the time
     held_ticks = (held_ticks + rules.step_ticks) * success_now
     success = held_ticks >= rules.hold_ticks
     terminated = lost | success if rules.terminate_on_success else lost
@@ -114,8 +133,8 @@ def score(
 
 
 def _dropped_per_world(outcome: Outcome, tick: Array) -> Array:
-    """Returns how many things were dropped in each world, (N,) int64 like `tick`."""
-    if isinstance(outcome.dropped, int):  # a task in which nothing can fall
+    """Returns the number of dropped objects in each world, (N,) int64 like `tick`."""
+    if isinstance(outcome.dropped, int):  # the default of tasks without such objects
         return array_namespace(tick).zeros_like(tick) + outcome.dropped
     return outcome.dropped
 
@@ -129,7 +148,7 @@ class HostScorer:
         self._held_ticks = np.zeros(num_worlds, np.int64)
         self._fault = np.zeros(num_worlds, np.int64)  # index into FAULTS
         self._all_sound = True
-        # how far each clock moves in a step: 0 where a world rests
+        # the advance of each clock in a step; 0 for a world that rests
         self._step_ticks = np.full(num_worlds, rules.step_ticks, np.int64)
 
     def begin(self, ids: np.ndarray) -> None:
@@ -140,11 +159,11 @@ class HostScorer:
         self.recall(ids)
 
     def rest(self, ids: np.ndarray) -> None:
-        """Stops the clocks of worlds `ids` (n,) until other episodes are there."""
+        """Stops the clocks of worlds `ids` (n,) until their next episodes."""
         self._step_ticks[ids] = 0
 
     def memory(self) -> dict[str, np.ndarray]:
-        """Returns what is kept of the episodes: live (N,) arrays by name."""
+        """Returns the state of the episodes: live (N,) arrays by name."""
         return {
             "tick": self.tick,
             "held_ticks": self._held_ticks,
@@ -152,25 +171,25 @@ class HostScorer:
         }
 
     def recall(self, ids: np.ndarray) -> None:
-        """Takes notice of what was written to `memory` of worlds `ids` (n,)."""
+        """Updates derived values after `memory` of worlds `ids` (n,) was written."""
         self._step_ticks[ids] = self.rules.step_ticks
         self._all_sound = not self._fault.any()
 
     def advance(self) -> None:
-        """Moves all clocks on by one control step."""
+        """Advances all clocks by one control step."""
         self.tick += self._step_ticks
 
     def add_faults(self, fault: np.ndarray) -> None:
-        """Keeps the first fault of each world, from (N,) int of the present step."""
+        """Records each world's first fault, from this step's faults (N,) int."""
         self._fault = np.where(self._fault == 0, fault, self._fault)
         self._all_sound = not self._fault.any()
 
     def is_sound(self) -> np.ndarray:
-        """Returns (N,) bool, whether a world's episode is without a fault."""
+        """Returns (N,) bool, whether each world's episode has no fault."""
         return self._fault == 0
 
     def score(self, outcome: Outcome, joint_target: np.ndarray) -> StepResult:
-        """Scores the present step, see `score`."""
+        """Scores the current step, see the function `score`."""
         result, self._held_ticks = score(
             self.rules,
             outcome,

@@ -1,4 +1,4 @@
-"""Snapshots: the whole present of some worlds, from which they continue bit for bit.
+"""Snapshots: the complete state of some worlds, from which they continue bit for bit.
 
 `embodied.envs.present` takes and restores them.
 """
@@ -20,19 +20,19 @@ from embodied.sim.model_facts import model_hash
 if TYPE_CHECKING:
     import mujoco
 
-# What environments add: where each world's own sequence of seeds is (n, 6), and whether
-# its episode has ended (n,).
+# Arrays that environments add: the state (n, 6) of each world's generator of seeds,
 SEQUENCE = "env/sequence"
+# and whether its episode has ended (n,).
 ENDED = "env/ended"
-# The worlds that a call is about: one, several, or None for all.
+# Indices of worlds: one, several, or None for all.
 Ids = Any
-# Owner -> method that returns live arrays (N, ...) of its memory, by name.
+# Owner -> method that returns its state: live arrays (N, ...) by name.
 Memories = Mapping[str, Callable[[], Mapping[str, Array]]]
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What the worlds of a snapshot have in common with those that it fits."""
+    """The properties that worlds must share to exchange snapshots."""
 
     task: str
     robot: str
@@ -40,7 +40,7 @@ class Origin:
     engine: str
     mujoco_version: str
     model_hash: str
-    starts_hash: str = ""  # of the bank of starts, on the engine `warp`
+    starts_hash: str = ""  # of the bank of starts on the engine `warp`
 
     @classmethod
     def of(
@@ -53,7 +53,7 @@ class Origin:
         starts_hash: str = "",
     ) -> Origin:
         """Returns the origin of snapshots of worlds with this model."""
-        # the model's hash tells scenes apart that have one name
+        # the model's hash differs for different scenes with the same name
         return cls(
             task=task,
             robot=robot,
@@ -67,24 +67,27 @@ class Origin:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The present of n worlds: all that their future depends on, but the actions.
+    """The complete state of n worlds; their future depends only on it and the actions.
 
-    It is plain data, which may be kept, pickled and restored in other worlds of the
-    same task, robot and control mode, in another process, too. What acts in the worlds
-    is not in it: policies and wrappers have memories of their own.
+    It is plain data. It can be pickled, and restored in other worlds of the same task,
+    robot and control mode, also in another process. It does not contain the state of
+    policies and wrappers.
+
+    Attributes:
+        origin: the properties of worlds that it fits.
+        arrays: (n, ...) each; torch tensors on the engine `warp`, else numpy arrays.
+        sampled: the sampled variation of each world; empty on the engine `warp`.
     """
 
     origin: Origin
-    # numpy arrays; torch tensors from the engine `warp`
-    arrays: Mapping[str, Array]  # (n, ...) each
-    # the sampled variation of each world; empty from the engine `warp`
+    arrays: Mapping[str, Array]
     sampled: tuple[Mapping[str, Any], ...] = ()
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
 
     def rows(self, ids: Array) -> Snapshot:
-        """Returns the worlds `ids` (k,) of these n only; one may stand there often."""
+        """Returns a snapshot of the worlds `ids` (k,) among these n; ids may repeat."""
         arrays = {name: values[ids] for name, values in self.arrays.items()}
         sampled: tuple[Mapping[str, Any], ...] = ()
         if self.sampled:
@@ -92,7 +95,7 @@ class Snapshot:
         return replace(self, arrays=arrays, sampled=sampled)
 
     def with_arrays(self, more: Mapping[str, Array]) -> Snapshot:
-        """Returns a snapshot that holds `more` arrays (n, ...)."""
+        """Returns a snapshot with `more` arrays (n, ...) added."""
         return replace(self, arrays={**self.arrays, **more})
 
     def part(self, prefix: str) -> dict[str, Array]:
@@ -108,11 +111,11 @@ def checked_ids(worlds: Ids, num_worlds: int) -> np.ndarray:
     """Returns (k,) different indices of worlds: one, several, or all N for None.
 
     Raises:
-        EmbodiedError: there is no such world, or one stands there twice.
+        EmbodiedError: an index is out of range or occurs twice.
     """
     if worlds is None:
         return np.arange(num_worlds)
-    # no worlds at all, and indices from the end, are refused, too
+    # an empty list and negative indices are refused, too
     ids = np.atleast_1d(np.asarray(worlds))
     is_index = ids.ndim == 1 and np.issubdtype(ids.dtype, np.integer)
     if not is_index or not len(ids) or ids.min() < 0 or ids.max() >= num_worlds:
@@ -125,7 +128,7 @@ def checked_ids(worlds: Ids, num_worlds: int) -> np.ndarray:
 
 
 def joined(**memories: Mapping[str, Array]) -> dict[str, Array]:
-    """Returns several memories as one, with names `<owner>/<name>`."""
+    """Returns several dictionaries of arrays as one, with names `<owner>/<name>`."""
     return {
         f"{owner}/{name}": values
         for owner, memory in memories.items()
@@ -134,6 +137,6 @@ def joined(**memories: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def memory_of_watchers(engine: Engine) -> dict[str, Array]:
-    """Returns the memories of all that watches an engine, in the order of watchers."""
+    """Returns the memories of an engine's watchers, with names `<index>/<name>`."""
     memories = [watcher.memory() for watcher in engine.watchers]
     return joined(**{str(k): memory for k, memory in enumerate(memories)})

@@ -12,8 +12,8 @@ from embodied.envs.worlds import Worlds
 
 ObservationDict = dict[str, Any]  # key -> array; pixels: camera -> array
 
-# Bounds of the absolute values in a layout's part, by the end of its name; the first
-# match counts. Values that a bad simulation produces beyond them are clipped.
+# End of a part's name -> bound of its absolute values; the first match counts. Values
+# beyond it, which only a diverging simulation produces, are clipped.
 LIMITS = (
     ("_rot6d", 1.0),
     ("_pos_w", 10.0),  # m; parked things hang 8 m above the floor
@@ -28,7 +28,7 @@ OTHER_LIMIT = 100.0
 
 
 def action_space(interface: ActionInterface) -> spaces.Box:
-    """Returns the space of actions (A,), whose meaning the interface gives."""
+    """Returns the space of actions (A,), as described by the interface."""
     return spaces.Box(-1.0, 1.0, (len(interface.labels),), np.float32)
 
 
@@ -108,7 +108,7 @@ class _Bounds:
 
 
 def world_row(shown: ObservationDict, world: int) -> ObservationDict:
-    """Returns what one world shows: views of the batch's arrays."""
+    """Returns one world's observation: views of the batch's arrays."""
     row = {}
     for key, part in shown.items():
         row[key] = world_row(part, world) if isinstance(part, dict) else part[world]
@@ -120,16 +120,17 @@ def _box(limit: np.ndarray) -> spaces.Box:
 
 
 def _age_s(observation: Observation) -> np.ndarray:
-    """Returns how old each world's newest frames are, (N,) float32 in s."""
+    """Returns the age of each world's newest frames, (N,) float32 in s."""
     age_ticks = observation.tick - observation.pixels_tick
     age_s: np.ndarray = age_ticks / PHYSICS_HZ
     return age_s.astype(np.float32)
 
 
 def _oldest_frame_s(worlds: Worlds) -> float:
-    """Returns the most that `pixels_age` can be.
+    """Returns the largest possible value of `pixels_age`.
 
-    A frame is taken at the first control step at which it is due or overdue.
+    A frame that becomes due is taken at the next control step, so it is late by less
+    than a step.
     """
     step_s = worlds.ticks_per_step / PHYSICS_HZ
     period_s = 1 / worlds.config.camera_hz if worlds.config.camera_hz else 0.0

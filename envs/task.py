@@ -1,4 +1,4 @@
-"""What a task is: a scene, starts of episodes, and a judgement of states."""
+"""The interface of tasks: a scene, starts of episodes, and a judgement of states."""
 
 from __future__ import annotations
 
@@ -18,18 +18,24 @@ from embodied.robots.parts.suction import SuctionGripper
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# The second robot of a team stands at the right of the first, out of its reach.
+# The places of a team: the second robot is to the right of the first, out of its reach.
 BESIDE_EACH_OTHER = ((0.0, 0.0, 0.0), (0.0, -1.3, 0.0))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The judgement of N worlds."""
+    """The judgement of N worlds.
 
-    success: Array  # (N,) bool, now
-    progress: Array  # (N,) in [0, 1], by stages: the reward, too
-    lost: Array  # (N,) bool, the task can no longer succeed
-    # (N,) int, things that lie where they should not, e.g. on the floor
+    Attributes:
+        success: (N,) bool, whether the task is done in this state.
+        progress: (N,) in [0, 1], by stages; it is also the reward.
+        lost: (N,) bool, whether the task can no longer succeed.
+        dropped: (N,) int, number of dropped objects, e.g. on the floor.
+    """
+
+    success: Array
+    progress: Array
+    lost: Array
     dropped: Array = 0
 
 
@@ -39,31 +45,32 @@ class Task(Protocol):
     state_layout: Layout
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        """Samples an episode and writes it to the engine.
+        """Samples the start of an episode and writes it to the engine.
 
         Returns:
-            What was sampled, JSON-able, with the sentence `instruction`.
+            The sampled values, JSON-able, and the sentence `instruction`.
         """
 
     def memory(self) -> Mapping[str, Array]:
-        """Returns what the task remembers of the episodes: live (N, ...) arrays by name.
+        """Returns the task's own state of the episodes: live (N, ...) arrays by name.
 
-        They hold what the engine's state does not, such as targets and events to come.
+        They contain values that the engine's state lacks, such as targets and future
+        events.
         """
 
     def before_step(self, tick: Array) -> None:
-        """Lets events happen that are due by each world's clock (N,)."""
+        """Triggers the events that are due at the worlds' clocks `tick` (N,)."""
 
     def state(self) -> Array:
-        """Returns the privileged state (N, S), as `state_layout` names it."""
+        """Returns the privileged state (N, S), with the parts of `state_layout`."""
 
     def judge(self) -> Outcome:
-        """Returns the judgement of the present state."""
+        """Returns the judgement of the current state."""
 
 
 @dataclass(frozen=True)
 class TaskStage:
-    """A part of a task that can be learned by itself."""
+    """A part of a task that can be learned separately."""
 
     name: str
     goal_progress: float  # the progress at which the stage is done
@@ -75,22 +82,27 @@ class TaskStage:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a task asks of a robot; what grips is at its first effector.
+    """A task's requirements for a robot.
 
-    A cup has no opening: where a task needs one, a cup can do it only if `suction_n`
-    says so.
+    Attributes:
+        effectors: the number of effectors; the first must have the gripper.
+        opening_m: opening width of the gripper's fingers.
+        suction_n: pull of a suction gripper, which may replace fingers; None if a
+            suction gripper cannot do the task, as objects have no flat surface.
+        reach_m: reach of an arm, from its mount to the tcp.
+        travels: whether the base must be able to drive.
+        cameras: names of the cameras that it must carry.
     """
 
     effectors: int = 1
-    opening_m: float = 0.0  # how wide fingers must open
-    # the pull that a suction gripper must hold, N; None: there is nothing flat to take
+    opening_m: float = 0.0
     suction_n: float | None = None
-    reach_m: float = 0.0  # the least reach of an arm, from its mount to the tool point
-    travels: bool = False  # whether its base must be able to leave its place
-    cameras: tuple[str, ...] = ()  # that it must carry
+    reach_m: float = 0.0
+    travels: bool = False
+    cameras: tuple[str, ...] = ()
 
     def missing(self, robot: Robot) -> list[str]:
-        """Returns what a robot lacks, in words; empty if it fits."""
+        """Returns descriptions of what a robot lacks; empty if it fits."""
         # effectors, grippers and arms
         missing = []
         count = len(robot.effectors)
@@ -114,54 +126,58 @@ class Needs:
         return missing
 
     def _missing_grip(self, robot: Robot) -> list[str]:
-        """Returns in words what the first gripper lacks; empty if it fits."""
+        """Returns descriptions of what the first gripper lacks; empty if it fits."""
         fingers = f"a gripper that opens to {self.opening_m:g} m"
         hands = [robot.gripper_of(effector) for effector in robot.effectors[:1]]
         cups = [hand for hand in hands if isinstance(hand, SuctionGripper)]
         if not cups:
             width_m = max((hand.width_m for hand in hands), default=0.0)
-            is_narrow = width_m < self.opening_m
-            return [f"{fingers} (its opens to {width_m:g} m)"] * is_narrow
+            if width_m < self.opening_m:
+                return [f"{fingers} (its opens to {width_m:g} m)"]
+            return []
 
         force_n = cups[0].force_n
         if self.suction_n is None:
-            return [f"{fingers} (its holds by suction)"] * (self.opening_m > 0)
-        is_weak = force_n < self.suction_n
-        cup = f"a suction gripper that holds {self.suction_n:g} N"
-        return [f"{cup} (its holds {force_n:g} N)"] * is_weak
+            if self.opening_m > 0:
+                return [f"{fingers} (its holds by suction)"]
+            return []  # the task needs no gripper
+        if force_n < self.suction_n:
+            cup = f"a suction gripper that holds {self.suction_n:g} N"
+            return [f"{cup} (its holds {force_n:g} N)"]
+        return []
 
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """A task before it is bound to an engine and a robot: what the registry holds.
+    """A task in the registry, not yet bound to an engine and a robot.
 
     Attributes:
         name: as in `embodied/<name>-v0`.
-        summary: what is to be done, in one phrase.
-        cameras: cameras of the scene that policies look through.
-        robot_cameras: cameras that policies look through, too, if a robot carries them.
-        horizon_s: how long an episode may take, for a robot that does not travel.
-        table: what varies between episodes.
+        summary: the task's goal in one phrase.
+        cameras: names of the scene's cameras for policies.
+        robot_cameras: names of more cameras for policies, if a robot carries them.
+        horizon_s: time limit of an episode, for a robot with a fixed base.
+        table: the variables that vary between episodes.
         build: returns the scene with a robot in it.
         bind: returns the task on an engine, with a robot.
         expert: returns planner and controller for the layouts of proprioception and
             privileged state, and a robot.
-        needs: what it asks of robots.
-        default_robot: the robot that does it unless another is named.
-        beauty_camera: the camera of pictures for people.
-        stages: parts that can be learned by themselves.
-        base_start: x, y in m and yaw in rad, where a robot that travels starts.
-        driving_s: how much longer the horizon is for a robot that travels.
-        constant: elements of the observation, such as `plate_pos_w.0`, that nothing
-            changes, by design. Another one that never changes is a dead sensor
-            (`embodied check-task`).
-        places: x, y in m and yaw in rad where the robots of a team stand; those that
-            travel start there, moved by `base_start`.
-        objects: what its subtasks are about, for `embodied data generate`; None where
+        needs: its requirements for robots.
+        default_robot: name of the robot that is used by default.
+        beauty_camera: name of the camera of high-quality pictures.
+        stages: parts that can be learned separately.
+        base_start: x, y in m and yaw in rad, the start of a robot that drives.
+        driving_s: additional time for a robot that drives.
+        constant: elements of the observation, such as `plate_pos_w.0`, that are constant
+            by design. `embodied check-task` reports any other constant element as a
+            dead sensor.
+        places: x, y in m and yaw in rad for each robot of a team; robots that drive
+            start there, moved by `base_start`.
+        objects: the objects of its subtasks, for `embodied data generate`; None if
             demonstrations cannot be generated from others.
 
     Raises:
-        EmbodiedError: a value is of another kind than these, or a name occurs twice.
+        EmbodiedError: a value has a wrong type or range, or a name occurs twice.
     """
 
     name: str

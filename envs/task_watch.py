@@ -1,4 +1,4 @@
-"""Checks what a task says while its worlds run, at ever longer intervals."""
+"""Checks a task's return values while its worlds run, at increasing intervals."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from embodied.envs.task_checks import check_bound, check_present
 class TaskWatch:
     """Checks a task when it is bound, at the first reset and after 1, 2, 4, ... steps.
 
-    So a mistake is found where it first matters, and steps cost what they did.
+    So mistakes are found early, and the checks add almost no time to a long run.
 
     Raises:
-        EmbodiedError: the task returns something else than a task must return.
+        EmbodiedError: the task returns a wrong value.
     """
 
     def __init__(self, name: str, task: Task, num_worlds: int) -> None:
@@ -26,16 +26,16 @@ class TaskWatch:
         self._next_check = 0  # a number of steps; 0 before the first reset
 
     def begin(self, ids: np.ndarray) -> None:
-        """Notices that worlds `ids` (n,) were reset: the first time they are checked."""
+        """Checks worlds `ids` (n,), which were reset, if it is the first reset."""
         if self._next_check == 0:
             self.check(ids)
 
     def is_due(self) -> bool:
-        """Counts one more step, and returns whether a check is due after it."""
+        """Counts a step; returns whether a check is due after it."""
         self._num_steps += 1
         return self._num_steps == self._next_check
 
     def check(self, ids: np.ndarray) -> None:
-        """Checks what the task says of worlds `ids` (n,), which are without a fault."""
+        """Checks the task's values for worlds `ids` (n,), which have no fault."""
         check_present(self._name, self._task, self._num_worlds, ids)
         self._next_check = max(1, 2 * self._num_steps)

@@ -1,4 +1,4 @@
-"""What kind a value is that an author wrote, whatever its annotation promises."""
+"""Checks the types of values in a user's task, regardless of annotations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numbers import Real
 
 
 def is_phrase(value: object) -> bool:
-    """Returns whether a value is a text that says something."""
+    """Returns whether a value is a text that is not blank."""
     return isinstance(value, str) and bool(value.strip())
 
 

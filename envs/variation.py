@@ -1,4 +1,4 @@
-"""Tables of what varies between episodes, at each level and held out for testing."""
+"""Tables of variables that vary between episodes, with ranges per level and held out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ FACTORS = (
     "sensor",
 )
 LEVELS = ("L1", "L2", "L3", "L4")
-# What is sampled from its held-out values: nothing, the variables of one factor, or all.
+# The variables that are sampled from their held-out ranges: none, those of one factor,
+# or all.
 SPLITS = ("train", *FACTORS, "all")
 
 
@@ -86,16 +87,23 @@ def fixed(value: Any) -> Choice:
 class Variable:
     """One row of a task's table.
 
-    `held_out` replaces the other three ranges where the split names the variable's
-    factor. Where something is held out, it is disjoint from them.
+    Attributes:
+        name: of the variable.
+        factor: one of FACTORS.
+        unit: of its values; empty for words and counts.
+        start: its range at level L1.
+        narrow: its range at level L2.
+        train: its range at levels L3 and L4.
+        held_out: its range at all levels if the split names its factor. It is disjoint
+            from the other three, or equal to `train` if nothing is held out.
     """
 
     name: str
     factor: str
     unit: str
-    start: Range  # at L1
-    narrow: Range  # at L2
-    train: Range  # at L3 and L4
+    start: Range
+    narrow: Range
+    train: Range
     held_out: Range
 
     def __post_init__(self) -> None:
@@ -110,9 +118,9 @@ class Variable:
         self._check_ranges()
 
     def _check_ranges(self) -> None:
-        """Raises EmbodiedError where words stand beside an interval of numbers.
+        """Raises EmbodiedError if one range has words and another is an interval.
 
-        Such ranges could not be joined by `full_range`.
+        `full_range` could not join them.
         """
         ranges = self._ranges()
         if not any(isinstance(part, Interval) for part in ranges):
@@ -129,7 +137,7 @@ class Variable:
         return (self.start, self.narrow, self.train, self.held_out)
 
     def range(self, level: str, split: str) -> Range:
-        """Returns what the variable is sampled from at a level and split."""
+        """Returns the variable's range at a level and split."""
         if split in (self.factor, "all"):
             return self.held_out
         if level == "L1":
@@ -139,16 +147,16 @@ class Variable:
         return self.train
 
     def full_range(self) -> Range:
-        """Returns the smallest range that holds what any level or split samples."""
+        """Returns the smallest range that contains those of all levels and splits."""
         ranges = self._ranges()
         choices = [part for part in ranges if isinstance(part, Choice)]
 
-        # choices alone: all their values, each once
+        # only choices: all their values, each once
         if len(choices) == len(ranges):
             values = [value for choice in choices for value in choice.values]
             return Choice(tuple(dict.fromkeys(values)))
 
-        # else an interval around all; values of choices beside it are numbers
+        # else an interval around all; here the values of choices are numbers
         ends: list[float] = []
         for part in ranges:
             if isinstance(part, Interval):
@@ -158,12 +166,12 @@ class Variable:
         return Interval(min(ends), max(ends))
 
     def allows(self, value: Any) -> bool:
-        """Returns whether a value, as JSON has it, lies in the full range."""
+        """Returns whether a value from JSON is in the full range."""
         whole = self.full_range()
         if isinstance(whole, Interval):
             return isinstance(value, int | float) and whole.low <= value <= whole.high
 
-        # JSON turns tuples into lists; types are compared because True == 1
+        # JSON has lists instead of tuples; types are compared because True == 1
         wanted = tuple(value) if isinstance(value, list) else value
         return any(
             isinstance(wanted, type(known)) and wanted == known
@@ -183,18 +191,17 @@ def row(
 ) -> Variable:
     """Returns a row of a table.
 
-    Each range is written as a tuple `(low, high)` for an interval, a list of values to
-    choose from, or anything else for a single value. `...` stands for one that is left
-    out.
+    A range is a tuple `(low, high)` for an interval, a list for a choice, or any other
+    object for a single value. `...` stands for the default.
 
     Args:
         name: The variable's name.
         factor: One of FACTORS.
         unit: The unit of its values; empty for words and counts.
         L1: The range at level L1.
-        L2: The range at level L2; by default that of L1.
-        L3: The range at levels L3 and L4; by default that of L2.
-        held_out: The range for testing; by default that of L3, so nothing is held out.
+        L2: The range at level L2; by default L1's.
+        L3: The range at levels L3 and L4; by default L2's.
+        held_out: The range for testing; by default L3's, so nothing is held out.
     """
     narrow = L1 if L2 is ... else L2
     train = narrow if L3 is ... else L3
@@ -210,7 +217,7 @@ def row(
 
 
 def _range_of(cell: Any) -> Range:
-    """Returns the range that a cell of a table stands for, see `row`."""
+    """Returns the range in a cell of a table, see `row`."""
     if isinstance(cell, tuple):
         if len(cell) != 2:
             raise EmbodiedError(
@@ -226,18 +233,18 @@ def _range_of(cell: Any) -> Range:
 class Variation:
     """Samples the variables of a table.
 
-    Each has a random stream of its own, which depends on the seed and its name only: a
-    new row changes the values of no other.
+    Each variable has its own random stream, which depends only on the seed and the
+    variable's name. So a new row does not change the values of others.
 
     Args:
         table: The rows.
         level: One of LEVELS.
         split: One of SPLITS.
-        overrides: Values given to variables by name, instead of sampled ones.
+        overrides: Variable -> fixed value, instead of a sampled one.
 
     Raises:
-        EmbodiedError: a level, split or variable is unknown, or the table does not
-            allow a value.
+        EmbodiedError: a level, split or variable is unknown, or a value is outside the
+            variable's range.
     """
 
     def __init__(
@@ -261,13 +268,13 @@ class Variation:
         }
         for name, value in overrides.items():
             self._ranges[name] = fixed(value)
-        # a number for each name, the same in each process, unlike those of `hash`
+        # a number for each name; unlike `hash`, `crc32` is the same in all processes
         self._keys = {
             variable.name: crc32(variable.name.encode()) for variable in table
         }
 
     def stream(self, seed: int, name: str) -> np.random.Generator:
-        """Returns the random numbers of one variable in one episode."""
+        """Returns the random generator of one variable in one episode."""
         key = self._keys.get(name)
         if key is None:
             raise unknown("variable of the table", name, self._keys)
@@ -323,7 +330,7 @@ def markdown_table(table: Sequence[Variable]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for variable in table:
-        # the tasks draw alike at L3 and L4, which differ in events
+        # L3 and L4 have the same ranges; they differ in events
         cells = (
             variable.name,
             variable.factor,
