@@ -127,21 +127,20 @@ class Needs:
 
     def _missing_grip(self, robot: Robot) -> list[str]:
         """Returns descriptions of what the first gripper lacks; empty if it fits."""
-        fingers = f"a gripper that opens to {self.opening_m:g} m"
         hands = [robot.gripper_of(effector) for effector in robot.effectors[:1]]
         cups = [hand for hand in hands if isinstance(hand, SuctionGripper)]
         if not cups:
             width_m = max((hand.width_m for hand in hands), default=0.0)
             if width_m < self.opening_m:
+                fingers = f"a gripper that opens to {self.opening_m:g} m"
                 return [f"{fingers} (its opens to {width_m:g} m)"]
             return []
 
         force_n = cups[0].force_n
-        if self.suction_n is None:
-            if self.opening_m > 0:
-                return [f"{fingers} (its holds by suction)"]
-            return []  # the task needs no gripper
-        if force_n < self.suction_n:
+        if self.suction_n is None and self.opening_m > 0:
+            fingers = f"fingers that open to {self.opening_m:g} m"
+            return [f"{fingers} (its gripper holds by suction)"]
+        if self.suction_n is not None and force_n < self.suction_n:
             cup = f"a suction gripper that holds {self.suction_n:g} N"
             return [f"{cup} (its holds {force_n:g} N)"]
         return []

@@ -106,3 +106,17 @@ def tcp_rotation(worlds: Worlds) -> np.ndarray:  # (3, 3)
 
 def _tcp_site(worlds: Worlds) -> int:
     return int(worlds.model.site(worlds.robot.effectors[0].site).id)
+
+
+def cup_mjcf() -> str:
+    """The arm with a stem in place of its fingers, whose end is 4 mm behind the tool."""
+    stem = '<geom name="stem" type="cylinder" size="0.012 0.048" pos="0 0 0.098"/>'
+    fingers = re.compile(r'<body name="left".*<body name="right".*?</body>', re.DOTALL)
+    return fingers.sub(stem, MJCF).replace("0.025 0.09 0.03", "0.025 0.03 0.03")
+
+
+def write_cup_six(folder: Path, gripper: str = 'kind = "suction"') -> Path:
+    """Writes the arm with a cup, by the keys of its gripper; returns its description."""
+    keys = re.compile(r"\[gripper\].*", re.DOTALL)
+    toml = keys.sub(f"[gripper]\n{gripper}\n", TOML)
+    return write_six(folder, toml, cup_mjcf())

@@ -20,7 +20,7 @@ from tests.six_arm import MJCF, TOML, write_six
             "there is no model file .*seven.xml: correct the key mjcf",
         ),
         ("speeds = ", "spedes = ", "unknown key 'spedes'. Did you mean 'speeds'"),
-        ('joints = ["left", "right"]', "", "these keys are missing: gripper.joints"),
+        ('joints = ["left", "right"]', "", "gripper.joints must name at least one"),
         (
             '"lift", ',
             '"lfit", ',

@@ -8,12 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from embodied.cli.main import main
 from embodied.errors import EmbodiedError
+from embodied.robots.described.description import read_description
 from embodied.robots.described.robot import load_robot
 from tests.ground import idle_action
 from tests.six_arm import MJCF, TOML, started_worlds, write_six
 
 ARM = MJCF[MJCF.index('<body name="base">') : MJCF.index("</worldbody>")]
+# of a pattern: `.` matches line ends, `^` the beginnings of lines
+DOTALL = re.DOTALL | re.MULTILINE
 JOINTS = ("pan", "lift", "elbow", "wrist1", "wrist2", "wrist3")
 
 
@@ -100,3 +104,51 @@ def test_what_does_not_go_together_is_said(
 
     with pytest.raises(EmbodiedError, match=message):
         load_robot(path)
+
+
+def test_new_describes_both_and_check_shows_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_twins(tmp_path)
+    path = tmp_path / "new.toml"
+    words = ["robot", "new", str(tmp_path / "six.xml"), "--name", "twins", "-o"]
+
+    assert main([*words, str(path)]) == 0
+    left, right = read_description(path).arm
+    assert (left.name, right.name) == ("left", "right")
+    assert left.joints == tuple(f"l_{joint}" for joint in JOINTS)
+    assert right.gripper.joints == ("r_left", "r_right")
+    assert path.read_text().count("[[arm]]\nname = ") == 2
+
+    # the hands start beside each other
+    tools = load_robot(path).tools_at_home
+    assert tools["left_tcp"].pos[1] - tools["right_tcp"].pos[1] == pytest.approx(
+        0.4, abs=0.01
+    )
+    capsys.readouterr()
+    main(["robot", "check", str(path)])
+    said = capsys.readouterr().out
+    assert re.search(r"^l_pan .*^r_pan .*left_gripper: .*right_gripper: ", said, DOTALL)
+
+
+def test_new_describes_one_arm_on_request(tmp_path: Path) -> None:
+    write_twins(tmp_path)
+    path = tmp_path / "new.toml"
+    words = ["robot", "new", str(tmp_path / "six.xml"), "--arms", "1", "-o", str(path)]
+
+    assert main(words) == 0
+    description = read_description(path)
+    assert not description.arm
+    assert description.joints[0] == "l_pan"
+
+
+def test_new_wants_a_gripper_for_each_arm(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_twins(tmp_path)
+    file = str(tmp_path / "six.xml")
+
+    assert main(["robot", "new", file, "--gripper", file, file, file]) != 0
+    said = capsys.readouterr().err
+    assert "--gripper names 3, and the model has the arms left and right" in said
+    assert "--arms 1" in said

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from embodied.robots.described.description import Description, Gripper, Mount, Tcp
+from embodied.robots.described.description import Description, Mount, Tcp
+from embodied.robots.described.gripper_keys import Gripper
 from tests.six_arm import PAGE, write_six
 
 CODE = re.findall(r"^```python\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)

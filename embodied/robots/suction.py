@@ -14,7 +14,6 @@ import numpy as np
 from embodied.core import PHYSICS_HZ
 from embodied.robots.franka.hand import FLANGE_M
 from embodied.robots.gripping import PAD_FRICTION
-from embodied.robots.modelling import COLLISION_GROUP
 from embodied.robots.parts.part import Placement
 from embodied.robots.parts.suction import SuctionGripper
 
@@ -51,7 +50,6 @@ def vacuum_force_n(radius_m: float) -> float:
 
 def add_cup(
     spec: mujoco.MjSpec,
-    carrier: mujoco.MjsBody,
     site: mujoco.MjsSite,
     name: str,
     radius_m: float,
@@ -61,13 +59,13 @@ def add_cup(
 
     Args:
         spec: the model.
-        carrier: the body that has the site.
         site: the middle of the lip; its z points out of the cup.
         name: of the actuator, whose target is the share of the vacuum that is let off.
             The lip is `<name>_lip`, the sensor `<name>_seal`.
         radius_m: of the lip.
         force_n: up to which pull it holds.
     """
+    carrier = site.parent
     frame = carrier.add_frame(pos=site.pos, quat=site.quat)
     frame.alt.type = site.alt.type
     lip = carrier.add_body(name=f"{name}_lip", gravcomp=1)
@@ -82,7 +80,8 @@ def add_cup(
             type=mujoco.mjtGeom.mjGEOM_SPHERE,
             pos=(x, y, -LIP_POINT_M),
             size=(LIP_POINT_M, 0, 0),
-            group=COLLISION_GROUP,
+            rgba=RUBBER_RGBA,
+            group=2,
             material="",  # the file's default may name one
             mass=0,
         )
@@ -159,7 +158,6 @@ def add_suction_gripper(
     )
     add_cup(
         spec,
-        body,
         site,
         f"{prefix}gripper",
         RADIUS_M,

@@ -57,6 +57,7 @@ def main() -> None:
     install(args.output / "packages")
     for name in args.robot:
         shutil.copy(HERE / f"{name}.toml", args.output)
+    shutil.copy(HERE / "cup.xml", args.output)
     end = time.monotonic() + args.minutes * 60
     cells = {}
     for name in args.robot:

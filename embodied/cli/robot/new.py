@@ -13,7 +13,8 @@ from embodied.robots.described.writing import write_description
 
 HELP = """Write the description of a robot by looking at its model: the arm's joints, the fingers and their sense, the
 tool point, cameras, the grip force, and a home with the hand in front, pointing down. What no model tells, such as
-speeds, is guessed; every guess is printed. A gripper may have a file of its own."""
+speeds, is guessed; every guess is printed. Two arms that are alike are described both. A gripper may have a file of
+its own."""
 EXAMPLE = """embodied robot new arm.urdf -o arm.toml
   embodied robot new ur5e.xml --gripper 2f85.xml --on attachment_site -o ur5e.toml"""
 
@@ -34,14 +35,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--gripper",
         type=Path,
+        nargs="+",
+        default=[],
         metavar="FILE",
-        help="the gripper's model, where the arm's has none",
+        help="the gripper's model, where the arm's has none; for two arms one for both, "
+        "or the left one's and the right one's",
     )
     parser.add_argument(
         "--on",
-        default="",
+        nargs="+",
+        default=[],
         metavar="PLACE",
         help="the arm's body or site that such a gripper sits on (default: its end)",
+    )
+    parser.add_argument(
+        "--arms",
+        type=int,
+        choices=(1, 2),
+        default=2,
+        help="describe at most so many arms (default: 2, where two are alike)",
     )
 
     arguments.add_overwrite(parser, "the file")
@@ -49,11 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the description, and says what in it is guessed."""
-    if args.on and args.gripper is None:
+    if args.on and not args.gripper:
         raise EmbodiedError("--on says where --gripper sits: give both")
     if args.output is not None:
         _require_place(args.output, args.overwrite)
-    guess = guess_description(args.model, args.name, args.gripper, args.on)
+    guess = guess_description(
+        args.model, args.name, args.gripper, args.on, most_arms=args.arms
+    )
     description = guess.reading.description
     path = args.output or Path(f"{description.name}.toml")
     _require_place(path, args.overwrite)

@@ -12,6 +12,9 @@ import mujoco
 import numpy as np
 
 from embodied.robots.described.builders import grip_force_n
+from embodied.robots.described.cups import Cup
+from embodied.robots.described.description import DescribedArm
+from embodied.robots.described.hand import Hand
 from embodied.robots.described.robot import Reading
 from embodied.robots.described.settings import changed_settings
 from embodied.robots.described.source import HAND_PREFIX
@@ -186,16 +189,10 @@ def _facts(reading: Reading, model: mujoco.MjModel) -> list[tuple[str, str]]:
     facts = [("mass", f"{model.body_subtreemass[stand]:.1f} kg on the mount")]
     parts = zip(description.arms, reading.hands, reading.robot.arms, strict=True)
     for arm, hand, part in parts:
-        width = f"{1000 * hand.gap_m:.0f} to {1000 * hand.width_m:.0f} mm"
-        positions = zip(hand.fingers, hand.closed, hand.open, strict=True)
-        fingers = [f"{name} {shut:.3g} to {wide:.3g}" for name, shut, wide in positions]
-        force_n = grip_force_n(arm, hand, reading.limits)
-        facts += [
-            (f"{arm.prefix}reach", f"{part.reach_m:.2f} m"),
-            (f"{arm.prefix}gripper", f"{width} wide, {force_n:.0f} N"),
-            (f"{arm.prefix}fingers, closed to open", ", ".join(fingers)),
-            (f"{arm.prefix}finger tips", f"{1000 * hand.tip_m:.0f} mm beyond the tcp"),
-        ]
+        facts.append((f"{arm.prefix}reach", f"{part.reach_m:.2f} m"))
+        facts += (
+            _cup(arm, hand) if isinstance(hand, Cup) else _fingers(reading, arm, hand)
+        )
 
     # joints that do not move, and elements of the file that the robot lacks
     held = [f"{name} at {value:.3g}" for name, value in reading.source.held.items()]
@@ -206,3 +203,27 @@ def _facts(reading: Reading, model: mujoco.MjModel) -> list[tuple[str, str]]:
         left_out.append(f"physics options ({', '.join(settings)})")
     facts.append(("left out", ", ".join(left_out) or "nothing"))
     return facts
+
+
+def _fingers(reading: Reading, arm: DescribedArm, hand: Hand) -> list[tuple[str, str]]:
+    """Returns (name, value) of a hand with fingers."""
+    width = f"{1000 * hand.gap_m:.0f} to {1000 * hand.width_m:.0f} mm"
+    positions = zip(hand.fingers, hand.closed, hand.open, strict=True)
+    fingers = [f"{name} {shut:.3g} to {wide:.3g}" for name, shut, wide in positions]
+    force_n = grip_force_n(arm, hand, reading.limits)
+    return [
+        (f"{arm.prefix}gripper", f"{width} wide, {force_n:.0f} N"),
+        (f"{arm.prefix}fingers, closed to open", ", ".join(fingers)),
+        (f"{arm.prefix}finger tips", f"{1000 * hand.tip_m:.0f} mm beyond the tcp"),
+    ]
+
+
+def _cup(arm: DescribedArm, cup: Cup) -> list[tuple[str, str]]:
+    """Returns (name, value) of a suction gripper."""
+    lip = f"around the tcp, {1000 * cup.radius_m:.3g} mm from it"
+    if cup.ahead_m is not None:
+        lip += f", {1000 * cup.ahead_m:.1f} mm beyond the solid parts of the hand"
+    return [
+        (f"{arm.prefix}gripper", f"suction, holds up to {cup.force_n:.0f} N"),
+        (f"{arm.prefix}lip", lip),
+    ]

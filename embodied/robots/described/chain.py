@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mujoco
@@ -36,50 +37,69 @@ class Parts:
     hand_joints: tuple[int, ...]
 
 
-def find_parts(model: mujoco.MjModel, file: str) -> Parts:
-    """Returns the first arm of a model, and its hand.
+def find_arms(model: mujoco.MjModel, file: str) -> list[list[str]]:
+    """Returns the names of the joints of a model's arm, or of two arms that are alike.
 
     The arm is the longest chain of hinges. It ends before the first joint that slides or
-    is named like a finger, and at the first link with several branches. All joints that
-    its last link carries belong to the hand.
+    is named like a finger, and at the first link with several branches. A second arm has
+    as many joints as the first, and shares none with it.
 
     Raises:
-        EmbodiedError: there is no arm, or no gripper behind it.
+        EmbodiedError: there is no arm.
     """
-    arm = _arm_joints(model)
-    if len(arm) < LEAST_JOINTS:
+    first = _arm_joints(model, set(range(model.nbody)))
+    if len(first) < LEAST_JOINTS:
         raise EmbodiedError(
-            f"{file}: no arm is found: the longest chain of hinges has {len(arm)} joints, "
-            f"expected at least {LEAST_JOINTS}"
+            f"{file}: no arm is found: the longest chain of hinges has {len(first)} "
+            f"joints, expected at least {LEAST_JOINTS}"
         )
-    hand = int(model.jnt_bodyid[arm[-1]])
-    carried = subtree(model, hand)
+    own = subtree(model, int(model.jnt_bodyid[first[0]]))
+    second = _arm_joints(model, set(range(model.nbody)) - own)
+    is_alike = len(second) == len(first) and not set(second) & set(first)
+    arms = [first, second] if is_alike else [first]
+    return [[model.joint(j).name for j in arm] for arm in arms]
+
+
+def has_hand(model: mujoco.MjModel, joints: Sequence[str]) -> bool:
+    """Returns whether an arm, given by its joints, carries joints of a hand."""
+    return bool(_hand_joints(model, model.joint(joints[-1]).id))
+
+
+def find_parts(model: mujoco.MjModel, joints: Sequence[str], file: str) -> Parts:
+    """Returns an arm of a model, given by its joints, and its hand.
+
+    All joints that its last link carries belong to the hand.
+
+    Raises:
+        EmbodiedError: there is no gripper behind it.
+    """
+    arm = tuple(int(model.joint(name).id) for name in joints)
+    hand_joints = _hand_joints(model, arm[-1])
+    if not hand_joints:
+        raise EmbodiedError(
+            f"{file}: no gripper is found behind the joint {joints[-1]!r}: if it has a "
+            "file of its own, name that with --gripper"
+        )
+    return Parts(arm, int(model.jnt_bodyid[arm[-1]]), hand_joints)
+
+
+def _hand_joints(model: mujoco.MjModel, last: int) -> tuple[int, ...]:
+    """Returns the ids of the joints that an arm carries behind its joint `last`."""
+    carried = subtree(model, int(model.jnt_bodyid[last]))
     joints = [j for j in range(model.njnt) if int(model.jnt_bodyid[j]) in carried]
-    joints.remove(arm[-1])  # MuJoCo lists it under the link that it moves
-    if not joints:
-        last = model.joint(arm[-1]).name
-        raise EmbodiedError(
-            f"{file}: no gripper is found behind the joint {last!r}: if it has a file of "
-            "its own, name that with --gripper"
-        )
-    return Parts(tuple(arm), hand, tuple(joints))
+    joints.remove(last)  # MuJoCo lists it under the link that it moves
+    return tuple(joints)
 
 
-def mounting_place(model: mujoco.MjModel) -> str:
+def mounting_place(model: mujoco.MjModel, last_joint: str) -> str:
     """Returns the name of the site or body at the end of an arm that takes a gripper.
 
     Candidates are the sites, then the bodies, on the arm's last link and on the bodies
     that it carries. The first whose name contains one of MOUNT_WORDS is taken; without
     one, it is the last link itself.
-
-    Raises:
-        EmbodiedError: there is no arm.
     """
-    arm = _arm_joints(model)
-    if not arm:
-        raise EmbodiedError("no arm is found to mount the gripper on")
     # a parent's id is below its children's: the last link comes first
-    bodies = sorted(subtree(model, int(model.jnt_bodyid[arm[-1]])))
+    bodies = sorted(subtree(model, int(model.joint(last_joint).bodyid[0])))
 
     names = [
         model.site(s).name for s in range(model.nsite) if model.site_bodyid[s] in bodies
@@ -141,11 +161,16 @@ def planar_joints(model: mujoco.MjModel) -> tuple[int, ...]:
     return ()
 
 
-def _arm_joints(model: mujoco.MjModel) -> list[int]:
-    """Returns the longest chain of arm hinges, without a hand's and a torso's joints."""
+def _arm_joints(model: mujoco.MjModel, bodies: set[int]) -> list[int]:
+    """Returns the longest chain of arm hinges, without a hand's and a torso's joints.
+
+    It ends on one of `bodies`.
+    """
     base = planar_joints(model)
     longest: list[int] = []
     for j in range(model.njnt):
+        if int(model.jnt_bodyid[j]) not in bodies:
+            continue
         joints = _chain_to(model, int(model.jnt_bodyid[j]))
         hinges = [k for k in joints if _is_arm_hinge(model, k) and k not in base]
         if len(hinges) > len(longest):

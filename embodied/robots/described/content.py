@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from embodied.errors import EmbodiedError
@@ -43,7 +44,7 @@ def content_hash(description: Description) -> str:
     if gripper is not None:
         gripper = replace(gripper, mjcf=Path(gripper.mjcf).name)
     mjcf = Path(description.mjcf).name
-    values = asdict(replace(description, mjcf=mjcf, gripper=gripper, arm=arms))
+    values = _values(replace(description, mjcf=mjcf, gripper=gripper, arm=arms))
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
 
     try:
@@ -56,6 +57,26 @@ def content_hash(description: Description) -> str:
             f"the file {error.filename} cannot be read: {error.strerror}"
         ) from error
     return digest.hexdigest()
+
+
+def _values(table: Any) -> Any:
+    """Returns a description's table as plain data.
+
+    Keys that came later than the first descriptions are left out where they have their
+    defaults: a robot that does not use them keeps its hash.
+    """
+    if isinstance(table, tuple):
+        return [_values(one) for one in table]
+    if not is_dataclass(table):
+        return table
+
+    values = {}
+    for f in fields(table):
+        value = getattr(table, f.name)
+        if f.metadata.get("later") and value == f.default:
+            continue
+        values[f.name] = _values(value)
+    return values
 
 
 def changed_ns(path: Path) -> tuple[int, ...]:

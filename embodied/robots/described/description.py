@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from embodied.errors import EmbodiedError, unknown
 from embodied.names import check_names
-from embodied.robots.described.tables import Names, Numbers, read_table
+from embodied.robots.described.gripper_keys import Gripper
+from embodied.robots.described.tables import (
+    Names,
+    Numbers,
+    check_count,
+    check_once,
+    check_quat,
+    later,
+    read_table,
+    within,
+)
 
 # "ours": servos that this program adds; "file": the position servos of the model file.
 SERVOS = ("ours", "file")
 VERSION = 1  # of the description format
-# A quaternion with a smaller norm is refused, as it defines no rotation.
-LEAST_NORM = 1e-6
-
-
-def _within(low: float, high: float) -> dict[str, Any]:
-    """Returns metadata that limits a key's numbers to a range, ends included."""
-    return {"range": (low, high)}
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,12 @@ class Mount:
     """
 
     body: str = ""
-    pos_w: Numbers = field(default=(0.0, 0.0, 0.72), metadata=_within(-10, 10))
-    yaw_deg: float = field(default=0.0, metadata=_within(-360, 360))
+    pos_w: Numbers = field(default=(0.0, 0.0, 0.72), metadata=within(-10, 10))
+    yaw_deg: float = field(default=0.0, metadata=within(-360, 360))
     stand: bool = True
 
     def __post_init__(self) -> None:
-        _check_count("mount.pos_w", self.pos_w, 3)
+        check_count("mount.pos_w", self.pos_w, 3)
         if self.stand and self.pos_w[2] <= 0:
             raise EmbodiedError(
                 f"mount.pos_w has a height of {self.pos_w[2]:g} m, where no column fits "
@@ -63,76 +64,16 @@ class Tcp:
 
     site: str = ""
     body: str = ""
-    pos: Numbers = field(default=(0.0, 0.0, 0.0), metadata=_within(-2, 2))
-    quat_wxyz: Numbers = field(
-        default=(1.0, 0.0, 0.0, 0.0), metadata=_within(-100, 100)
-    )
+    pos: Numbers = field(default=(0.0, 0.0, 0.0), metadata=within(-2, 2))
+    quat_wxyz: Numbers = field(default=(1.0, 0.0, 0.0, 0.0), metadata=within(-100, 100))
 
     def __post_init__(self) -> None:
         if bool(self.site) == bool(self.body):
             raise EmbodiedError(
                 "tcp needs either a site, or a body with pos and quat_wxyz"
             )
-        _check_count("tcp.pos", self.pos, 3)
-        _check_quat("tcp.quat_wxyz", self.quat_wxyz)
-
-
-@dataclass(frozen=True)
-class Gripper:
-    """A gripper with fingers that slide or rotate.
-
-    Attributes:
-        joints: names of the F driven joints; joints that the file couples to them
-            follow.
-        closed: (F,) m or rad, their positions when the fingers touch; empty: the end of
-            each range at which the finger is nearer to the tcp.
-        open: (F,) m or rad, their positions when the hand is open; empty: the other end.
-        pads: names of geoms that grip.
-        force_n: grip force; None: the file's, else 70 N.
-        speed_m_s: speed of the opening width.
-        mjcf: the gripper's own file; empty if it is part of the arm's.
-        on: the arm's body or site that carries a gripper with its own file.
-        pos: (3,) m, position of that gripper on it.
-        quat_wxyz: orientation of that gripper on it.
-    """
-
-    joints: Names
-    closed: Numbers = field(default=(), metadata=_within(-20, 20))
-    open: Numbers = field(default=(), metadata=_within(-20, 20))
-    pads: Names = ()
-    force_n: float | None = field(default=None, metadata=_within(0.1, 10_000))
-    speed_m_s: float = field(default=0.2, metadata=_within(0.005, 5))
-    mjcf: str = ""
-    on: str = ""
-    pos: Numbers = field(default=(0.0, 0.0, 0.0), metadata=_within(-2, 2))
-    quat_wxyz: Numbers = field(
-        default=(1.0, 0.0, 0.0, 0.0), metadata=_within(-100, 100)
-    )
-
-    def __post_init__(self) -> None:
-        if not self.joints:
-            raise EmbodiedError("gripper.joints must name at least one joint")
-        _check_once("gripper.joints", self.joints)
-        _check_once("gripper.pads", self.pads)
-
-        # both `closed` and `open` or none, with one number per joint
-        if bool(self.closed) != bool(self.open):
-            raise EmbodiedError(
-                "gripper.closed and gripper.open go together: write both or neither"
-            )
-        each = f", one for each of {', '.join(self.joints)}"
-        for key, values in (("closed", self.closed), ("open", self.open)):
-            if values:
-                _check_count(f"gripper.{key}", values, len(self.joints), each)
-
-        # keys of a gripper with its own file
-        _check_count("gripper.pos", self.pos, 3)
-        _check_quat("gripper.quat_wxyz", self.quat_wxyz)
-        if bool(self.mjcf) != bool(self.on):
-            raise EmbodiedError(
-                "gripper.mjcf and gripper.on go together: the gripper's file, and the "
-                "arm's body or site that it sits on"
-            )
+        check_count("tcp.pos", self.pos, 3)
+        check_quat("tcp.quat_wxyz", self.quat_wxyz)
 
 
 @dataclass(frozen=True)
@@ -146,10 +87,10 @@ class DrivenBase:
     """
 
     joints: Names = ()
-    speeds: Numbers = field(default=(), metadata=_within(0.01, 20))
+    speeds: Numbers = field(default=(), metadata=within(0.01, 20))
 
     def __post_init__(self) -> None:
-        _check_once("base.joints", self.joints)
+        check_once("base.joints", self.joints)
         if self.joints and len(self.joints) != 3:
             raise EmbodiedError(
                 f"base.joints has {len(self.joints)} names, expected 3: two joints that "
@@ -157,7 +98,7 @@ class DrivenBase:
                 "base is put below"
             )
         if self.speeds:
-            _check_count("base.speeds", self.speeds, 3, ": of x, y and yaw")
+            check_count("base.speeds", self.speeds, 3, ": of x, y and yaw")
 
 
 @dataclass(frozen=True)
@@ -174,8 +115,8 @@ class DescribedArm:
     """
 
     joints: Names
-    speeds: Numbers = field(metadata=_within(0.01, 100))
-    home: Numbers = field(metadata=_within(-100, 100))
+    speeds: Numbers = field(metadata=within(0.01, 100))
+    home: Numbers = field(metadata=within(-100, 100))
     gripper: Gripper
     tcp: Tcp
     name: str = ""
@@ -183,7 +124,7 @@ class DescribedArm:
     def __post_init__(self) -> None:
         if not self.joints:
             raise EmbodiedError("joints must name at least one joint")
-        _check_once("joints", self.joints)
+        check_once("joints", self.joints)
         for joint in self.gripper.joints:
             if joint in self.joints and not self.gripper.mjcf:
                 raise EmbodiedError(
@@ -192,8 +133,8 @@ class DescribedArm:
 
         # one number per joint
         each = f", one for each of {', '.join(self.joints)}"
-        _check_count("speeds", self.speeds, len(self.joints), each)
-        _check_count("home", self.home, len(self.joints), each)
+        check_count("speeds", self.speeds, len(self.joints), each)
+        check_count("home", self.home, len(self.joints), each)
 
     @property
     def prefix(self) -> str:
@@ -228,19 +169,19 @@ class Description:
     name: str
     mjcf: str
     joints: Names = ()
-    speeds: Numbers = field(default=(), metadata=_within(0.01, 100))
-    home: Numbers = field(default=(), metadata=_within(-100, 100))
+    speeds: Numbers = field(default=(), metadata=within(0.01, 100))
+    home: Numbers = field(default=(), metadata=within(-100, 100))
     gripper: Gripper | None = None
     tcp: Tcp | None = None
     arm: tuple[DescribedArm, ...] = ()
     mount: Mount = field(default_factory=Mount)
-    base: DrivenBase | None = None
+    base: DrivenBase | None = field(default=None, metadata=later())
     held: Names = ()
-    held_at: Numbers = field(default=(), metadata=_within(-100, 100))
+    held_at: Numbers = field(default=(), metadata=within(-100, 100))
     cameras: Names = ()
     servos: str = "ours"
-    ee_speed_m_s: float = field(default=0.6, metadata=_within(0.01, 10))
-    ee_speed_rad_s: float = field(default=2.0, metadata=_within(0.01, 50))
+    ee_speed_m_s: float = field(default=0.6, metadata=within(0.01, 10))
+    ee_speed_rad_s: float = field(default=2.0, metadata=within(0.01, 50))
     version: float = float(VERSION)
 
     def __post_init__(self) -> None:
@@ -252,10 +193,10 @@ class Description:
             )
         if self.servos not in SERVOS:
             raise unknown("kind of servos", self.servos, SERVOS)
-        _check_once("cameras", self.cameras)
-        _check_once("held", self.held)
+        check_once("cameras", self.cameras)
+        check_once("held", self.held)
         each = f", one for each of {', '.join(self.held) or 'held, which names none'}"
-        _check_count("held_at", self.held_at, len(self.held), each)
+        check_count("held_at", self.held_at, len(self.held), each)
         self._check_arms()
 
     @property
@@ -296,7 +237,7 @@ class Description:
         if len(names) > 1:
             check_names("arm (arm.name)", names)
         driven = [joint for arm in self.arms for joint in arm.joints]
-        _check_once("joints", driven)
+        check_once("joints", driven)
         for joint in self.held:
             if joint in driven:
                 raise EmbodiedError(
@@ -347,29 +288,3 @@ def _with_paths(arm: DescribedArm, folder: Path) -> DescribedArm:
         return arm
     mjcf = str((folder / arm.gripper.mjcf).resolve())
     return replace(arm, gripper=replace(arm.gripper, mjcf=mjcf))
-
-
-def _check_count(key: str, values: Numbers, expected: int, hint: str = "") -> None:
-    """Raises EmbodiedError unless there are `expected` numbers."""
-    if len(values) != expected:
-        raise EmbodiedError(
-            f"{key} has {len(values)} numbers, expected {expected}{hint}"
-        )
-
-
-def _check_quat(key: str, quat_wxyz: Numbers) -> None:
-    """Raises EmbodiedError unless four numbers define a rotation."""
-    _check_count(key, quat_wxyz, 4)
-    if sum(value * value for value in quat_wxyz) < LEAST_NORM**2:
-        raise EmbodiedError(
-            f"{key} is all zeros, which is no rotation: [1, 0, 0, 0] rotates nothing"
-        )
-
-
-def _check_once(key: str, names: Sequence[str]) -> None:
-    """Raises EmbodiedError for a name that is empty or occurs twice."""
-    for name in names:
-        if not name:
-            raise EmbodiedError(f"{key} has an empty name")
-        if names.count(name) > 1:
-            raise EmbodiedError(f"{key} names {name!r} twice")

@@ -138,15 +138,18 @@ class FaceFinder:
             geoms=tuple(sorted(names)),
         )
 
-    def tip_m(self, targets: list[int]) -> float | None:
+    def tip_m(
+        self, targets: list[int], across_m: tuple[float, ...] = NEAR_AXIS_M
+    ) -> float | None:
         """Returns the largest z of geoms near the tcp's z axis, in its frame, m.
 
         None if no ray along the axis hits a geom.
 
         Args:
             targets: The ids of the geoms, such as those of the fingers.
+            across_m: Where the rays are, along the tcp's x and along its y.
         """
-        distances = self._distances_back(targets, NEAR_AXIS_M, BEYOND_M)
+        distances = self._distances_back(targets, across_m, BEYOND_M)
         return BEYOND_M - min(distances) if distances else None
 
     def behind_m(self, targets: list[int], from_m: float) -> float:

@@ -11,10 +11,11 @@ from PIL import Image
 
 from embodied.files import replace_bytes
 from embodied.robots.described.robot import Reading
+from embodied.robots.parts.suction import SuctionGripper
 from embodied.sim.contexts import RenderContext
 from embodied.sim.physics import apply_defaults
 
-SIZE = 480  # height and width of each of the three pictures, pixels
+SIZE = 480  # height and width of each of the pictures, pixels
 AXIS_M = 0.06
 AXIS_RADIUS_M = 0.002
 # the colours of the axes x, y and z
@@ -28,6 +29,8 @@ QUALITY = {"shadowsize": 2048, "offsamples": 4}
 
 def write_portrait(reading: Reading, path: Path) -> None:
     """Writes a PNG: the robot at home, its first hand open, and closed.
+
+    A cup looks the same open and closed, and is shown once.
 
     Raises:
         RenderingError: no picture can be made on this machine.
@@ -46,8 +49,12 @@ def write_portrait(reading: Reading, path: Path) -> None:
         middle = (data.site_xpos[tcp] + data.body(robot.base.root_body).xpos) / 2
         distance_m = REACHES_AWAY * robot.arms[0].reach_m
         pictures = [_picture(context, data, middle, distance_m)]
-        for width_m in (robot.grippers[0].width_m, 0.0):
-            data.ctrl[gripper] = width_m
+        hand = robot.grippers[0]
+        targets = [hand.open_target]
+        if not isinstance(hand, SuctionGripper):
+            targets.append(0.0)
+        for target in targets:
+            data.ctrl[gripper] = target
             mujoco.mj_step(model, data, int(SETTLING_S / model.opt.timestep))
             tcp_w = data.site_xpos[tcp]
             pictures.append(_picture(context, data, tcp_w, HAND_DISTANCE_M))

@@ -27,6 +27,7 @@ from embodied.robots.described.builders import (
     tcp_site,
 )
 from embodied.robots.described.content import content_hash
+from embodied.robots.described.cups import Cup, measure_cup, suction_part
 from embodied.robots.described.description import (
     DescribedArm,
     Description,
@@ -55,7 +56,7 @@ class Reading:
         source: the prepared model, with lists of held joints and left-out elements.
         file_model: the file's model before it was prepared.
         limits: joint of the file -> its largest torque or force.
-        hands: the measurements of each arm's hand.
+        hands: the measurements of each arm's hand, or of its cup.
         robot: the robot.
     """
 
@@ -63,7 +64,7 @@ class Reading:
     source: Source
     file_model: mujoco.MjModel
     limits: dict[str, float]
-    hands: tuple[Hand, ...]
+    hands: tuple[Hand | Cup, ...]
     robot: Robot
 
 
@@ -115,12 +116,18 @@ def understand(description: Description) -> Reading:
     prefix = prefix_of(description)
     carrier = carrier_of(description, source, model, stand, prefix)
     parts: list[Part] = [*carrier.parts]
-    hands = []
+    hands: list[Hand | Cup] = []
     for k, (arm, names) in enumerate(zip(description.arms, source.arms, strict=True)):
         build: PartBuilder = arms if k == 0 else CarriedArmBuilder()
         part = _arm_part(description, arm, names, build, model, carrier)
         _check_home_range(part.joints)
         site = prefix + tcp_site(arm, names)
+        if arm.gripper.kind == "suction":
+            cup = measure_cup(model, arm, names, prefix, site)
+            hands.append(cup)
+            parts += [part, suction_part(description, arm, names, cup)]
+            continue
+
         hand = measure_hand(model, arm, names, prefix, site)
         force_n = grip_force_n(arm, hand, limits)
         drive = GripperBuilder(description, arm, names, hand, force_n)

@@ -16,10 +16,10 @@ from embodied.errors import EmbodiedError, unknown
 from embodied.robots.described.description import (
     DescribedArm,
     Description,
-    Gripper,
     Tcp,
 )
 from embodied.robots.described.drawing import hide_sites_and_collision_geoms
+from embodied.robots.described.gripper_keys import Gripper
 from embodied.robots.described.settings import share_settings
 from embodied.robots.described.urdf import URDF_SUFFIX, find_meshes
 

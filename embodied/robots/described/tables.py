@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import tomllib
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -18,6 +18,8 @@ from embodied.errors import EmbodiedError, unknown
 Names = tuple[str, ...]
 Numbers = tuple[float, ...]
 T = TypeVar("T")
+# A quaternion with a smaller norm is refused, as it defines no rotation.
+LEAST_NORM = 1e-6
 
 
 def read_table(cls: type[T], path: Path) -> T:
@@ -132,3 +134,46 @@ def _check_range(known: Field[Any], value: Any, where: str) -> None:
     for number in value if isinstance(value, tuple) else (value,):
         if not low <= number <= high:
             raise EmbodiedError(f"{where} is {number:g}, expected {low:g} to {high:g}")
+
+
+# Fields, and checks of their values
+# --------------------------------------------------------------------------------------
+
+
+def within(low: float, high: float) -> dict[str, Any]:
+    """Returns metadata that limits a key's numbers to a range, ends included."""
+    return {"range": (low, high)}
+
+
+def later(**metadata: Any) -> dict[str, Any]:
+    """Returns metadata of a key that older descriptions do not know.
+
+    With its default it is left out of `content_hash`, so that older robots keep theirs.
+    """
+    return {"later": True, **metadata}
+
+
+def check_count(key: str, values: Numbers, expected: int, hint: str = "") -> None:
+    """Raises EmbodiedError unless there are `expected` numbers."""
+    if len(values) != expected:
+        raise EmbodiedError(
+            f"{key} has {len(values)} numbers, expected {expected}{hint}"
+        )
+
+
+def check_quat(key: str, quat_wxyz: Numbers) -> None:
+    """Raises EmbodiedError unless four numbers define a rotation."""
+    check_count(key, quat_wxyz, 4)
+    if sum(value * value for value in quat_wxyz) < LEAST_NORM**2:
+        raise EmbodiedError(
+            f"{key} is all zeros, which is no rotation: [1, 0, 0, 0] rotates nothing"
+        )
+
+
+def check_once(key: str, names: Sequence[str]) -> None:
+    """Raises EmbodiedError for a name that is empty or occurs twice."""
+    for name in names:
+        if not name:
+            raise EmbodiedError(f"{key} has an empty name")
+        if names.count(name) > 1:
+            raise EmbodiedError(f"{key} names {name!r} twice")

@@ -1,9 +1,10 @@
-"""Finds the meshes of URDF files; MuJoCo searches only the file's own folder."""
+"""What MuJoCo leaves of URDF files: meshes outside the file's folder, speed limits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from xml.etree import ElementTree
 
 import mujoco
 
@@ -63,3 +64,13 @@ def find_file(name: str, folders: Sequence[Path]) -> Path | None:
             if candidate.is_file():
                 return candidate
     return None
+
+
+def speed_limits(path: Path) -> dict[str, float]:
+    """Returns joint -> speed limit in a URDF file; MuJoCo does not read it."""
+    speeds = {}
+    for joint in ElementTree.parse(path).getroot().iter("joint"):  # noqa: S314
+        limit = joint.find("limit")
+        if limit is not None and float(limit.get("velocity", 0)) > 0:
+            speeds[joint.get("name", "")] = float(limit.get("velocity", 0))
+    return speeds

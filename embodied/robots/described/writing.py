@@ -40,7 +40,8 @@ def _table(table: Any, folder: Path, where: str, notes: Mapping[str, str]) -> li
     """
     lines = []
     tables: list[str] = []
-    for f in fields(table):
+    # a table begins with its name, if it has one
+    for f in sorted(fields(table), key=lambda f: f.name != "name"):
         value = getattr(table, f.name)
         default = f.default
         if f.default_factory is not MISSING:
@@ -51,10 +52,15 @@ def _table(table: Any, folder: Path, where: str, notes: Mapping[str, str]) -> li
         if is_dataclass(value):
             tables += ["", f"[{key}]", *_table(value, folder, f"{key}.", notes)]
             continue
+        if isinstance(value, tuple) and is_dataclass(value[0]):  # such as [[arm]]
+            for one in value:
+                tables += ["", f"[[{key}]]", *_table(one, folder, f"{key}.", notes)]
+            continue
 
         if f.name in PATHS:
             value = os.path.relpath(value, folder.resolve())
-        note = f"  # {notes[key]}" if key in notes else ""
+        noted = key.removeprefix("arm.")
+        note = f"  # {notes[noted]}" if noted in notes else ""
         lines.append(f"{f.name} = {_literal(value)}{note}")
     return lines + tables
 

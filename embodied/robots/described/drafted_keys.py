@@ -1,0 +1,120 @@
+"""Values of the keys of a drafted description, read from a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import mujoco
+import numpy as np
+
+from embodied.names import as_name, is_name
+from embodied.robots.described.chain import Parts, planar_joints
+from embodied.robots.described.description import DrivenBase, Tcp
+from embodied.robots.described.gripper_keys import Gripper
+from embodied.robots.described.holding import subtree
+from embodied.robots.described.tool import WIDEST_RAD, ToolPoint, finger_ends
+from embodied.robots.described.urdf import URDF_SUFFIX, speed_limits
+
+# The guessed speed limit of a joint if the file states none.
+SPEED_RAD_S = 2.5
+DIGITS = 4  # decimals of home and tcp in the description
+
+
+def rounded(values: np.ndarray) -> tuple[float, ...]:
+    """Returns numbers with DIGITS decimals, as a description has them."""
+    # adding 0.0 makes 0.0 of -0.0
+    return tuple(round(float(value), DIGITS) + 0.0 for value in values)
+
+
+def rotated_half_turn(tcp: Tcp) -> Tcp:
+    """Returns a tcp rotated by 180 degrees about its z axis.
+
+    Experts keep the tcp's x axis forward: they would rotate the whole hand if it pointed
+    backwards at home. As both fingers are alike, the axes may be exchanged instead.
+    """
+    w, x, y, z = tcp.quat_wxyz
+    return replace(tcp, quat_wxyz=rounded(np.array([-z, y, -x, w])))
+
+
+def robot_name(text: str) -> str:
+    """Returns a valid robot name that resembles a text; "robot" if there is none."""
+    name = as_name(text.strip().lower().replace(" ", "_"))
+    return name if is_name(name) else "robot"
+
+
+def joint_speeds(
+    model: mujoco.MjModel, parts: Parts, path: Path, doubts: list[str]
+) -> tuple[float, ...]:
+    """Returns the joints' speed limits in rad/s: only a URDF file may state them."""
+    known = speed_limits(path) if path.suffix.lower() == URDF_SUFFIX else {}
+    names = [model.joint(j).name for j in parts.arm]
+    guessed = [name for name in names if name not in known]
+    if guessed:
+        doubts.append(f"speeds: {SPEED_RAD_S} rad/s for {', '.join(guessed)}")
+    return tuple(known.get(name, SPEED_RAD_S) for name in names)
+
+
+def base_keys(model: mujoco.MjModel, doubts: list[str]) -> DrivenBase | None:
+    """Returns the base that the file's own joints make, if any."""
+    names = tuple(model.joint(j).name for j in planar_joints(model))
+    if not names:
+        return None
+    doubts.append("base.joints: x, y and yaw of a base that drives")
+    return DrivenBase(joints=names)
+
+
+def gripper_keys(
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    parts: Parts,
+    fingers: list[int],
+    separate: Gripper | None,
+    prefix: str,
+    doubts: list[str],
+) -> Gripper:
+    """Returns the gripper's keys, `closed` and `open` only where ranges will not do.
+
+    Args:
+        model: the robot's model.
+        data: the robot at rest.
+        parts: the arm's.
+        fingers: ids of the driven joints.
+        separate: a gripper with a file of its own; None if it is in the arm's file.
+        prefix: what the names of such a file begin with in the model.
+        doubts: what is guessed; more may be added.
+    """
+    joints = tuple(model.joint(j).name.removeprefix(prefix) for j in fingers)
+    gripper = replace(separate, joints=joints) if separate else Gripper(joints=joints)
+
+    closed, opened = finger_ends(model, data, parts, fingers)
+    spans = model.jnt_range[fingers, 1] - model.jnt_range[fingers, 0]
+    if np.allclose(np.abs(np.subtract(opened, closed)), spans):
+        return gripper
+    doubts.append(f"gripper.open: a finger turns by {WIDEST_RAD:g} rad, not farther")
+    return replace(
+        gripper, closed=rounded(np.array(closed)), open=rounded(np.array(opened))
+    )
+
+
+def tcp_keys(model: mujoco.MjModel, tool: ToolPoint, prefix: str) -> Tcp:
+    """Returns the tcp's keys; `prefix` is as in `gripper_keys`."""
+    return Tcp(
+        body=model.body(tool.body).name.removeprefix(prefix),
+        pos=rounded(tool.pos),
+        quat_wxyz=rounded(tool.quat_wxyz),
+    )
+
+
+def camera_names(model: mujoco.MjModel, arms: Sequence[Parts]) -> tuple[str, ...]:
+    """Returns the cameras on the robot with names that are valid in observations."""
+    carried = set()
+    for parts in arms:
+        root = int(model.jnt_bodyid[parts.arm[0]])
+        while model.body_parentid[root]:
+            root = int(model.body_parentid[root])
+        carried |= subtree(model, root)
+    cameras = [c for c in range(model.ncam) if int(model.cam_bodyid[c]) in carried]
+    names = [model.camera(c).name for c in cameras]
+    return tuple(name for name in names if is_name(name))
