@@ -222,7 +222,7 @@ def test_check_says_what_it_is(
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ('kind = "sucker"', "unknown kind of gripper .* 'sucker'.*'suction'"),
+        ('kind = "sucker"', "unknown kind of gripper .* 'sucker'.*suction"),
         ('kind = "suction"\njoints = ["wrist3"]', "has no gripper.joints"),
         ('kind = "suction"\npads = ["stem"]', "has no gripper.pads"),
         (
