@@ -18,7 +18,7 @@ from embodied.policies.remote.server import (
 )
 from embodied.policies.remote.session import Served
 from embodied.policies.run_folder import INFO, read_info
-from embodied.rollout.shards import one_thread
+from embodied.rollout.one_thread import one_thread
 
 HELP = """Serve a policy over openpi's WebSocket protocol, until Ctrl-C. `--policy remote:HOST:PORT` on other verbs
 plays it here or elsewhere, and openpi's own client drives it. At any address but a loopback one a token is needed

@@ -1,8 +1,8 @@
-"""Work shared out among the machines of a Ray cluster, or by Ray on this machine.
+"""Distributes work over a Ray cluster, or over Ray processes on this machine.
 
-Ray schedules the parts, repeats those whose node died, and brings back what they
-report; there is no queue of our own. The machines need the same versions of this
-package and of what it computes with, which each part checks before it begins.
+Ray schedules the parts, repeats those whose node died, and delivers their reports. All
+nodes need the same versions of this package and of the packages in SAME_EVERYWHERE; each
+part checks that before it starts.
 """
 
 from __future__ import annotations
@@ -26,47 +26,49 @@ from embodied.envs.registry import own_places
 from embodied.errors import EmbodiedError, one_line
 from embodied.machine import refusal, usable_cores
 from embodied.rollout.cluster_address import ClusterAddress, require_answer
+from embodied.rollout.one_thread import one_thread
 from embodied.rollout.shards import (
     Report,
     Work,
-    one_thread,
     parts_per_process,
     raise_failure,
     seed_range,
     split,
 )
 
-# What decides the digits of a result: other versions on a node would mix two results.
+# Packages whose versions affect the digits of results: nodes must not differ in them.
 SAME_EVERYWHERE = ("embodied-ground", "mujoco", "numpy", "torch")
-# Results and reports are small, so that Ray need not reserve a third of the memory.
+# Results and reports are small; by default Ray would reserve a third of the memory.
 OBJECT_STORE_BYTES = 200 * 2**20
-# Nobody asked for statistics of use to be sent, nor for a change of CUDA_VISIBLE_DEVICES.
+# Ray must neither send usage statistics nor change CUDA_VISIBLE_DEVICES.
 RAY_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 # How often a part is repeated before the death of its nodes counts as an error.
 RETRIES = 3
-# How often, once per second, the head is asked in vain: some other server may answer.
+# Ray asks the head once per second; after 6 s without an answer it gives up.
 JOINING = {"RAY_NUM_REDIS_GET_RETRIES": "6"}
 T = TypeVar("T")
-Message = tuple[str, Any]
+Message = tuple[str, Any]  # (kind, content) that a part sends: see `_part`
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a part needs to find on its node."""
+    """Properties of this process that its parts must find on their nodes."""
 
-    folder: str  # in which the command was typed: relative paths begin there
-    places: tuple[str, ...]  # of tasks of the user's own
-    versions: Mapping[str, str]  # of SAME_EVERYWHERE
+    folder: str  # current folder, to which relative paths refer
+    places: tuple[
+        str, ...
+    ]  # places of the user's own tasks, such as "my_tasks.py:TASK"
+    versions: Mapping[str, str]  # package in SAME_EVERYWHERE -> version
 
 
 class RayExecutor(ClosedOnExit):
-    """Carries out work as tasks of a Ray cluster, one core each.
+    """Runs work as tasks of a Ray cluster, one core each.
 
-    A part whose node dies is repeated elsewhere. What it had reported is not reported
-    again, since it comes out the same. A node that joins gets parts as well.
+    A part whose node dies is repeated on another node. Ray does not deliver again what
+    the part had sent before, as a repeated part sends the same. Nodes may join meanwhile.
     """
 
     shares_files = False
@@ -75,10 +77,9 @@ class RayExecutor(ClosedOnExit):
         """Joins the cluster, or starts Ray on this machine.
 
         Args:
-            address: where the cluster is; None to start one here, which ends with this
-                object.
-            count: how many parts run at once, at most; None for the cores of the
-                cluster.
+            address: of the cluster; None to start Ray on this machine until this object
+                is closed.
+            count: the most parts to run at once; None for one per core of the cluster.
 
         Raises:
             EmbodiedError: Ray is not installed, the cluster does not answer, or it
@@ -90,14 +91,14 @@ class RayExecutor(ClosedOnExit):
             )
         self._ray = _import_ray({} if address is None else JOINING)
         self._limit = count
-        # Whoever has begun Ray in this process also ends it.
+        # if Ray runs in this process already, it is not ours to shut down
         self._is_ours = not self._ray.is_initialized()
         if self._is_ours:
             self._begin(address, count)
 
     @property
     def count(self) -> int:
-        """How many parts run at once now: nodes may come and go."""
+        """How many parts run at once; it changes when nodes join or leave."""
         cores = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
         return cores if self._limit is None else min(cores, self._limit)
 
@@ -108,21 +109,22 @@ class RayExecutor(ClosedOnExit):
         on_report: Report = lambda item: None,
         at_once: int | None = None,
     ) -> list[T]:
-        """Returns the results of `work` for all seeds, in their order (`Executor`)."""
+        """Returns the results of `work` for all seeds, in their order: see `Executor`."""
         if not seeds:
             return []
 
         count = self.count
         parts = split(seeds, count * parts_per_process(seeds, count, at_once))
         here = Surroundings(str(Path.cwd()), tuple(own_places()), own_versions())
-        # the work is sent once, however many parts there are
+        # stored once in the cluster, for all parts
         shared = self._ray.put((work, here))
         task = self._ray.remote(_part).options(
             num_cpus=1, max_retries=RETRIES, num_returns="streaming"
         )
 
+        # A part goes by its number. While it runs, a stream of messages stands for it.
         results: dict[int, Sequence[T]] = {}
-        running: dict[Any, int] = {}
+        running: dict[Any, int] = {}  # stream of messages -> number of the part
         waiting = list(range(len(parts)))
         room = len(parts) if self._limit is None else self._limit
         try:
@@ -147,13 +149,13 @@ class RayExecutor(ClosedOnExit):
         return [result for k in range(len(parts)) for result in results[k]]
 
     def close(self) -> None:
-        """Leaves the cluster, and ends it where it was started here."""
+        """Leaves the cluster; if it was started here, this ends it."""
         if self._is_ours:
             self._ray.shutdown()
 
     def _begin(self, address: ClusterAddress | None, count: int | None) -> None:
-        """Joins the cluster at an address, or starts one here."""
-        # Ray's own words on the screen would tear the progress bar
+        """Joins the cluster at an address, or starts Ray on this machine."""
+        # Ray's own output would break the progress bar
         quiet = {"log_to_driver": False, "logging_level": "ERROR"}
         if address is None:
             self._ray.init(
@@ -194,14 +196,14 @@ class RayExecutor(ClosedOnExit):
         return kind, value
 
     def _cancel(self, running: Mapping[Any, int]) -> None:
-        """Stops the parts that are running or wait."""
+        """Cancels the running parts."""
         for messages in running:
             with contextlib.suppress(Exception):
                 self._ray.cancel(messages, force=True)
 
 
 def own_versions() -> dict[str, str]:
-    """Returns the versions of SAME_EVERYWHERE that this process has."""
+    """Returns package -> version in this process, for SAME_EVERYWHERE."""
     versions = {}
     for package in SAME_EVERYWHERE:
         with contextlib.suppress(PackageNotFoundError):
@@ -210,14 +212,14 @@ def own_versions() -> dict[str, str]:
 
 
 def _import_ray(settings: Mapping[str, str]) -> Any:
-    """Returns the package.
+    """Sets Ray's environment variables, and imports Ray; returns its module.
 
     Args:
-        settings: environment variables of Ray's, beside RAY_SETTINGS, where they are
-            not set yet. Ray reads some of them when it is imported.
+        settings: variables in addition to RAY_SETTINGS. Variables that are set already
+            are kept. Ray reads some of them when it is imported.
 
     Raises:
-        EmbodiedError: it is not installed.
+        EmbodiedError: Ray is not installed.
     """
     if importlib.util.find_spec("ray") is None:
         raise EmbodiedError(
@@ -236,11 +238,11 @@ def _part(
 ) -> Iterator[Message]:
     """Works on a part of the seeds in a process of a node; yields messages.
 
-    They are ("report", item) for each report and ("result", results) in the end, or
-    ("refused", why) for an expected error and ("failed", traceback) for any other.
+    There is a ("report", item) for each report. The last message is ("result", results),
+    ("refused", reason) for an expected error, or ("failed", traceback) for any other.
     """
-    # The work reports by calling a function, and Ray streams what is yielded: the work
-    # runs in a thread of its own, which hands over each message.
+    # The work calls a function for each report, but Ray streams what a generator yields.
+    # So the work runs in a thread, and this generator yields its messages.
     outbox: SimpleQueue[Message] = SimpleQueue()
     worker = Thread(target=_carry_out, args=(*shared, seeds, outbox), daemon=True)
     worker.start()
@@ -257,9 +259,9 @@ def _carry_out(
     seeds: Sequence[int],
     outbox: SimpleQueue[Message],
 ) -> None:
-    """Puts the messages of a part into the outbox; the last one is not a report."""
+    """Runs the work on a part; puts its messages into the outbox (see `_part`)."""
     try:
-        # the driver's tasks are known here only when their places are loaded
+        # this process knows the user's own tasks only once their places are loaded
         _require_same_versions(driver.versions)
         for place in driver.places:
             register_task(place)
@@ -268,7 +270,7 @@ def _carry_out(
             results = work(seeds, lambda item: outbox.put(("report", item)))
         outbox.put(("result", list(results)))
 
-    # what a user can mend is told in a line, a mistake of ours with its traceback
+    # errors that a user can fix are one line, others are a traceback
     except EmbodiedError as error:
         outbox.put(("refused", str(error)))
     except Exception as error:
@@ -278,9 +280,9 @@ def _carry_out(
 
 
 def _within(folder: str) -> contextlib.AbstractContextManager[None]:
-    """Returns a context in that folder, where this node has it.
+    """Returns a context manager that changes into a folder, if this node has it.
 
-    Without a shared folder, relative paths begin wherever Ray was started.
+    Otherwise relative paths refer to the folder in which Ray was started.
     """
     if Path(folder).is_dir():
         return contextlib.chdir(folder)
@@ -288,7 +290,7 @@ def _within(folder: str) -> contextlib.AbstractContextManager[None]:
 
 
 def _require_same_versions(wanted: Mapping[str, str]) -> None:
-    """Raises EmbodiedError if this node would compute with other versions."""
+    """Raises EmbodiedError if this node has other versions."""
     own = own_versions()
     differing = [
         f"{name} {own.get(name, 'none')} for {wanted[name]}"

@@ -1,7 +1,7 @@
-"""Seeds shared out among processes.
+"""Distributes work on many seeds over processes of this machine.
 
-Each process works on one contiguous part after the other, as they come free; results
-come back in the order of the seeds. A process that dies is replaced, and its part is
+The seeds are divided into contiguous parts. A free process gets the next part; results
+are returned in the order of the seeds. A process that dies is replaced, and its part is
 repeated.
 """
 
@@ -11,9 +11,7 @@ import contextlib
 import itertools
 import logging
 import multiprocessing
-import os
 import signal
-import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -28,34 +26,32 @@ from embodied.envs.registry import own_places
 from embodied.errors import EmbodiedError
 from embodied.interrupts import ctrl_c_kept
 from embodied.machine import refusal, usable_cores
+from embodied.rollout.one_thread import one_thread
 
 LOGGER = logging.getLogger(__name__)
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-}
-STOP_WAIT_S = 5.0
-# A part is worked on so often before the death of its process counts as an error.
+STOP_WAIT_S = 5.0  # time for a process to end by itself
+# A part is tried this often before the death of its process counts as an error.
 MAX_TRIES = 3
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
-# Is called with each result, or with whatever else the work reports.
+# Receives each report of the work: usually a result, as soon as it is known.
 Report = Callable[[Any], None]
-# (title, number of reports) -> a context that yields the report of one stage of a job.
+# (title, expected number of reports) -> a context manager that shows the progress of one
+# stage of a job, and yields the `Report` to call.
 Stage = Callable[[str, int], contextlib.AbstractContextManager[Report]]
 
 
 class Work(Protocol[T_co]):
-    """What is done with a part of the seeds.
+    """A function of a part of the seeds.
 
-    It is pickled for other processes: a module's function, or an object of plain data.
+    It is pickled for other processes, so it is a function of a module, or an object with
+    picklable fields.
     """
 
     def __call__(self, seeds: Sequence[int], report: Report) -> Sequence[T_co]:
-        """Returns one result per seed, in their order, or none at all.
+        """Returns one result per seed, in their order; or () for work without results.
 
-        `report` sends something to the caller at once.
+        `report` sends an object to the caller immediately.
         """
 
 
@@ -65,13 +61,15 @@ class _ProcessDiedError(EmbodiedError):
 
 @dataclass(frozen=True)
 class _Worker:
+    """A process, with our end of the pipe to it."""
+
     process: SpawnProcess
     pipe: Connection
 
 
 @dataclass
 class _Part(Generic[T]):
-    """Seeds that one process works on at a time."""
+    """A part of the seeds, which one process works on."""
 
     seeds: Sequence[int]
     tries: int = 0
@@ -80,18 +78,21 @@ class _Part(Generic[T]):
 
 @dataclass
 class _Job(Generic[T]):
-    """The parts of a job, by their numbers: those that wait, and those at work."""
+    """The parts of a job and their state."""
 
     parts: list[_Part[T]]
+    # indices of the parts without a process
     waiting: list[int] = field(default_factory=list)
+    # pipe of a process -> index of its part
     at_work: dict[Connection, int] = field(default_factory=dict)
 
 
 class Workers(ClosedOnExit):
-    """Processes of one thread each, started when first needed and kept for later jobs.
+    """A pool of processes with one thread each.
 
-    Where the count is 1, the work is done in this process itself. Ctrl-C, like any
-    error, kills all of them at once: what they write must be whole at any moment.
+    They are started when they are first needed, and kept for later jobs. With a count of
+    1, the work runs in this process. Ctrl-C and errors kill all processes at once, so
+    files that they write must be valid at any moment.
     """
 
     shares_files = True
@@ -114,18 +115,19 @@ class Workers(ClosedOnExit):
         """Returns the results of `work` for all seeds, in their order.
 
         Args:
-            work: is called in each process with a part of the seeds, and again with the
-                same part where the process died.
+            work: called in the processes with parts of the seeds; called again with the
+                same part if a process died.
             seeds: the seeds to work on.
-            on_report: is called in this process with what the work reports, twice where
-                a part was repeated.
-            at_once: how many seeds the work takes on together; many seeds then become
-                several parts per process. None for one part per process.
+            on_report: called in this process with each report of the work; a repeated
+                part reports again.
+            at_once: how many seeds the work processes together, as in one batch of
+                worlds. Many seeds then become several parts per process. None for one
+                part per process.
 
         Raises:
-            EmbodiedError: the work raised one, or processes died at the same part again
-                and again; names the seeds.
-            RuntimeError: the work failed otherwise; holds the traceback.
+            EmbodiedError: the work raised one, or processes died MAX_TRIES times at the
+                same part; the message names the seeds.
+            RuntimeError: the work raised another error; the message has the traceback.
         """
         if not seeds:
             return []
@@ -144,42 +146,45 @@ class Workers(ClosedOnExit):
 
     def close(self) -> None:
         """Ends the processes."""
+        # a process ends by itself when its pipe is closed
         for worker in self._workers:
             worker.pipe.close()
         for worker in self._workers:
             worker.process.join(STOP_WAIT_S)
 
-        # those that have not ended by themselves
+        # kill those that have not
         self._kill()
 
     def _share_out(
         self, work: Work[T], parts: list[Sequence[int]], on_report: Report
     ) -> list[T]:
-        """Gives each free process the next part; returns all results, in their order."""
+        """Runs all parts on the processes; returns the results in the order of parts."""
         job: _Job[T] = _Job([_Part(part) for part in parts], [*range(len(parts))])
         while job.waiting or job.at_work:
-            # one process for each part, as far as there are processes
+            # as many processes as there are unfinished parts, up to the count; this also
+            # replaces processes that have died
             self._start(min(self.count, len(job.waiting) + len(job.at_work)))
             self._hand_out(work, job)
-            # In the order of `at_work`, of a copy, since `_take` removes from it.
+            # Read one message of each ready pipe, in the order of `at_work`. The list is
+            # a copy, because `_take` removes finished parts from `at_work`.
             ready = set(wait(list(job.at_work)))
             for pipe in [pipe for pipe in job.at_work if pipe in ready]:
                 self._take(pipe, job, on_report)
         return [result for part in job.parts for result in part.results]
 
     def _hand_out(self, work: Work[T], job: _Job[T]) -> None:
-        """Gives the parts that wait to the processes that are free."""
+        """Gives waiting parts to free processes."""
         free = [w.pipe for w in self._workers if w.pipe not in job.at_work]
         for pipe in free[: len(job.waiting)]:
             part = job.parts[job.waiting[0]]
             part.tries += 1
             job.at_work[pipe] = job.waiting.pop(0)
-            # If the process has died, `_take` finds out when it reads its messages.
+            # if the process has died, `_take` finds out when it reads from the pipe
             with contextlib.suppress(BrokenPipeError):
                 pipe.send((work, part.seeds, own_places()))
 
     def _take(self, pipe: Connection, job: _Job[T], on_report: Report) -> None:
-        """Takes the next message of a process; where it has died, its part waits."""
+        """Handles the next message of a process; if it has died, its part waits again."""
         k = job.at_work[pipe]
         part = job.parts[k]
         try:
@@ -193,7 +198,7 @@ class Workers(ClosedOnExit):
             job.waiting.insert(0, k)
             return
 
-        # A process is at work until its last message, which brings the results.
+        # a message that is no report has the results, and is the last of the part
         if kind == "report":
             on_report(value)
         else:
@@ -201,10 +206,10 @@ class Workers(ClosedOnExit):
             del job.at_work[pipe]
 
     def _receive(self, pipe: Connection, part: Sequence[int]) -> tuple[str, Any]:
-        """Returns the kind and content of a process's next message.
+        """Returns (kind, content) of the next message of a process.
 
-        The kind is "report", or "done" with the results of the part; the others, of a
-        process that cannot do its work, are raised as errors.
+        The kind is "report", or "done" with the results of the part. The kinds "refused"
+        and "failed" are raised as errors (see `_work_on_next`).
         """
         try:
             kind, value = pipe.recv()
@@ -223,7 +228,7 @@ class Workers(ClosedOnExit):
         return next(worker for worker in self._workers if worker.pipe is pipe)
 
     def _bury(self, pipe: Connection) -> None:
-        """Forgets a process that has died."""
+        """Removes a dead process from the pool."""
         worker = self._worker_at(pipe)
         self._workers.remove(worker)
         worker.process.kill()
@@ -231,7 +236,7 @@ class Workers(ClosedOnExit):
         pipe.close()
 
     def _start(self, count: int) -> None:
-        """Starts processes until there are `count`, each at the end of a pipe."""
+        """Starts processes until there are `count`."""
         context = multiprocessing.get_context("spawn")
         with one_thread(), ctrl_c_kept(), _deaf_to_ctrl_c():
             while len(self._workers) < count:
@@ -240,7 +245,8 @@ class Workers(ClosedOnExit):
                     target=_serve, args=(child_pipe,), daemon=True
                 )
                 process.start()
-                child_pipe.close()  # the child has its own; ours would hide its death
+                # the child has its own copy; while ours is open, its death is not noticed
+                child_pipe.close()
                 self._workers.append(_Worker(process, pipe))
 
     def _kill(self) -> None:
@@ -254,12 +260,12 @@ class Workers(ClosedOnExit):
 
 @contextlib.contextmanager
 def quiet_stage(title: str, total: int) -> Iterator[Report]:
-    """Yields a report that shows nothing: a `Stage` for jobs that nobody watches."""
+    """A `Stage` that shows no progress."""
     yield lambda item: None
 
 
 def split(seeds: Sequence[int], parts: int) -> list[Sequence[int]]:
-    """Returns at most `parts` contiguous parts, none empty, as equal as can be."""
+    """Returns at most `parts` contiguous, non-empty parts of nearly equal size."""
     count = min(parts, len(seeds))
     if not count:
         return []
@@ -271,8 +277,8 @@ def split(seeds: Sequence[int], parts: int) -> list[Sequence[int]]:
 def parts_per_process(seeds: Sequence[int], processes: int, at_once: int | None) -> int:
     """Returns into how many parts the seeds of one process are divided.
 
-    A part has at least twice as many seeds as the work takes on together, or most of
-    the batch would be idle towards its end.
+    A part has at least twice as many seeds as one batch (`at_once`). In shorter parts
+    most worlds of a batch would idle while the last episodes end.
     """
     if at_once is None:
         return 1
@@ -280,30 +286,33 @@ def parts_per_process(seeds: Sequence[int], processes: int, at_once: int | None)
 
 
 def default_workers(episodes: int) -> int:
-    """Returns a process per core, or fewer so that each has four episodes or more."""
+    """Returns the default number of processes: one per core.
+
+    There are fewer if each would have less than four episodes.
+    """
     return max(1, min(usable_cores(), episodes // 4))
 
 
 def _serve(pipe: Connection) -> None:
-    """Works on part after part in a worker process, until its pipe is closed."""
-    # Ctrl-C reaches every process of a terminal: the parent decides
+    """The loop of a worker process: works on parts until its pipe is closed."""
+    # Ctrl-C reaches all processes of a terminal; only the parent reacts to it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    # these errors mean that the parent is gone
+    # these errors mean that the parent has closed the pipe, or has died
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             pipe.send(_work_on_next(pipe))
 
 
 def _work_on_next(pipe: Connection) -> tuple[str, Any]:
-    """Works on the next part; returns the message that ends it.
+    """Works on the next part; returns its last message.
 
-    It is ("done", results), ("refused", why) for an expected error, or ("failed",
+    It is ("done", results), ("refused", reason) for an expected error, or ("failed",
     traceback) for any other.
     """
     try:
         work, seeds, places = pipe.recv()
-        # tasks of the user's own, which the parent has registered
+        # the parent has registered these tasks of the user's own
         for place in places:
             register_task(place)
         return "done", list(work(seeds, lambda item: pipe.send(("report", item))))
@@ -317,13 +326,13 @@ def _work_on_next(pipe: Connection) -> tuple[str, Any]:
 
 
 def raise_failure(kind: str, value: Any, part: Sequence[int], where: str) -> None:
-    """Raises what a message of a worker says, if it says that the work failed.
+    """Raises an error if a message of a worker reports one.
 
     Args:
         kind: of the message; "refused" and "failed" are errors.
-        value: why: a sentence, or a traceback.
-        part: the seeds that were worked on.
-        where: the work was done.
+        value: the reason as a sentence, or a traceback.
+        part: the seeds of the part.
+        where: place of the work, e.g. "in its process".
 
     Raises:
         EmbodiedError: the work was refused.
@@ -336,12 +345,13 @@ def raise_failure(kind: str, value: Any, part: Sequence[int], where: str) -> Non
 
 
 def seed_range(part: Sequence[int]) -> str:
-    """Returns the seeds of a part in words."""
+    """Returns the seeds of a part in words, e.g. "seeds 0 to 24"."""
     return f"seeds {part[0]} to {part[-1]}"
 
 
 def _cause_of_death(exit_code: int | None) -> str:
-    """Returns why a process died; below 0, the exit code names a signal."""
+    """Returns why a process died, in words."""
+    # a negative exit code is the number of the signal that killed the process
     if exit_code is None or exit_code >= 0:
         return f"exit status {exit_code}"
 
@@ -352,41 +362,14 @@ def _cause_of_death(exit_code: int | None) -> str:
 
 
 @contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Makes what starts or is loaded within it compute with one thread.
-
-    Then sums are added in one order everywhere.
-    """
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(ONE_THREAD)
-
-    # torch, where it is loaded already, does not read the environment any more
-    torch = sys.modules.get("torch")
-    num_threads = torch.get_num_threads() if torch else 0
-    if torch:
-        torch.set_num_threads(1)
-
-    try:
-        yield
-    finally:
-        if torch:
-            torch.set_num_threads(num_threads)
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextlib.contextmanager
 def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Makes processes that start within it deaf to Ctrl-C from their first moment on.
+    """Blocks Ctrl-C in the processes that start within the context.
 
-    They inherit what is blocked in this thread. This process may still hear it, in
-    another thread.
+    They inherit the signals blocked in this thread, and so are safe even before they run
+    `_serve`. Other threads of this process still receive Ctrl-C.
     """
-    # Python's own helper process starts along with the first process, and would unblock
-    # Ctrl-C then; so it is started beforehand
+    # Starting the first process also starts Python's resource tracker, which would
+    # unblock Ctrl-C. So the tracker is started before Ctrl-C is blocked.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

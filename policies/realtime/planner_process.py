@@ -22,7 +22,7 @@ from embodied.policies.dual_system import DualSystem
 from embodied.policies.plans import ask
 from embodied.policies.realtime.shared import Plot, SharedArrays
 from embodied.policies.registry import find_policy
-from embodied.rollout.shards import one_thread
+from embodied.rollout.one_thread import one_thread
 
 START_TIMEOUT_S = 120.0  # a process that imports torch takes some seconds
 END_TIMEOUT_S = 5.0
