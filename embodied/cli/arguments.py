@@ -1,4 +1,4 @@
-"""Arguments that several verbs share, and what they mean."""
+"""Command-line arguments that several verbs share."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
 
 
 def add_pairs(parser: argparse.ArgumentParser, verb: str) -> None:
-    """Adds --task and --robot, several of each; `verb` says what is done with them."""
+    """Adds --task and --robot, which take several names each.
+
+    `verb` completes the help, e.g. "compare" for "tasks to compare".
+    """
     parser.add_argument(
         "--task",
         nargs="+",
@@ -86,13 +89,13 @@ def add_cell_episodes(parser: argparse.ArgumentParser, default: int) -> None:
 def add_episodes(
     parser: argparse.ArgumentParser, default: int, done: str, first: str = "episode"
 ) -> None:
-    """Adds --episodes, --seed and --level: episodes with seeds in a row.
+    """Adds --episodes, --seed and --level, for episodes with consecutive seeds.
 
     Args:
         parser: of the verb.
-        default: how many there are unless another number is typed.
-        done: what is done with them, e.g. "to record".
-        first: what the first one is called.
+        default: default number of episodes.
+        done: completes the help "how many ...", e.g. "to record".
+        first: noun for one of them, e.g. "take".
     """
     parser.add_argument(
         "--episodes",
@@ -107,16 +110,17 @@ def add_episodes(
 
 
 def add_level(parser: argparse.ArgumentParser) -> None:
-    """Adds --level, one of them."""
+    """Adds --level, for a single level."""
     parser.add_argument(
         "--level", default="L2", help="how much varies: L1, L2, L3 or L4 (default: L2)"
     )
 
 
 def add_where(parser: argparse.ArgumentParser) -> None:
-    """Adds --robot and --task, for what a dataset names and nobody has registered.
+    """Adds --robot and --task, for a dataset whose robot or task is not registered.
 
-    Code is loaded only from a place that is typed, whatever a file says.
+    The user must type their places: code is never loaded from a place that only a file
+    names.
     """
     parser.add_argument(
         "--robot",
@@ -131,7 +135,7 @@ def add_where(parser: argparse.ArgumentParser) -> None:
 
 
 def add_dataset(parser: argparse.ArgumentParser, what: str = "the dataset") -> None:
-    """Adds FILE, the dataset that a verb reads; `what` says more of it."""
+    """Adds FILE, the dataset that a verb reads; `what` is its help."""
     parser.add_argument("file", type=Path, metavar="FILE", help=what)
 
 
@@ -142,14 +146,14 @@ def add_output(
     required: bool = True,
     default: str = "",
 ) -> None:
-    """Adds -o, where a verb writes to.
+    """Adds -o, the output of a verb.
 
     Args:
         parser: of the verb.
-        what: what is written there.
+        what: what is written there, for the help.
         metavar: FILE, FOLDER or PATH.
-        required: whether it must be typed.
-        default: the place unless one is typed, which then need not be.
+        required: whether the flag must be given; it has no effect with a default.
+        default: default path; "" for none.
     """
     parser.add_argument(
         "-o",
@@ -165,12 +169,12 @@ def add_output(
 def add_overwrite(
     parser: argparse.ArgumentParser, what: str = "an output that exists"
 ) -> None:
-    """Adds --overwrite, of verbs whose work cannot be continued."""
+    """Adds --overwrite, for verbs without --resume; `what` is replaced by it."""
     parser.add_argument("--overwrite", action="store_true", help=f"replace {what}")
 
 
 def add_speed(parser: argparse.ArgumentParser) -> None:
-    """Adds --num-envs and --workers, which share out the work and change no result."""
+    """Adds --num-envs and --workers, which distribute work and do not affect results."""
     parser.add_argument(
         "--num-envs",
         type=int,
@@ -186,7 +190,7 @@ def add_speed(parser: argparse.ArgumentParser) -> None:
 
 
 def add_on(parser: argparse.ArgumentParser) -> None:
-    """Adds --on: which machines share the work."""
+    """Adds --on, the machines that run the work."""
     parser.add_argument(
         "--on",
         metavar="WHERE",
@@ -196,7 +200,7 @@ def add_on(parser: argparse.ArgumentParser) -> None:
 
 
 def add_existing(parser: argparse.ArgumentParser) -> None:
-    """Adds --resume and --overwrite, for an output that exists."""
+    """Adds --resume and --overwrite, for an existing output."""
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument(
         "--resume", action="store_true", help="continue an unfinished output"
@@ -219,10 +223,10 @@ def workers(args: argparse.Namespace, episodes: int) -> int:
 
 
 def executor(args: argparse.Namespace, episodes: int) -> Executor:
-    """Returns what shares out the episodes: processes of this machine, or a cluster.
+    """Returns the executor of the episodes: processes of this machine, or a cluster.
 
     Raises:
-        EmbodiedError: --on or --workers make no sense, or the cluster does not answer.
+        EmbodiedError: --on or --workers is invalid, or the cluster does not answer.
     """
     if args.on is None:
         return Workers(workers(args, episodes))
@@ -230,10 +234,10 @@ def executor(args: argparse.Namespace, episodes: int) -> Executor:
 
 
 def seeds(args: argparse.Namespace) -> range:
-    """Returns the seeds of the episodes asked for by --episodes and --seed.
+    """Returns the seeds that --episodes and --seed select.
 
     Raises:
-        EmbodiedError: there are no episodes, or seeds that do not exist.
+        EmbodiedError: the number of episodes is below 1, or a seed is out of range.
     """
     if args.episodes < 1:
         raise EmbodiedError(f"--episodes must be at least 1, not {args.episodes}")
@@ -242,7 +246,7 @@ def seeds(args: argparse.Namespace) -> range:
 
 
 def check_seed(first: int, count: int = 1) -> None:
-    """Raises EmbodiedError unless `count` seeds from `first` on exist."""
+    """Raises EmbodiedError unless all of `count` seeds from `first` on are in range."""
     if count == 1 and not 0 <= first < SEED_LIMIT:
         raise EmbodiedError(
             f"--seed must be at least 0 and at most 2**63 - 1, not {first}"
@@ -255,11 +259,11 @@ def check_seed(first: int, count: int = 1) -> None:
 
 
 def resume_hint(words: Sequence[str], stop: KeyboardInterrupt) -> str:
-    """Returns what to type to continue the command that was interrupted.
+    """Returns a hint on how to continue an interrupted command.
 
     Args:
-        words: what was typed after `embodied`.
-        stop: what interrupted it; may say what is kept.
+        words: of the command, after `embodied`.
+        stop: the interruption; its message may say what was kept.
     """
     again = [word for word in words if word not in ("--overwrite", "--resume")]
     command = shlex.join(["embodied", *again, "--resume"])
@@ -271,11 +275,11 @@ def refuse(args: argparse.Namespace, names: Sequence[str], reason: str) -> None:
     """Raises EmbodiedError if any of these arguments was given.
 
     Args:
-        args: the parsed arguments; what was not given is None or False.
+        args: the parsed arguments; those not given are None or False.
         names: attributes of `args`.
-        reason: why they are refused; the message ends in it.
+        reason: why they are refused; it ends the error message.
     """
-    # compared by `is`, since a 0 that was typed equals False
+    # compared by identity, because a given 0 is equal to False
     given = [
         name
         for name in names

@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "`data` to measure loading (default: ToteTransfer)",
     )
 
-    # only for a task, and only for a task or `data`
+    # --robot applies to a task; --episodes applies to a task and to `data`
     parser.add_argument("--robot", help="a robot's name (default: the task's first)")
     parser.add_argument(
         "--episodes",
@@ -70,7 +70,7 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
         help="what to load (default: episodes that are recorded now)",
     )
 
-    # peers have environments of their own, whose packages do not fit ours
+    # a peer needs a Python environment of its own, as its packages conflict with ours
     for name, package in (("robomimic", "robomimic"), ("lerobot", "LeRobot")):
         data.add_argument(
             f"--{name}",
@@ -81,8 +81,8 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_gpu_arguments(parser: argparse.ArgumentParser) -> None:
-    # All are None unless typed, so that one without `gpu` can be refused; `run` and
-    # `bench_gpu` know the defaults.
+    # Their defaults are None, so that `run` can refuse them without `gpu`. The actual
+    # defaults are set in `run` and in `bench_gpu`.
     gpu = parser.add_argument_group("only for `embodied bench gpu`")
 
     # what is measured
@@ -133,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
         if args.dataset is not None:
             arguments.refuse(args, ("episodes",), "not with --dataset")
         args.episodes = _episodes(args, LOADED_EPISODES)
-        # imported only now: it needs torch
+        # imported here, because it needs torch
         return int(importlib.import_module("embodied.cli.bench_data").run(args))
 
     arguments.refuse(args, ONLY_WITH_DATA, "only for `embodied bench data`")
@@ -142,7 +142,7 @@ def run(args: argparse.Namespace) -> int:
         args.device = args.device or "cuda"
         args.repeats = GPU_REPEATS if args.repeats is None else args.repeats
         args.steps = GPU_STEPS if args.steps is None else args.steps
-        # imported only now: it needs torch
+        # imported here, because it needs torch
         return int(importlib.import_module("embodied.cli.bench_gpu").run(args))
 
     arguments.refuse(args, ONLY_WITH_GPU, "only for `embodied bench gpu`")
@@ -151,7 +151,7 @@ def run(args: argparse.Namespace) -> int:
         tqdm(
             measure_all(args.what, args.robot, episodes),
             unit="figure",
-            disable=args.json or None,  # None: a bar at a terminal only
+            disable=args.json or None,  # None shows the bar only in a terminal
         )
     )
     if args.json:
@@ -163,7 +163,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _episodes(args: argparse.Namespace, usual: int) -> int:
-    """Returns how many episodes to record; `usual` unless a number was given."""
+    """Returns --episodes, or `usual` if it was not given."""
     episodes = usual if args.episodes is None else int(args.episodes)
     if episodes < 1:
         raise EmbodiedError(f"--episodes must be at least 1, not {episodes}")

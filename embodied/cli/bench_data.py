@@ -1,6 +1,6 @@
-"""`embodied bench data`: how fast a policy's training gets its data.
+"""`embodied bench data`: measures data loaders for training.
 
-Apart from `embodied bench`, because it needs torch.
+It is a separate module from `embodied bench`, because it needs torch.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
 @contextmanager
 def _dataset(args: argparse.Namespace, folder: Path) -> Iterator[Path]:
-    """Yields the dataset to load: the one that was given, or one recorded now."""
+    """Yields the path of --dataset, or of a dataset that is recorded now."""
     if args.dataset is not None:
         yield args.dataset
         return

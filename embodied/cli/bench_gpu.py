@@ -1,6 +1,6 @@
-"""`embodied bench gpu`: how fast a GPU simulates each task.
+"""`embodied bench gpu`: measures how fast a GPU simulates each task.
 
-Apart from `embodied bench`, because it needs torch.
+It is a separate module from `embodied bench`, because it needs torch.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from embodied.sim.warp.engine import usable_device
 
 
 class Output:
-    """Prints each row as it is measured and, with -o, keeps it in a book.
+    """Prints each row when it is measured; with -o it also stores the row in a book.
 
-    Rows of earlier runs, also of other GPUs, stay in the book.
+    The book keeps rows of earlier runs and of other GPUs.
     """
 
     def __init__(self, args: argparse.Namespace, facts: Facts) -> None:
         self._quiet = args.json
         self._book = None if args.output is None else gpu_book(args.output)
-        # Rows that are added say which command measured them, where and when.
+        # rows added from now on are signed with command, device, machine and date
         ledger: Ledger[GpuRow] = self._book.read() if self._book else Ledger()
         self._ledger = ledger.signed(args.words, device_name(args.device), facts)
 
     def add(self, row: GpuRow, sentence: str) -> None:
-        """Prints a row in words, and keeps it."""
+        """Prints `sentence`, and stores the row."""
         if not self._quiet:
             print(sentence, flush=True)
 
@@ -56,7 +56,7 @@ class Output:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints each speed as soon as it is measured; returns 2 where there is none."""
+    """Prints each speed as soon as it is measured; returns 2 if nothing was measured."""
     tasks = [get_task(name).name for name in args.task or loadable_tasks()]
     num_envs = args.num_envs or NUM_ENVS
     _check(args)
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     facts = machine_facts(args.device)
     output = Output(args, facts)
 
-    # each row is printed and kept at once: the next one may take minutes
+    # print and store each row at once, because the next one may take minutes
     world_speeds = []
     for world_speed in measure_world_speeds(
         tasks, num_envs, args.device, _print_refusal, effort
@@ -98,7 +98,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.device not in DEVICES:
         raise unknown("device", args.device, DEVICES)
 
-    # before any worlds are built, which takes long
+    # check numbers before worlds are built, which takes long
     counts = {
         "--num-envs": args.num_envs or NUM_ENVS,
         "--repeats": [args.repeats],
@@ -110,7 +110,7 @@ def _check(args: argparse.Namespace) -> None:
 
     if args.output is not None:
         require_writable(args.output)
-        gpu_book(args.output)  # refuses a wrong name
+        gpu_book(args.output)  # raises an error for a file name that is not a page's
     usable_device(args.device)
 
 

@@ -1,4 +1,4 @@
-"""What `embodied survey` and `embodied parity` share: each keeps a book of figures."""
+"""Shared by `embodied survey` and `embodied parity`, which store figures in a book."""
 
 from __future__ import annotations
 
@@ -27,23 +27,24 @@ def measure_missing(
     measure: Callable[[Q, str], R],
     args: argparse.Namespace,
 ) -> None:
-    """Measures what the book lacks, writes it after each row, and prints it at the end.
+    """Measures the missing rows of a book, writes it after each, and prints it.
 
     Args:
-        book: where the rows are kept.
-        questions: the measurements asked for.
-        measure: returns the row for a question and for its number, e.g. "3/12".
+        book: stores the rows.
+        questions: the measurements to make.
+        measure: returns the row of a question; its second argument is the question's
+            number, e.g. "3/12".
         args: the verb's arguments; `resume`, `overwrite`, `json` and `words` are used.
 
     Raises:
         EmbodiedError: the book exists, or cannot be written.
-        KeyboardInterrupt: with a hint on how to go on.
+        KeyboardInterrupt: its message is a hint on how to continue.
     """
     require_writable(book.page)
     ledger = book.open(questions, args.resume, args.overwrite)
     missing = ledger.missing(questions)
     if missing:
-        # Rows that are added say which command measured them, where and when.
+        # rows added from now on are signed with command, machine and date
         ledger = ledger.signed(args.words, HOST, host_facts())
 
     num_measured = 0
@@ -58,7 +59,7 @@ def measure_missing(
         hint = arguments.resume_hint(args.words, KeyboardInterrupt(kept))
         raise KeyboardInterrupt(hint) from None
 
-    # also where nothing was missing: the page may know more tasks by now
+    # written even if nothing was missing: new tasks add empty cells to the page
     book.write(ledger)
     shown = book.figures if args.json else book.page
     print(shown.read_text(encoding="utf-8"), end="")

@@ -1,4 +1,4 @@
-"""`embodied check-task`: a task tried against all that every task keeps to."""
+"""`embodied check-task`: checks a task against the contracts of all tasks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Tries all contracts; returns 1 if one is broken."""
+    """Checks all contracts; returns 1 if one is broken."""
     spec = get_task(args.task)
     for robot in args.robot:
         spec.check(get_robot(robot))
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def as_text(finding: Finding, took_s: float) -> str:
-    """Returns a line about a contract, and below it why it is broken."""
+    """Returns a line on a contract; if it is broken, the first reasons below it."""
     word = "FAIL" if finding.reasons else "pass"
     lines = [f"{word}  {took_s:6.1f} s  {finding.contract}"]
     lines += [f"      {reason}" for reason in finding.reasons[:SHOWN_REASONS]]

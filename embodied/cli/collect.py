@@ -32,7 +32,7 @@ from embodied.policies.episodes import EpisodeRunner, env_config_for
 from embodied.policies.mailbox import MailboxMode
 from embodied.policies.registry import find_policy
 
-# Predictive: between two plans, goals that move, as on a belt, are moved on.
+# The predictive mailbox extrapolates moving goals, as on a belt, between two plans.
 MAILBOX: MailboxMode = "predictive"
 HELP = """Record demonstrations of the scripted expert or of any other policy: what the robot sensed, what its cameras
 saw, its actions and its plans. Failures are kept and labelled. The same seeds give the same file, however many
@@ -93,7 +93,7 @@ def add_pictures(parser: argparse.ArgumentParser) -> None:
         f"control rate (default: {RECORD_HZ}, or the next higher one)",
     )
 
-    # no pictures leaves no camera to name
+    # with --no-cameras there is no camera to name
     cameras = parser.add_mutually_exclusive_group()
     cameras.add_argument(
         "--camera",
@@ -131,31 +131,30 @@ def run(args: argparse.Namespace) -> int:
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
     wall_s = time.monotonic() - begun
 
-    # How many times as fast as real time, all processes together.
+    # simulated time over wall time, over all processes
     speed = sum(result.duration_s for result in results) / wall_s
     summary = json_summary if args.json else text_summary
     print(summary(args.output, speed, wall_s))
     if args.audit:
-        # True: each episode is replayed, too
-        one = audited(args.output, True, args.json)
-        write_json(one)
+        result = audited(args.output, replays=True, quiet=args.json)
+        write_json(result)
         if not args.json:
-            print(audit_text(one))
+            print(audit_text(result))
     return 0
 
 
 def mode_of(args: argparse.Namespace) -> Mode:
-    """Returns how an existing dataset is treated."""
+    """Returns the mode of --resume, --overwrite or neither."""
     if args.resume:
         return "resume"
     return "overwrite" if args.overwrite else "new"
 
 
 def recording_of(args: argparse.Namespace) -> Recording:
-    """Returns what is to be recorded.
+    """Returns the recording that the arguments describe.
 
     Raises:
-        EmbodiedError: a name does not exist, or arguments do not go together.
+        EmbodiedError: a name does not exist, or arguments exclude each other.
     """
     source = find_policy(args.policy)
     corrected = correction.correction_of(args)
@@ -168,11 +167,11 @@ def recording_of(args: argparse.Namespace) -> Recording:
         record_hz,
     )
 
-    # one timing, of the policy and of who corrects it
+    # the same timing holds for the policy and for the expert that corrects it
     planners = [args.policy] if corrected is None else [args.policy, corrected.by]
     [timing] = timings_of(args, planners)
-    # for the header, which tells the planner's rate apart from them
-    hindrances = timing_words(replace(timing, planner_hz=None))
+    # flags for the header, without the planner's rate, which the header has anyway
+    timing_flags = timing_words(replace(timing, planner_hz=None))
     if args.mailbox is None:
         timing = replace(timing, mailbox=MAILBOX)
     planner_hz = correction.planner_hz_with(corrected, source.planner_hz)
@@ -188,7 +187,7 @@ def recording_of(args: argparse.Namespace) -> Recording:
     )
     if timing.bridge != "hold":
         runner.try_out()
-    header = collection_header(runner, record_hz, " ".join(hindrances))
+    header = collection_header(runner, record_hz, " ".join(timing_flags))
     return Recording(runner, args.output, header)
 
 
@@ -196,7 +195,7 @@ def record_hz_of(args: argparse.Namespace, control_hz: int) -> int:
     """Returns the rate of the recorded frames.
 
     Raises:
-        EmbodiedError: the frames would not be whole control steps apart.
+        EmbodiedError: --record-hz does not divide the control rate.
     """
     if args.record_hz is None:
         return usual_record_hz(control_hz)
@@ -212,10 +211,11 @@ def record_hz_of(args: argparse.Namespace, control_hz: int) -> int:
 def with_pictures(
     config: EnvConfig, args: argparse.Namespace, record_hz: int
 ) -> EnvConfig:
-    """Returns the config of a policy's worlds, with the cameras to be recorded added.
+    """Adds the cameras to be recorded to the config of a policy's worlds.
 
     Raises:
-        EmbodiedError: a camera or image size that the policy needs would be missing.
+        EmbodiedError: the arguments conflict with the cameras or the image size that the
+            policy needs.
     """
     task = get_task(config.task)
     known = task.cameras_for(choose_robot(task, config.robot))
@@ -225,7 +225,7 @@ def with_pictures(
             args, ("image_size",), "no effect, since there are no pictures"
         )
 
-    # A policy without cameras leaves all to the arguments.
+    # for a policy without cameras, the arguments decide everything
     needed = config.cameras or ()
     if not needed:
         image_size = config.image_size if args.image_size is None else args.image_size
@@ -237,7 +237,7 @@ def with_pictures(
             image_size=image_size,
         )
 
-    # What the policy sees stays as it is; cameras that it does not use may join.
+    # the policy's own cameras must stay as they are; other cameras may be added
     missing = [name for name in needed if name not in cameras]
     if args.no_cameras or (args.camera and missing):
         raise EmbodiedError(
@@ -253,12 +253,12 @@ def with_pictures(
 
 
 def json_summary(path: Path, speed: float, wall_s: float) -> str:
-    """Returns what the dataset holds and how fast it was recorded, for programs.
+    """Returns the content of the dataset and the speed of recording, as JSON.
 
     Args:
         path: of the dataset.
-        speed: simulated seconds per second of the wall clock.
-        wall_s: how long this call recorded.
+        speed: simulated time over wall time.
+        wall_s: wall time of this recording.
     """
     facts = dataset_facts([path])
     success = wilson(facts.successes, facts.episodes)
@@ -274,12 +274,12 @@ def json_summary(path: Path, speed: float, wall_s: float) -> str:
 
 
 def text_summary(path: Path, speed: float, wall_s: float) -> str:
-    """Returns what the dataset holds and how fast it was recorded, in four lines.
+    """Returns the content of the dataset and the speed of recording, in four lines.
 
     Args:
         path: of the dataset.
-        speed: simulated seconds per second of the wall clock; 0 if nothing was missing.
-        wall_s: how long this call recorded.
+        speed: simulated time over wall time; 0 if nothing had to be recorded.
+        wall_s: wall time of this recording.
     """
     facts = dataset_facts([path])
     success = wilson(facts.successes, facts.episodes)
@@ -297,13 +297,13 @@ def text_summary(path: Path, speed: float, wall_s: float) -> str:
 
 
 def mask_sizes(path: Path) -> dict[str, int]:
-    """Returns how many episodes each mask of the dataset holds."""
+    """Returns mask -> its number of episodes."""
     with Dataset(path) as dataset:
         return {name: len(dataset.mask(name)) for name in dataset.masks}
 
 
 def split_summary(sizes: Mapping[str, int]) -> str:
-    """Returns how many of the successes are to train and to validate on, in one line."""
+    """Returns a line on how many successes are for training and for validation."""
     if sizes["valid"] or not sizes["train"]:
         return f"{sizes['train']} to train on, {sizes['valid']} to validate on"
     return (

@@ -1,4 +1,4 @@
-"""`embodied compare`: which of several policies is better, and how sure that is."""
+"""`embodied compare`: compares policies pairwise, and ranks them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Results of other suites, tasks, robots, models or seeds don't compare: the diffe
 EXAMPLE = """embodied compare runs/a runs/b
   embodied compare runs/a:expert runs/b:runs/totes runs/c -o runs/compare.html
   embodied compare runs/a runs/b --json"""
-MAX_CELLS = 12  # whose comparisons are printed
+MAX_CELLS = 12  # most comparisons of single cells to print
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compares the policies, and prints or writes what it finds."""
+    """Compares the policies; prints the result, and writes a page with -o."""
     contestants = read_contestants(args.results)
     if len(contestants) < 2:
         raise EmbodiedError(

@@ -30,8 +30,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def whole_parser() -> argparse.ArgumentParser:
-    """Returns the parser of the command with all verbs, of which none was typed."""
-    # here, because `main` names this module
+    """Returns the parser of the command, with the arguments of all verbs."""
+    # imported here to avoid a cycle, because `main` imports the modules of all verbs
     from embodied.cli.main import VERBS
 
     parser = LineParser(prog="embodied")

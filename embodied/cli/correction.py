@@ -17,7 +17,7 @@ ONLY_WITHOUT_SCHEDULE = ("stray", "stall_s")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds --correct and what says when."""
+    """Adds --correct, and the flags that say when the expert takes over."""
     rule = TakeoverRule()
 
     parser.add_argument(
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(docs/corrections.md); only with a policy that learned from it",
     )
 
-    # when it takes over: by what it sees, or by the clock
+    # when it takes over: when the policy strays or stalls, or at a fixed time
     parser.add_argument(
         "--stray",
         type=float,
@@ -52,10 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def correction_of(args: argparse.Namespace) -> Correction | None:
-    """Returns who corrects the policy, and when; None for nobody.
+    """Returns the correction that the flags describe; None without --correct.
 
     Raises:
-        EmbodiedError: flags do not go together, or a number is out of its range.
+        EmbodiedError: flags exclude each other, or a number is out of its range.
     """
     if args.correct is None:
         arguments.refuse(args, ONLY_WITH_CORRECT, "only with --correct expert")
@@ -78,7 +78,7 @@ def correction_of(args: argparse.Namespace) -> Correction | None:
         )
         rule = TakeoverRule(after_s=args.takeover_after_s)
     if args.stray is not None:
-        # hand back at half of it, as by default
+        # the expert hands back at half the threshold, as it does by default
         rule = replace(rule, stray=args.stray, back=args.stray / 2)
     if args.stall_s is not None:
         rule = replace(rule, stall_s=args.stall_s)
@@ -88,10 +88,10 @@ def correction_of(args: argparse.Namespace) -> Correction | None:
 def spec_with(
     correction: Correction | None, spec: PolicySpec, args: argparse.Namespace
 ) -> PolicySpec:
-    """Returns what a policy and who corrects it need of the worlds.
+    """Returns the spec of a policy together with the expert that corrects it.
 
     Raises:
-        EmbodiedError: they do not act alike.
+        EmbodiedError: they differ in control mode or rate.
     """
     if correction is None:
         return spec
@@ -102,11 +102,12 @@ def spec_with(
 def planner_hz_with(
     correction: Correction | None, planner_hz: float | None
 ) -> float | None:
-    """Returns how many plans per second are recorded: the expert's, where it corrects.
+    """Returns the rate of the recorded plans in Hz; None if there are none.
 
     Args:
-        correction: who corrects the policy.
-        planner_hz: of the policy itself; None for one that does not plan.
+        correction: of the policy; None for none. The plans of a policy without a planner
+            are then the expert's.
+        planner_hz: of the policy itself; None if it makes no plans.
     """
     if planner_hz is None and correction is not None:
         return find_policy(correction.by).planner_hz

@@ -15,7 +15,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from embodied import __version__
-from embodied.cli.output import hindrance, nearest_existing
+from embodied.cli.output import nearest_existing, unwritable_reason
 from embodied.machine import usable_cores
 from embodied.sim.gl import RenderingError, probe_rendering
 
@@ -155,7 +155,7 @@ def check_rendering() -> Check:
 
 def check_folder(folder: Path) -> Check:
     """Tries to make a file in a folder, or in its nearest parent that exists."""
-    reason = hindrance(folder / "probe")
+    reason = unwritable_reason(folder / "probe")
     if reason:
         return Check("output", False, f"nothing can be written to {folder}: {reason}")
 

@@ -1,4 +1,4 @@
-"""Where output goes: whether it can be written, and what happens to what is there."""
+"""Checks and prepares the places of outputs: files and folders."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 from embodied.errors import EmbodiedError
 
 
-def hindrance(path: Path) -> str:
-    """Returns why a file or folder `path` cannot be made or written to; "" if it can.
+def unwritable_reason(path: Path) -> str:
+    """Returns why a file or folder cannot be created or written; "" if it can.
 
-    A file is really written, because permissions do not tell what root may write to.
+    It writes a temporary file, because permissions do not show what root may write.
     """
     try:
         wanted = path.absolute()
@@ -28,16 +28,16 @@ def hindrance(path: Path) -> str:
 
 
 def nearest_existing(path: Path) -> Path:
-    """Returns the path itself, or the nearest of its parents that exists."""
+    """Returns the path if it exists, else its nearest existing parent."""
     return next(place for place in (path, *path.parents) if place.exists())
 
 
 def require_writable(path: Path) -> None:
-    """Raises EmbodiedError if nothing can be made at `path`.
+    """Raises EmbodiedError if nothing can be written to `path`.
 
-    Call it before the work, which may take long.
+    Commands call it before their work, so that no long work is lost.
     """
-    reason = hindrance(path)
+    reason = unwritable_reason(path)
     if reason:
         raise EmbodiedError(
             f"nothing can be written to {path} ({reason}): choose another place with -o"
@@ -46,22 +46,23 @@ def require_writable(path: Path) -> None:
 
 @contextmanager
 def no_empty_folders(path: Path | None) -> Iterator[None]:
-    """Removes the empty folders that a failed block has made for an output.
+    """If the block fails, removes the empty folders that it created for an output.
 
     Args:
-        path: the output, a file or a folder; None for none.
+        path: the output, a file or a folder; None if there is none.
     """
+    # the path and those of its parents that do not exist yet
     made: list[Path] = []
     if path is not None:
         wanted = path.absolute()
-        with suppress(OSError):  # a name that is too long cannot even be looked for
+        with suppress(OSError):  # `exists` fails for a name that is too long
             made = [place for place in (wanted, *wanted.parents) if not place.exists()]
 
     try:
         yield
     except BaseException:
         for place in made:
-            with suppress(OSError):  # it holds something, or is not there
+            with suppress(OSError):  # it is not empty, or was never created
                 place.rmdir()
         raise
 
@@ -69,17 +70,17 @@ def no_empty_folders(path: Path | None) -> Iterator[None]:
 def claim_folder(
     folder: Path, own: Sequence[str], resume: bool, overwrite: bool
 ) -> None:
-    """Makes the folder, or takes one that exists where that was asked for.
+    """Creates an output folder, or prepares an existing one.
 
     Args:
         folder: the folder.
         own: names of the files in it that `overwrite` removes.
-        resume: continue what is in it.
-        overwrite: replace what is in it.
+        resume: whether to continue with its content.
+        overwrite: whether to replace its content.
 
     Raises:
-        EmbodiedError: it is a file, it cannot be written to, or it holds something and
-            neither `resume` nor `overwrite` is set.
+        EmbodiedError: it is a file, cannot be written, or is not empty and neither
+            `resume` nor `overwrite` is set.
     """
     require_writable(folder)
     if folder.exists() and not folder.is_dir():

@@ -1,4 +1,4 @@
-"""`embodied teleop`: a person demonstrates a task with a device in the hand."""
+"""`embodied teleop`: a person demonstrates a task with an input device."""
 
 from __future__ import annotations
 
@@ -42,10 +42,11 @@ At the end of each take you keep it, keep it with a mark, or throw it away and d
 `embodied collect` does, with your name and the device, and survive a crash."""
 EXAMPLE = """embodied teleop ToteTransfer -o by_hand.hdf5 --episodes 10
   embodied teleop DrawerTidy -o by_hand.hdf5 --device spacemouse --aid level"""
-# Takes may last so many times as long as the task allows a policy.
+# Default horizon of a take, as a multiple of the task's horizon for policies.
 PATIENCE = 3.0
 PERSON = "person"
-# What a person needs of the world; the planner that looks on sees the privileged state.
+# The spec of a person as a policy. It is privileged, because the expert's planner runs
+# along to record plans, and sees the privileged state.
 SPEC = PolicySpec(control_mode="ee_delta", control_hz=200, privileged=True)
 
 
@@ -66,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_person(parser: argparse.ArgumentParser) -> None:
+    """Adds who moves the robot, by which device, and whether there is a window."""
     # what moves the robot: a device, an aid that turns the hand, a policy
     parser.add_argument(
         "--device",
@@ -86,7 +88,7 @@ def _add_person(parser: argparse.ArgumentParser) -> None:
         "(docs/corrections.md; default: you alone)",
     )
 
-    # who, and before what
+    # the person's name, and whether there is a window
     parser.add_argument(
         "--operator",
         metavar="NAME",
@@ -100,6 +102,7 @@ def _add_person(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_pictures(parser: argparse.ArgumentParser) -> None:
+    """Adds the rate of the frames, the cameras and the size of their pictures."""
     parser.add_argument(
         "--record-hz",
         type=int,
@@ -107,7 +110,7 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
         help=f"recorded frames per second (default: {RECORD_HZ})",
     )
 
-    # no pictures leaves no camera to name
+    # one of the two: with --no-cameras there is no camera to name
     cameras = parser.add_mutually_exclusive_group()
     cameras.add_argument(
         "--camera",
@@ -155,7 +158,7 @@ def worlds_of(args: argparse.Namespace) -> tuple[EnvConfig, int]:
     robot = get_robot(args.robot or task.default_robot)
     spec = SPEC
     if args.policy is not None:
-        # what both the policy and the person who corrects it need
+        # the policy and the person who corrects it must share one spec
         own = find_policy(args.policy).spec(args.task, args.robot)
         spec = corrected_spec(own, SPEC, args.policy, PERSON)
     record_hz = record_hz_of(args, spec.control_hz)
@@ -171,7 +174,7 @@ def worlds_of(args: argparse.Namespace) -> tuple[EnvConfig, int]:
 def driver_of(
     args: argparse.Namespace, worlds: Worlds, device: Device
 ) -> Operator | SharedOperator:
-    """Returns the person as a policy, together with the policy that drives at first."""
+    """Returns the person as a policy; with --policy, together with that policy."""
     operator = Operator(worlds, device, args.aid)
     if args.policy is None:
         return operator
@@ -183,8 +186,8 @@ def driver_of(
 
 
 def header_of(args: argparse.Namespace, worlds: Worlds, record_hz: int) -> Header:
-    """Returns the header of the dataset; it says who drove."""
-    # the rate of plans is the expert's, whose planner looks on and is recorded
+    """Returns the header of the dataset, which says who drove."""
+    # the plans are those of the expert's planner, which runs along: so its rate counts
     policy = PERSON
     correction = None
     if args.policy is not None:
@@ -203,12 +206,14 @@ def header_of(args: argparse.Namespace, worlds: Worlds, record_hz: int) -> Heade
 def screen_of(
     args: argparse.Namespace, worlds: Worlds, device: Device
 ) -> Iterator[Screen | None]:
-    """Yields what the person looks at; None where nobody looks.
+    """Opens the window in which the person watches the robot; yields None for --headless.
 
     Raises:
-        EmbodiedError: there is no screen, or pygame is not installed.
+        EmbodiedError: there is no display, pygame is not installed, or --headless leaves
+            the keyboard without a window.
     """
     if args.headless:
+        # key presses reach this process only through a window
         if args.device == "keyboard":
             raise EmbodiedError(
                 "--headless: the keyboard belongs to a window; give --device "
@@ -217,17 +222,18 @@ def screen_of(
         yield None
         return
 
+    # imported here, because it needs pygame
     from embodied.cli.teleop_window import TeleopWindow
 
-    with contextlib.closing(
-        TeleopWindow(worlds, device, args.policy is not None)
-    ) as window:
+    has_policy = args.policy is not None
+    window = TeleopWindow(worlds, device, is_shared=has_policy)
+    with contextlib.closing(window):
         yield window
 
 
 @contextlib.contextmanager
 def opened(device: Device) -> Iterator[None]:
-    """Connects to a device for a while."""
+    """Connects to a device, and disconnects at the end."""
     device.open()
     try:
         yield
@@ -237,14 +243,14 @@ def opened(device: Device) -> Iterator[None]:
 
 @contextlib.contextmanager
 def kept_on_interrupt(args: argparse.Namespace) -> Iterator[None]:
-    """Says after Ctrl-C how many takes are kept, and how to go on."""
+    """After Ctrl-C, raises a message with the number of kept takes and how to resume."""
     try:
         yield
     except KeyboardInterrupt:
         kept = len(part_files(args.output))
-        with contextlib.suppress(OSError):  # a folder that holds takes stays
+        # `rmdir` removes only an empty folder: it fails if there are takes in it
+        with contextlib.suppress(OSError):
             parts_folder(args.output).rmdir()
-        # the hint begins with what an interruption says
         stop = KeyboardInterrupt(f"Kept: {kept} takes")
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
 

@@ -1,4 +1,4 @@
-"""The window of `embodied teleop`: two views of the world, and what there is to know."""
+"""The window of `embodied teleop`: two camera views, instruction, status and keys."""
 
 from __future__ import annotations
 
@@ -21,33 +21,34 @@ if TYPE_CHECKING:
 
 VIEW_SIZE = (480, 640)  # (H, W) of each view, in pixels
 MAX_FPS = 25
-# Pictures take no more than this share of the time, so that slow ones slow the world less.
+# Rendering takes at most this share of the time, so that slow rendering does not stop
+# the simulation.
 PICTURE_SHARE = 0.5
-TEXT_HEIGHT = 108  # of the lines below the views
+TEXT_HEIGHT = 108  # pixels, all lines of text below the views
 FONT_SIZE = 18
-KEY_ROWS = 3  # of the lines that say what each key does
+KEY_ROWS = 3  # lines of text that explain the keys
 INK = (235, 235, 235)
 PAPER = (24, 26, 30)
 GOOD = (130, 220, 140)
-PAUSE_S = 0.02  # between two looks at the device, at the end of a take
+PAUSE_S = 0.02  # between two readings of the device, at the end of a take
 DECIDE = "keep it, keep it with a mark, or throw it away?"
 
 
 class TeleopWindow:
-    """A screen for a person: a rollout hook that shows world 0 in real time."""
+    """A rollout hook that shows world 0 to a person, and keeps the pace of real time."""
 
     def __init__(self, worlds: Worlds, device: Device, is_shared: bool = False) -> None:
         """Opens the window.
 
         Args:
-            worlds: of which it shows the first.
-            device: told of keys, if it listens to them; its keys are shown.
-            is_shared: whether a policy drives, too.
+            worlds: the window shows the first of them.
+            device: receives key events if it is a `KeyListener`; its keys are listed.
+            is_shared: whether a policy also drives.
 
         Raises:
-            EmbodiedError: there is no screen, or pygame is not installed.
+            EmbodiedError: there is no display, or pygame is not installed.
         """
-        # without a screen, SDL would draw where nobody sees it, and wait for ever
+        # without a display, SDL would draw invisibly, and wait for input for ever
         if not (has_display() or os.environ.get("SDL_VIDEODRIVER")):
             raise EmbodiedError(
                 "a window needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set: "
@@ -58,7 +59,7 @@ class TeleopWindow:
         self._worlds = worlds
         self._device = device
         self._cameras = _views(worlds)
-        # not the sound, which complains where there is no card
+        # `pygame.init` would also start sound, which fails without a sound card
         self._pygame.display.init()
         self._pygame.font.init()
         height, width = VIEW_SIZE
@@ -67,7 +68,7 @@ class TeleopWindow:
         self._pygame.display.set_caption(f"{worlds.spec.name}: {device.name}")
         self._font = self._pygame.font.Font(None, FONT_SIZE + 4)
 
-        # pace: when the take began, and when the next picture is due, in real time
+        # on the wall clock: the start of the take, and when the next picture is due
         self._begun_s = 0.0
         self._next_s = 0.0
         self._last_seen = ""
@@ -83,7 +84,7 @@ class TeleopWindow:
         indices: np.ndarray,
         observation: Observation,
     ) -> None:
-        """Shows where the take begins."""
+        """Shows the start of the take."""
         self._begun_s = time.monotonic()
         self._next_s = 0.0  # at once
         self._draw(observation.instruction[0], "")
@@ -96,11 +97,13 @@ class TeleopWindow:
         if ahead_s > 0:
             time.sleep(ahead_s)
         else:
-            # a world that was held up does not hurry to catch up
+            # A simulation that is late does not run faster later: the start moves instead.
             self._begun_s -= ahead_s
 
         if time.monotonic() < self._next_s:
             return
+
+        # the status line below the views
         begun_s = time.monotonic()
         progress = float(step.result.progress[0])
         left_s = worlds.horizon_s - now_s
@@ -111,14 +114,16 @@ class TeleopWindow:
             driver = ACTORS[int(step.executed_by[0])]
             status = f"the {driver} drives; {status}"
         self._draw(step.before.instruction[0], status)
+
+        # the next picture: not above MAX_FPS, nor above the share of time for pictures
         took_s = time.monotonic() - begun_s
         self._next_s = begun_s + max(1 / MAX_FPS, took_s / PICTURE_SHARE)
 
     def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
-        """Does nothing: `ask` shows how it ended."""
+        """Does nothing: `ask` shows the ending."""
 
     def ask(self, result: EpisodeResult) -> None:
-        """Shows how a take ended, and waits a moment for the person's decision."""
+        """Shows how a take ended, and waits PAUSE_S for the person's decision."""
         self._pump()
         shown = f"{describe_ending(result)}: {DECIDE}"
         if shown != self._last_seen:
@@ -127,7 +132,7 @@ class TeleopWindow:
         time.sleep(PAUSE_S)
 
     def _pump(self) -> None:
-        """Tells the device of keys; a closed window ends the session, as Ctrl-C does."""
+        """Passes key events to the device; raises KeyboardInterrupt if the window closed."""
         pygame = self._pygame
         for event in pygame.event.get():
             if event.type == pygame.QUIT:
@@ -140,13 +145,13 @@ class TeleopWindow:
                 self._device.release(pygame.key.name(event.key))
 
     def _draw(self, instruction: str, status: str) -> None:
-        """Draws the views, the instruction, the state of the take, and the keys."""
+        """Draws the views, the instruction, the status line and the keys."""
         self._last_seen = status
         height, width = VIEW_SIZE
         self._surface.fill(PAPER)
         for number, camera in enumerate(self._cameras):
             picture = self._worlds.render(0, camera, VIEW_SIZE)
-            # pygame counts columns first
+            # pygame's arrays are (W, H, 3)
             view = self._pygame.surfarray.make_surface(picture.swapaxes(0, 1))
             self._surface.blit(view, (number * width, 0))
         keys = "   ".join(f"{key}: {meaning}" for key, meaning in self._device.keys)
@@ -158,9 +163,9 @@ class TeleopWindow:
 
 
 def _views(worlds: Worlds) -> tuple[str, ...]:
-    """Returns the cameras to show: the one that shows most, and one at the hand.
+    """Returns the cameras to show: the task's overview, and one on the wrist.
 
-    Without a camera at the hand, the second is the first that the task knows.
+    Without a wrist camera, the second is the task's first camera.
     """
     known = worlds.spec.cameras_for(worlds.robot)
     first = worlds.spec.beauty_camera
@@ -170,9 +175,9 @@ def _views(worlds: Worlds) -> tuple[str, ...]:
 
 
 def _wrapped(text: str, rows: int) -> list[tuple[str, tuple[int, int, int]]]:
-    """Returns a text in rows of about the same length, each with its colour.
+    """Returns a text in rows of similar length, each as (text, colour).
 
-    It is broken between words; the last row takes what is left over.
+    Rows are broken between words; the last row takes the rest of the text.
     """
     words = text.split(" ")
     length = -(-len(text) // rows)  # rounded up

@@ -1,7 +1,7 @@
 """The stage and level at which policies are shown or measured.
 
-Where the command names none, they are those that a run of reinforcement learning was
-trained for, else the whole task at L2.
+If the command names none, they are those that a reinforcement learning run was trained
+for; for other policies they are the whole task at L2.
 """
 
 from __future__ import annotations
@@ -17,27 +17,28 @@ LEVEL = "L2"
 
 @dataclass(frozen=True)
 class Terms:
-    """What counts as success, and how much varies."""
+    """The stage and the levels."""
 
-    stage: str  # of the task; "" is the whole task
+    stage: str  # "" for the whole task
     levels: tuple[str, ...]
-    note: str  # says which of these were taken from a run; "" where none were
+    note: str  # says what was taken from a run, in words; "" for nothing
 
 
 def terms_of(
     policies: Sequence[str], stage: str | None, levels: Sequence[str] | None
 ) -> Terms:
-    """Returns the stage and levels asked for, else those that the runs learned.
+    """Returns the given stage and levels; if not given, those that the runs learned.
 
     Args:
-        policies: names of policies, some of which may be runs of reinforcement
-            learning.
-        stage: the stage asked for; None where none was.
-        levels: the levels asked for; None where none were.
+        policies: names of policies, some of which may be reinforcement learning runs.
+        stage: value of --stage; None if it was not given.
+        levels: values of --level; None if it was not given.
 
     Raises:
-        EmbodiedError: a policy does not exist, or the runs learned different things.
+        EmbodiedError: a policy does not exist, or the runs learned different stages or
+            levels.
     """
+    # what each reinforcement learning run was trained for
     stages_learned = {}
     levels_learned = {}
     for name in policies:
@@ -46,6 +47,7 @@ def terms_of(
             stages_learned[name] = goal.stage
             levels_learned[name] = goal.level
 
+    # fill in what was not given
     taken = []
     if stage is None:
         stage = _common("stage", stages_learned)
@@ -60,12 +62,20 @@ def terms_of(
     note = ""
     if taken:
         note = f"at {' and '.join(taken)}, as {' and '.join(stages_learned)} learned it"
-    # each level once, in the order in which they were given
+    # each level once, in the given order
     return Terms(stage or "", tuple(dict.fromkeys(levels)), note)
 
 
 def _common(what: str, by_run: Mapping[str, str]) -> str:
-    """Returns the one value that all runs share; "" where there are no runs."""
+    """Returns the value that all runs share; "" if there are no runs.
+
+    Args:
+        what: "stage" or "level", for the error message.
+        by_run: run -> its value.
+
+    Raises:
+        EmbodiedError: the runs have different values.
+    """
     values = set(by_run.values())
     if len(values) > 1:
         each = ", ".join(

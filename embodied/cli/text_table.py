@@ -1,4 +1,4 @@
-"""Tables of plain text, for people at a terminal."""
+"""Plain-text tables for a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments that say when plans are made and how they travel, for several verbs."""
+"""The arguments for the timing of plans, which several verbs share."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FLAGS = {
     "mailbox": "--mailbox",
     "bridge": "--bridge",
 }
-# attribute -> the attributes of what it sets itself
+# attribute -> the attributes that cannot be given with it, because it sets them
 EXCLUDES = {
     "channel": (
         "delay_ms",
@@ -50,7 +50,7 @@ EXCLUDES = {
     "latency_trace": ("delay_ms", "jitter"),
     "compute_trace": ("compute_ms", "compute_jitter"),
 }
-# what a sweep may give several values, from the outermost loop to the innermost
+# attributes that may have several values in a sweep, outermost loop first
 AXES = (
     "mailbox",
     "bridge",
@@ -63,8 +63,8 @@ AXES = (
     "planner_hz",
     "delay_ms",
 )
-EVAL_AXES = ("drop", "delay_ms")  # the same of `embodied eval`
-# jitter -> the delay that it spreads
+EVAL_AXES = ("drop", "delay_ms")  # the same for `embodied eval`
+# attribute of a jitter -> attribute of the delay that it spreads
 SPREADS = {"jitter": "delay_ms", "compute_jitter": "compute_ms"}
 
 
@@ -77,8 +77,8 @@ def add_timing(
 
     Args:
         parser: of the verb.
-        several: those of AXES that may be given several values.
-        mailbox: the verb's default.
+        several: those of AXES that take several values.
+        mailbox: the verb's default, for the help.
     """
     group = parser.add_argument_group(
         "timing of plans",
@@ -86,13 +86,13 @@ def add_timing(
         "(docs/dual_system.md)",
     )
 
-    # what happens to plans on their way
+    # delays, losses and interruptions
     _add_delays(group)
     _add_losses(group)
     for name, what in (("freeze", "the planner"), ("outage", "all transport")):
         _add_interruption(group, name, what)
 
-    # what is done about it
+    # remedies
     group.add_argument(
         "--mailbox",
         choices=MAILBOX_MODES,
@@ -104,6 +104,7 @@ def add_timing(
         help="what is done about stale action chunks: "
         f"{', '.join(BRIDGES)}, or MODULE:NAME (default: hold)",
     )
+    # argparse sets this only in the constructor of each argument
     for action in group._group_actions:
         if action.dest in several:
             action.nargs = "+"
@@ -123,7 +124,7 @@ def _add_delays(group: argparse._ArgumentGroup) -> None:
         f"{', '.join(PROFILES)}",
     )
 
-    # or its delays one by one: the transport
+    # instead of a channel, the delays one by one: transport
     group.add_argument(
         "--delay-ms",
         type=float,
@@ -143,7 +144,7 @@ def _add_delays(group: argparse._ArgumentGroup) -> None:
         help="measured delays instead of --delay-ms: a text file with one per line, in ms",
     )
 
-    # and the computing, which blocks the planner
+    # and compute, which blocks the planner
     group.add_argument(
         "--compute-ms",
         type=float,
@@ -174,7 +175,13 @@ def _add_losses(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_interruption(group: argparse._ArgumentGroup, name: str, what: str) -> None:
-    """Adds the three arguments of a freeze or an outage; `what` says what stops."""
+    """Adds the three arguments of a freeze or an outage.
+
+    Args:
+        group: of the arguments.
+        name: "freeze" or "outage".
+        what: what stops, for the help.
+    """
     group.add_argument(
         f"--{name}-s",
         type=float,
@@ -198,15 +205,15 @@ def _add_interruption(group: argparse._ArgumentGroup, name: str, what: str) -> N
 
 
 def timings_of(args: argparse.Namespace, policies: Sequence[str]) -> list[Timing]:
-    """Returns the timings that were asked for: each value of an axis with each other.
+    """Returns the timings that the arguments select: every combination of their values.
 
     Args:
         args: the parsed arguments.
-        policies: names of the policies that are to be measured.
+        policies: names of the policies to be measured.
 
     Raises:
         EmbodiedError: an argument would have no effect, arguments exclude each other,
-            or a value makes no sense.
+            or a value is invalid.
     """
     given = [name for name in FLAGS if getattr(args, name) is not None]
     _check_effect(given, policies)
@@ -217,6 +224,7 @@ def timings_of(args: argparse.Namespace, policies: Sequence[str]) -> list[Timing
     trace = _trace_of(args.latency_trace)
     compute_trace = _trace_of(args.compute_trace)
 
+    # None stands for an argument that was not given: then the default holds
     timings = []
     for values in product(*axes.values()):
         at = dict(zip(axes, values, strict=True))
@@ -241,7 +249,7 @@ def timings_of(args: argparse.Namespace, policies: Sequence[str]) -> list[Timing
 
 
 def idle_note(args: argparse.Namespace, policies: Sequence[str]) -> str:
-    """Returns for which policies the timing changes nothing; "" where there are none."""
+    """Returns a note on policies that the timing does not affect; "" if there are none."""
     given = [flag for name, flag in FLAGS.items() if getattr(args, name) is not None]
     idle = [name for name in policies if find_policy(name).planner_hz is None]
     if not given or not idle:
@@ -250,7 +258,7 @@ def idle_note(args: argparse.Namespace, policies: Sequence[str]) -> str:
 
 
 def _check_effect(given: Sequence[str], policies: Sequence[str]) -> None:
-    """Raises EmbodiedError if arguments were given, and none of the policies plans."""
+    """Raises EmbodiedError if arguments were given, but no policy makes plans."""
     if not given or any(find_policy(name).planner_hz is not None for name in policies):
         return
     flags = ", ".join(FLAGS[name] for name in given)
@@ -261,7 +269,7 @@ def _check_effect(given: Sequence[str], policies: Sequence[str]) -> None:
 
 
 def _check_delays(args: argparse.Namespace, given: Sequence[str]) -> None:
-    """Raises EmbodiedError if delays were given in two ways, or jitter of no delay."""
+    """Raises EmbodiedError if a delay was given twice, or jitter without a delay."""
     for name, excluded in EXCLUDES.items():
         also = [FLAGS[other] for other in excluded if other in given]
         if name in given and also:
@@ -278,18 +286,21 @@ def _check_delays(args: argparse.Namespace, given: Sequence[str]) -> None:
 def _interruptions_of(
     args: argparse.Namespace, given: Sequence[str], name: str, effect: str
 ) -> list[Interruption]:
-    """Returns the freezes or outages asked for; of several durations, 0 is for none.
+    """Returns the freezes or outages that the arguments select, one per duration.
 
     Args:
         args: the parsed arguments.
-        given: the arguments that were typed.
+        given: names of the arguments that were given.
         name: "freeze" or "outage".
-        effect: what happens in one.
+        effect: what happens during one, for error messages.
+
+    Raises:
+        EmbodiedError: the arguments are incomplete, or would interrupt nothing.
     """
     duration = f"{name}_s"
     times = (f"{name}_at_s", f"{name}_hz")
 
-    # nothing asked for, or a time without a duration
+    # without a duration there is no interruption, and a time would have no effect
     when = [one for one in times if one in given]
     if duration not in given:
         if when:
@@ -302,10 +313,14 @@ def _interruptions_of(
         raise EmbodiedError(
             f"{FLAGS[duration]} needs either {once} (once) or {at_random} (at random)"
         )
+
+    # A single 0 would interrupt nothing. Among several durations, 0 is the cell without
+    # an interruption, to compare the others with.
     durations_s = _values(getattr(args, duration))
     for one, values in ((duration, durations_s), (times[1], [getattr(args, times[1])])):
         if values == [0]:
             raise EmbodiedError(f"{FLAGS[one]} must be above 0: 0 would stop nothing")
+
     start_s = getattr(args, times[0])
     rate_hz = getattr(args, times[1]) or 0.0
     return [
@@ -319,7 +334,7 @@ def _trace_of(path: Path | None) -> Trace | None:
 
 
 def _values(argument: Any) -> list[Any]:
-    """Returns what was given for an argument, each value once; [None] for nothing."""
+    """Returns the distinct values of an argument; [None] if it was not given."""
     if isinstance(argument, list):
         return list(dict.fromkeys(argument))
     return [argument]

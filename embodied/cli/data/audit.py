@@ -25,8 +25,9 @@ recomputed by replaying, where task, model and versions are those of the recordi
 checked as far as their arrays allow. docs/audit.md explains each finding."""
 EXAMPLE = "embodied data audit totes.hdf5 --html audit.html"
 
-# Episodes of a verdict that the text table lists.
-SHOWN = 40
+# Findings that the text table lists; further ones are only counted.
+MAX_FINDINGS = 40
+TABLE_HEAD = ("episode", "seed", "verdict", "check", "at", "what was found")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,22 +67,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Audits the datasets, then says what was found, and stores it as asked for."""
+    """Audits the datasets, writes the files that were asked for, prints the findings."""
     _check(args)
-    audits = [audited(path, not args.no_replay, args.json) for path in args.files]
+    audits = [
+        audited(path, replays=not args.no_replay, quiet=args.json)
+        for path in args.files
+    ]
 
     if args.beside:
-        for one in audits:
-            write_json(one)
+        for result in audits:
+            write_json(result)
     if args.copy is not None:
         write_masked_copy(audits[0], args.copy, args.overwrite)
     if args.html is not None:
         write_audit_page(audits, args.html)
 
     if args.json:
-        print(json.dumps([as_json(one) for one in audits]))
+        print(json.dumps([as_json(result) for result in audits]))
     else:
-        texts = [audit_text(one) for one in audits]
+        texts = [audit_text(result) for result in audits]
         if len(audits) > 1:
             texts.append(total_text(audits))
         print("\n\n".join(texts))
@@ -89,44 +93,57 @@ def run(args: argparse.Namespace) -> int:
 
 
 def audited(path: Path, replays: bool, quiet: bool) -> Audit:
-    """Returns the audit of a file; shows how far the replays are unless `quiet`."""
+    """Audits a file.
+
+    Args:
+        path: of the dataset.
+        replays: whether success is recomputed by replaying the episodes.
+        quiet: whether to hide the progress of the replays.
+    """
     with opened(path) as (file, _):
         total = len(episode_names(file))
     with CountProgress("replay", total, "episode", quiet or not replays) as progress:
         return audit(path, replays=replays, on_replayed=progress)
 
 
-def audit_text(one: Audit) -> str:
-    """Returns an audit for a terminal: the counts, and a line for each finding."""
-    lines = [f"{one.path}: {len(one.episodes)} episodes: {_counted(one.counts)}"]
+def audit_text(result: Audit) -> str:
+    """Returns an audit for a terminal: counts, findings, and episodes not replayed."""
+    counts = _counted(result.counts)
+    lines = [f"{result.path}: {len(result.episodes)} episodes: {counts}"]
 
-    rows = _rows(one)
+    # findings about episodes, in a table
+    rows = _finding_rows(result)
     if rows:
-        lines.append(text_table(rows[: SHOWN + 1]))
-    if len(rows) > SHOWN + 1:
-        lines.append(f"and {len(rows) - SHOWN - 1} more: see --json or --html")
-    lines += [f"the set: {finding.message}" for finding in one.findings]
-    for reason, count in one.not_judged.items():
+        lines.append(text_table([TABLE_HEAD, *rows[:MAX_FINDINGS]]))
+    hidden = len(rows) - MAX_FINDINGS
+    if hidden > 0:
+        lines.append(f"and {hidden} more: see --json or --html")
+
+    # findings about the dataset as a whole
+    lines += [f"the set: {finding.message}" for finding in result.findings]
+
+    # "" counts the episodes whose success was recomputed
+    for reason, count in result.not_judged.items():
         if reason and count:
             lines.append(f"success not recomputed for {count} episodes: {reason}")
     return "\n".join(lines)
 
 
 def total_text(audits: Sequence[Audit]) -> str:
-    """Returns the counts of several audits together."""
+    """Returns a line with the total counts of several audits."""
     counts: Counter[Verdict] = Counter()
-    for one in audits:
-        counts.update(one.counts)
+    for result in audits:
+        counts.update(result.counts)
     return f"together: {counts.total()} episodes: {_counted(counts)}"
 
 
 def _counted(counts: Mapping[Verdict, int]) -> str:
-    """Returns how many episodes have each verdict, as text."""
+    """Returns the number of episodes of each verdict, e.g. "8 PASS, 2 REVIEW"."""
     return ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Raises EmbodiedError for arguments that do not go together."""
+    """Raises EmbodiedError for arguments that exclude each other."""
     if args.copy is None:
         refuse(args, ("overwrite",), "it is for a copy: give --copy")
     elif len(args.files) > 1:
@@ -136,15 +153,14 @@ def _check(args: argparse.Namespace) -> None:
             require_writable(path)
 
 
-def _rows(one: Audit) -> Sequence[Sequence[str]]:
-    """Returns the rows of the table of findings, with its head; () without any."""
-    rows = []
-    for episode in one.episodes:
+def _finding_rows(result: Audit) -> list[tuple[str, ...]]:
+    """Returns one row per finding about an episode, with the columns of TABLE_HEAD."""
+    rows: list[tuple[str, ...]] = []
+    for episode in result.episodes:
         seed = "" if episode.seed is None else str(episode.seed)
         for finding in episode.findings:
-            at = "" if finding.start_s is None else f"{finding.start_s:.1f} s"
-
             # findings about a whole episode have no time
+            at = "" if finding.start_s is None else f"{finding.start_s:.1f} s"
             rows.append(
                 (
                     episode.demo,
@@ -155,7 +171,4 @@ def _rows(one: Audit) -> Sequence[Sequence[str]]:
                     finding.message,
                 )
             )
-
-    if not rows:
-        return ()
-    return [("episode", "seed", "verdict", "check", "at", "what was found"), *rows]
+    return rows
