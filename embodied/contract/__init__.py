@@ -1,4 +1,5 @@
-"""What every task keeps to, as checks that run against any task, shipped or not.
+"""Contracts of all tasks, as checks that can be run on any task.
 
-`embodied check-task` runs them and tests/test_contract.py does, over the registry.
+`embodied check-task` runs them on one task; tests/test_contract.py runs them on all
+registered tasks.
 """

@@ -1,4 +1,4 @@
-"""A task with a robot in a control mode, and what checks say and do with it."""
+"""A case: a task with a robot in a control mode; and helpers for checks."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.robots.parts.part import CONTROL_MODES
 
-# Control steps that a random action is held for. If each step had its own, they would
-# nearly cancel out, and the robot would hardly move.
+# Control steps for which a random action is held. A new action at every step would
+# average out, and the robot would hardly move.
 HELD_STEPS = 5
 
 
 class ContractError(EmbodiedError):
-    """A task does not keep to a contract; the text says in what."""
+    """A task breaks a contract; the message says how."""
 
 
 def require(is_kept: bool | np.bool_, reason: str) -> None:
-    """Raises ContractError with a reason unless something is as it should be."""
+    """Raises ContractError with the reason unless `is_kept`."""
     if not is_kept:
         raise ContractError(reason)
 
@@ -43,9 +43,9 @@ class Case:
         return get_task(self.task)
 
     def config(self, **settings: Any) -> EnvConfig:
-        """Returns the config of this case's worlds; `settings` override its fields.
+        """Returns the config of this case's worlds, with one thread.
 
-        Worlds have one thread unless told otherwise.
+        `settings` override fields of the config.
         """
         defaults = {
             "task": self.task,
@@ -56,21 +56,21 @@ class Case:
         return EnvConfig(**{**defaults, **settings})
 
     def worlds(self, num: int, first_seed: int = 0, **settings: Any) -> Worlds:
-        """Returns worlds whose episodes have begun, with consecutive seeds."""
+        """Returns `num` worlds that have been reset with consecutive seeds."""
         return begun(self.config(**settings), num, first_seed)
 
     def make(self, **arguments: Any) -> gymnasium.Env[Any, Any]:
-        """Returns the environment as Gymnasium makes it, with these `arguments`."""
+        """Returns the environment from `gymnasium.make`, with these `arguments`."""
         defaults = {"robot": self.robot, "control_mode": self.mode, "num_threads": 1}
         return gymnasium.make(self.spec.env_id, **{**defaults, **arguments})
 
 
 def cases_of(task: str, robots: tuple[str, ...] = ()) -> list[Case]:
-    """Returns a task with each of its robots, each with the next control mode in turn.
+    """Returns one case per robot; the control modes take turns over the robots.
 
     Args:
         task: its name.
-        robots: names or descriptions; all registered ones that fit if there are none.
+        robots: names or descriptions; () for all registered robots that fit the task.
     """
     chosen = robots or robots_for(get_task(task))
     return [
@@ -80,14 +80,14 @@ def cases_of(task: str, robots: tuple[str, ...] = ()) -> list[Case]:
 
 
 def begun(config: EnvConfig, num: int, first_seed: int = 0) -> Worlds:
-    """Returns worlds whose episodes have begun, with consecutive seeds."""
+    """Returns `num` worlds that have been reset with consecutive seeds."""
     worlds = Worlds(config, num)
     worlds.reset(np.arange(num), range(first_seed, first_seed + num))
     return worlds
 
 
 def random_actions(worlds: Worlds, steps: int, seed: int = 0) -> np.ndarray:
-    """Returns uniform actions (steps, N, A) float32, each held for some steps."""
+    """Returns uniform random actions (steps, N, A) float32, each held for HELD_STEPS."""
     rng = np.random.default_rng(seed)
     count = -(-steps // HELD_STEPS)  # rounded up
     shape = (count, worlds.num_worlds, len(worlds.interface.low))

@@ -1,4 +1,4 @@
-"""Environments are what Gymnasium and Stable-Baselines3 expect."""
+"""Contracts on interfaces: environments fit Gymnasium and Stable-Baselines3."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ from embodied.contract.case import Case, require
 from embodied.envs.worlds import Worlds
 
 STEPS = 100
-SLACK = 1e-6  # the bounds are rounded to float32, the values are float64
+SLACK = 1e-6  # rounding error of bounds, which are float32; values are float64
 
 
-def passes_gymnasiums_checker(case: Case, _variant: object = None) -> None:
-    """Checks the environment with Gymnasium's `check_env`, without a warning."""
+def passes_gymnasiums_checker(case: Case) -> None:
+    """Runs Gymnasium's `check_env`; warnings are errors."""
     with closing(case.make()) as env, warnings.catch_warnings():
         warnings.simplefilter("error")
         check_env(env.unwrapped, skip_render_check=True)
 
 
 def passes_gymnasiums_checker_with_pixels(case: Case, obs: str) -> None:
-    """Checks it with camera pictures, fresh at each step or at 8 Hz."""
+    """Runs Gymnasium's `check_env` with camera pictures; `obs` is "pixels" or "both"."""
+    # pictures at every step, and at 8 Hz
     for camera_hz in (None, 8):
         env = case.make(obs=obs, camera_hz=camera_hz, image_size=32)
         with closing(env), warnings.catch_warnings():
             warnings.simplefilter("error")
-            # rendering is checked once, at the first of the two rates
+            # rendering does not depend on the camera rate, so it is checked once
             check_env(env.unwrapped, skip_render_check=camera_hz is not None)
 
 
-def passes_stable_baselines_checker(case: Case, _variant: object = None) -> None:
-    """Checks it with Stable-Baselines3's `check_env`, without a warning."""
+def passes_stable_baselines_checker(case: Case) -> None:
+    """Runs the `check_env` of Stable-Baselines3; warnings are errors."""
     from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
     with closing(case.make()) as env, warnings.catch_warnings():
@@ -43,14 +44,14 @@ def passes_stable_baselines_checker(case: Case, _variant: object = None) -> None
         check_env_sb3(env.unwrapped, skip_render_check=True)
 
 
-def observations_are_within_bounds(case: Case, _variant: object = None) -> None:
-    """Drives the robot as far as it goes: all is finite and within the spaces."""
+def observations_are_within_bounds(case: Case) -> None:
+    """Drives the robot with extreme actions; observations must stay within the space."""
     with closing(case.make(level="L3")) as env:
         space = cast(gymnasium.spaces.Dict, env.observation_space)
         observation, _info = env.reset(seed=0)
         rng = np.random.default_rng(0)
 
-        # each number of an action is at one of its limits, so that the robot goes far
+        # each element of an action is at one of its limits, so that the robot moves far
         for k in range(STEPS):
             require(space.contains(observation), f"step {k}: an observation is no such")
             action = rng.choice([-1, 1], env.action_space.shape or ()).astype(
@@ -60,17 +61,17 @@ def observations_are_within_bounds(case: Case, _variant: object = None) -> None:
             require(0 <= float(reward) <= 1, f"step {k}: the reward is {reward}")
             progress = info["progress"]
             require(0 <= progress <= 1, f"step {k}: the progress is {progress}")
-            if k % 40 == 39:  # another start now and then
+            if k % 40 == 39:  # try several starts
                 observation, _info = env.reset()
 
         _require_unclipped(cast(Worlds, env.get_wrapper_attr("worlds")), space)
 
 
 def _require_unclipped(worlds: Worlds, space: gymnasium.spaces.Dict) -> None:
-    """Raises ContractError where values lie beyond their bounds.
+    """Raises ContractError if raw values exceed the bounds of their space.
 
-    What an environment shows is clipped to them. That is meant for broken worlds: the
-    values of a sound one must be within the bounds by themselves.
+    The environment clips observations to the bounds, but only for the sake of faulty
+    worlds. The raw values of a sound world must be within the bounds themselves.
     """
     raw = worlds.observe()
     for key, values, layout in (

@@ -1,4 +1,4 @@
-"""Judgements follow from the recorded state alone, and run on torch as on NumPy."""
+"""Contracts on judging: it depends on the recorded state only, and runs on torch too."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from embodied.robots.control import RobotControl
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
 from embodied.sim.engine import Engine, Watcher
 
-LOG_TICKS = 80  # of physics, between states that are kept: 5 times per second
-LEAST_STATES = 5  # with no more than these, too little would be judged again
+LOG_TICKS = 80  # physics ticks between logged states: 5 states per second
+LEAST_STATES = 5  # the log must have more states than this to be a test
 LEVEL = "L2"
 EXPERT_SEEDS = (3, 4)
 
 
 @dataclass(frozen=True)
 class JudgedState:
-    """The whole state of N worlds, and how the task judged it."""
+    """The complete state of N worlds, and the task's judgement of it."""
 
     integration_state: np.ndarray  # (N, D)
-    model: dict[str, np.ndarray]  # fields of the model that vary, (N, ...) each
-    memory: dict[str, np.ndarray]  # what the task remembers, (N, ...) each
-    success: np.ndarray  # (N,) bool, at this moment
+    model: dict[str, np.ndarray]  # varied fields of the model, (N, ...) each
+    memory: dict[str, np.ndarray]  # memory of the task, (N, ...) each
+    success: np.ndarray  # (N,) bool, in this state
     progress: np.ndarray  # (N,)
 
 
 class StateLog:
-    """A hook that keeps whole states and their judgements, 5 times per second."""
+    """A hook that logs complete states and their judgements, 5 times per second."""
 
     def __init__(self) -> None:
         self.states: list[JudgedState] = []
@@ -49,13 +49,13 @@ class StateLog:
         """Does nothing: states count once the worlds move."""
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
-        # The episodes began together, so that all worlds have the tick of world 0.
+        # the episodes started together, so all worlds have the tick of world 0
         due = int(step.before.tick[0]) % LOG_TICKS == 0
-        # a state is kept of all worlds at once: none may be over or broken
+        # a logged state covers all worlds, so all must be running and sound
         if not (due and step.active.all()) or step.result.fault.any():
             return
 
-        # copies, because the worlds go on in the same arrays
+        # copies, because the worlds reuse their arrays
         result: StepResult = step.result
         self.states.append(
             JudgedState(
@@ -75,10 +75,8 @@ def _copies(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: np.copy(array) for name, array in arrays.items()}
 
 
-def the_expert_succeeds_and_is_judged_again(
-    case: Case, _variant: object = None
-) -> None:
-    """Judges the expert's way to success again, state by state, in new worlds."""
+def the_expert_succeeds_and_is_judged_again(case: Case) -> None:
+    """Lets the expert succeed, then judges its logged states again in new worlds."""
     config = case.config(control_mode="ee_delta", control_hz=200, level=LEVEL)
     worlds = Worlds(config, len(EXPERT_SEEDS))
     log = StateLog()
@@ -90,7 +88,7 @@ def the_expert_succeeds_and_is_judged_again(
             f"{result.progress_max:.2f} at most: {_view(case, result.seed)}",
         )
 
-    # the new worlds begin with other seeds: all that counts must come from the record
+    # new worlds with other seeds: the judgement must depend on the logged state alone
     again = Worlds(config, len(EXPERT_SEEDS))
     ids = np.arange(len(EXPERT_SEEDS))
     again.reset(ids, [8, 9])
@@ -124,9 +122,9 @@ def _view(case: Case, seed: int) -> str:
 
 
 class TorchView:
-    """An engine's worlds as torch tensors, as an engine on a GPU gives them.
+    """Shows an engine's worlds as torch tensors, as the engine on a GPU does.
 
-    It has what tasks and controls use of an `Engine`, and never steps.
+    It has the part of `Engine` that tasks and controls use; it cannot step.
     """
 
     xp = xp_torch
@@ -142,8 +140,8 @@ class TorchView:
         return self._engine.version
 
     def view(self, field: str) -> torch.Tensor:
-        # What may be written shares its memory with the engine; the rest is copied,
-        # since torch has no arrays that may only be read.
+        # Writeable arrays share memory with the engine. Read-only ones are copied,
+        # because torch has no read-only tensors.
         values = self._engine.view(field)
         return (
             torch.from_numpy(values) if values.flags.writeable else torch.tensor(values)
@@ -155,7 +153,7 @@ class TorchView:
 
 @contextmanager
 def _double_precision() -> Iterator[None]:
-    """Lets torch make float64 tensors by default, as NumPy does."""
+    """Makes float64 torch's default type, as it is NumPy's."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
@@ -164,15 +162,15 @@ def _double_precision() -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def state_and_judgement_run_on_torch(case: Case, _variant: object = None) -> None:
-    """Compares `state`, `judge` and `before_step` on torch with those on NumPy."""
+def state_and_judgement_run_on_torch(case: Case) -> None:
+    """Compares the task's `state`, `judge` and `before_step` on torch and on NumPy."""
     worlds = case.worlds(6, level="L4")
     for action in random_actions(worlds, 60):
         worlds.step(action)
 
     with _double_precision():
         on_torch = worlds.spec.bind(TorchView(worlds.engine), worlds.robot)  # type: ignore[arg-type]
-        # what the episodes remember so far
+        # the memory of the running episodes
         for name, values in worlds.task.memory().items():
             on_torch.memory()[name][...] = torch.from_numpy(values)
 
@@ -184,7 +182,7 @@ def state_and_judgement_run_on_torch(case: Case, _variant: object = None) -> Non
                 continue  # a task in which nothing can fall
             _require_close(f"judge: {name}", judged, values, 1e-9)
 
-        # what a task changes before a step (belts, pushes) is the same from either
+        # `before_step` changes the model (belts, pushes): both must change it alike
         tick = np.arange(6) * 300  # one for each world
         worlds.task.before_step(tick)
         views = worlds.engine.model_views()
@@ -198,7 +196,7 @@ def state_and_judgement_run_on_torch(case: Case, _variant: object = None) -> Non
 def _require_close(
     what: str, on_torch: object, values: np.ndarray, tolerance: float
 ) -> None:
-    """Raises ContractError unless a tensor has the values of NumPy, to a tolerance."""
+    """Raises ContractError unless a tensor equals NumPy's values within a tolerance."""
     if not isinstance(on_torch, torch.Tensor):
         raise ContractError(
             f"{what} is a {type(on_torch).__name__} on torch: use engine.xp, not numpy"
@@ -207,8 +205,8 @@ def _require_close(
     require(same, f"{what} differs between NumPy and torch")
 
 
-def control_runs_on_torch(case: Case, _variant: object = None) -> None:
-    """Compares the servo targets of actions on torch with those on NumPy."""
+def control_runs_on_torch(case: Case) -> None:
+    """Compares the servo targets that actions give on torch and on NumPy."""
     with _double_precision():
         worlds = case.worlds(6)
         on_torch = RobotControl(
@@ -219,7 +217,7 @@ def control_runs_on_torch(case: Case, _variant: object = None) -> None:
         )
         on_torch.reset(torch.ones(6, dtype=torch.bool))
 
-        # on torch first, so that NumPy's commands are those that move the worlds
+        # torch first: both write the same `ctrl`, and NumPy's must move the worlds
         for action in random_actions(worlds, 10).astype(np.float64):
             on_torch.apply(torch.from_numpy(action))
             worlds.control.apply(action)

@@ -1,4 +1,4 @@
-"""How long worlds live."""
+"""Contract on lifetimes: worlds are freed when nothing refers to them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from contextlib import contextmanager
 from embodied.contract.case import Case, random_actions, require
 
 
-def worlds_are_freed_once_nothing_refers_to_them(
-    case: Case, _variant: object = None
-) -> None:
+def worlds_are_freed_once_nothing_refers_to_them(case: Case) -> None:
     """Steps a world and lets go of it, with Python's garbage collector switched off.
 
     An object that refers to itself, such as a task that keeps a lambda with `self` in

@@ -1,4 +1,4 @@
-"""The objects that a task declares for its subtasks are where its state says."""
+"""Contract on objects: the objects that a task declares have valid poses."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ FARTHEST_M = 20.0  # from the world's origin
 UNIT_ERROR = 1e-6
 
 
-def objects_of_subtasks_are_poses(case: Case, _variant: object = None) -> None:
-    """Tries the poses of a task's `Objects`, if it declares any."""
+def objects_of_subtasks_are_poses(case: Case) -> None:
+    """Checks the poses of a task's `Objects`, if it declares any."""
     objects = case.spec.objects
     if objects is None:
         return
@@ -42,8 +42,8 @@ def objects_of_subtasks_are_poses(case: Case, _variant: object = None) -> None:
                 f"objects: quat_wxyz of {name} must be {WORLDS} unit quaternions",
             )
 
-    # Both what is taken in hand and where it is brought must have a pose. Where nothing
-    # is taken in hand, subtasks are about the one object that there is.
+    # `brought_to` maps a grasped object to its destination: both need a pose. A task
+    # without grasped objects has a single object, which all subtasks are about.
     named = {*objects.brought_to, *objects.brought_to.values()}
     missing = sorted(named - poses.keys())
     require(

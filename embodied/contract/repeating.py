@@ -1,4 +1,4 @@
-"""The same seed and actions give the same bits, however many worlds there are."""
+"""Contracts on repeatability: equal seeds and actions give equal bits."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from embodied.contract.traces import require_same, trace
 from embodied.envs.episodes import EpisodeStart
 
 
-def the_same_seed_gives_the_same_bits(case: Case, _variant: object = None) -> None:
-    """Runs twice in new worlds, and once more in worlds that were used before."""
+def the_same_seed_gives_the_same_bits(case: Case) -> None:
+    """Runs the same episodes twice in new worlds, and once in worlds used before."""
     first = case.worlds(4, level="L4")
     again = case.worlds(4, level="L4")
     actions = random_actions(first, 30)
@@ -25,9 +25,7 @@ def the_same_seed_gives_the_same_bits(case: Case, _variant: object = None) -> No
     require_same(expected, trace(first, actions), what=what)
 
 
-def a_world_alone_is_the_world_among_sixteen(
-    case: Case, _variant: object = None
-) -> None:
+def a_world_alone_is_the_world_among_sixteen(case: Case) -> None:
     """Compares world 9 of 16 with the same episode alone."""
     many = case.worlds(16, level="L3")
     alone = case.worlds(1, first_seed=9, level="L3")
@@ -41,16 +39,16 @@ def a_world_alone_is_the_world_among_sixteen(
     )
 
 
-def two_threads_give_the_bits_of_one(case: Case, _variant: object = None) -> None:
-    """Compares worlds of one and of two threads."""
+def two_threads_give_the_bits_of_one(case: Case) -> None:
+    """Compares worlds stepped by one thread and by two."""
     one = case.worlds(8, num_threads=1)
     two = case.worlds(8, num_threads=2)
     actions = random_actions(one, 30)
     require_same(trace(one, actions), trace(two, actions), what="one and two threads")
 
 
-def consecutive_resets_differ(case: Case, _variant: object = None) -> None:
-    """Resets three times: each episode starts otherwise."""
+def consecutive_resets_differ(case: Case) -> None:
+    """Resets three times; each episode must start differently."""
     with closing(case.make(level="L1")) as env:
         starts = [env.reset(seed=0)[0], env.reset()[0], env.reset()[0]]
     for one, other in pairwise(starts):
@@ -61,12 +59,15 @@ def consecutive_resets_differ(case: Case, _variant: object = None) -> None:
             )
 
 
-def a_reset_forgets_the_episode_before(case: Case, _variant: object = None) -> None:
-    """Checks that what was done, sampled, broken or timed leaves no trace."""
+def a_reset_forgets_the_episode_before(case: Case) -> None:
+    """Compares worlds after a reset with new worlds of the same seeds.
+
+    The episode before has sampled variation, moved things, and ended with a fault.
+    """
     used = case.worlds(2, first_seed=50, level="L4")
     fresh = case.worlds(2, first_seed=3, level="L4")
 
-    # 60 steps (3 s) at L4, in the last of which world 1 breaks
+    # 60 steps (3 s) at L4; in the last one world 1 becomes faulty
     actions = random_actions(used, 60)
     actions[-1, 1] = np.nan
     trace(used, actions)
@@ -91,7 +92,7 @@ def a_reset_forgets_the_episode_before(case: Case, _variant: object = None) -> N
 
 
 def _require_same_start(start: EpisodeStart, expected: EpisodeStart) -> None:
-    """Raises ContractError where a dataset would tell two starts of a seed apart."""
+    """Raises ContractError if two recorded starts of one seed differ."""
     require(
         start.fields.keys() == expected.fields.keys(),
         "the fields that vary depend on the episode before",
@@ -104,13 +105,13 @@ def _require_same_start(start: EpisodeStart, expected: EpisodeStart) -> None:
 
 
 def a_recorded_start_gives_the_same_bits(case: Case, level: str) -> None:
-    """Restores a start as another world, among another number of worlds."""
+    """Begins a recorded episode in another batch, as another world."""
     first = case.worlds(3, first_seed=20, level=level)
     start = first.episode_start(2)
     actions = random_actions(first, 50)
 
-    # World 2 of three is restored as world 1 of two, which have other episodes under
-    # way: nothing of these may be left.
+    # World 2 of three becomes world 1 of two. These are in the middle of other episodes,
+    # of which nothing may be left.
     again = case.worlds(2, first_seed=90, level=level)
     again.step(actions[0, :2])
     again.begin_recorded(1, start)
@@ -127,15 +128,15 @@ def a_recorded_start_gives_the_same_bits(case: Case, level: str) -> None:
     )
 
 
-def a_world_continues_from_a_snapshot(case: Case, _variant: object = None) -> None:
-    """Restores a world amid its episode, as another world among new ones."""
+def a_world_continues_from_a_snapshot(case: Case) -> None:
+    """Restores a snapshot from the middle of an episode in another batch."""
     first = case.worlds(3, first_seed=20, level="L4")
     actions = random_actions(first, 50)
     trace(first, actions[:25])
     snapshot = first.snapshot(2)
 
-    # World 2 of three goes on as world 1 of two, which have other episodes under way:
-    # nothing of these may be left.
+    # World 2 of three becomes world 1 of two. These are in the middle of other episodes,
+    # of which nothing may be left.
     again = case.worlds(2, first_seed=90, level="L4")
     again.step(actions[0, :2])
     again.restore(snapshot, 1)

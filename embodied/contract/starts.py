@@ -1,4 +1,4 @@
-"""Episodes start clear of collisions and unsolved; what is observed is alive."""
+"""Contracts on starts: without collisions and unsolved; and on unused observations."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from embodied.envs.worlds import Worlds
 from embodied.policies.registry import find_policy
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
 
-RESTING_M = 1e-3  # how deep things may sink into each other at a start
+RESTING_M = 1e-3  # penetration depth allowed at a start, as of resting objects
 FIRST_SEED = 1000
-# Splits that are tried at each level; the others are tried at L3 alone.
+# Splits that are checked at each level; the others are checked only at L3.
 BROAD = ("train", "all")
 LEVELS_AND_SPLITS = tuple(
     (level, split)
@@ -24,12 +24,12 @@ LEVELS_AND_SPLITS = tuple(
 )
 STILL_STEPS = 5
 EPISODES = 4
-NUM_WORLDS = 10  # with random actions; the expert acts in EPISODES worlds
-STEPS = 50  # random ones, in each episode
+NUM_WORLDS = 10  # for random actions; the expert acts in EPISODES worlds
+STEPS = 50  # random actions in each episode
 
 
 def starts_are_clear_and_unsolved(case: Case, where: tuple[str, str]) -> None:
-    """Starts eight episodes at a level and split."""
+    """Checks the starts of eight episodes; `where` is (level, split)."""
     level, split = where
     worlds = case.worlds(8, first_seed=FIRST_SEED, level=level, split=split)
     outcome = worlds.task.judge()
@@ -42,7 +42,7 @@ def starts_are_clear_and_unsolved(case: Case, where: tuple[str, str]) -> None:
     for world in range(8):
         _require_clear(worlds, world)
 
-    # nothing ends by itself in the first steps, either, under actions of 0
+    # under actions of 0, no episode may end in the first steps
     still = np.zeros((8, len(worlds.interface.low)))
     for _ in range(STILL_STEPS):
         ended = np.flatnonzero(worlds.step(still).terminated)
@@ -53,7 +53,7 @@ def starts_are_clear_and_unsolved(case: Case, where: tuple[str, str]) -> None:
 
 
 def _require_clear(worlds: Worlds, world: int) -> None:
-    """Raises ContractError where bodies of a world overlap."""
+    """Raises ContractError if bodies of a world overlap."""
     for bodies, depth_m in body_contacts(worlds.engine, world):
         require(
             depth_m < RESTING_M,
@@ -62,7 +62,7 @@ def _require_clear(worlds: Worlds, world: int) -> None:
         )
 
 
-def all_proprioception_is_alive(case: Case, _variant: object = None) -> None:
+def all_proprioception_is_alive(case: Case) -> None:
     """Looks for dead sensors of a robot: values that random actions never change."""
     seen = Seen()
     worlds = _move_at_random(case, seen)
@@ -70,17 +70,17 @@ def all_proprioception_is_alive(case: Case, _variant: object = None) -> None:
     require(not dead, f"{', '.join(dead)} never changed by random actions")
 
 
-def every_observed_element_is_alive(case: Case, _variant: object = None) -> None:
-    """Looks for elements that neither random actions nor the expert ever change.
+def every_observed_element_is_alive(case: Case) -> None:
+    """Looks for observed elements that never change.
 
-    Both act in several episodes at L3. `TaskSpec.constant` names what is constant by
-    design: nothing else may be, and all of it must be. One robot is enough: what
-    others add is proprioception.
+    Random actions and the expert act in several episodes at L3. The elements that never
+    change must be exactly those in `TaskSpec.constant`, which are constant by design.
+    One robot is enough, because robots differ only in their proprioception.
     """
     seen = Seen()
     worlds = _move_at_random(case, seen)
 
-    # The expert drives effectors, at its own control rate.
+    # the expert acts in the mode `ee_delta`, at 200 Hz
     config = case.config(level="L3", control_mode="ee_delta", control_hz=200)
     experts = Worlds(config, EPISODES)
     policy = find_policy("expert").make(experts)
@@ -113,15 +113,15 @@ def _move_at_random(case: Case, seen: Seen) -> Worlds:
 
 
 class Seen:
-    """A hook that keeps the least and the largest value of each observed element."""
+    """A hook that keeps the smallest and the largest value of each observed element."""
 
     def __init__(self) -> None:
-        # (P + S,) once values were seen: proprioception, then privileged state
+        # (P + S,) after the first observation: proprioception, then privileged state
         self._low = np.array(np.inf)
         self._high = np.array(-np.inf)
 
     def add(self, observation: Observation) -> None:
-        """Takes note of the values of N worlds."""
+        """Updates the ranges with the values of N worlds."""
         parts = [observation.agent_pos, observation.environment_state]
         values = np.concatenate(parts, axis=1)
         self._low = np.minimum(values.min(axis=0), self._low)
@@ -145,10 +145,10 @@ class Seen:
     def on_start(
         self, worlds: Worlds, ids: Array, indices: Array, observation: Observation
     ) -> None:
-        """Does nothing: the starts are those of random actions, too."""
+        """Does nothing: `on_step` gets the first observation, too."""
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
         self.add(step.before)
 
     def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
-        """Does nothing: all episodes count alike."""
+        """Does nothing: the ranges are over all episodes."""

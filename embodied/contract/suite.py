@@ -1,4 +1,4 @@
-"""All contracts, and a task tried against them."""
+"""All contracts, and their check of a task."""
 
 from __future__ import annotations
 
@@ -22,29 +22,30 @@ from embodied.envs.registry import get_task
 from embodied.envs.variation import LEVELS
 from embodied.errors import EmbodiedError, in_one_line
 
-# (case, variant) -> raises an error where the case is broken. The variant is one of the
-# contract's; a check without variants gets None, and ignores it.
-Check = Callable[[Case, Any], None]
+# Raises an error if the case breaks the contract. It is called as check(case), or as
+# check(case, variant) for a contract with variants.
+Check = Callable[..., None]
 
 
 class Per(Enum):
-    """How often a contract is tried."""
+    """How often a contract is checked for one task."""
 
-    TASK = "task"  # with the first robot
+    TASK = "task"  # once, with the first robot
     ROBOT = "robot"  # with each robot
-    MODE = "mode"  # with every case: each robot in its control mode
+    MODE = "mode"  # with each case, that is each robot in its control mode
 
 
 @dataclass(frozen=True)
 class Contract:
-    """Something that every task keeps to.
+    """A property that every task must have.
 
     Attributes:
-        check: raises an error where a case does not keep to it; its name says what
-            holds.
-        per: how often it is tried.
-        variants: what `check` is called with in turn, beside the case.
-        is_long: whether it takes more than a few seconds.
+        check: raises an error if a case breaks the contract; its name states the
+            property.
+        per: how often it is checked.
+        variants: values of the second argument of `check`, one trial for each; (None,)
+            if it takes the case only.
+        is_long: whether a trial takes more than a few seconds.
     """
 
     check: Check
@@ -54,7 +55,7 @@ class Contract:
 
     @property
     def title(self) -> str:
-        """What holds, in words."""
+        """The property in words."""
         return self.check.__name__.replace("_", " ")
 
 
@@ -90,21 +91,24 @@ CONTRACTS = (
 
 @dataclass(frozen=True)
 class Trial:
-    """One contract, tried with one case."""
+    """One check of a contract with one case."""
 
     contract: Contract
     case: Case
-    variant: Any = None
+    variant: Any = None  # None for a contract without variants
 
     def run(self) -> None:
-        """Raises an error where the case does not keep to the contract."""
-        self.contract.check(self.case, self.variant)
+        """Raises an error if the case breaks the contract."""
+        if self.variant is None:
+            self.contract.check(self.case)
+        else:
+            self.contract.check(self.case, self.variant)
 
     def broken(self) -> str:
-        """Returns why the case does not keep to the contract; "" if it does."""
+        """Returns how the case breaks the contract; "" if it does not."""
         try:
             self.run()
-        # The checkers of Gymnasium and Stable-Baselines3 raise the latter two.
+        # the checkers of Gymnasium and Stable-Baselines3 raise assertions and warnings
         except (EmbodiedError, AssertionError, Warning) as error:
             lines = str(error).splitlines() or [type(error).__name__]
             return lines[0]
@@ -114,7 +118,7 @@ class Trial:
 
     @property
     def where(self) -> str:
-        """With what it is tried, in words."""
+        """Robot, control mode and variant of the trial, in words."""
         words = []
         if self.contract.per != Per.TASK:
             words.append(self.case.robot)
@@ -127,15 +131,15 @@ class Trial:
 
 
 def trials_of(contract: Contract, cases: list[Case]) -> Iterator[Trial]:
-    """Yields a contract with each of the cases of one task that it is tried with.
+    """Yields the trials of a contract for one task.
 
     Args:
-        contract: what is tried.
-        cases: of the task; several may have the same robot, in other control modes.
+        contract: to be checked.
+        cases: of the task; several may have the same robot in different control modes.
     """
     chosen = cases
     if contract.per != Per.MODE:
-        # the control mode is the environments' own: it does not matter here
+        # each robot once, in the default control mode
         robots = dict.fromkeys(case.robot for case in cases)
         chosen = [Case(cases[0].task, robot) for robot in robots]
     if contract.per == Per.TASK:
@@ -147,19 +151,19 @@ def trials_of(contract: Contract, cases: list[Case]) -> Iterator[Trial]:
 
 @dataclass(frozen=True)
 class Finding:
-    """How a task keeps to one contract."""
+    """The result of checking one contract for a task."""
 
-    contract: str  # what holds, in words
-    reasons: tuple[str, ...]  # why it does not, with the case of each; empty if it does
+    contract: str  # the property in words
+    reasons: tuple[str, ...]  # how trials break it, each with its case; () if none does
     num_trials: int
 
 
 def check_task(task: str, robots: tuple[str, ...] = ()) -> Iterator[Finding]:
-    """Yields how a task keeps to each contract, one after the other.
+    """Checks a task against all contracts; yields the finding of each one.
 
     Args:
-        task: the name of a registered task (see `embodied.envs.register_task`).
-        robots: names or descriptions; all registered ones that fit if there are none.
+        task: name of a registered task (see `embodied.envs.register_task`).
+        robots: names or descriptions; () for all registered robots that fit the task.
 
     Raises:
         EmbodiedError: there is no such task or robot, or no robot fits the task.

@@ -1,4 +1,4 @@
-"""What is held out is never trained on, and instructions are whole."""
+"""Contracts on variation tables: held-out values are disjoint, instructions complete."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from embodied.envs.variation import LEVELS, Choice, Interval, Range
 SEEDS = 8
 
 
-def held_out_parts_are_disjoint(case: Case, _: object = None) -> None:
-    """Compares the held-out range of each variable with those of training.
+def held_out_parts_are_disjoint(case: Case) -> None:
+    """Compares the held-out range of each variable with its training ranges.
 
-    A variable whose held-out range is that of training holds nothing out. Counts, and
-    numbers of things that the words refer to, may overlap: training must see them all.
+    A variable with equal ranges holds nothing out. Ranges of whole numbers may overlap:
+    they are counts, and indices of objects, which training must see completely.
     """
     for variable in case.spec.table:
         if variable.held_out == variable.train or _is_whole(variable.held_out):
@@ -27,17 +27,15 @@ def held_out_parts_are_disjoint(case: Case, _: object = None) -> None:
 
 
 def _is_whole(part: Range) -> bool:
-    """Returns whether a range is a choice of whole numbers, or of yes and no.
-
-    To Python, a bool is an int, too.
-    """
+    """Returns whether a range is a choice of whole numbers or of booleans."""
+    # in Python a bool is an int
     return isinstance(part, Choice) and all(
         isinstance(value, int) for value in part.values
     )
 
 
 def overlap(a: Range, b: Range) -> bool:
-    """Returns whether both may give the same value; intervals may touch."""
+    """Returns whether two ranges share values; intervals that only touch do not."""
     if isinstance(a, Choice):
         if isinstance(b, Choice):
             return bool(set(a.values) & set(b.values))
@@ -53,7 +51,7 @@ def _lies_inside(interval: Interval, choice: Choice) -> bool:
 
 
 def instructions_are_whole(case: Case, split: str) -> None:
-    """Looks for braces in instructions: gaps that nothing was put into."""
+    """Looks for braces in instructions, which are placeholders left unfilled."""
     worlds = case.worlds(SEEDS, level="L4", split=split)
     for world in range(SEEDS):
         sentence = worlds.instructions[world]

@@ -1,4 +1,4 @@
-"""All that worlds give out, step by step, and its comparison bit for bit."""
+"""Traces of everything that worlds output, step by step, and their comparison."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from embodied.contract.case import ContractError
 from embodied.envs.scoring import StepResult
 from embodied.envs.worlds import Worlds
 
-Trace = list[dict[str, np.ndarray]]  # of each step: name -> values (N, ...)
+Trace = list[dict[str, np.ndarray]]  # for each step: name -> values (N, ...)
 
 
 def trace(worlds: Worlds, actions: np.ndarray) -> Trace:
-    """Returns all that N worlds give out for actions (steps, N, A)."""
+    """Steps N worlds with actions (steps, N, A); returns their outputs and states."""
     rows = []
     for action in actions:
         result = worlds.step(action)
@@ -46,14 +46,14 @@ def require_same(
     other_ids: Any = None,
     what: str = "two runs",
 ) -> None:
-    """Raises ContractError where two traces differ in a bit.
+    """Raises ContractError if two traces differ in a bit.
 
     Args:
         one: a trace.
-        other: a trace of as many steps.
-        ids: the worlds that are compared, as an index of N rows.
-        other_ids: those of the other trace; None for the same.
-        what: whose traces these are, for the message.
+        other: a trace with the same number of steps.
+        ids: index of the worlds of `one` that are compared.
+        other_ids: index of the worlds of `other`; None for `ids`.
+        what: subject of the error message, e.g. "two runs".
     """
     if other_ids is None:
         other_ids = ids
@@ -69,7 +69,7 @@ def require_same(
 
 
 def _first_difference(one: np.ndarray, other: np.ndarray) -> str:
-    """Returns where two arrays that differ do so first, and in what."""
+    """Returns the first difference of two unequal arrays, in words."""
     if one.shape != other.shape:
         return f"shapes {one.shape} and {other.shape}"
     if not (one != other).any():

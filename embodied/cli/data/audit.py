@@ -122,10 +122,9 @@ def audit_text(result: Audit) -> str:
     # findings about the dataset as a whole
     lines += [f"the set: {finding.message}" for finding in result.findings]
 
-    # "" counts the episodes whose success was recomputed
+    # episodes whose success no replay could check
     for reason, count in result.not_judged.items():
-        if reason and count:
-            lines.append(f"success not recomputed for {count} episodes: {reason}")
+        lines.append(f"success not recomputed for {count} episodes: {reason}")
     return "\n".join(lines)
 
 
