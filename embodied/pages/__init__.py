@@ -1,1 +1,1 @@
-"""The pages of docs/ that are written from measurements or from the code."""
+"""Writes the pages of docs/ that come from measurements or from the code."""

@@ -1,4 +1,4 @@
-"""Writes docs/api.md, what users import, from the packages themselves.
+"""Writes docs/api.md, the reference of what users import, from the packages.
 
 Run by `make docs`, or by `python -m embodied.pages.api_page FILE`.
 """
@@ -56,11 +56,11 @@ def api_page() -> str:
 
 
 def _members(module: ModuleType) -> list[str]:
-    """Returns the names that a module offers, in alphabetical order."""
+    """Returns the public names of a module, in alphabetical order."""
     if hasattr(module, "__all__"):
         return sorted(module.__all__, key=str.lower)
 
-    # what is defined in it
+    # without `__all__`: public classes and functions defined in the module
     members = []
     for name, value in vars(module).items():
         is_public = not name.startswith("_") and callable(value)
@@ -70,7 +70,7 @@ def _members(module: ModuleType) -> list[str]:
 
 
 def _row(name: str, value: Any) -> str:
-    """Returns the table's line on a name; of a function with its parameters' names."""
+    """Returns the table row of a name; a function has the names of its parameters."""
     signature = ""
     if inspect.isfunction(value):
         parameters = inspect.signature(value).parameters
@@ -79,10 +79,10 @@ def _row(name: str, value: Any) -> str:
 
 
 def _summary(value: Any) -> str:
-    """Returns the first paragraph of a docstring, or what kind of constant it is."""
+    """Returns the first paragraph of a docstring; for a constant, its type."""
     if value is Any:  # `core.Array`
         return "a numpy array or a torch tensor"
-    # A constant has no docstring: `getdoc` would return that of its type.
+    # `getdoc` of a constant returns the docstring of its type
     is_documented = inspect.isclass(value) or inspect.isroutine(value)
     text = inspect.getdoc(value) if is_documented else ""
     if not text:

@@ -1,4 +1,4 @@
-"""Blocks of a page that are written by `make docs`, between words that people wrote."""
+"""Blocks of a page that `make docs` writes; people write the text between them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import re
 
 
 def put_block(page: str, name: str, content: str, section: str) -> str:
-    """Returns the page with a block replaced, or added to its end.
+    """Returns the page with a block replaced, or appended if it is new.
 
     Args:
         page: the page.
-        name: of the block, in the comments that mark where it begins and ends.
-        content: what stands in the block.
-        section: the head of a new section, which goes before a block that is new.
+        name: of the block; it is in the comments that mark its begin and end.
+        content: of the block.
+        section: heading that is put before a new block.
     """
     begin = f"<!-- {name}: written by `make docs` -->"
     end = f"<!-- {name}: end -->"
@@ -20,6 +20,6 @@ def put_block(page: str, name: str, content: str, section: str) -> str:
     if begin not in page:
         return f"{page.rstrip()}\n{section}{block}\n"
 
-    # given by a function, since `re.sub` would take backslashes in a text for its own
+    # the replacement is a function, because `re.sub` interprets backslashes in a string
     pattern = re.escape(begin) + ".*?" + re.escape(end)
     return re.sub(pattern, lambda _: block, page, flags=re.DOTALL)

@@ -1,4 +1,4 @@
-"""A ledger on disk: a Markdown page for people and, beside it, JSON for programs."""
+"""Stores a ledger as a Markdown page for people, and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SCHEMA_VERSION = 2
 
 @dataclass(frozen=True)
 class Book(Generic[R]):
-    """Where a ledger is kept, and how it is shown.
+    """The two files of a ledger, and the function that renders its page.
 
     Attributes:
         page: the Markdown file; the JSON file has the same name with `.json`.
-        kind: what the ledger is about, e.g. "survey"; part of the JSON file's format.
+        kind: of the ledger, e.g. "survey"; it is part of the JSON file's format name.
         row_types: name of each kind of row -> its dataclass.
-        render: (ledger, the JSON file's name) -> the page's text.
+        render: (ledger, name of the JSON file) -> text of the page.
 
     Raises:
         EmbodiedError: the page ends in `.json`.
@@ -50,16 +50,16 @@ class Book(Generic[R]):
     def open(
         self, questions: Sequence[Question], resume: bool, overwrite: bool
     ) -> Ledger[R]:
-        """Returns the ledger of what need not be measured again.
+        """Returns the ledger with the rows that need not be measured again.
 
         Args:
-            questions: the measurements asked for, whose rows `overwrite` removes.
-            resume: keep the rows that answer them.
-            overwrite: measure all of them anew.
+            questions: the measurements that are wanted.
+            resume: whether to keep the rows that answer them.
+            overwrite: whether to remove the rows that answer them.
 
         Raises:
-            EmbodiedError: there are figures already, and neither `resume` nor
-                `overwrite` was asked for.
+            EmbodiedError: the JSON file exists, and neither `resume` nor `overwrite` is
+                set.
         """
         if self.figures.exists() and not (resume or overwrite):
             raise EmbodiedError(
@@ -71,15 +71,15 @@ class Book(Generic[R]):
         return ledger.without(questions) if overwrite else ledger
 
     def read(self) -> Ledger[R]:
-        """Returns the ledger in the JSON file; an empty one where there is no file.
+        """Returns the ledger in the JSON file; an empty one if there is no file.
 
         Raises:
-            EmbodiedError: the file holds something else.
+            EmbodiedError: the file is of another kind or version, or damaged.
         """
         if not self.figures.exists():
             return Ledger()
 
-        # whatever is wrong with the file, the error names it
+        # every error about the content must name the file
         try:
             content = json.loads(self.figures.read_text(encoding="utf-8"))
             self._check_format(content)
@@ -100,7 +100,7 @@ class Book(Generic[R]):
             ) from error
 
     def write(self, ledger: Ledger[R]) -> None:
-        """Replaces both files, each in one step."""
+        """Replaces both files, each atomically."""
         content = {
             "format": f"embodied-{self.kind}",
             "schema_version": SCHEMA_VERSION,
@@ -110,7 +110,7 @@ class Book(Generic[R]):
         }
         text = json.dumps(content, indent=1, allow_nan=False)
 
-        # the figures first: the page can be written again from them
+        # the JSON file first, because the page can be rendered from it again
         self.page.parent.mkdir(parents=True, exist_ok=True)
         replace_text(self.figures, f"{text}\n")
         replace_text(self.page, self.render(ledger, self.figures.name))
@@ -128,7 +128,7 @@ class Book(Generic[R]):
         return {"kind": names[type(row)], **encode(row)}
 
     def _decode_row(self, content: Mapping[str, Any], where: str) -> R:
-        """Returns the row that `_encode_row` made `content` of; `where` is for errors."""
+        """Returns the row encoded in `content`; `where` is its place for errors."""
         values = dict(content)
         row_type = self.row_types[values.pop("kind")]
         return decode(row_type, values, where)

@@ -1,4 +1,4 @@
-"""The gallery's files: a sheet with a moment of each film, a loop, and clips."""
+"""Writes the gallery's files: a contact sheet, an animated loop, and video clips."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from embodied.rollout.video import write_mp4
 SHEET_LIMIT_BYTES = 1_400_000
 LOOP_FRAMES = 72
 LOOP_FPS = 10
-LOOP_HOLD_S = 1.5  # how long a loop shows its last picture
+LOOP_HOLD_S = 1.5  # how long the loop holds its last picture
 LOOP_QUALITY = 60
 CLIP_SIZE = (360, 480)  # (H, W)
-CLIP_FPS = 2 * FILM_FPS  # twice as fast as they happened
+CLIP_FPS = 2 * FILM_FPS  # clips play at twice real time
 CLIP_CRF = 24
 CAPTION_HEIGHT_PX = 66
 
 
 @dataclass(frozen=True)
 class Caption:
-    """What stands below a picture: a title, a note at its right, and a sentence."""
+    """The caption below a picture: a title, a note to its right, and a sentence."""
 
     title: str
     note: str
@@ -87,8 +87,8 @@ class Sheet:
         tile = Image.new("RGB", (width, height), CAPTION_RGB)
         tile.paste(_resized(frame, self.picture_size), (0, 0))
 
-        # The title gives way to the note at its right: 10 pixels lie between them, and
-        # 10 at each edge.
+        # The title is shortened to leave room for the note on its right. There are 10
+        # pixels between them, and 10 at each edge.
         large, small = self._fonts
         room_px = width - 30 - small.getlength(caption.note)
         title = shorten(caption.title, large, room_px)
@@ -131,9 +131,9 @@ def contact_sheet(takes: Sequence[Take]) -> Image.Image:
 
 
 def loop_frames(takes: Sequence[Take]) -> Iterator[Image.Image]:
-    """Yields sheets that show one take per task, with the robots in turn.
+    """Yields the sheets of the loop, which show one take per task.
 
-    All takes go from start to end in the same time.
+    All takes are stretched to the same duration.
     """
     shown = one_per_task(takes)
     sheet = Sheet(columns=3, picture_size=(210, 280), gap_px=6)
@@ -144,9 +144,10 @@ def loop_frames(takes: Sequence[Take]) -> Iterator[Image.Image]:
 
 
 def one_per_task(takes: Sequence[Take]) -> list[Take]:
-    """Returns a take per task: the first task's first, the second one's second, ...
+    """Returns one take per task, so that different tasks show different robots.
 
-    Counting begins anew where a task has fewer takes.
+    It is the first take of the first task, the second of the second, and so on; if a
+    task has too few takes, counting starts again at its first one.
     """
     by_task: dict[str, list[Take]] = {}
     for take in takes:
@@ -172,10 +173,10 @@ def _png(image: Image.Image) -> bytes:
 
 
 def _write_loop(path: Path, frames: Iterator[Image.Image]) -> None:
-    """Writes an animated WebP that repeats for ever; GitHub plays it in the page."""
+    """Writes an animated WebP that repeats for ever; GitHub plays it in a page."""
     first, *others = frames
 
-    # the last picture stands for a while, so that the result can be seen
+    # the last picture is held for a while, so that the result can be seen
     durations_ms = [round(1000 / LOOP_FPS)] * len(others)
     durations_ms.append(round(1000 * LOOP_HOLD_S))
     buffer = io.BytesIO()

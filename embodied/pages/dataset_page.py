@@ -1,6 +1,6 @@
-"""Writes the tables of docs/datasets.md from the schema itself.
+"""Writes the tables of docs/datasets.md from the schema.
 
-What people wrote between them stays. Run by `make docs`, or by
+The text between the tables stays. Run by `make docs`, or by
 `python -m embodied.pages.dataset_page FILE`.
 """
 
@@ -23,8 +23,8 @@ from embodied.files import replace_text
 from embodied.pages.blocks import put_block
 from embodied.pages.markdown import table
 
-# What arrays have a row for -> their heading, and the rate of the rows. "" is of arrays
-# that an episode has once.
+# `Described.rows`, what an array has one row for -> (heading, rate of the rows). "" is for
+# arrays that an episode has once.
 KINDS = {
     "frame": ("frames", "`record_hz`"),
     "control step": ("streams", "`config.control_hz`"),
@@ -34,7 +34,7 @@ KINDS = {
 
 
 def update_page(page: str) -> str:
-    """Returns the page with its tables renewed; missing ones come to the end."""
+    """Returns the page with its tables updated; missing tables are appended."""
     page = _put(page, "groups", _groups())
     attributes = {"meta": HEADER_ATTRIBUTES, "episodes": EPISODE_ATTRIBUTES}
     for name, rows in attributes.items():
@@ -49,7 +49,7 @@ def update_page(page: str) -> str:
 
 
 def _put(page: str, name: str, content: str) -> str:
-    """Returns the page with a block renewed, in a section of that name if it is new."""
+    """Returns the page with a block updated; a new block gets a section of its name."""
     return put_block(page, name, content, section=f"\n## {name.capitalize()}\n\n")
 
 
@@ -60,7 +60,7 @@ def _groups() -> str:
 
 
 def _attributes(attributes: Mapping[str, tuple[str, str]]) -> str:
-    """Returns a table of attributes, name -> (unit, meaning); a unit of 1 is none."""
+    """Returns a table of attributes, name -> (unit, meaning); unit "1" means none."""
     rows = [
         (f"`{name}`", "" if unit == "1" else unit, meaning)
         for name, (unit, meaning) in attributes.items()

@@ -1,4 +1,4 @@
-"""The training ground filmed: every task with each of its robots and its expert."""
+"""Films the expert in every task with each of its robots, for the gallery."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from embodied.rollout.shards import Report
 
 FILM_SIZE = (480, 640)  # (H, W)
 FILM_FPS = 10  # of simulated time
-CANDIDATES = 6  # episodes among which one that succeeds is looked for
-MOMENT_PROGRESS = 0.6  # by which most of the work has begun
+CANDIDATES = 6  # episodes from which a successful one is chosen
+MOMENT_PROGRESS = 0.6  # progress at which most of the work has begun
 
 
 @dataclass(frozen=True)
 class FilmPlan:
-    """What one film shows."""
+    """The content of one film."""
 
     task: str
     robot: str
@@ -38,20 +38,20 @@ class FilmPlan:
 
 @dataclass(frozen=True)
 class Take:
-    """A filmed episode, and the index of the frame in which something happens."""
+    """A filmed episode, and the index of its frame for the contact sheet."""
 
     plan: FilmPlan
     clip: Clip
     moment: int
 
     def frame_at(self, share: float) -> np.ndarray:  # (H, W, 3)
-        """Returns the frame after a share of the episode, in [0, 1]."""
+        """Returns the frame at a share of the episode: 0 is the first, 1 the last."""
         return self.clip.frame(round(share * (len(self.clip.frames) - 1)))
 
 
 @dataclass
 class ProgressTrace:
-    """A rollout hook that keeps world 0's progress at the frames of a film of `fps`."""
+    """A rollout hook that keeps world 0's progress at each frame of a film."""
 
     fps: int
     values: list[float] = field(default_factory=list)
@@ -66,7 +66,7 @@ class ProgressTrace:
         self.values = [0.0]
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
-        # a film takes frame k at k / fps: the frames due by now get the progress of now
+        # frame k is due at k / fps; all frames due by now get the current progress
         tick = int(step.before.tick[0]) + worlds.ticks_per_step
         num_missing = tick * self.fps // PHYSICS_HZ + 1 - len(self.values)
         self.values.extend([float(step.result.progress[0])] * num_missing)
@@ -76,9 +76,9 @@ class ProgressTrace:
 
     @property
     def moment(self) -> int:
-        """The first frame by which most of the work has begun.
+        """The first frame with MOMENT_PROGRESS.
 
-        In an episode that does not get so far, it is the frame of most progress.
+        If the episode never reaches it, it is the frame of highest progress.
         """
         values = np.array(self.values)
         has_begun = values >= MOMENT_PROGRESS
@@ -89,7 +89,7 @@ class ProgressTrace:
 class FilmWork:
     """The work of one process: films some of the plans.
 
-    The plans' indices take the place of the seeds that are shared out among processes.
+    `Workers` distributes seeds; here the "seeds" are indices of the plans.
     """
 
     plans: tuple[FilmPlan, ...]
@@ -103,19 +103,19 @@ class FilmWork:
 
 
 def film(plan: FilmPlan) -> Take:
-    """Films the first candidate that succeeds, else the one of most progress."""
+    """Films the first successful candidate, else the one with the highest progress."""
     spec = find_policy("expert").spec(plan.task, plan.robot)
     config = env_config_for(spec, plan.task, plan.level, "train", plan.robot)
 
     seeds = range(plan.first_seed, plan.first_seed + CANDIDATES)
     candidates = EpisodeRunner("expert", config, num_envs=CANDIDATES).run(seeds)
-    # among equals the first, whose index is the smallest
+    # by success, then by progress, then the first one
     best = max(
         candidates,
         key=lambda result: (result.success_at_end, result.progress_max, -result.index),
     )
 
-    # it is run once more, with the same outcome, because only one candidate is filmed
+    # run it again, with the same outcome: filming all candidates would take longer
     shot = Shot(get_task(plan.task).beauty_camera, plan.name, FILM_SIZE, FILM_FPS)
     film_hook = Film(shot, [0])
     trace = ProgressTrace(FILM_FPS)

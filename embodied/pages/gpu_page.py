@@ -1,4 +1,4 @@
-"""The page of the speeds of GPUs, docs/gpu.md."""
+"""Renders docs/gpu.md, the page of GPU speeds."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ CAMERA_HEAD = ("task", "worlds", "world-frames per second", "GPU")
 
 
 def gpu_book(page: Path) -> Book[GpuRow]:
-    """Returns the book of GPU speeds at `page`, which has lines for every task."""
+    """Returns the book of GPU speeds at `page`, with rows for every task."""
 
     def render(ledger: Ledger[GpuRow], _: str) -> str:
         return gpu_page(ledger, loadable_tasks())
@@ -57,10 +57,10 @@ def gpu_book(page: Path) -> Book[GpuRow]:
 
 
 def gpu_page(ledger: Ledger[GpuRow], tasks: Sequence[str]) -> str:
-    """Returns the page, with lines for each of `tasks` on each measured device."""
+    """Returns the page, with rows for each of `tasks` on each measured device."""
     machines = [f"- {name}: {_facts(facts)}" for name, facts in ledger.machines.items()]
 
-    # what was not measured still has a line, so that the page shows what is missing
+    # a task that was not measured has empty rows, so that the page shows what is missing
     parts = [
         TITLE,
         command_block(ledger),
@@ -97,7 +97,7 @@ def _world_lines(ledger: Ledger[GpuRow], tasks: Sequence[str]) -> list[list[str]
     speeds = [row for row in ledger.rows if isinstance(row, WorldSpeed)]
     speeds.sort(key=lambda speed: (speed.device, speed.num_worlds))
 
-    # a task that was not measured gets an empty line for each usual number of worlds
+    # a task that was not measured gets an empty row for each default number of worlds
     lines = []
     for task in tasks:
         measured = [_world_line(speed) for speed in speeds if speed.task == task]

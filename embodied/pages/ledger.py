@@ -1,8 +1,8 @@
-"""A ledger: measured rows that are kept from run to run.
+"""A ledger: measured rows that are kept between runs.
 
-A measurement is a `Question`, its result a `Row`. Both have a `place` in the ledger:
-what is measured, whatever the code, seeds and versions were. A newer row replaces the
-older one at its place.
+A measurement is a `Question`, and its result is a `Row`. Both have a `place`, which
+identifies what is measured, without code, seeds and versions. A newer row replaces an
+older one with the same place.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 Facts = Mapping[str, str | int]
-# Flags that change how a command runs, not what it measures; they are not listed.
+# Flags that affect how a command runs, but not what it measures; they are not listed.
 FLAGS_OF_A_RUN = ("--resume", "--overwrite", "--json")
 
 
@@ -23,18 +23,18 @@ class Row(Protocol):
 
     @property
     def place(self) -> Hashable:
-        """What was measured, whatever it was measured with."""
+        """Identifies what was measured, without code, seeds and versions."""
 
 
 class Question(Protocol):
-    """One measurement that is asked for."""
+    """One measurement that is wanted."""
 
     @property
     def place(self) -> Hashable:
         """The place of the row that answers it."""
 
     def is_answered_by(self, row: Any) -> bool:
-        """Returns whether the row is of the same code, seeds and versions."""
+        """Returns whether the row was measured with the same code, seeds and versions."""
 
 
 R = TypeVar("R", bound=Row)
@@ -43,7 +43,7 @@ Q = TypeVar("Q", bound=Question)
 
 @dataclass(frozen=True)
 class Command:
-    """A command that measured something, and when it did."""
+    """A command that measured something, with its date."""
 
     day: str  # ISO 8601
     line: str
@@ -51,10 +51,10 @@ class Command:
 
 @dataclass(frozen=True)
 class Ledger(Generic[R]):
-    """Everything measured so far. Each change returns a new ledger."""
+    """Everything measured so far. It is immutable: each change returns a new ledger."""
 
     commands: tuple[Command, ...] = ()
-    # device -> the facts about it and its machine, as of the newest rows
+    # device -> facts about it and its machine, at the time of the newest rows
     machines: Mapping[str, Facts] = field(default_factory=dict)
     rows: tuple[R, ...] = ()
 
@@ -77,18 +77,18 @@ class Ledger(Generic[R]):
         return replace(self, rows=(*kept, row))
 
     def signed(self, words: Sequence[str], device: str, facts: Facts) -> Ledger[R]:
-        """Returns the ledger with the command that measures now, dated today.
+        """Returns the ledger with the current command added, dated today.
 
         Args:
-            words: the command's words after `embodied`.
-            device: what it measures on.
+            words: of the command, after `embodied`.
+            device: on which it measures.
             facts: about that device and its machine.
         """
         kept_words = [word for word in words if word not in FLAGS_OF_A_RUN]
         line = shlex.join(["embodied", *kept_words])
         command = Command(datetime.now(UTC).date().isoformat(), line)
 
-        # a command that is repeated is listed once, under its last day
+        # a repeated command is listed once, with its last date
         earlier = (known for known in self.commands if known.line != line)
         return replace(
             self,

@@ -1,4 +1,4 @@
-"""What the pages share: tables, rates, and how their figures were measured."""
+"""Markdown for all pages: tables, rates, and the commands that measured figures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from embodied.pages.ledger import Ledger
 
 
 def join_parts(parts: Sequence[str]) -> str:
-    """Returns a page of those parts that are not empty, a blank line between them."""
+    """Returns a page of the non-empty parts, separated by blank lines."""
     present = [part for part in parts if part]
     return "\n\n".join(present) + "\n"
 
@@ -33,7 +33,7 @@ def faults_cell(faults: Mapping[str, int]) -> str:
 
 
 def command_block(ledger: Ledger[Any]) -> str:
-    """Returns the commands that measured the ledger's rows; "" where there are none."""
+    """Returns a code block of the commands that measured the ledger; "" for none."""
     if not ledger.commands:
         return ""
     lines = [f"{command.line}  # {command.day}" for command in ledger.commands]

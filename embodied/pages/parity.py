@@ -1,8 +1,8 @@
-"""Whether both engines simulate the same.
+"""Measures how well the engines `cpu` and `warp` agree.
 
-Motion that touches nothing is compared number by number, over a second of small actions
-from the same starts. Work with contacts is compared by its outcomes, of the same policy
-from the same starts: contacts amplify the rounding of single precision, so that single
+Contact-free motion is compared number by number, over one second of small actions from
+the same starts. Work with contacts is compared by the outcomes of the same policy from
+the same starts: contacts amplify the rounding errors of single precision, so individual
 episodes differ and only their statistics can agree.
 """
 
@@ -33,20 +33,20 @@ from embodied.rollout.warp_rollout import play_on_warp
 MOTION_S = 1.0
 MOTION_HZ = 20
 MOTION_WORLDS = 2
-ACTION_SHARE = 0.3  # of full actions: small enough to touch nothing
-HELD_STEPS = 5  # control steps that each random action is held for
-OnStep = Callable[[int], object]  # told how many episodes have ended
+ACTION_SHARE = 0.3  # scale of actions: small enough to avoid contacts
+HELD_STEPS = 5  # control steps for which a random action is held
+OnStep = Callable[[int], object]  # called with the number of ended episodes
 # (task, robot, level or None for the motion, policy, stage)
 ParityPlace = tuple[str, str, str | None, str, str]
 
 
 @dataclass(frozen=True)
 class PolicyVersion:
-    """A policy as it is now, and the part of the task that it does."""
+    """A policy with its current weights, and the stage of the task that it does."""
 
-    name: str = "expert"  # as `--policy` takes it
-    stage: str = ""  # of the task; empty: the whole task
-    weights: str = ""  # SHA-256; empty for a policy that was not trained
+    name: str = "expert"  # value of `--policy`
+    stage: str = ""  # "" for the whole task
+    weights: str = ""  # SHA-256; "" for a policy that was not trained
 
     @classmethod
     def now(cls, name: str, stage: str = "") -> PolicyVersion:
@@ -74,7 +74,7 @@ EXPERT = PolicyVersion()
 
 @dataclass(frozen=True)
 class ParityQuestion:
-    """A measurement of both engines; without a level it asks for the motion."""
+    """A comparison of both engines; with a level it is of outcomes, else of motion."""
 
     subject: Subject
     level: str | None = None
@@ -87,7 +87,7 @@ class ParityQuestion:
         return task, robot, self.level, self.policy.name, self.policy.stage
 
     def is_answered_by(self, row: MotionDrift | PolicyOutcomes) -> bool:
-        """Returns whether the row is of the same measurement, on whatever device."""
+        """Returns whether the row is of the same measurement, on any device."""
         return row.question == self
 
 
@@ -112,7 +112,7 @@ class MotionDrift:
 
 @dataclass(frozen=True)
 class PolicyOutcomes:
-    """How a policy's episodes end on each engine, from the same starts."""
+    """The outcomes of a policy on each engine, from the same starts."""
 
     subject: Subject
     device: str
@@ -138,8 +138,8 @@ class PolicyOutcomes:
 
     def comparison(self) -> Comparison:
         """Compares the outcomes, paired by start."""
-        # rebuilt from the counts, which are all that matters: in which order the pairs
-        # of outcomes stand does not
+        # the outcomes are rebuilt from their counts, because the order of pairs does not
+        # matter to the test
         only_cpu = len(self.only_cpu)
         only_warp = len(self.only_warp)
         both = self.on_cpu.successes - only_cpu
@@ -164,12 +164,15 @@ def plan_parity(
     seeds: range,
     policy: PolicyVersion = EXPERT,
 ) -> list[ParityQuestion]:
-    """Returns what is compared: the motion of every pair, then the policy's outcomes.
+    """Returns the comparisons to make: motion of every pair, then outcomes.
 
-    Motion is compared along with the expert only, and outcomes only where there are
-    seeds.
+    Args:
+        pairs: (task, robot).
+        level: of the policy's episodes.
+        seeds: of the policy's episodes; without seeds, outcomes are not compared.
+        policy: whose outcomes are compared; motion is compared only for the expert.
     """
-    # figures are out of date once the code of the engine `warp` changes, too
+    # figures also become outdated when the code of the engine `warp` changes
     engine_code = code_hash((warp_worlds.__name__, warp_rollout.__name__))
     subjects = []
     for pair in pairs:
@@ -177,7 +180,7 @@ def plan_parity(
         both_codes = f"{subject.code_hash}+{engine_code}"
         subjects.append(replace(subject, code_hash=both_codes))
 
-    # motion has nothing to do with policies, so that it is asked for once
+    # motion does not depend on the policy, so it is measured with the expert only
     questions = []
     if policy == EXPERT:
         questions += [ParityQuestion(subject) for subject in subjects]
@@ -189,7 +192,7 @@ def plan_parity(
 
 
 def measure_motion(question: ParityQuestion, device: str) -> MotionDrift:
-    """Steps both engines side by side with the same small actions."""
+    """Steps both engines with the same small actions; returns their largest drift."""
     task, robot = question.subject.pair
     config = EnvConfig(
         task,
@@ -223,7 +226,7 @@ def measure_motion(question: ParityQuestion, device: str) -> MotionDrift:
         cpu_step = on_cpu.step(action)
         warp_step = on_warp.step(torch.as_tensor(action))
 
-        # on the GPU an episode that ends is replaced at once: `final` is before that
+        # the engine `warp` resets an ended episode at once; `final_*` is from before that
         warp_agent_pos = warp_step.final_agent_pos.cpu().numpy()
         apart = np.abs(on_cpu.observe().agent_pos - warp_agent_pos)
         reward = np.abs(cpu_step.reward - warp_step.reward.cpu().numpy())
@@ -244,15 +247,15 @@ def measure_motion(question: ParityQuestion, device: str) -> MotionDrift:
 def measure_outcomes(
     question: ParityQuestion, device: str, on_step: OnStep | None = None
 ) -> PolicyOutcomes:
-    """Runs the policy on both engines, on each from all starts."""
+    """Runs the policy on both engines from the same starts."""
     name = question.policy.name
     seeds = question.seeds
     num = len(seeds)
-    # A question about outcomes has a level: the `or` is for the type alone.
+    # a question about outcomes has a level; the `or` is only for the type checker
     config = question.policy.env_config(question.subject.pair, question.level or "L2")
 
-    # On the engine `warp` each start has a world of its own. On `cpu` starts take turns
-    # in at most 16 worlds, on whose number no result depends.
+    # On the engine `warp` each start has a world of its own. On `cpu` at most 16 worlds
+    # run at once; their number does not affect results.
     on_cpu = EpisodeRunner(name, config, num_envs=min(num, 16)).run(seeds)
     worlds = WarpWorlds(
         replace(config, engine="warp", device=device),
@@ -261,7 +264,7 @@ def measure_outcomes(
         device=device,
         seed=seeds.start,
     )
-    # policies are made for worlds of the CPU, of which they take layouts and limits
+    # a policy reads layouts and limits from worlds of the engine `cpu`
     policy = find_policy(name).make(Worlds(config))
     on_warp = play_on_warp(worlds, policy, seeds.start, on_step)
 

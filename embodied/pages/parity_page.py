@@ -1,4 +1,4 @@
-"""The page of the comparison of both engines, docs/parity.md."""
+"""Renders docs/parity.md, the comparison of both engines."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ OUTCOME_HEAD = (
 
 
 def parity_book(page: Path) -> Book[ParityRow]:
-    """Returns the book of the comparison at `page`: a line for each task and robot."""
+    """Returns the book of the comparison at `page`, with a row per task and robot."""
 
     def render(ledger: Ledger[ParityRow], json_name: str) -> str:
         return parity_page(ledger, choose_pairs(loadable_tasks(), None), json_name)
@@ -70,7 +70,7 @@ def parity_book(page: Path) -> Book[ParityRow]:
 def parity_page(
     ledger: Ledger[ParityRow], pairs: Sequence[Pair], json_name: str
 ) -> str:
-    """Returns the page, with a line for each of `pairs`."""
+    """Returns the page, with a row for each of `pairs`."""
     motions = {
         row.subject.pair: row for row in ledger.rows if isinstance(row, MotionDrift)
     }
@@ -78,7 +78,7 @@ def parity_page(
     experts = {row.subject.pair: row for row in outcomes if row.policy == EXPERT}
     others = [row for row in outcomes if row.policy != EXPERT]
 
-    # what was not measured still has a line
+    # pairs that were not measured have empty rows
     motion_lines = [[*pair, *_motion_cells(motions.get(pair))] for pair in pairs]
     expert_lines = [[*pair, *_outcome_cells(experts.get(pair))] for pair in pairs]
     parts = [
@@ -102,7 +102,7 @@ def _other_line(row: PolicyOutcomes) -> list[str]:
 
 
 def _motion_cells(row: MotionDrift | None) -> list[str]:
-    """Returns the cells below MOTION_HEAD, but for the task and the robot."""
+    """Returns the cells of MOTION_HEAD without task and robot; empty for None."""
     if row is None:
         return [""] * (len(MOTION_HEAD) - 2)
     return [
@@ -114,7 +114,7 @@ def _motion_cells(row: MotionDrift | None) -> list[str]:
 
 
 def _outcome_cells(row: PolicyOutcomes | None) -> list[str]:
-    """Returns the cells below OUTCOME_HEAD, empty where nothing was measured."""
+    """Returns the cells of OUTCOME_HEAD; empty for None."""
     if row is None:
         return [""] * len(OUTCOME_HEAD)
 

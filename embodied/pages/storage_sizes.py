@@ -1,10 +1,10 @@
-"""Measures what an hour of recordings takes in several forms, for docs/datasets.md.
+"""Measures the size of an hour of recordings in several forms, for docs/datasets.md.
 
     python -m embodied.pages.storage_sizes totes.hdf5
 
-prints a table: the states without pictures, and with pictures as they are stored, and
-as videos. Videos are written as the LeRobot export does it, with a key frame in every
-second picture, so that any picture is found fast, and with one in thirty.
+prints a table: states without pictures, states with stored pictures, and states with
+videos. Videos are encoded with a key frame every 2 pictures, as the LeRobot export does
+for fast random access, and with one every 30 pictures.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import IMAGE_SUFFIX, is_picture_key
 from embodied.pages.markdown import table
 
-PEAK = 255.0  # of a grey level
+PEAK = 255.0  # largest value of a pixel, for the PSNR
 # form -> (encoder, its options)
 VIDEOS: dict[str, tuple[str, dict[str, str]]] = {
     "H.264, crf 18, every 2nd a key frame": (
@@ -50,12 +50,12 @@ VIDEOS: dict[str, tuple[str, dict[str, str]]] = {
 
 @dataclass(frozen=True)
 class Measured:
-    """What the pictures of a dataset come to in one form.
+    """Size, fidelity and speed of a dataset's pictures in one form.
 
     Attributes:
-        size_bytes: of all of them.
-        psnr_db: how near they are to what was rendered; infinite if they are the same.
-        read_s: how long all of them take to read in order.
+        size_bytes: of all pictures.
+        psnr_db: peak signal-to-noise ratio to the rendered pictures; infinite if equal.
+        read_s: time to read all pictures in order.
     """
 
     size_bytes: int
@@ -98,7 +98,7 @@ def _per_hour(size_bytes: int, hours: float) -> str:
 
 
 def _as_stored(path: Path, keys: Sequence[str], size_bytes: int) -> Measured:
-    """Reads all pictures once; stored without loss, they are what was rendered."""
+    """Reads all pictures once; they are stored without loss."""
     begun = time.perf_counter()
     for _ in _pictures(path, keys):
         pass
@@ -110,8 +110,8 @@ def _as_video(
 ) -> Measured:
     """Encodes and decodes the pictures of each camera and episode."""
     size_bytes = 0
-    squares = 0.0
-    numbers = 0
+    squares = 0.0  # sum of squared errors
+    numbers = 0  # of values
     read_s = 0.0
     for pictures in _pictures(path, keys):
         video = _encoded(pictures, hz, encoder, options)

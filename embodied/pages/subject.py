@@ -1,4 +1,4 @@
-"""What figures are about: a task with one of its robots, as the code is now."""
+"""The subject of figures: a task with one of its robots, in the current code."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from embodied.envs.worlds import Worlds
 from embodied.errors import unknown
 from embodied.pages.ledger import Ledger
 
-HOST = "cpu"  # the device that a ledger's host is listed under
+HOST = "cpu"  # key of the host in `Ledger.machines`
 Pair = tuple[str, str]  # task, robot
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A task with one of its robots, and the code, model and versions that make them.
+    """A task with one of its robots, and the code, model and versions behind them.
 
-    Figures about a subject that differs in any of these are out of date.
+    Figures whose subject differs in any of these are outdated.
     """
 
     task: str
@@ -32,7 +32,7 @@ class Subject:
 
     @classmethod
     def now(cls, task: str, robot: str) -> Subject:
-        """Returns the task and robot as they are in this process."""
+        """Returns the task and robot with the current code, model and versions."""
         worlds = Worlds(EnvConfig(task, robot=robot))
         metadata = worlds.metadata()
         code = code_of(worlds)
@@ -45,7 +45,7 @@ class Subject:
 
 
 def choose_pairs(tasks: Sequence[str], robots: Sequence[str] | None) -> list[Pair]:
-    """Returns each task with all its robots, or with those of them that are named.
+    """Returns each task with each of its robots; only those in `robots` if given.
 
     Raises:
         EmbodiedError: a task or robot does not exist.

@@ -1,4 +1,4 @@
-"""The survey: how often each task's expert succeeds, and what each task costs."""
+"""The survey: success of each task's expert, and cost of simulating each task."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SurveyPlace = tuple[str, str, str | None]  # (task, robot, level or None for the
 
 @dataclass(frozen=True)
 class SurveyQuestion:
-    """A measurement of the survey; without a level it asks what the task costs."""
+    """A measurement of the survey; with a level it is of success, else of cost."""
 
     subject: Subject
     level: str | None = None
@@ -40,19 +40,19 @@ class SurveyQuestion:
         return task, robot, self.level
 
     def is_answered_by(self, row: ExpertSuccess | TaskCost) -> bool:
-        """Returns whether the row is of the same code, versions, level and seeds."""
+        """Returns whether the row has the same code, versions, level and seeds."""
         return row.question == self
 
 
 @dataclass(frozen=True)
 class ExpertSuccess:
-    """How often an expert succeeds at one level. Times are in simulated seconds."""
+    """The success of an expert at one level. Times are in simulated seconds."""
 
     subject: Subject
     level: str
     first_seed: int
     rate: Rate  # of success at the end
-    # of the time to success; None where no episode succeeded
+    # of the time to success; None if no episode succeeded
     quartiles_s: tuple[float, float, float] | None
     failed_seeds: tuple[int, ...]
     faults: dict[str, int]
@@ -70,7 +70,7 @@ class ExpertSuccess:
 
 @dataclass(frozen=True)
 class TaskCost:
-    """What simulating a task costs on one thread, with the robot at rest: medians."""
+    """The cost of simulating a task on one thread with the robot at rest: medians."""
 
     subject: Subject
     step_us: float  # of a physics step
@@ -94,9 +94,9 @@ SURVEY_ROWS: dict[str, type[SurveyRow]] = {"success": ExpertSuccess, "cost": Tas
 def plan_survey(
     pairs: Sequence[Pair], levels: Sequence[str], seeds: range, costs: bool = True
 ) -> list[SurveyQuestion]:
-    """Returns what a survey measures.
+    """Returns the measurements of a survey.
 
-    Costs come first, so that they are measured while the machine does nothing else.
+    Costs come first, so that they are measured before the worker processes start.
 
     Raises:
         EmbodiedError: a level does not exist.
@@ -105,7 +105,7 @@ def plan_survey(
         if level not in LEVELS:
             raise unknown("level", level, LEVELS)
 
-    # once for each pair, because it builds worlds, which takes time
+    # once per pair, because `Subject.now` builds worlds, which takes time
     subjects = [Subject.now(*pair) for pair in pairs]
     cost_questions = [SurveyQuestion(subject) for subject in subjects] if costs else []
     success_questions = [
@@ -123,17 +123,17 @@ def measure_success(
     stage: Stage,
     num_envs: int,
 ) -> ExpertSuccess:
-    """Runs the expert, whose plans arrive at once.
+    """Runs the expert with plans that arrive at once.
 
     Args:
-        question: which task, robot, level and seeds.
-        title: what the progress is shown under.
-        workers: run the episodes.
+        question: task, robot, level and seeds.
+        title: of the progress display.
+        workers: runs the episodes.
         stage: shows the progress.
-        num_envs: worlds at once in each process; no result depends on it.
+        num_envs: worlds at once in each process; it does not affect results.
     """
-    # One policy, level and timing make one trial. A question about success has a level:
-    # the `or` is for the type alone.
+    # One policy, level and timing make one trial. A question about success has a level;
+    # the `or` is only for the type checker.
     subject = question.subject
     trials = plan_trials(
         {"expert": "expert"},
@@ -150,10 +150,10 @@ def measure_success(
 
 
 def _success_row(subject: Subject, cell: Cell) -> ExpertSuccess:
-    """Returns what the survey keeps of a measured cell."""
+    """Returns the survey's row of a measured cell."""
     summary = summarize(cell)
 
-    # there is no time where no episode succeeded
+    # without any success there is no time
     time_s = summary.time_to_success_s
     quartiles_s = None
     if time_s is not None:
@@ -172,7 +172,7 @@ def _success_row(subject: Subject, cell: Cell) -> ExpertSuccess:
 
 
 def measure_cost(question: SurveyQuestion) -> TaskCost:
-    """Measures those figures of `embodied bench` that tell what a task costs."""
+    """Measures the figures of `embodied bench` that make up the cost of a task."""
     config = bench_config(*question.subject.pair)
     step, contacts = measure_physics(config)
     speed = measure_stepping(config, SURVEYED_WORLDS).speed

@@ -1,4 +1,4 @@
-"""The survey's page, docs/ground.md."""
+"""Renders docs/ground.md, the page of the survey."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ SuccessTable = Mapping[tuple[str, str, str], ExpertSuccess]  # by task, robot, l
 
 
 def survey_book(page: Path) -> Book[SurveyRow]:
-    """Returns the book of the survey at `page`: a line for each task and robot."""
+    """Returns the book of the survey at `page`, with a row per task and robot."""
 
     def render(ledger: Ledger[SurveyRow], json_name: str) -> str:
         return survey_page(ledger, choose_pairs(loadable_tasks(), None), json_name)
@@ -59,7 +59,7 @@ def survey_book(page: Path) -> Book[SurveyRow]:
 def survey_page(
     ledger: Ledger[SurveyRow], pairs: Sequence[Pair], json_name: str
 ) -> str:
-    """Returns the page, with a line for each of `pairs` that the ledger knows."""
+    """Returns the page, with a row for each of `pairs` that was measured."""
     successes = {
         (*row.subject.pair, row.level): row
         for row in ledger.rows
@@ -84,7 +84,7 @@ def survey_page(
 
 
 def _episodes_sentence(successes: Sequence[ExpertSuccess]) -> str:
-    """Returns how many episodes each cell has, or where the page says it."""
+    """Returns the number of episodes per cell, or that each cell gives its own."""
     samples = {(row.first_seed, row.rate.episodes) for row in successes}
     if len(samples) > 1:
         return "with the episodes of each cell after its interval"
@@ -96,13 +96,13 @@ def _episodes_sentence(successes: Sequence[ExpertSuccess]) -> str:
 def _success_table(
     successes: SuccessTable, levels: Sequence[str], pairs: Sequence[Pair]
 ) -> str:
-    # where cells differ in size, each says its own
+    # if cells differ in the number of episodes, each gives its own
     uneven = len({row.rate.episodes for row in successes.values()}) > 1
 
     lines = []
     for pair in pairs:
         cells = [successes.get((*pair, level)) for level in levels]
-        # A pair without any figures has no line. The time is that of the first level.
+        # a pair without figures has no row; the time is that of the first level
         if any(cells):
             rates = [_rate(cell, uneven) for cell in cells]
             lines.append([*pair, *rates, _time(cells[0])])
@@ -134,7 +134,7 @@ def _cost_table(
             continue
 
         cost = costs[pair]
-        # At each level; the fastest is shown.
+        # speeds at all levels, of which the fastest is shown
         at_work = [
             row.real_time_factor
             for (task, robot, _), row in successes.items()

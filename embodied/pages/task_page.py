@@ -1,6 +1,6 @@
-"""Writes the tables of docs/tasks.md from the tasks themselves.
+"""Writes the tables of docs/tasks.md from the tasks.
 
-What people wrote between them stays. Run by `make docs`, or by
+The text between the tables stays. Run by `make docs`, or by
 `python -m embodied.pages.task_page FILE`.
 """
 
@@ -17,14 +17,14 @@ from embodied.envs.variation import Choice, Interval, Variable, fixed, markdown_
 from embodied.files import replace_text
 from embodied.pages.blocks import put_block
 
-SHARED = "every task"  # the name of the block that holds the rows of all tasks
+SHARED = "every task"  # name of the block with the variables of all tasks
 SHARED_NAMES = frozenset(row.name for row in COMMON)
 
 
 def update_page(page: str, tasks: Iterable[TaskSpec]) -> str:
-    """Returns the page with each task's block renewed.
+    """Returns the page with each task's block updated.
 
-    A task that has no block yet gets a section at the end.
+    A task without a block gets a new section at the end.
     """
     shared_section = "\n## What varies in every task\n\n"
     page = put_block(page, SHARED, markdown_table(COMMON), shared_section)
@@ -61,9 +61,9 @@ def _stages(task: TaskSpec) -> str:
 
 
 def _variation(table: Sequence[Variable]) -> str:
-    """Returns a table of the variables that this task alone has.
+    """Returns a table of the task's own variables, without those of all tasks.
 
-    Sentences, for which a table has no room, are listed below it.
+    Sentences are too long for a table, so they are listed below it.
     """
     rows = []
     sentence_lists = []
@@ -94,7 +94,7 @@ def _with_counts(row: Variable) -> Variable:
 
 
 def _sentence_list(row: Variable) -> str:
-    """Returns a variable's sentences as lists; "(L1)" marks those of the lowest level."""
+    """Returns a variable's sentences as lists; "(L1)" marks those used at level L1."""
     nominal = _values(row.start)
     lines = [f"`{row.name}`, in training:", ""]
     for value in _values(row.train):
@@ -106,12 +106,12 @@ def _sentence_list(row: Variable) -> str:
 
 
 def _values(part: Interval | Choice) -> tuple[object, ...]:
-    """Returns what there is to choose from; nothing for an interval of numbers."""
+    """Returns the values of a choice; () for an interval."""
     return part.values if isinstance(part, Choice) else ()
 
 
 def main(path: Path) -> None:
-    """Brings the page in a file up to date."""
+    """Updates the page in a file."""
     page = path.read_text(encoding="utf-8")
     tasks = [get_task(name) for name in loadable_tasks()]
     replace_text(path, update_page(page, tasks))
