@@ -1,4 +1,4 @@
-"""`embodied demo`: does everything once, in one folder."""
+"""`embodied demo`: runs the whole workflow once, in one folder."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs all stages; the last line says where the report is and what it found."""
+    """Runs all stages, and prints the path of the report and its headline."""
     size = SIZES[args.size]
     arguments.check_seed(args.seed)
     if args.num_envs < 1:
@@ -90,11 +90,11 @@ def tell_forecast(demo: Demo, workers: Workers) -> None:
 
 
 def claim(folder: Path, size: str, seed: int, resume: bool) -> None:
-    """Makes the folder ready: new, emptied of an earlier demo, or as it was left.
+    """Prepares the folder: creates it, removes an earlier demo, or keeps it for --resume.
 
     Raises:
-        EmbodiedError: it cannot be written to, holds something that is no demo, or is
-            to be resumed and holds a demo of another size or seed.
+        EmbodiedError: the folder cannot be written, holds anything but a demo, or holds a
+            demo of another size or seed that cannot be resumed.
     """
     require_writable(folder)
     mark = folder / MARK
@@ -108,12 +108,12 @@ def claim(folder: Path, size: str, seed: int, resume: bool) -> None:
 
 
 def _check_claim(folder: Path, begun: Mapping[str, str | int], resume: bool) -> None:
-    """Raises EmbodiedError unless a folder may be claimed.
+    """Raises EmbodiedError unless the folder may be used for the demo.
 
     Args:
-        folder: the demo's.
-        begun: the size and seed with which the demo would begin or go on.
-        resume: whether it is to go on.
+        folder: of the demo.
+        begun: size and seed of the demo.
+        resume: whether a demo in the folder is to be continued.
     """
     mark = folder / MARK
     is_new = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
@@ -133,7 +133,7 @@ def _check_claim(folder: Path, begun: Mapping[str, str | int], resume: bool) -> 
 
 
 def _remove_demo(folder: Path) -> None:
-    """Removes what an earlier demo wrote into a folder; anything else stays."""
+    """Removes the files of an earlier demo from a folder; other files stay."""
     for path in folder.glob("demonstrations-*"):
         if path.is_dir():
             shutil.rmtree(path)

@@ -1,7 +1,6 @@
-"""How long a demo will take on this machine.
+"""Forecasts how long a demo will take on this machine.
 
-A little of each kind of its work is done and timed, and the times are scaled to how
-much there is to do.
+It runs and times a small amount of each kind of work, and scales the times up.
 """
 
 from __future__ import annotations
@@ -24,32 +23,32 @@ from embodied.policies.episodes import EpisodeRunner
 from embodied.rollout.film import Shot
 from embodied.rollout.shards import Work, Workers, quiet_stage
 
-# Horizons of the episodes that are timed. The brief ones show what a job costs before
-# it simulates anything; the difference between the two shows what simulation costs.
+# Horizons of the timed episodes. Jobs with brief episodes show the fixed cost of a job;
+# the difference to long episodes shows the cost of simulation.
 BRIEF_S = 0.2
 LONG_S = 1.2
-# mean length of an episode of a policy that succeeds
+# mean duration of a successful episode
 SUCCESS_S = 7.0
-# seed 14 is one of those kept for validation, and training needs one
+# seed 14 is held out for validation, and training needs at least one such episode
 TRAINING_SEEDS = range(13, 16)
-MAX_TRAINING_STEPS = 400  # in all, were it not ended before
-TIMED_ROWS = 2
+MAX_TRAINING_STEPS = 400  # budget of the timed training, which is stopped earlier
+TIMED_ROWS = 2  # rows of figures after the first, over which training is timed
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a kind of job takes, in wall seconds of all processes together."""
+    """The wall time of a kind of job, on all processes together."""
 
-    job_s: float  # for each job, however small
-    per_simulated_s: float  # for each simulated second of one world
+    job_s: float  # fixed time of each job
+    per_simulated_s: float  # additional time per simulated second of one world
 
     def of(self, jobs: int, simulated_s: float) -> float:
-        """Returns the wall seconds of jobs that simulate `simulated_s` in all."""
+        """Returns the wall time of `jobs` jobs that together simulate `simulated_s`."""
         return jobs * self.job_s + simulated_s * self.per_simulated_s
 
 
 def forecast(demo: Demo, workers: Workers) -> dict[str, float]:
-    """Measures this machine; returns stage -> the seconds that it will take."""
+    """Measures this machine; returns stage -> expected wall time in s."""
     return {
         "collect": _collecting_s(demo, workers),
         "train": _training_s(demo, workers),
@@ -59,23 +58,23 @@ def forecast(demo: Demo, workers: Workers) -> dict[str, float]:
 
 
 def _collecting_s(demo: Demo, workers: Workers) -> float:
-    """Returns the wall seconds of the demonstrations, one job a level."""
+    """Returns the wall time of collecting, with one job per level."""
     counts = [episodes for _, episodes in demo.size.demonstrations]
     cost = _cost(Playing, demo.demonstrator("L1"), workers, min(counts))
     return cost.of(len(counts), sum(counts) * SUCCESS_S)
 
 
 def _training_s(demo: Demo, workers: Workers) -> float:
-    """Returns the wall seconds of the training, from a few of its steps."""
+    """Returns the wall time of the training, measured over a few of its steps."""
     from embodied.policies.training.imitation import train_imitation
 
     with tempfile.TemporaryDirectory() as scratch:
         dataset = Path(scratch) / "demonstrations.hdf5"
-        # whole episodes, since a policy is trained on successful ones alone
+        # complete episodes, because a policy is trained only on successful ones
         recording = demo.recording(demo.demonstrator("L1"), dataset)
         collect(recording, TRAINING_SEEDS, "new", workers, quiet_stage)
 
-        # begun as in earnest, so that figures and checkpoints come as often
+        # the same config as the demo's, so that figures and checkpoints are as frequent
         config = demo.training([dataset], min(demo.size.steps, MAX_TRAINING_STEPS))
         clock = _RowClock()
         with suppress(_TimedError):
@@ -84,11 +83,11 @@ def _training_s(demo: Demo, workers: Workers) -> float:
 
 
 class _TimedError(Exception):
-    """Ends a training that was begun only to be timed."""
+    """Stops the timed training."""
 
 
 class _RowClock:
-    """Is called with the rows of a training, and ends it after some of them."""
+    """Receives the rows of a training, and stops it after TIMED_ROWS + 1 rows."""
 
     def __init__(self) -> None:
         self._times_s: list[float] = []
@@ -97,27 +96,27 @@ class _RowClock:
     def __call__(self, row: Mapping[str, float]) -> None:
         self._times_s.append(time.monotonic())
         self._steps.append(row["steps"])
-        # the time until the first row is not counted: beginning takes longer
+        # the time before the first row does not count, because it includes the start
         if len(self._steps) > TIMED_ROWS:
             raise _TimedError
 
     @property
     def step_s(self) -> float:
-        """Seconds of a step, with its share of the figures and checkpoints."""
+        """Time of one step, including its share of figures and checkpoints."""
         steps = self._steps[-1] - self._steps[0]
         return (self._times_s[-1] - self._times_s[0]) / steps
 
 
 def _evaluating_s(demo: Demo, workers: Workers) -> float:
-    """Returns the wall seconds of the evaluation, one job a trial.
+    """Returns the wall time of the evaluation, with one job per trial.
 
-    The pretrained policy is timed in place of the one that is yet to be trained.
+    The pretrained policy stands for the policy that is still to be trained.
     """
     episodes = demo.size.episodes
     costs: dict[bool, Cost] = {}
     total_s = 0.0
     for trial in demo.trials(trained="pretrained"):
-        # rendering makes the difference: policies without cameras cost about the same
+        # one measurement with and one without cameras: rendering makes the difference
         has_cameras = bool(trial.runner.config.cameras)
         if has_cameras not in costs:
             costs[has_cameras] = _cost(Playing, trial.runner, workers, episodes)
@@ -126,7 +125,7 @@ def _evaluating_s(demo: Demo, workers: Workers) -> float:
 
 
 def _filming_s(demo: Demo, workers: Workers) -> float:
-    """Returns the wall seconds of the films, one job a film."""
+    """Returns the wall time of the films, with one job per film."""
     trials = demo.filmed(demo.trials(trained="pretrained"))
     shot = Shot(get_task(TASK).beauty_camera, "", fps=FPS)
 
@@ -140,7 +139,7 @@ def _filming_s(demo: Demo, workers: Workers) -> float:
 
 
 def _episode_s(demo: Demo, trial: Trial) -> float:
-    """Returns how many seconds an episode of a trial is expected to last."""
+    """Returns the expected duration of an episode of a trial, in simulated s."""
     if trial.condition.policy in ("expert", demo.size.subject):
         return SUCCESS_S
     return get_task(TASK).horizon_s
@@ -152,28 +151,28 @@ def _cost(
     workers: Workers,
     episodes: int,
 ) -> Cost:
-    """Times jobs with as many episodes as run at once, all cut off early.
+    """Measures the cost of a kind of job, with episodes that are cut off early.
 
     Args:
         work: makes the job of a runner, such as `Playing`.
         runner: of the episodes.
         workers: the processes that share a job.
-        episodes: of a job in the demo; no more run at once.
+        episodes: number of episodes of a job in the demo.
     """
     at_once = min(episodes, runner.num_envs * workers.count)
 
-    # So short an episode lasts to its horizon: nobody succeeds before.
+    # these episodes are too short for success, so each lasts until its horizon
     def seconds(horizon_s: float) -> float:
         config = replace(runner.config, horizon_s=horizon_s)
         begun = time.monotonic()
         workers.run(work(replace(runner, config=config)), range(at_once))
         return time.monotonic() - begun
 
-    seconds(BRIEF_S)  # starts the processes, which load what they need
+    seconds(BRIEF_S)  # a warm-up: it starts the processes with their imports
     brief_s = seconds(BRIEF_S)
     long_s = seconds(LONG_S)
 
-    # Both have the same fixed cost, so their difference is simulation alone.
+    # both have the same fixed cost, so their difference is the cost of simulation
     per_simulated_s = max(0.0, long_s - brief_s) / (at_once * (LONG_S - BRIEF_S))
     job_s = max(0.0, brief_s - per_simulated_s * at_once * BRIEF_S)
     return Cost(job_s, per_simulated_s)

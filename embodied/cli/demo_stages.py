@@ -1,4 +1,4 @@
-"""The stages of a demo, and how much of everything each size of it does."""
+"""The stages of a demo, and the amount of work for each of its sizes."""
 
 from __future__ import annotations
 
@@ -32,32 +32,32 @@ from embodied.policies.training.budget import Budget
 from embodied.policies.training.config import ImitationConfig
 from embodied.rollout.shards import Workers
 
-MARK = "demo.json"
+MARK = "demo.json"  # file that marks the folder of a demo, with size, seed and times
 POLICY = "policy"  # name of the run folder within the demo's folder
-TRAINED = "trained"  # what the policy trained here is called in the results
+TRAINED = "trained"  # name of the policy that the demo trains, in its results
 TASK = "ToteTransfer"
 EVAL_SEED = 10_000
-RECORD_HZ = int(PLANNER_HZ)  # pictures, plans and records at the same moments
+RECORD_HZ = int(PLANNER_HZ)  # the same rate for pictures, plans and records
 # Standard deviation of the noise on the demonstrations' actions. Without noise a policy
-# does not learn to look for the tote.
+# does not learn to search for the tote.
 NOISE = 0.33
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much of everything a demo does."""
+    """The amount of work of a demo."""
 
-    demonstrations: tuple[tuple[str, int], ...]  # (level, episodes)
+    demonstrations: tuple[tuple[str, int], ...]  # (level, number of episodes)
     first_seed: int  # of the demonstrations
-    steps: int  # of training; not minutes, so that no result depends on speed
+    steps: int  # of training; not minutes, so that results do not depend on speed
     episodes: int  # in each cell of the evaluation
-    at_rest: tuple[str, ...]  # policies measured at L1, where the totes stand still
-    on_belt: tuple[str, ...]  # policies measured at L2, on a belt, with each delay
+    at_rest: tuple[str, ...]  # policies evaluated at L1, where the totes stand still
+    on_belt: tuple[str, ...]  # policies evaluated at L2, on a belt, with each delay
     delays_ms: tuple[float, ...]
     filmed: tuple[tuple[str, str, float], ...]  # (policy, level, delay in ms)
-    films: int  # how many successes, and how many failures, each film shows
+    films: int  # number of successes, and of failures, in each film
     subject: str  # the policy that the report is about
-    caveat: str = ""  # what a reader of the report must know first
+    caveat: str = ""  # warning at the top of the report
 
 
 SIZES = {
@@ -92,7 +92,7 @@ SIZES = {
     ),
     "quick": Size(
         demonstrations=(("L1", 2), ("L2", 2)),
-        first_seed=13,  # seed 14 is one of those kept for validation
+        first_seed=13,  # seed 14 is held out for validation, which needs one
         steps=2,
         episodes=1,
         at_rest=("expert", TRAINED, "random"),
@@ -107,7 +107,7 @@ SIZES = {
 
 
 class Demo:
-    """The stages of a demo in its folder; what is finished is not done again."""
+    """The stages of a demo in its folder; finished parts are not repeated."""
 
     def __init__(self, folder: Path, size: Size, num_envs: int, seed: int) -> None:
         self.folder = folder
@@ -141,7 +141,7 @@ class Demo:
         return report
 
     def demonstrator(self, level: str) -> EpisodeRunner:
-        """Returns what runs the expert for demonstrations: with cameras and noise."""
+        """Returns the runner of the expert for demonstrations, with cameras and noise."""
         config = replace(
             env_config_for(find_policy("expert").spec(TASK), TASK, level, "train"),
             obs="both",
@@ -158,7 +158,7 @@ class Demo:
         return Recording(runner, path, collection_header(runner, RECORD_HZ))
 
     def training(self, datasets: list[Path], steps: int) -> ImitationConfig:
-        """Returns what a policy is trained on, and for how long."""
+        """Returns the config of the training."""
         return ImitationConfig(
             datasets=tuple(datasets),
             cameras=self._cameras(),
@@ -172,10 +172,10 @@ class Demo:
         Args:
             trained: name or run folder of the policy that stands for `TRAINED`.
         """
-        # What a policy is called in the results -> its name or run folder.
+        # name of a policy in the results -> its name or run folder
         at_rest = {name: name for name in self.size.at_rest}
         on_belt = {name: name for name in self.size.on_belt}
-        at_rest[TRAINED] = trained  # every size measures it there
+        at_rest[TRAINED] = trained  # it is in `at_rest` of every size
         if TRAINED in on_belt:
             on_belt[TRAINED] = trained
 
@@ -189,7 +189,7 @@ class Demo:
         return with_view_commands(trials)
 
     def filmed(self, trials: list[Trial]) -> list[Trial]:
-        """Returns those of the trials that the report shows in films."""
+        """Returns the trials that are filmed for the report."""
         chosen = []
         for trial in trials:
             condition = trial.condition
@@ -209,7 +209,7 @@ class Demo:
         return self.folder / f"demonstrations-{level}.hdf5"
 
     def _collect(self, workers: Workers) -> None:
-        """Records the demonstrations of each level, or those that are missing."""
+        """Records the missing demonstrations of each level."""
         first = self.size.first_seed
         for level, episodes in self.size.demonstrations:
             recording = self.recording(self.demonstrator(level), self._dataset(level))
@@ -219,7 +219,7 @@ class Demo:
     def _report(
         self, results: Results, trials: list[Trial], workers: Workers
     ) -> Report:
-        """Films the trials that are to be shown; returns what the report shows."""
+        """Films the chosen trials; returns the report."""
         sentences = [
             self.size.caveat,
             f"{get_task(TASK).summary.capitalize()}.",
@@ -230,7 +230,7 @@ class Demo:
             results, self.filmed(trials), self.size.films, workers, self.stage
         )
 
-        # without a caveat the summary would begin with a space
+        # `strip` removes the space that an empty caveat leaves
         return Report(
             results,
             subject=self.size.subject,
@@ -242,7 +242,7 @@ class Demo:
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:
-        """Adds the time spent within to the time of a stage, even if interrupted."""
+        """Adds the time of the block to the stage's time in MARK, even if interrupted."""
         mark = self.folder / MARK
         begun = time.monotonic()
         try:
@@ -254,7 +254,7 @@ class Demo:
             replace_text(mark, json.dumps(content))
 
     def _stage_seconds(self) -> dict[str, float]:
-        """Returns stage -> the wall seconds spent on it, in all sittings together."""
+        """Returns stage -> wall time in s, over all runs of this demo."""
         content = json.loads((self.folder / MARK).read_text(encoding="utf-8"))
         seconds: dict[str, float] = content["stages"]
         return seconds

@@ -1,4 +1,4 @@
-"""`embodied doctor`: tries whether this machine can do the work."""
+"""`embodied doctor`: checks whether this machine meets all requirements."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Check:
     """A finding about the machine."""
 
     name: str
-    ok: bool  # False only for what stops the work
+    ok: bool  # False only for problems that prevent the use of this package
     detail: str
 
 
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints all findings; returns 0 if nothing stops the work, else 1."""
+    """Prints all findings; returns 0 if all are ok, else 1."""
     checks = [
         check_python(),
         *check_packages(),
@@ -58,12 +58,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def all_ok(checks: Sequence[Check]) -> bool:
-    """Returns whether nothing stops the work."""
+    """Returns whether all findings are ok."""
     return all(check.ok for check in checks)
 
 
 def as_json(checks: Sequence[Check]) -> str:
-    """Returns the findings for programs."""
+    """Returns the findings as JSON."""
     content = {
         "ok": all_ok(checks),
         "version": __version__,
@@ -73,7 +73,7 @@ def as_json(checks: Sequence[Check]) -> str:
 
 
 def as_text(checks: Sequence[Check]) -> str:
-    """Returns a line for each finding, and one for what they come to."""
+    """Returns a line per finding, and a conclusion."""
     width = max(len(check.name) for check in checks)
     lines = []
     for check in checks:
@@ -87,7 +87,7 @@ def as_text(checks: Sequence[Check]) -> str:
 
 
 def check_python() -> Check:
-    """Names the interpreter and the system; pip has checked the version."""
+    """Reports the interpreter and the system; pip has checked the version."""
     version_text = platform.python_version()
     return Check(
         "python", True, f"{version_text} on {platform.system()} {platform.machine()}"
@@ -95,7 +95,7 @@ def check_python() -> Check:
 
 
 def check_packages() -> list[Check]:
-    """Compares the version of each dependency with what this package asks for."""
+    """Compares the installed version of each dependency with the required one."""
     checks = []
     for text in requires("embodied-ground") or ():
         requirement = Requirement(text)
@@ -105,7 +105,7 @@ def check_packages() -> list[Check]:
 
 
 def check_package(requirement: Requirement) -> Check:
-    """Compares the version of one dependency with what is asked of it."""
+    """Compares the installed version of one dependency with the required one."""
     name = requirement.name
     advice = f"pip install '{requirement}'"
     try:
@@ -120,7 +120,7 @@ def check_package(requirement: Requirement) -> Check:
 
 
 def check_cpu() -> Check:
-    """Counts the cores that this process may use."""
+    """Reports the number of cores that this process may use."""
     return Check("cpu", True, f"{usable_cores()} cores")
 
 
@@ -133,7 +133,7 @@ def check_gpu() -> Check:
     if not has_driver:
         return Check("gpu", True, "none seen; everything runs on the CPU")
 
-    # imported only now: it takes seconds
+    # imported here, because it takes seconds
     cuda = importlib.import_module("torch").cuda
     if cuda.is_available():
         names = [cuda.get_device_name(i) for i in range(cuda.device_count())]
@@ -154,7 +154,7 @@ def check_rendering() -> Check:
 
 
 def check_folder(folder: Path) -> Check:
-    """Tries to make a file in a folder, or in its nearest parent that exists."""
+    """Tries to create a file in a folder, or in its nearest existing parent."""
     reason = unwritable_reason(folder / "probe")
     if reason:
         return Check("output", False, f"nothing can be written to {folder}: {reason}")

@@ -1,4 +1,4 @@
-"""`embodied eval`: how often policies succeed, and what delay does to them."""
+"""`embodied eval`: measures the success of policies over seeds, levels and delays."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ EXAMPLE = """embodied eval ToteTransfer --policy expert random --level L1 --epis
   embodied eval --reproduce runs/eval/results.json"""
 RESULTS = "results.json"
 REPORT = "report.html"
-# what `--json` prints of a failed episode; `view` of its cell shows it, with `--seed`
+# fields of a failed episode that `--json` prints
 FAILED = ("seed", "ended", "fault", "duration_s", "subtask", "stage", "progress_max")
 TRANSPORT = (
     "Planner delay is simulated as transport: plans arrive later, but follow each other at the planner's rate all the"
@@ -81,8 +81,8 @@ def _add_cells(parser: argparse.ArgumentParser) -> None:
         help="names, run folders, MODULE:NAME or remote:HOST:PORT (see `embodied list policies`)",
     )
     arguments.add_cell_episodes(parser, default=100)
-    # None for what was not typed: a suite refuses some of what was, and `plan` fills in
-    # the defaults
+    # None means not given: `plan` fills in the defaults, and refuses some of these
+    # arguments if they were given together with --suite
     parser.set_defaults(episodes=None, seed=None, split=None)
     parser.add_argument(
         "--level",
@@ -145,7 +145,7 @@ def write_page(
     workers: Executor,
     stage: Stage,
 ) -> None:
-    """Writes the report, which is a leaderboard with profiles for a suite."""
+    """Writes the report; for a suite it is a leaderboard with profiles."""
     if args.suite is not None:
         board = make_board(read_contestants([str(args.output)]))
         write_board_page(args.output / REPORT, board)
@@ -155,7 +155,7 @@ def write_page(
 
 
 def provenance_of(trials: list[Trial], command: list[str]) -> Provenance:
-    """Returns where the results come from, with the first policy's rates."""
+    """Returns the provenance of the results, with the rates of the first trial."""
     metadata = {}
     models = {}
     code = {}
@@ -175,7 +175,7 @@ def provenance_of(trials: list[Trial], command: list[str]) -> Provenance:
     }
     facts = metadata[first.condition.place]
     if len(metadata) > 1:
-        # of several places only the names are given: all else differs between them
+        # for several tasks or robots, only their names: other metadata differ
         facts = {}
         for name in ("task", "robot", "robot_hash"):
             values = [str(one[name]) for one in metadata.values() if name in one]
@@ -192,13 +192,13 @@ def report_of(
     workers: Executor,
     stage: Stage,
 ) -> Report:
-    """Films what was asked for; returns what the report shows."""
+    """Films episodes for --videos; returns the report."""
     summary = f"{get_task(args.task).summary.capitalize()}. {TRANSPORT}"
-    # Of each policy only the trial with the least delay and loss is filmed.
+    # of each policy, only the trial with the least impaired plans is filmed
     films = footage.film_trials(
         results, footage.least_impaired(results, trials), args.videos, workers, stage
     )
-    # The report is about the first policy that has weights, if any has.
+    # the report is about the first policy with weights, if there is one
     names = plan.policies_of(args)
     trained = [name for name in names if find_policy(name).weights_hash]
     subject = views.subject_of(results, trained[0] if trained else "")
@@ -206,9 +206,9 @@ def report_of(
 
 
 def as_json(folder: Path) -> str:
-    """Returns the results file with failed episodes alone, and where the files are."""
+    """Returns the results as JSON, without successful episodes, and the files' paths."""
     content = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
-    # the checksum is that of the whole file, of which this prints a part
+    # the checksum is of the complete file, and so does not fit this part of it
     for name in ("unfinished", "checksum"):
         content.pop(name, None)
     for cell in content["cells"]:
@@ -219,12 +219,12 @@ def as_json(folder: Path) -> str:
 
 
 def _brief(episode: dict[str, Any]) -> dict[str, Any]:
-    """Returns what tells which episode failed, how and where."""
+    """Returns the fields of an episode that describe its failure."""
     return {name: episode[name] for name in FAILED}
 
 
 def as_text(results: Results, folder: Path) -> str:
-    """Returns a table of the cells, the comparisons, and where the files are."""
+    """Returns a table of the cells, the comparisons, and the paths of the files."""
     lines = [results_table(results)]
     if results.provenance.suite:
         lines += _board_lines(folder)
@@ -235,7 +235,7 @@ def as_text(results: Results, folder: Path) -> str:
 
 
 def _board_lines(folder: Path) -> list[str]:
-    """Returns who is better, where several policies have been through a suite."""
+    """Returns the ranking and the comparisons of the policies of a suite."""
     board = make_board(read_contestants([str(folder)]))
     duels = [duel_words(board, duel) for duel in board.duels]
     return [*ranking_words(board), *duels, NO_CERTIFICATE]

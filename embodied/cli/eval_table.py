@@ -1,4 +1,4 @@
-"""What `embodied eval` prints: a table of the cells, and the paired comparisons."""
+"""The output of `embodied eval`: a table of the cells, and paired comparisons."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from embodied.benchmark.shift import (
 from embodied.benchmark.timing import CONSTANT
 from embodied.cli.text_table import text_table
 
-MAX_SEEDS = 8  # in a line
+MAX_SEEDS = 8  # most seeds in a line
 COLUMNS = (
     "policy",
     "level",
@@ -30,24 +30,24 @@ COLUMNS = (
 
 
 def results_table(results: Results) -> str:
-    """Returns a line for each cell, below a line of titles."""
+    """Returns a table with one row per cell."""
     rows = [_row(cell) for cell in results.cells]
     places = [cell.condition.place for cell in results.cells]
     if len(set(places)) < 2:
         return text_table([COLUMNS, *rows])
 
-    # task and robot, where there are several
+    # with several tasks or robots, a first column names them
     placed = [(place, *row) for place, row in zip(places, rows, strict=True)]
     return text_table([("where", *COLUMNS), *placed])
 
 
 def comparisons(results: Results) -> list[str]:
-    """Returns a line for each pair of cells with the same starts."""
+    """Returns one line per paired comparison."""
     lines = []
     for pairing in views.pairings(results):
         first = pairing.first
         second = pairing.second
-        # The same policy twice differs in how late its plans are.
+        # two cells of the same policy differ in the delay of plans
         names = f"{first.label} against {second.label}"
         if first.label == second.label:
             names = f"{_late_name(first)} against {_late_name(second)}"
@@ -61,7 +61,7 @@ def comparisons(results: Results) -> list[str]:
 
 
 def shifts(results: Results) -> list[str]:
-    """Returns a line for each cell that filled a shift."""
+    """Returns one line per cell that was measured for a shift."""
     lines = []
     for cell in results.cells:
         if not cell.rule.startswith(SHIFT_RULE):
@@ -77,7 +77,7 @@ def shifts(results: Results) -> list[str]:
 
 
 def failed_seeds(results: Results) -> list[str]:
-    """Returns a line for each cell with failures, and a command that shows the first."""
+    """Returns one line per cell with failures, and the command that shows the first."""
     found = failures(results)
     lines = []
     for one in found:
@@ -91,7 +91,7 @@ def failed_seeds(results: Results) -> list[str]:
             name += f", {condition.delay_ms:g} ms late,"
         lines.append(f"{name} failed with seeds {shown}: {one.endings_words}")
 
-    # The first that can be typed: a task or robot made in Python has no command.
+    # the first existing command: cells of a task or robot made in Python have none
     commands = [view_command(one.cell, one.episodes[0].seed) for one in found]
     command = next(filter(None, commands), "")
     if command:
@@ -104,13 +104,12 @@ def _late_name(cell: Cell) -> str:
 
 
 def _row(cell: Cell) -> tuple[str, ...]:
-    """Returns a cell's text in each of `COLUMNS`."""
+    """Returns the row of a cell, with its text for each of `COLUMNS`."""
     summary = summarize(cell)
     end = summary.success_at_end
     once = summary.success_once
     time = summary.time_to_success_s
 
-    # an episode that never succeeded has no time to success
     return (
         cell.label,
         _place(cell.condition),
@@ -124,7 +123,7 @@ def _row(cell: Cell) -> tuple[str, ...]:
 
 
 def _place(condition: Condition) -> str:
-    """Returns the level, and the split and stage where they are not the usual ones."""
+    """Returns the level, and split and stage unless they are the defaults."""
     words = [condition.level]
     if condition.split != "train":
         words.append(condition.split)
@@ -134,7 +133,7 @@ def _place(condition: Condition) -> str:
 
 
 def _timing(condition: Condition) -> tuple[str, str, str]:
-    """Returns the planner's rate, how late its plans are, and what is lost of them."""
+    """Returns the columns planner, late and lost: rate, delay, losses of plans."""
     if condition.planner_hz is None:
         return ("none", "", "")
 

@@ -1,4 +1,4 @@
-"""`embodied gallery`: every task and robot in a picture, a loop and clips."""
+"""`embodied gallery`: films every task with every robot."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _film(plans: list[FilmPlan], args: argparse.Namespace) -> list[Take]:
-    """Films in several processes, and shows how many films are made."""
+    """Films in several processes, with a progress bar."""
     bar = tqdm(
         total=len(plans),
         desc="films",
@@ -75,7 +75,7 @@ def _film(plans: list[FilmPlan], args: argparse.Namespace) -> list[Take]:
         bar.set_postfix_str(plan.name, refresh=False)
         bar.update()
 
-    # Each film gets a process of its own while there are cores. By default four
-    # episodes share one, so a film, which is more work, counts as four.
+    # One process per film, up to the number of cores. `arguments.workers` plans four
+    # episodes per process, so each film counts as four.
     with Workers(arguments.workers(args, 4 * len(plans))) as workers, bar:
         return workers.run(FilmWork(tuple(plans)), range(len(plans)), show)

@@ -1,4 +1,4 @@
-"""`embodied list`: what there is to choose from."""
+"""`embodied list`: lists tasks, robots, policies and all other names."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: all)",
     )
 
-    # two questions of their own, in place of the tables
+    # two other lists, instead of names
     parser.add_argument(
         "--factors",
         metavar="TASK",
@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the list, the factors or the actions that were asked for."""
+    """Prints the names, the factors of a task, or the meaning of actions."""
     asked = [args.kind, args.factors, args.actions]
     if sum(one is not None for one in asked) > 1:
         raise EmbodiedError("give one of a kind, --factors and --actions, not several")
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def print_factors(task: str, as_json: bool) -> None:
-    """Prints what varies in a task."""
+    """Prints the variables of a task."""
     table = get_task(task).table
     if not as_json:
         print(markdown_table(table))
@@ -98,8 +98,8 @@ def print_factors(task: str, as_json: bool) -> None:
 
 
 def factors_note(table: Sequence[Variable]) -> str:
-    """Returns how variables are given values in Python, for one that is a number."""
-    # The example is the first variable whose value is a number, at its middle.
+    """Returns a note on how to fix variables in Python, with an example."""
+    # the example is the first numeric variable, at the middle of its training range
     middles = {
         variable.name: (variable.train.low + variable.train.high) / 2
         for variable in table
@@ -123,7 +123,7 @@ def print_actions(what: str, as_json: bool) -> None:
 
 
 def print_names(kind: str | None, as_json: bool) -> None:
-    """Prints the names of one kind, or of all kinds where it is None."""
+    """Prints the names of one kind; of all kinds for None."""
     names = catalogue()
     if kind is not None:
         if kind not in names:
@@ -136,8 +136,8 @@ def interfaces_of(what: str) -> dict[str, ActionInterface]:
     """Returns the action interfaces of a robot, a dataset or a run.
 
     Returns:
-        Control mode -> interface of a robot or run; of a dataset, name of the array
-        that holds such actions -> interface.
+        For a robot or a run: control mode -> interface. For a dataset: name of an array
+        of actions -> interface.
 
     Raises:
         EmbodiedError: `what` is none of these.
@@ -154,7 +154,7 @@ def interfaces_of(what: str) -> dict[str, ActionInterface]:
 
 
 def _interfaces_of_dataset(path: Path) -> dict[str, ActionInterface]:
-    """Returns name of an array of actions (control mode) -> interface."""
+    """Returns "array of actions (control mode)" -> interface, for a dataset."""
     from embodied.datasets.opening import open_file, read_header
 
     with open_file(path) as file:
@@ -168,7 +168,7 @@ def _interfaces_of_dataset(path: Path) -> dict[str, ActionInterface]:
 
 
 def actions_table(rows: Rows) -> str:
-    """Returns a line for each element of an action, below a line of titles."""
+    """Returns a table with one row per element of an action."""
     cells: list[list[str]] = [list(ACTION_COLUMNS)]
     for row in rows:
         cells.append([_cell(value) for value in row.values()])
@@ -180,7 +180,7 @@ def _cell(value: object) -> str:
 
 
 def catalogue() -> dict[str, Rows]:
-    """Returns kind -> its members, each with at least a name and a summary."""
+    """Returns kind -> rows, each with at least a name and a summary."""
     policies = {
         **policy_summaries(),
         "FOLDER": "a run that `embodied train` wrote",
@@ -203,12 +203,12 @@ def catalogue() -> dict[str, Rows]:
 
 
 def _named(summaries: dict[str, str]) -> Rows:
-    """Returns name -> summary as rows with these two entries."""
+    """Returns one row with `name` and `summary` per item."""
     return [{"name": name, "summary": summary} for name, summary in summaries.items()]
 
 
 def describe_task(name: str) -> dict[str, Any]:
-    """Returns the facts by which one chooses a task."""
+    """Returns the facts about a task for its row."""
     task = get_task(name)
     return {
         "name": task.env_id,
@@ -221,9 +221,9 @@ def describe_task(name: str) -> dict[str, Any]:
 
 
 def describe_robot(name: str) -> dict[str, Any]:
-    """Returns the facts by which one chooses a robot.
+    """Returns the facts about a robot for its row.
 
-    `actions` holds the labels of its action elements in each control mode.
+    `actions` holds the labels of the action elements in each control mode.
     """
     robot = get_robot(name)
     return {
@@ -235,11 +235,11 @@ def describe_robot(name: str) -> dict[str, Any]:
 
 
 def describe_suite(name: str) -> dict[str, Any]:
-    """Returns the facts by which one chooses a suite.
+    """Returns the facts about a suite for its row.
 
-    `cells` holds, for each ability, in how many cells it is measured.
+    `abilities` holds ability -> number of cells that measure it.
     """
-    # a cell's own ability, and those that it varies beside
+    # a cell measures its ability class and its dimensions
     suite = find_suite(name)
     counts: dict[str, int] = {}
     for cell in suite.cells:
@@ -259,7 +259,7 @@ def describe_suite(name: str) -> dict[str, Any]:
 
 
 def suite_lines(suite: dict[str, Any]) -> list[str]:
-    """Returns a suite's version, size and protocol, and what its cells measure."""
+    """Returns two lines on a suite: its size and protocol, and the abilities."""
     protocol = suite["protocol"]
     size = (
         f"version {suite['version']}: {suite['cells']} cells of {protocol['episodes']} "
@@ -275,7 +275,7 @@ def suite_lines(suite: dict[str, Any]) -> list[str]:
 
 
 def names_text(names: dict[str, Rows]) -> str:
-    """Returns a paragraph for each kind, with a line for each member."""
+    """Returns a paragraph for each kind, with its name and a line for each member."""
     width = 0
     for members in names.values():
         width = max(width, *(len(member["name"]) for member in members))
@@ -296,7 +296,7 @@ def names_text(names: dict[str, Rows]) -> str:
 
 
 def stages_text(stages: list[str]) -> str:
-    """Returns a task's stages, which `--stage` takes, in words."""
+    """Returns the stages of a task in words; `--stage` takes their names."""
     if not stages:
         return "no stages"
     return f"stages: {', '.join(stages)}"

@@ -40,14 +40,17 @@ VERBS = {
     "demo": "do everything once: collect, train, evaluate, report",
     "completion": "print a script that completes verbs and flags in a shell",
 }
-INTERRUPTED = 130  # what shells use for a process that Ctrl-C ended
+INTERRUPTED = 130  # exit status of shells for a process ended by Ctrl-C
 
 
 def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    """Returns the parser of the whole command, for the words after `embodied`.
+    """Returns the parser of the command `embodied`.
 
-    It has the arguments of the verb that was typed. In its result, `words` is what was
-    typed. A `KeyboardInterrupt` of a verb may carry a hint on how to go on.
+    It has the arguments of the verb in `words` only. The parsed arguments also have
+    `words` itself, for hints on how to resume, and `run`, the verb's function.
+
+    Args:
+        words: of the command, after `embodied`.
 
     Raises:
         EmbodiedError: there is no such verb.
@@ -71,8 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after `embodied`; None for those of the command line.
 
     Returns:
-        The exit status: the verb's own, 1 when nobody reads the output any more, 2 for
-        an expected error, 130 after Ctrl-C.
+        The exit status: that of the verb; 1 if the reader of the output has closed it; 2
+        for an expected error; 130 after Ctrl-C.
     """
     words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     never_refuse_letters()
@@ -82,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             args = build_parser(words).parse_args(words)
             with no_empty_folders(getattr(args, "output", None)):
                 status = int(args.run(args))
-        # flushed within the `try`, so that a reader that has gone is noticed below
+        # flush here, so that a closed output raises BrokenPipeError within this `try`
         sys.stdout.flush()
         return status
 
@@ -93,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         if not _reader_is_gone():
             raise
-        # nothing more is printed, not even what Python flushes when it exits
+        # discard all further output, also what Python flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
@@ -111,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _reader_is_gone() -> bool:
-    """Returns whether the output's reader has ended, as `head` does when it has enough."""
+    """Returns whether the reader of the output has ended, as `head` does early."""
     watch = select.poll()
-    watch.register(sys.stdout.fileno(), 0)  # 0: errors are reported all the same
+    watch.register(sys.stdout.fileno(), 0)  # with no events, poll still reports errors
     return any(event & select.POLLERR for _, event in watch.poll(0))

@@ -1,4 +1,4 @@
-"""`embodied merge`: the results of shards, or of other policies, in one file."""
+"""`embodied merge`: merges the results of shards, or of several policies."""
 
 from __future__ import annotations
 
@@ -44,8 +44,11 @@ def run(args: argparse.Namespace) -> int:
     require_all_shards(paths)
     results = merge_results(paths)
 
-    claim_folder(args.output, (RESULTS, REPORT, SWEEP), False, args.overwrite)
+    files = (RESULTS, REPORT, SWEEP)
+    claim_folder(args.output, files, resume=False, overwrite=args.overwrite)
     write_results(args.output / RESULTS, results)
+
+    # results of sweeps get the files of a sweep, others a leaderboard
     if all((path.parent / SWEEP).exists() for path in paths):
         record = write_findings(args.output, results)
         print(sweep_text(record, results, args.output))

@@ -1,4 +1,4 @@
-"""`embodied parity`: both engines compared, task by task, as a page."""
+"""`embodied parity`: compares both engines for every task, and writes a page."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
     arguments.add_pairs(parser, "compare")
 
-    # the policy whose success is compared, beside the motion
+    # the policy whose success is compared
     parser.add_argument(
         "--policy",
         help="a policy that sees the state alone: expert, or a run folder (default: "
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     book = parity_book(args.output)
     pairs = choose_pairs(args.task or loadable_tasks(), args.robot)
 
-    # a policy that cannot run is refused before anything is measured
+    # `env_config` raises an error for a policy that cannot run: check that first
     level = args.level or LEVEL
     policy = PolicyVersion.now(str(Path(args.policy or "expert")), args.stage or "")
     for pair in pairs:
@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Raises EmbodiedError for arguments that make no sense or do not go together."""
+    """Raises EmbodiedError for arguments that are invalid or exclude each other."""
     if args.level is not None and args.level not in LEVELS:
         raise unknown("level", args.level, LEVELS)
     if args.device not in DEVICES:
@@ -122,7 +122,7 @@ def _check(args: argparse.Namespace) -> None:
 def _measure(
     question: ParityQuestion, number: str, args: argparse.Namespace
 ) -> ParityRow:
-    """Compares motion if the question has no level, else how episodes end."""
+    """Compares outcomes if the question has a level, else motion."""
     if not args.json:
         task, robot = question.subject.pair
         part = question.level or "motion"
@@ -137,7 +137,7 @@ def _measure(
         unit="episode",
         disable=args.json or None,
     ) as bar:
-        # the bar is told how many more there are
+        # `update` takes the increment
         def show(num_ended: int) -> None:
             bar.update(num_ended - bar.n)
 

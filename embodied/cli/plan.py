@@ -1,4 +1,4 @@
-"""What `embodied eval` is to measure: the cells of a suite, or those of the flags."""
+"""Plans what `embodied eval` measures: the cells of a suite, or of the flags."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from embodied.cli.view_command import with_view_commands
 from embodied.errors import EmbodiedError
 from embodied.rollout.shards import split
 
-# where they were not typed, and no suite has them
+# defaults without a suite
 EPISODES = 100
 FIRST_SEED = 10_000
 SPLIT = "train"
-# flags whose values are a suite's own
+# flags that cannot be given with a suite, which sets them
 SUITE_HAS = ("seed", "split", "level", "stage", *FLAGS)
 SHIFT_SAYS = "--shift measures as many episodes as fill it: leave it out"
 SLURM = "slurm"
@@ -38,14 +38,14 @@ SLURM_INDEX = "SLURM_ARRAY_TASK_ID"
 
 @dataclass(frozen=True)
 class EvalPlan:
-    """What is to be measured.
+    """The cells to measure, and how.
 
     Attributes:
         trials: the cells.
-        suite: the protocol that they follow; empty for none.
-        rules: for each trial, what may stop it; () for nothing.
+        suite: the entry `suite` of the provenance; empty for none.
+        rules: for each trial, the rule that may stop it early; () for no rules.
         shard: the part of the seeds, e.g. "3/16"; "" for all.
-        note: what the user should know; "" for nothing.
+        note: a remark for the user; "" for none.
     """
 
     trials: list[Trial]
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure a suite by its protocol (see `embodied list suites`), or FILE.toml",
     )
 
-    # a rule that says when a cell ends, one at most
+    # at most one rule that stops a cell early
     rule = parser.add_mutually_exclusive_group()
     rule.add_argument(
         "--until",
@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "and the mean time between failures",
     )
 
-    # the same seeds elsewhere: a part of them, or all of them once more
+    # a part of the seeds, or a repetition of earlier results
     add_shard(parser)
     parser.add_argument(
         "--reproduce",
@@ -107,11 +107,11 @@ def add_shard(parser: argparse.ArgumentParser) -> None:
 
 
 def plan_of(args: argparse.Namespace) -> EvalPlan:
-    """Returns what was asked for.
+    """Returns the plan that the arguments describe.
 
     Raises:
-        EmbodiedError: a name does not exist, a number makes no sense, or a flag would
-            have no effect.
+        EmbodiedError: a name does not exist, a number is invalid, or a flag would have no
+            effect.
     """
     _require(args)
     if args.shift is not None:
@@ -127,12 +127,16 @@ def plan_of(args: argparse.Namespace) -> EvalPlan:
 
 
 def policies_of(args: argparse.Namespace) -> list[str]:
-    """Returns the policies' names; `runs/totes/` is the same run as `runs/totes`."""
+    """Returns the policies' names; `Path` makes `runs/totes/` equal to `runs/totes`."""
     return [str(Path(name)) for name in args.policy]
 
 
 def _require(args: argparse.Namespace) -> None:
-    """Raises EmbodiedError where an argument is missing without which nothing is said."""
+    """Raises EmbodiedError if a required argument is missing.
+
+    argparse cannot check this, because --reproduce needs none of them, and --suite no
+    TASK.
+    """
     needed = {"--policy": args.policy, "-o/--output": args.output}
     if args.suite is None:
         needed = {"TASK": args.task, **needed}
@@ -145,7 +149,7 @@ def _require(args: argparse.Namespace) -> None:
 
 
 def _plan_of_flags(args: argparse.Namespace) -> EvalPlan:
-    """Returns every policy at every level with every timing, as the flags say."""
+    """Returns the plan without a suite: every policy at every level with every timing."""
     policies = policies_of(args)
     terms = terms_of(policies, args.stage, args.level)
     notes = [idle_note(args, policies)]
@@ -164,11 +168,11 @@ def _plan_of_flags(args: argparse.Namespace) -> EvalPlan:
 
 
 def _plan_of_suite(args: argparse.Namespace) -> EvalPlan:
-    """Returns the cells of --suite, over all of its seeds or the first --episodes."""
+    """Returns the plan of --suite; with --episodes, only the first seeds of each cell."""
     suite = find_suite(args.suite)
     reason = f"the suite {suite.name} says it; leave it out, or leave out --suite"
     arguments.refuse(args, SUITE_HAS, reason)
-    # its default is 0, which `refuse` would take for a value that was typed
+    # `refuse` would also reject the default of --videos, 0, because that is not None
     arguments.refuse(args, ["videos"] if args.videos else [], "not with --suite")
 
     seeds = suite.seeds
@@ -187,7 +191,7 @@ def _plan_of_suite(args: argparse.Namespace) -> EvalPlan:
 
 
 def _seeds_of(args: argparse.Namespace) -> range:
-    """Returns the seeds of --episodes and --seed, or of their defaults."""
+    """Returns the seeds of each cell, from --episodes and --seed, or --shift."""
     episodes = EPISODES if args.episodes is None else args.episodes
     if args.shift is not None:
         episodes = parse_shift(args.shift).most_episodes
@@ -198,7 +202,7 @@ def _seeds_of(args: argparse.Namespace) -> range:
 def _rules_of(
     trials: list[Trial], args: argparse.Namespace
 ) -> tuple[StoppingRule, ...]:
-    """Returns what may stop each trial; () where nothing was asked for."""
+    """Returns the stopping rule of each trial; () without --until, --shift, --against."""
     if args.until is not None:
         return tuple(Until(args.until) for _ in trials)
     if args.shift is not None:
@@ -213,7 +217,7 @@ def _rules_of(
             f"--against {args.against} holds several policies ({names}): "
             f"name one, e.g. {args.against}:{contestants[0].name}"
         )
-    # the cells share the 5%, so that any of them is wrong with at most that chance
+    # Bonferroni: the probability of a false decision in any of the cells is at most 5%
     alpha = (1 - CONFIDENCE) / len(trials)
     return tuple(_against(trial.condition, contestants[0], alpha) for trial in trials)
 
@@ -244,7 +248,7 @@ def _against(condition: Condition, other: Contestant, alpha: float) -> Against:
 
 
 def _shard_of(chosen: EvalPlan, args: argparse.Namespace) -> EvalPlan:
-    """Returns the part of each cell that this process is to measure."""
+    """Returns the plan of this process's shard: a part of the seeds of each cell."""
     rules = (args.until, args.against, args.shift)
     if any(rule is not None for rule in rules):
         raise EmbodiedError(
@@ -256,16 +260,16 @@ def _shard_of(chosen: EvalPlan, args: argparse.Namespace) -> EvalPlan:
 
 
 def sharded(trials: Sequence[Trial], text: str) -> tuple[list[Trial], str]:
-    """Returns trials of a part of the seeds, and which part that is, e.g. "3/16".
+    """Returns the trials of a shard, and its name, e.g. "3/16".
 
     Args:
-        trials: the whole.
-        text: what was typed after --shard.
+        trials: with all seeds.
+        text: value of --shard.
     """
     number, count = parse_shard(text, os.environ)
     parts = []
     for trial in trials:
-        # the same seeds in the same parts on every machine, so that parts join
+        # `split` gives the same parts on every machine, so that the shards fit together
         seeds = trial.condition.seeds
         if len(seeds) < count:
             raise EmbodiedError(
@@ -280,15 +284,14 @@ def sharded(trials: Sequence[Trial], text: str) -> tuple[list[Trial], str]:
 
 
 def parse_shard(text: str, environment: Mapping[str, str]) -> tuple[int, int]:
-    """Returns which part of how many: (3, 16) for "3/16".
+    """Returns (number, count) of a shard, e.g. (3, 16) for "3/16".
 
     Args:
-        text: what was typed; SLURM where this process is a task of a job array, whose
-            index tells the part.
-        environment: variables of the process.
+        text: value of --shard; SLURM for the index of this process in a job array.
+        environment: environment variables of the process.
 
     Raises:
-        EmbodiedError: it is neither, or there is no such part.
+        EmbodiedError: the value is invalid, or SLURM's variables are not set.
     """
     if text == SLURM:
         if SLURM_INDEX not in environment:
@@ -296,7 +299,7 @@ def parse_shard(text: str, environment: Mapping[str, str]) -> tuple[int, int]:
                 f"--shard without a value takes SLURM's array task, but {SLURM_INDEX} "
                 "is not set: type the part, e.g. --shard 3/16"
             )
-        # the indices of an array may begin anywhere, and go up in steps
+        # the indices of a job array may start anywhere, and increase in steps
         first = int(environment.get("SLURM_ARRAY_TASK_MIN", "0"))
         step = int(environment.get("SLURM_ARRAY_TASK_STEP", "1"))
         number = (int(environment[SLURM_INDEX]) - first) // step + 1

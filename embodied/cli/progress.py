@@ -1,6 +1,6 @@
-"""How far a job has come: a bar at a terminal, a line now and then in a log.
+"""Shows the progress of jobs: as a bar in a terminal, as periodic lines in a log.
 
-Where the output is JSON, nothing is shown.
+With JSON output, no progress is shown.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from embodied.rollout.rollout import EpisodeResult
 from embodied.rollout.shards import Stage
 
 LINE_EVERY_S = 20.0
-LEAST_FOR_INTERVAL = 10  # episodes; the interval of fewer is wider than 40 points
-# Running episodes count in part: `n:.0f` hides the digits of that.
+LEAST_FOR_INTERVAL = 10  # with fewer episodes the interval is wider than 40 points
+# `n` includes fractions of running episodes, so it is formatted without decimals.
 EPISODES_BAR = (
     "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total} [{elapsed}<{remaining}{postfix}]"
 )
 
 
 def duration(seconds: float) -> str:
-    """Returns a time in words, e.g. "45 s" or "3 min 20 s"."""
+    """Returns a duration in words, e.g. "45 s" or "3 min 20 s"."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -37,9 +37,9 @@ def duration(seconds: float) -> str:
 
 
 def remaining(done: float, total: float, elapsed_s: float) -> str:
-    """Returns how long the rest takes at the pace so far, in words.
+    """Returns the remaining time at the pace so far, in words.
 
-    It is empty where nothing is done yet, or nothing is left.
+    Returns "" if nothing is done yet, or everything is done.
     """
     if done <= 0 or done >= total:
         return ""
@@ -48,19 +48,19 @@ def remaining(done: float, total: float, elapsed_s: float) -> str:
 
 @dataclass
 class Tally:
-    """Counts the episodes of one stage that have ended so far."""
+    """Counts the ended episodes of one stage."""
 
     total: int
     begun: float  # on the clock of `time.monotonic`
     done: int = 0
     successes: int = 0
     simulated_s: float = 0.0
-    # seed -> the share of the running episode that is over, where that is known
+    # seed of a running episode -> its elapsed share, if it is reported
     running: dict[int, float] = field(default_factory=dict)
     _seeds: set[int] = field(default_factory=set)  # of the episodes that have ended
 
     def add(self, result: EpisodeResult) -> None:
-        """Counts an episode; one that was repeated, since its process died, once."""
+        """Counts an episode; one that was repeated after its process died counts once."""
         if result.seed in self._seeds:
             return
         self._seeds.add(result.seed)
@@ -71,7 +71,7 @@ class Tally:
 
     @property
     def done_with_parts(self) -> float:
-        """How many episodes are over, with the parts of those that run."""
+        """The number of ended episodes plus the elapsed shares of running ones."""
         return self.done + sum(self.running.values())
 
     @property
@@ -80,12 +80,12 @@ class Tally:
 
     @property
     def speed(self) -> float:
-        """How many times as fast as real time."""
+        """Simulated time over wall time."""
         return self.simulated_s / max(self.wall_s, 1e-9)
 
     @property
     def remaining(self) -> str:
-        """How long the other episodes take at the pace so far, in words."""
+        """The remaining time of the stage at the pace so far, in words."""
         return remaining(self.done_with_parts, self.total, self.wall_s)
 
     def __str__(self) -> str:
@@ -99,11 +99,11 @@ class Tally:
 
     @property
     def _interval(self) -> str:
-        """The interval of the success so far; "" for so few episodes that it tells none."""
+        """The interval of the success so far; "" with too few episodes."""
         if self.done < LEAST_FOR_INTERVAL:
             return ""
 
-        # imported here: scipy takes longer than the help of a verb
+        # imported here, because scipy would slow down `embodied VERB --help`
         from embodied.benchmark.statistics import wilson
         from embodied.benchmark.wording import interval
 
@@ -112,38 +112,38 @@ class Tally:
 
 @dataclass
 class Whole:
-    """A job of several stages, all of whose episodes take about as long."""
+    """A job of several stages, whose episodes take about the same time."""
 
     total: int  # episodes of all stages
     begun: float  # on the clock of `time.monotonic`
-    done: int = 0  # in the stages that have ended
+    done: int = 0  # episodes of ended stages
 
     def remaining(self, done_now: float) -> str:
-        """How long the rest takes, in words.
+        """Returns the remaining time of the job, in words.
 
         Args:
-            done_now: how many episodes of the present stage are over.
+            done_now: number of ended episodes of the current stage.
         """
         elapsed_s = time.monotonic() - self.begun
         return remaining(self.done + done_now, self.total, elapsed_s)
 
 
 class EpisodeProgress:
-    """Shows one stage of episodes: call it with each result.
+    """Shows the progress of one stage: it is called with each result.
 
-    Between results it may be called with how far a running episode has come.
+    It may also be called with an `Advance` of a running episode.
     """
 
     def __init__(
         self, title: str, total: int, quiet: bool, whole: Whole | None = None
     ) -> None:
-        """Begins to show a stage.
+        """Starts the progress of a stage.
 
         Args:
             title: of the stage.
-            total: its episodes.
-            quiet: whether nothing is shown.
-            whole: the job that the stage is a part of; None where it is all there is.
+            total: number of its episodes.
+            quiet: whether to show nothing.
+            whole: the job that the stage is a part of; None for a single stage.
         """
         self.tally = Tally(total, begun=time.monotonic())
         self._whole = whole
@@ -163,17 +163,17 @@ class EpisodeProgress:
         )
 
     def __call__(self, news: EpisodeResult | Advance) -> None:
-        """Counts an episode that has ended, or how far a running one has come."""
+        """Counts an ended episode, or updates the elapsed share of a running one."""
         if isinstance(news, Advance):
             self.tally.running[news.seed] = news.share
         else:
             self.tally.add(news)
         words = ", ".join(filter(None, (str(self.tally), self._rest_of_all)))
         self._bar.set_postfix_str(words, refresh=False)
-        # tqdm is told by how much the count has grown
+        # `update` takes the increment
         self._bar.update(self.tally.done_with_parts - self._bar.n)
 
-        # In a log, where there is no bar: a line now and then, and one at the end.
+        # in a log there is no bar, but a line every LINE_EVERY_S, and one at the end
         is_last = self.tally.done == self.tally.total
         overdue = time.monotonic() - self._last_line > LINE_EVERY_S
         if self._bar.disable and not self._quiet and (overdue or is_last):
@@ -188,7 +188,7 @@ class EpisodeProgress:
 
     @property
     def _rest_of_all(self) -> str:
-        """How long the whole job still takes, in words; "" where there is no more."""
+        """The remaining time of the whole job, in words; "" for a single stage."""
         if self._whole is None:
             return ""
         rest = self._whole.remaining(self.tally.done_with_parts)
@@ -204,9 +204,12 @@ class EpisodeProgress:
 
 
 def stages(quiet: bool, episodes: int | None = None) -> Stage:
-    """Returns a `Stage` that shows a bar or lines; nothing where `quiet`.
+    """Returns a `Stage` that shows a bar or lines.
 
-    With the number of episodes of all stages, it shows how long all of them take, too.
+    Args:
+        quiet: whether to show nothing.
+        episodes: number of episodes of all stages, to show the remaining time of the
+            whole job; None to show only that of each stage.
     """
     whole = None if episodes is None else Whole(episodes, time.monotonic())
 
@@ -222,7 +225,7 @@ def stages(quiet: bool, episodes: int | None = None) -> Stage:
 
 
 class CountProgress(ClosedOnExit):
-    """Shows how many of the things to do are done: call it with how many more are."""
+    """Shows how many items are done: it is called with the number of new ones."""
 
     def __init__(self, title: str, total: int, unit: str, quiet: bool = False) -> None:
         self._title = title
@@ -243,11 +246,11 @@ class CountProgress(ClosedOnExit):
         )
 
     def close(self) -> None:
-        """Ends the bar; the lines that follow begin below it."""
+        """Ends the bar; later lines start below it."""
         self._bar.close()
 
     def __call__(self, count: int = 1) -> None:
-        """Adds to how many are done."""
+        """Adds `count` items to those that are done."""
         self._done += count
         self._bar.update(count)
 
@@ -261,11 +264,11 @@ class CountProgress(ClosedOnExit):
 
 
 class TrainingProgress(ClosedOnExit):
-    """Shows how far a training has come: call it with each row of its figures."""
+    """Shows the progress of a training: it is called with each row of its figures."""
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
-        # (time, share of the budget that was spent) at the first row
+        # (time, spent share of the budget) at the first row
         self._begun: tuple[float, float] | None = None
         self._last_line = time.monotonic()
         terminal = sys.stderr.isatty() and not quiet
@@ -279,15 +282,15 @@ class TrainingProgress(ClosedOnExit):
         )
 
     def close(self) -> None:
-        """Ends the bar; the lines that follow begin below it."""
+        """Ends the bar; later lines start below it."""
         self._bar.close()
 
     def __call__(self, row: Mapping[str, Any]) -> None:
-        """Shows a row; its `share` is the part of the budget that was spent."""
+        """Shows a row; its `share` is the spent share of the budget."""
         self._bar.set_postfix_str(figures(row), refresh=False)
         self._bar.update(row["share"] - self._bar.n)
 
-        # In a log, where there is no bar: a line now and then.
+        # in a log there is no bar, but a line every LINE_EVERY_S
         now = time.monotonic()
         if self._begun is None:
             self._begun = (now, row["share"])
@@ -299,7 +302,7 @@ class TrainingProgress(ClosedOnExit):
     def _print_line(self, row: Mapping[str, Any]) -> None:
         begun, share = self._begun or (0.0, 0.0)  # `__call__` has set it
         parts = [f"{row['share']:.0%}", figures(row)]
-        # counted from the first row, since a resumed training doesn't begin at nothing
+        # pace since the first row, because a resumed training does not start at share 0
         rest = remaining(row["share"] - share, 1.0 - share, time.monotonic() - begun)
         if rest:
             parts.append(rest)

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a camera to take; may be repeated (default: all that the files share)",
     )
 
-    # what only one of the formats has; `run` refuses it with another
+    # flags of a single format; `refuse_without_effect` rejects them with others
     parser.add_argument(
         "--images",
         choices=["video", "image", "none"],
@@ -81,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the export, then says what it holds."""
+    """Writes the export, and prints what it holds."""
     refuse_without_effect(args)
     require_writable(args.output)
     if args.resume and args.output.exists():
@@ -114,7 +114,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def refuse_without_effect(args: argparse.Namespace) -> None:
-    """Raises EmbodiedError for a flag that the chosen format does not know."""
+    """Raises EmbodiedError for a flag that has no effect with the chosen format."""
+    # flag -> (whether it was given, formats that have it)
     used = {
         "--images": (args.images is not None, ("lerobot",)),
         "--subtasks": (args.subtasks, ("lerobot",)),

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the new dataset, then says how many episodes met the conditions."""
+    """Writes the new dataset, and prints how many episodes meet the conditions."""
     conditions = [Condition.parse(text) for text in args.conditions]
     require_writable(args.output)
     require_new([args.output], args.overwrite, args.file)

@@ -35,8 +35,7 @@ HELP = """Make many demonstrations from few. Each demonstration is cut into segm
 another episode the hand does what it did relative to the object, wherever that now stands, and what succeeds in
 simulation is kept, with the episode that it was made from. The same arguments give the same file."""
 EXAMPLE = "embodied data generate totes.hdf5 -o many.hdf5 --episodes 200"
-# Seeds that are tried, in multiples of the demonstrations asked for.
-TRIES = 4
+TRIES = 4  # default number of seeds to try, per demonstration to keep
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -98,9 +97,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Generates the episodes, then says how many tries it took.
+    """Generates the episodes, and prints how many tries succeeded.
 
-    Returns 1 if fewer were kept than were asked for, else 0.
+    Returns 1 if fewer were kept than --episodes, else 0.
     """
     check_finding(args.segments)
     require_writable(args.output)
@@ -126,10 +125,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def seeds_of(args: argparse.Namespace) -> range:
-    """Returns the seeds that may be tried.
+    """Returns the seeds to try.
 
     Raises:
-        EmbodiedError: there are none, or some that do not exist.
+        EmbodiedError: the number of tries is too small, or a seed is out of range.
     """
     if args.episodes < 1:
         raise EmbodiedError(f"--episodes must be at least 1, not {args.episodes}")
@@ -138,6 +137,7 @@ def seeds_of(args: argparse.Namespace) -> range:
         raise EmbodiedError(
             f"--tries must be at least --episodes, which is {args.episodes}, not {tries}"
         )
+    # by default none of the source's seeds, whose starts are known
     first = args.seed
     if first is None:
         with Dataset(args.file) as dataset:
@@ -147,21 +147,21 @@ def seeds_of(args: argparse.Namespace) -> range:
 
 
 def generation_of(args: argparse.Namespace, played: EnvConfig) -> Generation:
-    """Returns what is to be tried.
+    """Returns the generation that the arguments describe.
 
     Args:
         args: the parsed arguments.
-        played: the config of the worlds in which the source was recorded.
+        played: config of the worlds in which the source was recorded.
 
     Raises:
-        EmbodiedError: arguments do not go together, or the source cannot be used.
+        EmbodiedError: an argument is out of range, or the source cannot be used.
     """
     if args.num_envs < 1:
         raise EmbodiedError(f"--num-envs must be at least 1, not {args.num_envs}")
     if not 0 <= args.noise <= 1:
         raise EmbodiedError(f"--noise must be from 0 to 1, not {args.noise}")
     record_hz = record_hz_of(args, played.control_hz)
-    # the hand's motion is what is carried over, however the source was driven
+    # generation transfers the motion of the hand, whatever the source's control mode
     config = replace(
         played,
         control_mode="ee_delta",
@@ -186,7 +186,14 @@ def generation_of(args: argparse.Namespace, played: EnvConfig) -> Generation:
 
 
 def json_summary(path: Path, generated: Generated, wanted: int, wall_s: float) -> str:
-    """Returns what was kept, for programs."""
+    """Returns the result of the generation as JSON.
+
+    Args:
+        path: of the new dataset.
+        generated: numbers of tries and of kept episodes.
+        wanted: number of episodes that were asked for.
+        wall_s: wall time.
+    """
     share = wilson(generated.kept, generated.tried)
     content = {
         "path": str(path),
@@ -199,7 +206,7 @@ def json_summary(path: Path, generated: Generated, wanted: int, wall_s: float) -
 
 
 def text_summary(path: Path, generated: Generated, wanted: int, wall_s: float) -> str:
-    """Returns what was kept of how many tries, in two lines."""
+    """Returns the result of the generation in words; arguments as `json_summary`."""
     share = wilson(generated.kept, generated.tried)
     lines = [
         f"{path}: {generated.kept} demonstrations of {generated.tried} tries, "
@@ -212,7 +219,7 @@ def text_summary(path: Path, generated: Generated, wanted: int, wall_s: float) -
             "demonstrations in the source raise the share"
         )
 
-    # a finished file that was resumed had nothing to simulate
+    # resuming a finished file simulates nothing
     if generated.simulated_s:
         speed = generated.simulated_s / wall_s
         lines.append(f"{wall_s:.0f} s, {speed:.0f} x real time")

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     arguments.add_output(parser, "the dataset")
 
-    # what a set may leave out
+    # facts that a foreign dataset may lack
     parser.add_argument(
         "--hz",
         type=int,
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the dataset, then says what it holds and what was left out."""
+    """Writes the dataset, and prints what it holds and what was left out."""
     require_writable(args.output)
     if args.output.exists() and not args.overwrite:
         raise DatasetError(
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write(args: argparse.Namespace, source: LeRobotFolder | RobomimicFile) -> int:
-    """Writes the episodes of a source; returns how many they are."""
+    """Writes the episodes of a source; returns their number."""
     if source.says_success and args.success is not None:
         raise EmbodiedError("--success has no effect: the set says it of every frame")
     if not source.says_success and args.success is None:
@@ -73,7 +73,7 @@ def _write(args: argparse.Namespace, source: LeRobotFolder | RobomimicFile) -> i
     for name in source.omitted:
         print(f"left out: {name}")
 
-    # None where the set says it
+    # None if the source knows the success of its episodes
     success = None if args.success is None else args.success == "yes"
     with CountProgress("import", len(source), "episode") as progress:
         write_import(

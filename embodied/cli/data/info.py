@@ -1,4 +1,4 @@
-"""`embodied data info`: says what datasets hold."""
+"""`embodied data info`: prints the content of datasets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints what each dataset holds."""
+    """Prints the content of each dataset."""
     infos = [dataset_info(path) for path in args.files]
     if args.json:
         print(json.dumps([as_json(info) for info in infos]))
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def as_json(info: DatasetInfo) -> dict[str, object]:
-    """Returns what a dataset holds as JSON values, with the interval of its success."""
+    """Returns the content of a dataset as JSON values, with its success rate."""
     content = asdict(info)
     if info.episodes:
         success = wilson(info.successes, info.episodes)
@@ -53,7 +53,7 @@ def as_json(info: DatasetInfo) -> dict[str, object]:
 
 
 def as_text(info: DatasetInfo) -> str:
-    """Returns what a dataset holds as a few lines and a table of its arrays."""
+    """Returns the content of a dataset: facts, instructions, and a table of arrays."""
     state = ", unfinished" if info.unfinished else ""
     planner = f", plans {info.planner_hz:g} Hz" if info.planner_hz else ", no plans"
     versions = ", ".join(f"{name} {value}" for name, value in info.versions.items())
@@ -82,7 +82,7 @@ def as_text(info: DatasetInfo) -> str:
     ]
     lines = [f"{info.path}{state}", text_table(facts)]
 
-    # of many sentences the most frequent are shown
+    # the most frequent instructions
     shown = list(info.instructions.items())[:SHOWN_INSTRUCTIONS]
     lines += ["", *(f"{count:5d} x {sentence}" for sentence, count in shown)]
     hidden = len(info.instructions) - len(shown)
@@ -95,7 +95,7 @@ def as_text(info: DatasetInfo) -> str:
 
 
 def total_text(infos: Sequence[DatasetInfo]) -> str:
-    """Returns what several datasets hold together, as a few lines."""
+    """Returns the totals of several datasets, as a few lines."""
     episodes = sum(info.episodes for info in infos)
     successes = sum(info.successes for info in infos)
     hours = sum(info.hours for info in infos)
@@ -115,7 +115,7 @@ def total_text(infos: Sequence[DatasetInfo]) -> str:
 
 
 def _counts(parts: Iterable[tuple[str, int]]) -> str:
-    """Returns how many episodes there are of each name."""
+    """Returns the number of episodes of each name, e.g. "arm 12, mobile 8"."""
     counts: Counter[str] = Counter()
     for name, count in parts:
         counts[name] += count
@@ -127,7 +127,7 @@ _HEAD = ("array", "type", "row", "rows", "unit", "size")
 
 def _row(array: ArrayInfo) -> tuple[str, ...]:
     row = " x ".join(map(str, array.row)) or "1"
-    # several arrays under one name have no common type, row or number of rows
+    # a key that stands for several arrays has no common type, shape or number of rows
     is_many = not array.dtype
     return (
         array.key,
@@ -158,7 +158,7 @@ def _success(info: DatasetInfo) -> str:
 
 
 def _hands(info: DatasetInfo) -> list[tuple[str, str]]:
-    """Returns rows about take-overs and takes by hand; none where there are none."""
+    """Returns rows on take-overs and on takes by hand; [] if there are none."""
     rows = []
     if info.takeover_h:
         share = percent(info.takeover_h / info.hours, info.episodes)
@@ -171,7 +171,7 @@ def _hands(info: DatasetInfo) -> list[tuple[str, str]]:
 
 
 def _size(size_bytes: int, hours: float) -> str:
-    """Returns a size, and per hour of recording where there is any."""
+    """Returns a size, and the size per hour of recording."""
     if not hours:
         return size(size_bytes)
     return f"{size(size_bytes)}, {size(round(size_bytes / hours))} per robot-hour"

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the new dataset, then says what it holds."""
+    """Writes the new dataset, and prints what it holds."""
     require_writable(args.output)
     if args.resume and args.output.exists() and not is_unfinished(args.output):
         print(f"{args.output} is there already: nothing to do")

@@ -1,4 +1,4 @@
-"""`embodied data render`: gives recorded episodes the pictures of any cameras."""
+"""`embodied data render`: renders pictures of recorded episodes into a new dataset."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_pictures(parser: argparse.ArgumentParser) -> None:
-    # colour pictures, and what is added to them
+    """Adds cameras, size, depth, segmentation, and changes of light and noise."""
+    # colour pictures, depth and segmentation
     parser.add_argument(
         "--camera",
         nargs="+",
@@ -84,7 +85,7 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
         help="add which body each pixel shows; the metadata names them",
     )
 
-    # a copy that looks otherwise
+    # a copy of the dataset with another look
     parser.add_argument(
         "--vary",
         nargs="+",
@@ -96,7 +97,7 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Renders the episodes, then says what the new dataset holds."""
+    """Renders the episodes, and prints what the new dataset holds."""
     if args.num_envs < 1:
         raise EmbodiedError(f"--num-envs must be at least 1, not {args.num_envs}")
     require_writable(args.output)
@@ -128,10 +129,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def work_of(args: argparse.Namespace, dataset: Dataset) -> RenderWork:
-    """Returns what is rendered, from the arguments and the file.
+    """Returns the rendering that the arguments describe.
 
     Raises:
-        EmbodiedError: the file cannot be replayed; or there is no such camera.
+        EmbodiedError: the file cannot be replayed, or a camera or value is unknown.
     """
     request = RenderRequest(
         cameras=tuple(args.camera) if args.camera else None,
@@ -161,9 +162,9 @@ def work_of(args: argparse.Namespace, dataset: Dataset) -> RenderWork:
 def own_masks(
     dataset: Dataset, numbers: Sequence[int]
 ) -> Mapping[str, frozenset[int]] | None:
-    """Returns the seeds of each mask among the episodes `numbers`.
+    """Returns mask -> seeds, for the masks of the file and the episodes `numbers`.
 
-    None where the file has no others than the default masks, which are made anew.
+    Returns None if the file has only default masks: the writer makes these itself.
     """
     masks = {name: dataset.mask(name) for name in dataset.masks}
     default = default_masks(dataset.episodes)
@@ -181,7 +182,7 @@ def own_masks(
 
 
 def summary(path: Path, rendered: int, wall_s: float) -> str:
-    """Returns what the new dataset holds and how long this call took, in two lines."""
+    """Returns the content of the new dataset and the wall time, in two lines."""
     with Dataset(path) as dataset:
         frames = sum(meta.num_samples for meta in dataset.episodes)
         config = dataset.header.metadata["config"]

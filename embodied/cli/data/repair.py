@@ -16,7 +16,7 @@ to a new file. Of a collection that was not finished, the episodes in FILE.parts
 it is."""
 EXAMPLE = "embodied data repair damaged.hdf5 -o saved.hdf5"
 
-SHOWN = 10  # of the lost episodes
+SHOWN = 10  # most lost episodes to list
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the new dataset, then says what was saved and what was lost."""
+    """Writes the new dataset, and prints what was saved and what was lost."""
     require_writable(args.output)
     require_new([args.output], args.overwrite, args.file)
     print(as_text(args.output, repair(args.file, args.output)))
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def as_text(target: Path, report: RepairReport) -> str:
-    """Returns what was saved, and what was lost and why."""
+    """Returns the numbers of saved and lost episodes, and the reasons for the losses."""
     lines = [f"{target}: {report.saved} episodes saved, {len(report.lost)} lost"]
     if report.cut_bytes:
         lines.append(f"the file's last {size(report.cut_bytes)} are missing")

@@ -1,4 +1,4 @@
-"""`embodied data replay`: plays recorded episodes again, and compares the states."""
+"""`embodied data replay`: replays recorded episodes, and compares the states."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ the same states came out bit for bit; else how far they are apart, from when on,
 has changed since. It needs no pictures and no policy."""
 EXAMPLE = "embodied data replay totes.hdf5 --verify"
 
-# Of more episodes than this, those that are identical are only counted.
+# With more episodes than this, identical ones are only counted, not listed.
 SHOWN = 20
 
 
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Replays the episodes, then prints what came of each."""
+    """Replays the episodes, and prints the result of each."""
     if args.num_envs < 1:
         raise EmbodiedError(f"--num-envs must be at least 1, not {args.num_envs}")
     with Dataset(args.file) as dataset:
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     config = replay_config(recorded, args.robot)
     num_worlds = min(args.num_envs, max(len(numbers), 1))
     worlds = Worlds(config, num_worlds)
-    # `replay` closes the worlds, so their metadata is read before
+    # read the metadata first, because `replay` closes the worlds
     causes = changes(recorded, worlds.metadata())
     with CountProgress("replay", len(numbers), "episode", args.json) as progress:
         reports = replay(args.file, lambda _: worlds, numbers, progress)
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def episode_numbers(dataset: Dataset, asked: Sequence[int] | None) -> list[int]:
-    """Returns the numbers of the episodes asked for; all where none was.
+    """Returns the given episode numbers; those of all episodes for None.
 
     Raises:
         EmbodiedError: there is no such episode.
@@ -107,9 +107,9 @@ def as_json(
 
 
 def as_text(reports: Sequence[ReplayReport], causes: Sequence[str]) -> str:
-    """Returns a line per episode, then what it comes to and what has changed.
+    """Returns a table of the episodes, their count, and possible causes of differences.
 
-    Of many episodes only those that differ have a line.
+    Of many episodes, only those that differ are listed.
     """
     listed = list(reports)
     if len(reports) > SHOWN:

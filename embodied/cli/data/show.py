@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the page or the video, then says where it is."""
+    """Writes the page or the video, and prints its path."""
     with Dataset(args.file) as dataset:
         number = number_of(args, dataset)
         page = args.output
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def number_of(args: argparse.Namespace, dataset: Dataset) -> int:
-    """Returns the number of the episode asked for.
+    """Returns the number of the episode that the arguments select.
 
     Raises:
         EmbodiedError: there is no such episode.

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the parts, then says how many episodes each holds."""
+    """Writes the parts, and prints how many episodes each holds."""
     parts = [Part.parse(text) for text in args.parts]
     require_writable(args.output)
     with Dataset(args.file) as dataset:
@@ -52,13 +52,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write_masks(args: argparse.Namespace, dataset: Dataset, parts: list[Part]) -> int:
-    """Writes all episodes to one file, with the successes divided into masks."""
+    """Writes all episodes to one file, with one mask of successes per part."""
     require_new([args.output], args.overwrite, args.file)
     successes = [i for i, meta in enumerate(dataset.episodes) if meta.success]
     found = _split(dataset, successes, parts, args.split_seed)
 
     masks = {name: dataset.mask(name) for name in dataset.masks}
-    # the parts are another split, so the old one goes
+    # the new masks replace the old split
     for name in ("train", "valid"):
         masks.pop(name, None)
     with CountProgress("split", len(dataset), "episode") as progress:
@@ -68,7 +68,7 @@ def _write_masks(args: argparse.Namespace, dataset: Dataset, parts: list[Part]) 
 
 
 def _write_files(args: argparse.Namespace, dataset: Dataset, parts: list[Part]) -> int:
-    """Writes a file for each part, with its failures as well."""
+    """Writes one file per part, with successes and failures."""
     folder = args.output
     if folder.exists() and not folder.is_dir():
         raise EmbodiedError(f"{folder} is a file, but the parts go to a folder: see -o")
@@ -95,11 +95,11 @@ def _write_files(args: argparse.Namespace, dataset: Dataset, parts: list[Part]) 
 def _split(
     dataset: Dataset, numbers: list[int] | range, parts: list[Part], split_seed: int
 ) -> Split:
-    """Returns name of a part -> numbers of its episodes, of those in `numbers`."""
-    # `split` gives places in the list of seeds
+    """Divides the episodes `numbers`; returns part -> numbers of its episodes."""
+    # `split` returns indices into the list of seeds
     seeds = [dataset.episodes[number].seed for number in numbers]
     found = split(seeds, parts, split_seed)
-    return {name: [numbers[i] for i in places] for name, places in found.items()}
+    return {name: [numbers[i] for i in indices] for name, indices in found.items()}
 
 
 def _sizes(found: Split) -> str:

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser, "write the JSON there (default: print it)", required=False
     )
 
-    # of what: episodes, then arrays
+    # which episodes and arrays
     parser.add_argument(
         "--mask",
         default="train",
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures the arrays, then writes or prints the JSON."""
+    """Measures the arrays, and writes or prints the JSON."""
     if args.output is not None:
         require_writable(args.output)
 
