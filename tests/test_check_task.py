@@ -162,10 +162,10 @@ def test_the_contract_on_experts_finds_one_that_fails(cube: TaskSpec) -> None:
 def two_contracts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only two of them, of which one is broken in wheeled_arm."""
 
-    def holds(case: Case, _: object) -> None:
+    def holds(case: Case) -> None:
         """Does nothing."""
 
-    def fits_on_a_shelf(case: Case, _: object) -> None:
+    def fits_on_a_shelf(case: Case) -> None:
         if case.robot == "wheeled_arm":
             raise EmbodiedError("it has wheels")
 

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the page, and prints ranking and profile."""
+    """Writes the page, and prints the ranking and the profiles."""
     require_writable(args.output)
     board = make_board(read_contestants(args.results))
     write_board_page(args.output, board)

@@ -1,4 +1,4 @@
-"""`embodied eval --reproduce`: a results file is measured again, and compared."""
+"""`embodied eval --reproduce`: measures a results file again, and compares."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from embodied.policies.registry import BUILT_IN, policy_summaries
 from embodied.rollout.rollout import EpisodeResult
 
 RESULTS = "results.json"
-# flags that say what is measured, which the file says itself
+# flags that cannot be given, because the file determines what is measured
 FILE_HAS = (
     "suite",
     "until",
@@ -39,7 +39,7 @@ FILE_HAS = (
     "level",
     "stage",
 )
-MAX_SEEDS = 8  # in a line
+MAX_SEEDS = 8  # most seeds in a line
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,13 @@ class Repetition:
 
     @property
     def different(self) -> list[EpisodeResult]:
-        """The episodes, as they were, that differ in any of their fields."""
+        """The earlier episodes that differ from the new ones in any field."""
         pairs = zip(self.before.episodes, self.after.episodes, strict=False)
         return [one for one, other in pairs if encode(one) != encode(other)]
 
     @property
     def outcomes(self) -> int:
-        """How many episodes differ in their success at the end."""
+        """The number of episodes that differ in success at the end."""
         pairs = zip(self.before.episodes, self.after.episodes, strict=False)
         return sum(one.success_at_end != two.success_at_end for one, two in pairs)
 
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _first_of(cell: Cell, count: int | None) -> Cell:
-    """Returns the first episodes of a cell; all where `count` is None."""
+    """Returns the first `count` episodes of a cell; all for None."""
     if count is None or count >= len(cell.episodes):
         return cell
     if count < 1:
@@ -105,19 +105,20 @@ def _trial_of(cell: Cell, path: Path, args: argparse.Namespace) -> Trial:
     """Returns the trial that measures a cell again.
 
     Raises:
-        EmbodiedError: the file does not tell how; it names code that this command line
-            does not; or the policy has other weights now.
+        EmbodiedError: the file does not say how; it names code that the user did not
+            type; or the policy has other weights now.
     """
-    told = _told(cell, path)
+    # the arguments of the cell's `view` command
+    stored = _stored_arguments(cell, path)
     condition = cell.condition
-    # a file alone must not make this process run somebody's code
-    _check_typed(told, args, path)
-    place = Place(told.task, condition.split, told.robot, condition.stage)
+    # a file alone must not make this process run code
+    _check_typed(stored, args, path)
+    place = Place(stored.task, condition.split, stored.robot, condition.stage)
     [trial] = plan_trials(
-        {condition.policy: told.policy},
+        {condition.policy: stored.policy},
         place,
         [condition.level],
-        timings_of(told, [told.policy]),
+        timings_of(stored, [stored.policy]),
         condition.seeds,
         num_envs=args.num_envs,
     )
@@ -138,9 +139,9 @@ def _trial_of(cell: Cell, path: Path, args: argparse.Namespace) -> Trial:
 
 
 def _check_robots(before: Provenance, trials: Sequence[Trial], path: Path) -> None:
-    """Raises EmbodiedError where a robot's files no longer hold what they held."""
+    """Raises EmbodiedError if the files of a robot have changed."""
     measured = before.metadata.get("robot_hash")
-    if measured is None:  # composed in Python, or results of an earlier version
+    if measured is None:  # a robot composed in Python, or results of an earlier version
         return
 
     for trial in trials:
@@ -155,7 +156,7 @@ def _check_robots(before: Provenance, trials: Sequence[Trial], path: Path) -> No
             )
 
 
-def _told(cell: Cell, path: Path) -> argparse.Namespace:
+def _stored_arguments(cell: Cell, path: Path) -> argparse.Namespace:
     """Returns the arguments of the command that shows a cell's episodes."""
     if cell.view[:2] != ("embodied", "view"):
         raise EmbodiedError(
@@ -172,34 +173,43 @@ def _told(cell: Cell, path: Path) -> argparse.Namespace:
 
 
 def _check_typed(
-    told: argparse.Namespace, args: argparse.Namespace, path: Path
+    stored: argparse.Namespace, args: argparse.Namespace, path: Path
 ) -> None:
     """Checks that no code is loaded from a place that only the file names.
 
-    Puts the task as it is to be loaded into `told.task`.
+    It sets `stored.task` to the task to be loaded.
+
+    Args:
+        stored: the arguments from the file.
+        args: the arguments that the user typed.
+        path: of the file.
+
+    Raises:
+        EmbodiedError: the user did not type a place of code that the file names.
     """
-    if is_place(told.task):
+    if is_place(stored.task):
         if args.task is None:
             raise EmbodiedError(
-                f"{path} names a task of your own, {told.task}, whose code would be "
-                f"loaded: type it, too: embodied eval {told.task} --reproduce {path}"
+                f"{path} names a task of your own, {stored.task}, whose code would be "
+                f"loaded: type it, too: embodied eval {stored.task} --reproduce {path}"
             )
-        told.task = args.task
+        stored.task = args.task
     else:
-        told.task = typed_task(told.task)
+        stored.task = typed_task(stored.task)
 
-    known = told.policy in BUILT_IN or told.policy in policy_summaries()
-    known = known or Path(told.policy).is_dir()
-    if not known and told.policy not in (args.policy or ()):
+    # built-in policies, registered ones and run folders load no code of the user's
+    known = stored.policy in BUILT_IN or stored.policy in policy_summaries()
+    known = known or Path(stored.policy).is_dir()
+    if not known and stored.policy not in (args.policy or ()):
         raise EmbodiedError(
-            f"{path} names a policy of your own, {told.policy}, whose code would be "
-            f"loaded: type it, too, with --policy {told.policy}"
+            f"{path} names a policy of your own, {stored.policy}, whose code would be "
+            f"loaded: type it, too, with --policy {stored.policy}"
         )
 
 
 def differences_of(before: Provenance, trials: Sequence[Trial]) -> list[str]:
-    """Returns what differs between then and now: versions, machine, models, code."""
-    # here, because `eval` imports this module
+    """Returns the differences in versions, machine, models and code, in words."""
+    # imported here to avoid a cycle, because `eval` imports this module
     from embodied.cli.eval import provenance_of
 
     now = provenance_of(list(trials), [])
@@ -225,7 +235,7 @@ def differences_of(before: Provenance, trials: Sequence[Trial]) -> list[str]:
 
 
 def _lines(repetitions: Sequence[Repetition], differences: Sequence[str]) -> list[str]:
-    """Returns what was found, for people."""
+    """Returns the result of the repetition in words, one line per cell."""
     lines = []
     for one in repetitions:
         condition = one.before.condition
@@ -254,8 +264,8 @@ def _lines(repetitions: Sequence[Repetition], differences: Sequence[str]) -> lis
 def _values(
     repetitions: Sequence[Repetition], differences: Sequence[str]
 ) -> dict[str, Any]:
-    """Returns what was found, for programs."""
-    # of each cell the seeds that differ, and how many differ in success
+    """Returns the result of the repetition as values for `json`."""
+    # for each cell, the seeds that differ, and how many of them differ in success
     cells = [
         {
             "policy": one.before.condition.policy,

@@ -1,4 +1,4 @@
-"""`embodied serve`: lets others ask a policy what to do, over a network."""
+"""`embodied serve`: serves a policy over a network."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     if not 1 <= args.max_mb <= 1024:
         raise EmbodiedError(f"--max-mb must be from 1 to 1024, not {args.max_mb}")
     token = "" if args.token_file is None else read_token(args.token_file)
-    # before the policy is loaded, which may take long
+    # checked before the policy is loaded, which may take long
     check_access(args.host, token)
 
     task = args.task or own_task_of(args.policy)
@@ -100,7 +100,7 @@ def own_task_of(policy: str) -> str:
     """Returns the task that a run was trained on.
 
     Raises:
-        EmbodiedError: the policy is no run, so that its task must be named.
+        EmbodiedError: the policy is no run, so its task must be given.
     """
     folder = Path(policy)
     task = read_info(folder).get("task") if (folder / INFO).is_file() else None

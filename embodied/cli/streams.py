@@ -1,8 +1,8 @@
-"""What the command's output can't hold, such as a dash in ASCII, is written plainly.
+"""Replaces characters that the output's encoding lacks, such as a dash in ASCII.
 
-A stream is in ASCII or Latin-1 where the environment says so (`PYTHONIOENCODING`, some
-locales). Python would raise an error at the first letter that does not fit, which may
-be the last line after hours of work.
+Some environments set ASCII or Latin-1 as the encoding (`PYTHONIOENCODING`, some locales).
+Python would then raise an error at the first character that cannot be encoded, perhaps in
+the last line after hours of work.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ PLAIN = {
 
 
 def never_refuse_letters() -> None:
-    """Makes both output streams write plainly what they can't hold."""
+    """Makes stdout and stderr replace characters that they cannot encode."""
     codecs.register_error(HANDLER, _plainly)
     for stream in (sys.stdout, sys.stderr):
-        # what a program put in their place may hold anything
+        # a program may have replaced them by another object
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=HANDLER)
 
 
 def plain(text: str) -> str:
-    """Returns the text in ASCII: the nearest letters, else their numbers."""
+    """Returns the text in ASCII: similar characters, else escaped code points."""
     letters = []
     for letter in text:
         letters.append(PLAIN.get(letter) or _nearest(letter))
@@ -48,7 +48,7 @@ def plain(text: str) -> str:
 
 
 def _nearest(letter: str) -> str:
-    """Returns a letter without its accents, or as a number where that isn't ASCII."""
+    """Returns a letter without accents; an escaped code point if that is not ASCII."""
     parts = unicodedata.normalize("NFKD", letter)
     without_accents = "".join(p for p in parts if not unicodedata.combining(p))
     if without_accents and without_accents.isascii():
@@ -57,7 +57,7 @@ def _nearest(letter: str) -> str:
 
 
 def _plainly(error: UnicodeError) -> tuple[str, int]:
-    """Returns what to write in place of what can't be encoded, and where to go on."""
+    """An error handler for `codecs`: returns (replacement, index to continue at)."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return plain(error.object[error.start : error.end]), error.end

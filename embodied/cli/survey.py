@@ -1,4 +1,4 @@
-"""`embodied survey`: every task's expert and cost, measured, as a page."""
+"""`embodied survey`: measures every task's expert and cost, and writes a page."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     stage = stages(args.json)
 
     with arguments.executor(args, args.episodes) as workers:
-        # a question without a level is about the cost of the task
+        # a question with a level is of success, one without is of cost
         def measure(question: SurveyQuestion, number: str) -> SurveyRow:
             title = f"{number} {question.subject.task} {question.subject.robot}"
             if question.level is not None:

@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     arguments.add_stage(parser)
 
-    # on how many starts, where to, under which timings, and how fast
+    # episodes, output, timings of plans, and execution
     arguments.add_cell_episodes(parser, EPISODES)
     arguments.add_output(
         parser, "folder for the results and the report", metavar="FOLDER"
@@ -86,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures the missing cells, writes all files, and prints what was found."""
+    """Measures the missing cells, writes all files, and prints the findings."""
     trials, shard = trials_of(args)
     provenance = replace(provenance_of(trials, ["embodied", *args.words]), shard=shard)
     path = args.output / RESULTS
@@ -105,11 +105,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def trials_of(args: argparse.Namespace) -> tuple[list[Trial], str]:
-    """Returns the cells of the grid, each once, and which shard of them it is.
+    """Returns the cells of the grid, and the shard, e.g. "3/16" or "" for all seeds.
 
     Raises:
-        EmbodiedError: a name does not exist, a value makes no sense, or a flag would
-            have no effect.
+        EmbodiedError: a name does not exist, a value is invalid, or a flag would have no
+            effect.
     """
     policies = [str(Path(name)) for name in dict.fromkeys(args.policy)]
     levels = None if args.level is None else [args.level]
@@ -126,7 +126,8 @@ def trials_of(args: argparse.Namespace) -> tuple[list[Trial], str]:
         names = {name: name for name in policies}  # here a name is its own label
         trials += plan_trials(names, place, terms.levels, timings, seeds, args.num_envs)
 
-    # jitter of no delay is none, whatever its spread
+    # Without delay there is no jitter, so all spreads give the same condition: keep one
+    # trial of each condition.
     trials = list({trial.condition: trial for trial in trials}.values())
     shard = ""
     if args.shard is not None:
@@ -135,14 +136,12 @@ def trials_of(args: argparse.Namespace) -> tuple[list[Trial], str]:
 
 
 def with_training_ages(trials: Sequence[Trial]) -> list[Trial]:
-    """Returns the trials, whose labels tell how old plans were in training.
-
-    They tell it where runs differ in it.
-    """
+    """Adds the ages of plans in training to the labels of trials, if these differ."""
     ages = {trial.condition.policy: ages_of(trial.condition.policy) for trial in trials}
-    known = {words for words in ages.values() if words}
-    if len(known) < 2:
+    different = {words for words in ages.values() if words}
+    if len(different) < 2:
         return list(trials)
+
     named = []
     for trial in trials:
         words = ages[trial.condition.policy]
@@ -152,7 +151,10 @@ def with_training_ages(trials: Sequence[Trial]) -> list[Trial]:
 
 
 def ages_of(policy: str) -> str:
-    """Returns how old plans were when a run was trained, in words; "" for no such run."""
+    """Returns the ages of plans in the training of a run, in words.
+
+    Returns "" for a policy that is no run of imitation learning.
+    """
     folder = Path(policy)
     if not (folder / INFO).exists():
         return ""
@@ -164,7 +166,7 @@ def ages_of(policy: str) -> str:
 
 
 def episodes_left(results: Results, trials: Sequence[Trial]) -> int:
-    """Returns how many episodes of the trials are not in the results."""
+    """Returns how many episodes of the trials the results still lack."""
     left = 0
     for trial in trials:
         kept = results.without_outdated(trial.condition).kept(trial.condition)
@@ -173,7 +175,7 @@ def episodes_left(results: Results, trials: Sequence[Trial]) -> int:
 
 
 def write_findings(folder: Path, results: Results) -> SweepRecord:
-    """Writes what the results of a sweep tell, as JSON and as a page; returns it."""
+    """Writes the findings of a sweep as JSON and as a page; returns them."""
     record = sweep_record(results)
     write_sweep(folder / NAME, record)
     write_sweep_page(folder / REPORT, results)
@@ -181,7 +183,7 @@ def write_findings(folder: Path, results: Results) -> SweepRecord:
 
 
 def as_json(folder: Path) -> str:
-    """Returns what was found, and where the files are."""
+    """Returns the findings and the paths of the files as JSON."""
     content = json.loads((folder / NAME).read_text(encoding="utf-8"))
     places = {"results": RESULTS, "sweep": NAME, "report": REPORT}
     paths = {name: str(folder / file) for name, file in places.items()}
@@ -189,7 +191,7 @@ def as_json(folder: Path) -> str:
 
 
 def as_text(record: SweepRecord, results: Results, folder: Path) -> str:
-    """Returns a table of the cells, what was found, and where the files are."""
+    """Returns a table of the cells, the findings, and the paths of the files."""
     lines = [results_table(results), f"{record.headline}."]
     for panel in record.panels:
         lines += [f"- {sentence}" for sentence in panel.findings]

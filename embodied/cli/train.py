@@ -33,7 +33,7 @@ EXAMPLE = """embodied train totes.hdf5 -o runs/totes --minutes 5
   embodied train ToteTransfer --algo ppo --engine warp --stage lift -o runs/lift --minutes 5
   embodied train ToteTransfer --algo sac --base runs/totes --residual 0.2 -o runs/better --minutes 20"""
 MINUTES = 5.0
-# Arguments of reinforcement learning that a dataset settles by itself.
+# Arguments of reinforcement learning, which training on datasets refuses.
 ONLY_WITH_ALGO = (
     "base",
     "delay_ms",
@@ -112,7 +112,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_rounds(parser: argparse.ArgumentParser) -> None:
-    """Adds what rounds of correction need (docs/corrections.md)."""
+    """Adds the arguments for rounds of correction (docs/corrections.md)."""
     parser.add_argument(
         "--from",
         dest="start",
@@ -121,7 +121,7 @@ def _add_rounds(parser: argparse.ArgumentParser) -> None:
         "networks that know nothing yet)",
     )
 
-    # how much the two kinds of corrections weigh
+    # weights of the two kinds of corrections
     parser.add_argument(
         "--takeover-weight",
         type=float,
@@ -139,7 +139,7 @@ def _add_rounds(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_budget(parser: argparse.ArgumentParser) -> None:
-    """Adds --minutes and --steps, of which one may be given."""
+    """Adds --minutes and --steps, which exclude each other."""
     budget = parser.add_mutually_exclusive_group()
 
     budget.add_argument(
@@ -159,7 +159,7 @@ def _add_budget(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains, then prints the last figures and what they say."""
+    """Trains, then prints the last figures and their interpretation."""
     budget = budget_of(args)
     arguments.check_seed(args.seed)
     train_log.require_tracker(args.log)
@@ -183,7 +183,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def budget_of(args: argparse.Namespace) -> Budget:
-    """Returns how long to train; a run that is resumed has a budget already."""
+    """Returns the budget: that of --steps or --minutes, of a resumed run, or MINUTES."""
     for flag, value in (("--minutes", args.minutes), ("--steps", args.steps)):
         if value is not None and not 0 < value < math.inf:
             raise EmbodiedError(f"{flag} must be above 0 and finite, not {value:g}")
@@ -211,7 +211,7 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
         require_start_fits,
     )
 
-    # what cannot work is refused before anything is written
+    # check everything before the run folder is written
     datasets = [Path(name) for name in args.source]
     start = start_of(args)
     cameras = chosen_cameras(datasets, args.camera or cameras_of(start))
@@ -234,7 +234,9 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
     training_device(config.device)
     require_start_fits(config, common_metadata(datasets))
     if args.resume:
-        goes_on(args.output, config.identity(), budget)  # raises where it cannot
+        goes_on(
+            args.output, config.identity(), budget
+        )  # raises if it cannot be resumed
 
     warn_of_unfinished(datasets)
     claim_folder(args.output, FILES, args.resume, args.overwrite)
@@ -246,10 +248,9 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
 
 
 def start_of(args: argparse.Namespace) -> Path | None:
-    """Returns the folder of the run that --from names; None for no run.
+    """Returns the run folder of --from; None without it.
 
-    Raises:
-        EmbodiedError: there is no such run, or one of another kind.
+    Raises EmbodiedError if it is no run, or was not trained on datasets.
     """
     if args.start is None:
         return None
@@ -274,14 +275,14 @@ def subject_of(path: Path) -> tuple[str, str]:
 
 
 def cameras_of(start: Path | None) -> Sequence[str]:
-    """Returns the cameras of a run; none without one."""
+    """Returns the cameras of a run; () without a run."""
     if start is None:
         return ()
     return tuple(policy_spec_from_json(read_info(start)["spec"]).cameras)
 
 
 def plan_ages_s(given_ms: Sequence[float] | None) -> tuple[float, float]:
-    """Returns the smallest and the greatest age of plans to learn from."""
+    """Returns the minimum and maximum age of plans in training, from --plan-age-ms."""
     if given_ms is None:
         return 0.0, MAX_AGE_S
     youngest_ms, oldest_ms = given_ms
@@ -294,12 +295,12 @@ def plan_ages_s(given_ms: Sequence[float] | None) -> tuple[float, float]:
 
 
 def weight_of(given: float | None) -> float:
-    """Returns a weight that was given, or 1."""
+    """Returns the given weight, or the default of 1."""
     return 1.0 if given is None else given
 
 
 def require_takeovers(args: argparse.Namespace, datasets: Sequence[Path]) -> None:
-    """Raises EmbodiedError if weights of take-overs were given where there are none."""
+    """Raises EmbodiedError if weights were given, but no dataset has take-overs."""
     corrected = []
     for path in datasets:
         with Dataset(path) as dataset:
@@ -320,9 +321,9 @@ def imitate(
     quiet: bool,
     tracker: str | None = None,
 ) -> None:
-    """Trains into a run folder, and sends the figures to a tracker.
+    """Trains into a run folder, and sends the figures to a tracker of `train_log`.
 
-    With `resume`, a run that has spent its budget already is left as it is.
+    With `resume` it continues a run; one that has spent its budget is left as it is.
     """
     from embodied.policies.training.imitation import train_imitation
 
@@ -358,11 +359,11 @@ def warn_of_unfinished(datasets: list[Path]) -> None:
 
 
 def chosen_cameras(datasets: list[Path], wanted: Sequence[str]) -> tuple[str, ...]:
-    """Returns the wanted cameras, or all of the first dataset.
+    """Returns the wanted cameras; by default all cameras of the first dataset.
 
     Raises:
-        EmbodiedError: A path is no dataset, they are of several tasks or robots, or a
-            dataset has no pictures of a camera.
+        EmbodiedError: a path is no dataset, the datasets differ in task or robot, or a
+            dataset lacks the pictures of a camera.
     """
     recorded = []
     subjects = []
@@ -372,7 +373,7 @@ def chosen_cameras(datasets: list[Path], wanted: Sequence[str]) -> tuple[str, ..
             recorded.append(list(metadata["config"]["cameras"]))
             subjects.append(f"{metadata['task']} with the robot {metadata['robot']}")
 
-    # this comes before the cameras: users may not know that a policy learns one task
+    # checked before the cameras, as it is the more basic error: a run learns one task
     for path, subject in zip(datasets, subjects, strict=True):
         if subject != subjects[0]:
             raise EmbodiedError(

@@ -1,4 +1,4 @@
-"""Where the figures of a training go, beside `history.json`: to the tools of others."""
+"""Sends the figures of a training to TensorBoard, Weights & Biases or Trackio."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from embodied.cli.progress import TrainingProgress
 from embodied.closing import ClosedOnExit
 from embodied.errors import EmbodiedError
 
-# Packages with one interface (init, log, finish), and how they are installed. Trackio asks
-# for an older Pillow than the one of constraints.txt, so that it is no extra.
+# Packages with a common interface (init, log, finish) -> their argument of `pip install`.
+# Trackio is no extra of this package, because it needs an older Pillow than
+# constraints.txt has.
 TRACKERS = {"wandb": "'embodied-ground[wandb]'", "trackio": "trackio"}
 PROJECT = "embodied-ground"
 EVENTS = "events.out.tfevents.*"  # TensorBoard's files in a run folder
-# what a row is told by, so that it is no figure of its own
+# column of a row that is its position on the axis, and not a figure
 STEP = "steps"
 Log = Callable[[Mapping[str, Any]], None]
 
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def require_tracker(name: str | None) -> None:
-    """Raises EmbodiedError unless figures can be sent to a tracker; None: to none."""
+    """Raises EmbodiedError unless the tracker is known and installed; None is valid."""
     if name is None:
         return
     if name not in TRACKERS:
@@ -51,13 +52,13 @@ def require_tracker(name: str | None) -> None:
 def training_log(
     folder: Path, tracker: str | None, resume: bool, quiet: bool
 ) -> Iterator[Log]:
-    """Yields what takes each row of figures: it is shown, and sent where it is to go.
+    """Yields a function that shows each row of figures, and sends it to all loggers.
 
     Args:
         folder: of the run.
-        tracker: one of TRACKERS, or None.
-        resume: whether the run goes on.
-        quiet: whether nothing is shown.
+        tracker: one of TRACKERS; None for none.
+        resume: whether the run is resumed.
+        quiet: whether to show nothing.
     """
     with ExitStack() as stack:
         logs: list[Log] = [stack.enter_context(TrainingProgress(quiet))]
@@ -75,10 +76,10 @@ def training_log(
 
 
 class TensorBoardEvents(ClosedOnExit):
-    """Writes rows as TensorBoard's events; nothing before the first row."""
+    """Writes rows as events for TensorBoard, from the first row on."""
 
     def __init__(self, folder: Path, resume: bool) -> None:
-        """Prepares to write into a run folder; without `resume` older events go."""
+        """Prepares to write into a run folder; without `resume` it removes old events."""
         self._folder = folder
         self._writer: Any = None
         if not resume:
@@ -92,20 +93,23 @@ class TensorBoardEvents(ClosedOnExit):
             # imported here, because it takes a second
             from torch.utils.tensorboard import SummaryWriter
 
-            # what a killed sitting wrote after its checkpoint comes again
+            # a resumed run repeats the steps after its checkpoint: drop their events
             self._writer = SummaryWriter(str(self._folder), purge_step=step)
         for name, value in _figures(row).items():
             self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
-        """Writes what is left."""
+        """Writes buffered events, and closes the file."""
         if self._writer is not None:
             self._writer.close()
 
 
 @contextmanager
 def _tracked(name: str, run: str) -> Iterator[Log]:
-    """Yields what sends rows to a tracker; each sitting is a run of its own there."""
+    """Yields a function that sends rows to a tracker.
+
+    In the tracker, each invocation of the command is a run of its own.
+    """
     tracker = import_module(name)
     tracker.init(project=PROJECT, name=run)
     try:

@@ -1,4 +1,4 @@
-"""`embodied train TASK --algo ...`: a policy from reinforcement learning."""
+"""`embodied train TASK --algo ...`: trains a policy by reinforcement learning."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NUM_ENVS = {"cpu": 16, "warp": 4096}
 DEMONSTRATIONS = 64  # episodes
 RESIDUAL = 0.2
 VIDEO = "policy.mp4"
-FILMED_SEEDS = range(10_000, 10_004)  # of episodes that were not trained on
+FILMED_SEEDS = range(10_000, 10_004)  # seeds that training does not use
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="worlds at once (default: 16, or 4096 on the engine warp)",
     )
 
-    # what helps: demonstrations, and a policy that is corrected
+    # aids of learning: demonstrations, and a base policy to correct
     group.add_argument(
         "--demos",
         type=int,
@@ -106,7 +106,7 @@ def train(args: argparse.Namespace, budget: Budget) -> None:
     """
     from embodied.policies.rl.run_folder import FILES
 
-    # what cannot work is refused before anything is written
+    # check everything before the run folder is written
     config = rl_config(args, budget)
     config.check_names()
     folder: Path = args.output
@@ -130,10 +130,10 @@ def train(args: argparse.Namespace, budget: Budget) -> None:
 
 
 def rl_config(args: argparse.Namespace, budget: Budget) -> RLConfig:
-    """Returns what was asked for.
+    """Returns the config that the arguments describe.
 
     Raises:
-        EmbodiedError: arguments do not go together.
+        EmbodiedError: arguments exclude each other.
     """
     from embodied.policies.rl.config import OFF_POLICY, RLConfig
 
@@ -156,7 +156,7 @@ def rl_config(args: argparse.Namespace, budget: Budget) -> RLConfig:
         num_envs = NUM_ENVS[engine]
     demonstrations = args.demos
     if demonstrations is None:
-        # others learn from their own steps alone, and so does ppo on the engine warp
+        # only off-policy algorithms can replay demonstrations, and only on the CPU engine
         replays = args.algo in OFF_POLICY and engine == "cpu"
         demonstrations = DEMONSTRATIONS if replays else 0
 
@@ -179,7 +179,8 @@ def rl_config(args: argparse.Namespace, budget: Budget) -> RLConfig:
 
 
 def trainer(config: RLConfig) -> Trainer:
-    """Returns the trainer of an engine: each needs libraries that the other does not."""
+    """Returns the training function for the engine of a config."""
+    # imported here, because each engine needs libraries that may not be installed
     if config.engine == "warp":
         from embodied.policies.rl.warp import train_warp
 
@@ -190,8 +191,8 @@ def trainer(config: RLConfig) -> Trainer:
 
 
 def film(folder: Path, config: RLConfig, quiet: bool) -> None:
-    """Makes a short video of episodes that the policy was not trained in."""
-    # one policy, at one level, with plans that arrive at once: one trial
+    """Films episodes with seeds that the training did not use."""
+    # one policy, level and timing make one trial
     place = Place(config.task, robot=config.robot, stage=config.stage)
     [trial] = plan_trials(
         {str(folder): str(folder)}, place, [config.level], [Timing()], FILMED_SEEDS

@@ -1,4 +1,4 @@
-"""What `embodied train` says when a training is over."""
+"""The output of `embodied train` at the end of a training."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def finished_notice(folder: Path, budget: Budget) -> str:
 
 
 def draw(folder: Path) -> Path | None:
-    """Draws the curves of a run; None where it has no figures yet."""
+    """Writes the page of a run; returns its path, or None if there are no figures yet."""
     try:
         return write_training_page(folder)
     except (FileNotFoundError, EmbodiedError):  # interrupted before the first row
@@ -40,19 +40,19 @@ def draw(folder: Path) -> Path | None:
 
 
 def as_json(folder: Path, budget: Budget) -> dict[str, Any]:
-    """Returns the last figures of a run and what they say, for programs."""
+    """Returns the last figures of a run and the advice, as values for `json`."""
     history = read_history(folder)
     return {
         "run": str(folder),
         **history[-1],
         "curves": str(draw(folder)),
-        # twice the budget is what may be advised
+        # if more training helps, the advice recommends twice the budget
         "advice": advice(history, _doubled(budget).flag),
     }
 
 
 def as_text(folder: Path, budget: Budget) -> str:
-    """Returns the last figures of a run, beside measured ones, and what they say."""
+    """Returns the last figures of a run, a comparison, and the advice, as text."""
     history = read_history(folder)
     info = read_info(folder)
     task = info["task"]
@@ -72,9 +72,9 @@ def as_text(folder: Path, budget: Budget) -> str:
 
 
 def _comparison(task: str, last: dict[str, float]) -> str:
-    """Returns a table: this training above others of the task that were evaluated.
+    """Returns a table of this training and of measured trainings of the same task.
 
-    How often this one will succeed is not known yet.
+    The success of this training is "?", because it has not been evaluated yet.
     """
     rows = [
         (
@@ -105,7 +105,7 @@ def _comparison(task: str, last: dict[str, float]) -> str:
 
 
 def _doubled(budget: Budget) -> Budget:
-    """Returns twice a budget, which the advice names where more training would help."""
+    """Returns twice a budget, which the advice recommends if more training helps."""
     if budget.max_steps is not None:
         return Budget(max_steps=2 * budget.max_steps)
     return Budget(minutes=2 * budget.minutes)

@@ -1,4 +1,4 @@
-"""The parser of a set of verbs, of which only the one that was typed is loaded."""
+"""Adds a set of verbs to a parser; only the module of the typed verb is imported."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def add_verbs(
     `VERBS` in place of the last two.
 
     Args:
-        parser: gets the verbs.
-        package: whose modules they are.
-        summaries: verb -> what it does, in half a line.
-        words: what was typed, from the verb on.
-        every: add the arguments of every verb, whose modules take seconds to load.
+        parser: to which the verbs are added.
+        package: name of the package that has a module for each verb.
+        summaries: verb -> its help, in half a line.
+        words: typed words, from the verb on.
+        every: whether to add the arguments of every verb, which imports all modules.
 
     Raises:
         EmbodiedError: the first word is no verb.
@@ -43,13 +43,13 @@ def add_verbs(
         verb_parser = verbs.add_parser(
             name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
-        # only this module is imported: the others' imports would cost seconds
+        # importing the modules of all verbs would take seconds
         if every or name == typed:
             _fill(verb_parser, verb_module(package, name), words[1:], every)
 
 
 def verb_module(package: str, verb: str) -> ModuleType:
-    """Returns the module of a verb; that of `import` is called `import_`."""
+    """Returns the module of a verb; `import` is a keyword, so its module is `import_`."""
     name = verb.replace("-", "_")
     if keyword.iskeyword(name):
         name += "_"
@@ -62,7 +62,14 @@ def _fill(
     words: Sequence[str],
     every: bool,
 ) -> None:
-    """Fills the parser of a verb from its module; `words` are those after the verb."""
+    """Adds help and arguments of a verb to its parser.
+
+    Args:
+        parser: of the verb.
+        module: of the verb.
+        words: typed words after the verb.
+        every: as in `add_verbs`.
+    """
     parser.description = module.HELP
     parser.epilog = f"example:\n  {module.EXAMPLE}"
     if hasattr(module, "VERBS"):

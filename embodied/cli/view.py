@@ -1,4 +1,4 @@
-"""`embodied view`: shows a policy at work, in a window or in a video."""
+"""`embodied view`: shows episodes of a policy in a window or in a video."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ HELP = "Watch a policy at work: in a window in real time where there is a screen
 EXAMPLE = """embodied view ToteTransfer --level L2
   embodied view ToteTransfer --policy random --episodes 4 -o random.mp4
   embodied view ToteTransfer --policy pretrained --realtime --trace clock.txt"""
-WINDOW_HZ = 50
+WINDOW_HZ = 50  # pictures per second in the window
 VIDEO_SIZE = (480, 640)  # (H, W) of each episode, in pixels
 
 
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     arguments.add_stage(parser)
 
-    # in which episodes
+    # which episodes
     parser.add_argument(
         "--seed", type=int, default=0, help="seed of the first episode (default: 0)"
     )
@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--episodes", type=int, default=1, help="how many to show (default: 1)"
     )
 
-    # what is shown of them
+    # camera and output
     parser.add_argument("--camera", help="camera of the video (default: the task's)")
     arguments.add_output(
         parser,
@@ -98,7 +98,7 @@ def _add_real_time(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Shows the episodes, and prints how they ended."""
+    """Shows the episodes, and prints their results."""
     if args.realtime:
         return run_real_time(args)
     arguments.refuse(args, ("trace",), "only with --realtime")
@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def run_real_time(args: argparse.Namespace) -> int:
-    """Runs the episodes on the wall clock, and prints how punctual they were."""
+    """Runs the episodes on the wall clock, and prints the punctuality of control."""
     given = [name for name in FLAGS if name not in ("planner_hz", "mailbox", "bridge")]
     reason = "not with --realtime, which measures what takes time"
     arguments.refuse(args, ("output", "camera", *given), reason)
@@ -130,7 +130,7 @@ def run_real_time(args: argparse.Namespace) -> int:
 
 
 def describe_clock(record: RealTimeRecord, control_hz: int) -> str:
-    """Returns how punctual an episode was, and how old its plans were, in two lines."""
+    """Returns two lines on an episode: lateness of control steps, and age of plans."""
     steps = record.punctuality
     lines = (
         f"  {steps.steps} control steps at {control_hz} Hz: {steps.late_share:.1%} begun "
@@ -138,7 +138,7 @@ def describe_clock(record: RealTimeRecord, control_hz: int) -> str:
         f"percentile {steps.p99_ms:.2f}, the worst {steps.worst_ms:.1f}\n"
     )
 
-    # plans that had not arrived when the episode ended have NEVER_MS
+    # NEVER_MS marks plans that had not arrived at the end of the episode
     plans_ms = np.array(record.compute_ms)
     plans_ms = plans_ms[plans_ms < NEVER_MS]
     if not len(plans_ms):
@@ -151,9 +151,9 @@ def describe_clock(record: RealTimeRecord, control_hz: int) -> str:
 
 
 def show(args: argparse.Namespace) -> list[EpisodeResult]:
-    """Shows the episodes, or films them.
+    """Shows the episodes in a window or films them; returns their results.
 
-    Each is the very episode that `embodied eval` measures under these conditions.
+    They are the same, bit for bit, as those of `embodied eval` with these arguments.
     """
     seeds = arguments.seeds(args)
     path = video_path(args)
@@ -170,11 +170,14 @@ def show(args: argparse.Namespace) -> list[EpisodeResult]:
 
 
 def trial_of(args: argparse.Namespace, seeds: range) -> Trial:
-    """Returns the policy in its worlds; says at which stage and level, if not asked."""
+    """Returns the trial that the arguments describe.
+
+    It prints the stage and the level if these come from the policy's run.
+    """
     terms = terms_of(
         [args.policy], args.stage, None if args.level is None else [args.level]
     )
-    # one policy, level and timing: one trial
+    # one policy, level and timing make one trial
     [trial] = plan_trials(
         {args.policy: args.policy},
         Place(args.task, args.split, args.robot, terms.stage),
@@ -188,7 +191,7 @@ def trial_of(args: argparse.Namespace, seeds: range) -> Trial:
 
 
 def video_path(args: argparse.Namespace) -> Path | None:
-    """Returns where the video goes; None for a window.
+    """Returns the path of the video; None for a window.
 
     Raises:
         EmbodiedError: the path is not an .mp4, exists already or cannot be written.
@@ -201,14 +204,14 @@ def video_path(args: argparse.Namespace) -> Path | None:
     if path.suffix.lower() != ".mp4":
         raise EmbodiedError(f"{path} must end in .mp4: the video is an MP4 file")
     require_writable(path)
-    # the default is only there to be looked at, and is replaced
+    # a video at the default path is temporary, so it may be replaced
     if args.output is not None and path.exists():
         raise EmbodiedError(f"{path} exists: choose another name after -o")
     return path
 
 
 def describe(result: EpisodeResult) -> str:
-    """Returns a line about an episode."""
+    """Returns a line on an episode: seed, outcome and instruction."""
     parts = [describe_ending(result)]
     if not result.success_at_end:
         parts.append(f"progress {result.progress_max:.2f}")
@@ -224,14 +227,21 @@ def record(
     seeds: Sequence[int],
     quiet: bool = False,
 ) -> list[EpisodeResult]:
-    """Films episodes into one video, in a square grid, with a progress bar meanwhile.
+    """Films episodes into one video, as a square grid, with a progress bar.
+
+    Args:
+        path: of the video.
+        runner: runs the episodes.
+        shot: camera, size and label.
+        seeds: of the episodes.
+        quiet: whether to hide the progress.
 
     Returns:
         The results, in the order of `seeds`.
     """
     film = Film(shot, range(len(seeds)))
     with stages(quiet)(f"film {shot.label}", len(seeds)) as report:
-        # the bar moves within episodes, too, not only when one ends
+        # `Advances` moves the bar within episodes, not only at their ends
         advances = Advances(list(seeds), report)
         results = runner.run(seeds, [film, advances], report)
 
@@ -246,8 +256,8 @@ class Live:
     """A rollout hook that shows world 0 in a window in real time."""
 
     window: Window | None = None
-    begun_s: float = 0.0  # when this episode began, on the wall clock
-    num_shown: int = 0  # pictures of this episode
+    begun_s: float = 0.0  # start of the episode on the wall clock
+    num_shown: int = 0  # pictures of this episode so far
 
     def on_start(
         self,
@@ -263,7 +273,7 @@ class Live:
         print(observation.instruction[0])
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
-        # Nothing is shown before its picture is due, at `WINDOW_HZ` of simulated time.
+        # the next picture is due at num_shown / WINDOW_HZ of simulated time
         now_s = (int(step.before.tick[0]) + worlds.ticks_per_step) / PHYSICS_HZ
         if self.window is None or now_s * WINDOW_HZ < self.num_shown:
             return

@@ -1,4 +1,4 @@
-"""The command that shows the episodes of a cell: `embodied view` with its condition."""
+"""The command `embodied view ...` that shows the episodes of a cell."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def with_view_commands(trials: Sequence[Trial]) -> list[Trial]:
 
 
 def view_words(trial: Trial) -> tuple[str, ...]:
-    """Returns the words of the command; `--seed` and a seed are to follow.
+    """Returns the words of the command, without `--seed`.
 
-    They are () for what cannot be typed: delays that no file holds, or a robot or a task
-    that was made in Python.
+    Returns () if the trial cannot be typed as a command: it has delays that are in no
+    file, or a robot or a task made in Python.
     """
     config = trial.runner.config
     timing = trial.timing or Timing()
@@ -45,7 +45,7 @@ def view_words(trial: Trial) -> tuple[str, ...]:
     if config.robot is not None:
         words += ["--robot", config.robot]
 
-    # Without it, a run of reinforcement learning would be shown at its own stage.
+    # a reinforcement learning run has a default stage: "" then means the whole task
     stage = trial.condition.stage
     if stage or find_policy(trial.runner.policy).trained_for is not None:
         words += ["--stage", stage]
@@ -54,9 +54,9 @@ def view_words(trial: Trial) -> tuple[str, ...]:
 
 
 def timing_words(timing: Timing) -> list[str]:
-    """Returns the flags of a timing, which `timings_of` turns into the same again."""
-    # None for a flag that is left out, as its default says the same. Jitter of no delay
-    # is refused, as it would have no effect.
+    """Returns the flags from which `timings_of` makes an equal timing."""
+    # None leaves a flag out, where its default is the same. Jitter without a delay is
+    # left out, too, because the command would refuse it.
     values = {
         "planner_hz": timing.planner_hz,
         "delay_ms": timing.transport_ms or None,
@@ -81,7 +81,7 @@ def timing_words(timing: Timing) -> list[str]:
 
 
 def _interruption_values(name: str, interruption: Interruption) -> dict[str, Any]:
-    """Returns the arguments of a freeze or an outage; none where it never is."""
+    """Returns the arguments of a freeze or an outage; {} if there is none."""
     if not interruption.max_count:
         return {}
     return {
@@ -92,7 +92,7 @@ def _interruption_values(name: str, interruption: Interruption) -> dict[str, Any
 
 
 def _exact(value: str | float) -> str:
-    """Returns a value as it is typed, with all of its digits."""
+    """Returns a value as typed on the command line, without loss of digits."""
     if isinstance(value, str):
         return value
     brief = f"{value:g}"

@@ -1,4 +1,4 @@
-"""`embodied robot check`: what was understood of a description."""
+"""`embodied robot check`: shows how a robot's description was understood."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints what was understood; returns 1 if something is doubtful."""
+    """Prints the robot as it was understood; returns 1 if something is doubtful."""
     if args.picture is not None:
         require_writable(args.picture)
     reading = read_robot(args.description)
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def as_text(account: Account, tasks: dict[str, list[str]], doubts: list[str]) -> str:
-    """Returns the account for people."""
+    """Returns joints, facts, fitting tasks and doubts as text."""
     rows: list[tuple[str, ...]] = [COLUMNS]
     for joint in account.joints:
         limit = "none" if joint.limit_n_m is None else f"{joint.limit_n_m:.3g} N m"
@@ -80,7 +80,7 @@ def as_text(account: Account, tasks: dict[str, list[str]], doubts: list[str]) ->
     lines = [text_table(rows), ""]
     lines += [f"{name}: {value}" for name, value in account.facts]
 
-    # tasks, then what to look at
+    # tasks, then doubts
     lines.append("")
     for name, missing in tasks.items():
         verdict = f"lacks {'; '.join(missing)}" if missing else "fits"

@@ -1,4 +1,4 @@
-"""`embodied robot new`: a description of a model, made by looking at it."""
+"""`embodied robot new`: writes a robot's description from its model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--name", default="", help="the robot's name (default: the model's)"
     )
 
-    # an arm without a hand, and a hand from another file
+    # for an arm without a gripper: a gripper from another file
     parser.add_argument(
         "--gripper",
         type=Path,
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the description, and says what in it is guessed."""
+    """Writes the description, and prints which parts of it are guesses."""
     if args.on and not args.gripper:
         raise EmbodiedError("--on says where --gripper sits: give both")
     if args.output is not None:
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     path = args.output or Path(f"{description.name}.toml")
     _require_place(path, args.overwrite)
 
-    # a doubt begins with the name of what is guessed
+    # a doubt starts with the name of the guessed field
     notes = {doubt.split(":")[0]: "a guess" for doubt in guess.doubts}
     write_description(description, path, notes)
     print(f"{path}: robot {description.name}, {guess.reading.robot.summary()}")
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _require_place(path: Path, overwrite: bool) -> None:
-    """Raises EmbodiedError where a file cannot be written, or would be replaced."""
+    """Raises EmbodiedError if a file cannot be written, or exists without --overwrite."""
     if path.suffix != ".toml":
         raise EmbodiedError(
             f"a description's name ends in .toml, unlike {path}: choose another with -o"
