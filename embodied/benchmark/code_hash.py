@@ -102,6 +102,7 @@ def _imported_names(node: ast.stmt) -> Iterator[str]:
     """
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
+    # the level of a relative import is its number of leading dots
     elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
         yield node.module
         yield from (f"{node.module}.{alias.name}" for alias in node.names)

@@ -216,6 +216,7 @@ def _rate_findings(figures: PanelFigures) -> list[str]:
     fastest = panel.rows[-1]
     for column, even in figures.break_even_hz.items():
         late = f"A planner at {fastest.label}, {_late_words(column)},"
+        # the side says where the break-even rate lies, relative to the measured rates
         if even.side == "below":
             text = f"is worth no more than one at {panel.rows[0].label} on time"
         elif even.side == "above":

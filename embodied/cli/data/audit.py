@@ -142,7 +142,7 @@ def _counted(counts: Mapping[Verdict, int]) -> str:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Raises EmbodiedError for arguments that exclude each other."""
+    """Raises EmbodiedError for arguments without effect, and outputs that can't be made."""
     if args.copy is None:
         refuse(args, ("overwrite",), "it is for a copy: give --copy")
     elif len(args.files) > 1:
