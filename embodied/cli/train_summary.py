@@ -65,7 +65,7 @@ def as_text(folder: Path, budget: Budget) -> str:
     measure = f"embodied eval {task} --policy {folder} -o {folder}-eval"
     robot = info["robot"]
     if robot != TaskSpec.default_robot:
-        place = robot if robot in loadable_robots() else f"{robot}.toml"
+        place = robot if robot in loadable_robots() else "FILE.toml"
         measure += f" --robot {place}"
     lines.append(f"measure it: {measure}")
     return "\n".join(lines)

@@ -121,7 +121,7 @@ WIDE_WRIST_M = 0.095
 WIDE_WRIST_ROUTE = Route(
     waypoint_rad=0.15,
     radius_m=(0.40, 0.42),
-    slots_m=(-0.045, -0.045, -0.045),
+    slots_m=(-0.06, -0.06, -0.06),
 )
 
 
