@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from embodied.robots.described.description import Description, Mount, Tcp
+from embodied.robots.described.description import Description, DrivenBase, Mount, Tcp
 from embodied.robots.described.gripper_keys import Gripper
 from tests.six_arm import PAGE, write_six
 
@@ -60,7 +60,7 @@ def test_the_page_composes_a_robot_and_a_team(
 
 
 def test_the_page_names_every_key() -> None:
-    tables = {"mount": Mount, "tcp": Tcp, "gripper": Gripper}
+    tables = {"mount": Mount, "tcp": Tcp, "gripper": Gripper, "base": DrivenBase}
     keys = {field.name for field in fields(Description)} - tables.keys() - {"arm"}
     for table, cls in tables.items():
         keys |= {f"{table}.{field.name}" for field in fields(cls)}

@@ -34,6 +34,24 @@ PACKAGES = (
     "mjlab==1.6.0",  # YAM
 )
 TASKS = ("PanelReset", "ToteTransfer", "DrawerTidy", "ParcelSort")
+# Whose model it is, and which hand it has.
+TITLES = {
+    "baxter": "Baxter (robosuite), right arm, 2F-85",
+    "fetch": "Fetch (Gymnasium-Robotics)",
+    "fr3": "FR3 (robotblockset), Franka's hand",
+    "iiwa": "iiwa (robosuite), 2F-85",
+    "jaco": "Jaco (robosuite), 2F-85",
+    "kinova3": "Kinova3 (robosuite), 2F-85",
+    "panda": "Panda (robosuite), its own hand",
+    "sawyer": "Sawyer (robosuite), 2F-85",
+    "ur10e": "UR10e (robotblockset), 2F-85",
+    "ur5e": "UR5e (robosuite), 2F-85",
+    "ur5e_menagerie": "UR5e (menagerie), 2F-85",
+    "vx300s": "vx300s (robosuite), ALOHA gripper",
+    "xarm7": "xArm7 (robosuite), 2F-85",
+    "yam": "YAM (mjlab)",
+    "yumi": "YuMi (robosuite), right arm",
+}
 HERE = Path(__file__).parent
 CONTROL_HZ = 200
 AT_ONCE = 8  # episodes, of which all are kept when they have ended
@@ -156,7 +174,7 @@ def as_markdown(
     head = ["robot", "changed by hand", *tasks]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for name in robots:
-        row = [name, changes(name), *(cells[name, task] for task in tasks)]
+        row = [TITLES[name], changes(name), *(cells[name, task] for task in tasks)]
         lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines)
 
