@@ -1,4 +1,4 @@
-"""The pose of a robot's hand, and what its gripper holds, as tasks judge them."""
+"""The pose of a robot's hand and the state of its gripper, for tasks' judgements."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from embodied.robots.parts.suction import SuctionGripper
 from embodied.robots.robot import Robot
 from embodied.sim.engine import ROT6D_OF_XMAT, Engine
 
-# A cup holds something if it shows more than this share of its vacuum.
+# A suction cup holds an object if its vacuum is larger than this share of the full one.
 HELD_VACUUM = 0.5
 
 
@@ -28,9 +28,9 @@ class Hand:
         fingers = [int(model.joint(name).qposadr[0]) for name in gripper.fingers]
         pads = [model.site(name).id for name in gripper.pads]
 
-        # views of the live state, made once: of the tool centre point, of each finger's
-        # position, and of two sites on the pads, none where the fingers' positions add
-        # up to the width
+        # Views of the live state, made once: of the tcp, the finger joints, and two sites
+        # on the pads. There are no pad sites if the fingers' positions add up to the
+        # width.
         qpos = engine.view("qpos")
         sites = engine.view("site_xpos")
         self._pos_w = sites[:, site]  # (N, 3)
@@ -43,7 +43,7 @@ class Hand:
         )
 
     def pos_w(self) -> Array:
-        """Returns (N, 3) m, the tool centre point (TCP) in the world."""
+        """Returns (N, 3) m, the tool centre point (tcp) in the world."""
         return self._pos_w
 
     def rot6d(self) -> Array:
@@ -53,7 +53,7 @@ class Hand:
     def axes_w(self) -> tuple[Array, Array]:
         """Returns the hand's x and y axes in the world, (N, 3) each.
 
-        They are views: who puts them together does it quicker than with `rot6d`.
+        They are views; concatenating them is faster than `rot6d`.
         """
         return self._xmat[:, 0::3], self._xmat[:, 1::3]
 
@@ -62,11 +62,11 @@ class Hand:
         return fingertip_w(self.pos_w(), self.rot6d(), self._tip_m)
 
     def reading(self) -> Array:
-        """Returns (N,) what the gripper shows: width in m, or vacuum from 0 to 1."""
+        """Returns (N,) the gripper's reading: width in m, or vacuum from 0 to 1."""
         return self._cup.vacuum() if self._cup else self.width_m()
 
     def is_closed(self, narrower_m: float) -> Array:
-        """Returns (N,) bool, fingers closer together than this, or a cup that holds."""
+        """Returns (N,) bool: fingers are closer together than this, or a cup holds."""
         if self._cup:
             return self._cup.vacuum() > HELD_VACUUM
         return self.width_m() < narrower_m
@@ -75,7 +75,7 @@ class Hand:
         """Returns (N,) m between the fingers' pads.
 
         Raises:
-            EmbodiedError: the gripper is a cup, which has no width.
+            EmbodiedError: the gripper is a suction cup, which has no width.
         """
         if self._cup:
             raise EmbodiedError(
@@ -84,7 +84,7 @@ class Hand:
             )
         if self._pads:
             return self._pad_distance_m()
-        # each finger's joint position is its share of the opening
+        # the width is the sum of the fingers' joint positions
         width = self._fingers[0]
         for finger in self._fingers[1:]:
             width = width + finger
@@ -108,9 +108,10 @@ class _Cup:
         self._lip_points = gripper.lip_points
 
     def vacuum(self) -> Array:
-        """Returns (N,) from 0 to 1, the share of the full vacuum in the cup.
+        """Returns (N,) from 0 to 1, the cup's vacuum as a share of the full one.
 
-        It is what the valve leaves, where the whole lip touches something.
+        It grows with the share of the lip that touches something, and falls as the
+        valve releases it.
         """
         sealed = self._xp.minimum(
             self._touching / self._lip_points, self._xp.ones_like(self._touching)

@@ -1,9 +1,10 @@
-"""Checks of what a task's author wrote, once, where it first matters.
+"""Checks of a task, with errors that name the task, the method and the expected value.
 
-A `TaskSpec` is checked when it is made, its scene and the bound task when worlds are
-built, what `start` returns at every start, and what `state`, `judge` and `memory` return
-at the first reset and then at ever longer intervals. So steps cost what they did, and a
-mistake is one line that names the task, the method and what was expected.
+- A `TaskSpec` is checked when it is made.
+- Its scene and the bound task are checked when worlds are made.
+- The result of `start` is checked at every start.
+- The results of `state`, `judge` and `memory` are checked at the first reset, and then
+  at increasing intervals, so that steps stay fast.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ METHODS = ("start", "memory", "before_step", "state", "judge")
 
 @contextmanager
 def errors_of(task: str, method: str) -> Iterator[None]:
-    """Raises an EmbodiedError that names task and method for any other error within."""
+    """Turns any error in the block into an EmbodiedError that names task and method."""
     try:
         yield
     except EmbodiedError as error:
@@ -44,7 +45,7 @@ def errors_of(task: str, method: str) -> Iterator[None]:
 
 
 def check_spec(spec: TaskSpec) -> None:
-    """Raises EmbodiedError for a spec that no worlds can be made of."""
+    """Raises EmbodiedError for an invalid spec."""
     if not is_name(spec.name):
         raise EmbodiedError(f"a task's name consists of {RULE}, unlike {spec.name!r}")
 
@@ -59,7 +60,7 @@ def check_spec(spec: TaskSpec) -> None:
 
 
 def _problem_of_texts(spec: TaskSpec) -> str:
-    """Returns what is wrong with the names and functions of a spec; "" if nothing is."""
+    """Returns the first problem of a spec's names and functions; "" if there is none."""
     if not is_phrase(spec.summary):
         return f"summary must be a phrase, not {spec.summary!r}"
 
@@ -80,14 +81,14 @@ def _problem_of_texts(spec: TaskSpec) -> str:
 
 
 def _problem_of_objects(objects: object) -> str:
-    """Returns what is wrong with the objects of a spec; "" if nothing is."""
+    """Returns the problem of a spec's objects; "" if there is none."""
     if objects is None or isinstance(objects, Objects):
         return ""
     return f"objects must be Objects(poses, brought_to) or None, not {objects!r}"
 
 
 def _problem_of_numbers(spec: TaskSpec) -> str:
-    """Returns what is wrong with the numbers of a spec; "" if nothing is."""
+    """Returns the first problem of a spec's numbers; "" if there is none."""
     if not is_number(spec.horizon_s) or spec.horizon_s <= 0:
         return f"horizon_s must be seconds above 0, not {spec.horizon_s!r}"
     if not is_number(spec.driving_s) or spec.driving_s < 0:
@@ -104,7 +105,7 @@ def _problem_of_numbers(spec: TaskSpec) -> str:
 
 
 def _problem_of_table(table: object) -> str:
-    """Returns what is wrong with a table of variables; "" if nothing is."""
+    """Returns the first problem of a table of variables; "" if there is none."""
     if not (isinstance(table, tuple | list) and table):
         return (
             "table must be a tuple of rows, at least those of COMMON: "
@@ -120,7 +121,7 @@ def _problem_of_table(table: object) -> str:
             return f"table has two rows of the name {variable.name!r}"
         names.add(variable.name)
 
-    # worlds sample these for every task
+    # all tasks need the variables in COMMON
     from embodied.envs.common_factors import COMMON
 
     missing = [row.name for row in COMMON if row.name not in names]
@@ -132,18 +133,17 @@ def _problem_of_table(table: object) -> str:
 
 
 def _problem_of_stages(spec: TaskSpec) -> str:
-    """Returns what is wrong among the stages of a spec; "" if nothing is."""
+    """Returns the problem of a spec's stages, a repeated name; "" if there is none."""
     names = set()
     for stage in spec.stages:
         if stage.name in names:
             return f"there are two stages of the name {stage.name!r}"
         names.add(stage.name)
-
     return ""
 
 
 def check_stage(name: str, goal_progress: float, horizon_s: float) -> None:
-    """Raises EmbodiedError for a stage that cannot be learned."""
+    """Raises EmbodiedError for a stage with an invalid name or number."""
     if not is_name(name):
         raise EmbodiedError(f"a stage's name consists of {RULE}, unlike {name!r}")
     if not is_number(goal_progress) or not 0 < goal_progress <= 1:
@@ -158,7 +158,7 @@ def check_stage(name: str, goal_progress: float, horizon_s: float) -> None:
 
 
 def check_cameras(spec: TaskSpec, model: mujoco.MjModel) -> None:
-    """Raises EmbodiedError where a scene lacks a camera that its task names."""
+    """Raises EmbodiedError if a scene lacks a camera that its task names."""
     available = [model.camera(i).name for i in range(model.ncam)]
     for field, names in (
         ("cameras", spec.cameras),
@@ -174,11 +174,11 @@ def check_cameras(spec: TaskSpec, model: mujoco.MjModel) -> None:
 
 
 def check_bound(name: str, task: Task, num_worlds: int) -> None:
-    """Raises EmbodiedError where a bound task lacks something, or its layout is wrong.
+    """Raises EmbodiedError if a bound task lacks a method, or has a wrong layout.
 
     Args:
         name: of the task.
-        task: what `bind` returned.
+        task: the result of `bind`.
         num_worlds: N.
     """
     for method in METHODS:
@@ -211,7 +211,7 @@ def check_bound(name: str, task: Task, num_worlds: int) -> None:
 
 def check_memory(name: str, task: Task, num_worlds: int) -> None:
     """Raises EmbodiedError unless `memory` returns live arrays (N, ...) by name."""
-    # asked twice: arrays that are live are the same ones both times
+    # called twice, because live arrays are the same both times
     with errors_of(name, "memory"):
         memory = task.memory()
         again = task.memory()
@@ -232,7 +232,7 @@ def check_memory(name: str, task: Task, num_worlds: int) -> None:
                 f"{_brief(values)}"
             )
         if not isinstance(values, np.ndarray):
-            continue  # a tensor of the other engine
+            continue  # a tensor of the engine `warp`
         if values.dtype.kind not in "biuf":  # bool, integer, unsigned, float
             raise EmbodiedError(
                 f"{where} must hold numbers, not values of the dtype {values.dtype}"
@@ -245,7 +245,7 @@ def check_memory(name: str, task: Task, num_worlds: int) -> None:
 
 
 def check_start(name: str, sampled: object) -> None:
-    """Raises EmbodiedError unless `start` returned what was sampled and an instruction."""
+    """Raises EmbodiedError unless `start` returned a dictionary with an instruction."""
     if not isinstance(sampled, Mapping):
         raise EmbodiedError(
             f"task {name}: start must return a dictionary of what was sampled, with the "
@@ -260,7 +260,7 @@ def check_start(name: str, sampled: object) -> None:
 
 
 def check_present(name: str, task: Task, num_worlds: int, rows: np.ndarray) -> None:
-    """Checks what a task on the CPU's engine says of the present states.
+    """Checks a task's results for the current states, on the engine `cpu`.
 
     Args:
         name: of the task.
@@ -269,8 +269,7 @@ def check_present(name: str, task: Task, num_worlds: int, rows: np.ndarray) -> N
         rows: (n,) the worlds that have begun and have no fault.
 
     Raises:
-        EmbodiedError: `state`, `judge` or `memory` returned something else than a task
-            must return.
+        EmbodiedError: `state`, `judge` or `memory` returned a wrong value.
     """
     with errors_of(name, "state"):
         state = task.state()
@@ -350,11 +349,11 @@ def _check_column(
     """Raises EmbodiedError unless values are an array (N,) of one of the dtype kinds.
 
     Args:
-        where: what the values are, for the message.
-        values: what a task returned.
+        where: the begin of the message, which names the values.
+        values: a task's result.
         num_worlds: N.
         kinds: letters of numpy's `dtype.kind`.
-        words: what the values should be, for the message.
+        words: the expected values, for the message.
     """
     shape = (num_worlds,)
     if not isinstance(values, np.ndarray) or values.shape != shape:
@@ -369,7 +368,7 @@ def _check_column(
 
 
 def _brief(value: Any) -> str:
-    """Returns a value in a few words, for an error message."""
+    """Returns a short description of a value, for an error message."""
     shape = getattr(value, "shape", None)
     if shape is not None:
         return f"a {type(value).__name__} of shape {tuple(shape)}"

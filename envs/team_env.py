@@ -1,4 +1,4 @@
-"""A team of robots as a PettingZoo environment, in which each robot is an agent.
+"""A team of robots as a PettingZoo environment; each robot is an agent.
 
 It needs PettingZoo: `pip install 'embodied-ground[team]'`.
 """
@@ -26,14 +26,14 @@ except ImportError as error:
 
 
 class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[misc]
-    """A task in which each robot of a team acts for itself.
+    """A task for a team, with one agent for each robot.
 
-    An agent's observation is that of the task's Gymnasium environment, but
-    proprioception and carried cameras are its own robot's; its actions move its own
-    robot. Reward and end are the team's: all agents get the same, and leave together.
+    An agent has the observation of the task's Gymnasium environment, but only its own
+    robot's proprioception and carried cameras. Its actions move its own robot. All
+    agents get the team's reward, and their episodes end together.
 
     Raises:
-        EmbodiedError: for what `gymnasium.make` refuses.
+        EmbodiedError: an argument is one that `gymnasium.make` refuses, too.
     """
 
     metadata: ClassVar[dict[str, Any]] = {
@@ -52,10 +52,10 @@ class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[mi
         """Makes the worlds.
 
         Args:
-            task: its name.
-            robot: the team, such as `arm+wheeled_arm`.
+            task: name of the task.
+            robot: name of the team, such as `arm+wheeled_arm`.
             render_mode: `rgb_array`, or None.
-            others: arguments of `EnvConfig`, by name.
+            others: other arguments of `EnvConfig`, by name.
         """
         config = EnvConfig.of({"task": task, "robot": robot, **others})
         self._env = GroundEnv(config, render_mode)
@@ -101,20 +101,20 @@ class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[mi
         dict[str, bool],
         dict[str, dict[str, Any]],
     ]:
-        """Makes one control step with an action of each agent.
+        """Makes one control step, with an action for each agent.
 
         Raises:
             EmbodiedError: an agent's action is missing.
         """
-        together = np.zeros(len(self._env.worlds.interface.labels), np.float32)
+        team_action = np.zeros(len(self._env.worlds.interface.labels), np.float32)
         for name in self.agents:
             if name not in actions:
                 raise EmbodiedError(
                     f"there is no action of {name}; the agents are {', '.join(self.agents)}"
                 )
-            together[list(self._views[name].actions)] = actions[name]
+            team_action[list(self._views[name].actions)] = actions[name]
 
-        shown, reward, terminated, truncated, info = self._env.step(together)
+        shown, reward, terminated, truncated, info = self._env.step(team_action)
         names = self.agents
         if terminated or truncated:
             self.agents = []
@@ -127,7 +127,7 @@ class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[mi
         )
 
     def state(self) -> np.ndarray:
-        """Returns what a central critic may see: all proprioception, and the task's."""
+        """Returns all proprioception and the task's state, for a central critic."""
         observation = self._env.worlds.observe()
         parts = [observation.agent_pos[0], observation.environment_state[0]]
         return np.concatenate(parts).astype(np.float32)
@@ -139,7 +139,7 @@ class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[mi
         self._env.close()
 
     def _space(self, view: RobotView) -> spaces.Dict:
-        """Returns the space of what one robot sees."""
+        """Returns the observation space of one robot."""
         parts: dict[str, Any] = dict(self._env.observation_space.spaces)
         whole = parts["agent_pos"]
         own = list(view.agent_pos)
@@ -153,12 +153,12 @@ class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[mi
         return spaces.Dict(parts)
 
     def _cameras(self, view: RobotView, names: list[str]) -> list[str]:
-        """Returns those of some cameras that other robots don't carry."""
+        """Returns the cameras among `names` that no other robot carries."""
         others = {name for other in self._views.values() for name in other.cameras}
         return [name for name in names if name in view.cameras or name not in others]
 
     def _seen(self, shown: ObservationDict) -> dict[str, ObservationDict]:
-        """Returns what each robot sees of what the whole team does; its arrays are own."""
+        """Returns each robot's observation, as copies from the whole team's."""
         seen = {}
         for agent, view in self._views.items():
             own: ObservationDict = {

@@ -30,19 +30,19 @@ from embodied.errors import EmbodiedError, unknown
 from embodied.seeding import Seeds, generator_at, generator_words, seed_of_each
 
 AUTORESET_MODES = (AutoresetMode.SAME_STEP, AutoresetMode.DISABLED)
-PER_WORLD = ("task_description",)  # attributes that have a value for each world
+PER_WORLD = ("task_description",)  # attributes with a value for each world
 
 
 class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
-    """`GroundEnv` for N worlds at once, as `gymnasium.make_vec` gives it.
+    """`GroundEnv` for N worlds at once; `gymnasium.make_vec` returns it.
 
-    After reset(seed=s) world i has the same episodes as a GroundEnv after
-    reset(seed=s + i), later ones included. Autoreset is SAME_STEP, with `final_obs` and
-    `final_info`, or DISABLED, with reset(options={"reset_mask": (N,) bool}). Infos are
-    those of `embodied.envs.infos`.
+    After reset(seed=s), world i has the same episodes as a GroundEnv after
+    reset(seed=s + i), including later ones. Autoreset is SAME_STEP, with `final_obs` and
+    `final_info`, or DISABLED, with reset(options={"reset_mask": (N,) bool}).
+    `embodied.envs.infos` documents the infos.
 
-    Actions beyond [-1, 1] are clipped. With DISABLED a step is refused while an episode
-    that has ended is not reset.
+    Actions beyond [-1, 1] are clipped. With DISABLED, a step is refused until all ended
+    episodes are reset.
     """
 
     observation_space: spaces.Dict
@@ -75,10 +75,9 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
         self.observation_space = batched(self._observer.space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
 
-        # generators of the seeds of later episodes, one per world; all worlds count as
-        # ended until they are reset
+        # each world's generator of the seeds of later episodes
         self._generators = [seeding.np_random()[0] for _ in range(num_envs)]
-        self._ended = np.ones(num_envs, bool)
+        self._ended = np.ones(num_envs, bool)  # True before the first reset, too
         self._has_begun = False
 
     @property
@@ -101,13 +100,13 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
         return tuple(value) if name in PER_WORLD else (value,) * self.num_envs
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Returns what Gymnasium's SyncVectorEnv does for attributes and `render`."""
+        """Returns attributes or pictures, like Gymnasium's SyncVectorEnv."""
         if name == "render":
             return self.render() or (None,) * self.num_envs
         return self.get_attr(name)
 
     def set_attr(self, name: str, values: Any) -> None:
-        """Refuses what Gymnasium's SyncVectorEnv does: the worlds share attributes."""
+        """Raises EmbodiedError: the worlds have no attributes of their own."""
         raise EmbodiedError(
             f"cannot set {name!r}: worlds of a batch have no attributes of their own, "
             "pass it to gymnasium.make_vec"
@@ -115,7 +114,7 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
 
     @property
     def _max_episode_steps(self) -> int:
-        """The steps until truncation, under the name that other people's wrappers read."""
+        """The number of steps until truncation, under the name in third-party wrappers."""
         return self.worlds.max_steps
 
     def reset(
@@ -125,9 +124,9 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
 
         Args:
             seed: s, for the seeds s, s + 1, ...; or one seed for each of the N worlds.
-                None is the next of a world's own sequence.
-            options: `reset_mask` (N,) bool chooses the worlds; all unless given. Those
-                of other people are ignored.
+                None is the next seed of a world's own sequence.
+            options: `reset_mask` (N,) bool selects the worlds; by default all. Other
+                frameworks' options are ignored.
         """
         if self.closed:
             raise EmbodiedError(CLOSED)
@@ -142,7 +141,7 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
         return self._observer.observe(), info
 
     def _reset_mask(self, options: dict[str, Any] | None) -> np.ndarray:
-        """Returns (N,) bool, the worlds that the options of `reset` choose."""
+        """Returns (N,) bool, the worlds that the options of `reset` select."""
         own = checked_options(options, (RESET_MASK,))
         mask = own.get(RESET_MASK, np.ones(self.num_envs, bool))
         if (
@@ -161,7 +160,7 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
 
         Args:
             ids: (n,) the worlds.
-            given: a seed for each of the N worlds; None for the next of its own
+            given: a seed for each of the N worlds; None for the next seed of its own
                 sequence.
         """
         seeds = []
@@ -182,8 +181,8 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
     ) -> tuple[ObservationDict, np.ndarray, np.ndarray, np.ndarray, Info]:
         """Makes one control step of all worlds.
 
-        Worlds that end start anew (SAME_STEP), or must be reset by the caller
-        (DISABLED).
+        A world with an ended episode is reset at once (SAME_STEP), or must be reset by
+        the caller (DISABLED).
         """
         self._require_episodes()
         if self._ended.any():
@@ -214,22 +213,22 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
         return observation, result.reward, result.terminated, result.truncated, info
 
     def snapshot(self, worlds: Ids = None) -> Snapshot:
-        """Returns all that worlds continue from: one world, several, or all N.
+        """Returns the complete state of one world, several, or all N.
 
-        The snapshot is plain data. Wrappers are not in it: they have memories of their
-        own, which `copy.deepcopy` of the whole environment copies, too.
+        The snapshot is plain data. It lacks the state of wrappers; `copy.deepcopy` of
+        the whole environment copies that, too.
         """
         self._require_episodes()
         ids = checked_ids(worlds, self.num_envs)
         sequences = [generator_words(self._generators[i]) for i in ids.tolist()]
-        own = {SEQUENCE: np.stack(sequences), ENDED: self._ended[ids]}
-        return self.worlds.snapshot(ids).with_arrays(own)
+        more = {SEQUENCE: np.stack(sequences), ENDED: self._ended[ids]}
+        return self.worlds.snapshot(ids).with_arrays(more)
 
     def restore(self, snapshot: Snapshot, worlds: Ids = None) -> ObservationDict:
-        """Puts worlds where others were: of this or another environment, or `Worlds`.
+        """Restores worlds from a snapshot of any such environment, or of `Worlds`.
 
         Args:
-            snapshot: of as many worlds, or of one, for all of them.
+            snapshot: of as many worlds, or of one world for all of them.
             worlds: one world, several, or None for all N.
 
         Returns:
@@ -237,15 +236,15 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
 
         Raises:
             EmbodiedError: the snapshot is of another task, robot, control mode or
-                model, or has not the frames of these cameras.
+                model, or lacks the frames of these cameras.
         """
         if self.closed:
             raise EmbodiedError(CLOSED)
         ids = checked_ids(worlds, self.num_envs)
         self.worlds.restore(snapshot, ids)
 
-        # a snapshot of `Worlds` has no sequence of seeds: these worlds keep their own.
-        # One of a single world has one row for all
+        # A snapshot of `Worlds` has no sequences of seeds; then these worlds keep their
+        # own. The modulo repeats the only row of a single world's snapshot.
         for k, world in enumerate(ids.tolist()):
             if SEQUENCE in snapshot.arrays:
                 words = snapshot.arrays[SEQUENCE][k % len(snapshot)]
@@ -262,7 +261,7 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
             raise EmbodiedError(NOT_BEGUN)
 
     def render(self) -> tuple[np.ndarray, ...] | None:
-        """Returns N pictures (480, 640, 3) uint8 from the task's camera for people."""
+        """Returns N pictures (480, 640, 3) uint8 from the task's `beauty_camera`."""
         if self.render_mode is None:
             gymnasium.logger.warn(
                 "render() needs a render_mode: gymnasium.make_vec(..., render_mode='rgb_array')"
@@ -278,7 +277,7 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
 
 
 def batched(space: spaces.Dict, num_envs: int) -> spaces.Dict:
-    """Returns the observation space of N worlds from that of one."""
+    """Returns the observation space of N worlds, from that of one world."""
     return spaces.Dict(
         {name: batch_space(part, num_envs) for name, part in space.items()}
     )
@@ -293,9 +292,9 @@ def rows_of(observation: ObservationDict, which: np.ndarray) -> np.ndarray:
 
 
 def parse_autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
-    """Returns the mode that Gymnasium's value or name stands for.
+    """Returns the mode with a value or name of Gymnasium's, such as SameStep or SAME_STEP.
 
-    Upper and lower case are the same, so SameStep and SAME_STEP both work.
+    Case is ignored.
     """
     wanted = str(mode.value if isinstance(mode, AutoresetMode) else mode)
     for known in AUTORESET_MODES:

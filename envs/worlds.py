@@ -1,4 +1,4 @@
-"""N worlds of one task and robot, which environments, rollouts and replays use."""
+"""N worlds of one task and robot, for environments, rollouts and replays."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _BAD_ACTION = FAULTS.index("action_not_finite")
 
 
 class Worlds:
-    """A batch of worlds that are stepped together, each with its clock and episode.
+    """A batch of worlds that are stepped together, each with its own clock and episode.
 
     Raises:
         EmbodiedError: a name in the config is unknown, or the task does not suit the
@@ -51,7 +51,7 @@ class Worlds:
         self.model = compiled_model(self.spec, self.robot)
         self.engine = CpuEngine(self.model, num_worlds, config.num_threads)
 
-        # the task, the robot's control, and what it senses
+        # the task, the robot's control and its proprioception
         self._bound = Bound.to(self.engine, self.spec, self.robot, config)
         self.task = self._bound.task
         self._watch = TaskWatch(self.spec.name, self.task, num_worlds)
@@ -63,7 +63,7 @@ class Worlds:
         self.agent_layout: Layout = self.proprioception.layout
         self.state_layout: Layout = self.task.state_layout
 
-        # what cameras see, and how episodes begin
+        # cameras, and starts of episodes
         self._pictures = Pictures(
             self.engine, config, self.spec.cameras_for(self.robot)
         )
@@ -71,7 +71,7 @@ class Worlds:
         self.episodes = Episodes.of(self.engine, self._bound, self.spec, config)
         self.variation = self.episodes.variation
 
-        # how steps are scored, and what follows when episodes begin and end
+        # scoring, and the steps at the begin and end of episodes
         self.horizon_s = config.horizon_s or self.spec.horizon_for(self.robot)
         self.ticks_per_step = PHYSICS_HZ // config.control_hz
         rules = ScoringRules.of(config, self.horizon_s)
@@ -85,7 +85,7 @@ class Worlds:
             self._watch,
         )
 
-        # what snapshots hold, and what they must have in common with these worlds
+        # the contents of snapshots, and the properties of worlds that they fit
         memories = {
             **self._bound.memories(),
             "episodes": self.episodes.memory,
@@ -104,18 +104,18 @@ class Worlds:
 
     @property
     def instructions(self) -> tuple[str, ...]:
-        """The N sentences that say what to do."""
+        """The N episodes' instructions, one sentence each."""
         return self.episodes.instructions
 
     @property
     def max_steps(self) -> int:
         """Control steps until an episode is truncated, rounded up."""
-        # a floor division of the negative rounds up
+        # floor division of a negative number, negated, rounds up
         return -(-self._scorer.rules.horizon_ticks // self.ticks_per_step)
 
     @property
     def position_units(self) -> tuple[str, ...]:
-        """What each position of `physics_state` is: "m", "rad" or "quat"."""
+        """The unit of each position in `physics_state`: "m", "rad" or "quat"."""
         return position_units(self.model)
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
@@ -136,9 +136,9 @@ class Worlds:
         """Begins a recorded episode again.
 
         Args:
-            world: where.
-            start: how it began.
-            looks: other values of variables that change pictures only (`LOOKS`).
+            world: index of the world.
+            start: the recorded start.
+            looks: other values for variables in `LOOKS`, which change only pictures.
 
         Raises:
             EmbodiedError: the recorded fields or state do not fit the model.
@@ -149,34 +149,36 @@ class Worlds:
         self._flow.begin(np.array([world]))
 
     def snapshot(self, worlds: Ids = None) -> Snapshot:
-        """Returns all that worlds continue from: one world, several, or all N."""
+        """Returns the complete state of one world, several, or all N."""
         ids = checked_ids(worlds, self.num_worlds)
         sampled = tuple(self.variation_of(world) for world in ids.tolist())
         return self._present.snapshot(ids, sampled)
 
     def restore(self, snapshot: Snapshot, worlds: Ids = None) -> None:
-        """Puts worlds where others were, in these or in others of the same config.
+        """Restores worlds from a snapshot, of these or of others of the same config.
 
         Args:
-            snapshot: of as many worlds, or of one, for all of them.
+            snapshot: of as many worlds, or of one world for all of them.
             worlds: one world, several, or None for all N.
 
         Raises:
             EmbodiedError: the snapshot is of another task, robot, control mode or
-                model, or has not the frames of these cameras.
+                model, or lacks the frames of these cameras.
         """
         ids = checked_ids(worlds, self.num_worlds)
         self._present.check(snapshot, len(ids))
         self._present.restore(snapshot, ids)
-        # what is not an array, and what is worked out of the arrays
-        times = len(ids) // len(snapshot)  # more than 1 if one world is put into many
+        # then values that are not arrays, and values derived from the arrays
+        times = len(ids) // len(
+            snapshot
+        )  # more than 1 for one world's snapshot in many
         self.episodes.recall(ids, snapshot.sampled * times)
         self._scorer.recall(ids)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Lets `copy` and `pickle` build the worlds anew, and restore them.
+        """Lets `copy` and `pickle` make new worlds and restore a snapshot in them.
 
-        That is a class, its arguments, and what `__setstate__` is given.
+        Returns the class, its arguments, and the argument of `__setstate__`.
         """
         return type(self), (self.config, self.num_worlds), self.snapshot()
 
@@ -184,11 +186,10 @@ class Worlds:
         self.restore(snapshot)
 
     def observe(self, privileged: bool = True) -> Observation:
-        """Returns the present observation, after rendering the frames that are due.
+        """Returns the current observation, after rendering the frames that are due.
 
         Args:
-            privileged: whether to compute `environment_state`, which has width 0
-                otherwise.
+            privileged: whether to compute `environment_state`; otherwise its width is 0.
         """
         tick = self._scorer.tick.copy()
         pixels: dict[str, np.ndarray] = {}
@@ -212,13 +213,13 @@ class Worlds:
         )
 
     def step(self, actions: Array) -> StepResult:
-        """Moves all worlds on by one control step.
+        """Makes one control step in all worlds.
 
-        A world whose action has a NaN or inf is put back to its start, with a fault.
-        The other worlds are not affected.
+        A world with a NaN or inf in its action gets a fault and is put back to its
+        start. The other worlds are not affected.
 
         Args:
-            actions: (N, A) in [-1, 1]; what is beyond is clipped.
+            actions: (N, A) in [-1, 1]; values beyond are clipped.
 
         Raises:
             EmbodiedError: the actions have another shape.
@@ -242,9 +243,9 @@ class Worlds:
         return self._scorer.score(self.task.judge(), joint_target)
 
     def second_control(self) -> RobotControl:
-        """Returns another control of the same robots, to resolve actions not taken.
+        """Returns a copy of the control, to compute targets for actions not taken.
 
-        It remembers what the real one does, and moves nothing.
+        It has the same memory, but must not `apply` its targets.
         """
         control = RobotControl(
             self.robot, self.engine, self.config.control_mode, self.config.control_hz
@@ -256,12 +257,12 @@ class Worlds:
         """Returns forces of the last `ticks` physics steps, and the joint margins now.
 
         Args:
-            ticks: at most 20, or `ticks_per_step`, however long a control step is.
+            ticks: at most 20, or `ticks_per_step`.
         """
         return self._bound.safety.read(ticks)
 
     def integration_state(self) -> np.ndarray:
-        """Returns a copy (N, S) float64 of all that physics goes on from."""
+        """Returns a copy (N, S) float64 of MuJoCo's complete integration state."""
         return self.engine.state().copy()
 
     def physics_state(self) -> np.ndarray:
@@ -271,11 +272,11 @@ class Worlds:
         return np.concatenate(parts, axis=1)
 
     def put_physics_state(self, world: int, state: np.ndarray) -> None:
-        """Puts one world where it was recorded to be.
+        """Sets one world to a recorded physics state.
 
         Args:
-            world: its number.
-            state: (1 + nq + nv,) as `physics_state` has it; its time is not used.
+            world: index of the world.
+            state: (1 + nq + nv,) as in `physics_state`; its time is not used.
         """
         positions = self.engine.view("qpos")
         velocities = self.engine.view("qvel")
@@ -289,21 +290,21 @@ class Worlds:
         return state_checksum(self.physics_state()[:, 1:])
 
     def episode_start(self, world: int) -> EpisodeStart:
-        """Returns the start of a world's episode; valid right after its reset only."""
+        """Returns the start of a world's episode; valid only right after its reset."""
         return self.episodes.start_of(world)
 
     def variation_of(self, world: int) -> dict[str, Any]:
-        """Returns the sampled values of one world's present episode, JSON-able."""
+        """Returns the sampled values of one world's current episode, JSON-able."""
         return dict(self.episodes.sampled[world])
 
     def render(
         self, world: int, camera: str, size: tuple[int, int] = (480, 640)
     ) -> np.ndarray:
-        """Returns a picture (H, W, 3) uint8 for people, with shadows."""
+        """Returns a high-quality picture (H, W, 3) uint8, with shadows."""
         return self._pictures.render(world, camera, size)
 
     def metadata(self) -> dict[str, Any]:
-        """Returns what a file made from these worlds must say of them, JSON-able."""
+        """Returns these worlds' metadata for a dataset or result, JSON-able."""
         return worlds_metadata(self)
 
     def close(self) -> None:
@@ -313,7 +314,7 @@ class Worlds:
 
 
 def _check(config: EnvConfig, num_worlds: int) -> None:
-    """Raises EmbodiedError where the engine `cpu` cannot run so many worlds."""
+    """Raises EmbodiedError for another engine, or fewer than one world."""
     if config.engine != "cpu":
         raise EmbodiedError(
             f"the engine {config.engine!r} runs many worlds at once: use gymnasium.make_vec"

@@ -13,14 +13,14 @@ from embodied.sim.warp.engine import WarpEngine
 class DeviceBank:
     """Writes any of S starts into any of N worlds.
 
-    It must be made with the device as torch's default, `with device:`.
+    Make it with the device as torch's default, `with device:`.
     """
 
     def __init__(self, starts: StartBank, engine: WarpEngine) -> None:
         self._engine = engine
         self._size = len(starts)
         varied = engine.model_views()
-        # (S, ...) each: what is written into the engine's data and model, by field
+        # field of the engine's data or model -> its values (S, ...)
         self._state = {
             name: _as_type_of(engine.view(name), values)
             for name, values in starts.state.items()
@@ -30,14 +30,13 @@ class DeviceBank:
             for name, values in starts.fields.items()
         }
 
-        # what the engine does not hold: the memory of the task, and the encoder bias;
-        # (S, ...) each
+        # state outside of the engine: the task's memory and the encoder bias, (S, ...)
         self._parameters = {
             name: torch.as_tensor(values) for name, values in starts.parameters.items()
         }
         self._encoder_bias = torch.as_tensor(starts.encoder_bias, dtype=torch.float32)
 
-        # (S,) the progress with which each start begins
+        # (S,) the initial progress of each start
         self.progress = torch.as_tensor(starts.progress, dtype=torch.float32)
 
     def __len__(self) -> int:
@@ -53,8 +52,8 @@ class DeviceBank:
         """Writes starts into worlds, in place.
 
         Args:
-            which: (N,) bool, the worlds that are written.
-            index: (N,) int64, the start of each world; used where `which` is True.
+            which: (N,) bool, the worlds to write to.
+            index: (N,) int64, the start of each world; unused for the other worlds.
             parameters: the live arrays of the task's `memory()`, (N, ...) each.
             encoder_bias: (N, J) the proprioception's live array.
         """
@@ -75,6 +74,6 @@ def _as_type_of(like: torch.Tensor, values: object) -> torch.Tensor:
 
 
 def _write(target: torch.Tensor, which: torch.Tensor, values: torch.Tensor) -> None:
-    """Writes the rows of `values` (N, ...) where `which` (N,) is True, in place."""
+    """Writes the rows `which` (N,) bool of `values` (N, ...) in place."""
     rows = which.view(-1, *[1] * (target.ndim - 1))  # (N, 1, ...)
     target[...] = torch.where(rows, values, target)

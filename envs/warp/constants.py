@@ -1,9 +1,9 @@
-"""Keeps the constants of task code on the device.
+"""Caches the constants of task code on the device.
 
-Task code uses Python lists as indices and as tables of numbers. With torch,
-`x[:, [0, 3]]` and `xp.asarray([1.0, 2.0])` copy such a list from the host each time,
-which waits for the device and cannot be captured in a CUDA graph. Within
-`DeviceConstants` each is copied once.
+Task code uses Python lists as indices and as tables of numbers. In torch,
+`x[:, [0, 3]]` and `xp.asarray([1.0, 2.0])` copy the list from the host at each call.
+Such a copy waits for the device, and a CUDA graph cannot capture it. Within
+`DeviceConstants` each constant is copied only once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 _INDEXING = (torch.Tensor.__getitem__, torch.Tensor.__setitem__)
-# `as_tensor` is not among them: Warp uses it to make views of live arrays
+# without `as_tensor`, which Warp uses to make views of live arrays
 _CONSTRUCTORS = (torch.asarray, torch.tensor)
 _HOST_TYPES = (bool, int, float, np.generic, np.ndarray)
 
@@ -24,9 +24,8 @@ _HOST_TYPES = (bool, int, float, np.generic, np.ndarray)
 class DeviceConstants(TorchFunctionMode):
     """A context in which each constant of the host is copied to the device only once.
 
-    Equal values give the same tensor each time, so nothing may write into it. While
-    `sealed` no copy can be made, so a constant that is met for the first time is an
-    error.
+    Equal values give the same tensor each time, so it must not be written to. While
+    `sealed`, no copy is possible, so a new constant is an error.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -42,9 +41,9 @@ class DeviceConstants(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Does what `func` does; torch calls this for its functions in the context."""
+        """Calls a torch function with cached constants; torch calls this in the context."""
         kwargs = kwargs or {}
-        # the index is the second argument, of reads and of writes
+        # the index is the second argument of reads and of writes
         if func in _INDEXING:
             args = (args[0], self._index(args[1]), *args[2:])
         elif func in _CONSTRUCTORS and len(args) == 1 and _is_of_host(args[0]):
@@ -55,7 +54,7 @@ class DeviceConstants(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def _index(self, index: Any) -> Any:
-        """Returns an index in which kept tensors stand for lists and numpy arrays."""
+        """Returns an index with lists and numpy arrays replaced by cached tensors."""
         if isinstance(index, tuple):
             return tuple(self._index(part) for part in index)
         if isinstance(index, list | np.ndarray) and _is_of_host(index):
@@ -63,14 +62,14 @@ class DeviceConstants(TorchFunctionMode):
         return index
 
     def _constant(self, values: Any, dtype: torch.dtype | None) -> torch.Tensor:
-        """Returns the kept tensor of these values, which is made when first met.
+        """Returns the cached tensor of some values; makes it at their first use.
 
         Raises:
-            RuntimeError: they are met for the first time while `sealed`.
+            RuntimeError: it is not cached yet while `sealed`.
         """
         host = np.asarray(values)
 
-        # as torch does, give Python's floats the default type, and arrays their own
+        # as in torch, Python's floats get the default dtype, and arrays keep theirs
         is_of_python = isinstance(values, float | list | tuple)
         if dtype is None and is_of_python and host.dtype == np.float64:
             dtype = torch.get_default_dtype()
@@ -81,7 +80,7 @@ class DeviceConstants(TorchFunctionMode):
                 raise RuntimeError(
                     f"{values!r} would have to be copied from the host within a captured step"
                 )
-            # without this the call would come back to `__torch_function__`
+            # else torch would call `__torch_function__` again
             with torch._C.DisableTorchFunction():
                 self._kept[key] = torch.tensor(host, dtype=dtype, device=self.device)
         return self._kept[key]
@@ -112,7 +111,7 @@ def solve_definite(matrix: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
 
 
 def _is_of_host(values: Any) -> bool:
-    """Returns whether nothing in `values` is a tensor."""
+    """Returns whether `values` contains no tensor."""
     if isinstance(values, list | tuple):
         return all(_is_of_host(value) for value in values)
     return isinstance(values, _HOST_TYPES)

@@ -1,6 +1,6 @@
 """Captures a step of worlds on a GPU as one CUDA graph.
 
-Launching it replaces the launches of about a thousand kernels.
+One launch of the graph replaces about a thousand kernel launches.
 """
 
 from __future__ import annotations
@@ -23,31 +23,33 @@ Launch = Callable[[], None]
 
 
 class Recorder(Protocol):
-    """What turns work on a device into something that can be launched again."""
+    """Records work on a device, so that it can be launched repeatedly."""
 
     def warm_up(self, work: Work) -> Tensors:
-        """Does the work once, so that whatever is made on first use exists."""
+        """Does the work once, so that objects made at the first use exist."""
 
     def capture(self, work: Work) -> tuple[Launch, Tensors]:
         """Records the work without doing it.
 
         Returns:
-            What launches it, and the tensors in which its results will lie.
+            A function that launches it, and the tensors that will have its results.
         """
 
 
 class StepGraph:
-    """A function on a device whose first call runs it and whose second captures it.
+    """Wraps a function on a device in a CUDA graph.
 
-    The second call and later ones launch what was captured.
+    The first call runs the function, to warm up. The second call captures it as a graph
+    and launches that. Later calls launch the graph.
 
     Args:
         function: takes one tensor and returns several. It must do the same work each
-            time: no Python that depends on a tensor's values, and state that is written
-            in place only.
+            time: no Python code may depend on a tensor's values, and state must be
+            written in place.
         shape: the shape of its argument.
-        device: where it works.
-        recorder: None without CUDA; the function then runs in every call.
+        device: the function's device.
+        recorder: captures the graph; None without CUDA, then every call runs the
+            function.
     """
 
     def __init__(
@@ -61,18 +63,18 @@ class StepGraph:
         self._device = device
         self._recorder = recorder
 
-        # a graph reads its input where it was recorded
+        # a graph always reads its input from the same memory
         self._input = torch.zeros(shape, device=device)
         self._constants = DeviceConstants(device)
 
-        # nothing is recorded before the second call
+        # set by the second call
         self._launch: Launch | None = None
         self._outputs: Tensors = ()
         self._warm = False
 
     @property
     def captured(self) -> bool:
-        """Whether calls are launches of a graph by now."""
+        """Whether the graph exists, so that calls launch it."""
         return self._launch is not None
 
     def __call__(self, values: torch.Tensor) -> Tensors:
@@ -90,22 +92,22 @@ class StepGraph:
         return tuple(output.clone() for output in self._outputs)
 
     def _work(self) -> Tensors:
-        """Calls the function on the input buffer, whose place in memory never changes."""
+        """Calls the function on the input buffer."""
         with self._constants, self._device:
             return self._function(self._input)
 
     def _capture(self, recorder: Recorder) -> None:
         """Captures the work and launches it.
 
-        If that fails, the work is done without a graph, now and in later calls.
+        If that fails, this call and later ones run the function without a graph.
         """
         self._constants.sealed = True
         try:
             launch, outputs = recorder.capture(self._work)
-            launch()  # the first launch needs memory, so it may fail, too
+            launch()  # the first launch allocates memory, so it may fail, too
 
-        # Nothing was computed yet, so the work can still be done. All exceptions are
-        # caught because Warp raises bare ones.
+        # Nothing was computed yet, so the work can still be done. Warp raises bare
+        # exceptions, so all are caught.
         except Exception as error:
             warnings.warn(
                 f"no CUDA graph of the step, which is now slow: {error}",
@@ -124,12 +126,12 @@ class StepGraph:
 
 
 class CudaGraphs:
-    """Records CUDA graphs, on a stream beside the caller's.
+    """Records CUDA graphs, on a stream of its own.
 
-    Warp owns the capture. The solver's loops (`capture_while`) pause it, which changes
-    the capture's id, by which torch's own `torch.cuda.graph` finds the allocations that
-    belong to it. Here torch finds them by their thread instead, and they lie in a
-    memory pool of their own.
+    Warp makes the capture, because torch's own `torch.cuda.graph` would fail: it
+    identifies its allocations by the capture's id, and the solver's loops
+    (`capture_while`) pause the capture, which changes the id. Here a separate memory
+    pool collects the allocations of this thread.
     """
 
     def __init__(self, streams: Streams, device: torch.device) -> None:
@@ -143,8 +145,7 @@ class CudaGraphs:
             return work()
 
     def capture(self, work: Work) -> tuple[Launch, Tensors]:
-        # what torch allocates within the capture lies in the pool, which lives as long
-        # as this object
+        # torch's allocations in the capture use the pool, which this object keeps alive
         own_pool = torch.cuda.use_mem_pool(self._pool, self._device)
         with (
             self._beside(),
@@ -157,10 +158,9 @@ class CudaGraphs:
 
     @contextmanager
     def _beside(self) -> Iterator[None]:
-        """Makes our stream torch's current one, in order with the caller's stream.
+        """Makes our stream torch's current one, synchronised with the caller's stream.
 
-        Ours waits for what the caller's stream still has to do; afterwards the caller's
-        waits for ours.
+        Ours first waits for the caller's; afterwards the caller's waits for ours.
         """
         callers = torch.cuda.current_stream(self._device)
         self._stream.wait_stream(callers)
@@ -171,7 +171,7 @@ class CudaGraphs:
 
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """Keeps garbage from being freed within a capture, which would break it."""
+    """Disables garbage collection; freeing objects would break a capture."""
     gc.collect()
     was_enabled = gc.isenabled()
     gc.disable()

@@ -26,7 +26,7 @@ from embodied.seeding import Seeds
 class NumpyVectorEnv(
     VectorWrapper[ObservationDict, np.ndarray, Tensors, torch.Tensor, Any]
 ):
-    """Converts a `WarpVectorEnv` to numpy, with infos like those of `GroundVectorEnv`.
+    """Converts a `WarpVectorEnv` to numpy, with the infos of `GroundVectorEnv`.
 
         NumpyVectorEnv(gymnasium.make_vec("embodied/ToteTransfer-v0", num_envs=16,
                                           engine="warp"))
@@ -58,7 +58,7 @@ class NumpyVectorEnv(
     def step(
         self, actions: np.ndarray
     ) -> tuple[ObservationDict, np.ndarray, np.ndarray, np.ndarray, Info]:
-        """Makes one control step of all worlds; those that ended start anew."""
+        """Makes one control step of all worlds; worlds with ended episodes are reset."""
         on_device = torch.as_tensor(
             actions, dtype=torch.float32, device=self.worlds.device
         )
@@ -80,12 +80,12 @@ class NumpyVectorEnv(
         return _to_numpy(observation), reward, terminated, truncated, info
 
     def _start_progress(self) -> np.ndarray:
-        """Returns the progress (N,) with which the present episodes began."""
+        """Returns the initial progress (N,) of the current episodes."""
         progress: np.ndarray = self.worlds.start_progress().cpu().numpy()
         return progress
 
     def render(self) -> None:
-        """Does nothing: the engine `warp` makes no pictures for people."""
+        """Does nothing: the engine `warp` has no high-quality pictures."""
 
 
 def _to_numpy(parts: Tensors) -> ObservationDict:

@@ -10,8 +10,8 @@ import numpy as np
 from embodied.envs.worlds import Worlds
 from embodied.sim.warp.engine import STATE
 
-# Model fields that MuJoCo derives from those that tasks vary, so that worlds may differ
-# in them, too.
+# Model fields that MuJoCo computes from fields that tasks vary. So worlds may differ in
+# these, too.
 DERIVED = (
     "body_subtreemass",
     "body_invweight0",
@@ -26,22 +26,31 @@ DERIVED = (
     "light_dir0",
     "light_poscom0",
 )
-# How long random actions are tried to count contacts, and how long each is held.
+# Contacts are counted during PROBE_S of random actions; each is held for HOLD_S.
 PROBE_S = 3.0
 HOLD_S = 0.25
 
 
 @dataclass(frozen=True)
 class StartBank:
-    """S starts of one task and robot."""
+    """S starts of one task and robot.
 
-    state: dict[str, np.ndarray]  # fields of MjData, (S, ...)
-    fields: dict[str, np.ndarray]  # fields of MjModel in which they differ, (S, ...)
-    # what the task's `memory()` holds, such as targets and events to come, (S, ...)
+    Attributes:
+        state: field of MjData -> its values (S, ...).
+        fields: field of MjModel in which the starts differ -> its values (S, ...).
+        parameters: the task's `memory()`, such as targets and future events, (S, ...)
+            each.
+        encoder_bias: (S, J) rad or m.
+        progress: (S,) the initial progress.
+        instructions: S sentences.
+    """
+
+    state: dict[str, np.ndarray]
+    fields: dict[str, np.ndarray]
     parameters: dict[str, np.ndarray]
-    encoder_bias: np.ndarray  # (S, J) rad or m
-    progress: np.ndarray  # (S,) of the task, at the start
-    instructions: tuple[str, ...]  # S sentences
+    encoder_bias: np.ndarray
+    progress: np.ndarray
+    instructions: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.instructions)
@@ -85,7 +94,7 @@ def _differing_fields(worlds: Worlds) -> dict[str, np.ndarray]:
     derived: dict[str, list[np.ndarray]] = {
         name: [] for name in DERIVED if name not in fields
     }
-    # a world's own model has them as they follow from its varied fields
+    # each world's own model has the values computed from its varied fields
     for world in range(worlds.num_worlds):
         model = worlds.engine.world_model(world)
         for name, rows in derived.items():
@@ -100,19 +109,19 @@ def _differing_fields(worlds: Worlds) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class ContactPeak:
-    """The most contacts and constraint rows that worlds had under random actions."""
+    """The largest numbers of contacts and constraint rows under random actions."""
 
-    mean_contacts: float  # the mean over worlds, where it was highest
+    mean_contacts: float  # mean over worlds, at the time when it was largest
     contacts: int  # in any world
-    constraints: int  # in any world
+    constraints: int  # constraint rows in any world
 
 
 def measure_contact_peak(worlds: Worlds, first_seed: int = 0) -> ContactPeak:
-    """Runs the worlds with random actions, and returns the most contacts there were.
+    """Runs worlds with random actions, and returns the largest numbers of contacts.
 
     Args:
-        worlds: which are reset with consecutive seeds.
-        first_seed: of the first world, and of the actions.
+        worlds: the worlds to run; they are reset with consecutive seeds.
+        first_seed: the seed of the first world, and of the actions.
     """
     num = worlds.num_worlds
     hz = worlds.config.control_hz

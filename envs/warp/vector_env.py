@@ -23,26 +23,25 @@ from embodied.seeding import Seeds, seed_of_each
 from embodied.sim.engine import FAULTS
 
 Tensors = dict[str, Any]  # key -> tensor, or a dictionary of more
-# Limits of the number of starts in the bank, which is otherwise one per world.
+# Limits of the number of starts in the bank; between them it is one per world.
 LEAST_STARTS = 1024
 MOST_STARTS = 4096
 
 
 class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
-    """What `gymnasium.make_vec(..., engine="warp")` returns: tensors on the device.
+    """The environment of `gymnasium.make_vec(..., engine="warp")`, with torch tensors.
 
-    Observations are those of the engine `cpu`, with autoreset in the same step. Infos
-    have the keys of `embodied.envs.infos`, which says what differs. For numpy arrays
-    wrap it in Gymnasium's `ArrayConversion`, or in `NumpyVectorEnv`, whose infos are
-    those of the engine `cpu`.
+    Observations are those of the engine `cpu`, with autoreset in the same step.
+    `embodied.envs.infos` documents the infos. For numpy arrays wrap it in Gymnasium's
+    `ArrayConversion`, or in `NumpyVectorEnv`, which has the infos of the engine `cpu`.
 
-    World i of reset(seed=s) starts with number s + i of the bank's starts, counted
-    round the bank. Pixels are rendered on the device in each step, with the variation's
-    noise; with a `camera_hz` worlds show the newest frame that is due by their clock.
-    `WarpCameras` says what looks different.
+    After reset(seed=s), world i has start (s + i) modulo the size of the bank. Pixels
+    are rendered on the device in each step, with the variation's noise. With a
+    `camera_hz`, worlds show the newest frame that is due by their clock. `WarpCameras`
+    documents the differences in appearance.
 
     Raises:
-        EmbodiedError: for what only the engine `cpu` supports.
+        EmbodiedError: an argument needs the engine `cpu`.
     """
 
     observation_space: spaces.Dict
@@ -59,7 +58,7 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         }
         self._has_begun = False
 
-        # with pixels no more starts than worlds: each one's first frames are kept
+        # with pixels, no more starts than worlds, because each start's frames are stored
         starts = num_envs if config.obs != "state" else max(num_envs, LEAST_STARTS)
         self.worlds = WarpWorlds(
             config, num_envs, min(starts, MOST_STARTS), config.device
@@ -70,7 +69,7 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         self.action_space = batch_space(self.single_action_space, num_envs)
 
         device = self.worlds.device
-        # the largest absolute values of what observations show, (size,) each
+        # bounds of the observations' absolute values, (size,) each
         self._bounds = {
             "agent_pos": torch.as_tensor(
                 limits(self.worlds.agent_layout), device=device
@@ -88,9 +87,9 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         """Starts new episodes in all worlds.
 
         Args:
-            seed: s, for the starts s, s + 1, ...; or the number of a start for each of
-                the N worlds. None is each world's next start.
-            options: none exist; those of other people are ignored.
+            seed: s, for the starts s, s + 1, ...; or the index of a start for each of
+                the N worlds. None for each world's next start.
+            options: there are none; other frameworks' options are ignored.
         """
         if self.closed:
             raise EmbodiedError(CLOSED)
@@ -109,7 +108,7 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         return self._observation(*observed), _masked(columns, self._all)
 
     def _starts(self, seed: Seeds) -> list[int] | None:
-        """Returns N numbers of starts, or None for each world's next one.
+        """Returns N indices of starts, or None for each world's next one.
 
         Raises:
             EmbodiedError: only some of the worlds have a seed.
@@ -126,7 +125,7 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
     def step(
         self, actions: torch.Tensor
     ) -> tuple[Tensors, torch.Tensor, torch.Tensor, torch.Tensor, Tensors]:
-        """Makes one control step of all worlds; those that ended start anew."""
+        """Makes one control step of all worlds; worlds with ended episodes are reset."""
         if self.closed:
             raise EmbodiedError(CLOSED)
         if not self._has_begun:
@@ -142,7 +141,7 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         return observation, result.reward, result.terminated, result.truncated, info
 
     def snapshot(self, worlds: Ids = None) -> Snapshot:
-        """Returns all that worlds continue from: one world, several, or all N.
+        """Returns the complete state of one world, several, or all N.
 
         Its arrays are tensors on the device.
         """
@@ -153,11 +152,11 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         return self.worlds.snapshot(worlds)
 
     def restore(self, snapshot: Snapshot, worlds: Ids = None) -> Tensors:
-        """Puts worlds where others were, of this or of a like environment.
+        """Restores worlds from a snapshot, of this or of an equal environment.
 
         Args:
-            snapshot: of as many worlds, or of one, for all of them; tensors or numpy
-                arrays.
+            snapshot: of as many worlds, or of one world for all of them; with tensors
+                or numpy arrays.
             worlds: one world, several, or None for all N.
 
         Returns:
@@ -165,7 +164,7 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
 
         Raises:
             EmbodiedError: the snapshot is of another task, robot, control mode, model
-                or bank of starts, or has not the frames of these cameras.
+                or bank of starts, or lacks the frames of these cameras.
         """
         if self.closed:
             raise EmbodiedError(CLOSED)
@@ -175,9 +174,9 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         return self._observation(*self.worlds.observe())
 
     def _info(self, result: WarpStepResult) -> Tensors:
-        """Returns the info of a step, as `embodied.envs.infos` describes it.
+        """Returns the info of a step, see `embodied.envs.infos`.
 
-        Both final keys are always there, with a mask of the worlds that ended.
+        Both final keys always exist, with a mask of the worlds that ended.
         """
         safety = Safety(
             result.contact_force_n, result.collision, result.joint_margin_rad
@@ -204,13 +203,13 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         environment_state: torch.Tensor,
         final: bool = False,
     ) -> Tensors:
-        """Returns what `observation_space` describes, for all N worlds.
+        """Returns the observation of all N worlds, as in `observation_space`.
 
         Args:
             agent_pos: (N, P) proprioception.
             environment_state: (N, S) privileged state.
-            final: show the frames of the episodes that ended in this step, rather than
-                those of the new ones.
+            final: whether to show the last frames of episodes that ended in this step,
+                instead of the first frames of the new ones.
         """
         values = {"agent_pos": agent_pos, "environment_state": environment_state}
         observation: Tensors = {}
@@ -233,10 +232,10 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         return FAULTS[index]
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Lets go of the device's arrays."""
+        """Frees the device's arrays."""
         self.worlds.engine.close()
 
 
 def _masked(columns: Tensors, valid: torch.Tensor) -> Tensors:
-    """Returns the columns, each with the mask (N,) of worlds for which it is valid."""
+    """Returns the columns, each with the mask (N,) of the worlds with valid values."""
     return {**columns, **{f"_{name}": valid for name in columns}}

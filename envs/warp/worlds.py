@@ -28,7 +28,7 @@ from embodied.sim.warp.engine import Buffers, WarpEngine, usable_device
 if TYPE_CHECKING:
     from embodied.sim.warp.feed import WarpFeed
 
-PROBED = 32  # worlds in which contacts are counted
+PROBED = 32  # number of worlds for counting contacts
 _BAD_ACTION = FAULTS.index("action_not_finite")
 
 
@@ -36,16 +36,16 @@ _BAD_ACTION = FAULTS.index("action_not_finite")
 class WarpStepResult(StepResult):
     """The result of one control step, as torch tensors on the device.
 
-    Worlds whose episode ended have already started anew: `agent_pos` and
-    `environment_state` are of the new episode, everything else of the one that ended.
+    Worlds with an ended episode are already reset. For these, `agent_pos` and
+    `environment_state` are of the new episode, all other values of the ended one.
     """
 
     agent_pos: torch.Tensor  # (N, P)
     environment_state: torch.Tensor  # (N, S)
-    # the same, before new episodes started
+    # the same, before the reset
     final_agent_pos: torch.Tensor  # (N, P)
     final_environment_state: torch.Tensor  # (N, S)
-    # the signals of `Safety` since the step before
+    # the signals of `Safety` since the previous step
     contact_force_n: torch.Tensor  # (N,)
     collision: torch.Tensor  # (N,) bool
     joint_margin_rad: torch.Tensor  # (N,)
@@ -54,16 +54,15 @@ class WarpStepResult(StepResult):
 class WarpWorlds:
     """N worlds of a task on the engine `warp`, with torch tensors for all arrays.
 
-    Episodes start from a bank that is sampled on the host, with consecutive seeds.
-    World i begins with start i, then takes start i + N and so on, counted round the
-    bank.
+    Episodes start from a bank of starts that is sampled on the host, with consecutive
+    seeds. World i has the starts i, i + N, i + 2 N and so on, modulo the bank's size.
 
     Args:
         config: of the worlds; its `engine` and `device` are ignored.
         num_worlds: N.
-        num_starts: how many starts the bank holds.
+        num_starts: the bank's size.
         device: "cuda", or "cpu" to try it slowly.
-        seed: of the bank's first start.
+        seed: the seed of the bank's first start.
 
     Raises:
         EmbodiedError: as `Worlds` and `WarpEngine` do.
@@ -77,7 +76,7 @@ class WarpWorlds:
         device: str = "cuda",
         seed: int = 0,
     ) -> None:
-        # a missing device is reported before the starts are sampled, which takes long
+        # check the device first, because sampling the starts takes long
         usable_device(device)
         host = Worlds(replace(config, engine="cpu"), num_starts)
         starts = sample_starts(host, seed)
@@ -118,7 +117,7 @@ class WarpWorlds:
             self._tick = torch.zeros(num_worlds, dtype=torch.int64)
             self._held_ticks = torch.zeros(num_worlds, dtype=torch.int64)
             self._fault_kinds = torch.arange(len(FAULTS))
-            # episodes that each fault has ended
+            # number of episodes that each fault has ended
             self._fault_counts = torch.zeros_like(self._fault_kinds)
 
         self.feed = _feed(host, self.engine) if config.obs != "state" else None
@@ -132,11 +131,11 @@ class WarpWorlds:
     def reset(
         self, starts: Sequence[int] | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Starts new episodes everywhere.
+        """Starts new episodes in all worlds.
 
         Args:
-            starts: N numbers of the bank's starts, counted round it; None for each
-                world's next one.
+            starts: N indices of starts, modulo the bank's size; None for each world's
+                next start.
 
         Returns:
             `agent_pos` (N, P) and `environment_state` (N, S).
@@ -148,44 +147,44 @@ class WarpWorlds:
             if starts is not None:
                 wrapped = [start % len(self._bank) for start in starts]
                 self.start_index[...] = torch.tensor(wrapped)
-                # a tick of 0 keeps `_begin` from moving on to the next start
+                # at tick 0, `_begin` uses `start_index` instead of the next start
                 self._tick.zero_()
             self._begin(torch.ones(self.num_worlds, dtype=torch.bool))
             return self.observe()
 
     def _show_starts(self, feed: WarpFeed) -> None:
-        """Renders the first frames of every start in the bank, N starts at a time.
+        """Renders the first frames of all starts in the bank, N starts at a time.
 
-        The worlds' own starts are the same afterwards.
+        `start_index` is unchanged afterwards.
         """
-        present = self.start_index.clone()
+        original = self.start_index.clone()
         everywhere = torch.ones(self.num_worlds, dtype=torch.bool)
         for first in range(0, len(self._bank), self.num_worlds):
-            self.start_index[...] = (present + first) % len(self._bank)
+            self.start_index[...] = (original + first) % len(self._bank)
             self._begin(everywhere)
             feed.learn(self.start_index)
-        self.start_index[...] = present
+        self.start_index[...] = original
 
     def snapshot(self, worlds: Ids = None) -> Snapshot:
-        """Returns all that worlds continue from: one world, several, or all N.
+        """Returns the complete state of one world, several, or all N.
 
         Its arrays are tensors on the device.
         """
         return self._present.snapshot(self._ids(worlds))
 
     def restore(self, snapshot: Snapshot, worlds: Ids = None) -> None:
-        """Puts worlds where others were, in these or in others of the same config.
+        """Restores worlds from a snapshot, of these or of others of the same config.
 
-        Later episodes are those that follow in the bank from there.
+        Their next episodes continue with the starts after the snapshot's.
 
         Args:
-            snapshot: of as many worlds, or of one, for all of them; tensors or numpy
-                arrays.
+            snapshot: of as many worlds, or of one world for all of them; with tensors
+                or numpy arrays.
             worlds: one world, several, or None for all N.
 
         Raises:
             EmbodiedError: the snapshot is of another task, robot, control mode, model
-                or bank of starts, or has not the frames of these cameras.
+                or bank of starts, or lacks the frames of these cameras.
         """
         ids = self._ids(worlds)
         if self.feed is not None and not self.feed.learned:
@@ -202,7 +201,7 @@ class WarpWorlds:
         return torch.as_tensor(ids, dtype=torch.int64, device=self.device)
 
     def _memories(self) -> Memories:
-        """Returns what tells, by owner, all that is kept outside of the engine."""
+        """Returns owner -> method that returns its state outside of the engine."""
         memories = {
             **self._bound.memories(),
             "episodes": lambda: {"start_index": self.start_index},
@@ -213,7 +212,7 @@ class WarpWorlds:
         return memories
 
     def _origin(self) -> Origin:
-        """Returns what snapshots must have in common with these worlds."""
+        """Returns the properties that a snapshot must share with these worlds."""
         return Origin.of(
             task=self.spec.name,
             robot=self.robot.name,
@@ -224,9 +223,9 @@ class WarpWorlds:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Lets `copy` and `pickle` build the worlds anew, and restore them.
+        """Lets `copy` and `pickle` make new worlds and restore a snapshot in them.
 
-        That is a class, its arguments, and what `__setstate__` is given.
+        Returns the class, its arguments, and the argument of `__setstate__`.
         """
         return type(self), self._arguments, self.snapshot()
 
@@ -238,18 +237,18 @@ class WarpWorlds:
         return _finite(self.proprioception.read()), _finite(self.task.state())
 
     def start_progress(self) -> torch.Tensor:
-        """Returns the progress (N,) with which the present episodes began."""
+        """Returns the initial progress (N,) of the current episodes."""
         return self._bank.progress[self.start_index]
 
     def step(self, actions: torch.Tensor) -> WarpStepResult:
-        """Moves all worlds on by one control step.
+        """Makes one control step in all worlds.
 
-        A world whose action has a NaN or inf, or whose simulation breaks, starts anew
-        with a fault. On a GPU the second call captures a CUDA graph, which later calls
-        launch.
+        A world with a NaN or inf in its action, or with a diverged simulation, gets a
+        fault and is reset. On a GPU, the second call captures a CUDA graph, and later
+        calls launch it.
 
         Args:
-            actions: (N, A) in [-1, 1]; what is beyond is clipped.
+            actions: (N, A) in [-1, 1]; values beyond are clipped.
 
         Returns:
             The result, as tensors that later steps do not overwrite.
@@ -259,11 +258,11 @@ class WarpWorlds:
 
     @property
     def captured(self) -> bool:
-        """Whether steps are launches of a CUDA graph by now."""
+        """Whether steps launch a CUDA graph."""
         return self._graph.captured
 
     def fault_counts(self) -> dict[str, int]:
-        """Returns how many episodes each fault has ended so far, by its name.
+        """Returns fault -> number of episodes that it has ended so far.
 
         It waits for the device.
         """
@@ -295,7 +294,7 @@ class WarpWorlds:
         self._held_ticks[...] = held_ticks
         self._fault_counts += (fault[:, None] == self._fault_kinds).sum(0)
 
-        # what there is before episodes that end are replaced by new ones
+        # signals and observations before ended episodes are reset
         safety = self._bound.safety.read(self.ticks_per_step)
         final_agent_pos, final_environment_state = self.observe()
         if self.feed is not None:
@@ -318,12 +317,12 @@ class WarpWorlds:
     def _begin(self, which: torch.Tensor) -> None:
         """Starts new episodes in the worlds `which` (N,) bool.
 
-        It is part of a captured step: nothing here depends on which worlds these are.
+        It is part of a captured step, so its Python code does not depend on `which`.
         """
-        # a world that has not moved since its reset keeps the start it was given
-        used = self._tick > 0
-        following = (self.start_index + self.num_worlds * used) % len(self._bank)
-        self.start_index[...] = torch.where(which, following, self.start_index)
+        # a world that has not moved since its reset keeps its start
+        has_moved = self._tick > 0
+        next_start = (self.start_index + self.num_worlds * has_moved) % len(self._bank)
+        self.start_index[...] = torch.where(which, next_start, self.start_index)
 
         self._bank.load(
             which, self.start_index, self.task.memory(), self.proprioception.bias
@@ -331,8 +330,8 @@ class WarpWorlds:
         self.engine.forget_faults(which)
         self._tick[...] = torch.where(which, 0, self._tick)
         self._held_ticks[...] = torch.where(which, 0, self._held_ticks)
-        # compute what follows from the new states; what watches the engine from step to
-        # step, such as sensors of peak forces, must not remember the old ones
+        # Compute fields derived from the new states. The engine's watchers, such as those
+        # of peak forces, must not remember the old states.
         self.engine.refresh()
         for watcher in self.engine.watchers:
             watcher.forget(which)
@@ -342,7 +341,7 @@ class WarpWorlds:
 
 
 def _buffers_for(num_worlds: int, probe: Worlds, seed: int) -> Buffers:
-    """Returns buffers for as many contacts as random actions make in `probe`."""
+    """Returns buffers that suffice for random actions in the worlds `probe`."""
     peak = measure_contact_peak(probe, seed)
     return Buffers.of(num_worlds, peak.mean_contacts, peak.contacts, peak.constraints)
 
@@ -362,5 +361,5 @@ def _feed(host: Worlds, engine: WarpEngine) -> WarpFeed:
 
 
 def _finite(values: torch.Tensor) -> torch.Tensor:
-    """Returns values with 0 for what a world that broke has made NaN or infinite."""
+    """Returns values with 0 in place of NaN and infinity, which broken worlds have."""
     return torch.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
