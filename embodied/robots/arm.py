@@ -13,7 +13,7 @@ from embodied.robots.parts.part import Placement
 from embodied.robots.robot import Robot
 
 STAND_HEIGHT_M = 0.72
-# Centre and half sizes (3,) in m of its collision box, from the arm's base plate.
+# Centre and half sizes (3,) of its collision box, m, relative to the arm's base plate.
 STAND_BOX = ((-0.02, 0, -0.36), (0.085, 0.085, 0.36))
 
 
@@ -25,9 +25,9 @@ def pedestal(x_m: float = 0.0, y_m: float = 0.0) -> FixedBase:
 def add_pedestal(
     spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
 ) -> mujoco.MjsBody:
-    """Adds the stand; its origin is where an arm's base plate sits.
+    """Adds the stand, with its origin at the arm's base plate.
 
-    `FixedBase` then lifts that origin to its `mount_pos_w`.
+    `FixedBase` then moves this origin to its `mount_pos_w`.
     """
     prefix = placement.prefix
     # a mass and inertia must be given, but have no effect: the stand has no joint

@@ -1,9 +1,9 @@
-"""`dual_arm`: two arms on a torso that bows, a head that turns, and a base that drives.
+"""`dual_arm`: two arms, a torso with lift and waist, a head, and a base that drives.
 
-It is no product that one can buy. Where its parts are is taken from the Franka Mobile
-FR3 Duo, as MuJoCo Menagerie has it: the arms lean outwards, at (0.037, +-0.050) m of
-their mount. `dual_arm_body` has the figures of the torso and the head, `wheeled_base`
-those of the base, and `franka` those of arms and hands.
+It is not a commercial product. The positions of its parts are those of the Franka Mobile
+FR3 Duo in MuJoCo Menagerie: the arms lean outwards, at (0.037, +-0.050) m on their
+mount. `dual_arm_body` has the figures of the torso and the head, `wheeled_base` those of
+the base, and `franka` those of arms and hands.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ from embodied.robots.parts.part import Placement, Quaternion, Vector3
 from embodied.robots.robot import Robot
 from embodied.robots.wheeled_base import wheeled_base
 
-# (7,) rad, of the left arm: its tool point where that of `arm` is at home, pointing down.
+# (7,) rad, the left arm's home: its tcp is where `arm` has it at home, pointing down.
 LEFT_HOME = (0.2620, -0.3555, -0.0158, -2.4165, 0.9656, 1.8910, 0.0823)
-# The hand is mounted on the flange by 45 degrees: where joint 7 mirrors itself, rad.
+# The position of joint 7 that is its own mirror image, as the hand is mounted on the
+# flange at 45 degrees.
 MIDDLE_JOINT_7_RAD = 0.7853981634
-# From the waist: below the left shoulder's centre by as much as the base plate of an
-# upright arm is below its own. An arm that stood there would reach the same places.
+# (3,) m from the waist, the base of an upright arm with its shoulder at the left arm's
+# shoulder; it would reach the same places.
 LEFT_AS_IF_AT: Vector3 = (0.1201, 0.2976, 0.0236)
 
 
@@ -43,7 +44,7 @@ def _arm_and_hand(side: str) -> tuple[Arm, Gripper]:
     home = LEFT_HOME
     as_if_at = LEFT_AS_IF_AT
     if side == "right":
-        # mirrored at the plane y = 0
+        # mirror the left arm at the plane y = 0
         w, i, j, k = quat
         quat = (w, -i, j, -k)
         pos = (x, -y, z)
@@ -54,7 +55,7 @@ def _arm_and_hand(side: str) -> tuple[Arm, Gripper]:
     arm = franka_arm(placement=Placement(pos=pos, quat_wxyz=quat))
     arm = replace(arm, joints=replace(arm.joints, home=home))
     arm = arm.prefixed(f"{side}_", on="waist")
-    # commands of the mode `ee_delta` are along the chest's axes, not the tilted plate's
+    # the mode `ee_delta` has the chest's axes, not those of the tilted base plate
     arm = replace(arm, root_body="waist", along_carrier=True, as_if_at=as_if_at)
     return arm, franka_hand().prefixed(f"{side}_")
 

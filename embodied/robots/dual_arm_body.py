@@ -1,12 +1,12 @@
-"""The upper body of `dual_arm`: a lift, a waist that bows, and a head on a neck.
+"""The upper body of `dual_arm`: a lift, a waist that tilts, and a head on a neck.
 
-The origin of the body `waist` is on the axis about which it bows; the arms are mounted
-on it. Figures are published ones where a source is named, else estimates:
+The origin of the body `waist` is on its tilt axis; the arms are mounted on this body.
+Figures with a source are published ones, all others are estimates:
 
 - Franka Mobile FR3 Duo (MuJoCo Menagerie, `mobile_fr3_duo_v0_2.xml`): where the arms
   are on their mount, which has 4.09 kg; spine 0.1 m/s; head 1.0 kg.
 - Rainbow Robotics RB-Y1 (rby1-sdk, `models/rby1m/urdf/model_v1.3.urdf`): a waist of
-  270 N m that bows by up to 90 degrees, and shoulders 0.31 m above it.
+  270 N m that tilts by up to 90 degrees, and shoulders 0.31 m above it.
 - Leju Kuavo 5-W (kuavo-ros-opensource, `biped_s62.urdf`): a waist that leans back by 15
   degrees; a neck of 12 N m and 5.2 rad/s, which turns by 90 degrees to either side.
 - PAL Robotics TIAGo (tiago_robot, `torso.urdf.xacro`): lift with 6.9 kg that move, and
@@ -41,11 +41,12 @@ from embodied.robots.wheeled_arm_visual import quat_of_axes
 from embodied.robots.wheeled_base import LIFT_SERVO, add_sliding_body, lift_joints
 
 WAIST_LOW_M = 0.58  # height of the waist's axis above the floor with the lift down
-LIFT_HOME_M = 0.1164  # so that the arms work where an upright one on a stand does
+LIFT_HOME_M = 0.1164  # the arms then reach the same places as an upright arm on a stand
 WAIST_RANGE = (float(np.radians(-15)), float(np.radians(90)))  # rad, forwards
 WAIST_SPEED = 0.8  # rad/s
-WAIST_LEAD_RAD = 0.05  # how far a target may run ahead in the delta modes
-# Stiffness in N m/rad, lag in s, limit in N m: 50 N at a hand bow it by a mm there.
+WAIST_LEAD_RAD = 0.05  # largest lead of a target in the delta modes
+# Stiffness in N m/rad, lag in s, limit in N m. A force of 50 N on a hand moves that by a
+# millimetre.
 WAIST_SERVO = (50_000.0, 0.06, 270.0)
 WAIST_ROTOR_KG_M2 = 5.0
 PAN_RANGE = (float(np.radians(-90)), float(np.radians(90)))  # rad, to the left
@@ -55,7 +56,7 @@ NECK_SPEED = 5.2  # rad/s
 NECK_LEAD_RAD = 0.1
 NECK_SERVO = (400.0, 0.03, 12.0)  # stiffness in N m/rad, lag in s, limit in N m
 NECK_ROTOR_KG_M2 = 0.05
-# Of the left arm's base plate from the waist, m; the right one is its mirror image.
+# Pose of the left arm's base plate on the waist, m; the right one is its mirror image.
 ARM_POS = (0.037, 0.050, 0.150)
 ARM_QUAT_WXYZ: Quaternion = (0.8673, -0.4351, 0.0232, -0.2406)
 
@@ -71,19 +72,19 @@ COLUMN_BOX = ((-0.02, 0.0, -0.31), (0.088, 0.083, 0.21))
 # Start, end and radius of the chest's and the head's collision capsules, m.
 CHEST_CAPSULES = (
     ((-0.01, 0.0, 0.10), (-0.01, 0.0, 0.25), 0.115),
-    ((-0.11, 0.0, 0.10), (-0.11, 0.0, 0.22), 0.085),  # what it carries on its back
+    ((-0.11, 0.0, 0.10), (-0.11, 0.0, 0.22), 0.085),  # the backpack
 )
 HEAD_CAPSULE = ((0.0, 0.0, 0.03), (0.0, 0.0, 0.07), 0.095)
 HEAD_FOVY_DEG = 75.0
 
 
 def torso_lift() -> Lift:
-    """Returns the lift, whose top is the waist's axis."""
+    """Returns the lift; the waist's axis is at its top."""
     return Lift(build=add_lift, joints=lift_joints(LIFT_HOME_M))
 
 
 def waist() -> Waist:
-    """Returns the waist with the chest, which carries head and arms."""
+    """Returns the waist with the chest, the carrier of head and arms."""
     joints = Joints(
         names=("waist",),
         ranges=(WAIST_RANGE,),
@@ -95,7 +96,7 @@ def waist() -> Waist:
 
 
 def turning_head() -> Head:
-    """Returns the head, which turns to the sides and nods."""
+    """Returns the head, with the joints pan and tilt."""
     joints = Joints(
         names=("head_pan", "head_tilt"),
         ranges=(PAN_RANGE, TILT_RANGE),
@@ -109,10 +110,10 @@ def turning_head() -> Head:
 def add_lift(
     spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
 ) -> mujoco.MjsBody:
-    """Adds the column that moves out of the base's sleeve."""
+    """Adds the column that slides out of the base's sleeve."""
     prefix = placement.prefix
     body = add_sliding_body(mount, f"{prefix}lift", WAIST_LOW_M, LIFT_MASSES)
-    # in materials that the base has added
+    # the base has added the materials
     add_shells(spec, {"lift": SHELLS["lift"]}, prefix=prefix)
     add_solid_box(body, *COLUMN_BOX)
     add_joint_servo(spec, f"{prefix}lift", *LIFT_SERVO)
@@ -122,7 +123,7 @@ def add_lift(
 def add_waist(
     spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
 ) -> mujoco.MjsBody:
-    """Adds the chest, which bows; arms and neck are mounted on its origin."""
+    """Adds the chest with its tilt joint; it carries arms and neck."""
     prefix = placement.prefix
     body = add_massive_body(mount, f"{prefix}waist", 0.0, WAIST_MASSES)
     body.add_joint(
@@ -132,7 +133,7 @@ def add_waist(
         armature=WAIST_ROTOR_KG_M2,
     )
 
-    # looks, what can be touched, and the motor
+    # shells, collision geoms and the servo
     add_shells(spec, {"waist": SHELLS["waist"]}, prefix=prefix)
     for start, end, radius_m in CHEST_CAPSULES:
         add_capsule(body, start, end, radius_m)
@@ -143,7 +144,7 @@ def add_waist(
 def add_head(
     spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
 ) -> mujoco.MjsBody:
-    """Adds a neck that turns, and on it a head that nods, with its camera."""
+    """Adds a neck that pans, and on it a head that tilts, with its camera."""
     prefix = placement.prefix
     neck = add_massive_body(mount, f"{prefix}neck", 0.0, NECK_MASSES)
     neck.pos = list(NECK_POS)
@@ -165,12 +166,13 @@ def add_head(
     names = ("neck", "head")
     add_shells(spec, {name: SHELLS[name] for name in names}, prefix=prefix)
     add_capsule(head, *HEAD_CAPSULE)
-    # the chin nods over the collar, which is a part of the chest
+    # the chin passes over the collar, which is a part of the chest
     exclude_contact(spec, mount.name, head.name)
     for joint in ("head_pan", "head_tilt"):
         add_joint_servo(spec, prefix + joint, *NECK_SERVO)
 
-    # A camera looks along its -z, with x to its right: here along the head's x.
+    # The camera looks along the head's x axis. A camera looks along its own -z axis, with
+    # x to the right of the picture.
     axes = np.array([(0.0, 0.0, -1.0), (-1.0, 0.0, 0.0), (0.0, 1.0, 0.0)])
     head.add_camera(
         name=f"{prefix}head", pos=EYE, quat=quat_of_axes(axes), fovy=HEAD_FOVY_DEG

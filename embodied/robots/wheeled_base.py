@@ -1,6 +1,6 @@
 """An omnidirectional base on mecanum wheels, with a lift and a head on a mast.
 
-It is no product that one can buy. It is built from these published figures:
+It is not a commercial product. It has these published figures:
 
 - Franka Mobile FR3 Duo: franka_description, `robots/tmrv0_2` and
   `accessories/franka_spine_v0_1`, `franka_head_v0_2` (Apache-2.0): chassis 88.95 kg
@@ -56,7 +56,7 @@ LIFT_HOME_M = 0.17  # puts the mount at 0.72 m
 LIFT_SPEED_M_S = 0.1
 BASE_SPEED = (1.0, 1.0, float(np.radians(120)))  # m/s, m/s, rad/s
 BASE_RANGE = ((-5.0, 5.0), (-5.0, 5.0), (-1.5 * np.pi, 1.5 * np.pi))  # m, m, rad
-# How far a target may run ahead of the measured joint in the delta modes.
+# Largest lead of a target over the measured joint in the delta modes.
 BASE_LEAD = (0.1, 0.1, 0.2)  # m, m, rad
 LIFT_LEAD_M = 0.03
 
@@ -75,15 +75,15 @@ LIFT_MASSES: tuple[Mass, ...] = (
 
 # Lever arm of a mecanum wheel's force about the vertical: half track + half wheelbase.
 WHEEL_ARM_M = (0.488 + 0.447) / 2
-# Inertia of what turns, as the joints feel it.
+# Inertia of rotating parts, at the joints.
 WHEEL_INERTIA_KG_M2 = 0.0084  # as published
 ROTORS_KG = 40.0  # an estimate
 ROLLING_KG = 4 * WHEEL_INERTIA_KG_M2 / WHEEL_RADIUS**2 + ROTORS_KG
 SPINDLE_KG = 80.0  # an estimate for a ball screw of 5 mm pitch
 
-# The position servos are stiff enough that the arm's swings move the base by less than
-# a millimetre. 800 N, half of the robot's weight, brake it at 4 m/s2: a sudden stop
-# from full speed ends 3 cm too far. (The controller cited above keeps to 1 m/s2.)
+# The position servos are so stiff that motions of the arm move the base by less than a
+# millimetre. 800 N, half of the robot's weight, brake it at 4 m/s2, so a sudden stop from
+# full speed overshoots by 3 cm. (The controller cited above has a limit of 1 m/s2.)
 DRIVE_N = 800.0
 # joint -> stiffness in N/m or N m/rad, lag in s, limit in N or N m
 BASE_SERVOS = {
@@ -94,7 +94,7 @@ BASE_SERVOS = {
 LIFT_SERVO = (300_000.0, 0.06, 2000.0)  # stiffness in N/m, lag in s, limit in N
 # Centres and half sizes (3,) of collision boxes, in m.
 BASE_BOXES = (
-    # the housing, whose underside is above the floor
+    # the housing, with its underside above the floor
     ((MIDDLE_X, 0.0, 0.188), (0.37, 0.26, 0.143)),
     ((-0.02, 0.0, 0.415), (0.108, 0.103, 0.085)),  # the lift's sleeve
 )
@@ -108,7 +108,7 @@ HEAD_FOVY_DEG = 60.0
 
 
 def wheeled_base() -> OmnidirectionalBase:
-    """Returns the base; its origin is on the floor, below the mount."""
+    """Returns the base, with its origin on the floor below the mount."""
     joints = Joints(
         names=tuple(BASE_SERVOS),
         ranges=BASE_RANGE,
@@ -122,12 +122,12 @@ def wheeled_base() -> OmnidirectionalBase:
 
 
 def lift() -> Lift:
-    """Returns the lift, which carries the mount."""
+    """Returns the lift with the mount on top."""
     return Lift(build=add_lift, joints=lift_joints(LIFT_HOME_M))
 
 
 def lift_joints(home_m: float) -> Joints:
-    """Returns the joint of a lift that is `home_m` up at home."""
+    """Returns the joint of a lift with a home position of `home_m`."""
     return Joints(
         names=("lift",),
         ranges=((0.0, LIFT_STROKE_M),),
@@ -138,7 +138,7 @@ def lift_joints(home_m: float) -> Joints:
 
 
 def head() -> Head:
-    """Returns the head, on a mast at the lift."""
+    """Returns the head on a mast, which the lift carries."""
     return Head(build=add_head, cameras=("head",))
 
 
@@ -149,7 +149,7 @@ def add_base(
     prefix = placement.prefix
     base = add_massive_body(mount, f"{prefix}base", height_m=0.0, masses=BASE_MASSES)
 
-    # the wheels roll along x and y, and turn the base about the vertical
+    # the wheels move the base along x and y, and rotate it about the vertical
     slide = mujoco.mjtJoint.mjJNT_SLIDE
     hinge = mujoco.mjtJoint.mjJNT_HINGE
     turning_kg_m2 = ROLLING_KG * WHEEL_ARM_M**2
@@ -176,13 +176,13 @@ def add_base(
 def add_lift(
     spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
 ) -> mujoco.MjsBody:
-    """Adds the lift above the base; arms are mounted on its origin.
+    """Adds the lift above the base; it carries the arms at its origin.
 
     Its mass includes mast and head.
     """
     prefix = placement.prefix
     body = add_sliding_body(mount, f"{prefix}lift", MOUNT_LOW_M, LIFT_MASSES)
-    # in materials that the base has added
+    # the base has added the materials
     add_shells(spec, {"lift": LIFT}, prefix=prefix)
     for centre, half_size in LIFT_BOXES:
         add_solid_box(body, centre, half_size)
@@ -193,9 +193,9 @@ def add_lift(
 def add_sliding_body(
     mount: mujoco.MjsBody, name: str, height_m: float, masses: Sequence[Mass]
 ) -> mujoco.MjsBody:
-    """Adds what a lift moves, with the joint that moves it; returns the body.
+    """Adds the moving body of a lift, with its joint; returns the body.
 
-    `height_m` is that of its origin on the mount with the lift down.
+    `height_m` is the height of the body's origin above its parent with the lift down.
     """
     body = add_massive_body(mount, name, height_m, masses)
     body.add_joint(
@@ -211,13 +211,13 @@ def add_sliding_body(
 def add_head(
     spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
 ) -> mujoco.MjsBody:
-    """Adds mast and head to the lift: collision capsules and the camera.
+    """Adds collision capsules of mast and head, and the camera, to the lift's body.
 
-    Their mass and their looks are the lift's.
+    Mast and head are part of this body's mass and shells.
     """
     add_capsule(mount, (*MAST, 0.0), (*MAST, 0.60), MAST_RADIUS_M)
     add_capsule(mount, on_head(-0.08, 0, 0), on_head(0.08, 0, 0), HEAD_RADIUS_M)
-    # the left eye, just ahead of the face, so that no picture shows the face
+    # at the left eye, in front of the face, so that no picture shows the face
     mount.add_camera(
         name=f"{placement.prefix}head",
         pos=on_head(-EYES_M, 0.0, FACE_M + 0.006),

@@ -51,16 +51,16 @@ JOINT_RANGES = np.array(
 )  # (7, 2) rad
 JOINT_SPEED_LIMITS = np.array([2.62, 2.62, 2.62, 2.62, 5.26, 4.18, 5.26])  # (7,) rad/s
 TORQUE_LIMITS = np.array([87.0, 87.0, 87.0, 87.0, 12.0, 12.0, 12.0])  # (7,) N m
-# (7,) kg m2, as the joint feels it
+# (7,) kg m2, at the joint
 ROTOR_INERTIA = np.array([0.6057, 0.6057, 0.4625, 0.4625, 0.2055, 0.2055, 0.2055])
 # (7,) rad: the tool centre point at (0.45, 0, 0.25) m from the mount, pointing down
 HOME = np.array([0.0, -0.1848, 0.0, -2.4967, 0.0, 2.3119, 0.7854])
-# Farthest distance of the hand's tool point from the base plate, straight up.
+# Farthest distance of the hand's tcp from the base plate, straight up.
 REACH_M = 1.28
 
-# (7,) N m/rad. Every joint's damping is this times SERVO_LAG_S, so that the arm follows
-# a moving target on the target's own path, that much late. The stiffness is such that
-# the damping is critical or more (0.96 of critical with the arm outstretched).
+# (7,) N m/rad. A joint's damping is its stiffness times SERVO_LAG_S. So all joints have
+# the same lag, and the arm follows a moving target on the target's own path. With this
+# stiffness the damping is critical or more (0.96 of critical with the arm outstretched).
 STIFFNESS = np.array([18_000.0, 18_000.0, 9000.0, 7000.0, 1400.0, 1400.0, 1000.0])
 
 # body -> mass in kg, centre of mass in m, inertia about it in kg m2
@@ -107,7 +107,7 @@ INERTIAS = {
         (0.00021092, 0.00017719, 0.00005993, -2.4333e-05, 4.5645e-05, 8.7441e-05),
     ),
 }
-# body -> (from, to, radius) of its collision capsules, m, in the body's frame
+# body -> (start, end, radius) of its collision capsules, m, in the body's frame
 CAPSULES = {
     "link0": (((-0.08, 0, 0.055), (0, 0, 0.055), 0.06),),
     "link1": (((0, 0, -0.27), (0, 0, -0.05), 0.06),),
@@ -121,14 +121,14 @@ CAPSULES = {
     "link6": (((0, 0, -0.085), (0, 0, 0.01), 0.05),),
     "link7": (((0, 0, -0.05), (0, 0, 0.06), 0.045),),
 }
-# Links whose shapes overlap where they meet. MuJoCo leaves out contacts of a parent
-# with its child, but link 0 is no parent of link 1: both sit on the mount.
+# Pairs of links with overlapping geoms. MuJoCo excludes contacts of a parent with its
+# child, but link 0 is not the parent of link 1: both are children of the mount.
 OVERLAPPING_LINKS = (("link0", "link1"), ("link1", "link3"))
 
 
 def franka_arm(on: str = "base", placement: Placement | None = None) -> Arm:
-    """Returns the arm, mounted by its base plate; it looks along x of its mount."""
-    # each joint has the name of its servo
+    """Returns the arm, mounted by its base plate; it faces along its mount's x axis."""
+    # each joint has the same name as its servo
     names = tuple(f"joint{i}" for i in range(1, 8))
     joints = Joints(
         names=names,
@@ -150,7 +150,7 @@ def franka_arm(on: str = "base", placement: Placement | None = None) -> Arm:
 def add_arm(
     spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
 ) -> mujoco.MjsBody:
-    """Adds links, shells, collision shapes and servos; returns the last link."""
+    """Adds links, shells, collision geoms and servos; returns the last link."""
     prefix = placement.prefix
     mount = add_shoulder(mount, placement)
     last = _add_links(mount, prefix)
@@ -162,8 +162,8 @@ def add_arm(
         for start, end, radius_m in capsules:
             add_capsule(spec.body(prefix + name), start, end, radius_m)
 
-    # MuJoCo filters contacts between parent and child, but not where the parent is
-    # fixed to the world.
+    # MuJoCo excludes contacts between parent and child, but not if the parent is fixed
+    # to the world
     if is_fixed_to_world(mount):
         exclude_contact(spec, mount.name, f"{prefix}link1")
     for first, second in OVERLAPPING_LINKS:
@@ -177,8 +177,8 @@ def _add_links(mount: mujoco.MjsBody, prefix: str) -> mujoco.MjsBody:
     """Adds the base plate and, beside it on the mount, the chain of links."""
     mount.add_body(name=f"{prefix}link0")
 
-    # by the Denavit-Hartenberg parameters: on the link before it, moved by `a` along
-    # that one's x and turned about it by `alpha`, then moved by `d` along its own z
+    # Denavit-Hartenberg: from the previous link's frame, translate by `a` along x, rotate
+    # by `alpha` about x, then translate by `d` along the new z
     body = mount
     figures = zip(DH, JOINT_RANGES, ROTOR_INERTIA, strict=True)
     for i, ((a, d, alpha), limits, rotor_inertia) in enumerate(figures, start=1):
@@ -197,7 +197,7 @@ def _add_links(mount: mujoco.MjsBody, prefix: str) -> mujoco.MjsBody:
 
 
 def _add_servos(spec: mujoco.MjSpec, prefix: str) -> None:
-    """Adds a position servo of its joint's name for each of the seven joints."""
+    """Adds a position servo for each of the seven joints, with the joint's name."""
     figures = zip(STIFFNESS, TORQUE_LIMITS, strict=True)
     for i, (stiffness, torque) in enumerate(figures, start=1):
         add_joint_servo(spec, f"{prefix}joint{i}", stiffness, SERVO_LAG_S, torque)
