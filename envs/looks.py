@@ -35,14 +35,14 @@ class Looks:
         return bool(self.values)
 
     def of(self, table: Sequence[Variable], seed: int) -> dict[str, Any]:
-        """Returns the value of each variable in the episode of a seed.
+        """Returns variable -> its value in one episode.
 
         Args:
-            table: of the task.
-            seed: of the episode.
+            table: the task's table of variables.
+            seed: the episode's seed.
 
         Raises:
-            EmbodiedError: the table does not allow a value.
+            EmbodiedError: a value is outside the variable's range in the table.
         """
         chosen = {}
         for name, value in self.values.items():

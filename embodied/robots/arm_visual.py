@@ -1,4 +1,4 @@
-"""What the arm looks like: white shells over its joints, dark seams, a black hand.
+"""The arm's visual geoms: white shells over its joints, dark seams, a black hand.
 
 Lengths are in metres, each part in its link's own frame. Proportions are after the
 silhouette of the Franka Research 3, whose joint drums are 110 mm in diameter.

@@ -1,4 +1,4 @@
-"""What the upper body of `dual_arm` looks like: column, chest, neck and head.
+"""The visual geoms of the upper body of `dual_arm`: column, chest, neck and head.
 
 All lengths are in metres, each part in its body's own frame: x ahead, y to the left. The
 origin of `lift` and `waist` is on the axis about which the chest bows, that of `neck` is
@@ -20,7 +20,7 @@ VISOR_Z = 0.052
 
 
 def _cup(side: int) -> PlacedLoft:
-    """Returns the cup in which an arm sits, of the left (1) or the right (-1) arm."""
+    """Returns the cup around the base of the left (1) or the right (-1) arm."""
     # turned as the arm is, see `ARM_QUAT_WXYZ`
     quat = (0.8673, -side * 0.4351, 0.0232, -side * 0.2406)
     rows = (
@@ -35,7 +35,7 @@ def _cup(side: int) -> PlacedLoft:
 
 
 def _cheek(side: int) -> Loft:
-    """Returns one of the two plates between which the waist turns."""
+    """Returns one of the two plates on both sides of the waist's axis."""
     y = side * 0.074
     rows = (
         (-0.115, -0.012, y, 0.070, 0.013),
@@ -48,7 +48,7 @@ def _cheek(side: int) -> Loft:
 
 
 def _hose(side: int) -> Loft:
-    """Returns a cable's cover, from what is on the chest's back to the waist's axis."""
+    """Returns a cable's cover, from the backpack to the waist's axis."""
     y = side * 0.045
     rows = (
         (0.085, -0.140, y, 0.015),

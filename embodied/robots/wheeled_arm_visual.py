@@ -1,4 +1,4 @@
-"""What the wheeled arm looks like, apart from its arm.
+"""The visual geoms of the wheeled arm, apart from its arm.
 
 That is a rounded white housing on mecanum wheels, a lift column, and a head on a mast.
 All lengths are in metres. The origin of the body `base` is on the floor below the
@@ -67,7 +67,7 @@ def on_head(right: float, up: float, ahead: float) -> tuple[float, ...]:
 
 
 def _slab(z: tuple[float, ...], inset: tuple[float, ...]) -> Loft:
-    """Returns a piece of the housing: its outline less an inset, at each height `z`."""
+    """Returns a piece of the housing: its outline, reduced by `inset` at heights `z`."""
     sections = tuple(
         (height, MIDDLE_X, 0.0, HALF_LENGTH - less, HALF_WIDTH - less)
         for height, less in zip(z, inset, strict=True)
@@ -111,7 +111,7 @@ def _hub(x: float, y: float) -> Loft:
 
 
 def _tyre(x: float, y: float) -> Loft:
-    """Returns what is seen from afar of the rollers of the wheel at (x, y).
+    """Returns a simple surface in place of the rollers of the wheel at (x, y).
 
     It is a little smaller than the wheel, so that the rollers stand out from it.
     """

@@ -176,6 +176,7 @@ class Things(FreeBodies):
     """The K things of a scene in N worlds."""
 
     def __init__(self, engine: Engine, names: tuple[str, ...]) -> None:
+        """Finds the bodies `names` and their geoms in the model."""
         geoms = []
         for name in names:
             kind = THINGS[name]

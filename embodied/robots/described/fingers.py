@@ -136,6 +136,6 @@ def make_pads(spec: mujoco.MjSpec, geoms: Sequence[str]) -> None:
     """Gives geoms the contact properties that our own robots' pads have."""
     for name in geoms:
         geom = spec.geom(name)
-        # the factor `pad_friction` finds the pads by "pad" in their names
+        # variation of the variable `pad_friction` finds pads by "pad" in their names
         geom.name = name if "pad" in name else f"{name}_pad"
         make_pad(geom)

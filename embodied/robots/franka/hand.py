@@ -32,7 +32,7 @@ PAD_HALF_M = (0.011, 0.004, 0.020)
 CAMERA_TILT_RAD = np.radians(22)  # of the wrist camera, towards the finger tips
 
 GRIPPER_FORCE_N = 70.0
-GRIPPER_SPEED_M_S = 0.2  # of the width
+GRIPPER_SPEED_M_S = 0.2  # speed of the width at full force
 
 FINGER_INERTIA = (
     0.0291,
@@ -57,7 +57,7 @@ BOXES = (
     ("finger_left", (0, 0.016, 0.015), (0.0105, 0.010, 0.010)),
     ("finger_right", (0, 0.016, 0.015), (0.0105, 0.010, 0.010)),
 )
-# Ending of the sensor's name -> what it measures of the tool centre point.
+# End of a sensor's name -> the kind of sensor of the tool centre point (tcp).
 TOOL_SENSORS = {
     "pos_w": mujoco.mjtSensor.mjSENS_FRAMEPOS,
     "quat_w": mujoco.mjtSensor.mjSENS_FRAMEQUAT,
@@ -81,21 +81,21 @@ def franka_hand(on: str = "arm") -> Gripper:
 def add_hand(
     spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
 ) -> mujoco.MjsBody:
-    """Adds hand, fingers, camera, tool point, drive and sensors; returns the hand."""
+    """Adds hand, fingers, camera, tcp, drive and sensors; returns the hand."""
     prefix = placement.prefix
     hand = _add_bodies(mount, prefix)
     for name, (mass_kg, centre, inertia) in INERTIAS.items():
         set_inertia(spec.body(prefix + name), mass_kg, centre, inertia)
 
-    # what is seen, and what is hit
+    # shells and collision geoms
     add_shells(spec, HAND_SHELLS, prefix=prefix)
     for name, pos, half_size in BOXES:
         add_solid_box(spec.body(prefix + name), pos, half_size)
     for name in FINGERS:
         _add_pad(spec.body(prefix + name))
 
-    # both fingers move alike, driven by the width between them; it is their joints'
-    # ranges that stop them where the pads meet, not a contact
+    # Both fingers are coupled, and one actuator drives their width. The joints' ranges
+    # stop the fingers where the pads meet, so they need no contact with each other.
     left, right = (prefix + name for name in FINGERS)
     exclude_contact(spec, left, right)
     couple_fingers(spec, f"{prefix}fingers", left, right)
@@ -108,7 +108,7 @@ def add_hand(
 
 
 def _add_bodies(mount: mujoco.MjsBody, prefix: str) -> mujoco.MjsBody:
-    """Adds the hand with its tool point, camera and fingers; returns the hand."""
+    """Adds the hand with its tcp, camera and fingers; returns the hand."""
     half_yaw = HAND_YAW_RAD / 2
     hand = mount.add_body(
         name=f"{prefix}hand",
@@ -119,9 +119,9 @@ def _add_bodies(mount: mujoco.MjsBody, prefix: str) -> mujoco.MjsBody:
         name=f"{prefix}tcp", pos=(0, 0, TCP_M), size=(0.004, 0.004, 0.004), group=4
     )
 
-    # Half a turn about the diagonal of x and y makes a camera, which looks along its
-    # -z, look along the hand's z, with the hand's x up in the picture. The tilt then
-    # turns it about the picture's horizontal axis, towards the fingers.
+    # A camera looks along its -z axis. Rotated by 180 degrees about the diagonal of x and
+    # y, it looks along the hand's z axis, with the hand's x axis up in the picture. It is
+    # then tilted about the picture's horizontal axis, towards the fingers.
     half_tilt = CAMERA_TILT_RAD / 2
     cos, sin = np.sqrt(0.5) * np.array([np.cos(half_tilt), np.sin(half_tilt)])
     hand.add_camera(
@@ -131,8 +131,8 @@ def _add_bodies(mount: mujoco.MjsBody, prefix: str) -> mujoco.MjsBody:
         fovy=75,
     )
 
-    # The right finger is the left one, turned half round. What limits their speed at
-    # full force is the damping: each makes half of the width's speed.
+    # The right finger is the left one, rotated by 180 degrees about z. The damping limits
+    # a finger's speed at full force to half of the width's speed.
     for name, quat in zip(FINGERS, ((1, 0, 0, 0), (0, 0, 0, 1)), strict=True):
         finger = hand.add_body(name=prefix + name, pos=(0, 0, FINGER_M), quat=quat)
         finger.add_joint(
@@ -147,7 +147,7 @@ def _add_bodies(mount: mujoco.MjsBody, prefix: str) -> mujoco.MjsBody:
 
 
 def _add_pad(finger: mujoco.MjsBody) -> None:
-    """Adds a pad around the tool point's height; the closed gripper's pads touch."""
+    """Adds a pad at the tcp's height; the pads of a closed gripper touch."""
     pad = finger.add_geom(
         name=f"{finger.name}_pad",
         type=mujoco.mjtGeom.mjGEOM_BOX,
@@ -161,8 +161,7 @@ def _add_pad(finger: mujoco.MjsBody) -> None:
 
 
 def _add_sensors(spec: mujoco.MjSpec, prefix: str) -> None:
-    """Adds the sensors of the tool point (see TOOL_SENSORS) and of the grip force."""
-    # how the tool moves
+    """Adds the sensors of the tcp (see TOOL_SENSORS) and of the grip force."""
     for name, kind in TOOL_SENSORS.items():
         spec.add_sensor(
             name=f"{prefix}tcp_{name}",
@@ -171,7 +170,6 @@ def _add_sensors(spec: mujoco.MjSpec, prefix: str) -> None:
             objname=f"{prefix}tcp",
         )
 
-    # how strongly it grips
     spec.add_sensor(
         name=f"{prefix}gripper_force",
         type=mujoco.mjtSensor.mjSENS_ACTUATORFRC,
