@@ -34,9 +34,13 @@ def as_toml(description: Description, folder: Path, notes: Mapping[str, str]) ->
 
 
 def _table(table: Any, folder: Path, where: str, notes: Mapping[str, str]) -> list[str]:
-    """Returns the lines of a table, with nested tables last.
+    """Returns the TOML lines of a dataclass, with nested dataclasses last as tables.
 
-    `where` goes before its keys in `notes`, e.g. "gripper.".
+    Args:
+        table: an instance of the dataclass.
+        folder: paths are written relative to it.
+        where: goes before the fields' names in `notes`, e.g. "gripper.".
+        notes: key -> comment to write beside it.
     """
     lines = []
     tables: list[str] = []

@@ -64,9 +64,9 @@ class Joints:
         """Returns the action group `name` that commands the joints' positions.
 
         Args:
-            name: of the group, which is the part's.
-            unit: as in `ActionGroup`.
-            frame: of the positions, such as "joint" or "world".
+            name: the group's name, which is the part's.
+            unit: the unit of the positions, as in `ActionGroup`.
+            frame: the frame of the positions, such as "joint" or "world".
         """
         low = tuple(low for low, _ in self.ranges)
         high = tuple(high for _, high in self.ranges)
@@ -90,10 +90,10 @@ def speed_group(
     """Returns an action group of speeds; -1 and 1 are full speed in either direction.
 
     Args:
-        name: of the group.
+        name: the group's name.
         labels: (a,) names of its elements.
-        unit: as in `ActionGroup`.
-        frame: of the speeds, such as "joint" or "mount".
+        unit: the unit of the speeds, as in `ActionGroup`.
+        frame: the frame of the speeds, such as "joint" or "mount".
         speeds: (a,) full speeds, in that unit.
     """
     backwards = tuple(-speed for speed in speeds)

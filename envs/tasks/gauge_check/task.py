@@ -180,9 +180,9 @@ class GaugeCheck:
 
 
 def _needle_after(episode: dict[str, Any]) -> float:
-    """Returns the needle of the gauge that changes, after the event.
+    """Returns the needle's position after the event, of the gauge that it changes.
 
-    It is a share of the scale.
+    The position is a share of the scale.
     """
     station = episode["event_station"]
     if station < 0:

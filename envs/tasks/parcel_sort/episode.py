@@ -93,10 +93,9 @@ def size_of(episode: dict[str, Any], parcel: int) -> ParcelSize:
 
 
 def pose_of(episode: dict[str, Any], parcel: int) -> tuple[np.ndarray, float]:
-    """Returns where a parcel starts; those that do not take part are parked.
+    """Returns a parcel's initial centre (3,) in the world, m, and its yaw, rad.
 
-    Returns:
-        (3,) its centre in the world, m; and its yaw, rad.
+    Parcels that are not used in the episode are parked outside of the scene.
     """
     if parcel >= episode["parcels"]:
         return parked_w(parcel), 0.0
