@@ -57,7 +57,7 @@ def joint_speeds(
 
 
 def base_keys(model: mujoco.MjModel, doubts: list[str]) -> DrivenBase | None:
-    """Returns the base that the file's own joints make, if any."""
+    """Returns a driving base with the file's x, y and yaw joints; None without them."""
     names = tuple(model.joint(j).name for j in planar_joints(model))
     if not names:
         return None
