@@ -353,3 +353,9 @@ def test_a_jaw_that_turns_far_is_described_and_opened_only_so_far(
     assert gripper.open == (-0.7,)
     assert any(doubt.startswith("gripper.open") for doubt in guess.doubts)
     assert guess.reading.hands[0].width_m > 0.05
+
+    # one that turns by 50 degrees has a range that will do
+    write_six(tmp_path, mjcf=mjcf_with((LEFT, jaw.replace("-100", "-50")), (RIGHT, "")))
+    gripper = guess_description(tmp_path / "six.xml").reading.description.gripper
+    assert gripper is not None
+    assert gripper.open == ()

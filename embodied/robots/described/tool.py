@@ -16,8 +16,9 @@ from embodied.robots.parts.gripper import TIP_M
 
 # Geoms that move by less than this between closed and open do not belong to fingers.
 MOVED_M = 5e-4
-# A finger that turns farther than this is opened only so far: at more, it no longer faces
-# what it grips.
+# A finger that can turn farther than FAR_RAD, as a jaw can, is opened by WIDEST_RAD only:
+# at more, it no longer faces what it grips.
+FAR_RAD = 1.2
 WIDEST_RAD = 0.7
 # The wrist's axis counts as the direction out of the hand if it is within 45 degrees of
 # the direction from the wrist to the fingers.
@@ -135,7 +136,7 @@ def finger_ends(
     """Returns the positions (F,) of the closed and of the open fingers.
 
     They are the ends of the fingers' ranges. A finger is closed at the end that is nearer
-    to the wrist's axis. No finger turns by more than WIDEST_RAD.
+    to the wrist's axis. A jaw turns by WIDEST_RAD at most.
 
     Raises:
         EmbodiedError: a finger has no range.
@@ -155,7 +156,8 @@ def finger_ends(
         is_closed_at_low = low_m < high_m
         shut = low if is_closed_at_low else high
         way = (high - low) if is_closed_at_low else (low - high)
-        if model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_HINGE:
+        is_hinge = model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_HINGE
+        if is_hinge and abs(way) > FAR_RAD:
             way = float(np.clip(way, -WIDEST_RAD, WIDEST_RAD))
         closed.append(shut)
         opened.append(shut + way)
