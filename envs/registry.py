@@ -32,6 +32,7 @@ TASKS = {
     "ParcelSort": "embodied.envs.tasks.parcel_sort.task:PARCEL_SORT",
     "FixtureLoad": "embodied.envs.tasks.fixture_load.task:FIXTURE_LOAD",
     "GaugeCheck": "embodied.envs.tasks.gauge_check.task:GAUGE_CHECK",
+    "TeamSort": "embodied.envs.tasks.team_sort.task:TEAM_SORT",
 }
 ROBOTS = {
     "arm": "embodied.robots.arm:ARM",
@@ -156,10 +157,14 @@ def get_robot(name: str) -> Robot:
 
 
 def robots_for(task: TaskSpec) -> tuple[str, ...]:
-    """Returns the names of the robots that fit a task, its default first."""
-    fitting = [
-        name for name in loadable_robots() if not task.needs.missing(get_robot(name))
-    ]
+    """Returns the names of the robots that fit a task, its default first.
+
+    Of teams only the default is among them.
+    """
+    names = loadable_robots()
+    if is_team(task.default_robot):
+        names = (*names, task.default_robot)
+    fitting = [name for name in names if not task.needs.missing(get_robot(name))]
     # a stable sort: False, the default, comes before True
     return tuple(sorted(fitting, key=lambda name: name != task.default_robot))
 

@@ -10,12 +10,12 @@ from tests.commands import run_python
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-# those that train
-SLOW = ("learn_with_sb3", "train_your_policy")
+# those that train, or simulate for long
+SLOW = ("learn_with_sb3", "one_hand_alone", "train_your_policy")
 
 
-def test_there_are_seven() -> None:
-    assert len(EXAMPLES) == 7
+def test_there_are_eight() -> None:
+    assert len(EXAMPLES) == 8
 
 
 @pytest.mark.parametrize(

@@ -120,14 +120,16 @@ def test_what_sticks_on_a_parcel_lies_on_its_outside(
     body, label, code = (
         model.geom(f"one_{part}").id for part in ("body", "label", "code")
     )
-    axis = {"top": 2, "end": 0}[face]
+    axis = {"top": 2, "end": 0, "bottom": 2}[face]
+    out = -1 if face == "bottom" else 1
     others = [k for k in range(3) if k != axis]
 
-    assert pos[label][axis] == pytest.approx(half[body][axis])
+    assert pos[label][axis] == pytest.approx(out * half[body][axis])
     assert (half[label][others] < half[body][others]).all()
     # large enough to be seen
     assert (half[label][others] > 0.7 * half[body][others]).all()
-    assert (pos[code] + half[code])[axis] > (pos[label] + half[label])[axis]
+    outermost = out * pos[code][axis] + half[code][axis]
+    assert outermost > out * pos[label][axis] + half[label][axis]
     assert (np.abs(pos[code]) + half[code] <= np.abs(pos[label]) + half[label] + 1e-9)[
         others
     ].all()

@@ -43,6 +43,7 @@ WITHOUT_HELD_OUT = {
     "ParcelSort": {"parcels", "label", "parcel_bin", "named"},
     "FixtureLoad": {"parts", "target"},
     "GaugeCheck": {"is_ok", "needle", "asked"},
+    "TeamSort": {"parcels", "kind", "label", "named_bin", "white_bin"},
 }
 # variables of which an episode records the part that it uses: as many values as there
 # are things

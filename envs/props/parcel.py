@@ -1,4 +1,4 @@
-"""A closed cardboard box with a coloured label on its top or on one end.
+"""A closed cardboard box with a coloured label on its top, its underside or one end.
 
 Its size, mass and label differ between worlds.
 """
@@ -22,8 +22,8 @@ STICKER_HALF_M = 0.0006  # half the thickness of tape, label and code
 # MuJoCo emission of the label, since the ends of a parcel get little light.
 EMISSION = 0.4
 SLIDING_FRICTION = 0.6
-# The faces that can have the label: +z and +x of the parcel's frame.
-FACES = ("top", "end")
+# The faces that can have the label: +z, +x and -z of the parcel's frame.
+FACES = ("top", "end", "bottom")
 PARTS = ("body", "tape", "label", "code")  # geoms; only the body collides
 
 
@@ -58,7 +58,7 @@ def add_parcel(spec: mujoco.MjSpec, name: str) -> None:
     body.add_freejoint(name=name)
 
     # PARTS in order: the body collides, the others are only drawn
-    pos, half = _boxes(size, "top")
+    pos, half = _boxes(size, FACES[0])
     solid = add_box(body, pos[0], half[0], (*CARDBOARD, 1.0), f"{name}_body")
     solid.friction[0] = SLIDING_FRICTION
     solid.condim = 3
@@ -86,10 +86,11 @@ def _boxes(size: ParcelSize, face: str) -> tuple[np.ndarray, np.ndarray]:
     tape: Box
     label: Box
     code: Box
-    if face == "top":
+    if face != "end":
+        up = 1 if face == "top" else -1
         tape = ((0, 0, 0), (x + thick / 2, 0.15 * y, z + thick / 2))
-        label = ((0, 0, z), (0.85 * x, 0.85 * y, thick))
-        code = ((-0.45 * x, 0, z + thick), (0.12 * x, 0.6 * y, thick))
+        label = ((0, 0, up * z), (0.85 * x, 0.85 * y, thick))
+        code = ((-0.45 * x, 0, up * (z + thick)), (0.12 * x, 0.6 * y, thick))
     else:
         # the tape leaves the ends free for the label
         tape = ((0, 0, 0), (x - 0.001, 0.15 * y, z + thick / 2))
@@ -100,6 +101,14 @@ def _boxes(size: ParcelSize, face: str) -> tuple[np.ndarray, np.ndarray]:
     pos = np.array([pos for pos, _ in boxes])
     half = np.array([half for _, half in boxes])
     return pos, half
+
+
+def label_offset(size: ParcelSize, face: str) -> tuple[float, float, float]:
+    """Returns the offset from a parcel's centre to its label, in its frame, m."""
+    if face == "end":
+        return size.length / 2, 0.0, 0.0
+    up = 1 if face == "top" else -1
+    return 0.0, 0.0, up * size.height / 2
 
 
 class Parcels(FreeBodies):

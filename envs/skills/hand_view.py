@@ -14,6 +14,7 @@ from typing import Any
 from embodied.arrays import array_namespace
 from embodied.core import Array, Payload
 from embodied.robots.parts.gripper import TIP_M, Gripper
+from embodied.robots.parts.part import Effector
 from embodied.robots.robot import Robot
 from embodied.rotations import cross, quat_to_rot6d
 
@@ -29,13 +30,17 @@ class HandView:
         self._width_m = gripper.width_m
 
     @classmethod
-    def of(cls, robot: Robot) -> HandView | None:
-        """Returns the view of a robot's first hand.
+    def of(cls, robot: Robot, effector: Effector | None = None) -> HandView | None:
+        """Returns the view of a robot's hand.
 
         None says that the hand has the measures of the reference hand, so that nothing
         needs converting.
+
+        Args:
+            robot: The robot.
+            effector: The hand; None for the robot's first.
         """
-        gripper = robot.gripper_of(robot.effectors[0])
+        gripper = robot.gripper_of(effector or robot.effectors[0])
         if gripper.tip_m == TIP_M and gripper.width_m == REFERENCE_WIDTH_M:
             return None
         return cls(gripper)
@@ -54,14 +59,27 @@ class HandView:
 
         Only the first effector has a goal in them.
         """
-        xp: Any = array_namespace(payload.goal_pos_w)
-        rot6d = quat_to_rot6d(payload.goal_quat_wxyz[:, 0])
-        z_axis = cross(rot6d[:, :3], rot6d[:, 3:])
-        goal = payload.goal_pos_w[:, 0] - self._offset_m * z_axis
+        quat_wxyz = payload.goal_quat_wxyz[:, 0]
+        pos_w = self.own_goal(payload.goal_pos_w[:, 0], quat_wxyz)
+        gripper = self.own_command(payload.gripper)
+        return replace(payload, goal_pos_w=pos_w[:, None], gripper=gripper)
 
-        gripper = payload.gripper
-        if self._width_m:  # a suction cup has no width
-            # gripper commands go from -1 for closed to 1 for the full width of the hand
-            width_m = (gripper + 1) / 2 * REFERENCE_WIDTH_M
-            gripper = xp.clip(2 * width_m / self._width_m - 1, -1.0, 1.0)
-        return replace(payload, goal_pos_w=goal[:, None], gripper=gripper)
+    def own_goal(self, pos_w: Array, quat_wxyz: Array) -> Array:
+        """Returns goals (n, 3) m of the hand's own TCP.
+
+        Args:
+            pos_w: (n, 3) m, goals of the virtual TCP.
+            quat_wxyz: (n, 4) rotations of the hand at its goals.
+        """
+        rot6d = quat_to_rot6d(quat_wxyz)
+        z_axis = cross(rot6d[:, :3], rot6d[:, 3:])
+        return pos_w - self._offset_m * z_axis
+
+    def own_command(self, gripper: Array) -> Array:
+        """Returns an expert's gripper commands, of any shape, as those of the hand."""
+        if not self._width_m:  # a suction cup has no width
+            return gripper
+        xp: Any = array_namespace(gripper)
+        # gripper commands go from -1 for closed to 1 for the full width of the hand
+        width_m = (gripper + 1) / 2 * REFERENCE_WIDTH_M
+        return xp.clip(2 * width_m / self._width_m - 1, -1.0, 1.0)

@@ -1,4 +1,4 @@
-"""Adds goals for the hands that a one-handed expert does not use: they stay at home."""
+"""Adds goals for the hands that an expert does not use: they stay at home."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from embodied.rotations import quat_from_yaw, quat_multiply, quat_rotate
 
 
 class OtherHandsPlanner:
-    """Wraps a planner for a robot's first hand, for robots with several hands.
+    """Wraps a planner for a robot's first hand or hands, for robots with more.
 
     The goal of each other hand is its home pose relative to its mount, with the gripper
-    open. For a robot with one hand, the wrapped planner's plans are unchanged.
+    open. For a robot without other hands, the wrapped planner's plans are unchanged.
     """
 
     def __init__(self, planner: Planner, agent_layout: Layout, robot: Robot) -> None:
         """Wraps a planner.
 
         Args:
-            planner: Plans for the first effector.
+            planner: Plans for the first effectors, as many as its `plan_shape` says.
             agent_layout: The layout of proprioception.
             robot: The robot that executes the plans.
         """
-        other_effectors = robot.effectors[1:]
-        count = 1 + len(other_effectors)
+        planned = planner.plan_shape.effectors
+        other_effectors = robot.effectors[planned:]
+        count = planned + len(other_effectors)
         self.plan_shape = replace(planner.plan_shape, effectors=count)
         self._planner = planner
         # for each other effector: its mount, and its home pose relative to the mount
@@ -70,8 +71,10 @@ class OtherHandsPlanner:
 
         # the other hands have goals at rest and open grippers
         count = len(self._homes)
-        vel_w = [payload.goal_vel_w] + [xp.zeros_like(payload.goal_vel_w)] * count
-        gripper = [payload.gripper] + [xp.ones_like(payload.gripper)] * count
+        vel_w = [payload.goal_vel_w] + [
+            xp.zeros_like(payload.goal_vel_w[:, :1])
+        ] * count
+        gripper = [payload.gripper] + [xp.ones_like(payload.gripper[:, :1])] * count
         return replace(
             payload,
             goal_pos_w=xp.concat(pos_w, axis=1),

@@ -11,7 +11,7 @@ from embodied.arrays import all_of, any_of, count_of, dot
 from embodied.core import Array, Layout, seconds_to_ticks
 from embodied.envs.events import PUSH_TICKS, is_during
 from embodied.envs.facts import PerState
-from embodied.envs.props.parcel import FACES, ParcelSize
+from embodied.envs.props.parcel import label_offset
 from embodied.envs.task import Needs, Outcome, TaskSpec
 from embodied.envs.tasks.parcel_sort.episode import (
     event_tick,
@@ -133,7 +133,7 @@ class ParcelSort:
         memory["wanted"][world, parcel] = episode["wanted"][parcel]
         memory["bin"][world, parcel] = bin_index
         memory["size"][world, parcel] = (size.length, size.width, size.height)
-        memory["label"][world, parcel] = _middle_to_label(size, face)
+        memory["label"][world, parcel] = label_offset(size, face)
 
     def before_step(self, tick: Array) -> None:
         """Applies the event when it is due, and lets the scanner read parcels."""
@@ -218,13 +218,6 @@ class ParcelSort:
             lost=any_of(is_lost),
             dropped=count_of(facts.is_fallen),
         )
-
-
-def _middle_to_label(size: ParcelSize, face: str) -> tuple[float, float, float]:
-    """Returns the offset from a parcel's centre to its label, in its frame, m."""
-    if face == FACES[0]:  # the top
-        return 0.0, 0.0, size.height / 2
-    return size.length / 2, 0.0, 0.0
 
 
 PARCEL_SORT = TaskSpec(

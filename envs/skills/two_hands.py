@@ -1,0 +1,119 @@
+"""Scripted planners of two hands: each is planned for, and both are one plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from embodied.arrays import array_namespace, dot
+from embodied.core import Array, Layout, Observation, Payload, PlanShape
+from embodied.envs.skills.hand_view import HandView
+from embodied.envs.skills.scripted import Readings
+from embodied.robots.robot import Robot
+
+
+class HandPlan(NamedTuple):
+    """What one hand does next, in n worlds."""
+
+    skill: Array  # (n,) int64, index into SKILLS
+    pos_w: Array  # (n, 3) m, where its tool point goes
+    quat_wxyz: Array  # (n, 4) how it is turned there
+    gripper: Array  # (n,) in [-1, 1], -1 closed
+
+
+# Returns a plan for each hand, and the share (n,) of the task that is done, from the
+# array namespace, both hands and the privileged state. Of each hand there are
+# `tcp_pos_w`, `tcp_rot6d` and `gripper_width`.
+DecideTwo = Callable[
+    [Any, Sequence[Readings], Readings], tuple[Sequence[HandPlan], Array]
+]
+
+
+class TwoHandsPlanner:
+    """A planner whose plans are those of a function, for a robot's first two hands.
+
+    It sees the privileged state and remembers nothing.
+    """
+
+    plan_shape = PlanShape(effectors=2)
+
+    def __init__(
+        self,
+        agent_layout: Layout,
+        state_layout: Layout,
+        robot: Robot,
+        decide: DecideTwo,
+    ) -> None:
+        """Keeps what reads and decides.
+
+        Args:
+            agent_layout: The layout of proprioception.
+            state_layout: The layout of privileged state.
+            robot: The robot, or a team of robots, whose first two hands it plans for.
+            decide: Returns the plans.
+        """
+        self._agent = agent_layout.slices()
+        self._state = state_layout.slices()
+        self._effectors = robot.effectors[:2]
+        self._views = [HandView.of(robot, effector) for effector in self._effectors]
+        self._decide = decide
+
+    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
+        """Does nothing: nothing is remembered."""
+
+    def plan(self, observation: Observation, ids: Array) -> Payload:
+        xp: Any = array_namespace(observation.agent_pos)
+        state = observation.environment_state
+        readings = {name: state[:, part] for name, part in self._state.items()}
+        hands = self._hands(observation.agent_pos)
+        plans, completion = self._decide(xp, hands, readings)
+        return self._joined(xp, hands, plans, completion)
+
+    def _hands(self, agent_pos: Array) -> list[Readings]:
+        """Returns both hands, as experts see them."""
+        hands = []
+        for effector, view in zip(self._effectors, self._views, strict=True):
+            parts = {
+                "tcp_pos_w": f"{effector.name}_pos_w",
+                "tcp_rot6d": f"{effector.name}_rot6d",
+                "gripper_width": f"{effector.gripper}_width",
+            }
+            own = {key: agent_pos[:, self._agent[name]] for key, name in parts.items()}
+            if view:
+                own["tcp_pos_w"] = view.virtual_tcp(own["tcp_pos_w"], own["tcp_rot6d"])
+            hands.append(own)
+        return hands
+
+    def _joined(
+        self,
+        xp: Any,
+        hands: Sequence[Readings],
+        plans: Sequence[HandPlan],
+        completion: Array,
+    ) -> Payload:
+        """Returns both plans as one, with the subtask of the hand that has farther to go."""
+        ways = [
+            plan.pos_w - hand["tcp_pos_w"]
+            for plan, hand in zip(plans, hands, strict=True)
+        ]
+        is_second = dot(ways[1], ways[1]) > dot(ways[0], ways[0])
+        subtask = xp.where(is_second, plans[1].skill, plans[0].skill)
+
+        pos_w = []
+        gripper = []
+        for plan, view in zip(plans, self._views, strict=True):
+            goal = view.own_goal(plan.pos_w, plan.quat_wxyz) if view else plan.pos_w
+            pos_w.append(goal)
+            gripper.append(view.own_command(plan.gripper) if view else plan.gripper)
+        goal_pos_w = xp.stack(pos_w, axis=1)
+        num = goal_pos_w.shape[0]
+        return Payload(
+            subtask=subtask,
+            goal_pos_w=goal_pos_w,
+            goal_quat_wxyz=xp.stack([plan.quat_wxyz for plan in plans], axis=1),
+            goal_vel_w=xp.zeros_like(goal_pos_w),
+            gripper=xp.stack(gripper, axis=1),
+            completion=completion,
+            latent=xp.zeros((num, 0)),
+            base_goal_w=xp.zeros((num, 0, 4)),
+        )

@@ -1,0 +1,1 @@
+"""TeamSort: two hands turn, pass on, scan and sort parcels together."""

@@ -1,0 +1,40 @@
+"""The scripted expert of TeamSort: two hands, planned for as one.
+
+It decides from the present state alone, so that it recovers from whatever happens. The
+robot's first hand sorts and its second one picks. They meet at the rest, where one waits
+for the other: a hand with a parcel comes once the rest is free and the other hand away,
+and what lies there is taken once the hand that brought it has left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from embodied.core import Array, Controller, Layout, Planner
+from embodied.envs.skills.driving import DrivingPlanner
+from embodied.envs.skills.goal_servo import GoalServo
+from embodied.envs.skills.scripted import Readings
+from embodied.envs.skills.two_hands import HandPlan, TwoHandsPlanner
+from embodied.envs.tasks.parcel_sort.grip import Hand
+from embodied.envs.tasks.team_sort.picker import plan_picker
+from embodied.envs.tasks.team_sort.seen import Seen
+from embodied.envs.tasks.team_sort.sorter import plan_sorter
+from embodied.robots.robot import Robot
+
+
+def decide(
+    xp: Any, hands: Sequence[Readings], state: Readings
+) -> tuple[Sequence[HandPlan], Array]:
+    """Returns the plans of both hands in n worlds, and the share that is done (n,)."""
+    sorter, picker = (Hand.read(hand) for hand in hands)
+    seen = Seen.read(xp, sorter, picker, state)
+    return (plan_sorter(seen), plan_picker(seen)), seen.share_done
+
+
+def team_expert(
+    agent_layout: Layout, state_layout: Layout, robot: Robot
+) -> tuple[Planner, Controller]:
+    """Returns planner and controller of the expert, for a robot with two hands."""
+    planner = TwoHandsPlanner(agent_layout, state_layout, robot, decide)
+    return DrivingPlanner(planner, agent_layout, robot), GoalServo(agent_layout, robot)

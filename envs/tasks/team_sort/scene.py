@@ -1,0 +1,57 @@
+"""The station of TeamSort: a belt, a rest between the hands, a scanner and two bins."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+
+from embodied.envs.props.belt import BeltSize, add_belt
+from embodied.envs.props.bin import BinPlace, BinSize, add_bin
+from embodied.envs.props.parcel import add_parcel
+from embodied.envs.props.rest import RestPlace, add_rest
+from embodied.envs.props.scanner import ScannerPlace, add_scanner
+from embodied.envs.scenes.station import start_station
+from embodied.envs.scenes.views import add_view
+from embodied.robots.robot import Robot
+
+# The hand that sorts is the robot's first, the one that picks its second: as far apart
+# as the shoulders of `dual_arm`.
+PLACES = ((0.0, 0.0, 0.0), (0.0, -0.595, 0.0))
+BELT = BeltSize(x=0.56, y_start=-3.0, y_end=-0.31, width=0.24, rubber=True)
+# The belt stops while a parcel is beyond this, where the hand picks it.
+EYE_Y_W = -0.47
+REST = RestPlace(x=0.40, y=-0.24)
+SCANNER = ScannerPlace(x=0.50, y=0.15, yaw=float(np.deg2rad(40)))
+BIN = BinSize(width=0.17, depth=0.27)
+PARCELS = ("parcel_0", "parcel_1", "parcel_2")
+CAMERA = "overview"
+
+
+def _around(radius_m: float, angle_deg: float) -> tuple[float, float, float]:
+    """Returns x, y in m of a place around the origin, and the yaw away from it."""
+    angle = float(np.deg2rad(angle_deg))
+    return radius_m * float(np.cos(angle)), radius_m * float(np.sin(angle)), angle
+
+
+BINS = tuple(
+    BinPlace(f"bin_{k}", *_around(0.60, angle)) for k, angle in enumerate((50, 75))
+)
+
+
+def build_sorting_station(robot: Robot) -> mujoco.MjSpec:
+    """Returns the station with a robot and three parcels (absent ones are parked).
+
+    Camera `overview` sees belt, rest, scanner, bins and hands, for policies; `line` is
+    the view for people.
+    """
+    spec = start_station("sorting_station", robot)
+    add_belt(spec, BELT)
+    add_rest(spec, REST)
+    add_scanner(spec, SCANNER)
+    for place in BINS:
+        add_bin(spec, place, BIN)
+    for name in PARCELS:
+        add_parcel(spec, name)
+    add_view(spec, CAMERA, (1.32, -0.08, 1.88), (0.34, -0.06, 0.74), 56)
+    add_view(spec, "line", (2.4, 0.2, 1.8), (0.15, -0.08, 0.82), 40)
+    return spec

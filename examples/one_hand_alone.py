@@ -1,0 +1,42 @@
+"""TeamSort by two hands, and by one that does it all: parcels per hour of each.
+
+embodied eval TeamSort --policy expert examples.one_hand_alone:ALONE -o runs/team
+"""
+
+from contextlib import closing
+
+from embodied.envs.config import EnvConfig
+from embodied.envs.tasks.team_sort.alone import planner_alone
+from embodied.envs.worlds import Worlds
+from embodied.policies import policy_from_planner
+from embodied.policies.registry import find_policy
+from embodied.rollout.rollout import rollout
+
+PARCELS = 3
+ALONE = policy_from_planner(
+    lambda worlds: planner_alone(worlds.agent_layout, worlds.state_layout, worlds.robot)
+)
+
+
+HORIZON_S = 60.0
+
+
+def main() -> None:
+    """Prints the parcels per hour of both."""
+    config = EnvConfig(
+        "TeamSort",
+        control_mode="ee_delta",
+        control_hz=200,
+        horizon_s=HORIZON_S,
+        factors={"parcels": PARCELS},
+    )
+    for name, source in (("two hands", find_policy("expert")), ("one hand", ALONE)):
+        with closing(Worlds(config, 2)) as worlds:
+            results = rollout(worlds, source.make(worlds), [0, 1])
+        seconds = sum(result.time_to_success_s or HORIZON_S for result in results)
+        count = PARCELS * sum(result.success_at_end for result in results)
+        print(f"{name}: {3600 * count / seconds:.0f} parcels per hour")
+
+
+if __name__ == "__main__":
+    main()
