@@ -110,6 +110,8 @@ def _require_sound(episode: Episode, where: str) -> None:
         raise DatasetError(f"{where} has {frames} frames")
     if "agent_pos" not in episode.obs:
         raise DatasetError(f"{where} has no array obs/agent_pos")
+
+    # arrays with one row per frame
     for key, array in arrays.items():
         _require_rows(array, frames, f"{where}/{key}")
     for key, axes in FRAME_AXES.items():
@@ -119,9 +121,10 @@ def _require_sound(episode: Episode, where: str) -> None:
             )
     _require_observations(episode.obs, where)
 
+    # streams, which may have any number of rows, but one value per tick
     for key, stream in episode.streams.items():
         place = f"{where}/streams/{key}"
-        _require_rows(stream.tick, None, f"{place}/t")
+        _require_rows(stream.tick, count=None, where=f"{place}/t")
         _require_rows(stream.value, len(stream.tick), f"{place}/value")
     if episode.plans:
         _require_plans(episode.plans, where)

@@ -1,8 +1,11 @@
-"""Reading HDF5 that may be damaged or foreign: only what lies in the file itself.
+"""Safe reading of HDF5 files that may be damaged or come from strangers.
 
-HDF5's library raises errors of many kinds for bytes that make no sense, it follows links
-to any file, and it gives an array of any size that a file declares. Here the first
-become a `DatasetError`, the second are not followed, and the third are refused.
+The HDF5 library has three dangers, and this module guards against each:
+
+- It raises many kinds of errors for damaged bytes. Here they all become a `DatasetError`.
+- It follows links to any other file. Here such links are not followed.
+- It allocates an array of any size that a file declares. Here a size that cannot be true
+  is refused.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import numpy as np
 from embodied.datasets.schema import H5, DatasetError
 from embodied.errors import one_line
 
-# What h5py raises for bytes that make no sense, or for an item of another kind.
+# The errors that h5py raises for damaged bytes, or for an unexpected kind of item.
 DAMAGE = (
     AttributeError,
     IndexError,
@@ -31,24 +34,25 @@ DAMAGE = (
     TypeError,
     ValueError,
 )
-# HDF5's own numbers: of its H5L_type_t and H5D_layout_t
+# values of the HDF5 enumerations H5L_type_t (links) and H5D_layout_t (arrays)
 HARD_LINK = 0
 CONTIGUOUS = 1
 VIRTUAL = 3
-# gzip shrinks data to no less than about 1/1032, so more than this is damage.
+# gzip shrinks data at most by a factor of about 1032. An array that declares more than
+# this many bytes per stored byte is damaged.
 LARGEST_EXPANSION = 1100
-# An array may declare so much even if less is stored: values that were never written
-# are read as a fill value, and take no space.
+# Arrays up to this size are not checked: values that were never written take no space
+# in the file and are read as a fill value, so a small sound array may store nothing.
 SMALL_BYTES = 2**20
 
 
 @contextmanager
 def damage_named(place: Path | H5, name: str = "") -> Iterator[None]:
-    """Turns what h5py raises within the block into a `DatasetError`.
+    """Turns h5py's errors within the block into a `DatasetError`.
 
     Args:
-        place: the file, by its path, or the open item that is read.
-        name: of what is read below it; empty for itself.
+        place: the path of the file, or the open group or array that is read.
+        name: the item that is read within `place`; empty if `place` itself is read.
     """
     try:
         yield
@@ -57,26 +61,32 @@ def damage_named(place: Path | H5, name: str = "") -> Iterator[None]:
 
 
 def _damaged(place: Path | H5, name: str, error: BaseException) -> DatasetError:
-    """Returns the error for what cannot be read; h5py is asked for names only now."""
+    """Returns the `DatasetError` that names the item that cannot be read.
+
+    Args:
+        place: see `damage_named`.
+        name: see `damage_named`.
+        error: the error that h5py raised.
+    """
     reason = one_line(error)
     if isinstance(place, Path):
-        what = f": {name} cannot be read" if name else ""
-        return DatasetError(f"{place} is damaged{what} ({reason})")
-    what = f"{place.name}/{name}" if name else f"{place.name}"
+        detail = f": {name} cannot be read" if name else ""
+        return DatasetError(f"{place} is damaged{detail} ({reason})")
+    item = f"{place.name}/{name}" if name else f"{place.name}"
     return DatasetError(
-        f"{place.file.filename} is damaged: {what} cannot be read ({reason})"
+        f"{place.file.filename} is damaged: {item} cannot be read ({reason})"
     )
 
 
 def own_item(group: H5, name: str) -> H5 | None:
-    """Returns the group or array of a name; None for what is not followed or not there.
+    """Returns a group or array that is stored in this file; None if there is none.
 
-    Links to other files or places, and arrays whose values lie in other files, are not
-    followed.
+    Soft links, links to other files, and arrays whose values lie in other files count as
+    missing.
     """
     if not isinstance(group, h5py.Group):
         return None
-    # h5py's own way, `group.get(name, getlink=True)`, takes three times as long
+    # h5py's low-level functions: `group.get(name, getlink=True)` is three times slower
     links = group.id.links
     key = name.encode()
     if not links.exists(key) or links.get_info(key).type != HARD_LINK:
@@ -89,10 +99,12 @@ def own_item(group: H5, name: str) -> H5 | None:
 
 def _lies_elsewhere(array: H5) -> bool:
     """Returns whether the values of an array lie in other files."""
-    how = array.id.get_create_plist()
-    layout = how.get_layout()
+    properties = array.id.get_create_plist()
+    layout = properties.get_layout()
+    # only contiguous arrays can have external files
     if layout == CONTIGUOUS:
-        return how.get_external_count() > 0
+        return properties.get_external_count() > 0
+    # the values of a virtual array are views of other arrays, in any file
     return layout == VIRTUAL
 
 
@@ -146,15 +158,15 @@ def arrays_in(group: H5) -> dict[str, H5]:
 
 
 def arrays_below(group: H5) -> dict[str, H5]:
-    """Returns all arrays below a group, whose names hold slashes."""
+    """Returns all arrays below a group, at any depth, by their path within it."""
     found: dict[str, H5] = {}
 
     def keep(name: str | bytes, item: H5) -> None:
-        # h5py gives names that are no text as bytes
+        # h5py returns a name as bytes if it is not UTF-8
         if isinstance(name, bytes):
             raise ValueError(f"the name {name!r} is no text")
         if isinstance(item, h5py.Dataset) and not _lies_elsewhere(item):
-            np.dtype(item.dtype)  # raises here for a type that makes no sense
+            np.dtype(item.dtype)  # raises if the type is damaged
             found[name] = item
 
     with damage_named(group):
@@ -163,11 +175,11 @@ def arrays_below(group: H5) -> dict[str, H5]:
 
 
 def read_attribute(item: H5, name: str) -> Any:
-    """Returns an attribute as a text, a plain number or an array.
+    """Returns an attribute of a group or array as a text, a plain number or an array.
 
     Raises:
-        KeyError: there is none of that name.
-        ValueError: it is a text that is not in UTF-8.
+        KeyError: there is no attribute of this name.
+        ValueError: the attribute is a text that is not UTF-8.
     """
     value = item.attrs[name]
     if isinstance(value, bytes):
@@ -183,50 +195,61 @@ def read_array(array: H5, rows: Any = ()) -> np.ndarray:
         rows: a number, a slice or a sequence of numbers; () for all values.
 
     Raises:
-        DatasetError: they cannot be read; or the array declares more than the file can
-            hold, or than this machine has memory for.
+        DatasetError: the values cannot be read; or they would take more bytes than the
+            file can hold, or more than this machine's memory.
     """
     try:
-        wanted = _wanted_bytes(array, rows)
-        if wanted > SMALL_BYTES:
-            _require_sound_size(array, wanted)
+        num_bytes = _num_bytes(array, rows)
+        if num_bytes > SMALL_BYTES:
+            _require_possible_size(array, num_bytes)
         return np.asarray(array[rows])
     except DAMAGE as error:
         raise _damaged(array, "", error) from error
 
 
-def _wanted_bytes(array: H5, rows: Any) -> int:
-    """Returns how many bytes the values, or some rows (see `read_array`), take."""
+def _num_bytes(array: H5, rows: Any) -> int:
+    """Returns the size in memory of some rows of an array.
+
+    Args:
+        array: an open array.
+        rows: see `read_array`.
+    """
     declared = int(array.size or 0) * array.dtype.itemsize
     if not array.ndim or not array.shape[0] or isinstance(rows, tuple):
         return declared
-    count = 1  # of rows, where `rows` is a number
     if isinstance(rows, slice):
         count = len(range(*rows.indices(array.shape[0])))
-    elif not isinstance(rows, int | np.integer):
+    elif isinstance(rows, int | np.integer):
+        count = 1
+    else:
         count = len(rows)
     return declared // array.shape[0] * count
 
 
 def require_sound_size(array: H5) -> None:
-    """Raises DatasetError if an array declares more than is stored or can be held."""
+    """Raises DatasetError if a whole array cannot be as large as the file declares."""
     with damage_named(array):
-        declared = _wanted_bytes(array, ())
+        declared = _num_bytes(array, ())
         if declared > SMALL_BYTES:
-            _require_sound_size(array, declared)
+            _require_possible_size(array, declared)
 
 
-def _require_sound_size(array: H5, wanted: int) -> None:
-    """Raises DatasetError if the bytes that are wanted of an array cannot be there."""
+def _require_possible_size(array: H5, num_bytes: int) -> None:
+    """Raises DatasetError if values cannot be stored in the file or held in memory.
+
+    Args:
+        array: an open array.
+        num_bytes: size of the values that would be read.
+    """
     stored = int(array.id.get_storage_size())
-    if wanted > stored * LARGEST_EXPANSION:
+    if num_bytes > stored * LARGEST_EXPANSION:
         raise DatasetError(
             f"{array.file.filename} is damaged: {array.name} declares {array.shape} "
-            f"{array.dtype}, {wanted / 1e9:.3g} GB, but holds {stored} bytes"
+            f"{array.dtype}, {num_bytes / 1e9:.3g} GB, but holds {stored} bytes"
         )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if wanted > memory:
+    if num_bytes > memory:
         raise DatasetError(
-            f"{array.name} of {array.file.filename} has {wanted / 1e9:.3g} GB, more "
+            f"{array.name} of {array.file.filename} has {num_bytes / 1e9:.3g} GB, more "
             f"than the {memory / 1e9:.3g} GB of this machine's memory"
         )

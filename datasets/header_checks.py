@@ -1,4 +1,4 @@
-"""Whether what a file says of all its episodes is of the kinds that readers expect."""
+"""Checks that a dataset file's attributes and metadata have the types that readers need."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ from typing import Any
 from embodied.core import ActionInterface, Layout
 from embodied.datasets.schema import Header
 
-WIDEST = 10**6  # numbers in one part of a vector
-HIGHEST_HZ = 10**6  # of frames, whoever recorded them
+WIDEST = 10**6  # largest plausible width of one part of a vector
+HIGHEST_HZ = 10**6  # highest plausible rate of frames
 
 
 def wrong_entry(header: Header) -> str:
-    """Returns the name of an entry that makes no sense; "" if all do.
+    """Returns the name of the first entry with an invalid value; "" if all are valid.
 
-    A missing entry is no fault: other tools may say less.
+    A missing entry is valid, because other tools may write fewer entries.
     """
-    wrong = [name for name, is_sound in _attributes(header) if not is_sound]
-    if wrong:
-        return wrong[0]
+    for name, is_valid in _attributes(header):
+        if not is_valid:
+            return name
 
-    wrong += _unsound(header.metadata, ENTRIES)
-    if not wrong:
-        wrong += [
-            f"config.{name}" for name in _unsound(_config(header), CONFIG_ENTRIES)
-        ]
-    return f"{wrong[0]} in the metadata" if wrong else ""
+    for name in _invalid(header.metadata, ENTRIES):
+        return f"{name} in the metadata"
+
+    # only now, because the loop above has checked that the config is an object
+    for name in _invalid(_config(header), CONFIG_ENTRIES):
+        return f"config.{name} in the metadata"
+    return ""
 
 
 def _attributes(header: Header) -> list[tuple[str, bool]]:
-    """Returns the attributes by name, and whether they make sense."""
+    """Returns pairs (name of an attribute, whether its value is valid)."""
     return [
         ("record_hz", 1 <= header.record_hz <= HIGHEST_HZ),
         ("planner_hz", header.planner_hz is None or _is_rate(header.planner_hz)),
@@ -41,23 +42,30 @@ def _attributes(header: Header) -> list[tuple[str, bool]]:
 
 
 def _config(header: Header) -> dict[str, Any]:
-    """Returns the worlds' config without what is None, which stands for a default."""
+    """Returns the worlds' config without entries that are None, which mean a default."""
     config = header.metadata.get("config", {})
     return {name: value for name, value in config.items() if value is not None}
 
 
-def _unsound(
-    values: Mapping[str, Any], kinds: Mapping[str, Callable[[Any], bool]]
+def _invalid(
+    values: Mapping[str, Any], checks: Mapping[str, Callable[[Any], bool]]
 ) -> list[str]:
-    """Returns the names of the values that are not of their kinds."""
+    """Returns the names of the values that fail their check.
+
+    Args:
+        values: values by name. Missing names are not checked.
+        checks: by name, a function that returns whether a value is valid.
+    """
     return [
         name
-        for name, is_sound in kinds.items()
-        if name in values and not is_sound(values[name])
+        for name, is_valid in checks.items()
+        if name in values and not is_valid(values[name])
     ]
 
 
 def _is_rate(value: Any) -> bool:
+    """Returns whether a value is a finite, positive number."""
+    # Python counts booleans as integers
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return is_number and math.isfinite(value) and value > 0
 
@@ -75,7 +83,7 @@ def _is_list_of_texts(value: Any) -> bool:
 
 
 def _is_layout(value: Any) -> bool:
-    """Returns whether a value is pairs (name, width) that make a `Layout`."""
+    """Returns whether a value is a list of pairs (name, width) of a valid `Layout`."""
     try:
         parts = tuple((name, width) for name, width in value)
         Layout(parts).slices()
@@ -88,7 +96,10 @@ def _is_layout(value: Any) -> bool:
 
 
 def _is_interface(value: Any) -> bool:
-    """Returns whether it makes an `ActionInterface` with finite limits for each row."""
+    """Returns whether a value describes an `ActionInterface` with finite limits.
+
+    Each row of an action needs a lower limit, an upper limit and a label.
+    """
     try:
         interface = ActionInterface.of(value)
         low = [float(one) for one in interface.low]
@@ -96,7 +107,7 @@ def _is_interface(value: Any) -> bool:
         sizes = {len(low), len(high), len(interface.labels), len(interface.rows())}
     except (AttributeError, KeyError, TypeError, ValueError):
         return False
-    return len(sizes) == 1 and all(map(math.isfinite, (*low, *high)))
+    return len(sizes) == 1 and all(map(math.isfinite, [*low, *high]))
 
 
 ENTRIES: dict[str, Callable[[Any], bool]] = {

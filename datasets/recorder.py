@@ -147,6 +147,7 @@ class Recorder:
         for world in np.asarray(ids).tolist():
             start = worlds.episode_start(world)
             self._running[world] = _RunningEpisode(start, self._steps.count)
+        # frame 0 is at the start of an episode
         self._next_frame_tick[ids] = 0
         self._expect_frames(worlds, observation.tick)
 

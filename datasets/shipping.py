@@ -109,11 +109,11 @@ def run_recording(
 
 
 def receiving(path: Path, report: Report) -> Callable[[Any], None]:
-    """Returns a report that writes received files to the collection's folder.
+    """Returns a `Report` that writes received files to the collection's folder.
 
     Args:
         path: of the dataset.
-        report: gets everything else that is reported.
+        report: is called with everything else that is reported.
     """
 
     def receive(item: Any) -> None:

@@ -1,8 +1,8 @@
 """Planners, controllers, the dual system that joins them, and training.
 
-What you need to write a policy of your own can be imported from here, as in
-`from embodied.policies import policy_from_planner` (see docs/your_planner.md). Modules
-are loaded when a name of theirs is first used.
+The names for writing a policy of your own can be imported from here, as in
+`from embodied.policies import policy_from_planner` (see docs/your_planner.md). A module is
+loaded when one of its names is first used.
 """
 
 from __future__ import annotations

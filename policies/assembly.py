@@ -1,4 +1,4 @@
-"""A dual system for given worlds."""
+"""Making a dual system for given worlds."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def dual_system(
 ) -> DualSystem:
     """Returns planner and controller as one policy for these worlds.
 
-    What the worlds know is filled in: which action elements are grippers, how the robot
-    is stopped in their control mode, and what actions move.
+    The properties that depend on the worlds are filled in: the gripper elements of
+    actions, the actions of rest, and the coordinates that actions move.
 
     Args:
-        worlds: where it is to act.
+        worlds: the worlds that the policy acts in.
         planner: System 2.
         controller: System 1.
-        spec: what both need of the worlds.
-        config: how the two work together.
+        spec: requirements of both on the worlds.
+        config: the timing, and the limits on actions.
     """
     return DualSystem(
         planner,
@@ -47,15 +47,15 @@ def dual_system(
 
 
 def hold_action_of(worlds: Worlds) -> HoldAction | None:
-    """Returns how robots are told to stay where they are; None in modes of speeds.
+    """Returns the function that gives the actions of robots at rest.
 
-    In modes of speeds, rest is an action of zeros. In the control mode `joint`, whose
-    actions are places, it is the present target of each joint.
+    In the control mode `joint`, whose actions are positions, these are the current joint
+    targets. In modes of velocities they are zeros, which need no function: None.
     """
     if worlds.config.control_mode != "joint":
         return None
 
-    # the worlds know their targets, which an observation need not show
+    # the targets are read from the worlds, since observations do not contain them
     def hold(observation: Observation) -> np.ndarray:
         return worlds.interface.to_normalized(worlds.control.joint_target)
 

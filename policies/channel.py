@@ -1,4 +1,4 @@
-"""What lies between the planner and the controller: delays, losses, interruptions."""
+"""The channel between planner and controller: delays, losses and interruptions."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from embodied.policies.latency import SAMPLES_PER_EPISODE, DelayTable, PlanLaten
 from embodied.policies.transit import NEVER
 from embodied.seeding import Stream, episode_generator
 
-_MAX_RANDOM = 64  # the most random interruptions that an episode has
+_MAX_RANDOM = 64  # an episode has at most this many random interruptions
 
 
 @dataclass(frozen=True)
 class Interruption:
-    """When something stops for a while: the planner (a freeze), or the link (an outage).
+    """Interruptions of the planner (freezes) or of the link (outages) in an episode.
 
-    A frozen planner starts and completes no plan; one that is being computed when the
-    freeze begins is completed after it. Without a link, no message gets through: one
-    that is sent or would arrive meanwhile is lost.
+    During a freeze the planner computes nothing: a plan in progress is continued after
+    it. During an outage messages are lost, if they are sent or would arrive then.
+
+    There are none, a single one at `start_s`, or random ones at `rate_hz`.
 
     Attributes:
-        duration_s: how long it lasts; 0 for none.
-        start_s: when the only one of an episode begins; None where there is none, or
-            where they are random.
-        rate_hz: mean number of random ones per second without interruption. It cannot
-            be combined with `start_s`.
+        duration_s: duration of each interruption; 0 for no interruptions.
+        start_s: time at which the single interruption begins; None otherwise.
+        rate_hz: mean number of random interruptions per second, where the time during
+            interruptions is not counted; 0 otherwise.
 
     Raises:
-        EmbodiedError: a value is negative or not finite, or both kinds are given.
+        EmbodiedError: a value is negative or not finite, or both `start_s` and `rate_hz`
+            are given.
     """
 
     duration_s: float = 0.0
@@ -56,7 +57,7 @@ class Interruption:
 
     @property
     def max_count(self) -> int:
-        """How many an episode has at most."""
+        """The largest number of interruptions in an episode."""
         if self.duration_s == 0:
             return 0
         if self.rate_hz > 0:
@@ -64,25 +65,25 @@ class Interruption:
         return 0 if self.start_s is None else 1
 
     def sample_begins(self, rng: np.random.Generator) -> np.ndarray:
-        """Samples when those of an episode begin, (max_count,) int64.
+        """Samples the ticks (max_count,) int64 at which interruptions begin.
 
-        The ticks are those of a clock that stands still during interruptions.
+        They are ticks of a clock that stands still during interruptions.
         """
         if self.rate_hz > 0:
-            # A constant rate gives exponential times in between.
+            # at a constant rate, the gaps are exponentially distributed
             mean_gap_ticks = PHYSICS_HZ / self.rate_hz
             gap_ticks = rng.exponential(mean_gap_ticks, self.max_count)
-            # At least one tick lies between two of them.
+            # with at least one tick between two interruptions
             gap_ticks = np.maximum(np.ceil(gap_ticks), 1)
             return gap_ticks.cumsum().astype(np.int64)
 
-        # One at `start_s`, or none: then `max_count` is 0.
+        # a single one at `start_s`; or none, since `max_count` is 0
         begin = seconds_to_ticks(self.start_s or 0.0)
         return np.full(self.max_count, begin, np.int64)
 
     @property
     def words(self) -> str:
-        """When it is, e.g. "0.5 s at 2 s"; "" where it never is."""
+        """Duration and times in words, e.g. "0.5 s at 2 s"; "" if there are none."""
         if not self.max_count:
             return ""
         if self.rate_hz:
@@ -91,11 +92,21 @@ class Interruption:
 
 
 class Channel:
-    """Tells when the messages of N worlds are received, computed and delivered.
+    """Computes when messages of N worlds are received, processed and delivered.
 
     Methods take one row per message: worlds `ids` (n,), ticks (n,), and the number of
     each message in its episode (n,), which for plans is `Plan.seq`. They return ticks
     (n,).
+
+    Freezes are handled with two clocks: a world's own clock, and one that stands still
+    during freezes, whose ticks are named `awake`.
+
+    Args:
+        num_worlds: N.
+        latency: of observations, computation and plans.
+        drop: probability that a plan is lost on the downlink.
+        freeze: of the planner.
+        outage: of the link in both directions; None for no outages.
     """
 
     def __init__(
@@ -114,13 +125,13 @@ class Channel:
         # Whether each plan is lost on the downlink.
         self._lost = np.zeros((num_worlds, SAMPLES_PER_EPISODE), bool)
 
-        # When freezes begin, (N, max_count): in ticks awake, and on the world's clock.
+        # (N, max_count) beginnings of freezes, on both clocks
         self._freeze = freeze
         self._freeze_ticks = seconds_to_ticks(freeze.duration_s)
         self._begins_awake = np.zeros((num_worlds, freeze.max_count), np.int64)
         self._begins = np.zeros_like(self._begins_awake)
 
-        # When outages begin, (N, max_count) on the world's clock.
+        # (N, max_count) beginnings of outages, on the world's clock
         self._outage = outage or Interruption()
         self._outage_ticks = seconds_to_ticks(self._outage.duration_s)
         self._outages = np.zeros((num_worlds, self._outage.max_count), np.int64)
@@ -138,7 +149,7 @@ class Channel:
             if self._freeze.max_count:
                 rng = episode_generator(seed, Stream.PLANNER_FREEZE)
                 begins_awake = self._freeze.sample_begins(rng)
-                # On the world's clock a freeze begins later by all freezes before it.
+                # the world's clock is ahead by the duration of all earlier freezes
                 num_earlier = np.arange(self._freeze.max_count)
                 self._begins_awake[world] = begins_awake
                 self._begins[world] = begins_awake + self._freeze_ticks * num_earlier
@@ -163,7 +174,7 @@ class Channel:
     def awake_at(self, tick: Array) -> Array:
         """Returns the first ticks at or after `tick` at which planners are not frozen.
 
-        Unlike the other methods it takes and returns one tick for each of the N worlds.
+        Unlike the other methods it takes and returns one tick per world, (N,).
         """
         if not self._freeze.max_count:
             return tick
@@ -171,33 +182,42 @@ class Channel:
         tick = tick[:, None]  # (N, 1), against (N, max_count)
         ends = self._begins + self._freeze_ticks
         frozen = (self._begins <= tick) & (tick < ends)
-        # At most one freeze is on at a tick, and its end is later than the tick.
+        # at most one freeze is active at a tick; its end is later than the tick
         return np.where(frozen, ends, tick).max(axis=1)
 
     def computed_at(self, ids: Array, start: Array, seq: Array) -> Array:
-        """Returns when plans are computed that planners started at ticks `start`.
+        """Returns the ticks at which plans are done.
 
-        The planners must be awake at `start`.
+        Args:
+            ids: (n,) the worlds.
+            start: (n,) ticks at which the computation starts; not during a freeze.
+            seq: (n,) numbers of the plans.
         """
         compute = self._compute.ticks(ids, seq)
         if not self._freeze.max_count:
             return start + compute
 
-        # Computing takes ticks awake, so it is added on the clock that counts only
-        # them: the world's clock without the freezes that are over at the start.
+        # Computing pauses during freezes. So subtract the freezes before the start, to
+        # get the time on the clock without freezes, and add the computing time there.
         ends = self._begins[ids] + self._freeze_ticks
         num_over = (ends <= start[:, None]).sum(axis=1)
         done_awake = start - num_over * self._freeze_ticks + compute
 
-        # Back on the world's clock, every freeze that began before the plan was done
-        # has passed. A plan that takes no time right after a freeze would not count
-        # that one.
+        # Back to the world's clock: add all freezes that began before the plan was done.
+        # The maximum matters for a plan that takes 0 ticks right after a freeze: on the
+        # clock without freezes, that freeze begins at the very tick the plan is done.
         num_begun = (self._begins_awake[ids] < done_awake[:, None]).sum(axis=1)
         num_passed = np.maximum(num_over, num_begun)
         return done_awake + num_passed * self._freeze_ticks
 
     def arrived_at(self, ids: Array, done: Array, seq: Array) -> Array:
-        """Returns when the controller can read plans; -1 where they are lost."""
+        """Returns the ticks at which plans reach the controller; -1 for lost plans.
+
+        Args:
+            ids: (n,) the worlds.
+            done: (n,) ticks at which the plans are done, and sent.
+            seq: (n,) numbers of the plans.
+        """
         arrived = done + self._downlink.ticks(ids, seq)
         if self._outage.max_count:
             is_lost = self._is_out(ids, done) | self._is_out(ids, arrived)
@@ -207,7 +227,12 @@ class Channel:
         return np.where(self._lost[ids, seq % SAMPLES_PER_EPISODE], -1, arrived)
 
     def _is_out(self, ids: Array, tick: Array) -> np.ndarray:
-        """Returns (n,) bool, in which of worlds `ids` there is an outage at `tick`."""
+        """Returns (n,) bool, whether there is an outage in each of worlds `ids`.
+
+        Args:
+            ids: (n,) the worlds.
+            tick: (n,) the ticks to look at.
+        """
         begins = self._outages[ids]  # (n, max_count)
         tick = np.asarray(tick)[:, None]
         return ((begins <= tick) & (tick < begins + self._outage_ticks)).any(axis=1)

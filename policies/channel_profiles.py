@@ -1,4 +1,4 @@
-"""Channels by name: the delays and losses of a machine and of the network to it."""
+"""Named channels: the delays and losses of a planner's machine and its network."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from embodied.policies.latency import Constant, LogNormal, PlanLatency
 
 @dataclass(frozen=True)
 class ChannelProfile:
-    """Where a planner runs, and how messages get there and back.
+    """The machine that a planner runs on, and the network to it.
 
     Attributes:
-        summary: where it runs, for lists.
-        latency: compute, and transport up and down; its `source` says where the numbers
-            come from.
-        drop: the share of the plans that get lost.
+        summary: machine and network in a few words.
+        latency: of computing and of transport; its `source` cites where the numbers come
+            from.
+        drop: probability that a plan is lost.
     """
 
     summary: str
@@ -27,14 +27,14 @@ class ChannelProfile:
 
     @property
     def words(self) -> str:
-        """The summary with its numbers, in one line."""
+        """The summary with all figures, in one line."""
         delays = (
             ("compute", self.latency.compute),
             ("up", self.latency.uplink),
             ("down", self.latency.downlink),
         )
         parts = [f"{name} {delay.median_ms:g} ms" for name, delay in delays]
-        # where the uplink is lognormal, so is the downlink, with the same sigma
+        # in all profiles the downlink has the same distribution and sigma as the uplink
         if isinstance(self.latency.uplink, LogNormal):
             parts.append(f"lognormal transport, sigma {self.latency.uplink.sigma:g}")
         if self.drop:
@@ -117,7 +117,7 @@ def channel_profile(name: str) -> ChannelProfile:
     """Returns the profile of a name.
 
     Raises:
-        EmbodiedError: no such profile (lists those that exist).
+        EmbodiedError: there is no such profile; lists those that exist.
     """
     if name not in PROFILES:
         raise unknown("channel", name, PROFILES)

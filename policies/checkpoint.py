@@ -1,4 +1,4 @@
-"""Tensors on disk as safetensors: the weights of a policy, the state of an optimiser."""
+"""Storing tensors as safetensors: a policy's weights, an optimiser's state."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from embodied.policies.run_folder import INFO, WEIGHTS
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Writes a safetensors file in one step; the tensors may be on any device."""
+    """Writes a safetensors file; the tensors may be on any device."""
     on_cpu = {
         name: value.detach().cpu().contiguous() for name, value in tensors.items()
     }
-    # Safetensors' own `save_file` would write a file that only its owner may read.
+    # not `save_file` of safetensors, whose files only their owner may read
     replace_bytes(path, save(on_cpu))
 
 
 def load_weights(network: nn.Module, folder: Path) -> None:
-    """Loads the weights of a run folder into its network.
+    """Loads the weights of a run folder into a network.
 
     Raises:
-        EmbodiedError: The file is missing, damaged, or of another network.
+        EmbodiedError: the file is missing or damaged, or has other tensors than the
+            network.
     """
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
@@ -41,13 +42,17 @@ def load_weights(network: nn.Module, folder: Path) -> None:
 def optimizer_tensors(stored: Mapping[str, Any]) -> dict[str, Tensor]:
     """Returns the tensors of an optimiser's `state_dict`, by names like `3/exp_avg`.
 
-    A name is the number of a network's parameter, and what is kept about it. The rest
-    of a `state_dict`, its `param_groups`, holds no tensors.
+    A name is made of the number of a network's parameter, and the name of a quantity
+    that the optimiser keeps for it. The other entry of a `state_dict`, `param_groups`,
+    has no tensors.
+
+    Args:
+        stored: the `state_dict`.
     """
     return {
         f"{parameter}/{name}": value
-        for parameter, kept in stored["state"].items()
-        for name, value in kept.items()
+        for parameter, quantities in stored["state"].items()
+        for name, value in quantities.items()
     }
 
 
@@ -57,8 +62,8 @@ def optimizer_state(
     """Returns the `state_dict` of an optimiser, the inverse of `optimizer_tensors`.
 
     Args:
-        tensors: What `optimizer_tensors` returned.
-        groups: The optimiser's `param_groups`.
+        tensors: the result of `optimizer_tensors`.
+        groups: the optimiser's `param_groups`.
     """
     state: dict[int, dict[str, Any]] = {}
     for key, value in tensors.items():
@@ -68,7 +73,11 @@ def optimizer_state(
 
 
 def join_parts(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Returns the tensors of several parts in one dict, by names like `net:bias`."""
+    """Returns the tensors of several parts in one dict, by names like `net:bias`.
+
+    Args:
+        parts: name of a part -> its tensors by name.
+    """
     return {
         f"{part}:{name}": value
         for part, tensors in parts.items()
@@ -77,10 +86,7 @@ def join_parts(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def split_parts(stored: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """Returns the parts that `join_parts` joined.
-
-    A part that had no tensors left no trace, so it is missing.
-    """
+    """Returns the parts, the inverse of `join_parts`; parts without tensors are lost."""
     parts: dict[str, dict[str, Tensor]] = {}
     for key, value in stored.items():
         part, name = key.split(":", 1)

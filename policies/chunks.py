@@ -1,4 +1,4 @@
-"""Action chunks: a controller that plays them."""
+"""A controller that plays action chunks."""
 
 from __future__ import annotations
 
@@ -19,17 +19,20 @@ from embodied.policies.bridges.bridge import take_row, whole_rows
 
 
 class ChunkPlayer:
-    """Plays action chunks: each control step does the row that is for that moment.
+    """Plays action chunks: at each control step, the row for the current time.
 
-    Row k is for `tick_frame` + k / chunk_hz, so that rows which were due while the
-    chunk was on its way are skipped. In the control mode `joint`, whose actions are
-    places, joints move evenly from row to row, and stay at the last row after the end.
-    In the modes of speeds a row counts until the next, and after the end the robot
-    rests. Grippers keep to whole rows, and to the last row after the end.
+    Row k is for the time `tick_frame` + k / chunk_hz. So the rows whose time passed while
+    the chunk was on its way are skipped.
+
+    - In the control mode `joint`, whose actions are positions, it interpolates between
+      rows, and stays at the last row after the end of the chunk.
+    - In the modes of velocities each row is held until the next one, and after the end
+      of the chunk the robot rests.
+    - Gripper elements are never interpolated; they stay at the last row after the end.
 
     Args:
-        interface: what the action elements mean.
-        spec: what the planner and it need of the worlds.
+        interface: the action interface of the worlds.
+        spec: requirements of planner and controller on the worlds.
     """
 
     takes: tuple[PayloadKind, ...] = ("chunk",)
@@ -42,9 +45,10 @@ class ChunkPlayer:
         self._is_gripper[list(interface.gripper_elements)] = True
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        """Does nothing: nothing is remembered."""
+        """Does nothing, since the controller has no state."""
 
     def act(self, observation: Observation, payload: Payload, age_s: Array) -> Array:
+        """Returns the actions (N, A); raises EmbodiedError if chunks have another size."""
         chunk = payload.chunk
         steps, size = chunk.shape[1:]
         if size != len(self._labels):
@@ -54,14 +58,14 @@ class ChunkPlayer:
                 f"{', '.join(self._labels)}"
             )
 
-        row = age_s * payload.chunk_hz  # (N,)
+        row = age_s * payload.chunk_hz  # (N,) fractional rows
         whole = whole_rows(row)
         action = take_row(chunk, whole)  # (N, A)
         if self._mode == "joint":
-            # `whole` may be a hair above `row` (see `whole_rows`); after the end both
-            # rows are the last one
-            share = np.maximum(row - whole, 0.0)[:, None]
-            moving = action + share * (take_row(chunk, whole + 1) - action)
+            # `whole` may be slightly above `row` (see `whole_rows`), hence the maximum.
+            # After the end, both rows are the last one.
+            fraction = np.maximum(row - whole, 0.0)[:, None]
+            moving = action + fraction * (take_row(chunk, whole + 1) - action)
         else:
             moving = np.where((whole < steps)[:, None], action, 0.0)
         return np.where(self._is_gripper, action, moving)

@@ -1,4 +1,4 @@
-"""Collecting demonstrations: a policy's episodes are recorded into a dataset."""
+"""Collecting demonstrations: recording a policy's episodes into a dataset."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from embodied.rollout.shards import Report, Stage
 
 @dataclass(frozen=True)
 class Recording:
-    """The work of one of the processes that take part in a collection.
+    """The work of one of the processes of a collection.
 
     Attributes:
         runner: the policy and its worlds.
         path: of the dataset.
-        header: of the dataset, as `collection_header` returns it.
+        header: of the dataset, see `collection_header`.
     """
 
     runner: EpisodeRunner
@@ -33,10 +33,10 @@ class Recording:
     header: Header
 
     def __call__(self, seeds: Sequence[int], report: Report) -> list[EpisodeResult]:
-        """Records an episode per seed, in the collection that `collect` has begun.
+        """Records one episode per seed, in a collection begun by `collect`.
 
-        What is there of these seeds was left by a process that died before it could tell
-        their results: it is recorded again.
+        Existing episodes of these seeds are from a process that died before it could
+        report their results, so they are recorded again.
         """
         with EpisodeWriter(self.path, self.header, "join") as writer:
             writer.forget(seeds)
@@ -52,10 +52,10 @@ def collection_header(
     Args:
         runner: the policy and its worlds.
         record_hz: frames per second.
-        hindrances: how its plans travelled, as it was typed; "" for at once.
+        hindrances: the flags for delays and losses of plans, as typed; "" for none.
     """
+    # the stored name includes everything that disturbed the policy
     policy = runner.policy
-    # the name says what happened to the policy's plans and actions
     if hindrances:
         policy = f"{policy} with {hindrances}"
     if runner.noise:
@@ -66,13 +66,13 @@ def collection_header(
         policy = f"{policy}, corrected by {runner.correction.by}"
         correction = runner.correction.to_json()
 
-    # worlds are made for what they say of themselves, and closed at once
+    # the worlds are made only for their metadata
     with contextlib.closing(Worlds(runner.config)) as worlds:
         return Header(
-            worlds.metadata(),
-            policy,
-            record_hz,
-            runner.dual.planner_hz if runner.dual else None,
+            metadata=worlds.metadata(),
+            policy=policy,
+            record_hz=record_hz,
+            planner_hz=runner.dual.planner_hz if runner.dual else None,
             correction=correction,
         )
 
@@ -84,29 +84,29 @@ def collect(
     workers: Executor,
     stage: Stage,
 ) -> list[EpisodeResult]:
-    """Records an episode for each seed that the dataset does not hold yet.
+    """Records an episode for each seed that is not in the dataset yet.
 
-    Failures are recorded too, and labelled. When something stops the collection, whole
-    episodes are kept, and the mode `resume` records the others; the file is the same in
-    the end.
+    Failed episodes are recorded, too, and labelled as such. If the collection is
+    interrupted, finished episodes are kept, and the mode `resume` records the others. The
+    resulting file is the same as without the interruption.
 
     Args:
-        recording: what is recorded, and where.
+        recording: the work of a process.
         seeds: one per episode.
-        mode: what to do about a dataset that is there (see `EpisodeWriter`).
-        workers: shares out the work.
+        mode: how to handle an existing dataset (see `EpisodeWriter`).
+        workers: distributes the work to processes.
         stage: reports the progress.
 
     Returns:
-        The results of the episodes that were recorded by this call.
+        The results of the episodes that this call has recorded.
 
     Raises:
-        DatasetError: `mode` does not allow what is at the path.
-        EmbodiedError: the worlds or a process refuse the work.
-        KeyboardInterrupt: says how many episodes are kept.
+        DatasetError: the mode does not allow for the existing files.
+        EmbodiedError: the worlds cannot be made, or a process failed.
+        KeyboardInterrupt: Ctrl-C was pressed; says how many episodes are kept.
     """
-    # Each process writes its episodes as files of their own, in the folder of parts.
-    # This writer owns that folder, and merges them in the end.
+    # Each process writes its episodes as single files to the folder of parts. This writer
+    # owns the folder, and merges the files in the end.
     writer = EpisodeWriter(recording.path, recording.header, mode)
     missing = [seed for seed in seeds if seed not in writer.seeds]
 

@@ -1,10 +1,11 @@
-"""A policy that an expert corrects: rounds of corrections, as DAgger collects them.
+"""A policy that an expert corrects, to collect data as DAgger does.
 
-A policy that learned from an expert's demonstrations comes into states that the expert
-never shows, because it errs. Here it drives, and so shows these states; the expert says
-at each step what it would do there, and takes over when the policy strays (Ross et al., A
-Reduction of Imitation Learning and Structured Prediction to No-Regret Online Learning,
-AISTATS 2011). docs/corrections.md tells how to train on it.
+Because of its errors, a policy that learned from an expert's demonstrations gets into
+states that these do not contain. Here the policy drives, so that such states are
+recorded. At each step the expert gives the action that it would take, and it takes over
+when the policy strays (Ross et al., A Reduction of Imitation Learning and Structured
+Prediction to No-Regret Online Learning, AISTATS 2011). docs/corrections.md explains how
+to train on such data.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from embodied.rollout.rollout import PlanSource
 CORRECTORS = ("expert",)
 BY_POLICY = ACTORS.index("policy")
 BY_EXPERT = ACTORS.index("expert")
-# The largest change of an action element per second, as in `DualSystemConfig`: where two
-# drivers want different things, the robot is not jerked from the one to the other.
+# The largest change of an action element per second, as in `DualSystemConfig`, so that the
+# robot does not jerk when the driver changes.
 MAX_ACTION_RATE = 20.0
 
 
@@ -36,10 +37,10 @@ class Correction:
 
     Attributes:
         by: one of `CORRECTORS`.
-        rule: when it takes over, and when it hands back.
+        rule: when the corrector takes over, and when it hands back.
 
     Raises:
-        EmbodiedError: nobody of that name corrects.
+        EmbodiedError: there is no such corrector.
     """
 
     by: str = "expert"
@@ -50,9 +51,9 @@ class Correction:
             raise unknown("corrector", self.by, CORRECTORS)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what a dataset's header says of it.
+        """Returns the correction as JSON values, for a dataset's header.
 
-        With `after_s` the rule uses no other number, so the others are left out.
+        A rule with `after_s` does not use the other numbers, so they are left out.
         """
         rule = asdict(self.rule)
         if self.rule.after_s is None:
@@ -65,25 +66,26 @@ class Correction:
 def corrected_spec(
     policy: PolicySpec, corrector: PolicySpec, name: str, by: str = "expert"
 ) -> PolicySpec:
-    """Returns what a policy and who corrects it together need of the worlds.
+    """Returns the requirements of a policy and its corrector together.
 
-    That is what the policy needs, and the privileged state, by which the corrector acts.
+    They are those of the policy, plus the privileged state, which the corrector uses.
 
     Args:
-        policy: what the policy needs.
-        corrector: what its expert, or a person, needs.
+        policy: requirements of the policy.
+        corrector: requirements of the expert or person that corrects it.
         name: of the policy, for the error message.
-        by: who corrects it, for the error message.
+        by: names the corrector in the error message.
 
     Raises:
-        EmbodiedError: they do not act alike, so that neither can stand in for the other.
+        EmbodiedError: they differ in control mode or rate, so the corrector's actions
+            cannot replace the policy's.
     """
-    own = (policy.control_mode, policy.control_hz)
-    wanted = (corrector.control_mode, corrector.control_hz)
-    if own != wanted:
+    is_same_mode = policy.control_mode == corrector.control_mode
+    if not is_same_mode or policy.control_hz != corrector.control_hz:
         raise EmbodiedError(
-            f"the {by} acts in control mode {wanted[0]!r} at {wanted[1]} Hz, but {name} "
-            f"in {own[0]!r} at {own[1]} Hz: it can only correct a policy that acts as it "
+            f"the {by} acts in control mode {corrector.control_mode!r} at "
+            f"{corrector.control_hz} Hz, but {name} in {policy.control_mode!r} at "
+            f"{policy.control_hz} Hz: it can only correct a policy that acts as it "
             "does, such as one trained on the expert's demonstrations"
         )
     return replace(policy, privileged=True)
@@ -92,8 +94,8 @@ def corrected_spec(
 class CorrectedPolicy:
     """A policy that drives until an expert takes over.
 
-    `intended`, which a learner imitates, is always the expert's action, also while the
-    policy drives. The plans are the expert's, too.
+    The action to learn, `intended`, is always the expert's, even while the policy drives.
+    The plans are the expert's, too.
     """
 
     def __init__(
@@ -103,13 +105,13 @@ class CorrectedPolicy:
         rule: TakeoverRule,
         gripper_elements: Sequence[int] = (-1,),
     ) -> None:
-        """Puts the two together.
+        """Combines policy and expert.
 
         Args:
-            policy: the one that drives at first.
-            expert: the one that takes over.
-            rule: when.
-            gripper_elements: which action elements are grippers.
+            policy: drives at first.
+            expert: takes over.
+            rule: when the expert takes over, and when it hands back.
+            gripper_elements: indices of the action elements that command grippers.
         """
         self.spec = corrected_spec(policy.spec, expert.spec, "the policy")
         self._policy = policy
@@ -117,13 +119,13 @@ class CorrectedPolicy:
         self._rule = rule
         self._grippers = tuple(gripper_elements)
         self._plans: list[Plan] = []  # the expert's, since the last `take_plans`
-        # (N,) of the expert's newest plan
+        # (N,) the subtask of the expert's newest plan
         self._subtask = np.zeros(0, np.int64)
         self._allocate(num_worlds=0)
 
     @property
     def intended(self) -> np.ndarray:
-        """(N, A) what the expert wanted at the last `act`."""
+        """(N, A) the expert's actions at the last `act`."""
         return self._intended.copy()
 
     @property
@@ -152,7 +154,7 @@ class CorrectedPolicy:
         self._intended = np.array(self._expert.act(observation), np.float32)
         self._note_plans()
 
-        # (N,); not finite where the policy's action is not
+        # (N,) largest difference; NaN or infinite if the policy's action is
         difference = np.abs(wanted - self._intended).max(axis=1)
         expert_drives = self._switch.update(
             difference, self._subtask, np.asarray(observation.tick)
@@ -161,11 +163,12 @@ class CorrectedPolicy:
         self._executed_by = self._executed_by.astype(np.uint8)
 
         chosen = np.where(expert_drives[:, None], self._intended, wanted)
-        stop_nowhere = np.zeros(len(chosen), bool)
-        return self._limits.apply(chosen, stop_nowhere, observation)
+        # the limits are used for their rate only: no robot is stopped
+        no_stop = np.zeros(len(chosen), bool)
+        return self._limits.apply(chosen, no_stop, observation)
 
     def take_plans(self) -> list[Plan]:
-        """Returns the plans that the expert has begun since the last call."""
+        """Returns the expert's plans that were started since the last call."""
         plans = self._plans
         self._plans = []
         return plans
@@ -177,13 +180,13 @@ class CorrectedPolicy:
         return float("nan")
 
     def plan_use(self, world: int) -> PlanUse | None:
-        """Returns how the expert's plans were used in the episode so far."""
+        """Returns figures on the expert's plans in the episode so far; None without."""
         if isinstance(self._expert, PlanUser):
             return self._expert.plan_use(world)
         return None
 
     def _allocate(self, num_worlds: int) -> None:
-        """Sets the state of N worlds in which no episode has started."""
+        """Creates the state of N worlds in which no episode has begun."""
         step_s = 1 / self.spec.control_hz
         self._switch = TakeoverSwitch(num_worlds, self._rule, step_s)
         self._limits = ReferenceLimits(
@@ -194,16 +197,16 @@ class CorrectedPolicy:
         self._subtask = np.full(num_worlds, NO_SUBTASK)
 
     def _seen_by_policy(self, observation: Observation) -> Observation:
-        """Returns what the policy may see: without the state that only experts see."""
+        """Returns the observation for the policy, without privileged state it must not see."""
         if self._policy.spec.privileged:
             return observation
         nothing = observation.environment_state[:, :0]
         return replace(observation, environment_state=nothing)
 
     def _note_plans(self) -> None:
-        """Keeps the expert's new plans and its subtasks.
+        """Keeps the expert's new plans and their subtasks.
 
-        The policy's plans are taken too, as it would keep them for ever, and dropped.
+        The policy's own plans are taken and dropped, or it would collect them endlessly.
         """
         if isinstance(self._policy, PlanSource):
             self._policy.take_plans()

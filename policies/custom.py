@@ -1,7 +1,7 @@
 """Policies of your own: a planner with the goal servo, or a plain function.
 
-docs/your_planner.md shows both. What these functions return is a policy source that
-commands find as `MODULE:NAME` (see `policies.registry`).
+docs/your_planner.md shows both. These functions return policy sources, which commands find
+by the name `MODULE:NAME` (see `policies.registry`).
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from embodied.policies.registry import PolicySource
 Signals = dict[str, Array]  # name of a signal -> (N, width)
 ActFunction = Callable[[Observation, Signals], Array]
 
-# What the goal servo needs of the worlds, and the privileged state for the planner.
+# The requirements of the goal servo, plus the privileged state for the planner.
 SERVO_SPEC = PolicySpec(control_mode="ee_delta", control_hz=200, privileged=True)
 
 
 class SignalParts(dict[str, Array]):
-    """Parts of an observation by name; an unknown name says which there are."""
+    """Parts of an observation by name; an unknown name raises an error with the list."""
 
     def __missing__(self, name: str) -> Array:
         raise unknown("signal", name, self)
@@ -51,19 +51,20 @@ class SignalReader:
         self._state = worlds.state_layout.slices()
 
     def __call__(self, observation: Observation) -> Signals:
-        """Returns the parts of `agent_pos`, and of `environment_state` if it is shown."""
+        """Returns the parts of `agent_pos`, and of `environment_state` if observed."""
         agent_pos = observation.agent_pos
         signals = SignalParts()
         for name, part in self._agent.items():
             signals[name] = agent_pos[:, part]
+        # without privileged observations the state has no columns
         state = observation.environment_state
-        if state.shape[1]:  # it has no columns where it is not shown
+        if state.shape[1]:
             signals |= {name: state[:, part] for name, part in self._state.items()}
         return signals
 
 
 def goal_servo(worlds: Worlds) -> GoalServo:
-    """Returns the controller of every expert: it drives effectors to a plan's goals."""
+    """Returns the experts' controller, which moves effectors to a plan's goals."""
     return GoalServo(worlds.agent_layout, worlds.robot, worlds.config.control_hz)
 
 
@@ -80,17 +81,22 @@ def policy_from_planner(
     planner_hz: float = 8.0,
     make_controller: Callable[[Worlds], Controller] = goal_servo,
 ) -> PolicySource:
-    """Returns the source of a policy of a slow planner and a fast controller.
+    """Returns the source of a policy with a slow planner and a fast controller.
 
     Args:
-        make_planner: makes the planner for a batch of worlds; a class will do.
-        spec: what both need of the worlds: control mode and rate, cameras, and whether
-            the privileged state is shown.
-        planner_hz: plans per second, unless `--planner-hz` says otherwise.
+        make_planner: function or class that makes the planner for a batch of worlds.
+        spec: requirements of both on the worlds: control mode and rate, cameras, and
+            whether the privileged state is observed.
+        planner_hz: default number of plans per second, which `--planner-hz` overrides.
         make_controller: makes the controller for a batch of worlds: `goal_servo` for
             goals, `chunk_player` for action chunks, or one of your own.
     """
-    return _PlannerSource(make_planner, spec, planner_hz, make_controller)
+    return _PlannerSource(
+        make_planner=make_planner,
+        policy_spec=spec,
+        planner_hz=planner_hz,
+        make_controller=make_controller,
+    )
 
 
 def policy_from_function(
@@ -100,9 +106,9 @@ def policy_from_function(
 
     Args:
         act: takes the observation of N worlds and its parts by name (`SignalReader`),
-            and returns actions (N, A) in [-1, 1]. It must have no memory.
-        spec: what it needs of the worlds; by default the control mode `joint_delta` at
-            20 Hz, and proprioception alone.
+            and returns actions (N, A) in [-1, 1]. It must not have state.
+        spec: requirements on the worlds; by default the control mode `joint_delta` at
+            20 Hz, with proprioception as the only observation.
     """
     return _FunctionSource(act, spec or PolicySpec())
 
@@ -116,7 +122,7 @@ class FunctionPolicy:
         self._reader = reader
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
-        """Does nothing: a function has no memory."""
+        """Does nothing, since a function has no state."""
 
     def act(self, observation: Observation) -> np.ndarray:
         actions = self._act(observation, self._reader(observation))
@@ -125,6 +131,8 @@ class FunctionPolicy:
 
 @dataclass(frozen=True)
 class _PlannerSource:
+    """The source that `policy_from_planner` returns."""
+
     make_planner: Callable[[Worlds], Planner]
     policy_spec: PolicySpec
     planner_hz: float
@@ -151,6 +159,8 @@ class _PlannerSource:
 
 @dataclass(frozen=True)
 class _FunctionSource:
+    """The source that `policy_from_function` returns."""
+
     function: ActFunction
     policy_spec: PolicySpec
 
@@ -171,10 +181,11 @@ class _FunctionSource:
 def _tried_spec(
     source: PolicySource, spec: PolicySpec, task: str, robot: str | None
 ) -> PolicySpec:
-    """Returns the spec, after a trial that the policy can be made for the task.
+    """Returns the spec, after making the policy for the task once as a trial.
 
     Raises:
-        EmbodiedError: no such task or robot, or the policy cannot be made for them.
+        EmbodiedError: there is no such task or robot, or the policy cannot be made for
+            them.
     """
     config = env_config_for(spec, task, level="L1", split="train", robot=robot)
     with closing(Worlds(config)) as worlds:
@@ -193,11 +204,12 @@ def _tried_spec(
 def _file_hash(item: Callable[..., object]) -> str:
     """Returns the SHA-256 of the file that defines a function or class.
 
-    It tells results of different versions apart. It is "" if there is no such file.
+    It distinguishes the results of different versions. It is "" if there is no file.
     """
     try:
         file = inspect.getsourcefile(inspect.unwrap(item))
-    except TypeError:  # not written in Python
+    # raised for code that is not written in Python
+    except TypeError:
         file = None
     if file is None or not Path(file).is_file():
         return ""

@@ -14,10 +14,10 @@ DEVICE_NAMES = "auto, cpu, cuda or cuda:<number>"
 
 
 def training_device(name: str = AUTO) -> torch.device:
-    """Returns the device of a name; `auto` is CUDA where there is a GPU, else the CPU.
+    """Returns the device of a name; `auto` is the GPU if there is one, else the CPU.
 
     Raises:
-        EmbodiedError: No device has this name, or this machine does not have it.
+        EmbodiedError: there is no such device on this machine.
     """
     if name == AUTO:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -40,7 +40,7 @@ def training_device(name: str = AUTO) -> torch.device:
 
 
 def memory_bytes(device: torch.device) -> int:
-    """Returns the free memory of a GPU, or for the CPU all memory of this machine."""
+    """Returns the free memory of a GPU, or the total memory of the machine for the CPU."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free
@@ -48,7 +48,7 @@ def memory_bytes(device: torch.device) -> int:
 
 
 def half_precision(device: torch.device) -> AbstractContextManager[object]:
-    """Returns a context that computes in bfloat16 on CUDA, and changes nothing else."""
+    """Returns a context that computes in bfloat16 on CUDA; it has no effect on the CPU."""
     if device.type != "cuda":
         return nullcontext()
     return torch.autocast("cuda", torch.bfloat16)

@@ -4,22 +4,21 @@ Nothing here waits for a real clock: each world counts physics ticks, delays are
 sampled from the episode's seed, and events happen at ticks. This is the life of a plan,
 also drawn in docs/architecture.md; names on the left are fields of `Plan`:
 
-    tick_frame      the camera takes the oldest image of the observation
+    tick_frame      the oldest image of the observation is captured
                     the observation is captured, at the planner's rate
                         | uplink
-                    it is received: it waits in the planner's inbox
-                        | until the planner is awake and free
-    tick_start      the planner takes the newest observation and discards older ones
-                        | compute, which blocks the planner and pauses in freezes
-    tick_done       the plan is computed; one that is not sound is thrown away
+                    the observation waits in the planner's inbox
+                        | until the planner is neither frozen nor busy
+    tick_start      the planner takes the newest observation, and discards older ones
+                        | computing, which blocks the planner and pauses in freezes
+    tick_done       the plan is computed; a plan with a fault is discarded
                         | downlink, on which the plan may be lost
-    tick_arrived    the plan lies in the controller's mailbox
-                        | until the mailbox shows it (see `Mailbox`), as the bridge has it
-                    the controller sees it, until it sees a newer one
+    tick_arrived    the plan is in the controller's mailbox
+                        | until the mailbox shows it (see `Mailbox`), changed by the bridge
+                    the controller reads it, until a newer one is shown
 
-The controller acts on the live observation at every control step. The age of its plan
-is `now - tick_frame`; when the plan is too old, the robot stops. docs/dual_system.md
-tells all of it on one page.
+The controller acts on the live observation at every control step. The age of its plan is
+`now - tick_frame`; if that is too old, the robot stops. See docs/dual_system.md.
 """
 
 from __future__ import annotations
@@ -50,30 +49,37 @@ from embodied.policies.latency import PlanLatency
 from embodied.policies.limits import HoldAction, ReferenceLimits
 from embodied.policies.mailbox import MAILBOX_MODES, Inbox, Mailbox, MailboxMode
 from embodied.policies.plan_counts import PlanCounts
-from embodied.policies.plans import ask, check_kinds, copied, faults_of, plan_rows
+from embodied.policies.plans import (
+    ask,
+    check_bridge,
+    check_kinds,
+    copied,
+    faults_of,
+    plan_rows,
+)
 from embodied.policies.transit import NEVER
 from embodied.rollout.plan_use import PlanUse
 
 
 @dataclass(frozen=True)
 class DualSystemConfig:
-    """How the planner and the controller work together.
+    """The timing between planner and controller, and the limits on actions.
 
     Attributes:
-        planner_hz: how many observations per second are captured for the planner.
-        latency: how long observations and plans take.
+        planner_hz: observations per second that are captured for the planner.
+        latency: of computing and of transport.
         drop: probability that a plan is lost on its way to the controller.
-        freeze: when the planner freezes.
-        outage: when no message gets through, in either direction.
-        mailbox: which of the plans that arrived the controller sees (see `Mailbox`).
-        bridge: what is done about stale plans: a name that `find_bridge` knows.
-        stale_after_s: the robot stops when its plan is older than this.
+        freeze: freezes of the planner.
+        outage: outages of the link, in both directions.
+        mailbox: which of the arrived plans the controller reads (see `Mailbox`).
+        bridge: name of the bridge that handles stale plans (see `find_bridge`).
+        stale_after_s: the robot stops if its plan is older than this.
         max_action_rate: the largest change of an action element per second.
-        gripper_elements: the action elements that command grippers. They may change at
-            once, and a stop leaves them as they are.
+        gripper_elements: indices of the action elements that command grippers. Their
+            rate of change is not limited, and a stop does not change them.
 
     Raises:
-        EmbodiedError: a value is out of its range.
+        EmbodiedError: a value is out of its range, or there is no such bridge.
     """
 
     planner_hz: float = 8.0
@@ -89,12 +95,12 @@ class DualSystemConfig:
 
     def __post_init__(self) -> None:
         make_fields_plain(self)
-        Clock(self.planner_hz)  # checks the rate
+        Clock(self.planner_hz)  # raises for an invalid rate
         if not 0 <= self.drop <= 1:
             raise EmbodiedError(f"drop is a probability in [0, 1], not {self.drop}")
         if self.mailbox not in MAILBOX_MODES:
             raise unknown("mailbox mode", self.mailbox, MAILBOX_MODES)
-        find_bridge(self.bridge)  # refuses a wrong name at once
+        find_bridge(self.bridge)  # raises for an unknown name
         for name in ("stale_after_s", "max_action_rate"):
             value = getattr(self, name)
             if not (np.isfinite(value) and value > 0):
@@ -104,23 +110,23 @@ class DualSystemConfig:
 class DualSystem:
     """A policy made of a planner and a controller.
 
-    Each of the N worlds has its own clock, delays and plans, so what happens in a world
-    never depends on the others.
+    Each of the N worlds has its own clock, delays and plans, so the worlds do not affect
+    each other.
 
     Args:
-        planner: System 2, called once for all worlds that are due at the same time.
-        controller: System 1, called at every control step.
-        config: how the two work together.
-        spec: what both together need of the worlds; by default what the controller
-            needs.
+        planner: System 2; called once for all worlds whose planning starts together.
+        controller: System 1; called at every control step.
+        config: the timing, and the limits on actions.
+        spec: requirements of planner and controller on the worlds; by default those of
+            the controller.
         hold_action: returns the actions that keep the robot where it is. Absolute
             control modes need it (see `ReferenceLimits`).
-        interface: what the action elements mean, for bridges that need it.
-        coordinates: reads what they move, for bridges that need it.
+        interface: the action interface of the worlds, which some bridges need.
+        coordinates: reads the coordinates that actions move, which some bridges need.
 
     Raises:
-        EmbodiedError: the controller takes what the planner does not give, or the
-            bridge would have no effect or cannot be made.
+        EmbodiedError: the controller follows a kind of payload that the planner does not
+            give, or the bridge has no effect on these plans or cannot be made.
     """
 
     def __init__(
@@ -144,20 +150,20 @@ class DualSystem:
 
         self._clock = Clock(self.config.planner_hz)
         self._stale_ticks = seconds_to_ticks(self.config.stale_after_s)
-        self._plans: list[Plan] = []  # since the last `take_plans`
-        self._is_checked = False  # whether the values of its first plans were checked
+        self._plans: list[Plan] = []  # started since the last `take_plans`
+        self._is_checked = False  # whether the values of the first plans were checked
         self._allocate(num_worlds=0)
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
-        """Begins episodes in worlds `ids`, each with the random numbers of its seed.
+        """Begins episodes in worlds `ids`.
 
-        If the number of worlds N has changed, all of them are forgotten first. A world
-        that was never reset has no plans, and stands still.
+        If the number of worlds N has changed, the state of all worlds is dropped first. A
+        world that was never reset makes no plans, and its robot stands still.
 
         Args:
             ids: (n,) the worlds.
             observation: of all N worlds.
-            seeds: n episode seeds.
+            seeds: n episode seeds, for the random delays and losses.
         """
         ids = np.asarray(ids, np.int64)
         num_worlds = len(observation.tick)
@@ -172,7 +178,7 @@ class DualSystem:
         self._mailbox.reset(ids, self._stale_frame(now))
         self._limits.reset(ids)
 
-        # The first capture is due at the first event of the rate, at `now` or after it.
+        # capture first at the planner's first event at or after `now`
         first_capture = self._clock.next_tick(now - 1)
         self._next_capture[ids] = first_capture
         self._next_event[ids] = first_capture
@@ -190,27 +196,27 @@ class DualSystem:
         """
         now = np.asarray(observation.tick)  # (N,)
 
-        # Capture, plan and deliver what is due; at most control steps nothing is.
-        # (`count_nonzero` is four times as fast as `any`, and this is called often.)
+        # at most control steps nothing is due; `count_nonzero` is 4 times as fast as `any`
         if np.count_nonzero(now >= self._next_event):
             self._run_events(observation, now)
             self._counts.show(self._mailbox.seq)
 
-        # A plan is as old as the oldest image it was made from. A world without a plan
-        # is treated as if it had one that is just too old.
+        # The age counts from the capture of the plan's oldest image. A world without a
+        # plan has an empty one that is just too old.
         age_ticks = now - self._mailbox.tick_frame
         if np.count_nonzero(age_ticks < 0):
             raise ValueError(
-                f"the clock of world {age_ticks.argmin()} went back: reset the policy with the world"
+                f"the clock of world {age_ticks.argmin()} went back: reset the policy "
+                "with the world"
             )
 
-        # The controller sees the plan, its age, and the worlds as they are now.
+        # the controller gets the plan, its age, and the live observation
         age_s = age_ticks / PHYSICS_HZ
         payload = self._mailbox.payload(age_s)
         action = self.controller.act(observation, payload, age_s)
         action = self._bridge.correct(observation, payload, age_s, action)
 
-        # Actions change at a limited pace, and the robot stops without a fresh plan.
+        # limit the rate of change, and stop robots whose plan is stale
         stop = age_ticks > self._stale_ticks
         self._counts.add(action, age_ticks, stop)
         return self._limits.apply(action, stop, observation)
@@ -218,28 +224,27 @@ class DualSystem:
     def take_plans(self) -> list[Plan]:
         """Returns the plans started since the last call, in the order of their start.
 
-        All their times are known from the start: `tick_done` and `tick_arrived` may lie
-        in the future, even after the episode's end, and `tick_arrived` is -1 for a plan
-        that is lost. Plans are kept until this is called.
+        All times of a plan are computed at its start, so `tick_done` and `tick_arrived`
+        may be in the future. `tick_arrived` is -1 for a lost plan.
         """
         plans = self._plans
         self._plans = []
         return plans
 
     def mean_plan_age_s(self, world: int) -> float:
-        """Returns the mean age of the plan that the controller saw in this episode.
+        """Returns the mean age of the controller's plan in this episode.
 
-        The mean is over the control steps that had a plan; nan when there were none.
+        The mean is over the control steps with a plan; it is nan if there were none.
         """
         age_s = self._counts.of(world).mean_age_s
         return float("nan") if age_s is None else age_s
 
     def plan_use(self, world: int) -> PlanUse:
-        """Returns how fresh the plans of this episode were, and how smooth."""
+        """Returns figures on the age and the smoothness of this episode's plans."""
         return self._counts.of(world)
 
     def _allocate(self, num_worlds: int) -> None:
-        """Sets the state of N worlds in which no episode has started."""
+        """Creates the state of N worlds in which no episode has begun."""
         config = self.config
         self._channel = Channel(
             num_worlds, config.latency, config.drop, config.freeze, config.outage
@@ -263,50 +268,46 @@ class DualSystem:
         start = np.zeros(num_worlds, np.int64)
         self._mailbox.reset(np.arange(num_worlds), self._stale_frame(start))
 
-        # Ticks of what comes next, (N,); an event is a capture, a start or an arrival.
+        # (N,) ticks; an event is a capture, the start of a plan or its arrival
         self._next_event = np.full(num_worlds, NEVER)
         self._next_capture = np.full(num_worlds, NEVER)
-        self._free_at = np.full(num_worlds, NEVER)  # the planner is idle from then on
+        self._free_at = np.full(num_worlds, NEVER)  # when the planner is free again
 
-        # Counts of the episode, (N,).
+        # (N,) counts since the start of the episode
         self._num_captured = np.zeros(num_worlds, np.int64)
         self._num_planned = np.zeros(num_worlds, np.int64)
         self._counts = PlanCounts(num_worlds, config.gripper_elements)
 
     def _make_bridge(self, num_worlds: int) -> Bridge:
-        """Returns the bridge; raises EmbodiedError if it would have no effect."""
-        name = self.config.bridge
+        """Returns the bridge for N worlds; raises EmbodiedError if it has no effect."""
         setting = Setting(
-            num_worlds, self.spec.control_hz, self._interface, self._coordinates
+            num_worlds=num_worlds,
+            control_hz=self.spec.control_hz,
+            interface=self._interface,
+            coordinates=self._coordinates,
         )
-        bridge = make_bridge(name, setting)
-
-        followed = set(self.planner.plan_shape.kinds)
-        takes = getattr(self.controller, "takes", ())
-        if takes:
-            followed &= set(takes)
-        if bridge.kinds and not followed & set(bridge.kinds):
-            raise EmbodiedError(
-                f"the bridge {name!r} works on {' and '.join(bridge.kinds)} of plans, "
-                f"but the controller follows their {' and '.join(sorted(followed)) or 'subtask'}: "
-                "choose a policy whose plans are action chunks, or the bridge hold"
-            )
+        bridge = make_bridge(self.config.bridge, setting)
+        check_bridge(self.config.bridge, bridge, self.planner, self.controller)
         return bridge
 
     def _stale_frame(self, now: np.ndarray) -> np.ndarray:
-        """Returns the `tick_frame` (n,) of no plan: that of a plan just too old."""
+        """Returns the `tick_frame` (n,) of an empty plan, which is just too old."""
         return now - self._stale_ticks - 1
 
     def _run_events(self, observation: Observation, now: np.ndarray) -> None:
-        """Runs all events up to `now` (N,): captures, then plans, then deliveries.
+        """Runs all events up to `now`: captures, then plans, then deliveries.
 
-        In this order a plan without any delay is seen at the tick of its observation.
+        With this order a plan without delay is shown at the tick of its observation.
+
+        Args:
+            observation: of all N worlds.
+            now: (N,) the current ticks.
         """
         ids = (now >= self._next_capture).nonzero()[0]
         if ids.size:
             self._capture(ids, observation, now[ids])
 
-        # A planner may be due several times, if a plan takes less than a control step.
+        # a planner may start several times, if a plan takes less than a control step
         start = self._next_start()
         ids = (start <= now).nonzero()[0]
         while ids.size:
@@ -322,13 +323,20 @@ class DualSystem:
     def _capture(
         self, ids: np.ndarray, observation: Observation, now: np.ndarray
     ) -> None:
-        """Sends what worlds `ids` (n,) observe at `now` (n,) to their planners."""
-        # The observation is as old as its images.
+        """Sends the observations of some worlds to their planners.
+
+        Args:
+            ids: (n,) the worlds.
+            observation: of all N worlds.
+            now: (n,) the current ticks of these worlds.
+        """
+        # an observation is as old as its images
         tick_frame = now
         if self.spec.cameras:
             if observation.pixels_tick is None:
                 raise ValueError(
-                    f"the policy uses cameras {self.spec.cameras}, but the observation has no pixels_tick"
+                    f"the policy uses cameras {self.spec.cameras}, but the observation "
+                    "has no pixels_tick"
                 )
             tick_frame = np.asarray(observation.pixels_tick)[ids]
 
@@ -338,24 +346,33 @@ class DualSystem:
         received = self._channel.received_at(ids, now, number)
         self._inbox.put(ids, received, number, tick_frame, rows)
 
-        # Captures that fell between two control steps are skipped.
+        # captures that were due between two control steps are skipped
         self._num_captured[ids] = number + 1
         self._next_capture[ids] = self._clock.next_tick(now)
 
     def _next_start(self) -> np.ndarray:
-        """Returns the ticks (N,) at which planners can take what was captured so far."""
+        """Returns the ticks (N,) at which planners can start on the captured observations.
+
+        A planner must be free, have received an observation, and not be frozen.
+        """
         free_with_observation = np.maximum(self._free_at, self._inbox.next_arrival)
         return self._channel.awake_at(free_with_observation)
 
     def _plan(self, ids: np.ndarray, start: np.ndarray, now: np.ndarray) -> None:
-        """Makes one plan for each of worlds `ids` (n,), started at ticks `start` (n,)."""
+        """Makes one plan for each of some worlds.
+
+        Args:
+            ids: (n,) the worlds.
+            start: (n,) ticks at which their planners start.
+            now: (n,) the current ticks of these worlds.
+        """
         observation, tick_frame = self._inbox.take(ids, start)
-        # of the first plans the values are checked, too; of later ones the shapes alone
+        # checking values takes long, so it is done for the first plans only
         payload = ask(self.planner, observation, ids, check_all=not self._is_checked)
         self._is_checked = True
         fault = faults_of(self.planner, payload, tick_frame, start)
 
-        # All times of the plan are known at once; the controller sees it when it arrives.
+        # all times of the plans can be computed now
         seq = self._num_planned[ids]
         done = self._channel.computed_at(ids, start, seq)
         arrived = self._channel.arrived_at(ids, done, seq)
@@ -375,7 +392,7 @@ class DualSystem:
         self._num_planned[ids] = seq + 1
         self._free_at[ids] = done
 
-        # `take_plans` reports lost plans, too, but they are never posted.
+        # lost plans are returned by `take_plans`, but not sent to the mailbox
         kept = (arrived >= 0).nonzero()[0]
         if kept.size == ids.size:
             self._mailbox.post(plan, now)

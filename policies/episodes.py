@@ -1,4 +1,4 @@
-"""Running episodes of a policy that is given by its name, within one process."""
+"""Running episodes of a policy, given by its name, within one process."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from embodied.rollout.rollout import EpisodeResult, Hook, rollout
 def env_config_for(
     spec: PolicySpec, task: str, level: str, split: str, robot: str | None = None
 ) -> EnvConfig:
-    """Returns the config of worlds that a policy with this spec can act in.
+    """Returns the config of worlds that meet a policy's requirements.
 
-    They use one thread, since many processes share the work.
+    They use one thread, since several processes share the work.
     """
     obs = "state"
     if spec.cameras:
@@ -47,19 +47,20 @@ def env_config_for(
 
 @dataclass(frozen=True)
 class EpisodeRunner:
-    """A policy and the worlds it acts in, plain enough to be sent to a process.
+    """A policy and its worlds as plain data, which can be sent to another process.
 
     Attributes:
-        policy: its name, as `find_policy` knows it.
-        config: the worlds, as the policy's spec asks for them (`env_config_for`).
-        dual: when plans are made and how they travel; None for the policy's own rate
-            without delay.
-        num_envs: how many worlds run at once.
-        noise: standard deviation of the shoves of its actions (see `NoisyPolicy`).
-        correction: who takes over when the policy strays; None for nobody.
+        policy: the policy's name, see `find_policy`.
+        config: of the worlds, which must meet the policy's spec (`env_config_for`).
+        dual: the timing of plans; None for the policy's own rate without delays.
+        num_envs: number of worlds that run at the same time.
+        noise: standard deviation of the shoves that disturb actions (see
+            `NoisyPolicy`); 0 for no shoves.
+        correction: who corrects the policy, and by which rule; None for nobody.
 
     Raises:
-        EmbodiedError: a number is out of its range, or there are noise and a correction.
+        EmbodiedError: a number is out of its range, or both noise and a correction are
+            given.
     """
 
     policy: str
@@ -85,8 +86,8 @@ class EpisodeRunner:
 
         if self.noise and self.correction is not None:
             raise EmbodiedError(
-                "a policy that is corrected is not shoved, too: its own errors are what "
-                "there is to correct; leave out the noise or the correction"
+                "action noise and a correction cannot be combined, since the correction "
+                "is for the policy's own errors: leave out one of them"
             )
 
     def try_out(self) -> None:
@@ -100,23 +101,29 @@ class EpisodeRunner:
         hooks: Sequence[Hook] = (),
         on_result: Callable[[EpisodeResult], None] | None = None,
     ) -> list[EpisodeResult]:
-        """Runs one episode per seed and returns their results (see `rollout`)."""
+        """Runs one episode per seed, and returns their results.
+
+        Args:
+            seeds: of the episodes.
+            hooks: watch the rollout.
+            on_result: is called with each result as soon as its episode is over.
+        """
         if not len(seeds):
             return []
         num_worlds = min(self.num_envs, len(seeds))
         with closing(Worlds(self.config, num_worlds)) as worlds:
             meter = MotionMeter(worlds)
 
-            def tell(result: EpisodeResult) -> None:
+            def report(result: EpisodeResult) -> None:
                 if on_result is not None:
                     on_result(meter.measured(result))
 
             policy = self._make_policy(worlds)
-            results = rollout(worlds, policy, seeds, [meter, *hooks], tell)
+            results = rollout(worlds, policy, seeds, [meter, *hooks], report)
             return [meter.measured(result) for result in results]
 
     def _make_policy(self, worlds: Worlds) -> Policy:
-        """Returns the policy, with what disturbs or corrects it."""
+        """Returns the policy, wrapped to be disturbed or corrected if requested."""
         policy = find_policy(self.policy).make(worlds, self.dual)
         grippers = worlds.interface.gripper_elements
         if self.noise:

@@ -36,7 +36,7 @@ class Expert:
             worlds,
             planner,
             controller,
-            # the controller does without the privileged state, the planner does not
+            # only the planner needs the privileged state
             spec=replace(controller.spec, privileged=True),
             config=dual or DualSystemConfig(planner_hz=self.planner_hz),
         )

@@ -1,7 +1,8 @@
-"""The expert of each task as a planner of action chunks, as today's VLAs are.
+"""The expert of each task as a planner of action chunks, like today's VLAs.
 
-Where the expert's plan names a goal, this one says the actions of the next second that
-lead there. It tells what delay and bridges do to chunks, without any weights.
+The expert's plans have goals. Here each plan has the actions of the next second towards
+its goals instead. So the effects of delays and bridges on action chunks can be studied
+without a trained policy.
 """
 
 from __future__ import annotations
@@ -28,16 +29,21 @@ from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from embodied.policies.forecast import Forecast
 
 PLANNER_HZ = 8.0
-# Those of pi0 (arXiv 2410.24164): chunks of 50 actions, at up to 50 Hz.
+# As in pi0 (arXiv 2410.24164): chunks of 50 actions, at up to 50 Hz.
 CHUNK_STEPS = 50
 CHUNK_HZ = 50.0
 
 
 class ChunkingPlanner:
-    """Turns the plans of a planner into action chunks, by asking their controller.
+    """Converts a planner's plans to action chunks, by running its controller ahead.
 
-    The controller is asked for each row, with the robot where the rows before have
-    brought it, and with goals that move at their own velocity.
+    The controller computes each row of a chunk from the predicted state of the robot
+    after the rows before, with goals extrapolated by their velocities.
+
+    Args:
+        planner: whose plans have goals.
+        controller: that follows these goals.
+        worlds: the worlds that both act in.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Where actions of the mode `ee_delta` bring a robot, without simulating it."""
+"""Predicting the motion of a robot under `ee_delta` actions, without simulation."""
 
 from __future__ import annotations
 
@@ -21,93 +21,118 @@ from embodied.rotations import (
 
 
 class Forecast:
-    """Moves the poses in proprioception as actions command, exactly and at once.
+    """Integrates the commanded velocities over time, as if followed exactly.
 
-    Effectors, torsos, heads and bases move; joints of arms, speeds and widths stay as
-    they are. An effector does not ride on a base: plans move either the base or the
-    arms.
+    The poses of effectors, torsos, heads and bases in the proprioception change. The
+    joints of arms, speeds and gripper widths stay as they are. A moving base does not
+    carry the effectors along, since plans move either the base or the arms.
+
+    Args:
+        robot: whose motion is predicted.
+        agent_layout: of its proprioception.
     """
 
     def __init__(self, robot: Robot, agent_layout: Layout) -> None:
         self._robot = robot
         self._slices = agent_layout.slices()
-        # base -> its mount
+        # name of a base -> its mount
         self._mounts = {
             base.name: MountPose(robot, agent_layout, base) for base in robot.bases
         }
 
     def after(self, agent_pos: np.ndarray, action: Array, time_s: float) -> np.ndarray:
-        """Returns the proprioception (n, P) after a time in which actions (n, A) hold."""
+        """Predicts the proprioception after an action was applied for some time.
+
+        Args:
+            agent_pos: (n, P) the proprioception now.
+            action: (n, A) in the mode `ee_delta`.
+            time_s: for how long the action is applied.
+
+        Returns:
+            (n, P), a new array.
+        """
         after = agent_pos.copy()
         first = 0
         for part in self._robot.parts:
-            # actions are shared out among parts in their order; heads take none
+            # an action holds the elements of the parts in order; some parts have none
             group = part.action_group("ee_delta")
             if group is None:
                 continue
-            shares = np.asarray(action)[:, first : first + len(group.labels)]
+            own_action = np.asarray(action)[:, first : first + len(group.labels)]
             first += len(group.labels)
 
+            # an action of 1 is full speed
+            full_speed_s = own_action * time_s
             if isinstance(part, Arm):
-                self._move_effector(after, agent_pos, part, shares * time_s)
+                self._move_effector(after, agent_pos, part, full_speed_s)
             elif isinstance(part, Base | JointedPart):
-                self._move_joints(after, agent_pos, part, shares * time_s)
+                self._move_joints(after, agent_pos, part, full_speed_s)
 
         return after
 
     def _move_effector(
-        self, after: np.ndarray, before: np.ndarray, arm: Arm, full_s: np.ndarray
+        self,
+        after: np.ndarray,
+        before: np.ndarray,
+        arm: Arm,
+        full_speed_s: np.ndarray,
     ) -> None:
-        """Moves an arm's effector in `after`.
+        """Moves the effector of an arm.
 
         Args:
-            after: (n, P) proprioception, which is changed.
-            before: (n, P) proprioception.
-            arm: whose effector it is.
-            full_s: (n, 6) for how many seconds of full speed it moves along, and turns
-                about, each axis of the arm.
+            after: (n, P) proprioception, which is changed in place.
+            before: (n, P) proprioception before the motion.
+            arm: of the effector.
+            full_speed_s: (n, 6) seconds of full speed along the arm's three axes, then
+                about them.
         """
-        move_m = full_s[:, :3] * arm.ee_speed_m_s
-        turn_rad = full_s[:, 3:] * arm.ee_speed_rad_s
+        move_m = full_speed_s[:, :3] * arm.ee_speed_m_s
+        rotvec_rad = full_speed_s[:, 3:] * arm.ee_speed_rad_s
 
-        # from the arm's axes to those of the mount, and on to those of the world
+        # from the axes of the arm to those of its mount, then to those of the world
         if arm.is_turned:
-            placed = np.broadcast_to(arm.placement.quat_wxyz, (len(full_s), 4))
-            move_m = quat_rotate(placed, move_m)
-            turn_rad = quat_rotate(placed, turn_rad)
+            arm_to_mount = np.broadcast_to(
+                arm.placement.quat_wxyz, (len(full_speed_s), 4)
+            )
+            move_m = quat_rotate(arm_to_mount, move_m)
+            rotvec_rad = quat_rotate(arm_to_mount, rotvec_rad)
         base = self._robot.base_of(arm)
         if base.has_own_axes:
-            mount = self._mounts[base.name].quat_wxyz(before)
-            move_m = quat_rotate(mount, move_m)
-            turn_rad = quat_rotate(mount, turn_rad)
+            mount_to_world = self._mounts[base.name].quat_wxyz(before)
+            move_m = quat_rotate(mount_to_world, move_m)
+            rotvec_rad = quat_rotate(mount_to_world, rotvec_rad)
 
         name = self._robot.effector_of(arm).name
-        rotation = self._slices[f"{name}_rot6d"]
-        turned = quat_multiply(
-            quat_from_rotvec(turn_rad), quat_from_rot6d(before[:, rotation])
-        )
+        rot6d = self._slices[f"{name}_rot6d"]
+        old_quat = quat_from_rot6d(before[:, rot6d])
+        new_quat = quat_multiply(quat_from_rotvec(rotvec_rad), old_quat)
         after[:, self._slices[f"{name}_pos_w"]] += move_m
-        after[:, rotation] = quat_to_rot6d(turned)
+        after[:, rot6d] = quat_to_rot6d(new_quat)
 
     def _move_joints(
         self,
         after: np.ndarray,
         before: np.ndarray,
         part: Base | JointedPart,
-        full_s: np.ndarray,
+        full_speed_s: np.ndarray,
     ) -> None:
-        """Moves the joints of a base, torso or head in `after`, both (n, P) proprioception.
+        """Moves the joints of a base, torso or head.
 
-        `full_s` (n, J) says for how many seconds of full speed each joint moves.
+        Args:
+            after: (n, P) proprioception, which is changed in place.
+            before: (n, P) proprioception before the motion.
+            part: with the joints.
+            full_speed_s: (n, J) seconds of full speed of each joint.
         """
         first = self._slices["joint_pos"].start
         own = self._robot.joint_slice(part)
-        move = full_s * np.array(part.joints.speeds)  # (n, J) m and rad
+        move = full_speed_s * np.array(part.joints.speeds)  # (n, J) m and rad
 
-        # a base is driven along its own axes, but its x and y are those of the world
+        # A base is commanded along its own axes, but its joints x and y are along those
+        # of the world. Its third joint is the yaw, the same in both.
         if isinstance(part, Base):
-            yaw = quat_from_yaw(self._mounts[part.name].read(before)[:, 3])
-            on_floor = move * np.array([1.0, 1.0, 0.0])
-            turning = move * np.array([0.0, 0.0, 1.0])
-            move = quat_rotate(yaw, on_floor) + turning
+            base_to_world = quat_from_yaw(self._mounts[part.name].read(before)[:, 3])
+            translation = move * np.array([1.0, 1.0, 0.0])
+            yaw = move * np.array([0.0, 0.0, 1.0])
+            move = quat_rotate(base_to_world, translation) + yaw
         after[:, first + own.start : first + own.stop] += move

@@ -1,7 +1,7 @@
-"""Inference of networks in batches of one fixed size.
+"""Inference of networks in batches of a fixed size.
 
-A network gives other bits for other batch sizes. With one size, what a world is told
-depends neither on the number of worlds nor on the other rows of its batch.
+A network's output depends slightly on the batch size, due to rounding. With a fixed size,
+the output for a world depends neither on the number of worlds nor on the other rows.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from torch import Tensor
 
 BATCH_ROWS = 16
 
-# Infers the rows of the given numbers, (BATCH_ROWS,) int64; each output has these rows.
+# Takes the numbers of the rows to infer, (BATCH_ROWS,) int64; each of the outputs that it
+# returns has BATCH_ROWS rows.
 InferRows = Callable[[np.ndarray], list[Tensor]]
 
 
@@ -22,9 +23,9 @@ def infer_in_batches(num_rows: int, infer: InferRows) -> list[np.ndarray]:
     """Infers rows 0 to `num_rows` - 1 in batches of exactly `BATCH_ROWS`.
 
     Args:
-        num_rows: how many rows there are, at least 1.
-        infer: is called once per batch. The last batch is filled up with repetitions of
-            the last row.
+        num_rows: number of rows, at least 1.
+        infer: is called once per batch. The last batch is padded by repeating the last
+            row.
 
     Returns:
         The outputs of `infer`, each with `num_rows` rows.

@@ -1,7 +1,7 @@
-"""How long plans take: kinds of latency.
+"""The latency of plans: kinds of delays, and their sampling.
 
 Delays are sampled per world and episode, from a generator that depends on the episode's
-seed alone. So neither the number of worlds nor their order changes what happens in one.
+seed only. So the delays in a world do not depend on the number or order of worlds.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from embodied.errors import EmbodiedError
 from embodied.plain import make_fields_plain, plain
 from embodied.seeding import episode_generator
 
-# How many delays are sampled for an episode; messages after these reuse them in order.
+# Number of delays that are sampled per episode; further messages reuse them in order.
 SAMPLES_PER_EPISODE = 1024
-# The first line of a trace that is of one episode.
+# First line of a trace file whose delays are those of one episode, from its start.
 FROM_START = "# from the start of the episode"
 
 
@@ -28,7 +28,7 @@ class Latency(Protocol):
     """A source of delays."""
 
     def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        """Returns the delays of `count` messages in a row, (count,) in ms."""
+        """Samples the delays of `count` consecutive messages, (count,) in ms."""
 
     @property
     def median_ms(self) -> float:
@@ -37,7 +37,7 @@ class Latency(Protocol):
 
 @dataclass(frozen=True)
 class Constant:
-    """Always the same delay."""
+    """A constant delay."""
 
     ms: float = 0.0
 
@@ -74,18 +74,23 @@ class LogNormal:
 
 @dataclass(frozen=True)
 class Trace:
-    """Measured delays in ms, in the order of their measurement.
+    """Measured delays, in the order of their measurement.
 
-    An episode begins at a random place of the trace, which is repeated without end; or
-    always at its first delay, as it takes to play an episode again.
+    The trace is repeated without end. An episode begins at a random position in it, or
+    at the first delay if `from_start` is set, which is needed to replay an episode.
+
+    Attributes:
+        ms: the delays.
+        file: path of the file it was read from; "" if it was not read from a file.
+        from_start: whether episodes begin at the first delay.
     """
 
     ms: Sequence[float]
-    file: str = field(default="", compare=False)  # where it was read from, if anywhere
-    from_start: bool = False  # whether episodes begin at the first delay
+    file: str = field(default="", compare=False)
+    from_start: bool = False
 
     def __post_init__(self) -> None:
-        # A tuple is hashable and immutable.
+        # a tuple is hashable and immutable
         object.__setattr__(self, "ms", tuple(float(plain(value)) for value in self.ms))
         if not self.ms:
             raise EmbodiedError(
@@ -134,20 +139,22 @@ def read_trace(path: Path) -> Trace:
                 "ms of at least 0"
             ) from None
         delays_ms.append(delay_ms)
-    return Trace(delays_ms, str(path), from_start=lines[:1] == [FROM_START])
+    from_start = lines[:1] == [FROM_START]
+    return Trace(delays_ms, file=str(path), from_start=from_start)
 
 
 @dataclass(frozen=True)
 class PlanLatency:
-    """The latency of plans: compute, and transport both ways.
+    """The latency of plans: computing, and transport in both directions.
 
-    Compute blocks the planner. Transport does not: many messages may be on their way.
+    Computing blocks the planner. Transport does not: several messages may be on their
+    way at the same time.
 
     Attributes:
         compute: from the start of planning to its end.
-        uplink: of an observation, from its capture to the planner.
-        downlink: of a plan, from the planner to the controller.
-        source: where the numbers come from, in words.
+        uplink: from the capture of an observation to its arrival at the planner.
+        downlink: from the end of planning to the plan's arrival at the controller.
+        source: citation of where the numbers come from.
     """
 
     compute: Latency = field(default_factory=Constant)
@@ -160,9 +167,9 @@ class DelayTable:
     """The delays of N worlds in ticks, sampled when their episodes begin.
 
     Args:
-        source: what the delays are sampled from.
-        stream: the `seeding.Stream` of the random numbers: each kind of delay has its
-            own, so that they are independent.
+        source: the distribution of the delays.
+        stream: a `seeding.Stream` of random numbers, another one for each kind of delay,
+            so that they are independent.
         num_worlds: N.
     """
 
@@ -201,8 +208,8 @@ class DelayTable:
 
 
 def _to_ticks(ms: np.ndarray) -> np.ndarray:
-    """Returns delays in whole ticks, rounded up: a message never comes early."""
-    # `round` keeps the error of the multiplication from adding a tick.
+    """Returns delays in ticks, rounded up so that no message arrives early."""
+    # `round` first, so that the rounding error of the product does not add a tick
     return np.ceil(np.round(ms * (PHYSICS_HZ / 1000), 6))
 
 

@@ -1,4 +1,4 @@
-"""Limits on actions: how fast they may change, and how a robot is stopped."""
+"""Limits on actions: their rate of change, and the stop of a robot."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ import numpy as np
 
 from embodied.core import Array, Observation
 
-# Takes the observation of N worlds, returns the actions (N, A) that keep the body where
+# Takes the observation of N worlds, returns the actions (N, A) that keep each robot where
 # it is.
 HoldAction = Callable[[Observation], Array]
 
 
 class ReferenceLimits:
-    """Limits how fast the actions of N worlds change, and ramps stopped worlds to rest.
+    """Limits the rate of change of actions, and ramps the actions of a stop to rest.
 
-    Gripper elements may jump, and keep their last value during a stop.
+    Gripper elements are not limited, and keep their last value during a stop.
 
     Args:
         num_worlds: N.
         max_step: largest change of an action element per control step.
-        gripper_elements: which action elements are grippers.
-        hold_action: returns the actions that mean rest; called once per stop. Absolute
-            control modes need it. If it is None, rest is zero, which suits velocities
-            and deltas, and grippers rest open until they are commanded otherwise.
+        gripper_elements: indices of the action elements that command grippers.
+        hold_action: returns the actions of a robot at rest. It is called at the start of
+            an episode and of a stop. Absolute control modes need it. If it is None, the
+            action of rest is zero, which suits velocities and deltas, with open
+            grippers.
     """
 
     def __init__(
@@ -38,12 +39,14 @@ class ReferenceLimits:
         self._grippers = list(gripper_elements)
         self._hold_action = hold_action
 
-        self._starting = np.ones(num_worlds, bool)  # no action in this episode yet
+        # (N,) whether there was no action in this episode yet
+        self._starting = np.ones(num_worlds, bool)
+        # (N,) whether the robot was stopped in the last step
         self._stopped = np.zeros(num_worlds, bool)
 
         # The action size A is known with the first action.
         self._last = np.zeros((num_worlds, 0), np.float32)  # (N, A) the last actions
-        self._hold = self._last  # (N, A) what stopped worlds ramp to
+        self._hold = self._last  # (N, A) the actions that stopped robots ramp to
         self._step = np.zeros(0, np.float32)  # (A,) largest change per control step
 
     def reset(self, ids: Array) -> None:
@@ -52,25 +55,25 @@ class ReferenceLimits:
         self._stopped[ids] = False
 
     def apply(self, action: Array, stop: Array, observation: Observation) -> np.ndarray:
-        """Returns what the worlds do instead of `action`.
+        """Returns the limited actions.
 
-        Elements that are not finite pass through as they are.
+        Elements that are not finite are returned unchanged.
 
         Args:
-            action: (N, A) what the controller wants.
-            stop: (N,) bool, which worlds ramp to rest instead.
+            action: (N, A) the controller's actions.
+            stop: (N,) bool, whether the robot of each world must stop.
             observation: of all N worlds, for `hold_action`.
 
         Returns:
             A fresh array, (N, A) float32.
 
         Raises:
-            ValueError: there is not one row per world, or A is not the same as before.
+            ValueError: there is not one row per world, or A has changed.
         """
         action = np.asarray(action, np.float32)
         if action.shape != self._last.shape:
             self._allocate(action)
-        # `count_nonzero` is four times as fast as `any` and `all`
+        # this runs at every step; `count_nonzero` is 4 times as fast as `any` and `all`
         if np.count_nonzero(self._starting):
             self._start(observation)
         if np.count_nonzero(stop) or np.count_nonzero(self._stopped):
@@ -85,50 +88,53 @@ class ReferenceLimits:
             self._last = limited
             return limited.copy()
 
-        # The next action starts from the last finite one.
+        # limit the next action relative to the last finite one
         self._last = np.where(finite, limited, self._last)
         return np.where(finite, limited, action)
 
     def _allocate(self, action: np.ndarray) -> None:
-        """Makes the arrays, whose size A the first action tells."""
+        """Creates the arrays for the action size A of the first action."""
         num_worlds, action_size = self._last.shape
-        if action_size:  # known already, so A has changed
+        # A was known already, so it has changed
+        if action_size:
             raise ValueError(
-                f"the controller gave actions of shape {action.shape}, expected {self._last.shape}"
+                f"the controller gave actions of shape {action.shape}, expected "
+                f"{self._last.shape}"
             )
         if action.ndim != 2 or len(action) != num_worlds:
             raise ValueError(
-                f"the controller gave actions of shape {action.shape}, expected ({num_worlds}, action size)"
+                f"the controller gave actions of shape {action.shape}, expected "
+                f"({num_worlds}, action size)"
             )
 
-        # Gripper elements may jump, so their largest change is infinite.
+        # grippers are not limited
         self._last = np.zeros_like(action)
         self._hold = np.zeros_like(action)
         self._step = np.full(action.shape[1], self._max_step, np.float32)
         self._step[self._grippers] = np.inf
 
     def _start(self, observation: Observation) -> None:
-        """Lets the first actions of new episodes be limited as from rest."""
+        """Sets the last actions of new episodes to rest, which their first one follows."""
         self._last[self._starting] = self._rest(observation)[self._starting]
         self._starting[:] = False
 
     def _stop(
         self, action: np.ndarray, stop: np.ndarray, observation: Observation
     ) -> np.ndarray:
-        """Returns the actions with those of stopped worlds replaced by rest."""
+        """Replaces the actions of stopped robots by rest, with grippers as they were."""
+        # `hold` is read only at the beginning of a stop. If it were read at each step,
+        # the robot would follow its own drift.
         just_stopped = stop & ~self._stopped
         if just_stopped.any():
             hold = self._rest(observation)
             hold[:, self._grippers] = self._last[:, self._grippers]
             self._hold[just_stopped] = hold[just_stopped]
 
-        # The hold stays what it was when the stop began: were it read again at each
-        # step, the robot would follow its own drift.
         self._stopped = stop.copy()
         return np.where(stop[:, None], self._hold, action)
 
     def _rest(self, observation: Observation) -> np.ndarray:
-        """Returns the actions (N, A) that mean rest."""
+        """Returns the actions (N, A) of robots at rest."""
         if self._hold_action is not None:
             return np.array(self._hold_action(observation), np.float32)
         rest = np.zeros_like(self._last)

@@ -1,4 +1,4 @@
-"""Code of a user's own, found as `package.module:NAME`."""
+"""Loading a user's own code by its location `package.module:NAME`."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from embodied.errors import EmbodiedError, in_one_line, unknown
 
 
 def is_location(name: str) -> bool:
-    """Returns whether a name reads like `package.module:NAME`."""
+    """Returns whether a name has the form `package.module:NAME`."""
     module, colon, attribute = name.partition(":")
     words = [*module.split("."), *attribute.split(".")]
     return bool(colon) and all(word.isidentifier() for word in words)
 
 
 def load_attribute(what: str, location: str) -> Any:
-    """Returns what `package.module:NAME` names; NAME may be a dotted path.
+    """Returns the object at `package.module:NAME`; NAME may be a dotted path.
 
-    Modules of the current directory are found, too.
+    Modules in the current directory are found, too.
 
     Args:
-        what: what it is meant to be, such as "policy my_planner:mine", for errors.
-        location: where it is.
+        what: names the object in error messages, such as "policy my_planner:mine".
+        location: of the object.
 
     Raises:
         EmbodiedError: there is no such module or name, or the module cannot be
@@ -42,8 +42,8 @@ def load_attribute(what: str, location: str) -> Any:
 
 
 def _import(what: str, module_name: str) -> Any:
-    """Returns a module; `what` is for error messages."""
-    # A console script, unlike `python -m`, does not look into the current directory.
+    """Imports a module; `what` names the wanted object in error messages."""
+    # unlike `python -m`, a console script does not search the current directory
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -51,8 +51,7 @@ def _import(what: str, module_name: str) -> Any:
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        # What is missing may be something that the module itself imports, and not that
-        # module or a package around it.
+        # the module exists, but one of its own imports is missing
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise EmbodiedError(f"{what}: {in_one_line(error)}") from error
         raise EmbodiedError(
@@ -61,7 +60,7 @@ def _import(what: str, module_name: str) -> Any:
         ) from error
     except EmbodiedError:
         raise
-    # a module may even end the program when it is imported
+    # SystemExit: a script may end the program when it is imported
     except (Exception, SystemExit) as error:
         raise EmbodiedError(
             f"{what}: importing {module_name} raised {in_one_line(error)}"

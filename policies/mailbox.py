@@ -1,4 +1,4 @@
-"""Where messages arrive: the planner's inbox and the controller's mailbox."""
+"""The planner's inbox of observations, and the controller's mailbox of plans."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _PIXELS = "pixels/"  # prefix of a camera's frames in a message: "pixels/<camera
 class Inbox:
     """Observations on their way to the planners of N worlds.
 
-    A planner takes the newest one; older ones are discarded.
+    A planner takes the newest one that has arrived; older ones are discarded.
     """
 
     def __init__(self, num_worlds: int) -> None:
         self._transit = Transit(num_worlds)
 
     def reset(self, ids: Array) -> None:
-        """Forgets all observations of worlds `ids`."""
+        """Discards all observations of worlds `ids`."""
         self._transit.clear(ids)
 
     @property
     def next_arrival(self) -> np.ndarray:
-        """The tick at which the next observation arrives, (N,); NEVER without one."""
+        """(N,) the tick at which the next observation arrives; NEVER if there is none."""
         return self._transit.next_arrival
 
     def put(
@@ -49,8 +49,8 @@ class Inbox:
         Args:
             ids: (n,) the worlds.
             arrives: (n,) ticks of arrival.
-            number: (n,) of the capture in its episode, counted from 0.
-            tick_frame: (n,) capture of the oldest image in each observation.
+            number: (n,) number of each observation in its episode, from 0.
+            tick_frame: (n,) the tick at which its oldest image was captured.
             rows: the n observations.
         """
         message = {
@@ -58,7 +58,7 @@ class Inbox:
             "tick": rows.tick,
             "agent_pos": rows.agent_pos,
             "environment_state": rows.environment_state,
-            # as objects: a text array would cut later, longer sentences
+            # an array of objects, since a text array would truncate longer sentences
             "instruction": np.array(rows.instruction, object),
         }
         for camera, frames in rows.pixels.items():
@@ -80,7 +80,6 @@ class Inbox:
         """
         _, message = self._transit.take_newest(ids, tick)
 
-        # pictures travel under the names of their cameras
         pixels = {
             name.removeprefix(_PIXELS): frames
             for name, frames in message.items()
@@ -99,29 +98,31 @@ class Inbox:
 
 
 class Mailbox:
-    """Plans on their way to N controllers, and the one that each of them sees.
+    """Plans on their way to the controllers of N worlds, and the current plan of each.
+
+    A plan is shown if it is the one that the controller reads.
 
     Modes:
         latest: shows the newest plan (by `seq`) that has arrived; an older plan that
             arrives later is ignored.
         fifo: shows every plan in the order of arrival, each for at least one planner
             period.
-        predictive: like latest, but shows the plan as it is for now: each goal is moved
-            by its velocity times the plan's age.
+        predictive: like latest, but extrapolates each goal to the present, by its
+            velocity times the plan's age.
 
-    An action chunk says for which time each of its rows is, so that it is played for
-    now in all modes.
+    The mode does not affect how action chunks are played, since each of their rows
+    belongs to a point in time.
 
     Attributes:
-        seq: (N,) of the plan that is shown; -1 before the first.
-        tick_frame: (N,) of the plan that is shown.
+        seq: (N,) number of the shown plan; -1 before the first.
+        tick_frame: (N,) the shown plan's `tick_frame`.
 
     Args:
         num_worlds: N.
         mode: one of the above.
         period_ticks: ticks between two plans at the planner's rate.
         shape: sizes of the plans.
-        bridge: decides what is shown of each plan.
+        bridge: may change each plan before it is shown.
     """
 
     def __init__(
@@ -139,39 +140,39 @@ class Mailbox:
         self._transit = Transit(num_worlds)
         self._bridge = bridge
 
-        # The plans that are shown.
+        # the shown plans
         self._payload = Payload.empty(num_worlds, shape)
         self._shown_since = np.zeros(num_worlds, np.int64)  # (N,) ticks
         self.seq = np.full(num_worlds, -1, np.int64)
         self.tick_frame = np.zeros(num_worlds, np.int64)
 
     def reset(self, ids: Array, tick_frame: Array) -> None:
-        """Forgets all plans of worlds `ids`, and shows an empty payload there.
+        """Discards all plans of worlds `ids`, and shows an empty payload there.
 
         Args:
             ids: (n,) the worlds.
-            tick_frame: (n,) the tick from which the age of the empty payload counts.
+            tick_frame: (n,) the `tick_frame` of the empty payload, for its age.
         """
         self._transit.clear(ids)
         self._bridge.reset(ids)
         empty = Payload.empty(len(ids), self._payload.shape)
         self._payload = self._payload.with_rows(ids, empty)
-        # So long ago that the first plan is shown as soon as it arrives.
+        # one period ago, so that the first plan is shown as soon as it arrives
         self._shown_since[ids] = -self._period_ticks
         self.seq[ids] = -1
         self.tick_frame[ids] = tick_frame
 
     def post(self, plan: Plan, now: Array) -> None:
-        """Sends one plan, newer than all before, to each of n worlds.
+        """Sends one plan, newer than all plans before, to each of n worlds.
 
         Args:
             plan: n rows.
-            now: (n,) ticks.
+            now: (n,) the current ticks.
         """
         message = {"tick_frame": plan.tick_frame, **plan.payload.given}
 
-        # A plan that arrives at once is newer than all that are still on their way, so
-        # these would never be shown.
+        # A plan that arrives without delay is newer than all plans on their way. Except
+        # in mode `fifo`, these would never be shown, so discard them.
         if self._mode != "fifo" and (plan.tick_arrived <= now).all():
             self._transit.clear(plan.world)
             self._show(plan.world, plan.seq, message, now)
@@ -179,34 +180,38 @@ class Mailbox:
             self._transit.put(plan.world, plan.tick_arrived, plan.seq, message)
 
     def next_tick(self) -> np.ndarray:
-        """Returns the ticks (N,) at which the plans that are shown may change next."""
+        """Returns the ticks (N,) at which the shown plans may change next."""
         arrival = self._transit.next_arrival
         if self._mode == "fifo":
             return np.maximum(arrival, self._shown_since + self._period_ticks)
         return arrival
 
     def deliver(self, now: Array) -> None:
-        """Shows the plans that are due by `now`, (N,) ticks."""
+        """Shows the plans that are due.
+
+        Args:
+            now: (N,) the current ticks.
+        """
         due = self.next_tick()
         ids = (due <= now).nonzero()[0]
         while ids.size:
             if self._mode == "fifo":
-                # A plan counts as shown from when it was due, however late we look.
+                # the plan's period counts from its due tick, which may be before `now`
                 self._shown_since[ids] = due[ids]
                 seq, message = self._transit.take_first(ids)
             else:
                 seq, message = self._transit.take_newest(ids, now[ids])
             self._show(ids, seq, message, now[ids])
 
-            # With `fifo` more plans may have been due since.
+            # in mode `fifo` the period of this plan may be over already, too
             due = self.next_tick()
             ids = (due <= now).nonzero()[0]
 
     def payload(self, age_s: Array) -> Payload:
-        """Returns the payload that the controllers see, N rows.
+        """Returns the payload for the controllers, N rows.
 
         Args:
-            age_s: (N,) of the plans that are shown.
+            age_s: (N,) ages of the shown plans.
         """
         if self._mode != "predictive":
             return self._payload
@@ -217,13 +222,14 @@ class Mailbox:
     def _show(
         self, ids: Array, seq: Array, message: dict[str, np.ndarray], now: Array
     ) -> None:
-        """Shows one plan in each of n worlds, as the bridge has it.
+        """Shows one plan in each of n worlds, after the bridge has merged it.
 
         Args:
             ids: (n,) the worlds.
-            seq: (n,) of the plans.
-            message: `tick_frame` and the fields of the payload, n rows; it is used up.
-            now: (n,) ticks.
+            seq: (n,) numbers of the plans.
+            message: `tick_frame` and the fields of the payload, n rows. Its entry
+                `tick_frame` is removed.
+            now: (n,) the current ticks.
         """
         tick_frame = message.pop("tick_frame")
         all_worlds = len(ids) == len(self.seq)
@@ -236,8 +242,8 @@ class Mailbox:
             shown_frame=self.tick_frame[ids],
             is_first=self.seq[ids] < 0,
         )
-        plans = self._bridge.merge(arrival)
+        merged = self._bridge.merge(arrival)
 
         self.seq[ids] = seq
         self.tick_frame[ids] = tick_frame
-        self._payload = plans if all_worlds else self._payload.with_rows(ids, plans)
+        self._payload = merged if all_worlds else self._payload.with_rows(ids, merged)

@@ -1,10 +1,10 @@
-"""Disturbed actions, so that demonstrations show how to recover.
+"""Disturbing a policy's actions, so that its demonstrations show how to recover.
 
-In clean demonstrations the hand is nearly always where it should be. A learner that
-sees only these never learns to come back from its own errors, and may take the place of
-the hand for the place of the goal (Laskey et al., DART: Noise Injection for Robust
-Imitation Learning, CoRL 2017). The disturbances are short shoves with calm between
-them, not a constant tremble, so that precise work still succeeds.
+In undisturbed demonstrations the hand is nearly always where it should be. A policy that
+learns only from these does not learn to recover from its own errors, and may confuse the
+position of the hand with that of the goal (Laskey et al., DART: Noise Injection for
+Robust Imitation Learning, CoRL 2017). The disturbances are short shoves with pauses
+between them, not constant noise, so that precise work still succeeds.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from embodied.errors import EmbodiedError
 from embodied.policies.wrapper import PolicyWrapper
 from embodied.seeding import Stream, episode_generator
 
-MEAN_CALM_S = 1.2  # between two shoves
-SHOVE_S = (0.15, 0.6)  # the shortest and the longest shove
-SHOVES_PER_EPISODE = 128  # K
+MEAN_PAUSE_S = 1.2  # mean time between two shoves
+SHOVE_S = (0.15, 0.6)  # shortest and longest duration of a shove
+SHOVES_PER_EPISODE = 128  # K; they last for more than 3 minutes on average
 
-# In this share of the shoves an open gripper closes on whatever is there. They last
-# longer, until the gripper is shut: so demonstrations show an empty grasp, and how to go
-# on after it.
+# This share of the shoves also closes open grippers, so that demonstrations show failed
+# grasps and the recovery from them. These shoves last longer, until the gripper is shut.
 CLOSING_SHARE = 0.2
 CLOSING_S = 0.4
 
 
 class NoisyPolicy(PolicyWrapper):
-    """A policy whose actions are shoved: for a moment a constant is added to them.
+    """A policy whose actions are disturbed by shoves.
 
-    The shoves of an episode depend on its seed alone. Some of them close open grippers.
-    A closed gripper stays closed, so that nothing held is dropped.
+    During a shove a constant is added to the actions, and some shoves close open
+    grippers. Closed grippers stay closed, so that held objects are not dropped. The
+    shoves of an episode depend on its seed only.
     """
 
     def __init__(
@@ -42,10 +42,10 @@ class NoisyPolicy(PolicyWrapper):
         """Wraps a policy.
 
         Args:
-            policy: the one that is shoved.
-            sigma: standard deviation of what a shove adds to an action element; from 0
-                to 1.
-            gripper_elements: which action elements are grippers.
+            policy: the policy to disturb.
+            sigma: standard deviation of the constant that a shove adds to an action
+                element; from 0 to 1.
+            gripper_elements: indices of the action elements that command grippers.
 
         Raises:
             EmbodiedError: `sigma` is not in [0, 1].
@@ -62,13 +62,13 @@ class NoisyPolicy(PolicyWrapper):
         self._intended = np.zeros((0, 0), np.float32)  # (N, A)
         self._allocate(num_worlds=0, action_size=0)
 
-        # world -> seed of the episodes whose shoves are not sampled yet: that takes the
-        # action size, which is known with the first action
+        # World -> seed of its episode, if the shoves are not sampled yet. Sampling needs
+        # the action size, which is known with the first action.
         self._unsampled_seeds: dict[int, int] = {}
 
     @property
     def intended(self) -> np.ndarray:
-        """(N, A) what the policy itself wanted at the last `act`."""
+        """(N, A) the policy's own actions at the last `act`, without shoves."""
         return self._intended.copy()
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
@@ -81,47 +81,46 @@ class NoisyPolicy(PolicyWrapper):
         if self._unsampled_seeds:
             self._sample_shoves()
 
-        # Calm and shoves take turns, so at most one shove per world is under way, and
-        # the sum over all K is the offset of that one.
+        # Shoves do not overlap, so the sum over all K is the offset of the current one.
         tick = np.asarray(observation.tick)[:, None]
-        is_now = (tick >= self._begin_tick) & (tick < self._end_tick)  # (N, K)
-        offset = np.einsum("nk,nka->na", is_now, self._offset)
+        is_active = (tick >= self._begin_tick) & (tick < self._end_tick)  # (N, K)
+        offset = np.einsum("nk,nka->na", is_active, self._offset)
         action = np.clip(self._intended + offset, -1, 1).astype(np.float32)
 
-        # Grippers do what the policy wants, unless the shove closes an open one. Above
-        # 0 a gripper opens, at -1 it is shut.
+        # Grippers follow the policy, unless a shove closes an open one. A command above 0
+        # opens a gripper, -1 closes it.
         grip = self._intended[:, self._grippers]  # (N, grippers)
-        is_closing = np.any(is_now & self._closes, axis=1, keepdims=True)  # (N, 1)
-        is_shut = is_closing & (grip > 0)
-        action[:, self._grippers] = np.where(is_shut, -1.0, grip)
+        is_closing = np.any(is_active & self._closes, axis=1, keepdims=True)  # (N, 1)
+        must_close = is_closing & (grip > 0)
+        action[:, self._grippers] = np.where(must_close, -1.0, grip)
         return action
 
     def _allocate(self, num_worlds: int, action_size: int) -> None:
-        """Makes room for the shoves of each world's episode."""
+        """Creates the arrays for the K shoves of each world's episode."""
         shape = (num_worlds, SHOVES_PER_EPISODE)  # (N, K)
         self._begin_tick = np.zeros(shape, np.int64)
         self._end_tick = np.zeros(shape, np.int64)
         self._offset = np.zeros((*shape, action_size))  # (N, K, A) added to actions
-        self._closes = np.zeros(shape, bool)
+        self._closes = np.zeros(shape, bool)  # whether a shove closes open grippers
 
     def _sample_shoves(self) -> None:
-        """Samples the shoves of the episodes that have begun since the last action."""
+        """Samples the shoves of the episodes in `_unsampled_seeds`."""
         num_worlds, action_size = self._intended.shape
         if len(self._begin_tick) != num_worlds:
             self._allocate(num_worlds, action_size)
 
         count = SHOVES_PER_EPISODE
         for world, seed in self._unsampled_seeds.items():
-            # When each shove begins and ends, in ticks since the episode's start.
+            # begin and end of each shove, in ticks since the episode's start
             rng = episode_generator(seed, Stream.ACTION_NOISE)
             closes = rng.random(count) < CLOSING_SHARE
-            calm_s = rng.exponential(MEAN_CALM_S, count)
+            pause_s = rng.exponential(MEAN_PAUSE_S, count)
             shove_s = rng.uniform(*SHOVE_S, count) + CLOSING_S * closes
-            end_s = np.cumsum(calm_s + shove_s)
+            end_s = np.cumsum(pause_s + shove_s)
             self._begin_tick[world] = (end_s - shove_s) * PHYSICS_HZ
             self._end_tick[world] = end_s * PHYSICS_HZ
 
-            # What it does to the action.
+            # grippers have no offset; shoves only close them
             offset = self._sigma * rng.standard_normal((count, action_size))
             offset[:, self._grippers] = 0
             self._offset[world] = offset

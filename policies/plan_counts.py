@@ -1,4 +1,4 @@
-"""Counts of how a dual system uses its plans, in N worlds."""
+"""Figures on the plans of a dual system: their age, stops, and jumps of actions."""
 
 from __future__ import annotations
 
@@ -11,62 +11,67 @@ from embodied.rollout.plan_use import PlanUse
 
 
 class PlanCounts:
-    """Counts, for each of N worlds, since the start of its episode.
+    """Collects the figures of each of N worlds since the start of its episode.
 
     Args:
         num_worlds: N.
-        gripper_elements: which action elements are grippers, whose jumps don't count.
+        gripper_elements: indices of the action elements that command grippers, whose
+            jumps are ignored.
     """
 
     def __init__(self, num_worlds: int, gripper_elements: Sequence[int]) -> None:
         self._grippers = list(gripper_elements)
-        self._seq = np.full(num_worlds, -1, np.int64)  # of the plans that are shown
-        self._has_plan = np.zeros(num_worlds, np.int64)  # 1 where a plan is shown
+        # All arrays are (N,) unless noted.
+        self._seq = np.full(num_worlds, -1, np.int64)  # of the shown plans
+        self._has_plan = np.zeros(num_worlds, np.int64)  # 1 if a plan is shown, else 0
 
-        # Over control steps: all of them, those with a plan, those of stopped robots.
+        # numbers of control steps: all, with a plan, and with a stopped robot
         self._steps = np.zeros(num_worlds, np.int64)
         self._steps_with_plan = np.zeros(num_worlds, np.int64)
         self._steps_stopped = np.zeros(num_worlds, np.int64)
         self._age_sum_ticks = np.zeros(num_worlds, np.int64)
 
-        # Over control steps in which a plan takes over from another.
-        self._takes_over = np.zeros(num_worlds, bool)  # in the present step
-        self._has_taken_over = False  # whether it does so in any world
-        self._changes = np.zeros(num_worlds, np.int64)
+        # replacements of a plan by another one
+        self._is_replaced = np.zeros(num_worlds, bool)  # in the current step
+        self._any_replaced = False  # whether that is so in any world
+        self._replacements = np.zeros(num_worlds, np.int64)
         self._jump_sum = np.zeros(num_worlds)
-        self._wanted = np.zeros(
-            (num_worlds, 0), np.float32
-        )  # (N, A) of the step before
+        # (N, A) the actions of the previous step
+        self._last_action = np.zeros((num_worlds, 0), np.float32)
 
     def reset(self, ids: Array) -> None:
         """Begins episodes in worlds `ids`."""
         self._seq[ids] = -1
         self._has_plan[ids] = 0
-        self._takes_over[ids] = False
+        self._is_replaced[ids] = False
         for counts in (
             self._steps,
             self._steps_with_plan,
             self._steps_stopped,
             self._age_sum_ticks,
-            self._changes,
+            self._replacements,
             self._jump_sum,
         ):
             counts[ids] = 0
 
     def show(self, seq: np.ndarray) -> None:
-        """Notes the plans `seq` (N,) that are shown from the present step on."""
-        self._takes_over = (seq != self._seq) & (self._seq >= 0)
-        self._has_taken_over = bool(np.count_nonzero(self._takes_over))
+        """Sets the plans that are shown from the current step on.
+
+        Args:
+            seq: (N,) their numbers; -1 for no plan.
+        """
+        self._is_replaced = (seq != self._seq) & (self._seq >= 0)
+        self._any_replaced = bool(np.count_nonzero(self._is_replaced))
         self._seq = seq.copy()
         self._has_plan = (seq >= 0).astype(np.int64)
 
-    def add(self, wanted: np.ndarray, age_ticks: np.ndarray, stop: np.ndarray) -> None:
+    def add(self, action: np.ndarray, age_ticks: np.ndarray, stop: np.ndarray) -> None:
         """Adds a control step.
 
         Args:
-            wanted: (N, A) the actions that the controller and the bridge ask for.
-            age_ticks: (N,) of the plans that are shown.
-            stop: (N,) bool, in which worlds the robot is stopped.
+            action: (N, A) the actions of controller and bridge, before limits.
+            age_ticks: (N,) ages of the shown plans.
+            stop: (N,) bool, whether each robot is stopped.
         """
         self._steps += 1
         self._steps_with_plan += self._has_plan
@@ -74,25 +79,29 @@ class PlanCounts:
         if np.count_nonzero(stop):
             self._steps_stopped += stop
 
-        if self._has_taken_over:
-            change = np.abs(wanted - self._wanted)
+        if self._any_replaced:
+            change = np.abs(action - self._last_action)
             change[:, self._grippers] = 0
-            self._jump_sum += np.where(self._takes_over, change.max(axis=1), 0.0)
-            self._changes += self._takes_over
-            self._has_taken_over = False
-        # a copy, as a controller may use its array again
-        self._wanted = np.array(wanted, np.float32)
+            self._jump_sum += np.where(self._is_replaced, change.max(axis=1), 0.0)
+            self._replacements += self._is_replaced
+            # only the first step with the new plan counts
+            self._any_replaced = False
+        # a copy, since a controller may reuse its array
+        self._last_action = np.array(action, np.float32)
 
     def of(self, world: int) -> PlanUse:
         """Returns the figures of a world's episode so far."""
         steps = int(self._steps[world])
         with_plan = int(self._steps_with_plan[world])
-        changes = int(self._changes[world])
+        replacements = int(self._replacements[world])
         mean_age_s = None
         if with_plan:
             mean_age_s = float(self._age_sum_ticks[world]) / with_plan / PHYSICS_HZ
+        plan_jump = None
+        if replacements:
+            plan_jump = float(self._jump_sum[world]) / replacements
         return PlanUse(
             mean_age_s=mean_age_s,
             stale_share=int(self._steps_stopped[world]) / steps if steps else 0.0,
-            plan_jump=float(self._jump_sum[world]) / changes if changes else None,
+            plan_jump=plan_jump,
         )

@@ -1,4 +1,4 @@
-"""Plans as a planner gives them: checked, copied, and taken apart."""
+"""Requesting plans from a planner, and checking them."""
 
 from __future__ import annotations
 
@@ -15,35 +15,61 @@ from embodied.core import (
     PlanShape,
 )
 from embodied.errors import EmbodiedError
+from embodied.policies.bridges.bridge import Bridge
 
 
 def check_kinds(planner: Planner, controller: Controller) -> None:
-    """Raises EmbodiedError if the controller takes what the planner does not give."""
+    """Raises EmbodiedError if the controller follows payloads that the planner lacks."""
     given = planner.plan_shape.kinds
     missing = [kind for kind in getattr(controller, "takes", ()) if kind not in given]
     if missing:
         raise EmbodiedError(
             f"the controller {type(controller).__name__} takes {' and '.join(missing)}, "
             f"which the plans of {type(planner).__name__} do not hold; they hold "
-            f"{' and '.join(given) or 'a subtask alone'}: its plan_shape says so"
+            f"{' and '.join(given) or 'a subtask alone'}, by its plan_shape"
+        )
+
+
+def check_bridge(
+    name: str, bridge: Bridge, planner: Planner, controller: Controller
+) -> None:
+    """Raises EmbodiedError if a bridge has no effect on what the controller follows.
+
+    Args:
+        name: of the bridge.
+        bridge: the bridge, which works on some kinds of payload, or on all.
+        planner: gives the payloads.
+        controller: follows some of their kinds, or all if it has no `takes`.
+    """
+    followed = set(planner.plan_shape.kinds)
+    takes = getattr(controller, "takes", ())
+    if takes:
+        followed &= set(takes)
+    if bridge.kinds and not followed & set(bridge.kinds):
+        follows = " and ".join(sorted(followed)) or "subtask"
+        raise EmbodiedError(
+            f"the bridge {name!r} works on {' and '.join(bridge.kinds)} of plans, but "
+            f"the controller follows their {follows}: choose a policy whose plans are "
+            "action chunks, or the bridge hold"
         )
 
 
 def ask(
     planner: Planner, observation: Observation, ids: np.ndarray, check_all: bool
 ) -> Payload:
-    """Returns a planner's plans for worlds `ids` (n,).
+    """Requests plans for some worlds from a planner.
 
     Args:
-        planner: who is asked.
+        planner: to call.
         observation: n rows.
-        ids: the worlds.
-        check_all: whether the values are checked as well as the shapes, which takes
-            longer.
+        ids: (n,) the worlds.
+        check_all: whether to check the values, too, which takes longer than checking
+            the shapes.
 
     Raises:
-        EmbodiedError: it gave something else than such plans. What it raises itself
-            passes through: `embodied eval` records it as the episode's fault.
+        EmbodiedError: the planner returned something else than n plans of its shape.
+            Errors that the planner raises itself are passed on; `embodied eval` records
+            them as the episode's fault.
     """
     payload = planner.plan(observation, ids)
     name = type(planner).__name__
@@ -59,16 +85,15 @@ def ask(
 
 
 def check_payload(payload: Payload, num: int, shape: PlanShape) -> None:
-    """Raises EmbodiedError unless these are whole plans for `num` worlds.
+    """Raises EmbodiedError unless these are valid plans for `num` worlds.
 
     Args:
         payload: the plans.
-        num: n.
-        shape: what the planner says of its plans.
+        num: number of plans that there must be.
+        shape: the sizes that the planner declares for its plans.
     """
     check_shapes(payload, num, shape)
 
-    # subtasks are places in a list of words
     skills = np.asarray(payload.subtask)
     if skills.dtype.kind not in "iu" or (skills < 0).any():
         raise EmbodiedError(
@@ -80,7 +105,7 @@ def check_payload(payload: Payload, num: int, shape: PlanShape) -> None:
             f"not {skills.max()}"
         )
 
-    # nothing that is not finite may reach an actuator
+    # NaN or infinity must never reach an actuator
     for name, value in payload.given.items():
         if not np.isfinite(np.asarray(value)).all():
             raise EmbodiedError(f"{name} of a plan must be finite")
@@ -92,10 +117,16 @@ def check_payload(payload: Payload, num: int, shape: PlanShape) -> None:
 
 
 def check_shapes(payload: Payload, num: int, shape: PlanShape) -> None:
-    """Raises EmbodiedError unless each array has the shape of `num` such plans."""
+    """Raises EmbodiedError unless each array has its declared shape.
+
+    Args:
+        payload: the plans.
+        num: number of plans that there must be.
+        shape: the sizes that the planner declares for its plans.
+    """
     expected = Payload.empty(num, shape)
     for name, value in vars(payload).items():
-        # None stands for what the planner's plans do not have
+        # None stands for a field that the planner's plans do not have
         wanted = getattr(expected, name)
         found = getattr(value, "shape", None)
 
@@ -116,42 +147,50 @@ def check_shapes(payload: Payload, num: int, shape: PlanShape) -> None:
 def faults_of(
     planner: Planner, payload: Payload, tick_frame: np.ndarray, start: np.ndarray
 ) -> np.ndarray | None:
-    """Returns what is wrong with each plan, (n,) indices into PLAN_FAULTS.
+    """Returns the fault of each plan, (n,) indices into PLAN_FAULTS.
 
-    It is None where all are sound, which is nearly always.
+    None if no plan has a fault, which is nearly always the case.
 
     Args:
-        planner: who made them just now.
+        planner: that has just made the plans.
         payload: n plans.
         tick_frame: (n,) of the plans.
-        start: (n,) ticks at which they were begun.
+        start: (n,) ticks at which planning started.
     """
     is_finite = np.ones(len(start), bool)
     for value in payload.given.values():
         numbers = np.asarray(value).reshape(len(start), -1)
         is_finite &= np.isfinite(numbers).all(axis=1)
-    is_past = tick_frame <= start
+    # an image cannot be captured after the start of the plan that uses it
+    is_from_past = tick_frame <= start
+    # a remote planner sets `unanswered` where its server gave no plan
     unanswered = np.asarray(getattr(planner, "unanswered", False))
-    if is_finite.all() and is_past.all() and not unanswered.any():
+    if is_finite.all() and is_from_past.all() and not unanswered.any():
         return None
 
-    # 0 is no fault; of two faults, that of the values is told
-    fault = np.where(is_past, 0, PLAN_FAULTS.index("from_the_future"))
+    # 0 is no fault; of several faults, the last one set here is reported
+    fault = np.where(is_from_past, 0, PLAN_FAULTS.index("from_the_future"))
     fault = np.where(is_finite, fault, PLAN_FAULTS.index("not_finite"))
     return np.where(unanswered, PLAN_FAULTS.index("unanswered"), fault)
 
 
 def copied(payload: Payload) -> Payload:
-    """Returns a copy, since a planner may write into the same arrays again."""
+    """Returns a copy of a payload, since a planner may reuse its arrays."""
     return Payload(**{name: np.array(value) for name, value in payload.given.items()})
 
 
 def plan_rows(plan: Plan, rows: np.ndarray) -> Plan:
-    """Returns the rows of a plan with these indices; a `fault` of None stays None."""
+    """Returns some rows of a plan.
+
+    Args:
+        plan: n rows.
+        rows: (k,) indices of rows.
+    """
     selected = {}
     for name, value in vars(plan).items():
         if isinstance(value, Payload):
             selected[name] = value.rows(rows)
+        # only `fault` may be None
         elif value is not None:
             selected[name] = value[rows]
     return Plan(**selected)

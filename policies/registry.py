@@ -43,15 +43,14 @@ class TrainedFor:
 
 
 class PolicySource(Protocol):
-    """Makes a policy, and says beforehand what it needs of its worlds.
+    """Makes a policy, and declares its requirements on the worlds.
 
     Attributes:
-        planner_hz: how many plans it makes per second unless told otherwise; None for
-            a policy that does not plan.
-        weights_hash: SHA-256 of its weights or its code, which tells results of
-            different versions apart; "" if there is nothing to hash.
-        trained_for: the stage and level at which it is evaluated unless told otherwise;
-            None for any policy but a run of reinforcement learning.
+        planner_hz: default number of plans per second; None for a policy without plans.
+        weights_hash: SHA-256 of its weights or its code, which distinguishes the results
+            of different versions; "" if there is nothing to hash.
+        trained_for: default stage and level of an evaluation; None except for runs of
+            reinforcement learning.
     """
 
     @property
@@ -64,7 +63,7 @@ class PolicySource(Protocol):
     def trained_for(self) -> TrainedFor | None: ...
 
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
-        """Returns what the policy needs of the worlds it acts in.
+        """Returns the policy's requirements on the worlds.
 
         Args:
             task: the task's name.
@@ -75,12 +74,12 @@ class PolicySource(Protocol):
         """
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> Policy:
-        """Returns the policy for worlds that were made as `spec` says.
+        """Returns the policy for worlds that meet its requirements, see `spec`.
 
         Args:
-            worlds: where it is to act.
-            dual: when plans are made and how they travel; None for plans at
-                `planner_hz` without any delay. A policy that does not plan ignores it.
+            worlds: the worlds that the policy acts in.
+            dual: the timing of plans; None for plans at `planner_hz` without delays. A
+                policy without plans ignores it.
 
         Raises:
             EmbodiedError: the policy does not fit these worlds.
@@ -112,15 +111,15 @@ BUILT_IN = {
     "hold": BuiltIn("embodied.policies.simple:HOLD", "stays where the episode began"),
 }
 
-# Kind of run, as its folder names it -> location of what makes its source. That is called
-# with the folder and the JSON in it.
+# Kind of run, as stored in its folder -> location of a function that makes its source from
+# the folder and its JSON.
 RUN_KINDS = {
     "vla": "embodied.policies.vla.run_folder:VLARun.of",
     "actor": "embodied.policies.rl.run_folder:ActorRun.of",
 }
 
-# What stands before the first colon of a name -> location of what makes the source. That
-# is called with what stands after the colon.
+# The part of a name before its first colon -> location of a function that makes the source
+# from the part after the colon.
 PREFIXES = {
     "remote": BuiltIn(
         "embodied.policies.remote.source:open_remote",
@@ -134,10 +133,11 @@ PREFIXES = {
 
 
 def find_policy(name: str) -> PolicySource:
-    """Returns the source of a policy, by any of the names above.
+    """Returns the source of a policy, by any of the names in the module's docstring.
 
     Raises:
-        EmbodiedError: no such policy (lists those that exist), or it cannot be loaded.
+        EmbodiedError: there is no such policy (lists those that exist), or it cannot be
+            loaded.
     """
     if not isinstance(name, str):
         raise EmbodiedError(
@@ -164,7 +164,7 @@ def find_policy(name: str) -> PolicySource:
 
 
 def policy_summaries() -> dict[str, str]:
-    """Returns one line about each built-in and each offered policy, by its name."""
+    """Returns name -> one line about it, of all policies built in or from packages."""
     summaries = {name: built_in.summary for name, built_in in BUILT_IN.items()}
     for name, entry in _offered().items():
         summaries[name] = f"of {plugins.package_of(entry)}"
@@ -177,16 +177,18 @@ def run_names() -> list[str]:
 
 
 def _offered() -> dict[str, EntryPoint]:
-    """Returns the policies that installed packages offer, without loading them.
+    """Returns the entry points of policies in installed packages, without loading them.
 
-    Packages cannot take the names of built-in policies.
+    A package cannot take the name of a built-in policy.
     """
     return plugins.offered(GROUP, dict.fromkeys(BUILT_IN, "embodied"))
 
 
 def _open_run(folder: Path) -> PolicySource:
+    """Returns the source of a run that `embodied train` wrote."""
     stored = read_info(folder)
-    kind = stored.get("kind", "vla")  # the first runs, all of this kind, name none
+    # version 0.1 knew only this kind, and did not store it
+    kind = stored.get("kind", "vla")
     if kind not in RUN_KINDS:
         raise EmbodiedError(
             f"{folder / INFO} is of the kind {kind!r}; this package reads "
@@ -217,7 +219,7 @@ def _load(name: str, location: str) -> PolicySource:
     if not callable(item):
         raise _not_a_source(name, f"is {_brief(item)}")
 
-    # A function that makes the source.
+    # the item is a function that makes the source
     try:
         source = item()
     except EmbodiedError:
@@ -230,17 +232,18 @@ def _load(name: str, location: str) -> PolicySource:
 
 
 def _is_source(item: Any) -> bool:
-    """Returns whether something has all members of `PolicySource`.
-
-    A class that has them is no source yet: it must be called to make one.
-    """
+    """Returns whether an object has all members of `PolicySource`."""
+    # a class with these members must be called first to make a source
+    if isinstance(item, type):
+        return False
     members = ("planner_hz", "weights_hash", "trained_for", "spec", "make")
-    return not isinstance(item, type) and all(hasattr(item, name) for name in members)
+    return all(hasattr(item, name) for name in members)
 
 
-def _not_a_source(name: str, what: str) -> EmbodiedError:
+def _not_a_source(name: str, found: str) -> EmbodiedError:
+    """Returns the error for a location with something else than a policy source."""
     return EmbodiedError(
-        f"policy {name} {what}, which is no policy: make one with "
+        f"policy {name} {found}, which is no policy: make one with "
         f"embodied.policies.policy_from_function or policy_from_planner"
     )
 

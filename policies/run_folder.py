@@ -1,8 +1,7 @@
-"""The files of a run: the folder that training writes, for any kind of policy.
+"""The files of a run, which is the folder that training writes for any kind of policy.
 
 Weights are safetensors and everything else is JSON, so that nothing in a run is ever
-executed. What is special to one kind of run stands in `vla/run_folder.py` and
-`rl/run_folder.py`.
+executed. `vla/run_folder.py` and `rl/run_folder.py` add the parts of one kind of run.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 WEIGHTS = "policy.safetensors"
-INFO = "policy.json"  # what makes a folder a run
+INFO = "policy.json"  # a folder with this file is a run
 HISTORY = "history.json"
 CHECKPOINT = "checkpoint.safetensors"
 CURVES = "training.html"  # the history, drawn
-# what worlds must have in common with those that a policy was trained in: key of their
-# metadata -> what it is called
+# Entries of the metadata that worlds must share with those of the training -> their names
+# in error messages.
 FITTING = {
     "task": "task",
     "robot": "robot",
@@ -41,7 +40,7 @@ FILES = (WEIGHTS, INFO, HISTORY, CHECKPOINT, CURVES)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON file, in one step.
+    """Writes a JSON file under a temporary name, then renames it.
 
     Raises:
         ValueError: a number is not finite.
@@ -50,17 +49,23 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_info(folder: Path, info: dict[str, Any], packages: tuple[str, ...]) -> None:
-    """Writes the info of a run, with the versions of the packages that it needs."""
+    """Writes the info of a run, with the versions of this and other packages.
+
+    Args:
+        folder: of the run.
+        info: JSON values.
+        packages: names of further packages that the run needs.
+    """
     versions = {name: version(name) for name in ("embodied-ground", *packages)}
     stored = {**info, "schema_version": SCHEMA_VERSION, "versions": versions}
     write_json(folder / INFO, stored)
 
 
 def read_info(folder: Path) -> dict[str, Any]:
-    """Returns the info of a run, as its training wrote it.
+    """Returns the info of a run, which its training wrote.
 
     Raises:
-        EmbodiedError: The folder is not a run, or a run of another schema version.
+        EmbodiedError: the folder is not a run, or its schema version cannot be read.
     """
     file = folder / INFO
     if not file.is_file():
@@ -88,7 +93,7 @@ def read_info(folder: Path) -> dict[str, Any]:
 def read_history(folder: Path) -> list[dict[str, float]]:
     """Returns the rows of figures that training wrote, oldest first.
 
-    docs/training.md and `training.figures` say what they mean.
+    docs/training.md and `training.figures` explain the figures.
     """
     rows = json.loads((folder / HISTORY).read_text(encoding="utf-8"))
     # version 0.1 counted imitation's updates as `step`
@@ -99,14 +104,15 @@ def read_history(folder: Path) -> list[dict[str, float]]:
 
 
 def policy_spec_from_json(stored: dict[str, Any]) -> PolicySpec:
-    """Returns the spec of a policy as a run folder holds it."""
+    """Returns a policy's spec from the JSON values in a run folder."""
     return PolicySpec(**{**stored, "cameras": tuple(stored["cameras"])})
 
 
 def weights_hash(folder: Path) -> str:
-    """Returns the SHA-256 of all weights below a folder, also those of a run's base.
+    """Returns the SHA-256 of all weights below a folder, except checkpoints.
 
-    A checkpoint is no part of the policy: it may be deleted.
+    Weights in subfolders are included, such as those of a run's base policy. A checkpoint
+    is not part of the policy, and may be deleted.
     """
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.safetensors")):
@@ -116,15 +122,12 @@ def weights_hash(folder: Path) -> str:
 
 
 def check_worlds(folder: Path, metadata: dict[str, Any], worlds: Worlds) -> None:
-    """Checks that a run was trained for worlds like these.
+    """Raises EmbodiedError if a run was trained for other worlds.
 
     Args:
-        folder: the run's.
-        metadata: of the worlds that the run was trained in.
-        worlds: where it is to act.
-
-    Raises:
-        EmbodiedError: the worlds differ in what a policy depends on.
+        folder: of the run.
+        metadata: of the worlds of its training.
+        worlds: the worlds that the policy is to act in.
     """
     difference = difference_of(metadata, worlds)
     if difference:
@@ -132,13 +135,13 @@ def check_worlds(folder: Path, metadata: dict[str, Any], worlds: Worlds) -> None
 
 
 def difference_of(metadata: Mapping[str, Any], worlds: Worlds) -> str:
-    """Returns in which of FITTING worlds differ, as "task A, not B"; "" if in none.
+    """Returns the first difference in FITTING, as "task A, not B"; "" if there is none.
 
     Args:
-        metadata: of the worlds that a policy is for.
-        worlds: where it is to act.
+        metadata: of the worlds that a policy was made for.
+        worlds: the worlds that it is to act in.
     """
-    # Stored metadata went through JSON or the like, which turns tuples into lists.
+    # as JSON, since tuples in the stored metadata have become lists
     given = json.loads(json.dumps(worlds.metadata()))
     for key, description in FITTING.items():
         if metadata[key] != given[key]:

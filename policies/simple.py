@@ -1,4 +1,4 @@
-"""Policies that neither plan nor look: the baselines `random` and `hold`."""
+"""Policies that use neither plans nor observations: the baselines `random` and `hold`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from embodied.seeding import Stream, episode_generator
 
 
 class RandomPolicy:
-    """Takes uniform actions in [-1, 1], new ones at each step.
+    """Samples uniform actions in [-1, 1] at each step.
 
-    The actions of an episode depend on its seed alone.
+    The actions of an episode depend on its seed only.
     """
 
     def __init__(self, action_size: int, spec: PolicySpec | None = None) -> None:
@@ -41,9 +41,9 @@ class HoldPolicy:
     """Stays where the episode began, in any control mode.
 
     Args:
-        hold_action: returns the actions that keep the robot where an observation shows
-            it. Those of an episode's first observation are repeated until its end.
-        spec: what it needs of the worlds.
+        hold_action: returns the actions that keep the robot where it is. It is called
+            with the first observation of an episode, and its result repeated to the end.
+        spec: the policy's requirements on the worlds.
     """
 
     def __init__(self, hold_action: HoldAction, spec: PolicySpec | None = None) -> None:
@@ -52,7 +52,7 @@ class HoldPolicy:
         self._action: np.ndarray | None = None  # (N, A)
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
-        # All worlds are asked, and those that begin an episode keep the answer.
+        # `hold_action` takes all worlds; only those that begin an episode are updated
         action = np.array(self._hold_action(observation), np.float32)
         if self._action is None or self._action.shape != action.shape:
             self._action = action
@@ -93,9 +93,9 @@ def random_policy(interface: ActionInterface) -> RandomPolicy:
 
 
 def hold_policy(interface: ActionInterface) -> HoldPolicy:
-    """Returns a policy of no motion and open grippers.
+    """Returns a policy without motion, with open grippers.
 
-    It suits control modes that command changes: there, no motion is an action of 0.
+    It suits control modes of velocities and deltas, in which 0 means no motion.
     """
 
     def no_motion(observation: Observation) -> np.ndarray:

@@ -1,8 +1,8 @@
 """When an expert takes over from a policy that strays, and when it hands back.
 
-The rule is that of HG-DAgger with a scripted expert in the place of the person (Kelly et
-al., HG-DAgger: Interactive Imitation Learning with Human Experts, ICRA 2019): the policy
-drives until it strays, the expert brings it back on course, and the policy goes on.
+The rule is HG-DAgger's, with a scripted expert in place of the person (Kelly et al.,
+HG-DAgger: Interactive Imitation Learning with Human Experts, ICRA 2019): the policy drives
+until it strays, the expert brings it back on course, and the policy continues.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from embodied.errors import EmbodiedError
 from embodied.plain import make_fields_plain
 
 NO_SUBTASK = -1
-# The most that two actions count as different. Grippers that want opposite things
-# differ by 2, motions seldom by more than 1: capped, a gripper weighs no more than a
-# motion.
+# Larger differences of two actions count as this. Opposite gripper commands differ by 2,
+# motions rarely by more than 1; the cap gives them about the same weight.
 MAX_DIFFERENCE = 1.0
 
 
@@ -27,23 +26,24 @@ MAX_DIFFERENCE = 1.0
 class TakeoverRule:
     """When the expert takes over, and when it hands back.
 
-    The difference of two actions is that of the elements that differ most, at most 1; an
-    action of 1 is a robot's top speed. The rule looks at its mean over the last moments.
+    The rule compares the policy's action with the expert's. Their difference is that of
+    the element that differs most, capped at 1, where an action of 1 is the robot's top
+    speed. It is averaged over the recent past (exponential decay).
 
-    - The policy *strays* when this mean rises above `stray`.
-    - It *stalls* when the expert's subtask has been the same for `stall_s` seconds while
-      the policy drove.
-    - The expert hands back after `least_s` seconds or more, when the mean is below
-      `back`; after a stall also not before its subtask has changed.
+    - The expert takes over if the policy *strays*: the average is above `stray`.
+    - It also takes over if the policy *stalls*: the policy has been driving for
+      `stall_s`, and the expert's subtask has not changed in that time.
+    - It hands back when it has driven for `least_s` and the average is below `back`.
+      After a stall, its subtask must have changed, too.
 
     Attributes:
-        stray: the mean difference above which the expert takes over.
-        back: the mean difference below which it hands back.
-        mean_s: over how long the mean is taken (the time constant of its decay).
-        stall_s: how long a subtask may last while the policy drives.
-        least_s: how long a take-over lasts at least.
-        after_s: a schedule in place of all this: the expert takes over when an episode
-            is so old, and goes on to its end.
+        stray: average difference above which the expert takes over.
+        back: average difference below which the expert hands back.
+        mean_s: time constant of the average's decay.
+        stall_s: longest duration of a subtask while the policy drives.
+        least_s: shortest duration of a take-over.
+        after_s: if given, replaces all of this: the expert takes over at this time of an
+            episode, and drives to its end.
 
     Raises:
         EmbodiedError: a number is out of its range.
@@ -64,7 +64,7 @@ class TakeoverRule:
                 f"not {self.stray}"
             )
 
-        # a smaller difference than the one that took over, or it would go to and fro
+        # with a larger threshold, the driver would change back and forth
         if not 0 < self.back <= self.stray:
             raise EmbodiedError(
                 "the difference at which the expert hands back must be above 0 and at "
@@ -82,7 +82,7 @@ class TakeoverRule:
 
 
 class TakeoverSwitch:
-    """Decides in each of N worlds at each step who drives."""
+    """Decides at each step, for each of N worlds, who drives."""
 
     def __init__(self, num_worlds: int, rule: TakeoverRule, step_s: float) -> None:
         """Prepares the switch; the policy drives in all worlds.
@@ -93,16 +93,16 @@ class TakeoverSwitch:
             step_s: the duration of a control step.
         """
         self._rule = rule
-        # the share of the old mean that is left after a control step
-        self._fading = math.exp(-step_s / rule.mean_s)
+        # the weight of the old average after one control step
+        self._decay = math.exp(-step_s / rule.mean_s)
 
-        # All (N,).
+        # All arrays are (N,).
         self._expert_drives = np.zeros(num_worlds, bool)
-        self._mean = np.zeros(num_worlds)  # the recent difference of the two actions
-        self._since_s = np.zeros(num_worlds)  # when the present driver began
-        self._subtask = np.full(num_worlds, NO_SUBTASK)  # the expert's, at present
+        self._mean = np.zeros(num_worlds)  # the average difference of the two actions
+        self._since_s = np.zeros(num_worlds)  # when the current driver began
+        self._subtask = np.full(num_worlds, NO_SUBTASK)  # the expert's current one
         self._subtask_since_s = np.zeros(num_worlds)
-        # the subtask in which the policy stalled, until another one comes
+        # the subtask in which the policy stalled, as long as it is the current one
         self._stalled_in = np.full(num_worlds, NO_SUBTASK)
 
     def reset(self, ids: Array) -> None:
@@ -117,10 +117,11 @@ class TakeoverSwitch:
     def update(
         self, difference: np.ndarray, subtask: np.ndarray, tick: np.ndarray
     ) -> np.ndarray:
-        """Returns (N,) bool, in which worlds the expert drives now.
+        """Returns (N,) bool, whether the expert drives now.
 
         Args:
-            difference: (N,) of the two actions; nan where the policy's is not finite.
+            difference: (N,) largest difference of an element of the two actions; not
+                finite if the policy's action is not.
             subtask: (N,) of the expert's newest plan; -1 before its first.
             tick: (N,) ticks since the episode's start.
         """
@@ -129,38 +130,41 @@ class TakeoverSwitch:
             self._expert_drives = now_s >= self._rule.after_s
             return self._expert_drives.copy()
 
-        self._note_subtask(subtask, now_s)
-        is_broken = ~np.isfinite(difference)
-        capped = np.where(is_broken, MAX_DIFFERENCE, difference)
+        # an invalid action of the policy counts as the largest difference
+        self._update_subtask(subtask, now_s)
+        is_invalid = ~np.isfinite(difference)
+        capped = np.where(is_invalid, MAX_DIFFERENCE, difference)
         capped = np.minimum(capped, MAX_DIFFERENCE)
-        self._mean = self._fading * self._mean + (1 - self._fading) * capped
+        self._mean = self._decay * self._mean + (1 - self._decay) * capped
 
         stalls = self._stalls(now_s)
-        takes = ~self._expert_drives & (
-            stalls | is_broken | (self._mean > self._rule.stray)
+        strays = self._mean > self._rule.stray
+        takes_over = ~self._expert_drives & (stalls | is_invalid | strays)
+        hands_back = self._expert_drives & self._is_back(now_s) & ~is_invalid
+        self._stalled_in = np.where(
+            takes_over & stalls, self._subtask, self._stalled_in
         )
-        self._stalled_in = np.where(takes & stalls, self._subtask, self._stalled_in)
-        hands_back = self._expert_drives & self._is_back(now_s) & ~is_broken
 
-        changes = takes | hands_back
-        self._expert_drives = self._expert_drives ^ changes  # the other one drives now
+        # flip the driver where it changes
+        changes = takes_over | hands_back
+        self._expert_drives = self._expert_drives ^ changes
         self._since_s = np.where(changes, now_s, self._since_s)
         return self._expert_drives.copy()
 
-    def _note_subtask(self, subtask: np.ndarray, now_s: np.ndarray) -> None:
-        """Notes the expert's subtasks (N,); a new one ends a stall in the last one."""
+    def _update_subtask(self, subtask: np.ndarray, now_s: np.ndarray) -> None:
+        """Sets the expert's current subtasks (N,); a new one ends a stall."""
         is_new = subtask != self._subtask
         self._subtask = np.array(subtask)
         self._subtask_since_s = np.where(is_new, now_s, self._subtask_since_s)
         self._stalled_in = np.where(is_new, NO_SUBTASK, self._stalled_in)
 
     def _stalls(self, now_s: np.ndarray) -> np.ndarray:
-        """Returns (N,) bool, where the policy has driven in one subtask for too long."""
+        """Returns (N,) bool, whether the policy drives, and does so in one subtask for too long."""
         begun_s = np.maximum(self._since_s, self._subtask_since_s)
         return ~self._expert_drives & (now_s - begun_s > self._rule.stall_s)
 
     def _is_back(self, now_s: np.ndarray) -> np.ndarray:
-        """Returns (N,) bool, where the expert may hand back, if it drives."""
+        """Returns (N,) bool, whether the expert may hand back, if it drives."""
         is_long_enough = now_s - self._since_s >= self._rule.least_s
         agrees = self._mean < self._rule.back
         return is_long_enough & agrees & (self._stalled_in == NO_SUBTASK)

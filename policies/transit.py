@@ -14,23 +14,27 @@ NEVER = np.iinfo(np.int64).max  # the tick of an event that will not happen
 class Transit:
     """Messages on their way to N worlds, each with its number and its tick of arrival.
 
-    A message is a row of named arrays. The message with number k lies in slot `k %
-    slots` of its world; when that slot is still taken, all worlds get twice as many.
+    A message is one row of several named arrays. Message number k is stored in slot `k %
+    slots` of its world. If that slot is still occupied, the number of slots is doubled.
 
     Attributes:
-        next_arrival: (N,) the tick at which the first message arrives; NEVER where
-            nothing is on its way.
+        next_arrival: (N,) the tick at which the next message arrives; NEVER if no
+            message is on its way.
+
+    Args:
+        num_worlds: N.
+        slots: initial number of slots per world.
     """
 
     def __init__(self, num_worlds: int, slots: int = 4) -> None:
         self.next_arrival = np.full(num_worlds, NEVER)  # (N,)
-        # NEVER = the slot is free
+        # NEVER marks a free slot
         self._arrives = np.full((num_worlds, slots), NEVER)  # (N, slots)
         self._number = np.zeros((num_worlds, slots), np.int64)  # (N, slots)
         self._columns: dict[str, np.ndarray] = {}  # name -> (N * slots, ...)
 
     def clear(self, ids: Array) -> None:
-        """Discards what is on its way to worlds `ids`; numbers may begin anew there."""
+        """Discards all messages to worlds `ids`, where numbers may start again from 0."""
         self._arrives[ids] = NEVER
         self.next_arrival[ids] = NEVER
 
@@ -42,10 +46,10 @@ class Transit:
         Args:
             ids: (n,) the worlds.
             arrives: (n,) ticks of arrival.
-            number: (n,) numbers of the messages, which rise in each world.
+            number: (n,) numbers of the messages, which must rise in each world.
             rows: name -> (n, ...), the messages; the same names in every call.
         """
-        # `ravel` gives views here, so that writing to them fills the tables themselves.
+        # `ravel` returns views here, so writing to them changes the tables
         place = self._place(ids, number)
         if np.count_nonzero(self._arrives.ravel()[place] != NEVER):
             self._double_slots()
@@ -80,7 +84,8 @@ class Transit:
         arrives = self._arrives.take(ids, axis=0)  # (n, slots)
         number = np.where(arrives <= tick[:, None], numbers, -1).max(axis=1)
 
-        # What is not newer leaves its slot; the rows themselves can still be read.
+        # Free the slots of this message and of older ones. The columns still hold the
+        # message, so that it can be read below.
         newer = numbers > number[:, None]
         self._set_arrivals(ids, np.where(newer, arrives, NEVER))
         return number, self._read(ids, number)
@@ -88,9 +93,9 @@ class Transit:
     def take_first(self, ids: Array) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Takes, for each of n worlds, the message that arrives first.
 
-        Of several that arrive in the same tick it is the one with the lowest number. The
-        others stay on their way. Whether the first has arrived yet is for the caller to
-        check (`next_arrival`); at least one message must be on its way in each world.
+        If several arrive in the same tick, it is the one with the lowest number. The
+        other messages are kept. At least one message must be on its way in each world,
+        and the caller must have checked that it has arrived (`next_arrival`).
 
         Args:
             ids: (n,) the worlds.
@@ -108,7 +113,7 @@ class Transit:
         return number, self._read(ids, number)
 
     def _place(self, ids: Array, number: Array) -> Array:
-        """Returns where messages lie in the flattened (N * slots) arrays."""
+        """Returns (n,) indices of messages in the flattened arrays (N * slots, ...)."""
         slots = self._arrives.shape[1]
         return ids * slots + number % slots
 
@@ -117,19 +122,20 @@ class Transit:
         return np.zeros((self._arrives.size, *like.shape[1:]), like.dtype)
 
     def _set_arrivals(self, ids: Array, arrives: np.ndarray) -> None:
+        """Sets the ticks of arrival (n, slots) of n worlds."""
         self._arrives[ids] = arrives
         self.next_arrival[ids] = arrives.min(axis=1)
 
     def _read(self, ids: Array, number: np.ndarray) -> dict[str, np.ndarray]:
-        """Returns copies of the rows of n messages; they may have left their slots."""
+        """Returns name -> (n, ...) copies of n messages, even if their slots are free."""
         place = self._place(ids, number)
         return {
             name: column.take(place, axis=0) for name, column in self._columns.items()
         }
 
     def _double_slots(self) -> None:
-        """Gives each world twice as many slots; what is on its way keeps its number."""
-        # What is on its way now, and where it lies.
+        """Doubles the number of slots per world, and moves the messages."""
+        # the messages that are on their way, with their old places
         world, slot = (self._arrives != NEVER).nonzero()
         number = self._number[world, slot]
         arrives = self._arrives[world, slot]
@@ -139,7 +145,7 @@ class Transit:
         self._arrives = np.full((num_worlds, 2 * slots), NEVER)
         self._number = np.zeros_like(self._arrives)
 
-        # The same messages, each in its slot among twice as many.
+        # with more slots, each message has a new place
         place = self._place(world, number)
         self._arrives.ravel()[place] = arrives
         self._number.ravel()[place] = number

@@ -126,7 +126,7 @@ def test_shared_arrays_come_over_as_they_are() -> None:
         "picture": np.full((1, 3, 2, 3), 200, np.uint8),
         "nothing": np.zeros((1, 0)),
     }
-    with SharedArrays.like(arrays) as own, SharedArrays.opened(own.plot) as other:
+    with SharedArrays.like(arrays) as own, SharedArrays.opened(own.layout) as other:
         own.write(arrays)
         for name, value in other.read().items():
             np.testing.assert_array_equal(value, arrays[name])

@@ -52,11 +52,11 @@ class Clock:
             episode: (n,) numbers of episodes.
             tick: (n,) ticks.
         """
-        if len(self.ticks):
+        if len(self.ticks):  # irregular: search the stored ticks
             shifted = tick + EPISODE_OFFSET_TICKS * episode
             row = np.searchsorted(self._shifted_ticks, shifted, side="right")
             row = row - 1 - self.first_row[episode]
-        else:
+        else:  # regular: row r has tick first + r * step
             row = (tick - self.first[episode]) // self.step[episode]
         return np.clip(row, 0, self.rows[episode] - 1)
 

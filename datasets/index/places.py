@@ -199,7 +199,13 @@ class _Opened:
 
 
 class _Collected:
-    """Collects the positions of one array's rows, episode by episode."""
+    """Collects the positions of one array's rows, episode by episode.
+
+    Args:
+        file: an open dataset.
+        demos: the names of its episodes.
+        key: the array's name within an episode.
+    """
 
     def __init__(self, file: H5, demos: Sequence[str], key: str) -> None:
         self.key = key
@@ -208,8 +214,12 @@ class _Collected:
         self._size = file.id.get_filesize()
         self._demos = demos
         self._name = key.encode()
+
+        # type and row shape, which the first episode determines
         self._dtype = np.dtype(np.uint8)
         self._row: tuple[int, ...] = ()
+
+        # the fields of the resulting `ArrayPlaces`
         self._rows = np.zeros(len(demos), np.int64)
         self._offset = np.full(len(demos), NO_PLACE, np.int64)
         self._row_offsets: list[np.ndarray] = []

@@ -213,12 +213,11 @@ class GzipRows(_RowsOnDisk):
         return taken
 
     def all_rows(self, episodes: np.ndarray) -> np.ndarray:
-        # one entry per row: its episode, and its number in the episode
         counts = self._places.rows[episodes]
-        owners = np.repeat(episodes, counts)
-        firsts = np.repeat(np.cumsum(counts) - counts, counts)
-        rows = np.arange(len(owners)) - firsts
-        return self.take(owners, rows[:, None])[:, 0]
+        episode_of_row = np.repeat(episodes, counts)  # (all rows,)
+        row_in_episode = np.concatenate([np.arange(count) for count in counts])
+        # a window of one row for each row
+        return self.take(episode_of_row, row_in_episode[:, None])[:, 0]
 
     def _read(self, number: int) -> np.ndarray | None:
         """Returns the decompressed values of one row; None if it is damaged.

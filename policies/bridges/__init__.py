@@ -1,1 +1,1 @@
-"""What is done about plans that are stale when they arrive (docs/dual_system.md)."""
+"""Bridges, which handle plans that are stale when they arrive (docs/dual_system.md)."""

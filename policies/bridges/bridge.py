@@ -1,11 +1,11 @@
-"""What a bridge is, and what it is told.
+"""The interface of a bridge.
 
-A plan is old when it arrives, and the robot has moved on since. A bridge stands between
-the mailbox and the robot: `merge` decides what the controller sees of new plans, and
-`correct` may change the controller's actions at each step.
+When a plan arrives it is old, and the robot has moved on since its images were captured.
+A bridge corrects for that between mailbox and robot: `merge` may change a new plan before
+the controller reads it, and `correct` may change the controller's actions at each step.
 
-Action chunks lie on one time axis: row k of a chunk is for `tick_frame` + k / chunk_hz.
-So rows of several chunks are compared by the time that they are for.
+Row k of an action chunk is for the time `tick_frame` + k / chunk_hz. So rows of several
+chunks can be matched by their times.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from embodied.core import (
     PayloadKind,
 )
 
-# Reads from proprioception (N, P) what each action element moves, (N, A): see
-# `bridges.coordinates`.
+# Takes the proprioception (N, P), returns the coordinate that each action element moves,
+# (N, A); see `bridges.coordinates`.
 ReadCoordinates = Callable[[Array], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Where a bridge works.
+    """The worlds that a bridge works in.
 
     Attributes:
         num_worlds: N.
         control_hz: control steps per second.
-        interface: what the action elements mean; None where nobody said.
-        coordinates: reads what each action element moves; None where the control mode
-            has no such thing, or nobody said.
+        interface: the action interface; None if unknown.
+        coordinates: reads the coordinate that each action element moves; None if unknown,
+            and in the control mode `joint`, whose actions are positions.
     """
 
     num_worlds: int
@@ -50,16 +50,17 @@ class Setting:
 
 @dataclass(frozen=True)
 class Arrival:
-    """New plans of n worlds, beside what the controllers have seen there until now.
+    """New plans in n worlds, with the plans that they replace.
 
     Attributes:
         ids: (n,) the worlds.
-        now: (n,) ticks.
+        now: (n,) the current ticks.
         plan: the new plans, n rows.
         tick_frame: (n,) of the new plans.
-        shown: what the controllers have seen, n rows, as the bridge returned it.
-        shown_frame: (n,) the `tick_frame` of these.
-        is_first: (n,) bool, where the controllers have seen no plan yet.
+        shown: the plans that they replace, n rows, as the bridge had merged them.
+        shown_frame: (n,) the `tick_frame` of the replaced plans.
+        is_first: (n,) bool, whether there is no plan to replace yet; the rows of `shown`
+            are empty plans then.
     """
 
     ids: np.ndarray
@@ -71,14 +72,15 @@ class Arrival:
     is_first: np.ndarray
 
     def rows_of(self, tick_frame: np.ndarray, chunk_hz: np.ndarray) -> np.ndarray:
-        """Returns which rows of older chunks are for the same times as the new rows.
-
-        They are numbers (n, H), one for each row of the new chunks. Those from H on
-        are for times after the end of the older chunk.
+        """Returns the rows of older chunks that are for the same times as the new rows.
 
         Args:
             tick_frame: (n,) of the older chunks.
             chunk_hz: (n,) of the older chunks.
+
+        Returns:
+            (n, H) for each row of the new chunks, the row of the older chunk. Rows from H
+            on are for times after the end of the older chunk.
         """
         steps = self.plan.chunk.shape[1]
         later_s = (self.tick_frame - tick_frame) / PHYSICS_HZ  # (n,)
@@ -87,48 +89,73 @@ class Arrival:
 
 
 class Bridge(Protocol):
-    """What stands between the mailbox and the robot.
+    """Corrects plans and actions for the age of plans.
 
     Attributes:
-        kinds: the kinds of payload that it does something about. A dual system whose
-            controller is given none of them refuses the bridge. () suits all plans.
+        kinds: the kinds of payload that it works on; () for all. A dual system refuses
+            the bridge if its controller follows none of these kinds.
     """
 
     kinds: tuple[PayloadKind, ...]
 
     def reset(self, ids: Array) -> None:
-        """Forgets what it knows of worlds `ids` (n,), in which episodes begin."""
+        """Drops the state of worlds `ids` (n,), in which episodes begin."""
 
     def merge(self, arrival: Arrival) -> Payload:
-        """Returns what the controllers see from now on, n rows.
+        """Returns the plans for the controllers, n rows.
 
-        It is called once when the mailbox shows plans, with fresh arrays.
+        It is called once per plan, when the mailbox shows it. The arrays of the new plans
+        may be changed.
         """
 
     def correct(
         self, observation: Observation, payload: Payload, age_s: Array, action: Array
     ) -> Array:
-        """Returns the actions (N, A) in place of the controllers'.
+        """Returns the corrected actions (N, A).
 
-        It is called at every control step, with what the controllers were given.
+        It is called at every control step.
+
+        Args:
+            observation: of all N worlds, which the controller was given, too.
+            payload: N rows, which the controller was given, too.
+            age_s: (N,) ages of the plans.
+            action: (N, A) the controller's actions.
         """
 
 
 def whole_rows(row: np.ndarray) -> np.ndarray:
-    """Returns row numbers rounded down, where 2.9999999 is meant to be 3."""
+    """Returns row numbers rounded down.
+
+    A small tolerance corrects rounding errors, such as 2.9999999 for row 3.
+    """
     return np.floor(row + 1e-6).astype(np.int64)
 
 
 def take_rows(chunk: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Returns rows (n, k) of chunks (n, H, A) as (n, k, A); beyond the end, the last."""
+    """Returns k rows of each chunk; rows beyond the end become the last one.
+
+    Args:
+        chunk: (n, H, A).
+        rows: (n, k) numbers of rows.
+
+    Returns:
+        (n, k, A).
+    """
     last = chunk.shape[1] - 1
     return np.take_along_axis(chunk, np.clip(rows, 0, last)[:, :, None], axis=1)
 
 
 def take_row(chunk: np.ndarray, row: np.ndarray) -> np.ndarray:
-    """Returns row (n,) of each chunk (n, H, A) as (n, A); beyond the end, the last.
+    """Returns one row of each chunk; a row beyond the end becomes the last one.
 
-    Rows are at least 0. It is quicker than `take_rows`, for each control step.
+    It is faster than `take_rows`, since it runs at each control step.
+
+    Args:
+        chunk: (n, H, A).
+        row: (n,) numbers of rows, at least 0.
+
+    Returns:
+        (n, A).
     """
     last = chunk.shape[1] - 1
     return chunk[np.arange(len(chunk)), np.minimum(row, last)]

@@ -1,4 +1,4 @@
-"""What each action element moves, read from proprioception."""
+"""Reading the coordinates that actions move from proprioception."""
 
 from __future__ import annotations
 
@@ -19,11 +19,18 @@ if TYPE_CHECKING:
 
 
 def coordinates_of(worlds: Worlds) -> ReadCoordinates | None:
-    """Returns a reader of the coordinates whose speeds actions are, (N, P) -> (N, A).
+    """Returns a reader of the coordinates whose velocities the actions command.
 
-    In `joint_delta` they are the joints of arms, in `ee_delta` the positions of their
-    effectors along the mount's axes. Elements that move anything else (rotations,
-    grippers, bases, lifts) are nan. It is None in `joint`, where actions are places.
+    In `joint_delta` they are the joint positions of arms, in `ee_delta` the positions of
+    effectors along the axes of the arm. Action elements that move something else
+    (rotations, grippers, bases, lifts) get NaN. In `joint`, whose actions are positions,
+    there is no reader: None.
+
+    Args:
+        worlds: whose actions are meant.
+
+    Returns:
+        A function from proprioception (N, P) to coordinates (N, A), or None.
     """
     mode = worlds.config.control_mode
     if mode == "joint":
@@ -37,7 +44,7 @@ def coordinates_of(worlds: Worlds) -> ReadCoordinates | None:
             continue
         width = len(group.labels)
         if not isinstance(part, Arm):
-            readers.append(_Nothing(width))
+            readers.append(_NoCoordinates(width))
         elif mode == "ee_delta":
             readers.append(_Effector(worlds, part))
         else:
@@ -46,13 +53,13 @@ def coordinates_of(worlds: Worlds) -> ReadCoordinates | None:
             readers.append(_Joints(slice(first + own.start, first + own.stop)))
 
     def read(agent_pos: Array) -> np.ndarray:
-        return np.concatenate([one(agent_pos) for one in readers], axis=1)
+        return np.concatenate([reader(agent_pos) for reader in readers], axis=1)
 
     return read
 
 
-class _Nothing:
-    """Action elements without a coordinate, such as a gripper's: nan."""
+class _NoCoordinates:
+    """Gives NaN for action elements without a coordinate, such as a gripper's."""
 
     def __init__(self, width: int) -> None:
         self._width = width
@@ -62,7 +69,7 @@ class _Nothing:
 
 
 class _Joints:
-    """The joints of an arm, (N, J) rad."""
+    """Reads the joint positions of an arm, (N, J) rad."""
 
     def __init__(self, part: slice) -> None:
         self._part = part
@@ -72,9 +79,10 @@ class _Joints:
 
 
 class _Effector:
-    """The position of an arm's effector along its mount's axes.
+    """Reads the position of an arm's effector along the axes of the arm.
 
-    It is (N, 6): x, y and z in m, and nan for the three elements that turn it.
+    The result is (N, 6): x, y and z in m, and NaN for the three elements that rotate the
+    effector.
     """
 
     def __init__(self, worlds: Worlds, arm: Arm) -> None:
@@ -88,13 +96,14 @@ class _Effector:
             self._mount = MountPose(robot, worlds.agent_layout, base)
 
     def __call__(self, agent_pos: Array) -> np.ndarray:
+        # from the world to the mount, if the mount can move, and on to the arm
         position = np.asarray(agent_pos)[:, self._part]
         if self._mount is not None:
-            mount = self._mount.read(agent_pos)
-            turn = quat_conjugate(self._mount.quat_wxyz(agent_pos))
-            position = quat_rotate(turn, position - mount[:, :3])
+            mount_pos_w = self._mount.read(agent_pos)[:, :3]
+            world_to_mount = quat_conjugate(self._mount.quat_wxyz(agent_pos))
+            position = quat_rotate(world_to_mount, position - mount_pos_w)
         if self._arm.is_turned:
-            carrier_to_arm = quat_conjugate(np.array([self._arm.placement.quat_wxyz]))
-            turn = np.broadcast_to(carrier_to_arm, (len(position), 4))
-            position = quat_rotate(turn, position)
+            mount_to_arm = quat_conjugate(np.array([self._arm.placement.quat_wxyz]))
+            mount_to_arm = np.broadcast_to(mount_to_arm, (len(position), 4))
+            position = quat_rotate(mount_to_arm, position)
         return np.concatenate([position, np.full_like(position, np.nan)], axis=1)

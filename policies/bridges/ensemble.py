@@ -1,4 +1,4 @@
-"""The bridge `ensemble`: the mean of what the last chunks say about the same moment."""
+"""The bridge `ensemble`: the mean of the actions of the latest chunks for the same time."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from embodied.core import Array, Payload, PayloadKind
 from embodied.policies.bridges.bridge import Arrival, Setting, take_rows
 from embodied.policies.bridges.hold import Hold
 
-CHUNKS = 8  # K, how many of the newest chunks are averaged
-# How the weights fall from the oldest chunk to the newest: exp(-DECAY * i), as ACT has
-# it (arXiv 2304.13705, algorithm 2).
+CHUNKS = 8  # K, the number of chunks that are averaged
+# Chunk i, counted from the oldest, has the weight exp(-DECAY * i), as in ACT (arXiv
+# 2304.13705, algorithm 2).
 DECAY = 0.01
 
 
 class Ensemble(Hold):
-    """ACT's temporal ensemble: the oldest chunk weighs most, the newest a little less.
+    """ACT's temporal ensemble: a weighted mean with the largest weight for the oldest.
 
-    At a moment that only some of the chunks reach, only these are averaged.
+    For each time, only the chunks that have an action for it are averaged.
     """
 
     kinds: tuple[PayloadKind, ...] = ("chunk",)
@@ -29,7 +29,7 @@ class Ensemble(Hold):
         # the last K chunks, oldest first
         self._chunks = np.zeros((num, CHUNKS, 0, 0))  # (N, K, H, A)
         self._frames = np.zeros((num, CHUNKS), np.int64)  # their `tick_frame`
-        # which of the K have come in this episode
+        # whether each of the K chunks is from this episode
         self._is_known = np.zeros((num, CHUNKS), bool)
 
     def reset(self, ids: Array) -> None:
@@ -41,25 +41,26 @@ class Ensemble(Hold):
         if self._chunks.shape[2:] != newest.shape[1:]:
             self._chunks = np.zeros((*self._frames.shape, *newest.shape[1:]))
 
-        # the oldest makes room
+        # drop the oldest chunk, append the newest
         for memory in (self._chunks, self._frames, self._is_known):
             memory[ids, :-1] = memory[ids, 1:]
         self._chunks[ids, -1] = newest
         self._frames[ids, -1] = arrival.tick_frame
         self._is_known[ids, -1] = True
 
-        # the place of each chunk, counted from the oldest that is known, (n, K)
+        # (n, K) the position of each chunk, counted from the oldest of this episode
         is_known = self._is_known[ids]
-        place = np.cumsum(is_known, axis=1) - 1
-        total = np.zeros(newest.shape)
-        weights = np.zeros(newest.shape[:2])
+        position = np.cumsum(is_known, axis=1) - 1
+        weighted_sum = np.zeros(newest.shape)  # (n, H, A)
+        weight_sum = np.zeros(newest.shape[:2])  # (n, H)
         for k in range(CHUNKS):
-            # all chunks of a planner are taken to have the rate of the newest
+            # assume that all chunks of a planner have the same rate
             rows = arrival.rows_of(self._frames[ids, k], arrival.plan.chunk_hz)
-            covered = is_known[:, k, None] & (rows < newest.shape[1])  # (n, H)
-            weight = covered * np.exp(-DECAY * place[:, k, None])
-            total += weight[:, :, None] * take_rows(self._chunks[ids, k], rows)
-            weights += weight
+            has_action = is_known[:, k, None] & (rows < newest.shape[1])  # (n, H)
+            weight = has_action * np.exp(-DECAY * position[:, k, None])
+            weighted_sum += weight[:, :, None] * take_rows(self._chunks[ids, k], rows)
+            weight_sum += weight
 
-        mean = total / weights[:, :, None]
+        # the newest chunk has an action for each time, so no sum of weights is 0
+        mean = weighted_sum / weight_sum[:, :, None]
         return replace(arrival.plan, chunk=mean.astype(newest.dtype))

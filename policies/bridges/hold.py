@@ -1,4 +1,4 @@
-"""The bridge `hold`: the newest plan counts as it is, until the next one comes."""
+"""The bridge `hold`: uses the newest plan as it is, until the next one arrives."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from embodied.policies.bridges.bridge import Arrival, Setting
 
 
 class Hold:
-    """Changes nothing; other bridges override what they do otherwise."""
+    """Changes nothing. It is the base of the other bridges."""
 
     kinds: tuple[PayloadKind, ...] = ()
 
@@ -15,7 +15,7 @@ class Hold:
         """Makes the bridge of a dual system."""
 
     def reset(self, ids: Array) -> None:
-        """Does nothing: nothing is remembered."""
+        """Does nothing, since this bridge has no state."""
 
     def merge(self, arrival: Arrival) -> Payload:
         return arrival.plan

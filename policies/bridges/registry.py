@@ -39,14 +39,15 @@ BRIDGES = {
         PathResidual, "corrects each step towards the path of the chunk"
     ),
 }
-MEMBERS = ("kinds", "reset", "merge", "correct")
+MEMBERS = ("kinds", "reset", "merge", "correct")  # of `Bridge`
 
 
 def find_bridge(name: str) -> MakeBridge:
-    """Returns what makes the bridge of a name.
+    """Returns the function that makes a bridge, by the bridge's name.
 
     Raises:
-        EmbodiedError: there is none (lists those that exist), or it cannot be loaded.
+        EmbodiedError: there is no such bridge (lists those that exist), or it cannot be
+            loaded.
     """
     if name in BRIDGES:
         return BRIDGES[name].make
@@ -60,9 +61,13 @@ def find_bridge(name: str) -> MakeBridge:
 def make_bridge(name: str, setting: Setting) -> Bridge:
     """Returns a new bridge.
 
+    Args:
+        name: of the bridge.
+        setting: the worlds that it works in.
+
     Raises:
-        EmbodiedError: there is none of this name, it cannot be made, or it lacks
-            something that a bridge has.
+        EmbodiedError: there is no such bridge, it cannot be made, or it lacks a member of
+            `Bridge`.
     """
     make = find_bridge(name)
     try:

@@ -1,4 +1,4 @@
-"""The bridge `rtc`: real-time chunking, as far as it goes without a flow to guide."""
+"""The bridge `rtc`: the mask of real-time chunking, applied to finished chunks."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from embodied.policies.bridges.hold import Hold
 
 
 class RealTimeChunking(Hold):
-    """Fades from the chunk that is being played into the new one.
+    """Blends from the chunk that is being played into the new one.
 
-    The mask is that of real-time chunking (arXiv 2506.07339, equation 5): the d rows
-    that were played while the new chunk was on its way keep the old actions, and those
-    after them follow the old ones less and less.
+    The weights are the mask of real-time chunking (arXiv 2506.07339, equation 5). The d
+    rows that were played while the new chunk was on its way keep the old actions. In the
+    rows after them the weight of the old chunk falls to 0.
 
-    In the paper the mask guides the denoising of a flow, which makes the whole new
-    chunk consistent with what is being done, over all rows that the old chunk still
-    has. Here the network is not asked again: the mask weighs the actions of the two
-    chunks. So it ends after s rows, when the next chunk is due: over all rows, what is
-    new would be followed half a second late. And where the chunks mean different
-    things, their mean may mean neither.
+    There are two differences to the paper. There the mask guides the denoising of a flow
+    model, which makes the new chunk consistent with the old one; here it only averages
+    the actions of two finished chunks. If the chunks pursue different goals, the average
+    may be neither. And there the mask covers all remaining rows of the old chunk; here it
+    ends after s rows, when the next chunk is due, since otherwise the new chunk would be
+    followed about half a second late.
     """
 
     kinds: tuple[PayloadKind, ...] = ("chunk",)
@@ -32,22 +32,24 @@ class RealTimeChunking(Hold):
         new = arrival.plan.chunk
         steps = new.shape[1]
 
-        # what is being played, on the time axis of the new chunk
+        # (n, H, A) the old actions for the times of the new rows, if they exist
         rows = arrival.rows_of(arrival.shown_frame, arrival.shown.chunk_hz)  # (n, H)
         old = take_rows(arrival.shown.chunk, rows)
-        covered = (rows < steps) & ~arrival.is_first[:, None]
-        left = covered.sum(axis=1, keepdims=True)  # H - s in the paper
+        has_old = (rows < steps) & ~arrival.is_first[:, None]  # (n, H)
+        remaining = has_old.sum(axis=1, keepdims=True)  # (n, 1), H - s in the paper
 
-        # the rows that are over: d in the paper; the mask ends s rows after them
-        waited_s = (arrival.now - arrival.tick_frame) / PHYSICS_HZ
-        over = np.ceil(waited_s * arrival.plan.chunk_hz)[:, None]
-        over = np.minimum(over, left)
-        end = np.minimum(over + steps - left, left)
+        # (n, 1) the number of rows whose time has passed, d in the paper; the mask ends
+        # s rows after these
+        delay_s = (arrival.now - arrival.tick_frame) / PHYSICS_HZ
+        passed = np.ceil(delay_s * arrival.plan.chunk_hz)[:, None]
+        passed = np.minimum(passed, remaining)
+        end = np.minimum(passed + steps - remaining, remaining)
 
+        # (n, H) the weight of the old chunk, by equation 5 of the paper
         row = np.arange(steps)
-        share = np.clip((end - row) / (end - over + 1), 0.0, 1.0)
+        share = np.clip((end - row) / (end - passed + 1), 0.0, 1.0)
         falling = share * np.expm1(share) / np.expm1(1.0)
-        weight = np.where(row < over, 1.0, falling) * covered
+        weight = np.where(row < passed, 1.0, falling) * has_old
         weight = weight[:, :, None]
-        faded = weight * old + (1 - weight) * new
-        return replace(arrival.plan, chunk=faded.astype(new.dtype))
+        blended = weight * old + (1 - weight) * new
+        return replace(arrival.plan, chunk=blended.astype(new.dtype))

@@ -1,7 +1,7 @@
 """The policy `pretrained`: the runs that ship with this package.
 
-Each is a folder TASK-ROBOT, as `embodied train` wrote it. `make pretrained` trains it
-anew.
+Each is a run folder TASK-ROBOT, written by `embodied train`. `make pretrained` trains it
+again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def pretrained_folder(task: str, robot: str) -> Path:
     """Returns the folder of the run for a task and a robot.
 
     Raises:
-        EmbodiedError: none ships for them (lists those that do).
+        EmbodiedError: no run ships for them; lists those that do.
     """
     folder = FOLDER / f"{task}-{robot}"
     shipped = shipped_runs()
@@ -45,14 +45,14 @@ def pretrained_folder(task: str, robot: str) -> Path:
 
 
 class Pretrained:
-    """The source of the policy `pretrained`: it takes the run for the task and robot."""
+    """The source of the policy `pretrained`, which uses the run for task and robot."""
 
-    planner_hz = 8.0  # that of every run that ships
+    planner_hz = 8.0  # the same in all runs that ship
     trained_for = None
 
     @property
     def weights_hash(self) -> str:
-        # It is asked for before the task is known: that of all runs together.
+        # the task is not known here, so this is the hash of all runs together
         return weights_hash(FOLDER)
 
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:

@@ -1,4 +1,4 @@
-"""Control steps on the wall clock, and how punctual they were."""
+"""Pacing control steps by the wall clock, and measuring their delays."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# A sleep may end this much too late, so it is that much shorter, and a busy loop does
-# the rest.
+# The system may end a sleep this much too late. So a sleep ends this much early, and a busy
+# loop waits for the rest.
 SPIN_S = 0.0005
-LATE_MS = 1.0  # a control step that begins later than this counts as late
+LATE_MS = 1.0  # a control step with a larger delay counts as late
 
 
 @dataclass(frozen=True)
 class Punctuality:
-    """How punctual the control steps of an episode were.
+    """Statistics of the delays with which an episode's control steps began.
 
     Attributes:
-        steps: how many there were.
-        late_share: the share of them that began more than 1 ms late.
-        median_ms: how late they usually began.
-        p99_ms: how late the 99th percentile began.
-        worst_ms: how late the latest of them began.
+        steps: number of control steps.
+        late_share: share of steps with a delay above LATE_MS.
+        median_ms: median delay.
+        p99_ms: 99th percentile of the delays.
+        worst_ms: largest delay.
     """
 
     steps: int
@@ -33,9 +33,10 @@ class Punctuality:
 
 
 class Pacer:
-    """Lets control steps begin when they are due, counted from the first.
+    """Delays each control step until it is due.
 
-    A step that is late does not move the later ones.
+    Step k is due k periods after the first step. A late step does not delay the following
+    ones.
     """
 
     def __init__(self, control_hz: float) -> None:
@@ -44,11 +45,11 @@ class Pacer:
         self._late_s: list[float] = []
 
     def reset(self) -> None:
-        """Lets the next step be the first."""
+        """Begins an episode: the next step is its first."""
         self._late_s = []
 
     def wait(self) -> None:
-        """Returns when the next step is due, at once if that is over."""
+        """Waits until the next step is due; returns at once if it is late."""
         number = len(self._late_s)
         if not number:
             self._begun_s = time.perf_counter()
@@ -57,12 +58,13 @@ class Pacer:
         left_s = due_s - time.perf_counter()
         if left_s > SPIN_S:
             time.sleep(left_s - SPIN_S)
+        # busy loop for the last part
         while (late_s := time.perf_counter() - due_s) < 0:
             continue
         self._late_s.append(late_s)
 
     def punctuality(self) -> Punctuality:
-        """Returns how punctual steps were since the reset; without steps, nan ms."""
+        """Returns the delays since the reset; they are NaN if there were no steps."""
         late_ms = 1000 * np.array(self._late_s or [np.nan])
         median_ms, p99_ms = np.quantile(late_ms, (0.5, 0.99)).tolist()
         return Punctuality(

@@ -1,4 +1,4 @@
-"""A planner in a process of its own, which the controller never waits for."""
+"""A planner in another process, for which the controller never waits."""
 
 from __future__ import annotations
 
@@ -20,24 +20,29 @@ from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError, in_one_line
 from embodied.policies.dual_system import DualSystem
 from embodied.policies.plans import ask
-from embodied.policies.realtime.shared import Plot, SharedArrays
+from embodied.policies.realtime.shared import SharedArrays
 from embodied.policies.registry import find_policy
 from embodied.rollout.one_thread import one_thread
 
-START_TIMEOUT_S = 120.0  # a process that imports torch takes some seconds
+START_TIMEOUT_S = 120.0  # importing torch takes some seconds
 END_TIMEOUT_S = 5.0
-# How long a plan is waited for by a `reset`, or by `plan`; in an episode nobody waits.
+# Longest wait for a plan in `reset` and `plan`. During an episode nothing waits for plans.
 PLAN_TIMEOUT_S = 30.0
-PIXELS = "pixels/"  # prefix of a camera's frames among the shared arrays
+PIXELS = "pixels/"  # prefix of a camera's images among the shared arrays
 
 
 class PlannerProcess(ClosedOnExit):
     """The planner of a policy for one world, in another process.
 
-    Observations and plans go through shared memory; a pipe says when they are there.
+    Observations and plans are exchanged in shared memory; messages in a pipe announce
+    them.
+
+    Args:
+        policy: the policy's name.
+        config: of the worlds.
 
     Raises:
-        EmbodiedError: the policy makes no plans, or cannot be made there.
+        EmbodiedError: the policy makes no plans, or cannot be made in the process.
     """
 
     def __init__(self, policy: str, config: EnvConfig) -> None:
@@ -49,7 +54,8 @@ class PlannerProcess(ClosedOnExit):
             daemon=True,
         )
         self._process.start()
-        child_pipe.close()  # the child has its own; ours would hide its death
+        # with this end open here, too, the end of the child would not be noticed
+        child_pipe.close()
         self._observation: SharedArrays | None = None
         self._payload: SharedArrays | None = None
         self.is_busy = False
@@ -63,12 +69,12 @@ class PlannerProcess(ClosedOnExit):
         self.plan_shape: PlanShape = self._receive("ready")
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        """Begins an episode in its one world.
+        """Begins an episode.
 
-        A plan that is still being made is waited for and thrown away.
+        If a plan of the last episode is being made, it is waited for and discarded.
 
         Raises:
-            EmbodiedError: that plan does not come, or its process has ended.
+            EmbodiedError: that plan is not made in time, or the process has ended.
         """
         if self.is_busy:
             self._await_plan()
@@ -77,7 +83,7 @@ class PlannerProcess(ClosedOnExit):
         self._send("reset", int(seeds[0]))
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
-        """Returns a plan after waiting for it."""
+        """Makes a plan, and waits for it."""
         self.start(observation)
         self._await_plan()
         payload = self.take()
@@ -86,23 +92,24 @@ class PlannerProcess(ClosedOnExit):
         return payload
 
     def start(self, observation: Observation) -> None:
-        """Lets the planner begin a plan, while this process goes on."""
+        """Starts a plan in the other process, without waiting for it."""
         if self.is_busy:
             raise ValueError("the planner is not free: take its plan first")
         arrays = _arrays(observation)
         if self._observation is None:
             self._observation = SharedArrays.like(arrays)
             empty = Payload.empty(1, self.plan_shape).given
-            # planners compute in one precision or another: the widest holds all
+            # The planner's precision is unknown here, so the shared arrays have the
+            # widest types.
             wide = {name: _widened(value) for name, value in empty.items()}
             self._payload = SharedArrays.like(wide)
-            self._send("share", self._observation.plot, self._payload.plot)
+            self._send("share", self._observation.layout, self._payload.layout)
         self._observation.write(arrays)
         self._send("plan", observation.instruction)
         self.is_busy = True
 
     def take(self) -> Payload | None:
-        """Returns the plan if it is there, else None at once.
+        """Returns the plan if it is done, else None, without waiting.
 
         Raises:
             EmbodiedError: the planner raised an error, or its process has ended.
@@ -115,15 +122,15 @@ class PlannerProcess(ClosedOnExit):
         if self._payload is None:
             raise ValueError("no plan was begun")
         arrays = self._payload.read()
-        # back in the precision of the planner
+        # convert back to the planner's precision
         exact = {name: arrays[name].astype(dtype) for name, dtype in types.items()}
         return Payload(**exact)
 
     def close(self) -> None:
-        """Ends the process, and frees what is shared with it."""
+        """Ends the process, and frees the shared memory."""
         with contextlib.suppress(BrokenPipeError, OSError):
             self._pipe.send(None)
-        # one that still makes a plan would not hear
+        # a busy planner does not read the message, so don't wait for it
         self._process.join(0 if self.is_busy else END_TIMEOUT_S)
         if self._process.is_alive():
             self._process.kill()
@@ -134,29 +141,37 @@ class PlannerProcess(ClosedOnExit):
                 shared.close()
 
     def _await_plan(self) -> None:
+        """Waits for a plan; raises EmbodiedError after PLAN_TIMEOUT_S."""
         if not self._pipe.poll(PLAN_TIMEOUT_S):
             raise EmbodiedError(
                 f"the planner hangs: it has made no plan for {PLAN_TIMEOUT_S:g} s"
             )
 
     def _send(self, *message: Any) -> None:
+        """Sends a message; raises EmbodiedError if the process has ended."""
         try:
             self._pipe.send(message)
         except (BrokenPipeError, ConnectionResetError):
             raise self._has_ended() from None
 
     def _has_ended(self) -> EmbodiedError:
+        """Returns the error for a process that has ended."""
         self._process.join(END_TIMEOUT_S)
         status = self._process.exitcode
         return EmbodiedError(f"the planner's process ended (exit status {status})")
 
     def _receive(self, expected: str) -> Any:
-        """Returns the content of the next message, which must be of this kind."""
+        """Returns the content of the next message, which must have the expected kind.
+
+        Raises:
+            EmbodiedError: the planner failed, or the process has ended.
+        """
         try:
             kind, value = self._pipe.recv()
         except (EOFError, ConnectionResetError):
             raise self._has_ended() from None
-        if kind != expected:  # it is "refused", and the value says why
+        # the kind is "refused", and the value is the reason
+        if kind != expected:
             raise EmbodiedError(value)
         return value
 
@@ -164,15 +179,15 @@ class PlannerProcess(ClosedOnExit):
 def _serve(
     pipe: Connection, policy: str, config: EnvConfig, places: Sequence[str]
 ) -> None:
-    """Makes plans in a process of its own, until told to end.
+    """Is run by the planner's process: makes plans until the parent ends it.
 
     Args:
         pipe: to the parent.
-        policy: its name.
+        policy: the policy's name.
         config: of the worlds.
-        places: of the user's own tasks, which a new process does not know.
+        places: of the user's own tasks, which must be registered in each process.
     """
-    # Ctrl-C reaches every process of a terminal: the parent decides
+    # Ctrl-C reaches every process of a terminal; here the parent handles it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:
@@ -193,36 +208,45 @@ def _serve(
 
 
 def _answer(pipe: Connection, planner: Planner) -> None:
-    """Does what message after message says, until one is None."""
+    """Answers the parent's messages, until it sends None.
+
+    The messages are ("share", layout of observations, layout of plans), ("reset", seed)
+    and ("plan", instruction).
+    """
     ids = np.zeros(1, np.int64)
-    seen: SharedArrays | None = None
-    told: SharedArrays | None = None
+    observed: SharedArrays | None = None
+    planned: SharedArrays | None = None
     with contextlib.ExitStack() as stack:
         while (message := pipe.recv()) is not None:
-            if message[0] == "share":
-                plots: tuple[Plot, Plot] = message[1:]
-                seen = stack.enter_context(SharedArrays.opened(plots[0]))
-                told = stack.enter_context(SharedArrays.opened(plots[1]))
-            elif message[0] == "reset":
-                planner.reset(ids, [message[1]])
-            # "plan", which is never sent before "share"
-            elif seen is not None and told is not None:
-                observation = _observation(seen.read(), message[1])
+            kind, *content = message
+            if kind == "share":
+                observation_layout, plan_layout = content
+                observed = stack.enter_context(SharedArrays.opened(observation_layout))
+                planned = stack.enter_context(SharedArrays.opened(plan_layout))
+            elif kind == "reset":
+                [seed] = content
+                planner.reset(ids, [seed])
+            # the kind is "plan", which is never sent before "share"
+            elif observed is not None and planned is not None:
+                [instruction] = content
+                observation = _observation(observed.read(), instruction)
                 payload = ask(planner, observation, ids, check_all=False)
-                given = {name: np.asarray(v) for name, v in payload.given.items()}
-                told.write(given)
+                given = {
+                    name: np.asarray(value) for name, value in payload.given.items()
+                }
+                planned.write(given)
                 types = {name: value.dtype.str for name, value in given.items()}
                 unanswered = bool(np.any(getattr(planner, "unanswered", False)))
                 pipe.send(("planned", (types, unanswered)))
 
 
 def _widened(value: np.ndarray) -> np.ndarray:
-    """Returns the values as float64, or whole numbers as int64."""
+    """Returns floats as float64, and integers as int64."""
     return value.astype(np.float64 if value.dtype.kind == "f" else np.int64)
 
 
 def _arrays(observation: Observation) -> dict[str, np.ndarray]:
-    """Returns an observation's arrays by name, without its instruction (a text)."""
+    """Returns an observation's arrays by name; its instruction is sent as a message."""
     arrays = {
         "tick": observation.tick,
         "agent_pos": observation.agent_pos,
@@ -238,8 +262,7 @@ def _arrays(observation: Observation) -> dict[str, np.ndarray]:
 def _observation(
     arrays: dict[str, np.ndarray], instruction: tuple[str, ...]
 ) -> Observation:
-    """Returns the observation of `_arrays` and an instruction."""
-    # pictures lie beside the other arrays, under the names of their cameras
+    """Returns an observation, the inverse of `_arrays`."""
     pixels = {
         name.removeprefix(PIXELS): frames
         for name, frames in arrays.items()

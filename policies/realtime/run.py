@@ -1,4 +1,4 @@
-"""Episodes in real time, in this process and that of the planner."""
+"""Running episodes in real time, with the planner in another process."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def run_in_real_time(
     """Runs one episode per seed, one after the other, on the wall clock.
 
     Args:
-        runner: the policy and its worlds; its channel must have no delays, as they are
-            what is measured.
+        runner: the policy and its worlds. Its channel must have no simulated delays,
+            since the real ones are measured.
         seeds: of the episodes.
 
     Returns:
-        The results, and what the clock did in each episode.
+        The results, and the timing of each episode.
 
     Raises:
         EmbodiedError: the policy makes no plans, or the planner's process failed.
@@ -57,7 +57,7 @@ def run_in_real_time(
 
 
 def write_trace(path: Path, record: RealTimeRecord) -> None:
-    """Writes how long each plan took, as a trace that replays the episode exactly."""
+    """Writes the computing times of an episode's plans, as a trace that repeats it exactly."""
     lines = [FROM_START, f"# seed {record.seed}: ms that each plan took"]
     lines += [f"{ms:g}" for ms in record.compute_ms]
     replace_text(path, "\n".join(lines) + "\n")
@@ -65,7 +65,7 @@ def write_trace(path: Path, record: RealTimeRecord) -> None:
 
 @dataclass
 class _RecordKeeper:
-    """A rollout hook that keeps what the clock did."""
+    """A rollout hook that collects the timing of each episode."""
 
     system: RealTimeSystem
     records: list[RealTimeRecord] = field(default_factory=list)
@@ -88,7 +88,7 @@ class _RecordKeeper:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Keeps Python from collecting garbage, which takes longer than a control step."""
+    """Disables garbage collection, which may take longer than a control step."""
     gc.collect()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""Arrays that two processes share: observations one way, plans the other."""
+"""Arrays in memory that two processes share, for observations and plans."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 
 from embodied.closing import ClosedOnExit
 
-ALIGNMENT = 64  # bytes, at which each array begins
+ALIGNMENT = 64  # bytes; the offset of each array is a multiple of this
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where an array lies in a block of shared memory."""
+    """The place of an array in a block of shared memory."""
 
     name: str
     shape: tuple[int, ...]
@@ -24,50 +24,57 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Plot:
-    """A block of shared memory and the arrays in it, as another process finds them."""
+class MemoryLayout:
+    """A block of shared memory and the arrays in it, for another process to open."""
 
-    block: str  # its name in the operating system
+    block: str  # name of the block in the operating system
     places: tuple[Place, ...]
 
 
 class SharedArrays(ClosedOnExit):
     """Named arrays in shared memory.
 
-    Whoever has made them frees them; the other process opens them by their plot.
+    The process that created them frees them; the other process opens them by their
+    layout.
+
+    Attributes:
+        layout: of the arrays.
     """
 
-    def __init__(self, memory: SharedMemory, plot: Plot, is_owner: bool) -> None:
+    def __init__(
+        self, memory: SharedMemory, layout: MemoryLayout, is_owner: bool
+    ) -> None:
         self._memory = memory
         self._is_owner = is_owner
-        self.plot = plot
+        self.layout = layout
         self._arrays: dict[str, np.ndarray] = {
             place.name: np.ndarray(
                 place.shape, place.dtype, buffer=memory.buf, offset=place.offset
             )
-            for place in plot.places
+            for place in layout.places
         }
 
     @classmethod
     def like(cls, arrays: Mapping[str, np.ndarray]) -> SharedArrays:
-        """Returns new shared arrays of these shapes and types, without the values."""
+        """Creates shared arrays of these names, shapes and types, without the values."""
         places = []
         offset = 0
         for name, value in arrays.items():
-            places.append(Place(name, value.shape, value.dtype.str, offset))
-            # rounded up, so that the next array begins aligned
+            place = Place(name, value.shape, dtype=value.dtype.str, offset=offset)
+            places.append(place)
+            # rounded up, so that the next array is aligned
             offset += -(-value.nbytes // ALIGNMENT) * ALIGNMENT
-        # no block may be empty
+        # the size of a block must not be 0
         memory = SharedMemory(create=True, size=max(offset, 1))
-        return cls(memory, Plot(memory.name, tuple(places)), is_owner=True)
+        return cls(memory, MemoryLayout(memory.name, tuple(places)), is_owner=True)
 
     @classmethod
-    def opened(cls, plot: Plot) -> SharedArrays:
-        """Returns the arrays that another process has made."""
-        return cls(SharedMemory(plot.block), plot, is_owner=False)
+    def opened(cls, layout: MemoryLayout) -> SharedArrays:
+        """Opens the arrays that another process has created."""
+        return cls(SharedMemory(layout.block), layout, is_owner=False)
 
     def write(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Copies values into the arrays of their names."""
+        """Copies values into the shared arrays of the same names."""
         for name, own in self._arrays.items():
             own[...] = arrays[name]
 
@@ -76,7 +83,7 @@ class SharedArrays(ClosedOnExit):
         return {name: own.copy() for name, own in self._arrays.items()}
 
     def close(self) -> None:
-        """Lets go of the memory; its owner frees it."""
+        """Closes the memory, and frees it if this process created it."""
         self._arrays.clear()
         self._memory.close()
         if self._is_owner:

@@ -1,9 +1,9 @@
 """A dual system on the wall clock, for one world.
 
-Nothing of its planner is simulated: that runs in another process, and a plan arrives at
-the control step at which it is there. How many ticks each plan took is kept. A
-simulated dual system whose computing takes these times does the same, bit for bit,
-since they hold all that the clock decided.
+Its planner is not simulated, but runs in another process. A plan arrives at the first
+control step after it is done. The number of ticks that each plan took is recorded. With
+these numbers as its computing times, a simulated dual system repeats the episode bit for
+bit, since nothing else depends on the wall clock.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from embodied.policies.realtime.pacing import Pacer, Punctuality
 from embodied.policies.realtime.planner_process import PlannerProcess
 from embodied.policies.transit import NEVER
 
-# What is noted for a plan that was not there when its episode ended: an hour, so that
-# it does not arrive when the episode is played again either.
+# Recorded for a plan that was not done when its episode ended: an hour, so that it does
+# not arrive in a replay either.
 NEVER_MS = 3_600_000.0
 
 
 @dataclass(frozen=True)
 class RealTimeRecord:
-    """What the clock did in one episode.
+    """The timing of one episode on the wall clock.
 
     Attributes:
         seed: of the episode.
-        compute_ms: how long each plan took, in the order of their starts.
+        compute_ms: computing time of each plan, in the order of their starts.
         punctuality: of the control steps.
-        mean_age_s: of the plan that the controller saw.
-        worst_age_s: the oldest plan that it saw.
+        mean_age_s: mean age of the controller's plan.
+        worst_age_s: largest age of the controller's plan.
     """
 
     seed: int
@@ -45,8 +45,8 @@ class RealTimeRecord:
 
 
 @dataclass(frozen=True)
-class _Begun:
-    """The plan that is being made."""
+class _StartedPlan:
+    """The times of the plan that is being made."""
 
     tick_frame: np.ndarray  # (1,)
     tick_start: np.ndarray  # (1,)
@@ -57,33 +57,33 @@ class RealTimeSystem(DualSystem):
 
     Args:
         process: the planner.
-        simulated: the same policy in simulated time: what it has beside its planner is
-            used. Its channel must have no delays.
+        simulated: the same policy in simulated time, of which everything except the
+            planner is used. Its channel must have no delays.
     """
 
     def __init__(self, process: PlannerProcess, simulated: DualSystem) -> None:
         super().__init__(
-            process,
-            simulated.controller,
-            simulated.config,
-            simulated.spec,
-            simulated._hold_action,
-            simulated._interface,
-            simulated._coordinates,
+            planner=process,
+            controller=simulated.controller,
+            config=simulated.config,
+            spec=simulated.spec,
+            hold_action=simulated._hold_action,
+            interface=simulated._interface,
+            coordinates=simulated._coordinates,
         )
 
         self._process = process
         self._pacer = Pacer(self.spec.control_hz)
-        self._begun: _Begun | None = None
+        self._started: _StartedPlan | None = None
 
-        # of the present episode
+        # of the current episode
         self._compute_ms: list[float] = []
         self._worst_age_ticks = 0
         self._seed = 0
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
         super().reset(ids, observation, seeds)
-        self._begun = None
+        self._started = None
         self._compute_ms = []
         self._worst_age_ticks = 0
         self._seed = int(seeds[0])
@@ -103,9 +103,9 @@ class RealTimeSystem(DualSystem):
         return action
 
     def record(self) -> RealTimeRecord:
-        """Returns what the clock did in the episode so far."""
+        """Returns the timing of the episode so far."""
         compute_ms = list(self._compute_ms)
-        if self._begun is not None:
+        if self._started is not None:
             compute_ms.append(NEVER_MS)
         return RealTimeRecord(
             seed=self._seed,
@@ -116,27 +116,35 @@ class RealTimeSystem(DualSystem):
         )
 
     def _plan(self, ids: np.ndarray, start: np.ndarray, now: np.ndarray) -> None:
-        """Lets the process begin a plan, which is not known before it arrives."""
+        """Starts a plan in the process, without waiting for it."""
         observation, tick_frame = self._inbox.take(ids, start)
         self._process.start(observation)
-        self._begun = _Begun(tick_frame, start)
+        self._started = _StartedPlan(tick_frame, start)
+        # until the plan arrives
         self._free_at[ids] = NEVER
 
     def _arrive(self, payload: Payload, now: np.ndarray) -> None:
-        """Takes in the plan that has been made; the planner is free again."""
-        if self._begun is None:
+        """Posts the plan that has arrived, and lets the planner start the next one.
+
+        Args:
+            payload: of the plan, one row.
+            now: (1,) the current tick.
+        """
+        if self._started is None:
             raise ValueError("a plan that was never begun has arrived")
-        begun = self._begun
-        ticks = int(now[0] - begun.tick_start[0])
+        started = self._started
+        ticks = int(now[0] - started.tick_start[0])
         self._compute_ms.append(1000 * ticks / PHYSICS_HZ)
 
-        fault = faults_of(self._process, payload, begun.tick_frame, begun.tick_start)
+        fault = faults_of(
+            self._process, payload, started.tick_frame, started.tick_start
+        )
         seq = self._num_planned.copy()
         plan = Plan(
             world=np.zeros(1, np.int64),
             seq=seq,
-            tick_frame=begun.tick_frame,
-            tick_start=begun.tick_start,
+            tick_frame=started.tick_frame,
+            tick_start=started.tick_start,
             tick_done=now.copy(),
             tick_arrived=now.copy() if fault is None else np.array([-1]),
             payload=copied(payload),
@@ -146,8 +154,8 @@ class RealTimeSystem(DualSystem):
         if fault is None:
             self._mailbox.post(plan, now)
 
-        self._begun = None
+        self._started = None
         self._num_planned = seq + 1
         self._free_at = now.copy()
-        # so that the plan is shown, and the next one begun, in this control step
+        # show the plan, and start the next one, in this control step
         self._next_event = now.copy()

@@ -1,4 +1,4 @@
-"""Policies over a network: openpi's wire, a server, a client, and peers that speak it.
+"""Policies over a network, with openpi's protocol: a server, a client, and LeRobot.
 
-docs/remote.md is its page.
+See docs/remote.md.
 """

@@ -1,4 +1,4 @@
-"""The client's end: a connection that is lost and made again, and never waits for ever."""
+"""The client's side: a connection that is re-established, and never waits endlessly."""
 
 from __future__ import annotations
 
@@ -18,24 +18,28 @@ from embodied.policies.remote.packages import websockets_client
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
 
-TIMEOUT_S = 10.0  # of a handshake, and of an answer
+TIMEOUT_S = 10.0  # for a handshake, and for an answer
 CLOSE_TIMEOUT_S = 1.0
-PATIENCE_S = 5.0  # how long a connection that breaks is mended before plans are lost
-FIRST_PAUSE_S = 0.1  # between two attempts; each next one is twice as long
+PATIENCE_S = 5.0  # reconnecting may delay a plan by this; after that, plans are lost
+FIRST_PAUSE_S = 0.1  # between two attempts; each further pause is twice as long
 LONGEST_PAUSE_S = 8.0
+# Takes whether the connection is new, returns the message to send.
 MessageFor = Callable[[bool], Mapping[str, Any]]
-REFUSALS = (401, 403)  # a server that answers so will not change its mind
+REFUSALS = (401, 403)  # status codes after which trying again is pointless
+
+
+TOO_LARGE = 1009  # code of a close frame after a message that is too large
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a server is.
+    """A server's address, and how to talk to it.
 
     Attributes:
         uri: such as `ws://127.0.0.1:8000`.
-        token: that it asks for; "" for none.
-        timeout_s: how long an answer is waited for.
-        max_bytes: the largest message that is read.
+        token: the secret that the server requires; "" for none.
+        timeout_s: longest wait for an answer.
+        max_bytes: the largest message to read.
     """
 
     uri: str
@@ -49,10 +53,10 @@ class Lost(Exception):  # noqa: N818  (no error: it is what networks do)
 
 
 class Patience:
-    """Says when to try again; all connections to one server share it.
+    """Decides when to try again after a failure. All links to a server share it.
 
-    The first time that a server is lost it is waited for. If it does not come back,
-    nobody waits for it again, and it is asked now and then, ever more seldom.
+    When the server is first lost, the caller waits for it, up to PATIENCE_S. If it does
+    not come back, callers no longer wait, and it is tried again at growing intervals.
     """
 
     def __init__(self) -> None:
@@ -61,16 +65,19 @@ class Patience:
         self._give_up_at_s: float | None = None
 
     def succeeded(self) -> None:
-        """Notes an answer."""
+        """Is called after each answer; resets the intervals."""
         self._pause_s = FIRST_PAUSE_S
         self._try_at_s = 0.0
         self._give_up_at_s = None
 
     def failed(self, wait: bool) -> bool:
-        """Notes that the server was lost; returns whether to try again at once.
+        """Is called after a failure; pauses, or gives up for now.
 
         Args:
-            wait: whether it is worth to wait for it: not for one that hangs.
+            wait: whether waiting makes sense; not for a server that hangs.
+
+        Returns:
+            True after a pause, to try again now; False to give up for now.
         """
         now_s = time.monotonic()
         if self._give_up_at_s is None:
@@ -86,17 +93,17 @@ class Patience:
 
     @property
     def is_over(self) -> bool:
-        """Whether the server is to be left alone for now."""
+        """Whether it is too early for the next attempt."""
         return time.monotonic() < self._try_at_s
 
 
 class Link(ClosedOnExit):
-    """A connection to a server, made when it is first needed and whenever it was lost.
+    """A connection to a server, established when needed and after each loss.
 
     Args:
-        endpoint: where the server is.
-        patience: shared by all links to it.
-        expected: what the server must say of itself; None for anything.
+        endpoint: of the server.
+        patience: shared by all links to the server.
+        expected: the first message that the server must send; None for any.
     """
 
     def __init__(
@@ -110,17 +117,17 @@ class Link(ClosedOnExit):
         self._expected = None if expected is None else pack(expected)
         self._stack = contextlib.ExitStack()
         self._connection: ClientConnection | None = None
-        self._is_new = True  # nothing was answered yet on the present connection
+        self._is_new = True  # no answer was received on the current connection yet
 
     def ask(self, message_for: MessageFor) -> dict[str, Any] | None:
-        """Returns the server's answer, or None if the server is lost.
+        """Sends a message; returns the server's answer, or None if the server is lost.
 
         Args:
-            message_for: returns what to ask, given whether the connection is new, so
-                that the server knows nothing of what went before.
+            message_for: returns the message to send. It is told whether the connection
+                is new, since the server then has no state from earlier messages.
 
         Raises:
-            EmbodiedError: it refuses, or what it says breaks the rules.
+            EmbodiedError: the server refuses, or violates the protocol.
         """
         while True:
             if self._connection is None and self._patience.is_over:
@@ -141,11 +148,11 @@ class Link(ClosedOnExit):
                 return answer
 
     def connect(self) -> dict[str, Any]:
-        """Connects; returns what the server says of itself.
+        """Connects; returns the server's first message.
 
         Raises:
             Lost: there is no server.
-            EmbodiedError: it refuses, or says another thing than expected.
+            EmbodiedError: the server refuses, or sends another message than expected.
         """
         try:
             self._connection = self._opened()
@@ -169,11 +176,17 @@ class Link(ClosedOnExit):
     def close(self) -> None:
         """Closes the connection, if there is one."""
         self._connection = None
-        # it may be broken already, in any way
+        # a broken connection may raise anything
         with contextlib.suppress(Exception):
             self._stack.close()
 
     def _ask_once(self, message_for: MessageFor) -> dict[str, Any]:
+        """Sends a message and returns the answer, in a single attempt.
+
+        Raises:
+            Lost: the connection failed, or the answer did not come in time.
+            EmbodiedError: the server refuses, or violates the protocol.
+        """
         if self._connection is None:
             self.connect()
         connection = self._connection
@@ -186,8 +199,9 @@ class Link(ClosedOnExit):
         except Exception as error:
             raise _refusal(error, self._endpoint.uri) from error
 
+        # openpi's servers report errors as text
         uri = self._endpoint.uri
-        if isinstance(answer, str):  # which is how openpi's servers tell of errors
+        if isinstance(answer, str):
             raise EmbodiedError(f"the server at {uri} failed: {_last_line(answer)}")
         try:
             return unpack(answer, self._endpoint.max_bytes)
@@ -195,7 +209,7 @@ class Link(ClosedOnExit):
             raise MessageError(f"{uri}: {error}") from error
 
     def _opened(self) -> ClientConnection:
-        """Returns a new connection that closes with the stack."""
+        """Returns a new connection, which is closed with the stack."""
         headers = {}
         if self._endpoint.token:
             headers["Authorization"] = f"Api-Key {self._endpoint.token}"
@@ -210,7 +224,7 @@ class Link(ClosedOnExit):
                 compression=None,
                 additional_headers=headers,
                 proxy=None,
-                ping_interval=None,  # an answer in time is sign of life enough
+                ping_interval=None,  # the timeout of answers is enough
             )
         )
         limit_sending(connection.socket, self._endpoint.timeout_s)
@@ -218,22 +232,26 @@ class Link(ClosedOnExit):
 
 
 def limit_sending(opened: socket.socket, timeout_s: float) -> None:
-    """Lets sends fail that take too long, as the other side has ceased to read."""
+    """Sets a timeout for sending, which blocks if the other side does not read."""
     limit = struct.pack("ll", int(timeout_s), int(timeout_s % 1 * 1e6))
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
 def _refusal(error: Exception, uri: str) -> Exception:
-    """Returns what an error of a connection means to who asked."""
+    """Returns the error to raise for an error of the connection.
+
+    It is an EmbodiedError if trying again is pointless, `Lost` for other errors of the
+    network, and the same error for everything else.
+    """
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in REFUSALS:
         return EmbodiedError(
             f"the server at {uri} refuses ({status}): put its token into a file, and the "
             "file's name into the environment variable EMBODIED_TOKEN_FILE"
         )
-    # what is larger than `max_size` was never read
-    received = getattr(error, "sent", None)
-    if received is not None and received.code == 1009:
+    # this side has closed the connection, since a message was larger than `max_size`
+    close_frame = getattr(error, "sent", None)
+    if close_frame is not None and close_frame.code == TOO_LARGE:
         return MessageError(f"the server at {uri} sent more than is read of a message")
     if not isinstance(error, OSError | EOFError) and not _is_of_websockets(error):
         return error
@@ -245,6 +263,6 @@ def _is_of_websockets(error: Exception) -> bool:
 
 
 def _last_line(text: str) -> str:
-    """Returns the last line of a text, which of a traceback is the error."""
+    """Returns the last line of a text, which is the error if it is a traceback."""
     lines = text.strip().splitlines() or ["no reason given"]
     return lines[-1][:300]

@@ -1,8 +1,8 @@
-"""Messages as bytes: msgpack with numpy arrays in it, as openpi's wire has them.
+"""Encoding messages as bytes: msgpack with numpy arrays, as in openpi's protocol.
 
-An array is a map of its bytes, dtype and shape. Nothing else but plain data is read or
-written, no message can name code, and what is declared is checked before room is made
-for it: whoever is at the other end is not trusted.
+An array is a map of its bytes, dtype and shape. The other side is not trusted: only plain
+data and arrays are read, no message can name code, and declared sizes are checked before
+memory is allocated.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ import numpy as np
 from embodied.errors import EmbodiedError, one_line
 from embodied.policies.remote.packages import load_msgpack
 
-MAX_BYTES = 64 * 2**20  # of one message, unless told otherwise
-# A list or a map makes room for all items that it declares, whether they follow or not.
+MAX_BYTES = 64 * 2**20  # default for the largest message
+# The largest list or map. msgpack allocates memory for all items that one declares, even
+# if they do not follow.
 MAX_ITEMS = 4096
-MAX_DEPTH = 8  # of maps and lists in each other
+MAX_DEPTH = 8  # of nested maps and lists
 MAX_DIMENSIONS = 8  # of an array
-MAX_SIDE = 2**31  # of an array, along one dimension
+MAX_SIDE = 2**31  # length of an array along one dimension
 
 ARRAY = b"__ndarray__"
 ARRAY_KEYS = {ARRAY, b"data", b"dtype", b"shape"}
 NUMBER = b"__npgeneric__"
 NUMBER_KEYS = {NUMBER, b"data", b"dtype"}
 _KINDS = ("?", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8")
-# text of a dtype, such as "<f4" -> the dtype; there are no others on the wire
+# text such as "<f4" -> dtype; arrays of other dtypes are neither sent nor read
 DTYPES = {
     np.dtype(order + kind).str: np.dtype(order + kind)
     for kind in _KINDS
@@ -37,17 +38,17 @@ DTYPES = {
 
 
 class MessageError(EmbodiedError):
-    """A message that breaks the rules of the wire."""
+    """A message that violates the protocol."""
 
 
 def pack(message: Mapping[str, Any]) -> bytes:
     """Returns a message as bytes.
 
     Args:
-        message: text, numbers, None, lists, maps and numpy arrays, by name.
+        message: name -> text, number, None, list, map or numpy array.
 
     Raises:
-        MessageError: it holds something else.
+        MessageError: the message contains something else.
     """
     try:
         return load_msgpack().packb(dict(message), default=_plain)
@@ -56,11 +57,15 @@ def pack(message: Mapping[str, Any]) -> bytes:
 
 
 def unpack(data: bytes | str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
-    """Returns the message in these bytes; its arrays cannot be written to.
+    """Decodes a message. Its arrays are read-only.
+
+    Args:
+        data: the bytes; text is an error.
+        max_bytes: the largest message to decode.
 
     Raises:
-        MessageError: it is larger than `max_bytes`, no msgpack, or holds something else
-            than `pack` takes.
+        MessageError: the message is larger than `max_bytes`, is not msgpack, or contains
+            something that `pack` does not accept.
     """
     if isinstance(data, str):
         raise MessageError(f"expected a binary message, not the text {data[:80]!r}")
@@ -79,7 +84,7 @@ def unpack(data: bytes | str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
         )
     except MessageError:
         raise
-    # msgpack raises many kinds, some of which are of Python itself
+    # besides its own errors, msgpack raises these
     except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
         raise MessageError(f"a message is no msgpack: {one_line(error)}") from error
 
@@ -90,7 +95,7 @@ def unpack(data: bytes | str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
 
 
 def _plain(value: object) -> dict[bytes, Any]:
-    """Returns what stands for a numpy array or number on the wire."""
+    """Returns the map that represents a numpy array or number; raises TypeError else."""
     if not isinstance(value, np.ndarray | np.generic):
         raise TypeError(f"a {type(value).__name__} is neither plain data nor an array")
     if value.dtype.str not in DTYPES:
@@ -106,7 +111,7 @@ def _plain(value: object) -> dict[bytes, Any]:
 
 
 def _restored(found: dict[Any, Any]) -> Any:
-    """Returns the array or number that a map stands for, or else the map itself."""
+    """Returns the array or number that a map represents, or the map itself."""
     if ARRAY in found:
         return _array(found)
     if NUMBER in found:
@@ -115,6 +120,7 @@ def _restored(found: dict[Any, Any]) -> Any:
 
 
 def _array(found: dict[Any, Any]) -> np.ndarray:
+    """Returns the array that a map represents; raises MessageError if it is invalid."""
     if set(found) != ARRAY_KEYS:
         raise MessageError(f"an array has the keys {_words(found)}")
     data = found[b"data"]
@@ -130,35 +136,44 @@ def _array(found: dict[Any, Any]) -> np.ndarray:
         if type(side) is not int or not 0 <= side < MAX_SIDE:
             raise MessageError("the shape of an array is no list of sizes")
 
-    # in Python's numbers, which do not overflow
+    # computed with Python's integers, which do not overflow
     declared = math.prod(shape) * dtype.itemsize
     if declared != len(data):
         raise MessageError(
             f"an array of shape {tuple(shape)} and dtype {dtype} has {declared} bytes, "
             f"but {len(data)} were sent"
         )
+    # numpy refuses some shapes of the right size: long sides beside a side of 0
     try:
         return np.frombuffer(data, dtype).reshape(shape)
-    except ValueError as error:  # e.g. sides that are too long beside one of 0
+    except ValueError as error:
         raise MessageError(f"an array is impossible: {one_line(error)}") from error
 
 
 def _number(found: dict[Any, Any]) -> bool | int | float:
+    """Returns the number that a map represents; raises MessageError if it is invalid."""
     value = found.get(b"data")
     if set(found) != NUMBER_KEYS or not isinstance(value, bool | int | float):
         raise MessageError(f"a number has the keys {_words(found)}")
-    _dtype(found[b"dtype"])  # says nothing more that would be needed
+    # the dtype is checked, but not needed: a Python number is returned
+    _dtype(found[b"dtype"])
     return value
 
 
 def _dtype(name: object) -> np.dtype[Any]:
+    """Returns the dtype of a name; raises MessageError if it is not in DTYPES."""
     if not isinstance(name, str) or name not in DTYPES:
         raise MessageError(f"arrays of dtype {str(name)[:40]!r} are not read")
     return DTYPES[name]
 
 
 def _check(value: Any, depth: int) -> None:
-    """Raises MessageError unless a value is plain data or an array, and not too deep."""
+    """Raises MessageError unless a value is plain data or arrays, not nested too deep.
+
+    Args:
+        value: to check.
+        depth: number of maps and lists around it.
+    """
     if depth > MAX_DEPTH:
         raise MessageError(f"a message is nested more than {MAX_DEPTH} deep")
     if isinstance(value, dict):
@@ -174,5 +189,5 @@ def _check(value: Any, depth: int) -> None:
 
 
 def _words(found: dict[Any, Any]) -> str:
-    """Returns the keys of a map for an error, in a few words."""
+    """Returns the first few keys of a map, for an error message."""
     return ", ".join(sorted(str(key)[:20] for key in found)[:5])

@@ -1,4 +1,4 @@
-"""The policy `lerobot:FOLDER`: one that LeRobot trained, in a process of LeRobot's own."""
+"""The policy `lerobot:FOLDER`: trained by LeRobot, and run in LeRobot's environment."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from embodied.policies.remote.client import Endpoint
 from embodied.policies.remote.source import RemoteSource
 
 PYTHON_VARIABLE = "EMBODIED_LEROBOT_PYTHON"
-FILES = ("config.json", "model.safetensors")  # that LeRobot writes of a policy
-START_TIMEOUT_S = 180.0  # a process that imports LeRobot takes long
-READY = "PORT "
+FILES = ("config.json", "model.safetensors")  # LeRobot's files of a policy
+START_TIMEOUT_S = 180.0  # importing LeRobot takes long
+READY = "PORT "  # the server prints this and its port when it is ready
 
 
 def open_lerobot(place: str) -> RemoteSource:
-    """Returns the source of `lerobot:FOLDER`; its server ends with this process.
+    """Returns the source of `lerobot:FOLDER`, and starts its server.
+
+    The server ends with this process.
 
     Raises:
-        EmbodiedError: the folder holds no policy, or LeRobot cannot serve it.
+        EmbodiedError: the folder contains no policy, or LeRobot cannot serve it.
     """
     folder = Path(place)
     missing = [name for name in FILES if not (folder / name).is_file()]
@@ -46,32 +48,38 @@ def open_lerobot(place: str) -> RemoteSource:
 
 @dataclass(frozen=True)
 class Child(ClosedOnExit):
-    """A server that ends when this process does, or lets go of it."""
+    """A server process, which ends with this process."""
 
     process: subprocess.Popen[str]
     port: int
 
     def close(self) -> None:
-        """Ends it."""
+        """Ends the server."""
         self.process.kill()
         self.process.communicate()
 
 
 @cache
 def serving(folder: Path, python: str) -> Child:
-    """Returns the server of a policy, started when it is first asked for.
+    """Returns the server of a policy, which is started at the first call.
+
+    Args:
+        folder: of the policy.
+        python: path of the interpreter in LeRobot's environment.
 
     Raises:
-        EmbodiedError: it does not start; the message has the last line that it wrote.
+        EmbodiedError: the server does not start; the message has its last line of output.
     """
-    # it is not to see this process's packages
+    # the server must not import this process's packages
     hidden = ("PYTHONPATH", "PYTHONHOME")
-    environment = {k: v for k, v in os.environ.items() if k not in hidden}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in hidden
+    }
     script = script_path()
     with tempfile.TemporaryFile() as log:
         try:
             process = subprocess.Popen(
-                # -P: nothing beside the script is to be taken for a package
+                # -P: do not import modules from the script's folder
                 [python, "-P", script, folder, "--port", "0", "--child"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -84,7 +92,7 @@ def serving(folder: Path, python: str) -> Child:
                 f"{PYTHON_VARIABLE} is {python}, which cannot be run: {error.strerror}"
             ) from error
 
-        # one that hangs is ended, which ends what is read from it
+        # kill a server that hangs, which also ends the loop below
         timer = threading.Timer(START_TIMEOUT_S, process.kill)
         timer.start()
         for line in process.stdout or ():
@@ -101,5 +109,5 @@ def serving(folder: Path, python: str) -> Child:
 
 
 def script_path() -> Path:
-    """Returns where the script lies that LeRobot's Python runs."""
+    """Returns the path of the script that LeRobot's interpreter runs."""
     return Path(__file__).with_name("lerobot_server.py")

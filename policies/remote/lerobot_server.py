@@ -1,10 +1,10 @@
-"""Serves a policy that LeRobot trained on an export of ours, over openpi's wire.
+"""Serves a policy that LeRobot trained on an export of ours, with openpi's protocol.
 
     PYTHON lerobot_server.py FOLDER [--port 8001] [--fps 20]
 
-It is run by the Python of LeRobot's environment, which needs `msgpack` and `websockets` as
-well, and imports nothing of this package, which that Python may not have.
-docs/remote.md has the rest.
+It is run by the Python of LeRobot's environment, with `msgpack` and `websockets` installed
+there. It imports nothing of this package, which may not be installed there. See
+docs/remote.md.
 """
 
 import argparse
@@ -34,8 +34,9 @@ DTYPES = ("|u1", "|b1", "<f4", "<f8", "<i4", "<i8")
 
 
 class _Absent(importlib.abc.Loader):
-    """Stands for packages that LeRobot imports, and needs for no policy without
-    pictures: torchvision has no CPU build beside the newest torch.
+    """Replaces packages that LeRobot imports, but that policies without images don't need.
+
+    For the newest torch there is no CPU build of torchvision.
     """
 
     def find_spec(self, name, path=None, target=None):
@@ -53,7 +54,7 @@ class _Absent(importlib.abc.Loader):
 
 
 def to_bytes(message):
-    """Returns a message with arrays in it as openpi packs it."""
+    """Returns a message with arrays as bytes, in openpi's format."""
 
     def plain(value):
         return {
@@ -67,10 +68,10 @@ def to_bytes(message):
 
 
 def from_bytes(data):
-    """Returns the message in some bytes, with its arrays checked.
+    """Decodes a message in openpi's format.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the message is not valid.
     """
 
     def restored(found):
@@ -93,7 +94,12 @@ def from_bytes(data):
 
 
 class Served:
-    """A policy of LeRobot with what it was trained for."""
+    """A policy of LeRobot, loaded for serving.
+
+    Args:
+        folder: of the policy.
+        fps: frames per second of its training dataset; None to find it in the folder.
+    """
 
     def __init__(self, folder, fps):
         import torch
@@ -115,8 +121,11 @@ class Served:
         self.fps = fps or fps_of(folder)
         self.lock = threading.Lock()
 
-        # what it sees, by LeRobot's names: the shape of each
-        self.shapes = {k: tuple(f.shape) for k, f in self.config.input_features.items()}
+        # LeRobot's name of each observation -> its shape
+        self.shapes = {
+            name: tuple(feature.shape)
+            for name, feature in self.config.input_features.items()
+        }
         self.cameras = [
             key.removeprefix(IMAGES) for key in self.shapes if key.startswith(IMAGES)
         ]
@@ -125,9 +134,9 @@ class Served:
         self.weights_hash = hashlib.sha256(weights).hexdigest()
 
     def info(self):
-        """Returns what is said first: the words of `remote/wire.py: ServerInfo`."""
+        """Returns the first message, a `ServerInfo` of remote/wire.py."""
         steps = getattr(self.config, "chunk_size", None) or self.config.horizon
-        done = getattr(self.config, "n_action_steps", steps)
+        executed = getattr(self.config, "n_action_steps", steps)
         return {
             "embodied": WIRE_VERSION,
             "gives": "actions",
@@ -139,8 +148,8 @@ class Served:
                 "image_size": self.side,
                 "privileged": ENVIRONMENT_STATE in self.shapes,
             },
-            # as often as its own loop asks it, but before a plan is too old
-            "planner_hz": float(max(self.fps / done, 2.0)),
+            # as in LeRobot's own loop, but at least 2 Hz so that no plan gets too old
+            "planner_hz": float(max(self.fps / executed, 2.0)),
             "shape": {
                 "effectors": 0,
                 "bases": 0,
@@ -157,16 +166,16 @@ class Served:
         }
 
     def chunk(self, message):
-        """Returns the actions (H, A), in [-1, 1], given an observation.
+        """Returns the actions (H, A) in [-1, 1] for an observation.
 
         Raises:
-            ValueError: the observation is not what the policy was trained on.
+            ValueError: an observation is missing, or has another shape than in training.
         """
         import torch
 
         batch = {"task": [str(message.get("prompt", ""))]}
         for key, shape in self.shapes.items():
-            name = key.replace(".", "/")  # as in observation/images/front
+            name = key.replace(".", "/")  # openpi's form: observation/images/front
             value = message.get(name)
             is_picture = key.startswith(IMAGES)
             wanted = (*shape[1:], shape[0]) if is_picture else shape
@@ -178,13 +187,14 @@ class Served:
             batch[key] = value[None]
 
         with self.lock, torch.inference_mode():
-            if "embodied/seed" in message:  # an episode begins
+            # the first observation of an episode has a seed
+            if "embodied/seed" in message:
                 self.policy.reset()
             actions = self.policy.predict_action_chunk(self.before(batch))
             return self.after(actions)[0].cpu().numpy().astype(np.float32)
 
     def _side(self):
-        """Returns the side of its pictures; 96 where it sees none."""
+        """Returns the height and width of the images; 96 if the policy uses none."""
         sides = {self.shapes[IMAGES + camera][1:] for camera in self.cameras}
         if not sides:
             return 96
@@ -194,7 +204,7 @@ class Served:
 
 
 def fps_of(folder):
-    """Returns the rate of the dataset that a policy was trained on, if it can be known."""
+    """Returns the frame rate of a policy's training dataset, or DEFAULT_FPS if unknown."""
     try:
         train = json.loads((Path(folder) / "train_config.json").read_text())
         root = Path(train["dataset"]["root"])
@@ -204,7 +214,7 @@ def fps_of(folder):
 
 
 def talk(served, connection):
-    """Answers one client until it goes, or something is wrong."""
+    """Answers one client until it disconnects, or an error occurs."""
     from websockets.exceptions import ConnectionClosed
 
     try:
@@ -212,7 +222,7 @@ def talk(served, connection):
         for data in connection:
             try:
                 actions = served.chunk(from_bytes(data))
-            # whatever it is, the client is told, as openpi's servers do
+            # report any error to the client as text, like openpi's servers
             except Exception as error:
                 text = " ".join(str(error).split())
                 connection.send(f"{type(error).__name__}: {text[:200]}")
@@ -224,15 +234,15 @@ def talk(served, connection):
 
 
 def end_with_parent():
-    """Ends this process when nobody holds the other end of its input any more."""
-    # not through `sys.stdin`, whose lock would break the exit of the main thread
+    """Ends this process when its parent has ended, which closes the standard input."""
+    # not with `sys.stdin`, whose lock would block the exit of the main thread
     while os.read(0, 1):
         continue
     os._exit(0)
 
 
 def main():
-    """Serves until it is told to end."""
+    """Serves until the process is ended."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", help="`pretrained_model` of a training by LeRobot")
     parser.add_argument("--port", type=int, default=8001)
@@ -251,7 +261,7 @@ def main():
         lambda connection: talk(served, connection),
         "127.0.0.1",
         args.port,
-        origins=[None],  # no pages of a browser
+        origins=[None],  # refuses web pages, whose requests have an Origin
         compression=None,
         max_size=MAX_BYTES,
     ) as server:

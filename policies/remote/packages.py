@@ -1,4 +1,4 @@
-"""Packages of the extra `remote`, loaded when they are needed."""
+"""Loading the packages of the extra `remote` when they are needed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def load_msgpack() -> Any:
 
 
 def websockets_client() -> Any:
-    """Returns the module `websockets.sync.client`, likewise."""
+    """Returns the module `websockets.sync.client`; raises like `load_msgpack`."""
     return _module("websockets.sync.client")
 
 
 def websockets_server() -> Any:
-    """Returns the module `websockets.sync.server`, likewise."""
+    """Returns the module `websockets.sync.server`; raises like `load_msgpack`."""
     return _module("websockets.sync.server")
 
 

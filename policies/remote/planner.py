@@ -28,30 +28,31 @@ from embodied.policies.remote.wire import (
     observation_message,
 )
 
-# How long one action is held for which there is no next one: longer than any plan is
-# fresh, so that the watchdog ends it.
+# Chunk rate for servers that give single actions: an action is held for 10 s, which is
+# longer than a plan stays fresh, so the watchdog ends it.
 HELD_HZ = 0.1
+# numpy's kinds of dtypes
 FLOATS = "f"
-WHOLE = "iu"
+INTEGERS = "iu"
 
 
 class RemotePlanner:
-    """Asks a server for the plans of N worlds, each over a connection of its own.
+    """Requests the plans of N worlds from a server, with one connection per world.
 
-    A server may remember what it has seen of an episode, so worlds do not share one.
+    Worlds do not share a connection, since a server may keep state of an episode.
 
     Attributes:
-        unanswered: (n,) bool, which of the last `plan`'s worlds got none, as the server
-            is lost.
+        unanswered: (n,) bool, whether each world of the last call of `plan` got no plan,
+            because the server is lost.
 
     Args:
-        endpoint: where the server is.
-        info: what it says of itself.
-        keys: under which names it takes observations.
-        interface: what actions mean, for servers that give them in physical units;
-            None for those in [-1, 1].
-        first: the message in which the server said what it is, if it must say the same
-            again; None for no matter what.
+        endpoint: of the server.
+        info: the server's description.
+        keys: the names of observations in messages.
+        interface: the action interface, for servers that give actions in physical units;
+            None for actions in [-1, 1].
+        first: the first message that the server must send at each connection; None for
+            any.
     """
 
     def __init__(
@@ -73,8 +74,9 @@ class RemotePlanner:
         self._patience = Patience()
         self._links: dict[int, Link] = {}  # by world
         self._seeds: dict[int, int] = {}  # by world, of its episode
-        self._begins: set[int] = set()  # worlds whose episode the server does not know
-        # nobody tells a planner when it is over
+        # worlds in which the server has not got the first observation of the episode
+        self._begins: set[int] = set()
+        # planners have no `close`, so the links are closed with the object
         weakref.finalize(self, _close, self._links)
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
@@ -83,10 +85,10 @@ class RemotePlanner:
             self._begins.add(world)
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
-        """Returns plans for n worlds; those that are `unanswered` say "stop".
+        """Returns plans for n worlds; empty plans for worlds that are `unanswered`.
 
         Raises:
-            EmbodiedError: the server refuses, or gives something else than it said.
+            EmbodiedError: the server refuses, or its plans contradict its description.
         """
         empty = Payload.empty(1, self.plan_shape)
         plans = []
@@ -100,7 +102,7 @@ class RemotePlanner:
         names = empty.given
         return Payload(
             **{
-                name: np.concatenate([one.given[name] for one in plans])
+                name: np.concatenate([plan.given[name] for plan in plans])
                 for name in names
             }
         )
@@ -108,13 +110,13 @@ class RemotePlanner:
     def _ask(
         self, observation: Observation, row: int, world: int
     ) -> dict[str, Any] | None:
-        """Returns the server's answer about one world; None if it is lost."""
+        """Returns the server's answer for one world; None if the server is lost."""
         if world not in self._links:
             self._links[world] = Link(self._endpoint, self._patience, self._first)
         link = self._links[world]
 
         def message_for(is_new: bool) -> dict[str, Any]:
-            # on a new connection the server has forgotten the episode
+            # at a new connection the server has no state of the episode
             begins = is_new or world in self._begins
             seed = self._seeds.get(world, 0) if begins else None
             return observation_message(observation, row, self._keys, seed)
@@ -125,7 +127,7 @@ class RemotePlanner:
         return answer
 
     def _plan_of(self, answer: Mapping[str, Any] | None, empty: Payload) -> Payload:
-        """Returns the plan in an answer, as one row; an empty one for no answer."""
+        """Returns the plan in an answer as one row; an empty plan without an answer."""
         if answer is None:
             return empty
         try:
@@ -134,13 +136,21 @@ class RemotePlanner:
             raise MessageError(f"{self._endpoint.uri}: {error}") from error
 
     def _read(self, answer: Mapping[str, Any], empty: Payload) -> Payload:
-        """Returns the plan in an answer, as one row."""
+        """Returns the plan in an answer as one row.
+
+        Args:
+            answer: of the server.
+            empty: an empty plan of the declared shape, one row.
+
+        Raises:
+            MessageError: the plan contradicts the server's description.
+        """
         if self._gives == "actions":
             return replace(empty, **self._chunk_of(answer, empty))
 
         fields = {}
         for name, like in empty.given.items():
-            kinds = WHOLE if like.dtype.kind == "i" else FLOATS
+            kinds = INTEGERS if like.dtype.kind == "i" else FLOATS
             fields[name] = array_of(answer, PLAN + name, like.shape[1:], kinds)[None]
         plan = Payload(**fields)
         if not 0 <= plan.subtask[0] < len(SKILLS):
@@ -152,15 +162,24 @@ class RemotePlanner:
         return plan
 
     def _chunk_of(self, answer: Mapping[str, Any], empty: Payload) -> dict[str, Array]:
-        """Returns chunk and rate of an answer that has `actions` alone."""
+        """Returns the fields `chunk` and `chunk_hz` for an answer with `actions` only.
+
+        Args:
+            answer: of the server.
+            empty: an empty plan of the declared shape, one row.
+
+        Raises:
+            MessageError: the actions have another shape than declared.
+        """
+        # some servers give a single action without the axis of rows
         steps, size = empty.chunk.shape[1:]
-        found = answer.get(ACTIONS)
-        if isinstance(found, np.ndarray) and found.ndim == 1:
-            found = found[None]  # one action, as some servers give it
-        chunk = array_of({ACTIONS: found}, ACTIONS, (steps, size), FLOATS + WHOLE)
+        actions = answer.get(ACTIONS)
+        if isinstance(actions, np.ndarray) and actions.ndim == 1:
+            actions = actions[None]
+        chunk = array_of({ACTIONS: actions}, ACTIONS, (steps, size), FLOATS + INTEGERS)
         if self._interface is not None:
             chunk = self._interface.to_normalized(chunk)
-        # what is too large becomes infinite, which is found where all plans are checked
+        # numbers too large for float32 become infinite, which is a fault of the plan
         with np.errstate(over="ignore"):
             rows = chunk.astype(np.float32)
         return {
@@ -170,7 +189,7 @@ class RemotePlanner:
 
 
 def check_size(info: ServerInfo, interface: ActionInterface, uri: str) -> None:
-    """Raises EmbodiedError unless a server's chunks suit what the worlds take."""
+    """Raises EmbodiedError if a server's actions have another size than the worlds'."""
     labels = interface.labels
     if info.shape.chunk_steps and info.shape.chunk_actions != len(labels):
         raise EmbodiedError(
@@ -181,5 +200,6 @@ def check_size(info: ServerInfo, interface: ActionInterface, uri: str) -> None:
 
 
 def _close(links: dict[int, Link]) -> None:
+    """Closes all links."""
     for link in links.values():
         link.close()

@@ -1,4 +1,4 @@
-"""The server: who may connect, how much they may send, and what they are answered."""
+"""The server: access control, limits of messages, and answers to clients."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
     from websockets.http11 import Request, Response
     from websockets.sync.server import ServerConnection
 
-DEFAULT_PORT = 8000  # that of openpi
+DEFAULT_PORT = 8000  # as in openpi
 MAX_CLIENTS = 64
-MIN_TOKEN = 16  # letters
-SEND_TIMEOUT_S = 20.0  # for a client that ceases to read
-FAILED = 1011  # the code that openpi's servers close with after an error
+MIN_TOKEN = 16  # characters
+SEND_TIMEOUT_S = 20.0  # for clients that do not read
+FAILED = 1011  # code of the close frame after an error, as in openpi
 HEALTH = "/healthz"
 
 
 class PolicyServer(ClosedOnExit):
-    """Serves a policy over WebSocket, as openpi's servers do.
+    """Serves a policy over WebSocket, with openpi's protocol.
 
-    Pages of a browser are refused by their Origin, and who does not know the token.
+    Web pages (recognised by their Origin) and clients without the token are refused.
 
     Args:
         served: the policy.
-        host: address to listen at; any but a loopback one needs a token.
-        port: to listen at; 0 for any that is free.
-        token: that clients must have; "" for none.
-        max_bytes: of a message that is read.
+        host: address to listen at; other than loopback addresses need a token.
+        port: to listen at; 0 for any free port.
+        token: that clients must send; "" for none.
+        max_bytes: the largest message to read.
 
     Raises:
-        EmbodiedError: a token is needed, or the address cannot be had.
+        EmbodiedError: a token is needed, or the address is not available.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class PolicyServer(ClosedOnExit):
     ) -> None:
         check_access(host, token)
         self._served = served
-        self._first = pack(served.info.to_message())
+        self._greeting = pack(served.info.to_message())  # first message to each client
         self._token = token
         self._max_bytes = max_bytes
         try:
@@ -63,7 +63,7 @@ class PolicyServer(ClosedOnExit):
                 self._serve,
                 host,
                 port,
-                # no Origin at all, which every browser sends
+                # accept requests without Origin only: every browser sends one
                 origins=[None],
                 process_request=self._admit,
                 compression=None,
@@ -82,11 +82,11 @@ class PolicyServer(ClosedOnExit):
         self._server.serve_forever()
 
     def close(self) -> None:
-        """Tells all clients to go, and waits for them."""
+        """Closes all connections, and waits until they are closed."""
         self._server.shutdown()
 
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Returns what is said to who may not in, or only asks how we are."""
+        """Returns the response to a refused request or a health check; None to accept."""
         if self._token and not self._has_token(request):
             return connection.respond(HTTPStatus.UNAUTHORIZED, "a token is needed\n")
         if request.path == HEALTH:
@@ -97,7 +97,7 @@ class PolicyServer(ClosedOnExit):
         return None
 
     def _has_token(self, request: Request) -> bool:
-        """Returns whether a request has the token, in a time that tells nothing of it."""
+        """Returns whether a request has the token, by a comparison in constant time."""
         given = request.headers.get_all("Authorization")
         expected = f"Api-Key {self._token}".encode()
         return len(given) == 1 and hmac.compare_digest(
@@ -105,12 +105,12 @@ class PolicyServer(ClosedOnExit):
         )
 
     def _serve(self, connection: ServerConnection) -> None:
-        """Talks to one client until it goes, or something is wrong."""
+        """Answers one client until it disconnects, or an error occurs."""
         limit_sending(connection.socket, SEND_TIMEOUT_S)
         session = Session(self._served)
-        # whatever ends a connection is no error of ours
+        # errors of the connection end the session, but not the server
         with contextlib.suppress(Exception):
-            connection.send(self._first)
+            connection.send(self._greeting)
             for data in connection:
                 try:
                     answer = pack(session.answer(unpack(data, self._max_bytes)))
@@ -124,13 +124,13 @@ class PolicyServer(ClosedOnExit):
                 connection.send(answer)
 
     def _refuse(self, connection: ServerConnection, reason: str) -> None:
-        """Tells a client what is wrong, by a text as openpi's servers do, and leaves."""
+        """Sends an error to a client as text, like openpi's servers, and disconnects."""
         connection.send(reason)
         connection.close(FAILED)
 
 
 def check_access(host: str, token: str) -> None:
-    """Raises EmbodiedError where others could connect who have no token."""
+    """Raises EmbodiedError if other machines could connect without a token."""
     if not token and not is_loopback(host):
         raise EmbodiedError(
             f"at {host or 'every address'} others can reach this server: give "
@@ -145,7 +145,8 @@ def is_loopback(host: str) -> bool:
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name, which may mean anything
+    # a host name, which may resolve to any address
+    except ValueError:
         return False
 
 
@@ -153,7 +154,7 @@ def read_token(path: Path) -> str:
     """Returns the secret in a file.
 
     Raises:
-        EmbodiedError: the file cannot be read, or its secret is none.
+        EmbodiedError: the file cannot be read, or its content is not a valid secret.
     """
     try:
         token = path.read_text(encoding="ascii").strip()
@@ -170,7 +171,7 @@ def read_token(path: Path) -> str:
 
 
 def _silent() -> logging.Logger:
-    """Returns a logger that says nothing: what clients do wrong is no error here."""
+    """Returns a disabled logger, since errors of clients are none of the server."""
     logger = logging.getLogger("embodied.remote")
     logger.disabled = True
     return logger

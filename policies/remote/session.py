@@ -1,4 +1,4 @@
-"""The server's end of a policy: what it says of itself, and how it answers."""
+"""The server's side: a policy to serve, and the session of a client."""
 
 from __future__ import annotations
 
@@ -36,27 +36,28 @@ from embodied.policies.remote.wire import (
 )
 from embodied.policies.run_folder import FITTING
 
-MAX_PROMPT = 1000  # letters
-ONE_WORLD = np.zeros(1, np.int64)
+MAX_PROMPT = 1000  # characters
+ONE_WORLD = np.zeros(1, np.int64)  # ids of worlds: a session has only world 0
 
 
 class Served(ClosedOnExit):
-    """A policy as a server offers it: any client, any number of episodes at once.
+    """A policy to serve, to any number of clients at the same time.
 
     Args:
-        policy: its name, as `find_policy` knows it.
-        task: that it is to do.
-        robot: that it is to do it with; None for the task's default.
+        policy: the policy's name, see `find_policy`.
+        task: the task's name.
+        robot: the robot's name; None for the task's default.
 
     Raises:
-        EmbodiedError: there is no such policy, task or robot, or they do not fit.
+        EmbodiedError: there is no such policy, task or robot, or the policy is for
+            others.
     """
 
     def __init__(self, policy: str, task: str, robot: str | None = None) -> None:
         self._source = find_policy(policy)
         self.spec = self._source.spec(task, robot)
         config = env_config_for(self.spec, task, "L1", "train", robot)
-        # They say what an observation holds, and are never stepped.
+        # these worlds are never stepped: they define the observations
         self.worlds = Worlds(config)
         self.lock = threading.Lock()  # networks compute for one client at a time
         self.agent_size = self.worlds.agent_layout.size
@@ -72,13 +73,16 @@ class Served(ClosedOnExit):
         self.worlds.close()
 
     def _describe(self) -> ServerInfo:
-        """Returns what clients are told."""
+        """Returns the description for clients."""
+        # a policy whose controller clients do not have gives an action per control step
         policy = self.make()
         controller = None
         planner_hz = float(self.spec.control_hz)
         shape = PlanShape(
             effectors=0, chunk_steps=1, chunk_actions=len(self.worlds.interface.labels)
         )
+
+        # else clients get plans, and run the controller themselves
         if isinstance(policy, DualSystem):
             controller = known_controller(policy)
         if isinstance(policy, DualSystem) and controller is not None:
@@ -100,24 +104,25 @@ class Served(ClosedOnExit):
 
 
 class Session:
-    """What one client is in the midst of: one world, one episode after the other."""
+    """The state of one client: one world, in which episodes follow each other."""
 
     def __init__(self, served: Served) -> None:
         self._served = served
         self._policy: Policy | None = None
         self._steps: _Steps | None = None
-        self._tick = 0  # of the next observation of a client that does not tell it
+        self._tick = 0  # of the next observation, for clients that do not send ticks
         self._has_begun = False
 
     def answer(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns what to do, given an observation.
+        """Returns the answer to an observation: a plan, or actions (H, A).
 
-        A client of this package gets a plan, any other gets actions, (H, A).
+        Clients of this package get plans if possible; other clients get actions.
 
         Raises:
-            EmbodiedError: the observation is not what the policy needs, or the policy
-                cannot say what to do.
+            EmbodiedError: an observation that the policy needs is missing or wrong, or
+                the policy raises an error.
         """
+        # only clients of this package send ticks
         is_ours = TICK in message
         observation = self._read(message)
         seed = whole_number(message, SEED, 0)
@@ -129,6 +134,7 @@ class Session:
             return self._decide(policy, observation, is_ours)
 
     def _begin(self, policy: Policy, observation: Observation, seed: int) -> None:
+        """Begins an episode with its first observation."""
         self._has_begun = True
         if isinstance(policy, DualSystem):
             policy.planner.reset(ONE_WORLD, [seed])
@@ -139,24 +145,29 @@ class Session:
     def _decide(
         self, policy: Policy, observation: Observation, is_ours: bool
     ) -> dict[str, Any]:
+        """Returns the answer to an observation, see `answer`."""
+        # give plans to clients of this package, and their chunks to other clients
         info = self._served.info
         if isinstance(policy, DualSystem):
             has_chunks = bool(info.shape.chunk_steps)
             if info.gives == "plans" and (is_ours or has_chunks):
                 self._tick += int(PHYSICS_HZ / info.planner_hz)
-                # a client of this package checks values itself, and keeps what it finds
-                plan = ask(policy.planner, observation, ONE_WORLD, not is_ours)
+                # a client of this package checks the values itself, to record faults
+                plan = ask(
+                    policy.planner, observation, ONE_WORLD, check_all=not is_ours
+                )
                 if is_ours:
                     return rows_of(plan.given)
                 return {ACTIONS: np.asarray(plan.chunk)[0]}
 
+        # else run the whole policy for one control step
         self._tick += PHYSICS_HZ // self._served.spec.control_hz
         actor = self._steps or policy
         action = actor.act(observation)
         return {ACTIONS: np.asarray(action, np.float32)}
 
     def _read(self, message: Mapping[str, Any]) -> Observation:
-        """Returns the observation in a message."""
+        """Returns the observation in a message; raises MessageError if it is wrong."""
         served = self._served
         prompt = message.get(PROMPT, "")
         if not isinstance(prompt, str) or len(prompt) > MAX_PROMPT:
@@ -187,36 +198,38 @@ class Session:
 
 
 class _Steps:
-    """A dual system step by step, without what stands around it for a robot.
+    """Runs planner and controller of a dual system step by step, without delays.
 
-    Limits and watchdog are the client's, who knows the robot.
+    Action limits and watchdog are left to the client, which has the robot.
     """
 
     def __init__(self, system: DualSystem, observation: Observation, seed: int) -> None:
         self._system = system
         self._clock = Clock(system.config.planner_hz)
-        self._due = int(observation.tick[0])
+        self._due = int(observation.tick[0])  # tick of the next plan
         self._plan: Payload | None = None
-        self._frame = 0  # the tick that the plan is from
+        self._frame = 0  # the current plan's `tick_frame`
         system.controller.reset(ONE_WORLD, [seed])
 
     def act(self, observation: Observation) -> np.ndarray:
-        """Returns the action (1, A) of the controller, with a new plan where it is due."""
+        """Returns the controller's action (1, A), after making a new plan if it is due."""
         now = int(observation.tick[0])
         plan = self._plan
         if plan is None or now >= self._due:
             plan = ask(self._system.planner, observation, ONE_WORLD, check_all=True)
             self._plan = plan
+            # with cameras, the plan's age counts from its images
             self._frame = now
             if observation.pixels_tick is not None:
                 self._frame = int(observation.pixels_tick[0])
             self._due = self._clock.next_tick(now)
+        # a client may send ticks that go back
         age_s = np.array([max(now - self._frame, 0) / PHYSICS_HZ])
         return self._system.controller.act(observation, plan, age_s)
 
 
 def known_controller(system: DualSystem) -> ControllerName | None:
-    """Returns the controller of a system if clients have the same; None if not."""
+    """Returns the name of a system's controller; None if clients do not have it."""
     if type(system.controller) is GoalServo:
         return "goal_servo"
     if type(system.controller) is ChunkPlayer:

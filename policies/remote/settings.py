@@ -1,4 +1,4 @@
-"""Files that say what a server needs and gives, for servers that don't say it."""
+"""Files that describe a server, for servers that do not describe themselves."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from embodied.policies.remote.client import TIMEOUT_S, Endpoint
 from embodied.policies.remote.wire import PROMPT, STATE, Keys, ServerInfo
 
 URI = re.compile(r"wss?://[^\s/@]+(/[^\s]*)?")
-DEFAULT_HZ = 20  # at which our datasets have their frames
-# key -> (the types that its value may have, how they are called)
+DEFAULT_HZ = 20  # the default frame rate of our datasets
+# key of a file -> (types that its value may have, the types in words)
 KEYS: dict[str, tuple[tuple[type, ...], str]] = {
     "address": ((str,), "a text"),
     "actions": ((int,), "a whole number"),
@@ -37,13 +37,13 @@ UNITS = ("normalised", "physical")
 
 @dataclass(frozen=True)
 class Settings:
-    """What such a file says.
+    """The description of a server.
 
     Attributes:
-        endpoint: where the server is.
-        info: what it needs and gives.
-        keys: under which names it takes observations.
-        physical: whether its actions are in each element's unit, not in [-1, 1].
+        endpoint: of the server.
+        info: the server's requirements and outputs.
+        keys: the names of observations in messages.
+        physical: whether its actions are in physical units, not in [-1, 1].
     """
 
     endpoint: Endpoint
@@ -53,14 +53,15 @@ class Settings:
 
 
 def read_settings(path: Path) -> Settings:
-    """Returns what a file says.
+    """Reads the description of a server from a TOML file.
 
     Raises:
-        EmbodiedError: it cannot be read, or says something wrong.
+        EmbodiedError: the file cannot be read, or an entry is missing, unknown or wrong.
     """
+    # ValueError covers errors of TOML and of UTF-8
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # the latter covers TOML and UTF-8
+    except (OSError, ValueError) as error:
         raise EmbodiedError(f"{path} cannot be read: {one_line(error)}") from error
     try:
         return settings_of(found)
@@ -69,10 +70,14 @@ def read_settings(path: Path) -> Settings:
 
 
 def settings_of(found: dict[str, Any]) -> Settings:
-    """Returns the settings in a table."""
+    """Returns the description of a server from the entries of a file.
+
+    Raises:
+        EmbodiedError: an entry is missing, unknown or wrong.
+    """
     _check(found)
 
-    # what the server says of itself where it speaks our wire
+    # a server of this package would send this information itself
     cameras = found.get("cameras", {})
     spec = PolicySpec(
         control_mode=found.get("control_mode", "joint"),
@@ -92,7 +97,7 @@ def settings_of(found: dict[str, Any]) -> Settings:
         chunk_hz=float(found.get("chunk_hz", DEFAULT_HZ)),
     )
 
-    # how its messages are spelt, and where it is
+    # the names in its messages, and its address
     keys = Keys(
         prompt=found.get("prompt_key", PROMPT),
         state=found.get("state_key", STATE),
@@ -106,7 +111,7 @@ def settings_of(found: dict[str, Any]) -> Settings:
 
 
 def _check(found: dict[str, Any]) -> None:
-    """Raises EmbodiedError for what is missing, unknown or makes no sense."""
+    """Raises EmbodiedError if an entry is missing, unknown or wrong."""
     for name, value in found.items():
         if name not in KEYS:
             raise unknown("key", name, KEYS)

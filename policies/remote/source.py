@@ -1,14 +1,14 @@
-"""The policy `remote:HOST:PORT`: plans of a server, in worlds that are here.
+"""The policy `remote:HOST:PORT`, whose planner is a server.
 
-`remote:FILE.toml` is a server that says nothing of itself, as openpi's do: the file says
-what it needs and gives (docs/remote.md).
+`remote:FILE.toml` is for servers that do not describe themselves, such as openpi's: the
+file describes the server (docs/remote.md).
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -31,7 +31,7 @@ from embodied.policies.remote.wire import VERSION_KEY, Keys, ServerInfo
 from embodied.policies.run_folder import difference_of
 
 TOKEN_VARIABLE = "EMBODIED_TOKEN_FILE"  # noqa: S105  (names a file)
-# a name or an address, of version 6 in brackets, and a port
+# a host name or IP address (an IPv6 address in brackets), and a port
 ADDRESS = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 CONTROLLERS: dict[str, Callable[[Worlds], Controller]] = {
     "goal_servo": goal_servo,
@@ -44,9 +44,8 @@ class RemoteSource:
     """The source of a policy whose planner is a server.
 
     Attributes:
-        endpoint: where the server is.
-        settings: what the server is, where it does not say so itself; None where it
-            must say so.
+        endpoint: of the server.
+        settings: description of the server; None if the server must describe itself.
     """
 
     endpoint: Endpoint
@@ -56,7 +55,7 @@ class RemoteSource:
 
     @cached_property
     def first(self) -> dict[str, Any]:
-        """What the server says when it is first connected to."""
+        """The server's first message."""
         uri = self.endpoint.uri
         try:
             with closing(Link(self.endpoint, Patience())) as link:
@@ -69,14 +68,15 @@ class RemoteSource:
 
     @cached_property
     def info(self) -> ServerInfo:
-        """What the server is."""
+        """The server's requirements and outputs."""
         if self.settings is not None:
-            self.first  # noqa: B018  (a server that is not there is told at once)
+            # connect once, to report a missing server early
+            self.first  # noqa: B018
             return self.settings.info
         if VERSION_KEY not in self.first:
             raise EmbodiedError(
-                f"the server at {self.endpoint.uri} does not say what it needs, as those "
-                "of openpi do not: describe it in a file, and use remote:FILE.toml "
+                f"the server at {self.endpoint.uri} does not say what it needs, like "
+                "openpi's servers: describe it in a file, and use remote:FILE.toml "
                 "(docs/remote.md)"
             )
         return ServerInfo.from_message(self.first)
@@ -103,15 +103,16 @@ class RemoteSource:
             self._check_fits(worlds)
         check_size(info, worlds.interface, uri)
 
-        settings = self.settings
-        planner = RemotePlanner(
-            self.endpoint,
-            info,
-            Keys.of(info.spec.cameras) if settings is None else settings.keys,
-            worlds.interface if settings and settings.physical else None,
-            # of a server that says nothing of itself, nothing is compared
-            first=None if settings else self.first,
-        )
+        # A server that describes itself must send the same first message at each
+        # connection; of others, any message is accepted.
+        keys = Keys.of(info.spec.cameras)
+        interface = None
+        first: Mapping[str, Any] | None = self.first
+        if self.settings is not None:
+            keys = self.settings.keys
+            interface = worlds.interface if self.settings.physical else None
+            first = None
+        planner = RemotePlanner(self.endpoint, info, keys, interface, first)
         controller = CONTROLLERS[info.controller](worlds)
         check_kinds(planner, controller)
         return dual_system(
@@ -123,7 +124,7 @@ class RemoteSource:
         )
 
     def _check_fits(self, worlds: Worlds) -> None:
-        """Raises EmbodiedError if the server's policy is for other worlds."""
+        """Raises EmbodiedError if the server's policy was trained for other worlds."""
         uri = self.endpoint.uri
         try:
             difference = difference_of(self.info.trained_in, worlds)
@@ -139,7 +140,7 @@ def open_remote(place: str) -> RemoteSource:
     """Returns the source of `remote:PLACE`.
 
     Raises:
-        EmbodiedError: it is neither HOST:PORT nor a file of settings.
+        EmbodiedError: PLACE is neither HOST:PORT nor a valid FILE.toml.
     """
     if place.endswith(".toml"):
         settings = read_settings(Path(place))
@@ -155,7 +156,7 @@ def open_remote(place: str) -> RemoteSource:
 
 
 def _with_token(endpoint: Endpoint) -> Endpoint:
-    """Returns the endpoint with the token that the environment names, if it does."""
+    """Returns the endpoint with the token of the file that TOKEN_VARIABLE names, if any."""
     path = os.environ.get(TOKEN_VARIABLE, "")
     if not path:
         return endpoint

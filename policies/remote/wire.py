@@ -1,9 +1,9 @@
-"""What a server says of itself, and under which names observations and plans travel.
+"""The protocol: a server's description of itself, and the names in messages.
 
-The wire is openpi's: the server speaks first and says what it is; then each observation
-that a client sends is answered by a map with `actions`, (H, A). A server of this package
-says more of itself, and answers its own clients with whole plans (names that begin with
-`plan/`), so that they do with them what they do with plans that are made at home.
+The protocol is openpi's. The server sends the first message, with its description. Then
+each observation of a client is answered by a map with `actions`, (H, A). A server of this
+package extends it: its description is longer, and it answers clients of this package with
+whole plans (names that begin with `plan/`), which they treat like local plans.
 """
 
 from __future__ import annotations
@@ -18,35 +18,37 @@ from embodied.core import Array, Observation, PlanShape, PolicySpec
 from embodied.policies.remote.codec import MessageError
 
 WIRE_VERSION = 1
-VERSION_KEY = "embodied"  # whose value is WIRE_VERSION; openpi's servers have none
-# of an observation
+# Key of WIRE_VERSION in a server's first message; openpi's servers do not have it.
+VERSION_KEY = "embodied"
+# names in an observation
 PROMPT = "prompt"
 STATE = "observation/state"
 ENVIRONMENT_STATE = "observation/environment_state"
-IMAGES = "observation/images/"  # and the camera's name
+IMAGES = "observation/images/"  # followed by the camera's name
 TICK = "embodied/tick"
 PIXELS_TICK = "embodied/pixels_tick"
 SEED = "embodied/seed"  # only of the first observation of an episode
-# of an answer
+# names in an answer
 ACTIONS = "actions"
-PLAN = "plan/"  # and the name of a field of Payload
+PLAN = "plan/"  # followed by the name of a field of Payload
 TIMING = "server_timing"
 
 Gives = Literal["plans", "actions"]
 ControllerName = Literal["goal_servo", "chunk_player"]
-MAX_SIZE = 65_536  # of anything in a plan
+MAX_SIZE = 65_536  # largest value of an entry of PlanShape
 Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
 class Keys:
-    """Under which names a server takes what it is shown.
+    """The names of observations in a server's messages.
 
     Attributes:
-        prompt: the instruction.
-        state: proprioception.
-        images: camera -> name.
-        is_ours: whether the server is of this package, and takes clock and seed, too.
+        prompt: name of the instruction.
+        state: name of the proprioception.
+        images: camera -> name of its image.
+        is_ours: whether the server is of this package, and also takes ticks, seed and
+            privileged state.
     """
 
     prompt: str = PROMPT
@@ -56,25 +58,25 @@ class Keys:
 
     @classmethod
     def of(cls, cameras: tuple[str, ...]) -> Keys:
-        """Returns the names that servers of this package take."""
+        """Returns the names that servers of this package use."""
         return cls(images={camera: IMAGES + camera for camera in cameras})
 
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """What a server says of itself.
+    """A server's description of itself.
 
     Attributes:
-        gives: plans, or one action of the whole policy for each observation.
-        spec: what the policy needs of the worlds.
-        planner_hz: how many observations per second it wants.
-        shape: of its plans; where it gives actions, of the chunks that they make.
-        chunk_hz: rows per second of its actions; 0 where each is held until the next.
-        controller: who follows its plans.
-        task: that it is for; "" for any.
-        robot: that it is for; "" for any.
-        trained_in: what worlds must be alike in, as `check_worlds` compares it.
-        weights_hash: SHA-256 of its weights or its code; "" if it does not say.
+        gives: `plans`, or `actions` of the whole policy.
+        spec: the policy's requirements on the worlds.
+        planner_hz: observations per second to send.
+        shape: of its plans; if it gives actions, of a plan with these as its chunk.
+        chunk_hz: rows per second of its actions; 0 to hold each until the next one.
+        controller: name of the controller that follows its plans.
+        task: the task's name; "" for any.
+        robot: the robot's name; "" for any.
+        trained_in: metadata that the worlds must share, see `check_worlds`.
+        weights_hash: SHA-256 of its weights or its code; "" if unknown.
     """
 
     gives: Gives
@@ -89,15 +91,15 @@ class ServerInfo:
     weights_hash: str = ""
 
     def to_message(self) -> dict[str, Any]:
-        """Returns what the server sends first."""
+        """Returns the description as the server's first message."""
         return {VERSION_KEY: WIRE_VERSION, **asdict(self)}
 
     @classmethod
     def from_message(cls, message: Mapping[str, Any]) -> ServerInfo:
-        """Returns the info in a server's first message.
+        """Returns the description in a server's first message.
 
         Raises:
-            MessageError: it is of another version, or something in it is wrong.
+            MessageError: the version differs, or an entry is missing or wrong.
         """
         version = message.get(VERSION_KEY)
         if type(version) is not int or version != WIRE_VERSION:
@@ -133,9 +135,9 @@ def observation_message(
 
     Args:
         observation: of several worlds.
-        row: which of them.
-        keys: the names that the server takes.
-        seed: of the episode that begins with it; None if none begins.
+        row: of the world.
+        keys: the names in the server's messages.
+        seed: of the episode, if this is its first observation; else None.
     """
     message: dict[str, Any] = {
         keys.prompt: observation.instruction[row],
@@ -163,13 +165,13 @@ def array_of(
     """Returns an array of a message.
 
     Args:
-        message: where it is.
-        key: its name.
-        shape: that it must have.
-        kinds: of dtype that it may have, such as "f" or "iu".
+        message: with the array.
+        key: the array's name.
+        shape: the shape that it must have.
+        kinds: the kinds of dtype that it may have, such as "f" or "iu".
 
     Raises:
-        MessageError: it is missing, or another one.
+        MessageError: the array is missing, or has another shape or kind.
     """
     value = message.get(key)
     if not isinstance(value, np.ndarray):
@@ -185,7 +187,7 @@ def array_of(
 
 
 def whole_number(message: Mapping[str, Any], key: str, default: int) -> int:
-    """Returns a number of at least 0 from a message; the default if it is not there."""
+    """Returns an integer of at least 0 from a message, or the default if it is missing."""
     value = message.get(key, default)
     if type(value) is not int or not 0 <= value < 2**63:
         raise MessageError(
@@ -195,13 +197,16 @@ def whole_number(message: Mapping[str, Any], key: str, default: int) -> int:
 
 
 def rows_of(values: Mapping[str, Array]) -> dict[str, Any]:
-    """Returns the one row of a plan's fields, as an answer holds them."""
-    # arrays also where a row is one number
+    """Returns the fields of a plan with one row, in the form of an answer."""
+    # `...` keeps arrays, even if a row is a single number
     return {PLAN + name: np.asarray(value)[0, ...] for name, value in values.items()}
 
 
 def _take(message: Mapping[str, Any], key: str, kind: type[Kind]) -> Kind:
-    """Returns a value of a kind; a whole number will do for a float."""
+    """Returns an entry of a message; raises MessageError if its type is wrong.
+
+    An integer is accepted as a float.
+    """
     value = message.get(key)
     if kind is float and type(value) is int:
         value = float(value)
@@ -213,6 +218,7 @@ def _take(message: Mapping[str, Any], key: str, kind: type[Kind]) -> Kind:
 
 
 def _choice(message: Mapping[str, Any], key: str, choices: tuple[Any, ...]) -> Any:
+    """Returns an entry of a message; raises MessageError if it is not a choice."""
     value = message.get(key)
     if not isinstance(value, str) or value not in choices:
         raise MessageError(
@@ -222,13 +228,14 @@ def _choice(message: Mapping[str, Any], key: str, choices: tuple[Any, ...]) -> A
 
 
 def _spec(stored: Mapping[str, Any]) -> PolicySpec:
+    """Returns the spec in a server's description; raises MessageError if it is wrong."""
     cameras = _take(stored, "cameras", list)
     if not all(isinstance(camera, str) for camera in cameras):
         raise MessageError("the server's cameras must be names")
     camera_hz = stored.get("camera_hz")
     if camera_hz is not None and type(camera_hz) not in (int, float):
         raise MessageError(f"the server's camera_hz is {_brief(camera_hz)}")
-    # whether there are such modes and rates is checked with the worlds' config
+    # whether modes and rates exist is checked later, by the config of the worlds
     return PolicySpec(
         control_mode=_take(stored, "control_mode", str),
         control_hz=_take(stored, "control_hz", int),
@@ -240,6 +247,7 @@ def _spec(stored: Mapping[str, Any]) -> PolicySpec:
 
 
 def _shape(stored: Mapping[str, Any]) -> PlanShape:
+    """Returns the shape of a server's plans; raises MessageError if it is wrong."""
     sizes = {name: _take(stored, name, int) for name in asdict(PlanShape())}
     for name, size in sizes.items():
         if not 0 <= size <= MAX_SIZE:

@@ -1,1 +1,1 @@
-"""Policies from reinforcement learning."""
+"""Reinforcement learning, and the policies that it gives."""

@@ -1,4 +1,4 @@
-"""The policy that reinforcement learning finds: a plain network on privileged state."""
+"""The policy of reinforcement learning: an MLP on proprioception and privileged state."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from torch import Tensor, nn
 from embodied.core import Array, Observation, PolicySpec
 from embodied.policies.inference import infer_in_batches
 
-OBSERVATION_LIMIT = 5.0  # scaled observations are clipped to plus and minus this
+OBSERVATION_LIMIT = 5.0  # normalised observations are clipped to [-5, 5]
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "elu": nn.functional.elu}
 
 
 @dataclass(frozen=True)
 class ActorConfig:
-    """Widths of the network and how its output becomes an action in [-1, 1]."""
+    """The sizes and functions of the network."""
 
     inputs: int  # P + S, width of the observation
     hidden: tuple[int, ...]  # widths of the hidden layers
     actions: int  # A
     activation: str = "relu"  # a key of ACTIVATIONS
-    squash: str = "tanh"  # how the output is brought into [-1, 1]; or "clip"
+    squash: str = "tanh"  # maps the output to [-1, 1]: "tanh" or "clip"
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> ActorConfig:
@@ -36,9 +36,8 @@ class ActorConfig:
 class Actor(nn.Module):
     """A network from observations (n, P + S) to actions (n, A) in [-1, 1].
 
-    An observation is the proprioception (P) and, behind it, the privileged state (S).
-    The network normalises it by a mean and a deviation that are stored with the
-    weights.
+    An observation is the proprioception (P), followed by the privileged state (S). It is
+    normalised by a mean and standard deviation that are stored with the weights.
     """
 
     mean: Tensor  # (P + S,)
@@ -63,14 +62,14 @@ class Actor(nn.Module):
         activation: str,
         squash: str,
     ) -> Actor:
-        """Returns an actor with a copy of the layers that an algorithm trained.
+        """Returns an actor with copies of trained layers.
 
         Args:
             layers: from the observation to the action, on any device.
             mean: (P + S,) of the observations.
-            std: (P + S,) of the observations.
+            std: (P + S,) standard deviation of the observations.
             activation: between the layers, a key of `ACTIVATIONS`.
-            squash: how the last layer's output becomes an action, "tanh" or "clip".
+            squash: maps the last layer's output to [-1, 1]: "tanh" or "clip".
         """
         config = ActorConfig(
             inputs=layers[0].in_features,
@@ -80,7 +79,7 @@ class Actor(nn.Module):
             squash=squash,
         )
 
-        # the copy lies on the CPU, where policies act
+        # the copy is on the CPU, since policies run there
         actor = cls(config)
         for own, trained in zip(actor.layers, layers, strict=True):
             own.load_state_dict(
@@ -105,14 +104,14 @@ class Actor(nn.Module):
 
 
 class ActorPolicy:
-    """An actor as a policy. It sees the privileged state and has no memory."""
+    """An actor as a policy, which needs the privileged state."""
 
     def __init__(self, actor: Actor, spec: PolicySpec) -> None:
         self.spec = spec
         self._actor = actor.eval()
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
-        """Does nothing: there is no memory to clear."""
+        """Does nothing, since the policy has no state."""
 
     def act(self, observation: Observation) -> np.ndarray:
         parts = [observation.agent_pos, observation.environment_state]
@@ -121,5 +120,5 @@ class ActorPolicy:
         def infer(rows: np.ndarray) -> list[Tensor]:
             return [self._actor(torch.from_numpy(inputs[rows]))]
 
-        # Batches of one size: an action does not depend on how many worlds there are.
+        # in batches of a fixed size, so that actions don't depend on the number of worlds
         return infer_in_batches(len(inputs), infer)[0]

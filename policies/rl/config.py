@@ -1,4 +1,4 @@
-"""What reinforcement learning is to learn, and for how long."""
+"""The settings of reinforcement learning."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from embodied.seeding import GLOBAL_SEED_LIMIT, checked_seed
 from embodied.sim.warp.engine import usable_device
 
 ALGORITHMS = ("sac", "td3", "ppo")
-# These can learn from the experience of other policies, such as demonstrations.
+# Algorithms that can learn from the experience of other policies, like demonstrations.
 OFF_POLICY = ("sac", "td3")
 CPU_WORLDS = 16  # the default number of worlds
-# The fields of the config that must be the same when a run is resumed.
+# The settings that a resumed training must share.
 FIXED = (
     "task",
     "robot",
@@ -39,31 +39,31 @@ FIXED = (
 
 @dataclass(frozen=True)
 class RLConfig:
-    """What is learned, in which worlds, and for how long.
+    """The settings of reinforcement learning.
 
     Attributes:
         task: the task's name.
         robot: the robot's name; None for the task's default.
         algorithm: one of `ALGORITHMS`.
-        stage: of the task; "" is the whole task.
+        stage: of the task; "" for the whole task.
         level: how widely the task's variables vary.
-        budget: how long to train; its steps are control steps of all worlds together.
-        num_envs: how many worlds run at once.
-        seed: of everything random in the training, below 2**32.
-        control_mode: how actions drive the robot. Not used with a base.
+        budget: duration of the training; its steps are control steps of all worlds.
+        num_envs: number of worlds that run at the same time.
+        seed: of all random numbers in the training, below 2**32.
+        control_mode: of the actions; ignored if there is a base.
         stop_at: training stops when this share of the last episodes succeeded.
-        engine: what simulates, "cpu" or "warp".
-        device: where torch computes. On the engine "warp" the worlds are there too, and
-            "auto" means CUDA.
-        demonstrations: how many episodes of the expert, or of the base alone, are
-            replayed beside the learner's own.
-        base: the policy that is corrected, by its name or run folder; "" for none.
+        engine: of the simulation, "cpu" or "warp".
+        device: of torch. On the engine "warp" it is that of the worlds, too, and "auto"
+            means CUDA.
+        demonstrations: number of episodes of the expert, or of the base without
+            corrections, that are replayed together with the learner's own.
+        base: name or run folder of the base policy to correct; "" for none.
         residual: the largest correction of each element of the base's action, which is
             in [-1, 1].
-        delay_ms: how long the plans of the base travel until it can follow them.
+        delay_ms: transport delay of the base's plans.
 
     Raises:
-        EmbodiedError: Values do not go together.
+        EmbodiedError: a value is out of its range, or values exclude each other.
     """
 
     task: str
@@ -113,7 +113,7 @@ class RLConfig:
             )
 
     def _check_warp(self) -> None:
-        """Checks that what is asked for can be learned on the engine `warp`."""
+        """Raises EmbodiedError for settings that the engine `warp` does not support."""
         if self.algorithm != "ppo":
             raise EmbodiedError(
                 f"the engine 'warp' learns by ppo so far; {self.algorithm} learns on "
@@ -133,19 +133,20 @@ class RLConfig:
             )
 
     def check_names(self) -> None:
-        """Checks that everything exists that the config names.
+        """Checks that everything exists that is named by the settings.
 
         Raises:
-            EmbodiedError: The task, robot, stage, level or base does not exist or is of
-                another task, the base makes no plans that could be late, or the device
+            EmbodiedError: there is no such task, robot, stage, level or base; the base is
+                for another task, or has no plans that could be delayed; or the device
                 cannot be used.
         """
-        # All of these are called for their errors only.
+        # these are called for their errors only
         env_config = self.env_config()
         if self.engine == "warp":
             usable_device(env_config.device)
         else:
-            from embodied.policies.device import training_device  # loads torch
+            # imported here, since it loads torch
+            from embodied.policies.device import training_device
 
             training_device(self.device)
         if not self.base:
@@ -164,37 +165,36 @@ class RLConfig:
         """Returns the config of the worlds to learn in.
 
         Raises:
-            EmbodiedError: The task, robot, stage or level does not exist.
+            EmbodiedError: there is no such task, robot, stage or level.
         """
         if self.robot:
             get_robot(self.robot)
         task = get_task(self.task)
         stage = task.stage(self.stage) if self.stage else None
 
-        # Only worlds on the engine `warp` use a device. On `cpu` our device is torch's
-        # alone, and the worlds keep their default, "cuda", without using it.
-        is_default = self.device == "auto" or self.engine == "cpu"
+        # Only worlds on the engine `warp` use a device. On `cpu` the setting is for torch
+        # only, and the worlds get their default "cuda", which they ignore.
+        has_default_device = self.device == "auto" or self.engine == "cpu"
 
-        # Without a stage: the whole task, with its own horizon.
+        # without a stage, the goal is the whole task, with the task's own horizon
         return EnvConfig(
             task=self.task,
             robot=self.robot,
             control_mode=self.control_mode,
             level=self.level,
             engine=self.engine,
-            device="cuda" if is_default else self.device,
+            device="cuda" if has_default_device else self.device,
             goal_progress=stage.goal_progress if stage else 1.0,
             horizon_s=stage.horizon_s if stage else None,
         )
 
     def identity(self) -> dict[str, Any]:
-        """Returns what must be the same when this training is resumed, as JSON values."""
+        """Returns the settings that a resumed training must share, as JSON values."""
         task = get_task(self.task)
         return {
             "method": "reinforcement learning",
             **{name: getattr(self, name) for name in FIXED},
-            # A task given by its id is the same as by its name, and the robot None is
-            # the same as the task's default robot.
+            # a task may be given by its id, and a robot of None is the task's default
             "task": task.name,
             "robot": self.robot or task.default_robot,
         }
@@ -202,7 +202,7 @@ class RLConfig:
 
 def make_vec_env(config: EnvConfig, num_envs: int) -> Any:
     """Returns a Gymnasium vector environment of worlds with this config."""
-    # The fields of a config are the arguments of the environment, but for the task.
+    # except for the task, the fields of a config are the arguments of the environment
     arguments = dict(vars(config))
     task = get_task(arguments.pop("task"))
     return gymnasium.make_vec(task.env_id, num_envs=num_envs, **arguments)

@@ -1,8 +1,8 @@
-"""Demonstrations for off-policy learners: half of what they replay is an expert's.
+"""Demonstrations for off-policy learners: half of each batch is from an expert.
 
 As in Ball et al., Efficient Online Reinforcement Learning with Offline Data, ICML 2023
-(RLPD). No dataset is needed: the expert acts in the very worlds that are learned in, at
-their control rate, and plans anew at each step.
+(RLPD). No dataset is needed: the expert acts in the learner's worlds at their control
+rate, with a new plan at each step.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 
-# The most steps of each world: a teacher that has not succeeded by then is given up.
+# A teacher must succeed within this many steps of each world.
 MAX_STEPS = 3000
-# Returns the actions (N, A) to take in the worlds as they are now.
+# Returns the actions (N, A) for the current state of the worlds.
 Teacher = Callable[[], np.ndarray]
 
 
@@ -29,7 +29,7 @@ def expert_teacher(worlds: Worlds) -> Teacher:
     """Returns the expert as a teacher in some worlds.
 
     Raises:
-        EmbodiedError: The expert drives in another control mode than the worlds.
+        EmbodiedError: the expert has another control mode than the worlds.
     """
     planner, controller = worlds.spec.expert(
         worlds.agent_layout, worlds.state_layout, worlds.robot
@@ -41,7 +41,7 @@ def expert_teacher(worlds: Worlds) -> Teacher:
             "learn without it (--demos 0)"
         )
     ids = np.arange(worlds.num_worlds)
-    no_age_s = np.zeros(worlds.num_worlds)  # each plan is made for the very step
+    no_age_s = np.zeros(worlds.num_worlds)  # each plan is made at the step that uses it
 
     def act() -> np.ndarray:
         observation = worlds.observe()
@@ -52,18 +52,21 @@ def expert_teacher(worlds: Worlds) -> Teacher:
 
 
 def no_correction(env: VecEnv) -> Teacher:
-    """Returns a teacher that never corrects the base of residual worlds."""
-    # In residual worlds the action is a correction, and the base acts beneath it.
+    """Returns a teacher for a `ResidualVecEnv` that never corrects the base."""
     zeros = np.zeros((env.num_envs, *(env.action_space.shape or ())), np.float32)
-    return zeros.copy  # a function: each call gives fresh zeros
+
+    def act() -> np.ndarray:
+        return zeros.copy()
+
+    return act
 
 
 class MixedReplay(NStepReplayBuffer):
-    """A replay buffer of a learner's own steps, mixed half and half with a teacher's.
+    """A learner's replay buffer, with half of each batch drawn from a teacher's.
 
     Attributes:
-        prior: the steps of the teacher (see `demonstrate`), from which half of each
-            batch is drawn; None: all of it is the learner's.
+        prior: the teacher's replay buffer (see `demonstrate`); None to draw only from
+            the learner's own steps.
     """
 
     prior: NStepReplayBuffer | None = None
@@ -76,7 +79,7 @@ class MixedReplay(NStepReplayBuffer):
 
         own = super().sample(batch_size - batch_size // 2, env)
         prior = self.prior.sample(batch_size // 2, env)
-        # Field by field: observations, actions, rewards and so on.
+        # join the batches field by field: observations, actions, rewards, ...
         pairs: Any = zip(own, prior, strict=True)
         return ReplayBufferSamples(*(torch.cat(pair) for pair in pairs))
 
@@ -84,17 +87,16 @@ class MixedReplay(NStepReplayBuffer):
 def demonstrate(
     env: VecEnv, act: Teacher, like: MixedReplay, episodes: int
 ) -> NStepReplayBuffer:
-    """Runs episodes of a teacher and returns them in a replay buffer.
+    """Runs episodes of a teacher, and returns them in a replay buffer.
 
     Args:
-        env: The worlds it acts in.
-        act: The teacher.
-        like: The learner's buffer; the new one sums up rewards over as many steps, with
-            the same discount.
-        episodes: The least number of episodes to run, in all worlds together.
+        env: the worlds.
+        act: the teacher.
+        like: the learner's buffer, whose n-step return and discount are used.
+        episodes: smallest number of episodes to run, in all worlds together.
 
     Raises:
-        EmbodiedError: No episode succeeded.
+        EmbodiedError: no episode succeeded.
     """
     replay = NStepReplayBuffer(
         MAX_STEPS * env.num_envs,  # steps of all worlds together
@@ -111,9 +113,9 @@ def demonstrate(
         action = act()
         after, reward, ended, infos = env.step(action)
 
-        # A world whose episode ended already shows its next one; what the step led to
-        # is kept in its info.
-        following = np.array(after)  # a copy
+        # After the end of an episode, `after` is the first observation of the next one.
+        # The last observation of the episode is in the info.
+        following = np.array(after)
         for world in np.flatnonzero(ended).tolist():
             following[world] = infos[world]["terminal_observation"]
             successes.append(bool(infos[world]["is_success"]))

@@ -1,4 +1,4 @@
-"""Worlds as a Stable-Baselines3 learner sees them: scaled vectors and a shaped reward."""
+"""Worlds for a Stable-Baselines3 learner, with normalised vectors and a shaped reward."""
 
 from __future__ import annotations
 
@@ -13,24 +13,27 @@ from embodied.policies.rl.demonstrations import Teacher
 from embodied.policies.rl.residual_env import BASE_ACTION
 from embodied.policies.rl.reward import losing_reward, step_reward
 
-# Steps of each teacher from which the scale of observations is measured.
+# Number of steps per teacher from which mean and standard deviation are measured.
 SCALING_STEPS = 60
-# The least standard deviation: what hardly varies is not blown up.
+# Lower limit of standard deviations, so that nearly constant elements are not amplified.
 MIN_DEVIATION = 0.02
-# Those of these parts that an observation has make up the vector, in this order.
+# The parts of an observation that form the vector, in this order; missing ones are skipped.
 PARTS = ("agent_pos", "environment_state", BASE_ACTION)
 
 
 class LearnerVecEnv(VecEnvWrapper):
-    """Shows observations as one scaled vector (N, S), and rewards as in `rl.reward`."""
+    """Converts observations to one normalised vector (N, S), and progress to rewards.
+
+    The rewards are those of `rl.reward`.
+    """
 
     def __init__(self, venv: VecEnv, goal: float = 1.0, discount: float = 0.96) -> None:
-        """Wraps worlds of Stable-Baselines3.
+        """Wraps a vector environment of Stable-Baselines3.
 
         Args:
-            venv: An `SB3VecEnv`, or a `ResidualVecEnv` of one.
-            goal: The progress at which the task, or its stage, is done.
-            discount: The learner's discount per step.
+            venv: an `SB3VecEnv`, or a `ResidualVecEnv` of one.
+            goal: the progress at which the task or its stage is done.
+            discount: the learner's discount per step.
         """
         self.goal = goal
         self.losing_reward = losing_reward(discount)
@@ -49,11 +52,12 @@ class LearnerVecEnv(VecEnvWrapper):
     def measure_observation_scale(
         self, seed: int, teacher: Teacher | None = None
     ) -> None:
-        """Measures the mean and deviation by which observations are scaled from now on.
+        """Measures the mean and standard deviation for normalising observations.
 
         Args:
-            seed: Of the random actions in the first episodes.
-            teacher: Acts in further episodes, which get further than random actions.
+            seed: of the random actions in the first episodes.
+            teacher: acts in further episodes, which reach more states than random
+                actions do; None for none.
         """
         rng = np.random.default_rng(seed)
         shape = (self.num_envs, *(self.action_space.shape or ()))
@@ -63,7 +67,7 @@ class LearnerVecEnv(VecEnvWrapper):
 
         rows = []
         for act in (random_actions, teacher):
-            if act is None:  # nobody teaches
+            if act is None:
                 continue
             rows.append(self._vector(self.venv.reset()))
             for _ in range(SCALING_STEPS):
@@ -80,12 +84,11 @@ class LearnerVecEnv(VecEnvWrapper):
     def step_wait(
         self,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
-        # The reward of the worlds themselves is their progress, in [0, 1].
+        # the worlds' own reward is their progress, in [0, 1]
         observation, progress, ended, infos = self.venv.step_wait()
         for info in infos:
-            # For a truncated episode a learner adds the value of what might have
-            # followed. One that ends in success has nothing more to earn, so it does
-            # not count as truncated.
+            # A learner adds the value of the last state to the return of a truncated
+            # episode. After a success the value is 0, so it must not count as truncated.
             if info["is_success"]:
                 info["TimeLimit.truncated"] = False
             if "terminal_observation" in info:
@@ -93,7 +96,7 @@ class LearnerVecEnv(VecEnvWrapper):
                 row = self._vector({name: last[name][None] for name in self.parts})
                 info["terminal_observation"] = self.scaled(row)[0]
 
-        # An episode is lost when it ends neither in success nor by its time limit.
+        # an episode is lost if it ends neither by success nor by its time limit
         won_or_timed_out = np.array(
             [info["is_success"] or info["TimeLimit.truncated"] for info in infos]
         )
@@ -105,12 +108,12 @@ class LearnerVecEnv(VecEnvWrapper):
         return vector, reward.astype(np.float32), ended, infos
 
     def scaled(self, rows: np.ndarray) -> np.ndarray:
-        """Returns raw observations (n, S) as a learner sees them."""
+        """Returns observations (n, S), normalised and clipped."""
         scaled = (rows - self.mean) / self.std
         limited: np.ndarray = np.clip(scaled, -OBSERVATION_LIMIT, OBSERVATION_LIMIT)
         return limited
 
     def _vector(self, observation: Any) -> np.ndarray:
-        """Returns the parts of a dict of n observations side by side, (n, S), raw."""
+        """Returns the parts of n observations joined to (n, S), not normalised."""
         parts = [observation[name] for name in self.parts]
         return np.concatenate(parts, axis=1).astype(np.float32)

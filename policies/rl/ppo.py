@@ -1,7 +1,7 @@
 """PPO in worlds whose arrays are torch tensors.
 
-The algorithm and its storage are rsl_rl's; the loop around them is ours, so that a
-training can stop and be resumed bit for bit.
+Algorithm and storage are those of rsl_rl. The loop around them is our own, so that a
+training can be stopped and resumed bit for bit.
 """
 
 from __future__ import annotations
@@ -29,37 +29,37 @@ from embodied.policies.rl.actor import OBSERVATION_LIMIT, Actor
 from embodied.policies.rl.reward import step_reward
 from embodied.seeding import later_seed
 
-# Quiet worlds act without noise, to show what was learned so far; nothing is learned
-# from them. One world in this many is quiet.
+# One world in this many is quiet: there the policy acts without noise, to measure its
+# performance. Quiet worlds are not used for learning.
 WORLDS_PER_QUIET_ONE = 8
-# Figures are means over at least this many of the quiet worlds' last episodes.
+# Figures are means over the last episodes in quiet worlds, at least this many.
 COUNTED_EPISODES = 64
-# "agent_pos" (N, P) and "environment_state" (N, S)
+# "agent_pos" -> (N, P), "environment_state" -> (N, S)
 TensorObservation = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
 class PpoConfig:
-    """How PPO learns.
+    """The settings of PPO.
 
-    The defaults were chosen by single runs of `reach` with 64 worlds, which differ much
-    from each other; they are not tried with thousands of worlds yet.
+    The defaults were chosen by single runs of `reach` with 64 worlds, which vary much.
+    They have not been tried with thousands of worlds yet.
 
     Attributes:
-        goal: the progress at which the task, or its stage, is done.
-        seed: of everything random in the training.
+        goal: the progress at which the task or its stage is done.
+        seed: of all random numbers in the training.
         hidden: widths of the hidden layers of actor and critic.
-        min_steps: the least steps of each world between two updates.
-        min_samples: the least steps of all worlds together between two updates; from
-            fewer the gradient is mostly noise.
-        leg_steps: the most steps of each world in a leg, which is what lies between two
-            checkpoints.
-        epochs: how often an update goes through its samples.
-        minibatches: into how many parts it divides them.
-        learning_rate: the first one; it is adapted so that updates meet `target_kl`.
-        target_kl: by how much an update should change the policy.
+        min_steps: smallest number of steps of each world between two updates.
+        min_samples: smallest number of steps of all worlds between two updates; with
+            fewer samples the gradient is mostly noise.
+        leg_steps: largest number of steps of each world in a leg, which is the part of a
+            training between two checkpoints.
+        epochs: passes over the samples per update.
+        minibatches: per pass.
+        learning_rate: initial value; it is adapted so that updates meet `target_kl`.
+        target_kl: wanted KL divergence of the policies before and after an update.
         discount: per step.
-        initial_std: of the noise on actions.
+        initial_std: initial standard deviation of the noise on actions.
     """
 
     goal: float = 1.0
@@ -76,57 +76,58 @@ class PpoConfig:
     initial_std: float = 1.0
 
     def steps_per_update(self, num_worlds: int) -> int:
-        """Returns how many steps each of N worlds takes between two updates."""
+        """Returns the number of steps of each of N worlds between two updates."""
         return max(self.min_steps, math.ceil(self.min_samples / num_worlds))
 
 
 class _Model(MLPModel):  # type: ignore[misc]  # rsl_rl has no types
-    """rsl_rl's network; its input is scaled and clipped as an `Actor` does it."""
+    """rsl_rl's network, with its normalised input clipped as in `Actor`."""
 
     def get_latent(
         self, obs: TensorDict, masks: Tensor | None = None, hidden_state: Any = None
     ) -> Tensor:
-        """Returns what the first layer sees; rsl_rl's own method only normalises."""
+        """Returns the input of the first layer; rsl_rl's method does not clip it."""
         scaled = super().get_latent(obs, masks, hidden_state)
         return scaled.clamp(-OBSERVATION_LIMIT, OBSERVATION_LIMIT)
 
 
 class PpoTrainer:
-    """Learns in a vector environment of torch tensors.
+    """Trains in a vector environment of torch tensors.
 
-    Each leg begins with new episodes and random numbers of its own, also where the run
-    is not interrupted. So resuming from a checkpoint is the same, bit for bit, as never
-    having stopped.
+    Each leg begins with new episodes and with random numbers of its own, even if the
+    training is not interrupted. So resuming from a checkpoint gives the same result, bit
+    for bit, as an uninterrupted training.
 
     Attributes:
         env: the vector environment.
         ppo: rsl_rl's algorithm.
-        num_quiet: Q; the first Q worlds are the quiet ones.
+        num_quiet: Q, the number of quiet worlds, which are the first ones.
         steps_per_update: steps of each world between two updates.
-        updates: how many updates were made.
-        success: (Q, episodes) 1 for a success, 0 for a failure, of the last episodes in
-            each quiet world, newest first; 0 where there was no episode yet.
-        progress: (Q, episodes) the greatest progress of each of them.
-        mean_reward: of the noisy worlds since the last update.
+        updates: number of updates so far.
+        success: (Q, episodes) 1 for success, 0 for failure, of the last episodes in each
+            quiet world, newest first; 0 for episodes that did not happen yet.
+        progress: (Q, episodes) the largest progress in each of these episodes.
+        mean_reward: of the other worlds since the last update.
     """
 
     def __init__(self, env: Any, config: PpoConfig) -> None:
         """Begins episodes in an environment.
 
         Args:
-            env: A Gymnasium vector environment of at least two worlds, which begins
-                new episodes by itself.
-            config: How to learn.
+            env: a Gymnasium vector environment of at least two worlds, with automatic
+                resets.
+            config: the settings.
         """
         self.env = env
         self.config = config
         torch.manual_seed(config.seed)
-        # Any seed: only the shapes are used, as the first update begins new episodes.
+        # only the shapes are used, so any seed will do: the first update resets again
         self._state = _state_of(env.reset(seed=0)[0])
         self.device = self._state.device
 
         num_worlds = self._state.batch_size[0]
         self.steps_per_update = config.steps_per_update(num_worlds)
+        # in quiet worlds the policy acts without noise, and does not learn
         self.num_quiet = max(1, num_worlds // WORLDS_PER_QUIET_ONE)
         self.ppo = _make_ppo(
             self._state[self.num_quiet :],
@@ -136,11 +137,11 @@ class PpoTrainer:
         )
         self.updates = 0
 
-        # What figures are made of.
+        # the data of the figures
         counted = math.ceil(COUNTED_EPISODES / self.num_quiet)
         self.success = torch.zeros((self.num_quiet, counted), device=self.device)
         self.progress = torch.zeros((self.num_quiet, counted), device=self.device)
-        # (Q,) the greatest progress in the episodes that run
+        # (Q,) the largest progress so far in the current episodes
         self._best_progress = torch.zeros(self.num_quiet, device=self.device)
         self.mean_reward = torch.zeros((), device=self.device)
 
@@ -152,7 +153,7 @@ class PpoTrainer:
     def update(self) -> dict[str, float]:
         """Acts for `steps_per_update` steps, learns from them, and returns figures."""
         if self.between_legs:
-            # A leg begins, with random numbers and episodes of its own.
+            # begin a leg, with its own random numbers and new episodes
             torch.manual_seed(later_seed(self.config.seed, self.updates))
             self._state = _state_of(self.env.reset(seed=self.steps)[0])
             self._best_progress.zero_()
@@ -172,13 +173,13 @@ class PpoTrainer:
 
     @property
     def between_legs(self) -> bool:
-        """Whether the next update begins a leg: the moment for a checkpoint."""
+        """Whether the next update begins a leg, so that a checkpoint can be written."""
         updates_per_leg = max(1, self.config.leg_steps // self.steps_per_update)
         return self.updates % updates_per_leg == 0
 
     def _step(self) -> Tensor:
         """Acts once in all worlds; returns the mean reward of the noisy ones."""
-        # The actor alone gives the mean of the policy, `act` a sample of it.
+        # `actor` returns the mean of the policy's distribution, `act` a sample of it
         quiet = slice(None, self.num_quiet)
         noisy = slice(self.num_quiet, None)
         action = torch.cat(
@@ -187,8 +188,8 @@ class PpoTrainer:
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._state = _state_of(observation)
 
-        # The noisy worlds teach. After a time-out the value of what might have followed
-        # is added to the reward.
+        # Learn from the noisy worlds. After a time-out, rsl_rl adds the value of the last
+        # state to the reward.
         ended = terminated | truncated
         lost = terminated & ~info["is_success"]
         learner_reward = self.learner_reward(reward, lost)[noisy]
@@ -199,7 +200,7 @@ class PpoTrainer:
             {"time_outs": truncated[noisy].float()},
         )
 
-        # The quiet worlds show what was learned.
+        # measure the performance in the quiet worlds
         self.add_to_figures(
             info["is_success"][quiet].float(),
             info["progress"][quiet].float(),
@@ -208,10 +209,16 @@ class PpoTrainer:
         return learner_reward.mean()
 
     def add_to_figures(self, success: Tensor, progress: Tensor, ended: Tensor) -> None:
-        """Adds a step of the quiet worlds, (Q,) each, to what figures are made of."""
+        """Adds a step of the quiet worlds to the data of the figures.
+
+        Args:
+            success: (Q,) 1 or 0.
+            progress: (Q,) in [0, 1].
+            ended: (Q,) bool, whether the step ended an episode.
+        """
         self._best_progress = torch.maximum(self._best_progress, progress)
 
-        # Where an episode ended, its outcome comes first and the oldest one drops out.
+        # if an episode ended, insert its outcome first, and drop the oldest one
         for last, new in (
             (self.success, success),
             (self.progress, self._best_progress),
@@ -221,18 +228,19 @@ class PpoTrainer:
         self._best_progress = torch.where(ended, 0.0, self._best_progress)
 
     def learner_reward(self, progress: Tensor, lost: Tensor) -> Tensor:
-        """Returns the rewards of `rl.reward` (N,), scaled so that returns are in [-1, 0].
+        """Returns the rewards (N,) of `rl.reward`, scaled so that returns are in [-1, 0].
 
         Args:
-            progress: (N,) in [0, 1], the reward of the worlds.
-            lost: (N,) bool, whether an episode just ended in failure.
+            progress: (N,) in [0, 1], the worlds' own reward.
+            lost: (N,) bool, whether the step ended an episode without success.
         """
         reward = step_reward(torch, progress.float(), self.config.goal)
-        # The return of -1 for ever is -1 / (1 - discount): scaled, losing costs just 1.
+        # losing costs 1 / (1 - discount) in `rl.reward`, so 1 with this scale
         return torch.where(lost, -1.0, reward * (1 - self.config.discount))
 
     def _figures(self) -> dict[str, float]:
-        # Joined first, so that the host waits for the device only once.
+        """Returns the figures of the training so far."""
+        # joined to one tensor, so that the host waits for the device only once
         means = [self.success.mean(), self.progress.mean(), self.mean_reward]
         success, progress, reward = torch.stack(means).tolist()
         return {
@@ -244,20 +252,20 @@ class PpoTrainer:
         }
 
     def actor(self) -> Actor:
-        """Returns what was learned, without its noise."""
+        """Returns the learned policy without its noise, as an actor on the CPU."""
         model = self.ppo.actor
         normalizer = model.obs_normalizer
         return Actor.from_layers(
             layers=[layer for layer in model.mlp if isinstance(layer, nn.Linear)],
             mean=normalizer.mean,
-            std=normalizer.std + normalizer.eps,  # which rsl_rl divides by
+            std=normalizer.std + normalizer.eps,  # rsl_rl divides by this sum
             activation="elu",
             squash="clip",
         )
 
     def checkpoint(self) -> dict[str, Tensor]:
-        """Returns all that it takes to go on from here."""
-        # the learning rate is adapted as training goes on, so it is kept, too
+        """Returns the whole state of the training."""
+        # the learning rate is adapted during training
         rate = torch.tensor(self.ppo.learning_rate, dtype=torch.float64)
 
         return join_parts(
@@ -275,11 +283,11 @@ class PpoTrainer:
         )
 
     def restore(self, stored: Mapping[str, Tensor]) -> None:
-        """Goes on from a checkpoint.
+        """Restores the state of a checkpoint.
 
         Raises:
-            RuntimeError: It is of another network, or another number of worlds.
-            KeyError: It is not a checkpoint of this algorithm.
+            RuntimeError: sizes of the networks or the number of worlds differ.
+            KeyError: it is not a checkpoint of this algorithm.
         """
         parts = split_parts(stored)
         own = parts["trainer"]
@@ -298,9 +306,9 @@ class PpoTrainer:
 
 
 def _state_of(observation: TensorObservation) -> TensorDict:
-    """Returns the learner's state (N, P + S) as a copy of an observation.
+    """Returns an observation as rsl_rl's input `state` (N, P + S).
 
-    The environment may write its next observation into the same memory.
+    It is a copy, since the environment may reuse the memory of an observation.
     """
     parts = [observation["agent_pos"], observation["environment_state"]]
     state = torch.cat(parts, dim=1).float()
@@ -310,15 +318,15 @@ def _state_of(observation: TensorObservation) -> TensorDict:
 def _make_ppo(
     state: TensorDict, num_actions: int, steps_per_update: int, config: PpoConfig
 ) -> PPO:
-    """Returns rsl_rl's PPO for worlds that show such a state.
+    """Returns rsl_rl's PPO.
 
     Args:
-        state: of the worlds that teach.
+        state: of the noisy worlds, whose shape is used.
         num_actions: A.
         steps_per_update: steps of each world between two updates.
-        config: how it learns.
+        config: the settings.
     """
-    # Which entries of the observation each network sees.
+    # network -> its inputs
     groups = {"actor": ["state"], "critic": ["state"]}
     shape: dict[str, Any] = {
         "hidden_dims": config.hidden,
@@ -331,9 +339,9 @@ def _make_ppo(
         "std_type": "log",
     }
     actor = _Model(state, groups, "actor", num_actions, distribution_cfg=noise, **shape)
-    critic = _Model(state, groups, "critic", 1, **shape)  # of one output, the value
+    critic = _Model(state, groups, "critic", 1, **shape)  # its only output is the value
 
-    # "rl" in contrast to rsl_rl's "distillation" of one policy into another.
+    # "rl" is rsl_rl's storage for reinforcement learning; the other is for distillation
     device = str(state.device)
     storage = RolloutStorage(
         "rl", state.batch_size[0], steps_per_update, state, [num_actions], device

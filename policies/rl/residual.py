@@ -1,8 +1,8 @@
-"""Residual policies: another policy's action plus a small correction that is learned.
+"""Residual policies: the action of a base policy plus a small learned correction.
 
-As in Johannink et al., Residual Reinforcement Learning for Robot Control, ICRA 2019.
-The network that corrects sees the privileged state and the action that the base wants.
-A base that acts at 200 Hz is corrected at 20 Hz: longer steps are easier to learn.
+As in Johannink et al., Residual Reinforcement Learning for Robot Control, ICRA 2019. The
+inputs of the correcting network are the privileged state and the base's action. A base
+that acts at 200 Hz is corrected at 20 Hz, since longer steps are easier to learn.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from embodied.policies.rl.actor import ActorPolicy
 from embodied.policies.wrapper import PolicyWrapper
 
 CORRECTIONS_HZ = 20
-BASE_FOLDER = "base"  # in the run folder, where the base is a run
+BASE_FOLDER = "base"  # subfolder of a run with a copy of the base, if that is a run
 
 
 @dataclass(frozen=True)
 class Residual:
-    """Which policy is corrected, and by how much.
+    """A base policy, and the size and rate of its corrections.
 
     Attributes:
-        base: the policy's name, or the path of its run folder. In a run folder it is
-            `BASE_FOLDER` where the base is a run.
+        base: the base's name, or the path of its run folder; `BASE_FOLDER` if the base
+            was copied into the run.
         scale: the largest correction of an action element.
         hz: corrections per second.
-        planner_hz: plans per second of the base; None if it does not plan.
+        planner_hz: plans per second of the base; None if it makes no plans.
     """
 
     base: str
@@ -44,9 +44,9 @@ class Residual:
 
 
 def corrections_hz(control_hz: int) -> int:
-    """Returns how many times per second a base with this control rate is corrected.
+    """Returns the number of corrections per second for a base's control rate.
 
-    It is `CORRECTIONS_HZ`, or the control rate itself if that is not a multiple of it.
+    It is `CORRECTIONS_HZ`, or the control rate if that is not a multiple of it.
     """
     if control_hz % CORRECTIONS_HZ:
         return control_hz
@@ -56,10 +56,10 @@ def corrections_hz(control_hz: int) -> int:
 def corrected(wanted: Array, correction: Array, scale: float) -> np.ndarray:
     """Returns corrected actions (N, A) in [-1, 1].
 
-    Where the correction is 0 the action is what was wanted, to the last bit.
+    If the correction is 0, the action is exactly that of the base.
 
     Args:
-        wanted: (N, A) the actions of the base.
+        wanted: (N, A) actions of the base.
         correction: (N, A) in [-1, 1].
         scale: the largest correction of an action element.
     """
@@ -68,7 +68,13 @@ def corrected(wanted: Array, correction: Array, scale: float) -> np.ndarray:
 
 
 class ResidualPolicy(PolicyWrapper):
-    """A base and its correction as one policy."""
+    """A base policy with its corrections.
+
+    Args:
+        base: the base policy.
+        correction: computes the corrections.
+        residual: size and rate of the corrections.
+    """
 
     def __init__(
         self, base: Policy, correction: ActorPolicy, residual: Residual
@@ -85,14 +91,14 @@ class ResidualPolicy(PolicyWrapper):
 
     def act(self, observation: Observation) -> np.ndarray:
         wanted = np.asarray(self._wrapped.act(observation), np.float32)
-        if self._correction.shape != wanted.shape:  # the first call: N and A are known
+        # N and A are known with the first call
+        if self._correction.shape != wanted.shape:
             self._correction = np.zeros_like(wanted)
 
-        # A correction is due when an episode begins, at tick 0, and every `ticks` after
-        # that.
+        # a correction is due at tick 0 of an episode, and then every `ticks` ticks
         due = np.asarray(observation.tick) % self._residual.ticks == 0
         if due.any():
-            # The network takes what the base wants as a part of the privileged state.
+            # the network gets the base's action behind the privileged state
             state = np.concatenate([observation.environment_state, wanted], axis=1)
             fresh = self._actor.act(replace(observation, environment_state=state))
             self._correction = np.where(due[:, None], fresh, self._correction)

@@ -1,4 +1,4 @@
-"""Worlds in which a base policy acts, and a learner corrects it."""
+"""Worlds in which a base policy acts, and a learner's actions are its corrections."""
 
 from __future__ import annotations
 
@@ -17,12 +17,17 @@ BASE_ACTION = "base_action"
 
 
 class ResidualVecEnv(VecEnvWrapper):
-    """Takes corrections (N, A) in [-1, 1] as actions; the base acts beneath them.
+    """A vector environment whose actions (N, A) correct those of a base policy.
 
     One step holds a correction for several control steps of the base, and its reward is
-    their mean. Observations have one more entry, `base_action` (N, A): what the base
-    wants to do next. If an episode ends while a correction is held, the next episode
-    begins with the base alone.
+    the mean of theirs. Observations have the additional entry `base_action` (N, A), the
+    base's next action. If an episode ends while a correction is held, the next episode
+    begins without a correction.
+
+    Args:
+        venv: the worlds.
+        base: the base policy.
+        residual: size and rate of the corrections.
     """
 
     venv: SB3VecEnv
@@ -31,10 +36,10 @@ class ResidualVecEnv(VecEnvWrapper):
         self.base = base
         self._worlds = venv.env.worlds
         self._scale = residual.scale
-        # Control steps for which a correction is held.
+        # number of control steps for which a correction is held
         self._repeat = self._worlds.config.control_hz // residual.hz
 
-        # (N, A): what the base wants to do next, and the learner's correction of it.
+        # (N, A) the base's next actions, and the learner's corrections of them
         shape = venv.action_space.shape or ()
         self._wanted = np.zeros((venv.num_envs, *shape), np.float32)
         self._correction = np.zeros_like(self._wanted)
@@ -54,9 +59,10 @@ class ResidualVecEnv(VecEnvWrapper):
     def step_wait(
         self,
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, list[dict[str, Any]]]:
-        """Lets the base act for as long as the correction of `step_async` is held."""
-        rewards = np.zeros(self.num_envs)  # sums over `steps`
-        steps = np.zeros(self.num_envs)  # control steps within the episode
+        """Runs the base for several control steps, with the correction of `step_async`."""
+        # (N,) sum of rewards and number of control steps, until the episode ends
+        rewards = np.zeros(self.num_envs)
+        steps = np.zeros(self.num_envs)
         ended = np.zeros(self.num_envs, bool)
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
 
@@ -66,8 +72,8 @@ class ResidualVecEnv(VecEnvWrapper):
             result: Any = self.venv.step(action)
             observation, reward, just_ended, step_infos = result
 
-            # Where an episode ended, nothing of the next one counts yet. Nobody asks
-            # the base at the very end, so what it wanted last stands in.
+            # Only steps of the episode count, not those of the next one. At the end of an
+            # episode the base has no next action, so its last one is used.
             running = ~ended
             rewards += running * reward
             steps += running
@@ -80,15 +86,15 @@ class ResidualVecEnv(VecEnvWrapper):
             self._ask_base(begun=just_ended)
 
         observation = {**observation, BASE_ACTION: self._wanted}
-        # each world was running at the first step, so `steps` is at least 1
+        # every world was running at the first control step, so `steps` is at least 1
         mean_reward = (rewards / steps).astype(np.float32)
         return observation, mean_reward, ended, infos
 
     def _ask_base(self, begun: np.ndarray) -> None:
-        """Asks the base for its next actions.
+        """Computes the base's next actions.
 
         Args:
-            begun: (N,) bool, the worlds in which new episodes have begun.
+            begun: (N,) bool, whether a new episode has begun in each world.
         """
         observation = self._worlds.observe()
         ids = np.flatnonzero(begun)
@@ -98,5 +104,5 @@ class ResidualVecEnv(VecEnvWrapper):
 
         self._wanted = np.asarray(self.base.act(observation), np.float32)
         if isinstance(self.base, PlanSource):
-            # Nobody reads the plans, and the base would keep all of them.
+            # dropped, or the base would collect its plans endlessly
             self.base.take_plans()

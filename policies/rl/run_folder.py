@@ -27,7 +27,7 @@ from embodied.policies.run_folder import (
     weights_hash,
 )
 
-KIND = "actor"  # of run, a key of `policies.registry.RUN_KINDS`
+KIND = "actor"  # a key of `policies.registry.RUN_KINDS`
 _POLICY_FILES = (WEIGHTS, INFO, HISTORY)
 # The files that a new training replaces.
 FILES = (
@@ -40,14 +40,17 @@ FILES = (
 
 @dataclass(frozen=True)
 class ActorInfo:
-    """What must be known to use an actor: what it was trained for, and how.
+    """The information that is needed to use an actor.
 
     Attributes:
-        spec: what the policy needs of the worlds it acts in.
-        net: sizes of the network.
-        stage: of the task; "" is the whole task.
-        metadata: of the worlds it was trained in.
-        residual: which policy it corrects; None if it acts by itself.
+        task: the task's name.
+        robot: the robot's name.
+        spec: the policy's requirements on the worlds.
+        net: sizes and functions of the network.
+        algorithm: that trained it.
+        stage: of the task; "" for the whole task.
+        metadata: of the worlds of the training.
+        residual: the base that it corrects; None if it acts alone.
     """
 
     task: str
@@ -61,7 +64,7 @@ class ActorInfo:
 
     @property
     def planner_hz(self) -> float | None:
-        """Plans per second of the base; None if nothing plans."""
+        """Plans per second of the base; None without plans."""
         return self.residual.planner_hz if self.residual else None
 
     def to_json(self) -> dict[str, Any]:
@@ -108,11 +111,9 @@ class ActorRun:
         return TrainedFor(self.info.stage, self.info.metadata["config"]["level"])
 
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
-        # worlds in another control mode would be refused
+        # make the policy once, to find a wrong task or robot and damaged weights early
         mode = self.info.spec.control_mode
         with closing(Worlds(EnvConfig(task, robot=robot, control_mode=mode))) as worlds:
-            # Another task or robot, and damaged weights, are found here, before
-            # anything is evaluated.
             self.make(worlds)
         return self.info.spec
 
@@ -123,7 +124,7 @@ class ActorRun:
         if residual is None:
             return actor
 
-        # A base that is a run lies in this run's folder, wherever that was moved.
+        # a base that is a run was copied into this run's folder
         name = residual.base
         if name == BASE_FOLDER:
             name = str(self.folder / BASE_FOLDER)
@@ -135,7 +136,7 @@ def load_actor(folder: Path, info: ActorInfo) -> ActorPolicy:
     """Returns the policy of a run folder.
 
     Raises:
-        EmbodiedError: Its weights don't fit its info.
+        EmbodiedError: the weights have other sizes than the info says.
     """
     actor = Actor(info.net)
     load_weights(actor, folder)
@@ -143,12 +144,12 @@ def load_actor(folder: Path, info: ActorInfo) -> ActorPolicy:
 
 
 def copy_base(residual: Residual | None, folder: Path) -> Residual | None:
-    """Copies the base of a residual into a run folder, so that the run is complete.
+    """Copies the base of a residual into a run folder, so that the run is self-contained.
 
-    Nothing is copied if there is no residual, or its base has no run folder.
+    Nothing is copied if there is no residual, or if its base is not a run folder.
 
     Returns:
-        The residual, with its base where it now is.
+        The residual, whose base is the copy.
     """
     if residual is None or not Path(residual.base).is_dir():
         return residual

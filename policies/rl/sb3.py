@@ -1,4 +1,4 @@
-"""Reinforcement learning on the engine `cpu`, by Stable-Baselines3."""
+"""Reinforcement learning on the engine `cpu`, with Stable-Baselines3."""
 
 from __future__ import annotations
 
@@ -45,39 +45,39 @@ from embodied.policies.training.run import OnRow, TrainingRun
 from embodied.rollout.episode_stats import AFTER_SUCCESS_S
 from embodied.seeding import GLOBAL_SEED_LIMIT, later_seed
 
-COOLING = 0.9  # the share of the learning rate that is lost by the end
-WINDOW_EPISODES = 200  # the last ones, of which figures are the mean
+COOLING = 0.9  # the learning rate falls by this share during the budget
+WINDOW_EPISODES = 200  # figures are means over this many last episodes
 ROW_EVERY_S = 5.0
 CHECKPOINT_EVERY_S = 60.0
-ENDLESS_STEPS = 10**9  # more than any training takes: its budget ends it
+ENDLESS_STEPS = 10**9  # more than any training takes, since its budget ends it
 
 
 def train_sb3(
     config: RLConfig, folder: Path, on_row: OnRow | None = None, resume: bool = False
 ) -> None:
-    """Trains until the budget is spent, or nearly all of the last episodes succeeded.
+    """Trains until the budget is spent, or until nearly all recent episodes succeeded.
 
     Args:
-        config: What to learn, and for how long.
-        folder: Where the run is written.
-        on_row: Called with each row of figures.
-        resume: Goes on from the last checkpoint. A run that has spent this budget
-            already is left as it is.
+        config: the settings.
+        folder: of the run.
+        on_row: is called with each row of figures.
+        resume: whether to continue from the last checkpoint. A run that has already
+            spent the budget is left as it is.
 
     Raises:
-        EmbodiedError: A task, robot, stage, base or device does not exist, or a
-            checkpoint does not fit.
+        EmbodiedError: there is no such task, robot, stage, base or device; or the
+            checkpoint is of another network.
     """
     if resume and not goes_on(folder, config.identity(), config.budget):
         return
 
     env, residual = make_env(config)
-    # The networks are small: two torch threads would mostly wait for each other, which
-    # is ten times slower on a machine that others use, too.
+    # The networks are small, so several torch threads mostly wait for each other. On a
+    # machine that others use, too, that is ten times slower than one thread.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        # the run keeps a copy of the policy that it corrects
+        # the run contains a copy of its base
         kept_residual = copy_base(residual, folder)
         learner = SB3Learner(config, env, kept_residual)
         run = TrainingRun(folder, learner, config.budget, config.identity(), on_row)
@@ -88,13 +88,13 @@ def train_sb3(
 
 
 def make_env(config: RLConfig) -> tuple[LearnerVecEnv, Residual | None]:
-    """Returns worlds to learn in and, where a base policy is corrected, the residual.
+    """Returns the worlds to learn in, and the residual; None without a base policy.
 
     Raises:
-        EmbodiedError: The base policy does not exist, or is of another task.
+        EmbodiedError: there is no such base policy, or it is for another task.
     """
     if not config.base:
-        # Episodes end soon after success: what follows teaches little.
+        # end episodes soon after success, since little is learned from the rest
         worlds_env: Any = SB3VecEnv(
             make_vec_env(config.env_config(), config.num_envs),
             after_success_s=AFTER_SUCCESS_S,
@@ -111,7 +111,7 @@ def make_env(config: RLConfig) -> tuple[LearnerVecEnv, Residual | None]:
         )
         worlds_env = _residual_env(config, spec, residual)
 
-    # what a step earns depends on the progress at which all is done (`rl.reward`)
+    # the reward depends on the progress at the goal (`rl.reward`)
     goal = config.env_config().goal_progress  # in (0, 1]
     discount = DISCOUNT[config.algorithm]
     env = LearnerVecEnv(worlds_env, goal, discount)
@@ -122,11 +122,19 @@ def make_env(config: RLConfig) -> tuple[LearnerVecEnv, Residual | None]:
 def _residual_env(
     config: RLConfig, spec: PolicySpec, residual: Residual
 ) -> ResidualVecEnv:
-    """Returns worlds in which the base acts, made as its spec asks."""
-    # Rates and control mode are the base's, goal and horizon those of what is learned.
-    needed = env_config_for(spec, config.task, config.level, "train", config.robot)
+    """Returns worlds in which the base acts, and the learner corrects it.
+
+    Args:
+        config: the settings.
+        spec: the base's requirements on the worlds.
+        residual: size and rate of the corrections.
+    """
+    # rates and control mode are those of the base, goal and horizon those of the settings
+    needed = env_config_for(
+        spec, config.task, level=config.level, split="train", robot=config.robot
+    )
     learned = config.env_config()
-    # The learner sees no images; the base observes the worlds by itself.
+    # the learner gets no images; the base observes the worlds separately
     env_config = replace(
         needed,
         obs="state",
@@ -146,40 +154,40 @@ def _residual_env(
 
 
 class SB3Learner:
-    """An algorithm of Stable-Baselines3 and the worlds it learns in: a `Learner`."""
+    """The `Learner` that trains with an algorithm of Stable-Baselines3."""
 
     packages: tuple[str, ...] = ("torch", "stable-baselines3")
 
     def __init__(
         self, config: RLConfig, env: LearnerVecEnv, residual: Residual | None = None
     ) -> None:
-        """Sets the algorithm up, with demonstrations where the config asks for them.
+        """Sets up the algorithm, and runs the demonstrations if there are any.
 
         Args:
-            config: What to learn.
-            env: As `make_env` returns it.
-            residual: As `copy_base` returns it; None to learn a policy of its own.
+            config: the settings.
+            env: of `make_env`.
+            residual: of `copy_base`; None to learn without a base.
         """
         self.config = config
         self.env = env
         self._residual = residual
-        # All rows of a vector environment lie in the same worlds.
+        # all rows of the vector environment share one `Worlds`
         self._worlds: Worlds = env.get_attr("worlds", [0])[0]
         self._spec = _learned_spec(config, self._worlds)
 
         teacher = self._teacher() if config.demonstrations else None
-        # observations are scaled first: the replay buffer keeps them as they are then
+        # measured before the replay buffer is filled, which stores normalised observations
         env.measure_observation_scale(config.seed, teacher)
         self.algorithm = make_algorithm(config, env)
         if config.base:
             begin_without_correction(self.algorithm)
         if teacher is not None:
-            # half of each batch comes from the teacher's episodes
+            # half of each batch is drawn from the teacher's episodes
             replay = self.algorithm.replay_buffer
             replay.prior = demonstrate(env, teacher, replay, config.demonstrations)
 
     def _teacher(self) -> Teacher:
-        """Returns who demonstrates: the base by itself, or else the expert."""
+        """Returns the teacher: the base without corrections if there is one, or the expert."""
         if self.config.base:
             return no_correction(self.env)
         return expert_teacher(self._worlds)
@@ -189,12 +197,12 @@ class SB3Learner:
         return int(self.algorithm.num_timesteps)
 
     def train(self, run: TrainingRun) -> None:
-        """Learns to the end, or until Ctrl-C; both leave a checkpoint."""
+        """Trains until the end or Ctrl-C, and saves a checkpoint in both cases."""
         try:
             self.algorithm.learn(
                 total_timesteps=ENDLESS_STEPS,
                 callback=_Progress(run, self.config),
-                reset_num_timesteps=self.steps == 0,  # a resumed one counts on
+                reset_num_timesteps=self.steps == 0,  # not in a resumed training
             )
         except KeyboardInterrupt:
             run.save_checkpoint()
@@ -222,14 +230,14 @@ class SB3Learner:
         return learner_tensors(self.algorithm)
 
     def restore(self, stored: Mapping[str, Tensor]) -> None:
-        """Goes on from a checkpoint, with new random numbers."""
+        """Restores a checkpoint, and continues with new random numbers."""
         restore_learner(self.algorithm, stored)
         seed = later_seed(self.config.seed, self.steps, GLOBAL_SEED_LIMIT)
         self.algorithm.set_random_seed(seed)
 
 
 def _learned_spec(config: RLConfig, worlds: Worlds) -> PolicySpec:
-    """Returns what the learned policy needs of worlds."""
+    """Returns the learned policy's requirements on the worlds."""
     if config.base:
         spec = find_policy(config.base).spec(config.task, config.robot)
     else:
@@ -238,10 +246,10 @@ def _learned_spec(config: RLConfig, worlds: Worlds) -> PolicySpec:
 
 
 class _Progress(BaseCallback):
-    """Leads the algorithm through a run, and stops it when the run is over.
+    """A callback that controls the training.
 
-    It lowers the learning rate, counts successes, and adds rows and checkpoints. A run
-    is over when its budget is spent or the task is learned.
+    It lowers the learning rate, counts successes, adds rows of figures and checkpoints,
+    and stops the training when its budget is spent or the task is learned.
     """
 
     def __init__(self, run: TrainingRun, config: RLConfig) -> None:
@@ -250,20 +258,20 @@ class _Progress(BaseCallback):
         self._config = config
         self._last_row = time.monotonic()
         self._last_checkpoint = time.monotonic()
-        # How the last episodes ended.
+        # outcomes of the last episodes
         self._success: deque[bool] = deque(maxlen=WINDOW_EPISODES)
         self._progress: deque[float] = deque(maxlen=WINDOW_EPISODES)
 
     def _on_step(self) -> bool:
-        """Is called after each step of all worlds; returns whether to go on."""
-        # `locals` are those of the algorithm's own loop.
+        """Is called after each step of all worlds; returns whether to continue."""
+        # `locals` are the variables of the algorithm's loop
         for info, ended in zip(self.locals["infos"], self.locals["dones"], strict=True):
             if ended:
                 self._success.append(bool(info["is_success"]))
                 self._progress.append(float(info["progress"]))
 
-        # The rate falls with the share of the budget that is spent. The algorithm asks
-        # this schedule for it before each update.
+        # The learning rate falls linearly with the share of the budget that is spent. The
+        # algorithm calls this schedule before each update.
         share = self._run.share()
         rate = LEARNING_RATE[self._config.algorithm] * (1 - COOLING * share)
         self.model.lr_schedule = lambda _: rate
@@ -274,7 +282,7 @@ class _Progress(BaseCallback):
         )
         is_over = is_learned or share >= 1
 
-        # The last checkpoint is for `SB3Learner.train` to write.
+        # `SB3Learner.train` writes the last checkpoint
         now = time.monotonic()
         if is_over or now - self._last_row > ROW_EVERY_S:
             self._last_row = now

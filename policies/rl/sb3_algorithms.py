@@ -1,4 +1,4 @@
-"""The algorithms of Stable-Baselines3: how they are set up, and what they learned."""
+"""Setting up the algorithms of Stable-Baselines3, and extracting the learned policy."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ from embodied.policies.rl.config import RLConfig
 from embodied.policies.rl.demonstrations import MixedReplay
 from embodied.policies.rl.learner_env import LearnerVecEnv
 
-# Widths of the hidden layers. On a CPU updates cost more than worlds do, so the networks
-# of off-policy learners, which update more often, are smaller.
+# Widths of the hidden layers. On a CPU updates take longer than simulation, so off-policy
+# algorithms, which update more often, have smaller networks.
 HIDDEN = {"sac": (128, 128), "td3": (128, 128), "ppo": (256, 256)}
 DISCOUNT = {"sac": 0.96, "td3": 0.96, "ppo": 0.98}
 LEARNING_RATE = {"sac": 5e-4, "td3": 5e-4, "ppo": 3e-4}
-# Of off-policy learners, in steps: how many rewards a return sums up before the value is
-# estimated, how many the replay buffer holds, and how many actions are random at first.
-RETURN_STEPS = 3
-REPLAY_STEPS = 300_000
-RANDOM_STEPS = 2000
+# Of off-policy algorithms:
+RETURN_STEPS = 3  # n of the n-step return
+REPLAY_STEPS = 300_000  # size of the replay buffer
+RANDOM_STEPS = 2000  # number of initial steps with random actions
 RANDOM_STEPS_WITH_DEMONSTRATIONS = 500
 TD3_NOISE = 0.2  # standard deviation of the exploration noise
 
@@ -50,25 +49,25 @@ def make_algorithm(config: RLConfig, env: LearnerVecEnv) -> Any:
         algorithm: Any = PPO(
             **common,
             n_steps=64,  # of each world between two updates
-            batch_size=16 * config.num_envs,  # so that there are four minibatches
+            batch_size=16 * config.num_envs,  # four minibatches
             ent_coef=0.001,
         )
     elif name == "sac":
-        # The weight of entropy is learned, too, and begins at 0.1.
+        # the entropy coefficient is learned, from 0.1 on
         algorithm = SAC(**common, **_off_policy(config), ent_coef="auto_0.1")
     else:
         zeros = np.zeros(env.action_space.shape or ())
         noise = NormalActionNoise(zeros, zeros + TD3_NOISE)
         algorithm = TD3(**common, **_off_policy(config), action_noise=noise)
 
-    # The default logger would leave a folder in /tmp.
+    # the default logger creates a folder in /tmp
     algorithm.set_logger(Logger(folder=None, output_formats=[]))
     return algorithm
 
 
 def _off_policy(config: RLConfig) -> dict[str, Any]:
     """Returns the arguments that SAC and TD3 share."""
-    # with demonstrations there is something to learn from at once
+    # with demonstrations there is data to learn from at once
     random_steps = RANDOM_STEPS
     if config.demonstrations:
         random_steps = RANDOM_STEPS_WITH_DEMONSTRATIONS
@@ -88,22 +87,21 @@ def _off_policy(config: RLConfig) -> dict[str, Any]:
 
 
 def begin_without_correction(algorithm: Any) -> None:
-    """Makes the first corrections 0, so that the base is at first as good as alone."""
-    # With an output layer of zeros, the action is 0 whatever is observed.
+    """Sets the actor's output layer to 0, so that training begins with the base alone."""
+    # `actor` is the output layer in PPO and SAC, but the whole network in TD3
     policy = algorithm.policy
     actor = policy.action_net if isinstance(algorithm, PPO) else policy.actor.mu
-    # For PPO and SAC this is the output layer alone, for TD3 the whole network.
     linear = [layer for layer in actor.modules() if isinstance(layer, nn.Linear)]
     output_layer = linear[-1]
     nn.init.zeros_(output_layer.weight)
     nn.init.zeros_(output_layer.bias)
-    # TD3 also has a target actor, a copy that follows slowly
+    # TD3 also has a target actor, which must have the same weights at first
     if isinstance(algorithm, TD3):
         policy.actor_target.load_state_dict(policy.actor.state_dict())
 
 
 def learned_actor(algorithm: BaseAlgorithm, env: LearnerVecEnv) -> Actor:
-    """Returns the deterministic part of what was learned, free of Stable-Baselines3."""
+    """Returns the learned policy without its noise, independent of Stable-Baselines3."""
     policy: Any = algorithm.policy
     if isinstance(algorithm, PPO):
         layers = [*policy.mlp_extractor.policy_net, policy.action_net]

@@ -1,4 +1,4 @@
-"""Checkpoints of Stable-Baselines3's algorithms, as tensors instead of pickles."""
+"""Checkpoints of Stable-Baselines3's algorithms as tensors, without pickles."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ REPLAYED = (
     "dones",
     "timeouts",
 )
-# Names of the parts that are not networks or optimisers.
-OWN = "own"  # the algorithm's counters and its weight of entropy
-REPLAY = "replay"
+# Names of the parts beside networks and optimisers.
+OWN = "own"  # the algorithm's counters and entropy coefficient
+REPLAY = "replay"  # the replay buffer
 
 
 def learner_tensors(algorithm: Any) -> dict[str, Tensor]:
-    """Returns all that an algorithm needs to go on from here.
+    """Returns the whole state of an algorithm.
 
-    These are its networks and optimisers, its counters, and, where it has them, its
-    weight of entropy and its replay buffer.
+    It consists of networks, optimisers and counters, and of entropy coefficient and
+    replay buffer if the algorithm has them.
     """
     parts: dict[str, Mapping[str, Tensor]] = {}
-    # These are the `state_dict`s of networks and of optimisers, by name.
+    # name -> `state_dict` of a network or an optimiser
     for part, state in algorithm.get_parameters().items():
         parts[part] = optimizer_tensors(state) if _is_optimizer(state) else state
 
@@ -50,25 +50,25 @@ def learner_tensors(algorithm: Any) -> dict[str, Tensor]:
 
 
 def restore_learner(algorithm: Any, stored: Mapping[str, Tensor]) -> None:
-    """Goes on from `learner_tensors`.
+    """Restores the state of an algorithm from `learner_tensors`.
 
     Raises:
-        KeyError: They are of another algorithm.
-        ValueError: They are of another algorithm.
-        RuntimeError: They are of networks of another size.
+        KeyError: the state is of another algorithm.
+        ValueError: the state is of another algorithm.
+        RuntimeError: the networks have other sizes.
     """
     parts = split_parts(stored)
     parameters: dict[str, Any] = {}
     for part, state in algorithm.get_parameters().items():
         if _is_optimizer(state):
-            # Before the first update an optimiser has no tensors to store.
+            # before the first update an optimiser has no tensors
             groups = state["param_groups"]
             parameters[part] = optimizer_state(parts.get(part, {}), groups)
         else:
             parameters[part] = parts[part]
     algorithm.set_parameters(parameters)
 
-    # The entropy weight is the algorithm's own tensor, so it is written in place.
+    # the entropy coefficient is a tensor of the algorithm, so it is changed in place
     own = parts[OWN]
     algorithm.num_timesteps = int(own["steps"])
     algorithm._n_updates = int(own["updates"])
@@ -82,7 +82,7 @@ def _is_optimizer(state: Mapping[str, Any]) -> bool:
 
 
 def _entropy_weight(algorithm: Any) -> dict[str, Tensor]:
-    """Returns the weight of entropy that SAC learns beside its networks."""
+    """Returns the entropy coefficient, which only SAC learns."""
     weight = getattr(algorithm, "log_ent_coef", None)
     return {} if weight is None else {"log_ent_coef": weight.detach()}
 
@@ -94,8 +94,7 @@ def _replay_tensors(algorithm: Any) -> dict[str, Tensor]:
         return {}
 
     size = replay.size()
-    # The buffer is a ring: its next step is written at `position`, over the oldest one
-    # where it is full.
+    # the buffer is a ring: the next step is written at `position`
     tensors = {"position": torch.tensor(replay.pos)}
     for name in REPLAYED:
         tensors[name] = torch.from_numpy(getattr(replay, name)[:size])

@@ -1,6 +1,6 @@
-"""Reinforcement learning on the engine `warp`, by rsl_rl's PPO.
+"""Reinforcement learning on the engine `warp`, with rsl_rl's PPO.
 
-Thousands of worlds and the learner share one GPU.
+Thousands of worlds and the learner run on one GPU.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ ROW_EVERY_S = 5.0
 def train_warp(
     config: RLConfig, folder: Path, on_row: OnRow | None = None, resume: bool = False
 ) -> None:
-    """Trains until the budget is spent, or nearly all of the last episodes succeeded.
+    """Trains until the budget is spent, or until nearly all recent episodes succeeded.
 
-    The policy is evaluated on the engine `cpu` like any other.
+    The policy is evaluated on the engine `cpu`, like any other.
 
     Args:
-        config: What to learn, and for how long.
-        folder: Where the run is written.
-        on_row: Called with each row of figures.
-        resume: Goes on from the last checkpoint. A run that has spent this budget
-            already is left as it is.
+        config: the settings.
+        folder: of the run.
+        on_row: is called with each row of figures.
+        resume: whether to continue from the last checkpoint. A run that has already
+            spent the budget is left as it is.
 
     Raises:
-        EmbodiedError: rsl_rl is not installed, the engine refuses the worlds, or a
-            checkpoint does not fit.
+        EmbodiedError: rsl_rl is not installed, the engine cannot simulate the worlds, or
+            the checkpoint is of another network or number of worlds.
     """
     if resume and not goes_on(folder, config.identity(), config.budget):
         return
@@ -61,7 +61,7 @@ def make_trainer(config: RLConfig) -> PpoTrainer:
     """Returns a trainer with worlds on the engine `warp`.
 
     Raises:
-        EmbodiedError: rsl_rl is not installed, or the engine refuses the worlds.
+        EmbodiedError: rsl_rl is not installed, or the engine cannot simulate the worlds.
     """
     try:
         from embodied.policies.rl.ppo import PpoConfig, PpoTrainer
@@ -77,7 +77,7 @@ def make_trainer(config: RLConfig) -> PpoTrainer:
 
 
 class WarpLearner:
-    """PPO on the GPU: a `Learner`."""
+    """The `Learner` that trains with PPO on the engine `warp`."""
 
     packages: tuple[str, ...] = ("torch", "rsl-rl-lib")
 
@@ -91,12 +91,12 @@ class WarpLearner:
         return self._trainer.steps
 
     def train(self, run: TrainingRun) -> None:
-        """Learns to the end, with a checkpoint before each leg (see `PpoTrainer`).
+        """Trains until the end, with a checkpoint before each leg (see `PpoTrainer`).
 
-        A longer training goes on from the last of them, and so equals one that was
-        never stopped.
+        A longer training continues from the last checkpoint, so its result is the same
+        as without the stop.
         """
-        # The first checkpoint is for a training that ends within its first leg.
+        # needed by a training that ends within its first leg
         trainer = self._trainer
         if not trainer.updates:
             run.save_checkpoint()
@@ -119,10 +119,10 @@ class WarpLearner:
         return self._trainer.actor().state_dict()
 
     def info(self) -> dict[str, Any]:
-        """Returns what the run folder says of the actor (`ActorInfo`), JSON-able.
+        """Returns the `ActorInfo` for the run folder, as JSON values.
 
-        It describes worlds of the engine `cpu`, in which the policy acts later. The actor
-        is privileged: it sees the state, which a robot could not.
+        It describes worlds of the engine `cpu`, in which the policy is used. The actor
+        needs the privileged state.
         """
         config = self._metadata["config"]
         spec = PolicySpec(config["control_mode"], config["control_hz"], privileged=True)
@@ -147,7 +147,7 @@ class WarpLearner:
 def _cpu_metadata(config: RLConfig) -> dict[str, Any]:
     """Returns the metadata of the same worlds on the engine `cpu`.
 
-    A run's metadata says where its policy acts, and that is on `cpu` only.
+    A run's metadata describe the worlds that its policy is used in, which are on `cpu`.
     """
     with closing(Worlds(replace(config.env_config(), engine="cpu"))) as worlds:
         return worlds.metadata()

@@ -1,1 +1,1 @@
-"""Demonstrations by hand: devices, what their commands do, and the takes they make."""
+"""Demonstrations by hand: devices, the actions of their commands, and takes."""

@@ -1,7 +1,7 @@
-"""What a device tells of a person's hand: all that a new device must give.
+"""The interface of a device, by which a person drives a robot.
 
-A device knows no window, no world and no file. It is asked at each control step, and
-answers at once with what the person wants at this moment.
+A device knows nothing of windows, worlds or files. It is read at each control step, and
+returns the person's current command without waiting.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-# What a person may say beside moving; a command carries those of this moment.
+# event -> its meaning; a command contains the events since the last read
 EVENTS = {
     "grip": "close the gripper, or open it if it is closed",
     "keep": "keep this take; counts at its end only",
@@ -23,26 +23,32 @@ EVENTS = {
 
 @dataclass(frozen=True)
 class Command:
-    """What a person wants at one moment; numbers are shares of the top speed in [-1, 1].
+    """A person's command at one moment.
 
-    Directions are those of the robot: ahead of it, to its left, up.
+    Velocities are shares of the top speed, in [-1, 1]. Directions are relative to the
+    robot: ahead, to its left, up.
+
+    Attributes:
+        move: velocity of the hand ahead, to the left, up.
+        turn: angular velocity of the hand about the same axes: roll, pitch, yaw.
+        grip: closes the gripper if below 0, opens it if above 0, leaves it if 0.
+        drive: velocity of the base ahead, to the left, up, and its yaw rate.
+        events: since the last read, keys of EVENTS.
     """
 
-    move: tuple[float, float, float] = (0.0, 0.0, 0.0)  # the hand ahead, left, up
-    # the hand about these axes: roll, pitch, yaw
+    move: tuple[float, float, float] = (0.0, 0.0, 0.0)
     turn: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    grip: float = 0.0  # below 0 closes, above 0 opens, 0 leaves the gripper as it is
-    # the base ahead, to the left, up, and turning left
+    grip: float = 0.0
     drive: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-    events: frozenset[str] = frozenset()  # of EVENTS
+    events: frozenset[str] = frozenset()
 
 
 class Device(Protocol):
-    """A device in a person's hand.
+    """A device by which a person drives a robot.
 
     Attributes:
-        name: by which takes are labelled, such as "keyboard".
-        keys: what to press, and what it does, for the person to read.
+        name: stored with each take, such as "keyboard".
+        keys: (key, its effect), to be shown to the person.
     """
 
     name: str
@@ -52,36 +58,33 @@ class Device(Protocol):
         """Connects to the device.
 
         Raises:
-            EmbodiedError: it is not there, or its package is not installed.
+            EmbodiedError: the device is not connected, or its package is not installed.
         """
 
     def read(self) -> Command:
-        """Returns what the person wants now, without waiting for it.
-
-        Each event is told once.
-        """
+        """Returns the current command, without waiting; each event is returned once."""
 
     def close(self) -> None:
-        """Lets go of the device."""
+        """Disconnects from the device."""
 
 
 @runtime_checkable
 class KeyListener(Protocol):
-    """A device that is told of keys by whoever has the keyboard, such as a window."""
+    """A device that gets its keys from the owner of the keyboard, such as a window."""
 
     def press(self, key: str) -> None:
-        """Notes that a key went down: a letter, or a word such as "space"."""
+        """Is called when a key goes down: a letter, or a word such as "space"."""
 
     def release(self, key: str) -> None:
-        """Notes that it went up."""
+        """Is called when a key goes up."""
 
 
 def axis(value: float, dead_zone: float = 0.0) -> float:
-    """Returns an axis of a stick in [-1, 1], without the trembling around its middle.
+    """Returns an axis of a stick in [-1, 1], which is 0 within a dead zone.
 
     Args:
-        value: as the device has it.
-        dead_zone: the share of the axis around its middle that counts as 0.
+        value: of the axis, limited to [-1, 1] here.
+        dead_zone: absolute values up to this become 0, to ignore noise at rest.
     """
     size = min(abs(value), 1.0)
     if size <= dead_zone:

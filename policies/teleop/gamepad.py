@@ -1,4 +1,4 @@
-"""A gamepad as a device, by pygame: two sticks, two triggers, and the buttons."""
+"""A gamepad as a device, read with pygame: two sticks, two triggers, and buttons."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from embodied.errors import EmbodiedError
 from embodied.policies.teleop.device import Command, axis
 
 DEAD_ZONE = 0.12
-# The numbers that pygame gives the axes and buttons of an Xbox controller; others follow
-# it, by SDL's mapping.
+# pygame's numbers of the axes and buttons of an Xbox controller. SDL maps other
+# controllers to the same numbers.
 LEFT_X = 0
 LEFT_Y = 1
 LEFT_TRIGGER = 2
@@ -36,7 +36,7 @@ EVENT_BUTTONS = {
 
 
 class Gamepad:
-    """The first gamepad that is connected; with the left bumper it drives the base."""
+    """The first connected gamepad. While the left bumper is held, it drives the base."""
 
     name = "gamepad"
     keys = (
@@ -53,7 +53,11 @@ class Gamepad:
     )
 
     def __init__(self, pygame: Any = None) -> None:
-        """Prepares the device; `pygame` may be given by tests."""
+        """Prepares the device.
+
+        Args:
+            pygame: the module `pygame`; None to import it.
+        """
         self._pygame = pygame
         self._pad: Any = None
         self._down: set[int] = set()  # event buttons that are held
@@ -61,7 +65,7 @@ class Gamepad:
     def open(self) -> None:
         if self._pygame is None:
             self._pygame = import_pygame()
-        self._pygame.display.init()  # which hands out the events
+        self._pygame.display.init()  # pygame delivers events only with a display
         self._pygame.joystick.init()
         if not self._pygame.joystick.get_count():
             raise EmbodiedError(
@@ -77,7 +81,7 @@ class Gamepad:
         self._pygame.event.pump()
         ahead = -self._axis(LEFT_Y)
         left = -self._axis(LEFT_X)
-        # triggers go from -1 at rest to 1
+        # triggers are -1 at rest and 1 when pressed; -1 of both cancels out
         lift = (self._axis(RIGHT_TRIGGER) - self._axis(LEFT_TRIGGER)) / 2
         yaw = -self._axis(RIGHT_X)
         pitch = -self._axis(RIGHT_Y)
@@ -93,6 +97,7 @@ class Gamepad:
         )
 
     def _axis(self, number: int) -> float:
+        """Returns an axis in [-1, 1], 0 within the dead zone."""
         return axis(float(self._pad.get_axis(number)), DEAD_ZONE)
 
     def _button(self, number: int) -> bool:
@@ -113,7 +118,7 @@ def import_pygame() -> Any:
     Raises:
         EmbodiedError: it is not installed.
     """
-    # it greets on stdout otherwise
+    # without this variable pygame prints a greeting to stdout
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     try:
         return importlib.import_module("pygame")

@@ -1,13 +1,13 @@
-"""The keyboard as a device: keys that are held move the hand, keys that are hit say more.
+"""The keyboard as a device: held keys move the hand, other keys are events.
 
-Whoever has the keyboard, such as a window or a browser, tells it of keys.
+The owner of the keyboard, such as a window or a browser, calls `press` and `release`.
 """
 
 from __future__ import annotations
 
 from embodied.policies.teleop.device import Command
 
-# key -> place in `move`, `turn` or `drive`, and direction
+# key -> (index into `move`, `turn` or `drive` of a command, direction)
 MOVES = {
     "w": (0, 1),
     "s": (0, -1),
@@ -44,11 +44,11 @@ EVENT_KEYS = {
     "escape": "quit",
 }
 SLOW_KEY = "left shift"
-SLOW_SHARE = 0.25  # of the speed, while that key is held
+SLOW_SHARE = 0.25  # factor of the speed while that key is held
 
 
 class Keyboard:
-    """Held keys as a command."""
+    """The keyboard as a device."""
 
     name = "keyboard"
     keys = (
@@ -69,18 +69,19 @@ class Keyboard:
         self._events: set[str] = set()
 
     def open(self) -> None:
-        """Does nothing: whoever has the keyboard tells of its keys."""
+        """Does nothing, since keys are reported by `press` and `release`."""
 
     def close(self) -> None:
         """Does nothing."""
 
     def press(self, key: str) -> None:
-        # a key that is held may be told of again and again
+        """Is called when a key goes down, and perhaps repeatedly while it is held."""
         if key in EVENT_KEYS and key not in self._held:
             self._events.add(EVENT_KEYS[key])
         self._held.add(key)
 
     def release(self, key: str) -> None:
+        """Is called when a key goes up."""
         self._held.discard(key)
 
     def read(self) -> Command:
@@ -100,9 +101,15 @@ class Keyboard:
     def _sum(
         self, keys: dict[str, tuple[int, int]], size: int, speed: float
     ) -> list[float]:
-        """Returns what the held keys of a table add up to, element by element."""
+        """Returns the sum of the directions of all held keys.
+
+        Args:
+            keys: a table of keys, such as `MOVES`.
+            size: number of elements of the result.
+            speed: of each key.
+        """
         total = [0.0] * size
         for key in self._held & keys.keys():
-            place, direction = keys[key]
-            total[place] += speed * direction
+            index, direction = keys[key]
+            total[index] += speed * direction
         return total

@@ -1,7 +1,7 @@
-"""A person at a device as a policy: commands become actions of the robot.
+"""A person at a device as a policy, whose commands become actions of the robot.
 
-The person moves the hand; aids keep or turn it as the task needs it. The task's scripted
-planner looks on and plans, so that takes have subtasks and goals as those of an expert.
+The person moves the hand; an aid may control its orientation. The task's scripted planner
+makes plans meanwhile, so that takes have subtasks and goals like an expert's episodes.
 """
 
 from __future__ import annotations
@@ -49,17 +49,16 @@ BY_PERSON = ACTORS.index("person")
 REACH = SKILLS.index("reach")
 DRIVE_TO = SKILLS.index("drive_to")
 
-# Top speeds of what a person commands.
+# Speeds for commands of 1.
 HAND_M_S = 0.25
 TURN_RAD_S = 1.0
 DRIVE_M_S = 0.4
 DRIVE_RAD_S = 0.6
-# An aid turns the hand no faster than this.
-AID_RAD_S = 1.2
+AID_RAD_S = 1.2  # top speed at which an aid rotates the hand
 
 
-class TakeStopped(Exception):  # noqa: N818  # no error: the person wants it so
-    """The person ended a take before it was over; `event` says why."""
+class TakeStopped(Exception):  # noqa: N818  # it is not an error
+    """The person has stopped a take by the event `discard` or `quit`."""
 
     def __init__(self, event: str) -> None:
         super().__init__(event)
@@ -68,25 +67,36 @@ class TakeStopped(Exception):  # noqa: N818  # no error: the person wants it so
 
 @dataclass
 class _Hands:
-    """What is remembered of a take: of E effectors in one world."""
+    """The state of E hands (effectors) during a take.
+
+    Attributes:
+        active: index of the hand that commands move.
+        grip: (E,) command for each gripper: -1 closed, 1 open.
+        level_w: (E, 3) direction that each hand must point to with the aid `level`; None
+            before the first observation.
+    """
 
     active: int
-    grip: np.ndarray  # (E,) -1 closed, 1 open
-    # (E, 3) where each hand is to point, for the aid `level`; None until first seen
+    grip: np.ndarray
     level_w: np.ndarray | None = None
 
 
 class Operator:
-    """A policy of one world that does what a person commands, in `ee_delta`.
+    """A policy for one world that executes a person's commands, in `ee_delta`.
 
-    Aids for the orientation of a hand, each until the person turns it by hand:
+    The aid controls the orientation of a hand while the person does not rotate it:
 
-    - goal: it turns as the task's planner would have it.
-    - level: it keeps the tilt it has, so that only its yaw is left to the person.
-    - free: it stays as it is.
+    - goal: the hand rotates to the goal of the task's planner.
+    - level: the hand keeps its tilt, so that the person controls only its yaw.
+    - free: the hand keeps its orientation.
+
+    Args:
+        worlds: one world.
+        device: gives the commands; it must be open.
+        aid: one of AIDS.
 
     Raises:
-        EmbodiedError: there are several worlds, or no such aid.
+        EmbodiedError: there are several worlds, or there is no such aid.
     """
 
     def __init__(self, worlds: Worlds, device: Device, aid: str = "goal") -> None:
@@ -106,25 +116,26 @@ class Operator:
         self.spec = replace(self._servo.spec, privileged=True)
         self._planner = EXPERT.make(worlds)
         self._plans: list[Plan] = []
-        self._goal = Payload.empty(1, self._planner.planner.plan_shape)  # the newest
+        # the planner's newest plan
+        self._goal = Payload.empty(1, self._planner.planner.plan_shape)
 
         self.gripper_elements = tuple(worlds.interface.gripper_elements)
         self._limits = ReferenceLimits(
-            1,
-            MAX_ACTION_RATE / self.spec.control_hz,
-            self.gripper_elements,
+            num_worlds=1,
+            max_step=MAX_ACTION_RATE / self.spec.control_hz,
+            gripper_elements=self.gripper_elements,
             hold_action=None,
         )
         self._hands = self._new_hands()
 
     @property
     def intended_by(self) -> np.ndarray:
-        """(1,) the person."""
+        """(1,) the person, index into ACTORS."""
         return np.array([BY_PERSON], np.uint8)
 
     @property
     def executed_by(self) -> np.ndarray:
-        """(1,) the person."""
+        """(1,) the person, index into ACTORS."""
         return np.array([BY_PERSON], np.uint8)
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
@@ -136,23 +147,23 @@ class Operator:
         self.is_marked = False
 
     def act(self, observation: Observation) -> np.ndarray:
-        """Returns the action (1, A) that the person wants.
+        """Returns the action (1, A) for the person's current command.
 
         Raises:
-            TakeStopped: the person does not want to go on.
+            TakeStopped: the person has stopped the take.
         """
         command = self.listen()
         self.look_on(observation)
         return self.do(command, observation)
 
     def listen(self) -> Command:
-        """Returns what the person wants now, after acting on its events.
+        """Reads the device, handles the events, and returns the command.
 
         Raises:
-            TakeStopped: the person does not want to go on.
+            TakeStopped: the person has stopped the take.
         """
         command = self._device.read()
-        self._obey(command.events)
+        self._handle(command.events)
         return command
 
     def do(self, command: Command, observation: Observation) -> np.ndarray:
@@ -162,7 +173,11 @@ class Operator:
         return self._limits.apply(action, np.zeros(1, bool), observation)
 
     def hold_grip(self, grip: np.ndarray) -> None:
-        """Lets the grippers (E,) stay as another driver had them: above 0 is open."""
+        """Sets the grippers as another driver has left them.
+
+        Args:
+            grip: (E,) action elements; above 0 is open.
+        """
         self._hands.grip = np.where(grip > 0, 1.0, -1.0)
 
     def take_plans(self) -> list[Plan]:
@@ -172,17 +187,18 @@ class Operator:
         return plans
 
     def mean_plan_age_s(self, world: int) -> float:
-        """Returns nan: the person follows no plan."""
+        """Returns NaN, since the person follows no plan."""
         return float("nan")
 
     def _new_hands(self) -> _Hands:
+        """Returns the state at the start of a take: the first hand active, all open."""
         return _Hands(active=0, grip=np.ones(len(self._robot.effectors)))
 
-    def _obey(self, events: frozenset[str]) -> None:
-        """Acts on events; `keep` and `take_over` are for others to act on.
+    def _handle(self, events: frozenset[str]) -> None:
+        """Handles all events except `keep` and `take_over`, which others handle.
 
         Raises:
-            TakeStopped: the person does not want to go on.
+            TakeStopped: the person has stopped the take.
         """
         for event in ("quit", "discard"):
             if event in events:
@@ -196,17 +212,21 @@ class Operator:
             hands.grip[hands.active] *= -1
 
     def look_on(self, observation: Observation) -> None:
-        """Lets the planner plan; its controller's actions are not taken."""
+        """Runs the task's scripted planner, to collect its plans."""
+        # the action of the expert's controller is not used
         self._planner.act(observation)
         for plan in self._planner.take_plans():
             self._plans.append(plan)
             self._goal = plan.payload
 
     def _payload(self, agent_pos: np.ndarray, command: Command) -> Payload:
-        """Returns a plan that the servo turns into what the person commands.
+        """Returns a plan from which the servo computes the action for a command.
 
-        Its goals are where the hands are, so that nothing but the goals' own velocity
-        moves them.
+        The goals are the current positions of the hands, with the commanded velocities.
+
+        Args:
+            agent_pos: (1, P) the proprioception.
+            command: of the person.
         """
         hands = self._hands
         if command.grip:
@@ -223,25 +243,27 @@ class Operator:
         if hands.level_w is None:
             hands.level_w = _pointing(quat[0])
 
+        # from the robot's axes to the world's
         heading = quat_from_yaw(self._mount.read(agent_pos)[:, 3])  # (1, 4)
         vel_w = np.zeros((1, num, 3))
         move = np.array([command.move]) * HAND_M_S
         vel_w[:, hands.active] = quat_rotate(heading, move)
 
-        # only with the skill `drive_to` does the servo drive base and lift
+        # the servo drives base and lift only with the skill `drive_to`
         wanted = Payload.empty(1, self._shape())
         drives = self._robot.travels and any(command.drive)
         return replace(
             wanted,
             subtask=np.array([DRIVE_TO if drives else REACH]),
             goal_pos_w=pos_w,
-            goal_quat_wxyz=self._turned(quat, heading, command),
+            goal_quat_wxyz=self._goal_quat(quat, heading, command),
             goal_vel_w=vel_w,
             gripper=hands.grip[None].copy(),
             base_goal_w=self._base_goal(agent_pos, heading, command),
         )
 
     def _shape(self) -> PlanShape:
+        """Returns the sizes of the plans for the servo."""
         return PlanShape(
             effectors=len(self._robot.effectors), bases=int(self._robot.travels)
         )
@@ -249,76 +271,97 @@ class Operator:
     def _base_goal(
         self, agent_pos: np.ndarray, heading: np.ndarray, command: Command
     ) -> np.ndarray:
-        """Returns (1, B, 4) a place so near that the servo drives as commanded.
+        """Returns (1, B, 4) a goal for which the servo drives at the commanded speed.
 
-        The servo's speed is its gain times the distance. B is 0 without a base.
+        The servo's speed is its gain times the distance to the goal. B is 0 without a
+        base.
+
+        Args:
+            agent_pos: (1, P) the proprioception.
+            heading: (1, 4) rotation from the robot's axes to the world's.
+            command: of the person.
         """
         if not self._robot.travels:
             return np.zeros((1, 0, 4))
-        mount = self._mount.read(agent_pos)  # (1, 4)
-        way = np.array([command.drive[:3]]) * DRIVE_M_S / DRIVE_GAIN_PER_S
-        turn_rad = command.drive[3] * DRIVE_RAD_S / DRIVE_GAIN_PER_S
-        goal = mount.copy()
-        goal[:, :3] += quat_rotate(heading, way)
-        goal[:, 3] += turn_rad
+        offset_m = np.array([command.drive[:3]]) * DRIVE_M_S / DRIVE_GAIN_PER_S
+        yaw_rad = command.drive[3] * DRIVE_RAD_S / DRIVE_GAIN_PER_S
+        goal = self._mount.read(agent_pos).copy()  # (1, 4) x, y, z and yaw
+        goal[:, :3] += quat_rotate(heading, offset_m)
+        goal[:, 3] += yaw_rad
         return goal[:, None]
 
-    def _turned(
+    def _goal_quat(
         self, quat: np.ndarray, heading: np.ndarray, command: Command
     ) -> np.ndarray:
-        """Returns (1, E, 4) orientations that the servo turns the hands towards."""
-        wanted = quat.copy()
+        """Returns (1, E, 4) the orientations that the hands rotate towards.
+
+        Args:
+            quat: (1, E, 4) current orientations of the hands.
+            heading: (1, 4) rotation from the robot's axes to the world's.
+            command: of the person.
+        """
+        goals = quat.copy()
         for number in range(quat.shape[1]):
-            turn = self._aid_turn(quat[:, number], number)
+            rotvec_w = self._aid_rotvec(quat[:, number], number)
             if number == self._hands.active and any(command.turn):
+                # the servo's angular speed is its gain times the angle
                 by_hand = np.array([command.turn]) * TURN_RAD_S / TURN_GAIN_PER_S
-                turn = self._by_hand(quat_rotate(heading, by_hand), turn, quat, number)
-            wanted[:, number] = quat_multiply(quat_from_rotvec(turn), quat[:, number])
-        return wanted
+                by_hand_w = quat_rotate(heading, by_hand)
+                rotvec_w = self._by_hand(by_hand_w, rotvec_w, quat, number)
+            goals[:, number] = quat_multiply(
+                quat_from_rotvec(rotvec_w), quat[:, number]
+            )
+        return goals
 
     def _by_hand(
         self, by_hand: np.ndarray, aid: np.ndarray, quat: np.ndarray, number: int
     ) -> np.ndarray:
-        """Returns the turn (1, 3) in rad of a hand that the person turns.
+        """Returns the rotation vector (1, 3) in rad for a hand that the person rotates.
 
-        With the aid `level`, a person who tilts the hand gives it a new tilt to keep.
-        Where only its yaw is turned, the aid still keeps the tilt.
+        With the aid `level`, tilting the hand sets the new tilt to keep. If the person
+        changes only its yaw, the aid still keeps the tilt.
 
         Args:
-            by_hand: (1, 3) what the person commands, about world axes.
-            aid: (1, 3) what the aid wants.
-            quat: (1, E, 4) the hands' rotations.
+            by_hand: (1, 3) rotation vector of the person, about world axes.
+            aid: (1, 3) rotation vector of the aid, about world axes.
+            quat: (1, E, 4) current orientations of the hands.
             number: of the hand.
         """
         level_w = self._hands.level_w
         if self._aid != "level" or level_w is None:
             return by_hand
-        if np.any(by_hand[:, :2]):
+        is_tilted = np.any(by_hand[:, :2])
+        if is_tilted:
             level_w[number] = _pointing(quat[0, number])
             return by_hand
         return by_hand + aid
 
-    def _aid_turn(self, quat: np.ndarray, number: int) -> np.ndarray:
-        """Returns the turn (1, 3) that the aid wants of a hand now, about world axes."""
-        turn = np.zeros((1, 3))
+    def _aid_rotvec(self, quat: np.ndarray, number: int) -> np.ndarray:
+        """Returns the rotation vector (1, 3) in rad of the aid, about world axes.
+
+        Args:
+            quat: (1, 4) current orientation of the hand.
+            number: of the hand.
+        """
+        rotvec = np.zeros((1, 3))
         if self._aid == "level" and self._hands.level_w is not None:
-            # the axis from one direction to the other, as long as the angle's sine
-            turn = np.cross(_pointing(quat), self._hands.level_w[number])
+            # the cross product is along the rotation axis, with the sine of the angle
+            rotvec = np.cross(_pointing(quat), self._hands.level_w[number])
         elif self._aid == "goal" and self._has_goal(number):
             goal_quat = self._goal.goal_quat_wxyz[:, number]
-            turn = quat_to_rotvec(quat_multiply(goal_quat, quat_conjugate(quat)))
+            rotvec = quat_to_rotvec(quat_multiply(goal_quat, quat_conjugate(quat)))
 
-        # shortened, so that the servo turns the hand no faster than `AID_RAD_S`
-        most_rad = AID_RAD_S / TURN_GAIN_PER_S
-        size_rad = float(np.linalg.norm(turn))
-        return turn * min(1.0, most_rad / max(size_rad, most_rad))
+        # limited, so that the servo rotates the hand at most at `AID_RAD_S`
+        largest_rad = AID_RAD_S / TURN_GAIN_PER_S
+        angle_rad = float(np.linalg.norm(rotvec))
+        return rotvec * min(1.0, largest_rad / max(angle_rad, largest_rad))
 
     def _has_goal(self, number: int) -> bool:
-        """Returns whether the planner has a goal for an effector of this number."""
+        """Returns whether the planner's plans have a goal for an effector."""
         return number < self._goal.goal_quat_wxyz.shape[1]
 
 
 def _pointing(quat: np.ndarray) -> np.ndarray:
-    """Returns where hands (..., 4) point, (..., 3): the z axes of their tools."""
+    """Returns the directions (..., 3) of hands (..., 4), which are their z axes."""
     z = np.broadcast_to(np.array([0.0, 0.0, 1.0]), (*quat.shape[:-1], 3))
     return np.array(quat_rotate(quat, z))

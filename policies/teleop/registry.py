@@ -1,4 +1,4 @@
-"""Devices by name: those that come with the package, a script, or one's own."""
+"""Devices by name: built in, a script, or `MODULE:NAME` for one of your own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from embodied.errors import EmbodiedError, in_one_line, unknown
 from embodied.policies.locations import is_location, load_attribute
 from embodied.policies.teleop.device import Device
 
-# name -> (location, what it is)
+# name -> (location of the class, summary)
 BUILT_IN = {
     "keyboard": (
         "embodied.policies.teleop.keyboard:Keyboard",
@@ -26,7 +26,7 @@ BUILT_IN = {
     ),
 }
 SCRIPT_PREFIX = "script:"
-MEMBERS = ("name", "keys", "open", "read", "close")
+MEMBERS = ("name", "keys", "open", "read", "close")  # of `Device`
 
 
 def find_device(name: str) -> Device:
@@ -37,7 +37,7 @@ def find_device(name: str) -> Device:
             function that returns a device.
 
     Raises:
-        EmbodiedError: there is none of that name, or it is no device.
+        EmbodiedError: there is no such device, or it lacks a member of `Device`.
     """
     if name.startswith(SCRIPT_PREFIX):
         from embodied.policies.teleop.script import Script
@@ -56,7 +56,7 @@ def find_device(name: str) -> Device:
         device: Any = make()
     except EmbodiedError:
         raise
-    # what somebody else wrote may raise anything
+    # a user's own device may raise anything
     except Exception as error:
         raise EmbodiedError(f"device {name} raised {in_one_line(error)}") from error
 

@@ -1,7 +1,7 @@
-"""A device that reads its commands from a file: a take without a hand, for tests.
+"""A device that reads its commands from a file, for takes without a person, as in tests.
 
-Each line is a JSON object: the fields of a `Command` that are not at rest, and `steps`,
-for how many reads in turn it holds (1 if it is left out):
+Each line is a JSON object with fields of a `Command`; missing fields are at rest. `steps`
+is the number of consecutive reads that return the command (default 1):
 
     {"move": [0.5, 0, 0], "steps": 100}
     {"events": ["grip"]}
@@ -22,7 +22,7 @@ FIELDS = (*SIZES, "grip", "events", "steps")
 
 
 class Script:
-    """Reads one command after the other; ends the session when there are no more."""
+    """Reads the commands one after the other, then ends the session."""
 
     name = "script"
     keys: tuple[tuple[str, str], ...] = ()
@@ -43,7 +43,7 @@ class Script:
             for number, line in enumerate(text.splitlines(), start=1)
             if line.strip()
         ]
-        # all lines are checked before the first take begins
+        # parse all lines now, so that errors are found before the first take
         commands = [_parsed(place, line) for place, line in lines]
         self._commands = _repeated(commands)
 
@@ -55,13 +55,18 @@ class Script:
 
 
 def _repeated(commands: list[tuple[Command, int]]) -> Iterator[Command]:
+    """Yields each command as many times as it says, from (command, steps)."""
     for command, steps in commands:
         for _ in range(steps):
             yield command
 
 
 def _parsed(place: str, line: str) -> tuple[Command, int]:
-    """Returns the command of a line, and for how many reads it holds.
+    """Parses a line; returns the command, and the number of reads that return it.
+
+    Args:
+        place: file and number of the line, for error messages.
+        line: the text.
 
     Raises:
         EmbodiedError: the line is not a command.
@@ -91,11 +96,22 @@ def _parsed(place: str, line: str) -> tuple[Command, int]:
 
 
 def _numbers(place: str, name: str, given: Any, size: int) -> Any:
-    """Returns `size` numbers in [-1, 1] as a tuple."""
-    is_list = isinstance(given, list) and len(given) == size
-    if not is_list or not all(
+    """Returns a field's numbers as a tuple.
+
+    Args:
+        place: file and number of the line, for error messages.
+        name: of the field.
+        given: the field's value.
+        size: number of elements that it must have.
+
+    Raises:
+        EmbodiedError: the value is not a list of that many numbers in [-1, 1].
+    """
+    is_valid = isinstance(given, list) and len(given) == size
+    is_valid = is_valid and all(
         type(value) in (int, float) and -1 <= value <= 1 for value in given
-    ):
+    )
+    if not is_valid:
         raise EmbodiedError(
             f"{place}: {name} must be {size} numbers from -1 to 1, not {given}"
         )

@@ -1,4 +1,4 @@
-"""A policy that drives until a person takes over: corrections by hand."""
+"""Corrections by hand: a policy drives until a person takes over."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ BY_PERSON = ACTORS.index("person")
 
 
 class SharedOperator:
-    """A person who looks on, takes over by moving, and hands back by an event.
+    """A person who watches a policy, takes over by moving, and hands back by an event.
 
-    What is intended is the wish of whoever drives: a person cannot say at each step what
-    they would do, as an expert can. The plans are those of the task's planner, as in any
-    take.
+    The recorded intention is that of the current driver. Unlike an expert, a person
+    cannot give the action that they would take while the policy drives. The plans are
+    those of the task's scripted planner, as in any take.
     """
 
     def __init__(self, policy: Policy, operator: Operator, name: str) -> None:
-        """Puts the two together.
+        """Combines policy and person.
 
         Args:
-            policy: the one that drives at first.
+            policy: drives at first.
             operator: the person.
             name: of the policy, for the error message.
 
         Raises:
-            EmbodiedError: the policy does not act as a person does.
+            EmbodiedError: the policy has another control mode or rate than a person.
         """
-        self.spec = corrected_spec(policy.spec, operator.spec, name, "person")
+        self.spec = corrected_spec(policy.spec, operator.spec, name, by="person")
         self._policy = policy
         self._operator = operator
         self._person_drives = False
         self._limits = ReferenceLimits(
-            1,
-            MAX_ACTION_RATE / self.spec.control_hz,
-            operator.gripper_elements,
+            num_worlds=1,
+            max_step=MAX_ACTION_RATE / self.spec.control_hz,
+            gripper_elements=operator.gripper_elements,
             hold_action=None,
         )
         self._last_grip = np.ones(len(operator.gripper_elements))
@@ -56,12 +56,12 @@ class SharedOperator:
 
     @property
     def intended_by(self) -> np.ndarray:
-        """(1,) who drives."""
+        """(1,) the current driver, index into ACTORS."""
         return self.executed_by
 
     @property
     def executed_by(self) -> np.ndarray:
-        """(1,) who drives."""
+        """(1,) the current driver, index into ACTORS."""
         driver = BY_PERSON if self._person_drives else BY_POLICY
         return np.array([driver], np.uint8)
 
@@ -73,27 +73,30 @@ class SharedOperator:
         self._last_grip[:] = 1
 
     def act(self, observation: Observation) -> np.ndarray:
-        """Returns the action (1, A) of whoever drives.
+        """Returns the action (1, A) of the current driver.
 
         Raises:
-            TakeStopped: the person does not want to go on.
+            TakeStopped: the person has stopped the take.
         """
         command = self._operator.listen()
         self._operator.look_on(observation)
         action = np.asarray(self._policy.act(self._seen_by_policy(observation)))
         if isinstance(self._policy, PlanSource):
-            self._policy.take_plans()  # dropped: it would keep them for ever
+            self._policy.take_plans()  # dropped, or the policy would collect them endlessly
 
         if self._takes_over(command):
-            # the hand stays as the policy had it
+            # the grippers keep the policy's last command
             self._operator.hold_grip(self._last_grip)
             self._person_drives = True
-        elif "take_over" in command.events:  # the person drives, and hands back
+        # the person drives already, so this event hands back to the policy
+        elif "take_over" in command.events:
             self._person_drives = False
         if self._person_drives:
             action = self._operator.do(command, observation)
 
-        action = self._limits.apply(action, np.zeros(1, bool), observation)
+        # the limits are used for their rate only, so that the change of driver is smooth
+        no_stop = np.zeros(1, bool)
+        action = self._limits.apply(action, no_stop, observation)
         self._last_grip = action[0, list(self._operator.gripper_elements)]
         return action
 
@@ -102,17 +105,17 @@ class SharedOperator:
         return self._operator.take_plans()
 
     def mean_plan_age_s(self, world: int) -> float:
-        """Returns nan: what is recorded is not the plans that were followed."""
+        """Returns NaN, since the recorded plans are not those that were followed."""
         return self._operator.mean_plan_age_s(world)
 
     def _takes_over(self, command: Command) -> bool:
         """Returns whether the person begins to drive, by moving or by an event."""
         moves = any((*command.move, *command.turn, *command.drive))
-        says = bool({"take_over", "grip"} & command.events)
-        return not self._person_drives and (moves or says)
+        has_event = bool({"take_over", "grip"} & command.events)
+        return not self._person_drives and (moves or has_event)
 
     def _seen_by_policy(self, observation: Observation) -> Observation:
-        """Returns what the policy may see: without the state that only experts see."""
+        """Returns the observation for the policy, without privileged state it must not see."""
         if self._policy.spec.privileged:
             return observation
         nothing = observation.environment_state[:, :0]

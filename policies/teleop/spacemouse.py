@@ -1,4 +1,4 @@
-"""A SpaceMouse of 3Dconnexion as a device: a knob that is pushed and turned, by hidapi."""
+"""A 3Dconnexion SpaceMouse as a device, a knob to push and rotate, read with hidapi."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from typing import Any
 from embodied.errors import EmbodiedError
 from embodied.policies.teleop.device import Command, axis
 
-VENDORS = (0x256F, 0x046D)  # 3Dconnexion, and Logitech, which made the older ones
+VENDORS = (0x256F, 0x046D)  # 3Dconnexion, and Logitech for older models
 PRODUCTS = ("SpaceMouse", "SpaceNavigator", "SpacePilot", "SpaceExplorer")
-FULL = 350.0  # what an axis of the knob gives when pushed or turned to its end
+FULL_DEFLECTION = 350.0  # value of an axis at its end
 DEAD_ZONE = 0.08
-# The first byte of a report says what it holds.
+# The first byte of a report is its kind.
 MOVE_REPORT = 1
 TURN_REPORT = 2
 BUTTON_REPORT = 3
-LONG_REPORT = 13  # bytes; wireless ones send moves and turns at once
+# Move reports of wireless models have this many bytes, and contain the rotation, too.
+LONG_REPORT = 13
+# bits of a button report
 LEFT_BUTTON = 1
 RIGHT_BUTTON = 2
 
@@ -35,17 +37,22 @@ class SpaceMouse:
     )
 
     def __init__(self, hid: Any = None) -> None:
-        """Prepares the device; `hid` may be given by tests."""
+        """Prepares the device.
+
+        Args:
+            hid: the module `hid`; None to import it.
+        """
         self._hid = hid
         self._mouse: Any = None
+        # axes in [-1, 1]: translation right, back, down, then rotation about them
         self._knob = [0.0] * 6
-        self._buttons = 0
+        self._buttons = 0  # bits of the buttons that are down
 
     def open(self) -> None:
         if self._hid is None:
             self._hid = _import_hid()
 
-        # the first of the maker's devices that is a mouse
+        # open the first SpaceMouse among the vendors' devices
         for found in self._hid.enumerate():
             name = str(found.get("product_string") or "")
             is_known = any(word in name for word in PRODUCTS)
@@ -72,7 +79,7 @@ class SpaceMouse:
             events |= self._take(report)
             report = bytes(self._mouse.read(64))
 
-        # the knob's axes point right, back and down, those of a command opposite
+        # the knob's axes point right, back and down; a command's point ahead, left and up
         right, back, down, pitch, roll, yaw = self._knob
         return Command(
             move=(-back, -right, -down),
@@ -81,7 +88,7 @@ class SpaceMouse:
         )
 
     def _take(self, report: bytes) -> set[str]:
-        """Notes what a report says; returns the events in it."""
+        """Updates the state from a report of the device; returns the report's events."""
         kind = report[0]
         if kind == MOVE_REPORT:
             self._knob[:3] = _axes(report[1:7])
@@ -94,7 +101,11 @@ class SpaceMouse:
         return set()
 
     def _press(self, buttons: int) -> set[str]:
-        """Notes which buttons are down, as bits; returns the events of new ones."""
+        """Sets the buttons that are down; returns the events of newly pressed ones.
+
+        Args:
+            buttons: bits of the buttons that are down.
+        """
         pressed = buttons & ~self._buttons
         self._buttons = buttons
         if buttons == LEFT_BUTTON | RIGHT_BUTTON:
@@ -107,8 +118,9 @@ class SpaceMouse:
 
 
 def _axes(data: bytes) -> list[float]:
-    """Returns three axes of the knob in [-1, 1], from their 16 bits each."""
-    return [axis(value / FULL, DEAD_ZONE) for value in struct.unpack("<3h", data)]
+    """Returns three axes of the knob in [-1, 1], from three 16-bit integers."""
+    values = struct.unpack("<3h", data)
+    return [axis(value / FULL_DEFLECTION, DEAD_ZONE) for value in values]
 
 
 def _import_hid() -> Any:

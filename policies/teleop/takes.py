@@ -1,4 +1,4 @@
-"""Takes: episodes by hand, of which the person keeps those that are good."""
+"""Takes: episodes by hand, of which the person keeps the good ones."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from embodied.policies.teleop.operator import Operator, TakeStopped
 from embodied.policies.teleop.shared import SharedOperator
 from embodied.rollout.rollout import EpisodeResult, Hook, rollout
 
-# What a person may decide at the end of a take.
+# The events by which a person decides on a take at its end.
 DECISIONS = ("keep", "mark", "discard", "quit")
 
 
 class Screen(Hook, Protocol):
-    """What a person looks at: a rollout hook that shows the world in real time."""
+    """A rollout hook that shows the world to the person in real time."""
 
     def ask(self, result: EpisodeResult) -> None:
-        """Shows how a take ended, and waits a moment for the person's decision."""
+        """Shows the result of a take, and waits a moment for the person's decision."""
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What is written of each take.
+    """The labels that are stored with each take.
 
     Attributes:
-        operator: who the person is.
-        device: the name of the device.
+        operator: name of the person.
+        device: name of the device.
     """
 
     operator: str
@@ -41,7 +41,7 @@ class Labels:
 
 @dataclass
 class Held:
-    """Holds a recorded episode until the person has decided: a sink of a recorder."""
+    """A sink of a recorder that holds the episode until the person has decided."""
 
     episode: Episode | None = None
 
@@ -50,7 +50,7 @@ class Held:
 
 
 class Takes:
-    """Records takes into a dataset, one for each seed, until the person has enough."""
+    """Records takes into a dataset, one per seed, until the person ends the session."""
 
     def __init__(
         self,
@@ -66,10 +66,10 @@ class Takes:
         Args:
             worlds: one world.
             operator: the person, as a policy.
-            device: what the person decides with; it is open.
-            writer: of the dataset, which it does not close.
-            labels: what is written of each take.
-            screen: what the person looks at; None for nothing, as with a script.
+            device: by which the person decides on takes; it must be open.
+            writer: of the dataset, which is not closed here.
+            labels: to store with each take.
+            screen: shows the world to the person; None for no screen.
         """
         self._worlds = worlds
         self._operator = operator
@@ -79,12 +79,12 @@ class Takes:
         self._screen = screen
 
     def record(self, seeds: Sequence[int]) -> list[EpisodeResult]:
-        """Records a take for each seed that the dataset does not hold yet.
+        """Records a take for each seed that is not in the dataset yet.
 
-        A take that is thrown away is begun again, from the same start.
+        A discarded take is repeated from the same start.
 
         Returns:
-            The results of the takes that were kept.
+            The results of the kept takes.
         """
         kept: list[EpisodeResult] = []
         for seed in seeds:
@@ -97,7 +97,11 @@ class Takes:
         return kept
 
     def _one(self, seed: int) -> EpisodeResult | None:
-        """Records a take until it is kept; returns None if the person ends the session."""
+        """Repeats a take until it is kept.
+
+        Returns:
+            Its result; None if the person ends the session.
+        """
         while True:
             held = Held()
             decision, result = self._try(seed, held)
@@ -105,11 +109,19 @@ class Takes:
                 return None
             if decision == "discard" or result is None or held.episode is None:
                 continue
-            self._write(held.episode, decision == "mark")
+            self._write(held.episode, marked=decision == "mark")
             return result
 
     def _try(self, seed: int, held: Held) -> tuple[str, EpisodeResult | None]:
-        """Plays a take; returns what the person decides, and how it went."""
+        """Runs a take once.
+
+        Args:
+            seed: of the take.
+            held: gets the recorded episode.
+
+        Returns:
+            The person's decision, and the result; None if the person stopped the take.
+        """
         recorder = Recorder(held, self._writer.header.record_hz)
         hooks: list[Hook] = [recorder]
         if self._screen is not None:
@@ -121,7 +133,7 @@ class Takes:
         return self._decide(result), result
 
     def _decide(self, result: EpisodeResult) -> str:
-        """Waits until the person decides about a take that is over."""
+        """Waits for the person's decision on a take that is over."""
         while True:
             if self._screen is not None:
                 self._screen.ask(result)
@@ -131,9 +143,10 @@ class Takes:
                     return decision
 
     def _write(self, episode: Episode, marked: bool) -> None:
+        """Writes a take with its labels to the dataset."""
         meta = episode.meta
+        # without a policy to correct, there are no take-overs
         if self._writer.header.correction is None:
-            # nobody else drove, so there was nothing to take over
             meta = replace(meta, takeovers=None, takeover_s=None)
         meta = replace(
             meta,

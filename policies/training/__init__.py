@@ -1,1 +1,1 @@
-"""From datasets to run folders."""
+"""Training policies on datasets, which writes run folders."""

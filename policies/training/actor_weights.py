@@ -1,4 +1,4 @@
-"""How often plans are sampled where an expert corrected a policy."""
+"""Sampling weights of plans in episodes in which an expert corrected a policy."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from embodied.datasets.schema import Episode
 
 @dataclass(frozen=True)
 class ActorWeights:
-    """How often plans are sampled; those of demonstrations have a weight of 1.
+    """Relative frequencies of sampling; plans of demonstrations have a weight of 1.
 
     Attributes:
-        takeover: of plans that were made while the expert drove.
-        shadow: of plans that the expert made while the policy drove.
+        takeover: weight of plans made while the expert drove.
+        shadow: weight of the expert's plans made while the policy drove.
     """
 
     takeover: float = 1.0
@@ -26,16 +26,16 @@ class ActorWeights:
 def plan_weights_of(
     episode: Episode, step: np.ndarray, weights: ActorWeights
 ) -> np.ndarray:
-    """Returns how often the plans of an episode are sampled, (k,) float32.
+    """Returns the sampling weights (k,) float32 of an episode's plans.
 
-    A policy does not learn from itself: what it intended weighs nothing.
+    Plans of the policy itself get 0, since it must not learn from itself.
 
     Args:
-        episode: where the plans are from.
+        episode: with the plans.
         step: (k,) the control step of each plan.
-        weights: where an expert corrected a policy.
+        weights: for episodes in which an expert corrected a policy.
     """
-    # One actor drove all the time: all of it is a demonstration.
+    # a demonstration, in which a single actor drove
     if "executed_by" not in episode.streams or episode.meta.takeovers is None:
         return np.ones(len(step), np.float32)
 

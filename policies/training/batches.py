@@ -1,7 +1,7 @@
 """Batches of demonstrations, read by the training process or by worker processes.
 
-Everything random about a batch is sampled in the training process, from one generator;
-workers only read.
+All random numbers of a batch are sampled in the training process, from one generator.
+Workers only read.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from embodied.core import SKILLS
 from embodied.errors import EmbodiedError
 from embodied.policies.training.samples import LABELS, Samples
 
-# How often plans of a skill are sampled: more often if the skill has to find something
-# than if it goes on with what is found. Skills not named here have weight 1.
+# Relative frequencies at which plans of each skill are sampled; 1 for other skills. Skills
+# that must localise something in the image have more weight than those that continue.
 SKILL_WEIGHT = {"reach": 3.0, "grasp": 3.0, "carry": 2.0, "place": 1.5, "release": 0.5}
-# Standard deviations of the noise on the parts of the planner's proprioception; parts
-# not named here get none. In demonstrations the hand is nearly always where it should
-# be: a planner that knew its pose exactly would answer "here" instead of looking for
-# the goal.
+# Standard deviations of the noise on parts of the planner's proprioception; 0 for other
+# parts. In demonstrations the hand is nearly always where it should be. Without noise, a
+# planner would learn to give the hand's own pose as the goal, and to ignore the images.
 AGENT_NOISE = {
     "joint_pos": 0.06,  # rad
     "joint_vel": 0.1,  # rad/s
@@ -35,10 +34,11 @@ AGENT_NOISE = {
 
 @dataclass(frozen=True)
 class _Tensors:
-    """Named tensors that move to a device together."""
+    """Named tensors that are moved to a device together."""
 
     def to(self, device: torch.device) -> Self:
-        # A copy from pinned memory need not be waited for.
+        """Returns copies on a device."""
+        # copies from pinned memory run in the background
         moved = {
             name: value.to(device, non_blocking=True)
             for name, value in vars(self).items()
@@ -46,32 +46,32 @@ class _Tensors:
         return replace(self, **moved)
 
     def pin_memory(self) -> Self:
-        """Returns copies that can be sent to a GPU while it computes."""
+        """Returns copies in pinned memory, which a GPU can read while it computes."""
         pinned = {name: value.pin_memory() for name, value in vars(self).items()}
         return replace(self, **pinned)
 
 
 @dataclass(frozen=True)
 class BatchRequest(_Tensors):
-    """Which n plans a batch is made of, and all that is random about it."""
+    """The n plans of a batch, and all random numbers for them."""
 
-    plans: Tensor  # (n,) rows of `Samples`
-    light: Tensor  # (n, 2) factor and shift of the pixels, as if the light varied
-    agent_noise: Tensor  # (n, P) added to the planner's proprioception
-    # (n, ages) how long after the plan's time the controller is trained on it
+    plans: Tensor  # (n,) numbers of plans in `Samples`
+    light: Tensor  # (n, 2) factor and offset of the pixels, which simulate other light
+    agent_noise: Tensor  # (n, P) is added to the planner's proprioception
+    # (n, ages) times after the plan at which the controller is trained
     age_s: Tensor
 
 
 @dataclass(frozen=True)
 class Batch(_Tensors):
-    """n plans, each followed at several ages."""
+    """n plans, each with several control steps at which the controller follows it."""
 
-    # What the planner sees.
-    light: Tensor  # (n, 2) factor and shift of the pixels
-    images: Tensor  # (n, cameras, 2, H, W, 3) uint8, a while before the plan and then
+    # inputs of the planner
+    light: Tensor  # (n, 2) factor and offset of the pixels
+    images: Tensor  # (n, cameras, 2, H, W, 3) uint8, earlier and at the plan's time
     tokens: Tensor  # (n, words)
     planner_agent_pos: Tensor  # (n, P) at the plan's time, with noise
-    # What it should say: the labels of `Samples`.
+    # labels of the planner, as in `Samples`
     subtask: Tensor  # (n,)
     goal_pos_w: Tensor  # (n, E, 3)
     goal_rot6d: Tensor  # (n, E, 6)
@@ -80,14 +80,14 @@ class Batch(_Tensors):
     completion: Tensor  # (n,)
     base_goal_w: Tensor  # (n, B, 4)
     goal_view: Tensor  # (n, cameras, 2)
-    # What the controller sees, and should do.
-    age_s: Tensor  # (n, ages) since the plan's picture was taken
+    # inputs and label of the controller
+    age_s: Tensor  # (n, ages) since the capture of the plan's image
     agent_pos: Tensor  # (n, ages, P)
-    action: Tensor  # (n, ages, chunk, A)
+    action: Tensor  # (n, ages, chunk, A) the label
 
 
 class BatchDataset(Dataset[Batch]):
-    """A torch dataset whose items are whole batches, one for each request."""
+    """A torch dataset whose items are whole batches, indexed by requests."""
 
     def __init__(self, samples: Samples, tokens: Tensor, chunk: int) -> None:
         self.samples = samples
@@ -95,21 +95,22 @@ class BatchDataset(Dataset[Batch]):
         self._chunk = torch.arange(chunk)
 
     def __getitem__(self, request: BatchRequest) -> Batch:
-        """Returns the batch of n plans that a request asks for."""
+        """Returns the batch for a request."""
         samples = self.samples
         request = request.to(samples.step.device)
         plans = request.plans
         hz = samples.control_hz
 
-        # What the planner sees: pictures of a while before the plan and of its time.
+        # inputs of the planner: earlier images, and those at the plan's time
         images = [
             samples.frames.take(samples.then[plans]),
             samples.frames.take(samples.now[plans]),
         ]
         agent_pos = samples.agent_pos[samples.step[plans]]
 
-        # Which control steps the controller is trained at, and those of each chunk of
-        # actions from there. After the end of an episode its last step is repeated.
+        # The control steps at which the controller is trained, and the steps of the
+        # action chunk from each of them on. Beyond the episode's end, the last step is
+        # repeated.
         end = samples.last_step[plans]
         step = samples.step[plans, None] + (request.age_s * hz).long()
         step = torch.minimum(step, end[:, None])  # (n, ages)
@@ -121,7 +122,7 @@ class BatchDataset(Dataset[Batch]):
             images=torch.stack(images, dim=2),
             tokens=self.tokens[samples.sentence[plans]],
             planner_agent_pos=agent_pos + request.agent_noise,
-            # The age counts from the plan's picture, which may be older than the plan.
+            # a plan's age counts from its image, which may be older than the plan
             age_s=(step - samples.frame_step[plans, None]) / hz,
             agent_pos=samples.agent_pos[step],
             action=samples.action[ahead],
@@ -130,7 +131,7 @@ class BatchDataset(Dataset[Batch]):
 
 
 class BatchRequests:
-    """Samples the requests of a training's batches, without end."""
+    """An endless iterator over random requests for batches."""
 
     def __init__(
         self,
@@ -145,22 +146,22 @@ class BatchRequests:
         """Prepares to sample.
 
         Args:
-            samples: The plans to sample from.
+            samples: the plans to sample from.
             noise: (P,) standard deviations of the noise on the planner's proprioception.
-            batch_size: How many plans a batch has.
-            ages_per_plan: At how many moments after each plan the controller is
-                trained.
-            ages_s: The earliest and the latest such moment, counted from the plan.
-            jitter: By how much the pixels' factor differs from 1 at most. Their shift
-                differs from 0 by up to twice as much.
-            generator: Of all random numbers.
+            batch_size: plans per batch.
+            ages_per_plan: number of ages at which the controller is trained for each
+                plan.
+            ages_s: smallest and largest of these ages.
+            jitter: largest difference of the pixels' factor from 1. Their offset is up
+                to twice as large.
+            generator: of all random numbers.
         """
         self._weights = plan_weights(samples.subtask, samples.weight)
         self._noise = noise
         self._batch_size = batch_size
         self._ages = ages_per_plan
         self._ages_s = ages_s
-        self._light_range = torch.tensor([jitter, 2 * jitter])  # of factor and shift
+        self._light_range = torch.tensor([jitter, 2 * jitter])  # of factor and offset
         self._generator = generator
 
     def __iter__(self) -> Iterator[BatchRequest]:
@@ -172,7 +173,7 @@ class BatchRequests:
             )
             light = torch.rand((n, 2), generator=generator) * 2 - 1  # in [-1, 1]
             noise = torch.randn((n, len(self._noise)), generator=generator)
-            # Factors are around 1, shifts around 0.
+            # factors are around 1, offsets around 0
             yield BatchRequest(
                 plans=plans,
                 light=light * self._light_range + torch.tensor([1.0, 0.0]),
@@ -181,9 +182,9 @@ class BatchRequests:
             )
 
     def undisturbed(self, count: int) -> BatchRequest:
-        """Returns a request for the first `count` plans, without noise or jitter.
+        """Returns a request for the first `count` plans, without noise and jitter.
 
-        The ages are random.
+        Ages are random all the same.
         """
         return BatchRequest(
             plans=torch.arange(count),
@@ -193,7 +194,7 @@ class BatchRequests:
         )
 
     def _sample_ages(self, n: int) -> Tensor:
-        """Returns ages (n, ages) in s, uniform from the smallest to the greatest."""
+        """Samples ages (n, ages) in s, uniform from the smallest to the largest."""
         uniform = torch.rand((n, self._ages), generator=self._generator)
         low, high = self._ages_s
         return low + uniform * (high - low)
@@ -202,37 +203,40 @@ class BatchRequests:
 def plan_weights(subtask: Tensor, weight: Tensor) -> Tensor:
     """Returns the relative frequencies (k,) at which plans are sampled.
 
-    Skills are sampled by their weight, however many plans each of them has. Within a
-    skill, plans are sampled by their own.
+    A skill is sampled in proportion to its SKILL_WEIGHT, independently of its number of
+    plans. Within a skill, plans are sampled in proportion to their own weights.
 
     Args:
-        subtask: (k,) index into SKILLS of each plan.
-        weight: (k,) of each plan.
+        subtask: (k,) the skill of each plan, index into SKILLS.
+        weight: (k,) the weight of each plan.
 
     Raises:
         EmbodiedError: no plan has a weight above 0.
     """
     if not (weight > 0).any():
         raise EmbodiedError(
-            "no plan is left to learn from: with these weights of take-overs and of what "
-            "the policy drove, all are left out"
+            "no plan is left to learn from: the weights of take-overs and of shadow "
+            "plans leave all of them out"
         )
-    # The plans of each skill, counted by their weights. A skill without any has no plan
-    # to sample; its 1 keeps the division below from 0 / 0.
-    num_plans = torch.bincount(subtask, weight, minlength=len(SKILLS))
-    num_plans = torch.where(num_plans > 0, num_plans, 1.0)
+    # (skills,) the sum of the plans' weights; 1 for a skill without plans, to avoid 0 / 0
+    total = torch.bincount(subtask, weight, minlength=len(SKILLS))
+    total = torch.where(total > 0, total, 1.0)
 
     skill_weight = torch.ones(len(SKILLS))
     for skill, factor in SKILL_WEIGHT.items():
         skill_weight[SKILLS.index(skill)] = factor
-    return (skill_weight / num_plans)[subtask] * weight
+    return (skill_weight / total)[subtask] * weight
 
 
 def agent_noise(agent_parts: tuple[tuple[str, int], ...]) -> Tensor:
-    """Returns the standard deviations (P,) of the noise on the parts of `agent_pos`."""
+    """Returns the standard deviations (P,) of the noise on proprioception.
+
+    Args:
+        agent_parts: (name, width) of each part.
+    """
     deviations = []
     for name, width in agent_parts:
-        # names of robots with several hands have prefixes, such as left_tcp_pos_w
+        # a robot with several hands has prefixes, such as left_tcp_pos_w
         noise = [value for end, value in AGENT_NOISE.items() if name.endswith(end)]
         deviations += [noise[0] if noise else 0.0] * width
     return torch.tensor(deviations)
@@ -241,18 +245,19 @@ def agent_noise(agent_parts: tuple[tuple[str, int], ...]) -> Tensor:
 def load_batches(
     dataset: BatchDataset, requests: BatchRequests, workers: int, pin_memory: bool
 ) -> Iterator[Batch]:
-    """Yields a batch for each of the requests.
+    """Returns an endless iterator over batches.
 
     Args:
-        dataset: What is read from.
-        requests: Of the batches, without end.
-        workers: How many processes read; 0 for this process alone.
-        pin_memory: Whether workers' batches can be sent to a GPU while it computes.
+        dataset: to read from.
+        requests: for the batches.
+        workers: number of processes that read; 0 for this process.
+        pin_memory: whether to put the workers' batches in pinned memory, which a GPU can
+            read while it computes.
     """
-    # Processes are spawned: a fork would carry over the state of HDF5, GL and CUDA.
+    # workers are spawned, since a fork would inherit the state of HDF5, GL and CUDA
     loader = DataLoader(
         dataset,
-        sampler=requests,  # what `BatchDataset` is indexed with
+        sampler=requests,  # `BatchDataset` is indexed by requests
         batch_size=None,  # an item is a batch already
         num_workers=workers,
         multiprocessing_context="spawn" if workers else None,

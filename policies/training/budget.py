@@ -1,4 +1,4 @@
-"""How long a training lasts."""
+"""The budget of a training."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from embodied.plain import make_fields_plain
 
 @dataclass(frozen=True)
 class Budget:
-    """Minutes of the wall clock, or a number of steps.
+    """A number of minutes of the wall clock, or of steps.
 
-    With steps the result does not depend on the machine's speed. Imitation counts
-    updates as steps, reinforcement learning control steps of all worlds together.
+    With steps, the result does not depend on the machine's speed. A step is an update in
+    imitation learning, and a control step in reinforcement learning, where the steps of
+    all worlds are counted.
 
     Attributes:
-        minutes: how long to train; not used with `max_steps`.
-        max_steps: how many steps to train; None for a budget of minutes.
+        minutes: of training; ignored if `max_steps` is given.
+        max_steps: number of steps; None for a budget of minutes.
 
     Raises:
-        EmbodiedError: A number is not above 0.
+        EmbodiedError: a number is not above 0.
     """
 
     minutes: float = 5.0
@@ -39,13 +40,18 @@ class Budget:
 
     @property
     def flag(self) -> str:
-        """What to type for it, such as `--minutes 5`."""
+        """The flag of the command line for this budget, such as `--minutes 5`."""
         if self.max_steps is None:
             return f"--minutes {self.minutes:g}"
         return f"--steps {self.max_steps}"
 
     def share(self, seconds: float, steps: int) -> float:
-        """Returns which share of the budget is spent, in [0, 1]."""
+        """Returns the share of the budget that is spent, in [0, 1].
+
+        Args:
+            seconds: of training so far.
+            steps: of training so far.
+        """
         if self.max_steps is None:
             return min(seconds / (60 * self.minutes), 1.0)
         return min(steps / self.max_steps, 1.0)

@@ -1,6 +1,6 @@
 """The settings of imitation learning.
 
-This module does not import torch, so that the command line can check settings at once.
+This module does not import torch, so that the command line checks settings quickly.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from embodied.plain import make_fields_plain
 from embodied.policies.training.budget import Budget
 from embodied.seeding import checked_seed
 
-MAX_AGE_S = 0.8  # of the plans that a controller learns to follow by default
+MAX_AGE_S = 0.8  # default for the largest age of plans in training
 
 
 @dataclass(frozen=True)
 class ImitationConfig:
-    """How to train the reference dual system on datasets.
+    """The settings for training the reference dual system on datasets.
 
     Attributes:
         datasets: the files to learn from.
-        cameras: whose pictures the planner sees.
-        budget: how long to train; its steps are updates.
-        seed: of everything random in the training.
+        cameras: names of the cameras whose images the planner gets.
+        budget: duration of the training; its steps are updates.
+        seed: of all random numbers in the training.
         device: of torch, such as auto, cpu, cuda or cuda:1.
-        workers: how many processes read pictures from disk; None for none if the
-            pictures fit into memory, else one per core.
-        batch_size: how many plans a batch has.
-        ages_per_plan: at how many moments after each plan the controller is trained.
-        min_age_s: the smallest age of a plan at such a moment.
-        max_age_s: the greatest one.
-        learning_rate: the greatest one; it follows the budget down to nearly nothing.
+        workers: number of processes that read images from disk, 0 to keep all images in
+            memory; None for 0 if the images fit, else one per core.
+        batch_size: plans per batch.
+        ages_per_plan: number of ages at which the controller is trained for each plan.
+        min_age_s: the smallest of these ages.
+        max_age_s: the largest of these ages.
+        learning_rate: the peak of the schedule, which falls to nearly 0 with the budget.
         weight_decay: of AdamW.
-        jitter: by how much the pictures' contrast is varied; their brightness is varied
-            by twice as much.
-        start: a run to go on from, with a lower learning rate; None for networks that
-            know nothing yet.
-        takeover_weight: how often plans of take-overs are sampled, where an expert
-            corrected a policy; 1 is as often as those of demonstrations.
-        shadow_weight: the same of plans that the expert made while the policy drove; 0
-            leaves them out.
+        jitter: random change of the images' contrast; their brightness changes by twice
+            as much.
+        start: a run whose weights to start from, with a lower learning rate; None to
+            start with random weights.
+        takeover_weight: relative frequency at which plans of take-overs are sampled, in
+            episodes in which an expert corrected a policy; 1 as for demonstrations.
+        shadow_weight: the same for the expert's plans while the policy drove; 0 leaves
+            them out.
     """
 
     datasets: tuple[Path, ...]
@@ -84,7 +84,7 @@ class ImitationConfig:
                 )
 
     def identity(self) -> dict[str, Any]:
-        """Returns what must be the same when this training is resumed, as JSON values."""
+        """Returns the settings that a resumed training must share, as JSON values."""
         weights = [self.takeover_weight, self.shadow_weight]
         ages_s = [self.min_age_s, self.max_age_s]
         return {
@@ -92,7 +92,7 @@ class ImitationConfig:
             "datasets": [path.name for path in self.datasets],
             "cameras": list(self.cameras),
             "seed": self.seed,
-            # None as in runs that are older than these settings
+            # defaults are stored as None, like in runs from before these settings
             "start": None if self.start is None else str(self.start),
             "weights": None if weights == [1, 1] else weights,
             "plan_age_s": None if ages_s == [0, MAX_AGE_S] else ages_s,

@@ -1,6 +1,6 @@
-"""The figures that trainings write into `history.json`, with their units and meanings.
+"""The figures in `history.json` of a training, with their units and meanings.
 
-A row holds `share`, `seconds` and `steps`, and the figures of one of the trainers.
+Each row has `share`, `seconds` and `steps`, and the figures of the training method.
 docs/training.md lists them all.
 """
 
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """What a column of `history.json` says."""
+    """The description of a column of `history.json`."""
 
     title: str
-    unit: str  # "" for a number without one
+    unit: str  # "" for a number without a unit
     meaning: str
 
 

@@ -1,4 +1,4 @@
-"""Pictures of demonstrations, kept in memory or read from disk when they are needed."""
+"""The images of demonstrations, kept in memory or read from disk when needed."""
 
 from __future__ import annotations
 
@@ -18,18 +18,22 @@ from embodied.datasets.schema import IMAGE_SUFFIX
 
 
 class Frames(Protocol):
-    """The pictures of all episodes, one row per frame."""
+    """The images of all episodes, one row per frame."""
 
     def take(self, rows: Tensor) -> Tensor:
-        """Returns the pictures of `rows` (n,): (n, cameras, H, W, 3) uint8."""
+        """Returns the images (n, cameras, H, W, 3) uint8 of some frames.
+
+        Args:
+            rows: (n,) numbers of the frames.
+        """
 
     def to(self, device: torch.device) -> Frames:
-        """Returns the same pictures, on a device if they are in memory."""
+        """Returns the same images, on a device if they are in memory."""
 
 
 @dataclass(frozen=True)
 class MemoryFrames:
-    """Pictures in the memory of a device."""
+    """Images in the memory of a device."""
 
     pictures: Tensor  # (F, cameras, H, W, 3) uint8
 
@@ -42,7 +46,7 @@ class MemoryFrames:
 
 @dataclass(frozen=True)
 class EpisodeFrames:
-    """Where the pictures of one episode lie on disk."""
+    """The place on disk of the images of one episode."""
 
     path: Path
     demo: str  # the episode's name in the file
@@ -50,15 +54,19 @@ class EpisodeFrames:
 
 
 class DiskFrames:
-    """Pictures that are read from their files each time.
+    """Images that are read from their files whenever they are taken.
 
-    An instance can be sent to other processes; each of them opens the files itself.
+    An instance can be sent to other processes, each of which opens the files itself.
+
+    Args:
+        episodes: the episodes, in the order of their rows.
+        cameras: names of the cameras.
     """
 
     def __init__(
         self, episodes: Sequence[EpisodeFrames], cameras: Sequence[str]
     ) -> None:
-        # The row at which each episode's pictures begin.
+        # (E,) the row of each episode's first frame
         counts = np.array([episode.count for episode in episodes])
         self._first_rows = np.cumsum(counts) - counts
 
@@ -67,19 +75,24 @@ class DiskFrames:
             path: _open(path, keys)
             for path in dict.fromkeys(episode.path for episode in episodes)
         }
+        # by file: one reader per camera
         self._sources = [sources for _, sources in files.values()]
-        self._picture = next(iter(files.values()))[0].places[keys[0]].row
+        first_index, _ = next(iter(files.values()))
+        self._picture = first_index.places[keys[0]].row  # (H, W, 3)
 
-        # The file of each episode, and its number there.
-        place = {path: number for number, path in enumerate(files)}
-        self._file = np.array([place[episode.path] for episode in episodes])
+        # (E,) the file of each episode, and the episode's number there
+        file_number = {path: number for number, path in enumerate(files)}
+        self._file = np.array([file_number[episode.path] for episode in episodes])
         numbers = {
             path: {demo: number for number, demo in enumerate(index.demos)}
             for path, (index, _) in files.items()
         }
-        self._number = np.array([numbers[each.path][each.demo] for each in episodes])
+        self._number = np.array(
+            [numbers[episode.path][episode.demo] for episode in episodes]
+        )
 
     def take(self, rows: Tensor) -> Tensor:
+        # (n,) the episode of each row, and the frame within the episode
         wanted = rows.flatten().numpy()
         episode = np.searchsorted(self._first_rows, wanted, side="right") - 1
         frame = wanted - self._first_rows[episode]
@@ -90,19 +103,23 @@ class DiskFrames:
             places = np.flatnonzero(self._file[episode] == file)
             number = self._number[episode[places]]
             for camera, source in enumerate(self._sources[file]):
-                taken = source.take(number, frame[places, None])
+                taken = source.take(number, frame[places, None])  # (m, 1, H, W, 3)
                 pictures[places, camera] = taken[:, 0]
         return torch.from_numpy(pictures).reshape(*rows.shape, cameras, *self._picture)
 
     def to(self, device: torch.device) -> DiskFrames:
-        """Returns itself: pictures on disk are on no device."""
+        """Returns itself, since images on disk are on no device."""
         return self
 
 
 def _open(path: Path, keys: Sequence[str]) -> tuple[FileIndex, list[StoredRows]]:
-    """Returns the index of a file, and the pictures of each camera.
+    """Returns the index of a file, and one reader per camera.
 
-    The index is not kept: the file may be a part of a collection that still runs.
+    The index is not stored beside the file, which may be a part of a running collection.
+
+    Args:
+        path: of the file.
+        keys: names of the arrays with the images of each camera.
     """
     index = open_index(path, keys, [], keep=False)
     file = FileOnDisk(path, index.stamp)

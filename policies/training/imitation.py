@@ -1,6 +1,7 @@
-"""Imitation learning: planner and controller are trained end to end on demonstrations.
+"""Imitation learning: training planner and controller end to end on demonstrations.
 
-The controller follows every plan at random ages, so that it learns to act on late ones.
+The controller is trained on each plan at random ages, so that it learns to follow plans
+that arrive late.
 """
 
 from __future__ import annotations
@@ -46,19 +47,19 @@ from embodied.policies.vla.run_folder import RunInfo, load_net, read_run
 from embodied.policies.vla.text import Vocabulary
 from embodied.seeding import later_seed
 
-# Pictures are kept in memory if they take no more than this share of it.
+# Images are kept in memory if they take at most this share of it.
 MEMORY_SHARE = 0.25
 MAX_WORKERS = 16
 VALIDATION_PLANS = 384
 ROW_EVERY_SHARE = 0.02  # of the budget, between two rows of figures
-# The learning rate rises from FIRST_RATE during this share of the budget, then falls to
-# LAST_RATE; both are shares of the configured rate.
+# The learning rate rises from FIRST_RATE during the first WARM_UP_SHARE of the budget, then
+# falls to LAST_RATE. Both rates are shares of the configured rate.
 WARM_UP_SHARE = 0.03
 FIRST_RATE = 0.02
 LAST_RATE = 0.01
-# The learning rate of a training that goes on from a run, as a share of the configured one.
+# The configured learning rate is multiplied by this for a training that starts from a run.
 LATER_RATE = 0.25
-# The metadata that must be the same in all datasets of a training.
+# Entries of the metadata that all datasets of a training must share.
 COMMON_METADATA = (
     "task",
     "robot",
@@ -75,18 +76,18 @@ def train_imitation(
     on_row: OnRow | None = None,
     resume: bool = False,
 ) -> None:
-    """Trains on the masks `train` of some datasets and writes a run folder.
+    """Trains on the mask `train` of some datasets, and writes a run folder.
 
     Args:
-        config: What to learn from, and how.
-        folder: Where the run is written.
-        on_row: Called with each row of figures.
-        resume: Goes on from the last checkpoint. A run that has spent this budget
-            already is left as it is.
+        config: the settings.
+        folder: of the run.
+        on_row: is called with each row of figures.
+        resume: whether to continue from the last checkpoint. A run that has already
+            spent the budget is left as it is.
 
     Raises:
-        EmbodiedError: The device is not there, or datasets do not fit together, hold
-            the same episodes, or lack pictures or plans.
+        EmbodiedError: there is no such device; the datasets differ in COMMON_METADATA, or
+            have episodes in common; or they have no images or plans.
     """
     if resume and not goes_on(folder, config.identity(), config.budget):
         return
@@ -108,10 +109,10 @@ def train_imitation(
 def _first_net(
     config: ImitationConfig, metadata: Mapping[str, Any], samples: Samples
 ) -> DualSystemNet:
-    """Returns the networks of the run to go on from, or new ones.
+    """Returns the networks to start with: those of the run `config.start`, or new ones.
 
-    New ones know nothing but the scales of the samples. Words that a run does not know
-    stay unknown to it.
+    New networks have random weights, with the normalisation fitted to the samples. The
+    vocabulary of a run is not extended by the words of the samples.
     """
     if config.start is not None:
         require_start_fits(config, metadata)
@@ -137,14 +138,11 @@ def _first_net(
 
 
 def require_start_fits(config: ImitationConfig, metadata: Mapping[str, Any]) -> None:
-    """Checks that the run to go on from was trained on datasets like these.
+    """Raises EmbodiedError if the run to start from is for other datasets.
 
     Args:
-        config: of the training; without a run to go on from, all is well.
-        metadata: of the datasets, as `common_metadata` returns it.
-
-    Raises:
-        EmbodiedError: it was not; the message names what differs.
+        config: of the training. If it has no run to start from, there is no error.
+        metadata: the result of `common_metadata`.
     """
     if config.start is None:
         return
@@ -168,12 +166,12 @@ def require_start_fits(config: ImitationConfig, metadata: Mapping[str, Any]) -> 
 
 
 def common_metadata(datasets: Sequence[Path]) -> dict[str, Any]:
-    """Returns the metadata of the first dataset, after a check that the others fit it.
+    """Returns the metadata of the first dataset, after comparing it with the others.
 
-    The rates and the image size are added to it as entries of their own.
+    Control rate, image size and planner rate are added as entries.
 
     Raises:
-        EmbodiedError: They are of different tasks, robots, layouts or rates.
+        EmbodiedError: the datasets differ in an entry of COMMON_METADATA.
     """
     headers = []
     for path in datasets:
@@ -200,11 +198,11 @@ def common_metadata(datasets: Sequence[Path]) -> dict[str, Any]:
 
 
 def reading_workers(config: ImitationConfig, device: torch.device) -> int:
-    """Returns how many processes read pictures from disk; 0 to keep all in memory."""
+    """Returns the number of processes that read images; 0 to keep all in memory."""
     if config.workers is not None:
         return config.workers
 
-    # Pictures are read into the CPU's memory before they are moved to the device's.
+    # images are read into the CPU's memory, then moved to the device: both must fit
     parts = training_episodes(config.datasets)
     needed = sum(pictures_bytes(part, config.cameras) for part in parts)
     room = min(memory_bytes(torch.device("cpu")), memory_bytes(device))
@@ -214,18 +212,18 @@ def reading_workers(config: ImitationConfig, device: torch.device) -> int:
 
 
 def _load(config: ImitationConfig, in_memory: bool) -> tuple[Samples, Samples]:
-    """Returns the samples to train on and those to validate on."""
+    """Returns the samples for training and for validation."""
     train_part, valid_part = training_episodes(config.datasets)
-    history_s = NetConfig.history_s  # the default, as the networks will have it
-    weights = ActorWeights(config.takeover_weight, config.shadow_weight)
+    history_s = NetConfig.history_s  # the networks' default
+    weights = ActorWeights(takeover=config.takeover_weight, shadow=config.shadow_weight)
     samples = load_samples(train_part, config.cameras, history_s, in_memory, weights)
-    # Without weights: the held-out episodes are all judged alike.
+    # weights affect training only, so that validation figures stay comparable
     held_out = load_samples(valid_part, config.cameras, history_s, in_memory)
     return samples, held_out
 
 
 class ImitationLearner:
-    """Trains the reference dual system in a run that may be resumed: a `Learner`."""
+    """The `Learner` that trains the reference dual system."""
 
     packages: tuple[str, ...] = ("torch",)
 
@@ -239,16 +237,16 @@ class ImitationLearner:
         device: torch.device | None = None,
         workers: int = 0,
     ) -> None:
-        """Puts networks and samples on the device.
+        """Moves networks and samples to the device.
 
         Args:
-            net: The networks, with their scales fitted.
-            samples: What to train on.
-            held_out: What to validate on.
-            config: How to train.
-            info: What the run folder says of the policy.
-            device: Where to train; the CPU by default.
-            workers: Processes that read batches; with 0 this one does.
+            net: the networks, with their normalisation fitted.
+            samples: for training.
+            held_out: for validation.
+            config: the settings.
+            info: of the policy, for the run folder.
+            device: to train on; the CPU by default.
+            workers: number of processes that read batches; 0 for this process.
         """
         self.net = net.to(device or "cpu")
         self.device = device or torch.device("cpu")
@@ -259,9 +257,8 @@ class ImitationLearner:
         self.optimizer = torch.optim.AdamW(
             net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        # The peak of the schedule, which sets the optimiser's rate at each step. It is
-        # lower where a training starts from another run's weights, so that it does not
-        # undo what they have learned.
+        # The peak of the learning rate's schedule. A training that starts from a run has
+        # a lower one, so that it does not undo what the run has learned.
         self._rate = config.learning_rate
         if config.start is not None:
             self._rate *= LATER_RATE
@@ -279,7 +276,7 @@ class ImitationLearner:
 
         held_out = held_out.thinned(VALIDATION_PLANS).to(self.device)
         self._held_out = self._batches_of(held_out)
-        # Workers read from the CPU's memory: batches are moved to the device later.
+        # workers read into the CPU's memory, and their batches are moved later
         self._train = self._batches_of(samples if workers else samples.to(self.device))
 
     def _batches_of(self, samples: Samples) -> BatchDataset:
@@ -297,8 +294,8 @@ class ImitationLearner:
             self._workers,
             pin_memory=self.device.type == "cuda",
         )
-        last_row = 0.0  # share of the budget at that moment
-        losses: list[Tensor] = []  # of the updates since the last row, on the device
+        last_row = 0.0  # share of the budget that was spent at the last row of figures
+        losses: list[Tensor] = []  # of the updates since then, on the device
         share = run.share()
         while share < 1:
             self._set_learning_rate(share)
@@ -316,12 +313,16 @@ class ImitationLearner:
                 run.save_checkpoint()
 
     def _passes(self) -> float:
-        """Returns how often each plan of the training episodes was seen."""
+        """Returns the mean number of times that each training plan was used."""
         plans = len(self._train.samples)
         return round(self.steps * self._config.batch_size / plans, 3)
 
     def _set_learning_rate(self, share: float) -> None:
-        """Sets the rate for this share of the budget: a warm-up, then half a cosine."""
+        """Sets the learning rate: a linear warm-up, then half a cosine.
+
+        Args:
+            share: of the budget that is spent, in [0, 1].
+        """
         warm_up = min(1.0, share / WARM_UP_SHARE + FIRST_RATE)
         cosine = (1 + math.cos(math.pi * share)) / 2  # from 1 to 0
         factor = warm_up * (LAST_RATE + (1 - LAST_RATE) * cosine)
@@ -329,7 +330,7 @@ class ImitationLearner:
             group["lr"] = self._rate * factor
 
     def _step(self, batch: Batch) -> Tensor:
-        """Updates the networks once; returns the total loss, still on the device."""
+        """Updates the networks once; returns the total loss, a scalar on the device."""
         loss, _ = joint_loss(self.net, batch.to(self.device))
         total = loss.total()
 
@@ -348,7 +349,7 @@ class ImitationLearner:
         loss, output = joint_loss(self.net, batch)
         self.net.train()
 
-        # The goal error of a plan is that of its worst effector.
+        # a plan's goal error is that of its worst effector
         offset_m = output.goal_pos_w - batch.goal_pos_w  # (n, E, 3)
         error_m = torch.linalg.norm(offset_m, dim=2).amax(dim=1)
         is_right = output.subtask_logits.argmax(dim=1) == batch.subtask
@@ -376,7 +377,7 @@ class ImitationLearner:
         )
 
     def restore(self, stored: Mapping[str, Tensor]) -> None:
-        """Goes on from a checkpoint, with new random numbers."""
+        """Restores a checkpoint, and continues with new random numbers."""
         parts = split_parts(stored)
         self.net.load_state_dict(parts["net"])
         groups = self.optimizer.state_dict()["param_groups"]

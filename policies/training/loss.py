@@ -1,4 +1,4 @@
-"""The loss of the reference dual system: errors of its actions and of its plans."""
+"""The loss of the reference dual system, from the errors of its actions and plans."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from torch.nn import functional
 from embodied.policies.training.batches import Batch
 from embodied.policies.vla.network import DualSystemNet, PlannerOutput
 
-# Errors are divided by these units before they are compared.
+# Errors in m and m/s are divided by these, so that their sizes are comparable.
 GOAL_UNIT_M = 0.05
 SPEED_UNIT_M_S = 0.05
 
-# Smooth L1 losses square errors below beta, and are linear above it.
+# A smooth L1 loss is quadratic for errors below its beta, and linear above.
 ACTION_BETA = 0.05
-GOAL_BETA = 0.2  # also of speeds, grippers and goals of bases
+GOAL_BETA = 0.2  # also for velocities, grippers and goals of bases
 ROTATION_BETA = 0.1
 COMPLETION_BETA = 0.1
 
-# Weights of the parts; those of goals and base goals are 1.
+# Weights of the parts of the loss; goals and base goals have weight 1.
 ACTION_WEIGHT = 4
 GAZE_WEIGHT = 0.2
 AUXILIARY_WEIGHT = 0.3  # of rotation, speed, subtask, gripper and completion
-SUBTASK_SHARE = 0.5  # of the auxiliary weight
+SUBTASK_SHARE = 0.5  # additional factor of the subtask within these
 
 
 @dataclass(frozen=True)
 class Loss:
-    """The parts of the loss, each a scalar and a mean over the batch."""
+    """The parts of the loss, each the mean over the batch as a scalar."""
 
     action: Tensor
     goal: Tensor
@@ -40,11 +40,11 @@ class Loss:
     gripper: Tensor
     completion: Tensor
     gaze: Tensor
-    base: Tensor  # 0 for a robot that stays where it is
+    base: Tensor  # 0 for a robot without a base that moves
 
     def total(self) -> Tensor:
         """Returns the weighted sum, which training minimises."""
-        # what a plan holds besides its goals has one weight
+        # the parts of a plan beside its goal positions share one weight
         auxiliary = (
             self.rotation
             + self.speed
@@ -65,7 +65,7 @@ class Loss:
 def joint_loss(net: DualSystemNet, batch: Batch) -> tuple[Loss, PlannerOutput]:
     """Returns the loss of planner and controller on a batch, and the planner's output.
 
-    The gradient of the action loss reaches the planner through the latent.
+    The action loss trains the planner, too, since its gradient passes through the latent.
     """
     output = net.planner(
         batch.images, batch.tokens, batch.planner_agent_pos, batch.light
@@ -96,9 +96,12 @@ def joint_loss(net: DualSystemNet, batch: Batch) -> tuple[Loss, PlannerOutput]:
 
 
 def _action_loss(net: DualSystemNet, batch: Batch, latent: Tensor) -> Tensor:
-    """Returns how far the controller's actions are from the expert's.
+    """Returns the loss of the controller's actions, compared with the expert's.
 
-    The controller follows each plan's latent (n, L) at each of the plan's ages.
+    Args:
+        net: the networks.
+        batch: n plans, with several ages each.
+        latent: (n, L) of the plans, which the controller gets at each age.
     """
     num_ages = batch.age_s.shape[1]
     repeated = latent[:, None].expand(-1, num_ages, -1).flatten(0, 1)  # (n * ages, L)
@@ -111,35 +114,35 @@ def _action_loss(net: DualSystemNet, batch: Batch, latent: Tensor) -> Tensor:
 
 
 def _base_loss(predicted: Tensor, wanted: Tensor) -> Tensor:
-    """Returns how far the goals of bases (n, B, 4) are off; 0 if there are no bases."""
+    """Returns the loss of the goals of bases, (n, B, 4); 0 if there are no bases."""
     if not wanted.shape[1]:
         return predicted.new_zeros(())
-    # Their yaw in rad counts like metres: 0.05 rad as much as 0.05 m.
+    # x, y, z and yaw are weighted equally: an error of 0.05 rad counts like 0.05 m
     return functional.smooth_l1_loss(
         predicted / GOAL_UNIT_M, wanted / GOAL_UNIT_M, beta=GOAL_BETA
     )
 
 
 def gaze_loss(gaze: Tensor, goal_view: Tensor) -> Tensor:
-    """Returns the cross-entropy of the gaze and the goal's place in the picture.
+    """Returns the cross-entropy of the gaze with the goal's position in the image.
 
-    The place is spread over the four cells around it, by bilinear weights. This label
-    teaches the planner where to look much faster than the goal's position does.
+    The position is distributed over the four nearest cells, by bilinear weights. With
+    this loss the planner learns where to look much faster than from goal positions alone.
 
     Args:
         gaze: (n, cameras, cells) log-probabilities over a square grid of cells.
-        goal_view: (n, cameras, 2) row and column in [-1, 1]; nan out of view.
+        goal_view: (n, cameras, 2) row and column in [-1, 1]; NaN if not in view.
     """
-    # The place of the goal in cells, counted from the middle of the first one.
+    # the goal's position in cells, from the centre of the first cell
     side = round(gaze.shape[2] ** 0.5)
     in_view = torch.isfinite(goal_view).all(dim=2)  # (n, cameras)
     cell = (torch.nan_to_num(goal_view) + 1) / 2 * side - 0.5  # (n, cameras, 2)
-    # Not quite the last cell, so that one comes after it: its weight is then near 0.
+    # slightly before the last cell, so that there is a next cell, with weight near 0
     cell = cell.clamp(0, side - 1.001)
     low = cell.floor().long()
     fraction = cell - cell.floor()
 
-    # The four cells around it: each has the weight of its row times that of its column.
+    # sum over the four nearest cells
     loss = torch.zeros_like(in_view, dtype=gaze.dtype)
     for row in (0, 1):
         for column in (0, 1):
@@ -148,5 +151,5 @@ def gaze_loss(gaze: Tensor, goal_view: Tensor) -> Tensor:
             index = (low[..., 0] + row) * side + low[..., 1] + column
             log_probability = gaze.gather(2, index[..., None])[..., 0]
             loss = loss - row_weight * column_weight * log_probability
-    # The mean over the pictures in which the goal is.
+    # mean over the images in which the goal is in view
     return (loss * in_view).sum() / in_view.sum().clamp_min(1)

@@ -1,6 +1,6 @@
-"""Whether a training goes on in a folder: the rules of `--resume`.
+"""The rules of `--resume`: whether a training may continue in a folder.
 
-This module does not import torch, so that the command line can refuse at once.
+This module does not import torch, so that the command line can refuse quickly.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from embodied.policies.training.budget import Budget
 
 
 def is_finished(folder: Path) -> bool:
-    """Returns whether a folder holds a run that has spent its budget."""
+    """Returns whether a folder contains a run that has spent its budget."""
     if not (folder / INFO).exists():
         return False
-    # Runs of version 0.1 do not say whether they are finished, but a finished one has
-    # lost its checkpoint.
-    return bool(read_info(folder).get("finished", not (folder / CHECKPOINT).exists()))
+    # version 0.1 stored no such entry, but deleted the checkpoint of a finished run
+    has_checkpoint = (folder / CHECKPOINT).exists()
+    return bool(read_info(folder).get("finished", not has_checkpoint))
 
 
 def stored_budget(folder: Path) -> Budget | None:
-    """Returns the budget that a run was given last; None where nobody knows."""
+    """Returns the last budget of a run; None if there is no run, or it stored none."""
     if not (folder / INFO).exists():
         return None
     stored = read_info(folder).get("budget")
@@ -40,17 +40,17 @@ def stored_budget(folder: Path) -> Budget | None:
 def goes_on(folder: Path, identity: Mapping[str, Any], budget: Budget) -> bool:
     """Returns whether a resumed training has anything left to do.
 
-    A finished run is lengthened by a larger budget; with the budget that it has spent
-    already it stays as it is.
+    A finished run continues if the budget is larger than before. With the same budget
+    there is nothing to do.
 
     Args:
-        folder: A run folder, or one that is not a run yet.
-        identity: What tells the training from others, for `check_same`.
-        budget: How long to train, in all sittings together.
+        folder: of a run, or of a run to be.
+        identity: the settings that a resumed training must share, see `check_same`.
+        budget: of all sessions together.
 
     Raises:
-        EmbodiedError: The folder holds a run of another training, a finished one that
-            has spent more than the budget, or one that lost its checkpoint.
+        EmbodiedError: the folder contains a run of another training; or a finished run
+            that has spent more than the budget, or whose checkpoint is missing.
     """
     check_same(folder, identity)
     if not is_finished(folder):
@@ -63,7 +63,7 @@ def goes_on(folder: Path, identity: Mapping[str, Any], budget: Budget) -> bool:
     seconds = last.get("seconds", 0.0)
     steps = int(last.get("steps", 0))
     if budget.share(seconds, steps) >= 1:
-        # A run of which nobody knows the budget may have spent exactly this one.
+        # version 0.1 stored no budget, so the run may have had exactly this one
         if before is None:
             return False
         raise EmbodiedError(
@@ -81,14 +81,12 @@ def goes_on(folder: Path, identity: Mapping[str, Any], budget: Budget) -> bool:
 
 
 def check_same(folder: Path, identity: Mapping[str, Any]) -> None:
-    """Checks that a training may go on in a folder.
+    """Raises EmbodiedError if a folder contains a run with other settings.
 
     Args:
-        folder: A run folder, or one that is not a run yet.
-        identity: What tells the training from others. It has the key `method`.
-
-    Raises:
-        EmbodiedError: The folder holds a run of another training.
+        folder: of a run, or of a run to be.
+        identity: the settings that a resumed training must share, by name. One of them
+            is `method`.
     """
     if not (folder / INFO).exists():
         return
@@ -108,16 +106,17 @@ def check_same(folder: Path, identity: Mapping[str, Any]) -> None:
 
 
 def _spent(budget: Budget, seconds: float, steps: int) -> str:
-    """Returns what a run has spent, in the unit of a budget."""
+    """Returns the minutes or steps that a run has spent, in words."""
     return f"{steps} steps" if budget.max_steps else f"{seconds / 60:.3g} minutes"
 
 
 def _enlarged(budget: Budget, seconds: float, steps: int) -> Budget:
-    """Returns a budget that adds to what was spent what this one asks for."""
+    """Returns the sum of a budget and what was spent already."""
     if budget.max_steps:
         return Budget(max_steps=steps + budget.max_steps)
     return Budget(minutes=float(f"{seconds / 60 + budget.minutes:.3g}"))
 
 
 def _shown(value: Any) -> str:
+    """Returns the value of a setting as text, for an error message."""
     return ", ".join(map(str, value)) if isinstance(value, list) else repr(value)

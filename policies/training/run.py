@@ -1,4 +1,4 @@
-"""A training run of any learner: its folder, budget, history and checkpoints."""
+"""A training run of any learner, with its folder, budget, history and checkpoints."""
 
 from __future__ import annotations
 
@@ -23,48 +23,47 @@ from embodied.policies.run_folder import (
 )
 from embodied.policies.training.budget import Budget
 
-# Named figures at one moment of a training.
+# name -> figure, at one point of a training
 Row = dict[str, float]
-# Called with each row as soon as it is known.
+# Is called with each new row.
 OnRow = Callable[[Row], object]
 
 
 class Learner(Protocol):
-    """What is trained in a run."""
+    """A training method with the policy that it trains."""
 
-    packages: tuple[str, ...]  # those whose versions the run's info records
+    packages: tuple[str, ...]  # packages whose versions are recorded in the run's info
 
     @property
     def steps(self) -> int:
-        """Steps so far, as the budget counts them."""
+        """The steps so far, in the unit of the budget."""
 
     def train(self, run: TrainingRun) -> None:
-        """Trains until the run's budget is spent, or there is nothing left to learn.
+        """Trains until the run's budget is spent, or until the training has converged.
 
-        It calls `run.add_row` and `run.save_checkpoint` now and then, and leaves a
-        checkpoint from which a longer training can go on.
+        It must call `run.add_row` and `run.save_checkpoint` regularly, and save a
+        checkpoint at the end, from which a longer training can continue.
         """
 
     def weights(self) -> Mapping[str, Tensor]:
-        """Returns the present weights of the policy."""
+        """Returns the current weights of the policy."""
 
     def info(self) -> dict[str, Any]:
-        """Returns what must be known to use the policy, as JSON values."""
+        """Returns the information that is needed to use the policy, as JSON values."""
 
     def checkpoint(self) -> Mapping[str, Tensor]:
-        """Returns all that it takes to go on from here."""
+        """Returns the whole state of the training."""
 
     def restore(self, stored: Mapping[str, Tensor]) -> None:
-        """Goes on from a checkpoint."""
+        """Restores the state of a checkpoint."""
 
 
 class TrainingRun:
-    """Trains a learner into a folder, in one sitting or in several.
+    """Trains a learner into a folder, in one session or in several.
 
-    The info in the folder says whether the run is finished. A finished run keeps its
-    checkpoint, so that a larger budget can lengthen it. Files are replaced in one step,
-    and a checkpoint is a single file, so that a run that is killed never leaves half of
-    one.
+    The info in the folder tells whether the run is finished. A finished run keeps its
+    checkpoint, so that it can be continued with a larger budget. Each file is written
+    under a temporary name, then renamed, so that a kill never leaves half a file.
     """
 
     def __init__(
@@ -78,11 +77,11 @@ class TrainingRun:
         """Prepares a run; nothing is written yet.
 
         Args:
-            folder: Where the run is written.
-            learner: What is trained.
-            budget: How long it is trained, in all sittings together.
-            identity: What tells this training from others, for `check_same`.
-            on_row: Called with each row of figures.
+            folder: of the run.
+            learner: to train.
+            budget: of all sessions together.
+            identity: the settings that a resumed training must share, see `check_same`.
+            on_row: is called with each row of figures.
         """
         self.folder = folder
         self.history: list[Row] = []
@@ -91,25 +90,25 @@ class TrainingRun:
         self._identity = dict(identity)
         self._on_row = on_row
         self._begun = time.monotonic()
-        self._earlier_s = 0.0  # in earlier sittings
+        self._earlier_s = 0.0  # time spent in earlier sessions
 
     @property
     def seconds(self) -> float:
-        """Time spent on this run, in all sittings together."""
+        """The time spent on this run, in all sessions together."""
         return self._earlier_s + time.monotonic() - self._begun
 
     def share(self) -> float:
-        """Returns how much of the budget is spent by now, in [0, 1]."""
+        """Returns the share of the budget that is spent, in [0, 1]."""
         return self._budget.share(self.seconds, self._learner.steps)
 
     def train(self, resume: bool = False) -> None:
-        """Trains to the end.
+        """Trains until the budget is spent.
 
         Args:
-            resume: Goes on from the last checkpoint, if there is one.
+            resume: whether to continue from the last checkpoint, if there is one.
 
         Raises:
-            EmbodiedError: The checkpoint does not fit.
+            EmbodiedError: the learner cannot restore the checkpoint.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if not resume:
@@ -123,11 +122,11 @@ class TrainingRun:
         self._write_policy(finished=True)
 
     def add_row(self, share: float, figures: Mapping[str, float]) -> None:
-        """Adds the figures of this moment to the history, and reports them.
+        """Adds a row of figures to the history, and reports it.
 
         Args:
-            share: Of the budget that is spent, in [0, 1].
-            figures: The learner's, by their names.
+            share: of the budget that is spent, in [0, 1].
+            figures: of the learner, by name.
         """
         row = {
             "share": share,
@@ -140,13 +139,13 @@ class TrainingRun:
             self._on_row(row)
 
     def save_checkpoint(self) -> None:
-        """Writes the present policy, and all that it takes to go on from here."""
-        # The checkpoint comes first: the history is cut to it when the run goes on.
+        """Writes a checkpoint, and the current policy."""
+        # the checkpoint first, since resuming cuts a newer history to the checkpoint
         write_tensors(self.folder / CHECKPOINT, self._learner.checkpoint())
         self._write_policy(finished=False)
 
     def _write_policy(self, finished: bool) -> None:
-        """Writes weights, history and info: all of a run but its checkpoint."""
+        """Writes all files of a run except its checkpoint: weights, history and info."""
         write_tensors(self.folder / WEIGHTS, self._learner.weights())
         write_json(self.folder / HISTORY, self.history)
         info = {
@@ -158,7 +157,7 @@ class TrainingRun:
         write_info(self.folder, info, self._learner.packages)
 
     def _restore(self) -> None:
-        """Sets the learner, the history and the time spent back to the checkpoint."""
+        """Restores learner, history and time spent from the checkpoint."""
         path = self.folder / CHECKPOINT
         try:
             self._learner.restore(load_file(path))
@@ -168,7 +167,7 @@ class TrainingRun:
                 f"the checkpoint {path} does not fit: {reason}"
             ) from error
 
-        # The history may be missing, or newer than the checkpoint after a kill.
+        # after a kill the history may be missing, or newer than the checkpoint
         rows = read_history(self.folder) if (self.folder / HISTORY).exists() else []
         steps = self._learner.steps
         self.history = [row for row in rows if row["steps"] <= steps]

@@ -1,4 +1,4 @@
-"""Demonstrations as training needs them: plans with their pictures and labels."""
+"""Demonstrations in the form that training needs: plans with their images and labels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from embodied.policies.training.frames import (
 )
 from embodied.rotations import quat_to_rot6d
 
-# The fields of `Samples` that the planner learns to predict.
+# The labels: fields of `Samples` that the planner learns to predict.
 LABELS = (
     "subtask",
     "goal_pos_w",
@@ -40,22 +40,23 @@ LABELS = (
 
 @dataclass(frozen=True)
 class Samples:
-    """k plans of all episodes of some datasets.
+    """The k plans of some episodes.
 
-    All episodes lie one after the other: their control steps in `agent_pos` and
-    `action` (T rows), their pictures in `frames` (F rows). "Row" means one of these.
+    Images and control steps of all episodes are concatenated: the images of F frames in
+    `frames`, the T control steps in `agent_pos` and `action`. A plan refers to them by
+    the numbers of their rows.
     """
 
     frames: Frames
-    now: Tensor  # (k,) row of the pictures at the plan's time
-    then: Tensor  # (k,) row of the pictures a while before
+    now: Tensor  # (k,) row in `frames` of the newest images at the plan's time
+    then: Tensor  # (k,) row in `frames` of earlier images, which show motion
     sentence: Tensor  # (k,) index into `sentences`
     step: Tensor  # (k,) row of the control step at the plan's time
-    # (k,) row of the control step at which the plan's picture was taken; the plan's age
-    # counts from there
+    # (k,) row of the control step at which the plan's image was captured, from which the
+    # plan's age counts
     frame_step: Tensor
     last_step: Tensor  # (k,) row of the last control step of the plan's episode
-    weight: Tensor  # (k,) how often it is sampled, 1 for a demonstration's
+    weight: Tensor  # (k,) relative frequency of sampling; 1 for plans of demonstrations
     subtask: Tensor  # (k,) int64, index into SKILLS
     goal_pos_w: Tensor  # (k, E, 3) m
     goal_rot6d: Tensor  # (k, E, 6)
@@ -63,11 +64,11 @@ class Samples:
     gripper: Tensor  # (k, E) in [-1, 1]: -1 closed, 1 open
     completion: Tensor  # (k,) share of the task that is done, in [0, 1]
     base_goal_w: Tensor  # (k, B, 4) x, y, z in m and yaw in rad
-    # (k, cameras, 2) where the goal is in each picture, from top to bottom and from left
-    # to right in [-1, 1]; nan if it is not in view
+    # (k, cameras, 2) position of the goal in each image: from top to bottom, then from
+    # left to right, both in [-1, 1]; NaN if it is not in view
     goal_view: Tensor
     agent_pos: Tensor  # (T, P)
-    action: Tensor  # (T, A) what the expert intended
+    action: Tensor  # (T, A) intended by the expert
     sentences: tuple[str, ...]
     control_hz: float
 
@@ -84,16 +85,16 @@ class Samples:
         return replace(self, frames=self.frames.to(device), **moved)
 
     def thinned(self, count: int) -> Samples:
-        """Returns evenly spread plans with their pictures in memory.
+        """Returns evenly spaced plans, with their images in memory.
 
-        They are at least `count` and less than twice as many, or all if there are fewer.
+        Their number is from `count` to twice that; all plans if there are fewer.
         """
         every = max(1, len(self) // count)
         rows = torch.arange(0, len(self), every)
         chosen = {name: getattr(self, name)[rows] for name in _PLAN_FIELDS}
 
-        # Of each chosen plan only two pictures are kept: first all earlier ones, then
-        # all of the plans' own times.
+        # Only the images of these plans are kept: rows 0 to k - 1 are the earlier ones,
+        # rows k to 2 k - 1 the newest ones.
         pictures = torch.cat(
             [self.frames.take(chosen["then"]), self.frames.take(chosen["now"])]
         )
@@ -115,18 +116,18 @@ _PLAN_FIELDS = (
 )
 
 
-# Datasets, each with the numbers of some of its episodes.
+# Some episodes: (path of a dataset, numbers of its episodes).
 Part = list[tuple[Path, list[int]]]
 
 
 def training_episodes(paths: Sequence[Path]) -> tuple[Part, Part]:
-    """Returns the episodes to train on and those to validate on, by their masks.
+    """Returns the training and the validation episodes, by the datasets' masks.
 
-    If the datasets are too small to have any of the latter, one in ten episodes of the
-    largest is kept apart.
+    If the masks have no validation episodes, which may happen in small datasets, a tenth
+    of the largest dataset's training episodes is held out instead.
 
     Raises:
-        DatasetError: There are fewer than two demonstrations.
+        DatasetError: there are fewer than two demonstrations.
     """
     masks: dict[str, Part] = {"train": [], "valid": []}
     for path in paths:
@@ -140,7 +141,7 @@ def training_episodes(paths: Sequence[Path]) -> tuple[Part, Part]:
         path, numbers = max(train, key=lambda entry: len(entry[1]))
         kept = max(1, len(numbers) // 10)
         valid.append((path, numbers[-kept:]))
-        del numbers[-kept:]  # of the list in `train`
+        del numbers[-kept:]  # `numbers` is the list in `train`
 
     if not any(numbers for _, numbers in train):
         names = ", ".join(map(str, paths))
@@ -149,7 +150,7 @@ def training_episodes(paths: Sequence[Path]) -> tuple[Part, Part]:
 
 
 def pictures_bytes(part: Part, cameras: Sequence[str]) -> int:
-    """Returns how much memory the pictures of some episodes take."""
+    """Returns the size in memory of the images of some episodes."""
     total = 0
     for path, numbers in part:
         with Dataset(path) as dataset:
@@ -169,14 +170,15 @@ def load_samples(
     """Reads episodes into samples.
 
     Args:
-        part: The episodes.
-        cameras: Whose pictures the samples have.
-        history_s: How long before the plan the earlier picture is taken.
-        in_memory: Whether all pictures are read now, or later when they are needed.
-        weights: Of plans where an expert corrected a policy; 1 by default.
+        part: the episodes.
+        cameras: names of the cameras whose images to use.
+        history_s: time from the earlier image to the plan.
+        in_memory: whether to read all images now, or each when it is needed.
+        weights: of plans in episodes in which an expert corrected a policy; 1 by
+            default.
 
     Raises:
-        DatasetError: A dataset lacks plans, or a camera's pictures.
+        DatasetError: a dataset has no plans, or no images of a camera.
     """
     builder = _SamplesBuilder()
     weights = weights or ActorWeights()
@@ -187,7 +189,7 @@ def load_samples(
             for number in tqdm(
                 numbers, desc=f"read {path.name}", leave=False, disable=None
             ):
-                # pictures that stay on the disk are read when a batch needs them
+                # images that stay on the disk are read when a batch needs them
                 episode = dataset.episode(number, images=in_memory)
                 rows = episode_rows(path, episode, history_s)
                 rows["weight"] = plan_weights_of(episode, rows["step"], weights)
@@ -199,7 +201,7 @@ def load_samples(
 
 
 class _SamplesBuilder:
-    """Joins the rows of one episode after the other."""
+    """Concatenates the rows of episodes."""
 
     def __init__(self) -> None:
         names = [f.name for f in fields(Samples)]
@@ -209,11 +211,12 @@ class _SamplesBuilder:
         self._pictures: list[np.ndarray] = []
         self._episodes: list[EpisodeFrames] = []
         self._sentences: dict[str, int] = {}  # sentence -> its index
-        self._num_frames = 0  # of all episodes so far
+        # numbers of frames and of control steps in all episodes so far
+        self._num_frames = 0
         self._num_steps = 0
 
     def begin(self, path: Path, dataset: Dataset, cameras: Sequence[str]) -> None:
-        """Prepares for the episodes of one dataset."""
+        """Prepares for the episodes of a dataset; raises DatasetError without cameras."""
         metadata = dataset.header.metadata
         _check_cameras(path, metadata["config"]["cameras"], cameras)
 
@@ -225,12 +228,17 @@ class _SamplesBuilder:
     def add(
         self, stored: StoredEpisode, episode: Episode, rows: Mapping[str, np.ndarray]
     ) -> None:
-        """Appends the rows of one episode, as `episode_rows` returns them.
+        """Appends the rows of one episode.
 
-        What points to a picture or a control step counts from the episode's beginning,
-        so it is shifted by the rows of all episodes before it.
+        Row numbers of frames and control steps count from the episode's start. They are
+        shifted by the number of rows in all episodes before it.
+
+        Args:
+            stored: file and group of the episode.
+            episode: the episode.
+            rows: the result of `episode_rows`, and the plans' weights.
         """
-        # A sentence that is new gets the next index.
+        # a new sentence gets the next index
         sentence = self._sentences.setdefault(
             episode.meta.instruction, len(self._sentences)
         )
@@ -243,7 +251,7 @@ class _SamplesBuilder:
                 self._parts[name].append(values)
         self._parts["sentence"].append(np.full(len(rows["now"]), sentence))
 
-        # The gaze is trained on the goal of the first effector.
+        # the gaze is trained on the goal of the first effector only
         first_goal = rows["goal_pos_w"][:, 0]
         self._parts["goal_view"].append(goal_view(first_goal, self._poses))
 
@@ -253,12 +261,12 @@ class _SamplesBuilder:
         self._num_steps += len(rows["action"])
 
     def add_pictures(self, episode: Episode) -> None:
-        """Appends the pictures of one episode, to keep them in memory."""
+        """Appends the images of one episode, to keep them in memory."""
         pictures = [episode.obs[f"{name}{IMAGE_SUFFIX}"] for name in self._cameras]
         self._pictures.append(np.stack(pictures, axis=1))
 
     def samples(self, in_memory: bool) -> Samples:
-        """Returns the samples of all episodes that were added."""
+        """Returns the samples of all added episodes."""
         frames: Frames
         if in_memory:
             frames = MemoryFrames(torch.from_numpy(np.concatenate(self._pictures)))
@@ -279,6 +287,7 @@ class _SamplesBuilder:
 
 
 def _check_cameras(path: Path, recorded: Sequence[str], cameras: Sequence[str]) -> None:
+    """Raises DatasetError if a dataset was recorded without one of the cameras."""
     missing = [name for name in cameras if name not in recorded]
     if missing:
         raise DatasetError(
@@ -292,15 +301,15 @@ def episode_rows(
 ) -> dict[str, np.ndarray]:
     """Returns the rows of one episode, by the names of the fields of `Samples`.
 
-    Its pictures and control steps are numbered from the episode's beginning.
+    Row numbers of frames and control steps count from the episode's start.
 
     Args:
-        path: Of the dataset, for error messages.
-        episode: With plans.
-        history_s: How long before the plan the earlier picture is taken.
+        path: of the dataset, for error messages.
+        episode: with plans.
+        history_s: time from the earlier image to the plan.
 
     Raises:
-        DatasetError: The episode has no plans.
+        DatasetError: the episode has no plans.
     """
     plans = episode.plans
     if not plans:
@@ -308,13 +317,14 @@ def episode_rows(
             f"{path} has no plans to learn from: collect it with a policy that plans"
         )
 
-    # Which picture and which control step there was at the time of each plan.
+    # find the frame and the control step at the time of each plan
     pictures_tick = episode.image_tick
-    if pictures_tick is None:  # recorded without cameras
+    # recorded without cameras
+    if pictures_tick is None:
         pictures_tick = episode.frame_tick
     tick = plans["tick_frame"]
     agent = episode.streams["agent_pos"]
-    action = episode.streams["intended"]  # without the noise of the collection
+    action = episode.streams["intended"]  # without the action noise of the collection
     now = _last_at(pictures_tick, tick)
     step = np.searchsorted(agent.tick, tick, side="right") - 1
 
@@ -340,38 +350,46 @@ def episode_rows(
 
 
 def _last_at(ticks: np.ndarray, tick: np.ndarray) -> np.ndarray:
-    """Returns the index of the last of `ticks` at or before each `tick`, else 0."""
+    """Returns the index of the last entry of `ticks` at or before each `tick`.
+
+    If there is none, it is 0.
+
+    Args:
+        ticks: (m,) in rising order.
+        tick: (k,).
+    """
     return np.maximum(np.searchsorted(ticks, tick, side="right") - 1, 0)
 
 
 def goal_view(
     goal_pos_w: np.ndarray, poses: Sequence[dict[str, Any] | None]
 ) -> np.ndarray:
-    """Returns where goals are in the pictures of some cameras.
+    """Projects goals into the images of some cameras.
 
     Args:
         goal_pos_w: (k, 3) m.
-        poses: Of the cameras, as a dataset's metadata has them; None for a camera that
-            moves.
+        poses: of the cameras, from a dataset's metadata; None for a moving camera.
 
     Returns:
-        (k, cameras, 2) float32, as `Samples.goal_view`.
+        (k, cameras, 2) float32, see `Samples.goal_view`; NaN for moving cameras.
     """
     view = np.full((len(goal_pos_w), len(poses), 2), np.nan, np.float32)
     for number, pose in enumerate(poses):
         if pose is None:
             continue
 
-        # In the camera's frame x points right, y up, and z backwards. The columns of
-        # its matrix are these axes in the world.
-        rotation = np.asarray(pose["mat_w"]).reshape(3, 3)
-        local = (goal_pos_w - np.asarray(pose["pos_w"])) @ rotation  # (k, 3)
+        # The columns of `mat_w` are the axes of the camera's frame: x points right, y
+        # up, z backwards.
+        camera_to_world = np.asarray(pose["mat_w"]).reshape(3, 3)
+        local = (goal_pos_w - np.asarray(pose["pos_w"])) @ camera_to_world  # (k, 3)
 
-        # Half the height of what the picture shows at the goal's distance, in m.
-        half_height = -local[:, 2] * np.tan(np.deg2rad(pose["fovy_deg"]) / 2)
-        half_height = np.where(half_height > 0, half_height, np.nan)  # nan: behind it
+        # half the height, in m, of the visible area at the goal's distance
+        distance_m = -local[:, 2]
+        half_height = distance_m * np.tan(np.deg2rad(pose["fovy_deg"]) / 2)
+        # NaN for goals behind the camera
+        half_height = np.where(half_height > 0, half_height, np.nan)
 
-        # Pictures are square: half the width is the same.
+        # images are square, so half the width is the same
         down_and_right = np.stack([-local[:, 1], local[:, 0]], axis=1)
         row_column = down_and_right / half_height[:, None]
         in_view = (np.abs(row_column) < 1).all(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""The trained networks as a planner and a controller, with their memories."""
+"""The trained networks as a planner and a controller, with their state."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OUTPUTS = (
 
 
 class VLAPlanner:
-    """The planner network as System 2; it remembers images, from which motion shows."""
+    """The planner network as System 2. It keeps earlier images, which show motion."""
 
     def __init__(self, net: DualSystemNet) -> None:
         self.plan_shape = net.planner.plan_shape
@@ -45,7 +45,7 @@ class VLAPlanner:
         self._history: dict[int, list[tuple[int, np.ndarray]]] = {}
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        """Forgets the images of worlds `ids`; nothing here is random."""
+        """Drops the images of worlds `ids`; the seeds are not used."""
         for world in np.asarray(ids).tolist():
             self._history[world] = []
 
@@ -59,7 +59,7 @@ class VLAPlanner:
             output = self._net(pixels, tokens[rows], agent_pos[rows])
             return [getattr(output, name) for name in OUTPUTS]
 
-        # The networks compute in float32, plans are float64.
+        # the networks compute in float32, but plans are float64
         outputs = infer_in_batches(len(images), infer)
         values = dict(zip(OUTPUTS, outputs, strict=True))
         rotation = values["goal_rot6d"].astype(np.float64)
@@ -87,22 +87,21 @@ class VLAPlanner:
         return np.stack([np.stack(earlier), newest], axis=2)
 
     def _remembered(self, world: int, tick: int, images: np.ndarray) -> np.ndarray:
-        """Remembers a world's new images, and returns those of `history_s` ago.
+        """Stores a world's newest images, and returns those of `history_s` ago.
 
-        Before an episode is that old, it returns the episode's first images. Images
-        taken no later than the last ones are the same, and not kept twice.
+        If the episode is not that old yet, it returns the first images.
 
         Args:
-            world: the world.
-            tick: when the new images were taken.
-            images: (cameras, H, W, 3).
+            world: number of the world.
+            tick: at which the newest images were captured.
+            images: (cameras, H, W, 3) the newest images.
         """
+        # images with the same tick as the last ones are the same
         history = self._history.setdefault(world, [])
         if not history or history[-1][0] < tick:
             history.append((tick, images.copy()))
 
-        # Older images are forgotten but for one: the newest of those that are old
-        # enough.
+        # drop old images, except the newest one that is at least `history_s` old
         wanted = tick - self._config.history_s * PHYSICS_HZ
         while len(history) > 1 and history[1][0] <= wanted:
             history.pop(0)
@@ -110,11 +109,13 @@ class VLAPlanner:
 
 
 class ChunkController:
-    """The controller network as System 1: predicts chunks, executes their first steps.
+    """The controller network as System 1.
+
+    It predicts chunks of actions, and executes the first few actions of each.
 
     Args:
         net: the networks.
-        spec: what they need of the worlds.
+        spec: their requirements on the worlds.
     """
 
     takes: tuple[PayloadKind, ...] = ("latent",)
@@ -129,8 +130,7 @@ class ChunkController:
         self._next_step = np.zeros(0, np.int64)  # (N,) index into the chunk
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        # Nobody says how many worlds there are: memory is made up to the largest id
-        # that was ever reset.
+        # the number of worlds is unknown, so grow the arrays to the largest id
         missing = int(np.max(ids)) + 1 - len(self._next_step)
         if missing > 0:
             chunks = np.zeros((missing, *self._chunk.shape[1:]), np.float32)
@@ -139,12 +139,13 @@ class ChunkController:
                 [self._next_step, np.zeros(missing, np.int64)]
             )
 
-        # As if the old chunk were used up, so that the next `act` predicts a new one.
+        # mark the chunk as used up, so that the next `act` predicts a new one
         self._next_step[ids] = self._config.execute
 
     def act(self, observation: Observation, payload: Payload, age_s: Array) -> Array:
-        # Only the first `execute` steps of a chunk are used: the rest is out of date by
-        # then. Worlds are out of step with each other, so each is due at its own time.
+        # Predict a new chunk in each world that has executed `execute` actions of the old
+        # one. Worlds begin episodes at different times, so they need it at different
+        # steps.
         due = np.flatnonzero(self._next_step >= self._config.execute)
         if len(due):
             self._chunk[due] = self._predict(
@@ -158,7 +159,7 @@ class ChunkController:
         return action
 
     def _predict(self, agent_pos: Array, latent: Array, age_s: Array) -> np.ndarray:
-        """Returns n chunks, (n, chunk, A) (see `ControllerNet.forward`)."""
+        """Returns n chunks (n, chunk, A), see `ControllerNet.forward`."""
         inputs = [
             torch.from_numpy(np.asarray(value, np.float32))
             for value in (agent_pos, latent, age_s)

@@ -12,19 +12,17 @@ from embodied.core import SKILLS, Layout, PlanShape
 from embodied.policies.vla.text import Vocabulary, WordBag
 from embodied.policies.vla.vision import FilmConv
 
-# Distances are shown to the networks as tanh(distance / unit), once per unit: a large one
-# shows long distances, a small one resolves short ones.
-GOAL_OFFSET_UNITS_M = (0.3, 0.03)  # from an effector to its goal
-# Of a gripper: tells an empty grasp, a thin wall and a thick one apart.
+# A distance is encoded as tanh(distance / unit) for each unit: the large one covers long
+# distances, the small one resolves short ones.
+GOAL_OFFSET_UNITS_M = (0.3, 0.03)  # for the distance from an effector to its goal
+# For the width of a gripper, to distinguish an empty grasp from a thin or a thick wall.
 WIDTH_UNITS_M = (0.02, 0.004)
 AGE_DECAY_PER_S = 4.0  # of the second feature of a plan's age
 
-# How many numbers a rotation has (two columns of its matrix), and a base's goal (x, y, z
-# and yaw).
-ROTATION_SIZE = 6
-BASE_GOAL_SIZE = 4
+ROTATION_SIZE = 6  # two columns of the rotation matrix
+BASE_GOAL_SIZE = 4  # x, y, z and yaw
 
-# The least standard deviations by which values are normalised.
+# Smaller standard deviations than these are not used for normalising.
 MIN_AGENT_STD = 0.02
 MIN_GOAL_STD_M = 0.05
 MIN_SPEED_STD_M_S = 0.02
@@ -33,21 +31,21 @@ MIN_BASE_STD = 0.05  # m and rad
 
 @dataclass(frozen=True)
 class NetConfig:
-    """Sizes of the networks and of what they are fed, as JSON values.
+    """The sizes of the networks and of their inputs, as JSON values.
 
     Attributes:
         words: the vocabulary.
-        agent_parts: names and widths of the parts of the proprioception.
-        cameras: whose images the planner sees.
+        agent_parts: (name, width) of the parts of the proprioception.
+        cameras: names of the cameras whose images the planner gets.
         action_size: A.
-        image_size: height and width of an image, pixels.
-        history_s: how old the earlier image is, which shows motion beside the newest.
+        image_size: height and width of an image, in pixels.
+        history_s: age of the earlier image, which shows motion together with the newest.
         text_width: size of the encoded instruction.
         hidden: width of the hidden layers.
-        free_latent: how many numbers of the latent have no label.
-        chunk: control steps that are predicted at once.
-        execute: control steps that are executed before the next chunk is predicted.
-        bases: B, those that travel and are given goals.
+        free_latent: number of elements of the latent without a label.
+        chunk: number of control steps in a chunk.
+        execute: number of control steps that are executed of each chunk.
+        bases: B, the number of bases that travel to goals.
     """
 
     words: tuple[str, ...]
@@ -69,12 +67,12 @@ class NetConfig:
 
     @property
     def effectors(self) -> tuple[str, ...]:
-        """Names of the effectors that proprioception shows."""
+        """Names of the effectors in the proprioception."""
         return self._names_ending_in("_rot6d")
 
     @property
     def grippers(self) -> tuple[str, ...]:
-        """Names of the grippers that proprioception shows."""
+        """Names of the grippers in the proprioception."""
         return self._names_ending_in("_width")
 
     @property
@@ -92,7 +90,7 @@ class NetConfig:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> NetConfig:
-        # JSON has lists in place of tuples.
+        # JSON has lists instead of tuples
         tuples = {name: tuple(stored[name]) for name in ("words", "cameras")}
         parts = tuple((name, width) for name, width in stored["agent_parts"])
         return cls(**{**stored, **tuples, "agent_parts": parts})
@@ -100,9 +98,9 @@ class NetConfig:
 
 @dataclass(frozen=True)
 class PlannerOutput:
-    """Plans of the planner network, n rows, for E effectors and B bases.
+    """n plans of the planner network, for E effectors and B bases.
 
-    The controller network gets nothing of it but `latent`.
+    Only `latent` is an input of the controller network.
     """
 
     latent: Tensor  # (n, L)
@@ -113,13 +111,13 @@ class PlannerOutput:
     gripper: Tensor  # (n, E) in [-1, 1]
     completion: Tensor  # (n,) in [0, 1]
     base_goal_w: Tensor  # (n, B, 4) m and rad
-    # (n, cameras, cells) log-probabilities of the image cell in which the goal of the
-    # first effector is
+    # (n, cameras, cells) log-probabilities of the image cell that contains the first
+    # effector's goal
     gaze: Tensor
 
 
 class Scale(nn.Module):
-    """Normalisation by mean and deviation, which are stored with the weights."""
+    """Normalisation by mean and standard deviation, which are stored with the weights."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -129,11 +127,11 @@ class Scale(nn.Module):
         self.register_buffer("std", torch.ones(size))
 
     def fit(self, values: Tensor, floor: float) -> None:
-        """Sets mean and deviation to those of samples.
+        """Sets mean and standard deviation to those of samples.
 
         Args:
             values: (m, size) samples.
-            floor: the least standard deviation.
+            floor: lower limit of the standard deviation.
         """
         self.mean.copy_(values.mean(dim=0))
         self.std.copy_(values.std(dim=0).clamp_min(floor))
@@ -146,7 +144,7 @@ class Scale(nn.Module):
 
 
 class Proprioception(nn.Module):
-    """Proprioception as both networks see it: normalised, with widths in detail."""
+    """Encodes proprioception for both networks: normalised, plus features of widths."""
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
@@ -167,10 +165,10 @@ class Proprioception(nn.Module):
 class PlannerNet(nn.Module):
     """System 2: from images, instruction and proprioception to plans.
 
-    It sees the newest images and those of a while ago. The latent holds all that plans
-    say in words (goals, speeds, grippers, completion, subtask) and some free numbers.
-    So gradients reach the planner both through the labels of plans and through the
-    actions of the controller, which sees the latent.
+    It gets the newest images and earlier ones. The latent contains the labelled outputs
+    (goals, velocities, grippers, completion, subtask) and some free elements. So the
+    planner is trained both by the labels of plans and, through the latent, by the
+    controller's actions.
     """
 
     def __init__(self, config: NetConfig) -> None:
@@ -178,7 +176,7 @@ class PlannerNet(nn.Module):
         self._effectors = len(config.effectors)
         self._bases = config.bases
 
-        # What it sees.
+        # the inputs
         self.text = WordBag(config.vocabulary, config.text_width)
         self.vision = FilmConv(6, config.text_width)  # colours of two images
         self.agent_scale = Scale(config.agent_layout.size)
@@ -190,7 +188,7 @@ class PlannerNet(nn.Module):
         images = self.vision.size * len(config.cameras)
         inputs = images + config.text_width + self.proprioception.size
 
-        # What it says, as one vector: the latent. `sizes` are those of its parts.
+        # the latent, whose parts have these `sizes`
         self.trunk = nn.Sequential(
             nn.Linear(inputs, config.hidden),
             nn.LayerNorm(config.hidden),
@@ -224,12 +222,12 @@ class PlannerNet(nn.Module):
         """Returns n plans.
 
         Args:
-            images: (n, cameras, 2, H, W, 3) uint8, a while ago and now.
+            images: (n, cameras, 2, H, W, 3) uint8, earlier and newest ones.
             tokens: (n, T) words of the instruction.
             agent_pos: (n, P) proprioception.
-            light: (n, 2) factor and shift of the pixels in [-1, 1], to train with.
+            light: (n, 2) factor and offset for the normalised pixels, in training only.
         """
-        # What it sees. The instruction tells the vision what to look for.
+        # encode the inputs; the instruction conditions the image encoder
         n, cameras = images.shape[:2]
         text = self.text(tokens)
         pixels = _as_channels(images, light)
@@ -237,9 +235,9 @@ class PlannerNet(nn.Module):
         body = self.proprioception(agent_pos, self.agent_scale)
         hidden = self.trunk(torch.cat([features.reshape(n, -1), text, body], dim=1))
 
-        # What it says. The latent is all of it, with bounded parts within their bounds.
-        # Goals, speeds and bases in it are normalised; plans hold them in m and m/s.
-        # The order is that of `sizes`.
+        # The latent joins all outputs in the order of `sizes`. Bounded outputs are
+        # squashed to their bounds. Goals, velocities and bases are normalised in the
+        # latent, while plans have them in m and m/s.
         outputs = self.heads(hidden).split(self.sizes, dim=1)
         goal, rotation, speed, gripper, completion, subtask, free, base = outputs
         latent = [
@@ -272,14 +270,14 @@ class PlannerNet(nn.Module):
 class ControllerNet(nn.Module):
     """System 1: from live proprioception, a latent and its age to a chunk of actions.
 
-    One of its inputs is how far each effector is from the goal in the latent, after the
-    goal has moved at its own speed for as long as the plan is old. This makes it easy
-    to learn to servo, and to make up for delay.
+    One input is the offset from each effector to its goal in the latent, extrapolated by
+    the goal's velocity times the plan's age. With it, servoing and compensating for
+    delays are easy to learn.
     """
 
     def __init__(self, config: NetConfig, latent_size: int) -> None:
         super().__init__()
-        # Where the effectors' poses are in the proprioception.
+        # the columns of the effectors' poses in the proprioception
         effectors = config.effectors
         slices = config.agent_layout.slices()
         self._effectors = len(effectors)
@@ -287,13 +285,13 @@ class ControllerNet(nn.Module):
         self._rotations = [slices[f"{name}_rot6d"] for name in effectors]
         self._chunk_shape = (config.chunk, config.action_size)
 
-        # The same scales as the planner's: they undo its normalisation of the latent.
+        # equal to the planner's scales, to undo its normalisation of the latent
         self.agent_scale = Scale(config.agent_layout.size)
         self.goal_scale = Scale(3)
         self.speed_scale = Scale(3)
         self.proprioception = Proprioception(config)
         offsets = (3 * len(GOAL_OFFSET_UNITS_M) + ROTATION_SIZE) * self._effectors
-        ages = 2  # a plan's age, and how fresh it is
+        ages = 2  # features of the plan's age
         inputs = self.proprioception.size + latent_size + offsets + ages
         self.layers = nn.Sequential(
             nn.Linear(inputs, config.hidden),
@@ -312,30 +310,32 @@ class ControllerNet(nn.Module):
         Args:
             agent_pos: (n, P) proprioception.
             latent: (n, L) of the plans.
-            age_s: (n,) of the plans.
+            age_s: (n,) ages of the plans.
         """
-        goal, rotation, speed = self._goals(latent)
+        goal, goal_rot6d, speed = self._goals(latent)
         position = torch.stack([agent_pos[:, part] for part in self._positions], dim=1)
-        posture = torch.stack([agent_pos[:, part] for part in self._rotations], dim=1)
+        rot6d = torch.stack([agent_pos[:, part] for part in self._rotations], dim=1)
 
-        # How far each effector is from where its goal is by now.
+        # from each effector to its goal, extrapolated to the present
         offset_m = goal + speed * age_s[:, None, None] - position  # (n, E, 3)
         offsets = [
             torch.tanh(offset_m / unit).flatten(1) for unit in GOAL_OFFSET_UNITS_M
         ]
-        turn = (rotation - posture).flatten(1)
+        rotation_offset = (goal_rot6d - rot6d).flatten(1)
 
-        # The second feature of the age falls from 1 to 0: it resolves small ages.
+        # the second feature of the age falls from 1 to 0, and resolves small ages
         ages = torch.stack([age_s, torch.exp(-AGE_DECAY_PER_S * age_s)], dim=1)
         body = self.proprioception(agent_pos, self.agent_scale)
-        inputs = torch.cat([body, latent, *offsets, turn, ages], dim=1)
+        inputs = torch.cat([body, latent, *offsets, rotation_offset, ages], dim=1)
         return self.layers(inputs).reshape(-1, *self._chunk_shape)
 
     def _goals(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns the goals' positions, rotations and speeds in a latent, (n, E, ...).
+        """Returns the goals in a latent: positions, rotations and velocities.
 
-        A latent begins with these, normalised (see `PlannerNet.sizes`). The result is
-        in m and m/s.
+        They are the first parts of a latent (see `PlannerNet.sizes`), normalised.
+
+        Returns:
+            (n, E, 3) m, (n, E, 6) and (n, E, 3) m/s.
         """
         num = self._effectors
         sizes = [3 * num, ROTATION_SIZE * num, 3 * num]
@@ -348,7 +348,7 @@ class ControllerNet(nn.Module):
 
 
 class DualSystemNet(nn.Module):
-    """Both networks, saved and trained as one."""
+    """Both networks in one module, to be trained and saved together."""
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
@@ -380,11 +380,12 @@ class DualSystemNet(nn.Module):
 
 
 def _as_channels(images: Tensor, light: Tensor | None) -> Tensor:
-    """Returns images (n * cameras, 6, H, W) in [-1, 1]: earlier and newest colours.
+    """Returns images as (n * cameras, 6, H, W): the colours of earlier and newest images.
 
     Args:
         images: (n, cameras, 2, H, W, 3) uint8.
-        light: (n, 2) factor and shift of the pixels, which may leave [-1, 1]; or None.
+        light: (n, 2) factor and offset, applied after normalising pixels to [-1, 1];
+            or None.
     """
     n, cameras, _, height, width, _ = images.shape
     channels_first = images.permute(0, 1, 2, 5, 3, 4)  # (n, cameras, 2, 3, H, W)
@@ -393,5 +394,5 @@ def _as_channels(images: Tensor, light: Tensor | None) -> Tensor:
         return flat
 
     per_image = light.repeat_interleave(cameras, dim=0)[:, :, None, None, None]
-    gain, shift = per_image.unbind(dim=1)
-    return flat * gain + shift
+    factor, offset = per_image.unbind(dim=1)
+    return flat * factor + offset

@@ -1,4 +1,4 @@
-"""The run folder of a vision-language-action policy: planner and controller networks."""
+"""The run folder of a vision-language-action (VLA) policy."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from embodied.policies.run_folder import (
 from embodied.policies.vla.agents import ChunkController, VLAPlanner
 from embodied.policies.vla.network import DualSystemNet, NetConfig
 
-KIND = "vla"  # of run, a key of `policies.registry.RUN_KINDS`
-DEFAULT_PLANNER_HZ = 8.0  # if the datasets name no rate
+KIND = "vla"  # a key of `policies.registry.RUN_KINDS`
+DEFAULT_PLANNER_HZ = 8.0  # if the datasets store no rate
 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What must be known to use a run: what it was trained for, and on which data.
+    """The information that is needed to use a run.
 
     Attributes:
         task: the task's name.
         robot: the robot's name.
-        spec: what the policy needs of the worlds it acts in.
+        spec: the policy's requirements on the worlds.
         net: sizes of the networks.
         planner_hz: plans per second in the datasets.
         datasets: the paths of the datasets.
@@ -74,7 +74,7 @@ class RunInfo:
 
     @property
     def trained_in(self) -> dict[str, Any]:
-        """Metadata of the worlds that it was trained in, with its task and robot."""
+        """The metadata of the worlds of the training, with task and robot."""
         return {**self.metadata, "task": self.task, "robot": self.robot}
 
     def to_json(self) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class VLARun:
-    """The source of a policy that imitation learned: a run folder."""
+    """The source of a policy in a run folder of imitation learning."""
 
     folder: Path
     info: RunInfo
@@ -116,11 +116,9 @@ class VLARun:
         return weights_hash(self.folder)
 
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
-        # worlds in another control mode would be refused
+        # make the policy once, to find a wrong task or robot and damaged weights early
         mode = self.info.spec.control_mode
         with closing(Worlds(EnvConfig(task, robot=robot, control_mode=mode))) as worlds:
-            # Another task or robot, and damaged weights, are found here, before
-            # anything is evaluated.
             self.make(worlds)
         return self.info.spec
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-# Tokens 0 and 1 stand for no word of the vocabulary; its words have the tokens after.
+# Tokens 0 and 1 are special; the words of the vocabulary have the tokens from 2 on.
 PADDING = 0
 UNKNOWN = 1
 FIRST_WORD = 2
@@ -20,8 +20,8 @@ class Vocabulary:
     """The known words and their tokens.
 
     Attributes:
-        words: the known words; the first has the token `FIRST_WORD`.
-        length: how many tokens a sentence is cut or padded to.
+        words: the known words; the first one has the token `FIRST_WORD`.
+        length: number of tokens to which sentences are truncated or padded.
     """
 
     words: tuple[str, ...]
@@ -52,9 +52,9 @@ def split_words(sentence: str) -> list[str]:
 
 
 class WordBag(nn.Module):
-    """A sentence encoder that ignores the order of words: their sum, then a layer.
+    """A sentence encoder that ignores word order: the sum of embeddings, then a layer.
 
-    To take a better encoder, write a module with the same `forward`.
+    It can be replaced by any module with the same `forward`.
     """
 
     def __init__(self, vocabulary: Vocabulary, width: int) -> None:

@@ -1,4 +1,4 @@
-"""The image encoder: a small convolutional network that the instruction steers."""
+"""The image encoder: a small convolutional network conditioned on the instruction."""
 
 from __future__ import annotations
 
@@ -12,18 +12,25 @@ from embodied.policies.device import half_precision
 
 
 class FilmConv(nn.Module):
-    """Convolutions whose channels the instruction scales and shifts, read out twice.
+    """Convolutions conditioned on the instruction, with two readouts.
 
-    The instruction acts by FiLM (Perez et al. 2018). The first readout is a spatial
-    softmax (Levine et al. 2016): for each channel the mean place of its activity, which
-    gives sub-pixel positions from a coarse map. The second readout is attention with
-    queries made from the instruction: where the thing is that is named, and how it
-    looks.
+    The instruction scales and shifts the channels by FiLM (Perez et al. 2018). The first
+    readout is a spatial softmax (Levine et al. 2016): the mean position of each channel's
+    activity, which gives sub-pixel positions from a coarse map. The second readout is
+    attention with queries from the instruction, which gives position and appearance of
+    the named object.
 
-    To take a bigger backbone, write a module with the same `forward` and `size`.
+    It can be replaced by any module with the same `forward` and `size`, such as a larger
+    backbone.
 
     Attributes:
-        size: how many features an image has.
+        size: number of features of an image.
+
+    Args:
+        channels: number of channels of an image.
+        text_width: size of the encoded instruction.
+        widths: channels of the patches, of the convolutions and of the readouts.
+        heads: number of attention heads.
     """
 
     def __init__(
@@ -37,8 +44,7 @@ class FilmConv(nn.Module):
         first, middle, last = widths
         patch_pixels = 4
 
-        # From patches to feature maps. Two more channels say in which row and column a
-        # pixel is.
+        # from patches to feature maps; two more channels hold each pixel's row and column
         self.patches = nn.Conv2d(channels + 2, first, patch_pixels, stride=patch_pixels)
         self.convolutions = nn.ModuleList(
             (
@@ -50,91 +56,103 @@ class FilmConv(nn.Module):
             nn.Linear(text_width, 2 * middle) for _ in self.convolutions
         )
 
-        # The first readout.
+        # the spatial softmax
         self.last = nn.Conv2d(middle, last, 1)
         self.sharpness = nn.Parameter(torch.zeros(last))  # log of each softmax's scale
 
-        # The second readout.
+        # the attention
         self.keys = nn.Conv2d(first + middle, last, 1)
         self.queries = nn.Linear(text_width, heads * last)
         self.values = nn.Conv2d(first + middle, last // 2, 1)
 
-        # Mean place (2) and strength (1) of each channel; place (2) and look of each
-        # head.
+        # position (2) and strength (1) of each channel; position (2) and appearance of
+        # each head
         self.size = 3 * last + heads * (2 + last // 2)
 
     def forward(self, images: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns features, and where the first head looks.
+        """Returns the features of images, and the gaze.
 
         Args:
             images: (n, C, H, W) in [-1, 1].
             text: (n, text width), the encoded instruction.
 
         Returns:
-            Features (n, size), and log-probabilities (n, cells) over a grid of
-            H / 4 x W / 4 cells.
+            Features (n, size), and the log-attention (n, cells) of the first head over a
+            grid of H / 4 x W / 4 cells.
         """
-        patches, steered = self._features(images, text)
-        # Row and column of each cell of the feature maps, (cells, 2) in [-1, 1].
-        rows, columns = steered.shape[2:]
-        places = _coordinates(rows, columns, steered)[0].flatten(1).T
+        patches, conditioned = self._features(images, text)
+        # (cells, 2) row and column of each cell of the feature maps, in [-1, 1]
+        rows, columns = conditioned.shape[2:]
+        positions = _coordinates(rows, columns, conditioned)[0].flatten(1).T
 
-        # The second readout also sees the patches, as they were before the instruction.
-        points = self._points(steered, places)
-        both = torch.cat([patches, steered], dim=1)
-        attended, gaze = self._attended(both, text, places)
+        # the attention also gets the patches, which do not depend on the instruction
+        points = self._points(conditioned, positions)
+        both = torch.cat([patches, conditioned], dim=1)
+        attended, gaze = self._attended(both, text, positions)
         return torch.cat([points, attended], dim=1), gaze
 
     def _features(self, images: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the features of patches before and after the instruction acted.
+        """Returns feature maps before and after the conditioning on the instruction.
 
-        Only this part is computed in bfloat16 in training on a GPU: in the readouts its
-        8 bits would be too few to tell places apart.
+        Only this part is computed in bfloat16 in training on a GPU: the 8 bits of its
+        mantissa are too few for the positions in the readouts.
 
         Returns:
             (n, first, H / 4, W / 4) and (n, middle, H / 4, W / 4).
         """
         n, _, height, width = images.shape
-        places = _coordinates(height, width, images).expand(n, -1, -1, -1)
+        positions = _coordinates(height, width, images).expand(n, -1, -1, -1)
+        inputs = torch.cat([images, positions], dim=1)
         with half_precision(images.device) if self.training else nullcontext():
-            patches = functional.relu(self.patches(torch.cat([images, places], dim=1)))
+            patches = functional.relu(self.patches(inputs))
             x = patches
             for convolution, film in zip(self.convolutions, self.film, strict=True):
                 x = functional.relu(_modulate(convolution(x), film(text)))
         return patches.float(), x.float()
 
-    def _points(self, x: Tensor, places: Tensor) -> Tensor:
-        """Returns the mean place and the strength of each channel, (n, 3 last).
+    def _points(self, x: Tensor, positions: Tensor) -> Tensor:
+        """Returns the mean position and the strength of each channel, (n, 3 last).
 
-        Each channel learns how sharply its softmax picks the most active cell.
+        The sharpness of each channel's softmax is learned.
+
+        Args:
+            x: (n, middle, H / 4, W / 4) feature maps.
+            positions: (cells, 2) of the cells.
         """
         flat = self.last(x).flatten(2)  # (n, last, cells)
         activity = (flat * self.sharpness.exp()[:, None]).softmax(dim=2)
-        points = activity @ places  # (n, last, 2)
+        points = activity @ positions  # (n, last, 2)
         strength = functional.silu(flat.amax(dim=2))  # (n, last)
         return torch.cat([points.flatten(1), strength], dim=1)
 
     def _attended(
-        self, x: Tensor, text: Tensor, places: Tensor
+        self, x: Tensor, text: Tensor, positions: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Returns what the instruction attends to, and where the first head looks.
+        """Returns the readout of the attention, and the gaze.
 
-        The first head is the one that training teaches where to look (see `gaze_loss`).
+        The gaze is the attention of the first head, which has labels (see `gaze_loss`).
+
+        Args:
+            x: (n, first + middle, H / 4, W / 4) feature maps.
+            text: (n, text width), the encoded instruction.
+            positions: (cells, 2) of the cells.
 
         Returns:
-            Place and look of each head, (n, heads (2 + last / 2)), and log-probabilities
-            (n, cells).
+            (n, heads (2 + last / 2)) position and appearance of each head, and (n, cells)
+            log-attention of the first head.
         """
         keys = self.keys(x).flatten(2)  # (n, d, cells), d = `last`
         values = self.values(x).flatten(2)  # (n, d / 2, cells)
         width = keys.shape[1]
         queries = self.queries(text).unflatten(1, (-1, width))  # (n, heads, d)
 
-        gaze = (queries @ keys / width**0.5).log_softmax(dim=2)  # (n, heads, cells)
-        attention = gaze.exp()
-        place = attention @ places
-        look = attention @ values.transpose(1, 2)
-        return torch.cat([place, look], dim=2).flatten(1), gaze[:, 0]
+        scores = queries @ keys / width**0.5  # (n, heads, cells)
+        log_attention = scores.log_softmax(dim=2)
+        attention = log_attention.exp()
+        position = attention @ positions
+        appearance = attention @ values.transpose(1, 2)
+        readout = torch.cat([position, appearance], dim=2).flatten(1)
+        return readout, log_attention[:, 0]
 
 
 def _coordinates(height: int, width: int, like: Tensor) -> Tensor:
@@ -151,7 +169,11 @@ def _coordinates(height: int, width: int, like: Tensor) -> Tensor:
 
 
 def _modulate(x: Tensor, film: Tensor) -> Tensor:
-    """Returns features (n, C, H, W), scaled and shifted by `film` (n, 2 C)."""
-    # Where `film` is 0 nothing changes.
+    """Scales and shifts features (n, C, H, W) by FiLM.
+
+    Args:
+        x: the features.
+        film: (n, 2 C) scale and shift of each channel; 0 changes nothing.
+    """
     scale, shift = film[:, :, None, None].chunk(2, dim=1)
     return x * (1 + scale) + shift
