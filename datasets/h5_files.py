@@ -25,9 +25,9 @@ from embodied import files
 from embodied.datasets.schema import H5
 from embodied.interrupts import CtrlCKept, ctrl_c_kept
 
-# The oldest and the newest form of what is written. In that of HDF5 1.10, which every
-# tool of today reads, all that describes the content has checksums: where it is damaged,
-# reading is an error, while in older forms it can be an endless loop in the library.
+# The oldest and the newest file format that HDF5 may use. The format of HDF5 1.10, which
+# all current tools read, has checksums on all metadata, so reading damaged metadata is an
+# error. In older formats it can be an endless loop in the library.
 FORM = ("v110", "v110")
 
 
@@ -37,10 +37,10 @@ def open_to_read(path: Path) -> H5:
 
 
 def write_text(item: H5, name: str, text: str) -> None:
-    """Writes an attribute that is a text.
+    """Writes an attribute that is a text, as a string of fixed length.
 
-    Its length is fixed: HDF5 keeps texts of variable length in a heap without checksums,
-    and searches a damaged one for ever.
+    HDF5 keeps strings of variable length in a heap without checksums. If the heap is
+    damaged, the library may search it in an endless loop.
     """
     content = text.encode()
     kind = h5py.string_dtype("utf-8", max(len(content), 1))
@@ -198,7 +198,7 @@ class _Sink(io.RawIOBase):
             self.error = error
 
     def readinto(self, buffer: Any) -> int:
-        """Reads what HDF5 wrote; bytes that were never written are zeros."""
+        """Reads bytes at the current position; those never written are zeros."""
         block = memoryview(buffer).cast("B")
         count = 0
         try:

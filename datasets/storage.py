@@ -1,9 +1,9 @@
 """Writing episodes to groups of an HDF5 file.
 
-Files contain no time stamps, so the same episodes give the same bytes. Each group is
-created by itself, since HDF5 stamps the groups that it creates along a path. Low-dimensional
-arrays are contiguous. Images have one chunk per frame, compressed by gzip at level 1, so
-that reading a random frame takes a single read.
+Files contain no time stamps, so the same episodes give the same bytes. (HDF5 adds time
+stamps to parent groups that it creates implicitly, so each group is created explicitly.)
+Low-dimensional arrays are contiguous. Images have one chunk per frame, compressed by
+gzip at level 1, so that reading a random frame takes a single read.
 """
 
 from __future__ import annotations
@@ -135,8 +135,8 @@ def write_episode(data: H5, name: str, episode: Episode) -> None:
     """Writes an episode as the group `name` of `/data`.
 
     Its attribute `num_samples` is written last, so a demo that has it is complete. Arrays
-    come in the order of their names, in which they are read back, so that an episode
-    that is read and written again has the same bytes.
+    are written in the order of their names, in which HDF5 lists them. So an episode that
+    is read and written again has the same bytes.
 
     Args:
         data: the group `/data`.

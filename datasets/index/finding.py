@@ -36,7 +36,7 @@ def find_index(path: Path, stamp: Stamp) -> FileIndex:
 
 
 def _instruction(demo: H5) -> str:
-    """Returns what was to be done in an episode; "" where it is not said."""
+    """Returns the instruction of an episode; "" if it has none."""
     return read_attribute(demo, "instruction") if "instruction" in demo.attrs else ""
 
 

@@ -77,19 +77,23 @@ class ArrayPlaces:
         rows = self.rows
         if len(rows) != count or (rows < 0).any() or min(self.row, default=0) < 0:
             return False
-        if self.layout == "contiguous":
-            places = self.offset
-            ends = self.offset + rows * self.row_bytes
-            lengths = {len(self.offset), count}
-        elif self.layout == "gzip":
-            places = self.row_offset
-            ends = self.row_offset + self.row_size
-            lengths = {len(self.row_offset), len(self.row_size), int(rows.sum())}
-        else:
+        if self.layout == "contiguous":  # one block per episode
+            num_blocks = count
+            begins = self.offset
+            sizes = rows * self.row_bytes
+        elif self.layout == "gzip":  # one block per row
+            num_blocks = int(rows.sum())
+            begins = self.row_offset
+            sizes = self.row_size
+        else:  # no positions are stored
             return True
-        is_inside = bool((places >= 0).all() and (places <= ends).all())
-        is_inside = is_inside and bool((ends <= size).all())
-        return len(lengths) == 1 and is_inside
+
+        if not (len(begins) == len(sizes) == num_blocks):
+            return False
+        ends = begins + sizes
+        # `begins <= ends` also finds sums that overflow
+        is_ordered = bool((begins >= 0).all() and (begins <= ends).all())
+        return is_ordered and bool((ends <= size).all())
 
     @cached_property
     def first_row(self) -> np.ndarray:
@@ -162,13 +166,14 @@ def find_places(
 
 
 class _Opened:
-    """A low-level HDF5 array with its properties, each of which HDF5 is asked once.
+    """A low-level HDF5 array with its properties, each of which is read from HDF5 once.
 
     Attributes:
         array: the array.
-        shape: of all its numbers.
+        shape: of the array.
         dtype: of one number.
-        offset: where they lie in this file, in one piece; None if they do not.
+        offset: position of the values in this file; None if they are not stored in one
+            piece in this file.
     """
 
     def __init__(self, array: H5) -> None:
@@ -179,19 +184,20 @@ class _Opened:
 
     @cached_property
     def creation(self) -> H5:
-        """How it was created."""
+        """The property list with which the array was created."""
         return self.array.get_create_plist()
 
     @cached_property
     def layout(self) -> int:
-        """HDF5's number of how it is stored."""
+        """The storage layout, a value of the HDF5 enumeration H5D_layout_t."""
         if self.offset is not None:
             return int(h5py.h5d.CONTIGUOUS)
         return int(self.creation.get_layout())
 
     @property
     def lies_elsewhere(self) -> bool:
-        """Whether its numbers lie in other files; only these have no place in this one."""
+        """Whether the values lie in other files."""
+        # fast path: values with an offset lie in this file
         if self.offset is not None:
             return False
         is_virtual = self.layout == h5py.h5d.VIRTUAL

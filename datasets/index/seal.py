@@ -86,9 +86,13 @@ def seal(path: Path) -> None:
 
 @contextmanager
 def _progress(path: Path, count: int) -> Iterator[OnEpisode]:
-    """Yields what is told of each of `count` episodes that was visited, twice of each.
+    """Yields a function to call with the number of episodes visited since the last call.
 
-    Where that takes long, a terminal shows how much is done, and how long the rest takes.
+    The terminal shows a progress bar if sealing takes longer than `SILENT_S`.
+
+    Args:
+        path: the dataset's file, named in the bar.
+        count: number of episodes. Each is visited twice: for its metadata and its arrays.
     """
     with tqdm(
         desc=f"index {path.name}",
