@@ -26,7 +26,7 @@ from embodied.policies.teleop.keyboard import DRIVES, EVENT_KEYS, MOVES, TURNS, 
 from embodied.policies.teleop.operator import HAND_M_S, TURN_RAD_S, Operator
 from embodied.policies.teleop.registry import BUILT_IN, MEMBERS, find_device
 from embodied.policies.teleop.script import Script
-from embodied.policies.teleop.spacemouse import FULL, SpaceMouse
+from embodied.policies.teleop.spacemouse import FULL_DEFLECTION, SpaceMouse
 from embodied.policies.teleop.takes import Labels, Takes
 from tests.commands import TASK, embodied, refused
 from tests.ground import expert_worlds
@@ -378,7 +378,7 @@ def test_a_spacemouse_moves_turns_and_says_each_event_once() -> None:
     )
     mouse = SpaceMouse(hid)
     mouse.open()
-    full = int(FULL)
+    full = int(FULL_DEFLECTION)
     knob.reports = [b"\x01" + struct.pack("<3h", full, -full, 0)]
     assert mouse.read().move == (1.0, -1.0, 0.0)
     knob.reports = [b"\x02" + struct.pack("<3h", 0, 0, -full)]
