@@ -133,7 +133,9 @@ PREFIXES = {
 
 
 def find_policy(name: str) -> PolicySource:
-    """Returns the source of a policy, by any of the names in the module's docstring.
+    """Returns the source of a policy by its name, run folder, module or server address.
+
+    The docstring of this module lists the kinds of names in detail.
 
     Raises:
         EmbodiedError: there is no such policy (lists those that exist), or it cannot be
