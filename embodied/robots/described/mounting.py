@@ -34,7 +34,7 @@ SHIFTS_M = (
     (-0.1, 0.15),
 )
 # How far joints should stay from the ends of their ranges.
-MARGIN_RAD = 0.1
+MARGIN_RAD = 0.15
 
 
 def best_mount(search: HomeSearch, mount: Mount, home_w: np.ndarray) -> Mount:
