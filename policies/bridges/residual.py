@@ -60,8 +60,7 @@ class PathResidual(Hold):
 
         # integrate the velocities; the distance at the start stays 0
         row_s = 1 / arrival.plan.chunk_hz[:, None, None]  # duration of a row
-        distances = chunk * row_s * self._top_speed
-        self._moved[arrival.ids, 1:] = distances.cumsum(axis=1)
+        self._moved[arrival.ids, 1:] = (chunk * row_s * self._top_speed).cumsum(axis=1)
         self._is_new[arrival.ids] = True
         return arrival.plan
 
