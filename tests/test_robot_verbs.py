@@ -182,7 +182,7 @@ def test_check_doubts_a_tool_whose_x_is_backwards(
         (["six.xml", "-o", "six.yaml"], "a description's name ends in .toml"),
         (["six.xml", "--on", "hand"], "--on says where --gripper sits: give both"),
         (["bare.xml"], "no gripper is found behind the joint 'wrist3'"),
-        (["stick.xml"], "no arm is found: 1 joints that turn"),
+        (["stick.xml"], "no arm is found: the longest chain of hinges has 1 joints"),
     ],
 )
 def test_what_new_cannot_do_is_said(
