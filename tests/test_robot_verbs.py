@@ -155,7 +155,7 @@ def test_check_doubts_a_tool_whose_x_is_backwards(
     path = write_six(tmp_path, TOML, mjcf)
     assert main(["robot", "check", str(path)]) == 1
     said = capsys.readouterr().out
-    assert "the tool point tcp has its x backwards at home" in said
+    assert "the x axis of tcp points backwards at home" in said
 
     # what it says to write is right
     keys = re.search(
