@@ -62,7 +62,7 @@ def _table(table: Any, folder: Path, where: str, notes: Mapping[str, str]) -> li
             continue
 
         if f.name in PATHS:
-            value = os.path.relpath(value, folder.resolve())
+            value = os.path.relpath(str(value), folder.resolve())
         noted = key.removeprefix("arm.")
         note = f"  # {notes[noted]}" if noted in notes else ""
         lines.append(f"{f.name} = {_literal(value)}{note}")
