@@ -32,7 +32,7 @@ FORM = ("v110", "v110")
 
 
 def open_to_read(path: Path) -> H5:
-    """Opens an HDF5 file for reading, also while another process has it open."""
+    """Opens an HDF5 file for reading, also while other processes read it."""
     return h5py.File(path, "r", locking=False)
 
 

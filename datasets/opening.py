@@ -38,11 +38,12 @@ META_KINDS = {each.name: str(each.type) for each in fields(EpisodeMeta)}
 
 
 def open_file(path: Path) -> H5:
-    """Opens a dataset for reading, also while another process has it open.
+    """Opens a dataset for reading, also while other processes read it.
 
     Raises:
         DatasetError: there is no file at the path; it is not an HDF5 file; it is
-            truncated; it is not a dataset of ours; or its schema version cannot be read.
+            truncated; it is not a dataset of ours; its schema version cannot be read; or
+            a process has it open for writing, or was killed while it had.
     """
     _check_path(path)
     try:
@@ -52,6 +53,13 @@ def open_file(path: Path) -> H5:
             raise DatasetError(
                 f"{path} is already open in this process with file locking: close it,"
                 f" or open it as h5py.File({path.name!r}, locking=False)"
+            ) from error
+        if "already open for write" in str(error):
+            # HDF5 marks a file while a process may change it
+            raise DatasetError(
+                f"{path} is open for writing in a process, or was when that process was "
+                f"killed: close it there, or clear the mark with `h5clear -s {path}` (of "
+                "HDF5's own tools)"
             ) from error
         raise DatasetError(
             f"{path} is truncated or damaged and cannot be opened: {one_line(error)}"

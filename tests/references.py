@@ -29,7 +29,7 @@ TOP_FOLDERS = ("embodied", "envs", "policies", "datasets", "docs", "tests", "exa
 # Files that pages and docstrings let a user write or get.
 EXAMPLE_FILES = re.compile(
     r"\.\w+|(my_\w+|six|try_it|why|cube|cubes|named|totes|demo|random|x|two|best|chart|info|stats|embodied"
-    r"|FILE|FILE\.stats|(meta/)?modality|train_config|policy|report|results|sweep|history|checkpoint|clips?|pyproject)\.\w+|runs/.*|.*[<*{].*"
+    r"|FILE|FILE\.stats|(meta/)?(modality|info)|metadata|train_config|policy|report|results|sweep|history|checkpoint|clips?|pyproject)\.\w+|runs/.*|.*[<*{].*"
 )
 # What other libraries call their things, and what is an example in a sentence.
 FOREIGN_WORDS = {
@@ -44,11 +44,13 @@ FOREIGN_WORDS = {
     "capture_while",
     "deepcopy",
     "episode_000000",
+    "episode_000001",
     "front_image",
     "gym",
     "joint1",
     "left_arm",
     "left_gripper",
+    "left_tcp_pos_w",
     "my_package",
     "rgb_array_list",
     "right_arm",
@@ -62,6 +64,8 @@ FOREIGN_FLAGS = {
     "--logdir",
     "--extra-index-url",
     "--fps",  # of the script for LeRobot
+    "--seeds",  # of the script for public robots
+    "--table",
     "--resume",
     "--help",
     "--version",

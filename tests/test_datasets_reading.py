@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from embodied.datasets.opening import may_be_dataset
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import DatasetError, as_frame
 from embodied.datasets.writer import EpisodeWriter
@@ -171,8 +172,8 @@ def test_an_unfinished_collection_can_be_read(tmp_path: Path) -> None:
 # --------------------------------------------------------------------------------------
 
 
-def test_a_file_that_another_process_holds_can_be_read(path: Path) -> None:
-    # HDF5 locks a file that a process has opened for writing.
+def test_a_file_that_another_process_may_change_is_named(path: Path) -> None:
+    # HDF5 locks and marks a file that a process has opened for writing.
     code = (
         "import h5py, sys;"
         f"file = h5py.File({str(path)!r}, 'r+');"
@@ -188,10 +189,18 @@ def test_a_file_that_another_process_holds_can_be_read(path: Path) -> None:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
 
-        with Dataset(path) as dataset:
-            assert same(dataset.episode(12), fake_episode(40))
+        # a file is opened when something is first read that its index does not hold
+        with (
+            Dataset(path) as dataset,
+            pytest.raises(DatasetError, match="open for writing in a process"),
+        ):
+            dataset.episode(12)
+        assert may_be_dataset(path)
 
         holder.communicate()
+
+    with Dataset(path) as dataset:
+        assert same(dataset.episode(12), fake_episode(40))
 
 
 def grey_sum(dataset: Dataset) -> int:

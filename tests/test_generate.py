@@ -236,7 +236,7 @@ def fail(file: Any) -> None:
 
 def be_another_task(file: Any) -> None:
     text = file["meta"].attrs["metadata"]
-    file["meta"].attrs["metadata"] = text.replace("PanelReset", "TableWipe")
+    file["meta"].attrs["metadata"] = text.replace(b"PanelReset", b"TableWipe")
 
 
 def be_of_another_version(file: Any) -> None:

@@ -19,7 +19,6 @@ from embodied.envs.worlds import Worlds
 from embodied.policies.episodes import env_config_for
 from embodied.policies.registry import find_policy
 from embodied.rollout.rollout import rollout
-from examples.one_hand_alone import ALONE
 from tests.ground import idle_action, started_worlds
 
 TASK = "TeamSort"
@@ -179,8 +178,9 @@ def test_two_hands_sort_far_more_per_hour_than_one_alone() -> None:
     config = env_config_for(spec, TASK, "L2", "train", "arm+arm")
     config = EnvConfig(**{**vars(config), "factors": {"parcels": 3}})
     config = replace(config, horizon_s=45.0, num_threads=1)
+    alone = find_policy("examples.one_hand_alone:ALONE")
     seconds = []
-    for source in (find_policy("expert"), ALONE):
+    for source in (find_policy("expert"), alone):
         worlds = Worlds(config, 4)
         results = rollout(worlds, source.make(worlds), [0, 1, 2, 3])
         assert all(result.success_at_end for result in results)
