@@ -146,11 +146,12 @@ def _require_plans(plans: Mapping[str, np.ndarray], where: str) -> None:
 def _require_observations(obs: Mapping[str, np.ndarray], where: str) -> None:
     """Raises DatasetError for an observation of the wrong shape or type.
 
-    Vectors must be (F, D). Images must be (F, H, W, C) and not empty, with C = 3 and
-    uint8 for colour, and C = 1 for depth and segmentation.
+    `agent_pos` and `environment_state` must be (F, D), for F frames. Images must be
+    (F, H, W, C) and not empty, with C = 3 and uint8 for colour, and C = 1 for depth and
+    segmentation. Other arrays may have rows of any shape.
 
     Args:
-        obs: observations by key.
+        obs: observations by key; `_require_rows` has found F rows of numbers in each.
         where: names the episode at the beginning of an error message.
     """
     for key, array in obs.items():

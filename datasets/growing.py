@@ -213,7 +213,8 @@ def _read_undo(path: Path) -> tuple[dict[str, Any], list[tuple[int, bytes]]] | N
     These are the state before the step (`identity`, `size`, `done`), and the (position,
     content) of the bytes that it overwrote.
     """
-    with suppress(OSError, ValueError, KeyError):
+    # a first line that is JSON, but no table, raises TypeError
+    with suppress(OSError, ValueError, KeyError, TypeError):
         content = path.read_bytes()
         line, _, rest = content.partition(b"\n")
         begin = json.loads(line)

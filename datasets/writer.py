@@ -238,8 +238,9 @@ def kept_when_stopped(
 
     Args:
         writer: owns the collection.
-        seeds: of the episodes to collect.
-        wanted: number of episodes to collect; None for the number of seeds.
+        seeds: that are tried.
+        wanted: number of episodes to keep, where not every seed gives one; None where
+            every seed does.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed; says how many episodes are kept.
@@ -251,7 +252,7 @@ def kept_when_stopped(
         with suppress(OSError):
             parts_folder(writer.path).rmdir()
         if isinstance(stop, KeyboardInterrupt):
-            # the writer does not know the episodes of other processes
+            # `writer.seeds` lacks the parts that other processes have written since
             written = {part_seed(part) for part in part_files(writer.path)}
             num_kept = len(set(seeds) & (writer.seeds | written))
             raise KeyboardInterrupt(

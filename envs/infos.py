@@ -100,6 +100,8 @@ def reset_info(progress: np.ndarray, ids: np.ndarray) -> Info:
 def step_info(columns: Columns) -> Info:
     """Returns the info of a step in which no episode ended."""
     n = len(columns["is_success"])
+    # Like `masked` with every world valid, but one allocation holds all masks, as this
+    # runs at every step: a row of True per key.
     masks = np.ones((len(columns), n), bool)
     info: Info = dict(columns)
     for name, mask in zip(columns, masks, strict=True):

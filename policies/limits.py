@@ -93,9 +93,13 @@ class ReferenceLimits:
         return np.where(finite, limited, action)
 
     def _allocate(self, action: np.ndarray) -> None:
-        """Creates the arrays for the action size A of the first action."""
+        """Creates the arrays at the first action, which gives the action size A.
+
+        It is called where an action's shape is not that of the arrays, so for a later
+        action it only raises.
+        """
         num_worlds, action_size = self._last.shape
-        # A was known already, so it has changed
+        # the arrays exist already: a later action has another shape
         if action_size:
             raise ValueError(
                 f"the controller gave actions of shape {action.shape}, expected "

@@ -104,6 +104,7 @@ def coverage_of(
         sampled_from = variable.range(config["level"], config["split"])
         draws = _draws(variable.name, summaries)
         histogram = _histogram(sampled_from, draws)
+        # nothing to cover: it was not drawn, or its range is a single value
         if histogram is None:
             continue
         coverages.append(

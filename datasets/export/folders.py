@@ -70,11 +70,12 @@ class NewFolder:
             if file not in kept_files:
                 file.unlink()
 
-    def finish(self, notes: Sequence[Any], files: Sequence[Path]) -> None:
+    def add_finished(self, notes: Sequence[Any], files: Sequence[Path]) -> None:
         """Adds finished episodes to the journal, after flushing their files to the disk.
 
         Args:
-            notes: one JSON value per episode, for `finished` of a resuming call.
+            notes: one JSON value per episode. If this call is killed, the call that
+                resumes it finds them in `finished`.
             files: the files of these episodes, which must be closed.
         """
         for file in files:

@@ -111,7 +111,7 @@ class _Writer(ClosedOnExit):
         """Closes the files of frames and videos, and adds them to the journal."""
         files = self._files_of(self._unfinished)
         self._begin_after(self._unfinished[-1]["row"])
-        self._new_folder.finish(self._unfinished, files)
+        self._new_folder.add_finished(self._unfinished, files)
         self._unfinished = []
 
     def add(self, episode: SelectedEpisode) -> None:

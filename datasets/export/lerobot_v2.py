@@ -127,7 +127,7 @@ class _Writer(ClosedOnExit):
         # the journal keeps the images' statistics, since resuming does not read images
         image_statistics = self._statistics.of_images(columns)
         states = {name: each.state() for name, each in image_statistics.items()}
-        self._new_folder.finish([states], files)
+        self._new_folder.add_finished([states], files)
         self._count(episode, columns, image_statistics)
 
     def add_finished(self, episode: SelectedEpisode, note: Any) -> None:

@@ -71,7 +71,7 @@ def export_rerun(
             _Recording(rr, path, number, selection).write(episode)
             note = episode_note(episode)
             notes.append(note)
-            folder.finish([note], [path])
+            folder.add_finished([note], [path])
         with SourceNotes(folder.path, selection.headers) as file:
             for note in notes:
                 file.add(note)

@@ -39,6 +39,7 @@ def from_bytes(
             with Image.open(io.BytesIO(content), formats=["PNG", "JPEG"]) as image:
                 _require_size((image.height, image.width), size, where)
                 pictures.append(np.asarray(image.convert("RGB")))
+        # Pillow raises SyntaxError for a damaged PNG
         except (OSError, SyntaxError, ValueError) as error:
             raise DatasetError(
                 f"frame {number} of {where} cannot be decoded: {one_line(error)}"

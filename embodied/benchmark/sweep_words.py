@@ -124,7 +124,8 @@ def _row_findings(figures: PanelFigures, row: RowFigures) -> list[str]:
     if not base.success.successes:
         return [f"{start}: there is nothing that delay could break."]
 
-    # the first delay that is significantly worse, else the worst of all
+    # All delays that are significantly worse. The text names the shortest of them or, if
+    # there is none, the delay with the least success.
     broken = [column for column in columns[1:] if row.points[column].is_worse]
     sentences = [f"{start}."]
     if not broken:
@@ -144,7 +145,8 @@ def _row_findings(figures: PanelFigures, row: RowFigures) -> list[str]:
             f"chance: it {_rate_words(point)}, p {_p_words(point.adjusted_p)}."
         )
 
-    # channels have no common axis on which success could halve
+    # The columns of a panel are either delays in ms or channels. Channels differ in more
+    # than their delay, so there is no delay at which success halves.
     half = row.half_delay_ms
     if half is not None and not columns[0].channel:
         if half.value is not None:

@@ -198,7 +198,12 @@ def _make_env(config: EnvConfig, num: int) -> Any:
 
 
 def measure_frames(config: EnvConfig) -> Figure:
-    """Measures the rendering of the task's cameras, as observations need it."""
+    """Measures how many images of the task's cameras `Worlds.observe` renders per second.
+
+    Args:
+        config: without `camera_hz`, so that each `observe` renders one image per camera
+            and world.
+    """
     worlds = Worlds(replace(config, obs="pixels"), FRAME_WORLDS)
     worlds.reset(np.arange(FRAME_WORLDS), list(range(FRAME_WORLDS)))
     frames_per_step = FRAME_WORLDS * len(worlds.cameras)

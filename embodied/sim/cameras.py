@@ -107,7 +107,12 @@ class Camera:
             yield renderer
 
     def _make_context(self, world: int) -> RenderContext:
-        """Returns a new context, with costly effects for `beauty` only."""
+        """Returns a new context for all worlds, with costly effects for `beauty` only.
+
+        Args:
+            world: any world: all share one model for rendering, which is filled with a
+                world's own values before each frame.
+        """
         model = self._engine.world_model(world)
         quality = _BEAUTY_QUALITY if self._beauty else None
         context = RenderContext(model, *self._size, quality)

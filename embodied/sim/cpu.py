@@ -181,17 +181,20 @@ class CpuEngine:
     def _recall_model(self, ids: np.ndarray, kept: Mapping[str, np.ndarray]) -> None:
         """Restores the model's fields, and the constants computed from them.
 
-        The constants must be computed from the values at the last `refresh`, which may
-        differ from the last values. So the fields are written twice: before and after.
+        The snapshot has two values of each field: at the last `refresh`, when the constants
+        were computed, and at `keep`. They differ if the field was written in between. So
+        the first is written, the constants are computed, and the second is written.
         """
         fields = [name.removeprefix(_MODEL) for name in kept if name.startswith(_MODEL)]
-        # this engine's worlds may share a field that differs in the snapshot
+        # From the first call of `model_view` on, worlds can differ in a field, as they did
+        # in the engine of the snapshot.
         for field in fields:
             self.model_view(field)
         if not self._model_views:
             return
 
-        # a field that is not in the snapshot had the model's values
+        # In a field that only this engine's worlds can differ in, all worlds of the
+        # snapshot had the values of the compiled model.
         for field, values in self._model_views.items():
             nominal = attrgetter(field)(self.model)
             values[ids] = kept.get(_SETTLED + field, nominal)

@@ -220,7 +220,8 @@ def _egl_devices() -> list[int]:
     """Returns the addresses of EGL's devices in MuJoCo's order; empty without EGL."""
     pointer = ctypes.c_void_p
     int_pointer = ctypes.POINTER(ctypes.c_int)
-    # the C type of eglQueryDevicesEXT: result first, then arguments
+    # the C type of eglQueryDevicesEXT: its result, then its arguments: the most devices to
+    # write, the array to write them to, and where to write their number
     query_type = ctypes.CFUNCTYPE(
         ctypes.c_uint, ctypes.c_int, ctypes.POINTER(pointer), int_pointer
     )
@@ -230,7 +231,8 @@ def _egl_devices() -> list[int]:
     except (OSError, AttributeError, TypeError):
         return []
 
-    # EGL writes the addresses into `devices` and their number into `count`
+    # EGL writes the addresses into `devices` and their number into `count`; ctypes reads
+    # the address 0 as None
     count = ctypes.c_int(0)
     devices = (pointer * MOST_EGL_DEVICES)()
     query_devices(len(devices), devices, ctypes.byref(count))

@@ -74,8 +74,10 @@ def add_parcel(spec: mujoco.MjSpec, name: str) -> None:
 def _boxes(size: ParcelSize, face: str) -> tuple[np.ndarray, np.ndarray]:
     """Returns the centres and half sizes (4, 3) of PARTS in the parcel's frame.
 
-    The tape runs around the parcel along its length, under the label. The code is a
-    white strip on the label.
+    The tape is a band around the parcel along its length: a box that contains the body's
+    middle and stands out by a quarter of a sticker's thickness. The label's middle is in
+    the body's face, so it stands out by half its thickness, above the tape. The code is a
+    white strip, whose middle is in the label's outer face.
     """
     x = size.length / 2
     y = size.width / 2

@@ -176,7 +176,7 @@ class PlannerNet(nn.Module):
         self._effectors = len(config.effectors)
         self._bases = config.bases
 
-        # the inputs
+        # encoders of the inputs, and scales of the goals and velocities in the latent
         self.text = WordBag(config.vocabulary, config.text_width)
         self.vision = FilmConv(6, config.text_width)  # colours of two images
         self.agent_scale = Scale(config.agent_layout.size)

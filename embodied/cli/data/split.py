@@ -55,15 +55,18 @@ def _write_masks(args: argparse.Namespace, dataset: Dataset, parts: list[Part]) 
     """Writes all episodes to one file, with one mask of successes per part."""
     require_new([args.output], args.overwrite, args.file)
     successes = [i for i, meta in enumerate(dataset.episodes) if meta.success]
-    found = _split(dataset, successes, parts, args.split_seed)
+    new_masks = _split(dataset, successes, parts, args.split_seed)
 
     masks = {name: dataset.mask(name) for name in dataset.masks}
-    # the new masks replace the old split
+    # Drop the default split, even if no part is called so. All other masks stay, unless
+    # a part has their name.
     for name in ("train", "valid"):
         masks.pop(name, None)
     with CountProgress("split", len(dataset), "episode") as progress:
-        write_subset(dataset, range(len(dataset)), args.output, masks | found, progress)
-    print(f"{args.output}: {len(dataset)} episodes; {_sizes(found)}")
+        write_subset(
+            dataset, range(len(dataset)), args.output, masks | new_masks, progress
+        )
+    print(f"{args.output}: {len(dataset)} episodes; {_sizes(new_masks)}")
     return 0
 
 

@@ -130,7 +130,14 @@ def drawer_tidy_expert(
 def decide(
     xp: Any, agent: Readings, state: Readings, palm_m: float = PALM_M
 ) -> Payload:
-    """Returns the plans for n worlds."""
+    """Returns the plans for n worlds.
+
+    Args:
+        xp: the array namespace.
+        agent: proprioception.
+        state: privileged state.
+        palm_m: how deep the hand may reach over a thing, see `Gripper.palm_m`.
+    """
     facts = ExpertFacts.read(xp, agent, state)
     step = _choose(xp, facts, palm_m)
     return make_payload(

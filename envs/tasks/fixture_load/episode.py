@@ -31,7 +31,7 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     episode = variation.sample_each(seed, TASK_VARIABLES)
     count = episode["parts"]
 
-    # values that differ between workpieces are sampled once per workpiece
+    # in place of one value for the episode, these get one for each workpiece
     for name in PER_PART:
         episode[name] = variation.sample_many(seed, name, count)
     colours = variation.sample_many(seed, "colour", COLOUR_SAMPLES)
@@ -40,8 +40,9 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     episode["places"] = [int(place) for place in order[:count]]
 
     episode |= _sample_event(seed, variation.level, episode)
-    part = episode["colour"][target_of(episode)]
-    episode["instruction"] = episode["sentence"].format(part=part)
+    # sentences name a workpiece by its colour, at {part}
+    colour = episode["colour"][target_of(episode)]
+    episode["instruction"] = episode["sentence"].format(part=colour)
     return episode
 
 
