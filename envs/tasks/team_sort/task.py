@@ -221,4 +221,6 @@ TEAM_SORT = TaskSpec(
     default_robot="arm+arm",
     beauty_camera="line",
     places=PLACES,
+    # two parcels take part in every episode
+    constant=("parcel_wanted.0", "parcel_wanted.1"),
 )
