@@ -1,4 +1,4 @@
-"""TeamSort by two hands, and by one that does it all: parcels per hour of each.
+"""TeamSort by two hands, and by one that does it all: parcels per hour, from an empty line on.
 
 embodied eval TeamSort --policy expert examples.one_hand_alone:ALONE -o runs/team
 """
