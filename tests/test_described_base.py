@@ -166,6 +166,7 @@ def test_slides_that_turn_with_the_yaw_are_refused(tmp_path: Path) -> None:
         load_robot(write_six(tmp_path, FILES, xml))
 
 
+@pytest.mark.slow
 def test_new_finds_the_joints_of_a_base(tmp_path: Path) -> None:
     write_six(tmp_path, mjcf=WHEELED)
     guess = guess_description(tmp_path / "six.xml")

@@ -338,6 +338,7 @@ def test_pictures_show_visual_shapes_and_no_sites(tmp_path: Path) -> None:
     assert (model.geom_group[model.geom_bodyid == model.body("six_fore").id] < 3).all()
 
 
+@pytest.mark.slow
 def test_a_jaw_that_turns_far_is_described_and_opened_only_so_far(
     tmp_path: Path,
 ) -> None:

@@ -106,6 +106,7 @@ def test_what_does_not_go_together_is_said(
         load_robot(path)
 
 
+@pytest.mark.slow
 def test_new_describes_both_and_check_shows_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

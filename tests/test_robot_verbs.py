@@ -128,6 +128,7 @@ def test_new_describes_a_urdf_whose_mesh_is_in_its_package(
     assert model.actuator("gripper").forcerange[1] == pytest.approx(30)
 
 
+@pytest.mark.slow
 def test_new_keeps_the_tools_x_ahead_at_home(tmp_path: Path) -> None:
     """Else experts would turn the hand by half before they do anything."""
     # the wrist does not turn far enough to have the hand the other way round
