@@ -11,6 +11,7 @@ from typing import Any
 
 from embodied.arrays import dot
 from embodied.core import Array, Controller, Layout, Payload, Planner
+from embodied.envs.skills.parcel_grip import OFF_MIDDLE_M, Grip, quat_of_axes
 from embodied.envs.skills.scripted import (
     Readings,
     Row,
@@ -27,7 +28,6 @@ from embodied.envs.tasks.parcel_sort.expert_facts import (
     ExpertFacts,
     is_within_reach,
 )
-from embodied.envs.tasks.parcel_sort.grip import OFF_MIDDLE_M, Grip, quat_of_axes
 from embodied.envs.tasks.parcel_sort.scene import BIN
 from embodied.robots.parts.arm import Arm
 from embodied.robots.parts.gripper import PALM_M

@@ -7,8 +7,7 @@ from typing import Any
 
 from embodied.arrays import dot
 from embodied.core import Array
-from embodied.envs.skills.scripted import Readings
-from embodied.envs.tasks.parcel_sort.grip import (
+from embodied.envs.skills.parcel_grip import (
     MOSTLY_COS,
     UP,
     Grip,
@@ -19,6 +18,7 @@ from embodied.envs.tasks.parcel_sort.grip import (
     left_of,
     level_grip,
 )
+from embodied.envs.skills.scripted import Readings
 from embodied.envs.tasks.parcel_sort.scene import BELT, BIN, SCANNER
 
 # The range of y in which the arm takes parcels off the belt.
@@ -85,7 +85,7 @@ class ExpertFacts:
         plate, one that has been scanned, the one farthest downstream within reach.
         """
         hand = Hand.read(agent)
-        parcels = Parcels.read(state)
+        parcels = Parcels.read(state, BIN.floor_z)
         plate_xy = state["scanner_xy_w"]
         plate_z = xp.full_like(plate_xy[:, :1], SCANNER.top_z)
         plate_w = xp.concat([plate_xy, plate_z], axis=1)

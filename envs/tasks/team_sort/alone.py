@@ -7,9 +7,9 @@ from typing import Any
 
 from embodied.arrays import any_of, dot
 from embodied.core import Array, Layout
+from embodied.envs.skills.parcel_grip import MOSTLY_COS, Hand, quat_of_axes
 from embodied.envs.skills.scripted import Readings
 from embodied.envs.skills.two_hands import HandPlan, TwoHandsPlanner
-from embodied.envs.tasks.parcel_sort.grip import MOSTLY_COS, Hand, quat_of_axes
 from embodied.envs.tasks.team_sort.picker import FREE_M, must_back_off, plan_picker
 from embodied.envs.tasks.team_sort.scene import BELT
 from embodied.envs.tasks.team_sort.seen import Seen

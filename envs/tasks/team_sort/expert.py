@@ -14,9 +14,9 @@ from typing import Any
 from embodied.core import Array, Controller, Layout, Planner
 from embodied.envs.skills.driving import DrivingPlanner
 from embodied.envs.skills.goal_servo import GoalServo
+from embodied.envs.skills.parcel_grip import Hand
 from embodied.envs.skills.scripted import Readings
 from embodied.envs.skills.two_hands import HandPlan, TwoHandsPlanner
-from embodied.envs.tasks.parcel_sort.grip import Hand
 from embodied.envs.tasks.team_sort.picker import plan_picker
 from embodied.envs.tasks.team_sort.seen import Seen
 from embodied.envs.tasks.team_sort.sorter import plan_sorter

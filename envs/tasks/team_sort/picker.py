@@ -6,25 +6,26 @@ from typing import Any
 
 from embodied.arrays import dot
 from embodied.core import Array
-from embodied.envs.skills.scripted import Row, last_row, with_z
-from embodied.envs.skills.two_hands import HandPlan
-from embodied.envs.tasks.parcel_sort.grip import (
+from embodied.envs.skills.parcel_grip import (
     MOSTLY_COS,
     Grip,
     Hand,
     Parcels,
     quat_of_axes,
 )
+from embodied.envs.skills.scripted import Row, last_row, with_z
+from embodied.envs.skills.two_hands import HandPlan
 from embodied.envs.tasks.team_sort.scene import BELT, EYE_Y_W
 from embodied.envs.tasks.team_sort.seen import (
     DOWN,
     ONWARDS,
     UP,
+    Approach,
     Seen,
+    approach,
     closing,
     every,
     grip_from_above,
-    is_before,
     is_on,
 )
 
@@ -175,26 +176,11 @@ def _empty_handed(
 
     hover = grip.pos_w - HOVER_M * grip.z
     hover = xp.where(is_ready[:, None], hover, every(xp, WAIT_W, hover))
-    away = (hover - hand.pos_w)[:, :2]
-    is_far = dot(away, away) > FAR_M**2
-    clear_z = xp.maximum(hover[:, 2], xp.full_like(hover[:, 2], CLEAR_Z_W))
-    over = with_z(xp, hover, clear_z)
-    is_low = hand.pos_w[:, 2] < CLEAR_Z_W - SLACK_M
+    way = Approach(hover, hover, CLEAR_Z_W, SLACK_M, FAR_M)
+    back = hand.pos_w - BACK_M * hand.z
     return [  # the last that applies wins
-        Row("reach", when=is_empty, goal_w=xp.where(is_far[:, None], over, hover)),
-        Row(
-            "grasp", when=is_empty & is_ready & is_before(hand, grip), goal_w=grip.pos_w
-        ),
-        Row(
-            "retreat",
-            when=is_empty & is_far & is_low,
-            goal_w=with_z(xp, hand.pos_w, clear_z),
-        ),
-        Row(
-            "retreat",
-            when=is_empty & must_back_off(seen),
-            goal_w=hand.pos_w - BACK_M * hand.z,
-        ),
+        *approach(seen, hand, grip, way, is_empty, is_ready),
+        Row("retreat", when=is_empty & must_back_off(seen), goal_w=back),
     ]
 
 

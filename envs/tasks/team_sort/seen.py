@@ -7,9 +7,7 @@ from typing import Any
 
 from embodied.arrays import any_of, array_namespace, dot
 from embodied.core import Array
-from embodied.envs.skills.scripted import Readings, is_skill
-from embodied.envs.skills.two_hands import HandPlan
-from embodied.envs.tasks.parcel_sort.grip import (
+from embodied.envs.skills.parcel_grip import (
     MOSTLY_COS,
     Grip,
     Hand,
@@ -17,6 +15,8 @@ from embodied.envs.tasks.parcel_sort.grip import (
     horizontal,
     left_of,
 )
+from embodied.envs.skills.scripted import Readings, Row, is_skill, with_z
+from embodied.envs.skills.two_hands import HandPlan
 from embodied.envs.tasks.team_sort.scene import BIN, REST, SCANNER
 
 DOWN = (0.0, 0.0, -1.0)
@@ -74,7 +74,7 @@ class Seen:
         is_alone: bool = False,
     ) -> Seen:
         """Returns what is seen in an observation."""
-        parcels = Parcels.read(state)
+        parcels = Parcels.read(state, BIN.floor_z)
         rest_w = _at_height(xp, state["rest_xy_w"], REST.top_z)
         is_sorters = parcels.is_held(sorter)
         is_pickers = parcels.is_held(picker)
@@ -119,6 +119,27 @@ class Seen:
         return is_clear | self.is_alone
 
 
+@dataclass(frozen=True)
+class Approach:
+    """The way of an empty hand to a grip.
+
+    Attributes:
+        hover_w: (n, 3) m, where it waits, before the grip.
+        next_w: (n, 3) m, the next point of the way there, at any height.
+        clear_z_w: the height at which empty fingers clear everything, m.
+        slack_m: how much lower will do.
+        far_m: farther than this from `hover_w`, horizontally, it stays at that height.
+        higher_m: how much higher it goes if it is too low.
+    """
+
+    hover_w: Array
+    next_w: Array
+    clear_z_w: float
+    slack_m: float
+    far_m: float
+    higher_m: float = 0.0
+
+
 def is_on(hand: Hand, grip: Grip) -> Array:
     """Returns (n,) bool, whether a hand is where its fingers may close."""
     error = hand.pos_w - grip.pos_w
@@ -133,6 +154,42 @@ def is_before(hand: Hand, grip: Grip) -> Array:
     beside = error - grip.z * ahead[:, None]
     is_near = (dot(beside, beside) < NEAR_M**2) & (ahead > -BEFORE_M)
     return is_near & (grip.alignment(hand) > ALIGNED_COS)
+
+
+def approach(
+    seen: Seen,
+    hand: Hand,
+    grip: Grip,
+    way: Approach,
+    is_empty: Array,
+    may_grasp: Array,
+) -> list[Row]:
+    """Returns the rows of an empty hand that goes to a grip, and takes the parcel.
+
+    Args:
+        seen: what is seen.
+        hand: the empty hand.
+        grip: where it takes the parcel.
+        way: the points and heights of its way.
+        is_empty: (n,) bool, whether it holds nothing.
+        may_grasp: (n,) bool, whether the parcel may be taken.
+    """
+    xp = seen.xp
+    hover = way.hover_w
+    away = (hover - hand.pos_w)[:, :2]
+    is_far = dot(away, away) > way.far_m**2
+
+    # far from the grip, empty fingers clear everything
+    clear_z = xp.maximum(hover[:, 2], xp.full_like(hover[:, 2], way.clear_z_w))
+    over = with_z(xp, way.next_w, clear_z)
+    is_low = hand.pos_w[:, 2] < way.clear_z_w - way.slack_m
+    may_go_in = is_empty & may_grasp & is_before(hand, grip)
+    up = with_z(xp, hand.pos_w, clear_z + way.higher_m)
+    return [  # the last that applies wins
+        Row("reach", when=is_empty, goal_w=xp.where(is_far[:, None], over, hover)),
+        Row("grasp", when=may_go_in, goal_w=grip.pos_w),
+        Row("retreat", when=is_empty & is_far & is_low, goal_w=up),
+    ]
 
 
 def grip_from_above(parcel: Parcels, towards: Array) -> Grip:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from embodied.arrays import dot
 from embodied.core import Array
+from embodied.envs.skills.parcel_grip import Grip, Parcels, horizontal, quat_of_axes
 from embodied.envs.skills.scripted import Row, around_column, last_row, with_z
 from embodied.envs.skills.two_hands import HandPlan
-from embodied.envs.tasks.parcel_sort.grip import Grip, Parcels, horizontal, quat_of_axes
 from embodied.envs.tasks.team_sort.scene import BIN
 from embodied.envs.tasks.team_sort.seen import (
     DOWN,
     ONWARDS,
     UP,
+    Approach,
     Seen,
+    approach,
     closing,
     every,
     grip_from_above,
-    is_before,
     is_on,
 )
 
@@ -125,23 +126,9 @@ def _empty_handed(
     hand = seen.sorter
     hover = grip.pos_w - HOVER_M * grip.z
     hover = xp.where(may_take[:, None], hover, every(xp, WAIT_W, hover))
-    away = (hover - hand.pos_w)[:, :2]
-    is_far = dot(away, away) > FAR_M**2
-    aside = around_column(xp, hand.pos_w, hover, RADIUS_M, TURN_RAD)
-    clear_z = xp.maximum(hover[:, 2], xp.full_like(hover[:, 2], CLEAR_Z_W))
-    over = with_z(xp, aside, clear_z)
-    is_low = hand.pos_w[:, 2] < CLEAR_Z_W - SLACK_M
-    return [  # the last that applies wins
-        Row("reach", when=is_empty, goal_w=xp.where(is_far[:, None], over, hover)),
-        Row(
-            "grasp", when=is_empty & may_take & is_before(hand, grip), goal_w=grip.pos_w
-        ),
-        Row(
-            "retreat",
-            when=is_empty & is_far & is_low,
-            goal_w=with_z(xp, hand.pos_w, clear_z + SLACK_M),
-        ),
-    ]
+    beside = around_column(xp, hand.pos_w, hover, RADIUS_M, TURN_RAD)
+    way = Approach(hover, beside, CLEAR_Z_W, SLACK_M, FAR_M, higher_m=SLACK_M)
+    return approach(seen, hand, grip, way, is_empty, may_take)
 
 
 def _under_the_scanner(seen: Seen, parcel: Parcels, is_held: Array) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Hand, parcels and grips as the expert of ParcelSort sees them."""
+"""Hand, parcels and grips as the experts that sort parcels see them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from embodied.arrays import array_namespace, dot
 from embodied.core import Array
 from embodied.envs.skills.scripted import Readings
-from embodied.envs.tasks.parcel_sort.scene import BIN
 from embodied.robots.parts.gripper import TIP_M
 from embodied.rotations import cross, quat_from_rot6d
 
@@ -104,8 +103,13 @@ class Parcels:
     is_scanned: Array  # (n, K) bool
 
     @classmethod
-    def read(cls, state: Readings) -> Parcels:
-        """Returns the parcels of an observation's privileged state."""
+    def read(cls, state: Readings, bin_z_w: float) -> Parcels:
+        """Returns the parcels of an observation's privileged state.
+
+        Args:
+            state: the privileged state.
+            bin_z_w: height of the bins' floors, a constant that is not in the state.
+        """
         xp = array_namespace(state["parcel_bin_xy_w"])
 
         def rows(name: str, width: int) -> Array:
@@ -116,7 +120,7 @@ class Parcels:
         x = rot6d[..., :3]
         y = rot6d[..., 3:]
         bin_xy = rows("parcel_bin_xy_w", 2)
-        bin_z = xp.full_like(bin_xy[..., :1], BIN.floor_z)  # not in the state: constant
+        bin_z = xp.full_like(bin_xy[..., :1], bin_z_w)
         return cls(
             pos_w=rows("parcel_pos_w", 3),
             vel_w=rows("parcel_vel_w", 3),
