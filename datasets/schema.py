@@ -127,6 +127,7 @@ class Header:
         env_kwargs.pop("task", None)  # `env_name` names the task already
         env_kwargs["control_mode"] = ACTIONS_MODE
         env_kwargs["control_hz"] = self.record_hz
+
         try:
             env_name = self.metadata["env_id"]
             env_version = self.metadata["versions"]["embodied-ground"]

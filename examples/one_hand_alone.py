@@ -16,8 +16,6 @@ PARCELS = 3
 ALONE = policy_from_planner(
     lambda worlds: planner_alone(worlds.agent_layout, worlds.state_layout, worlds.robot)
 )
-
-
 HORIZON_S = 60.0
 
 
@@ -30,6 +28,7 @@ def main() -> None:
         horizon_s=HORIZON_S,
         factors={"parcels": PARCELS},
     )
+
     for name, source in (("two hands", find_policy("expert")), ("one hand", ALONE)):
         with closing(Worlds(config, 2)) as worlds:
             results = rollout(worlds, source.make(worlds), [0, 1])

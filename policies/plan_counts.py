@@ -97,6 +97,7 @@ class PlanCounts:
         mean_age_s = None
         if with_plan:
             mean_age_s = float(self._age_sum_ticks[world]) / with_plan / PHYSICS_HZ
+
         plan_jump = None
         if replacements:
             plan_jump = float(self._jump_sum[world]) / replacements

@@ -242,6 +242,7 @@ def _cell_of(
             f"the policy {trial.label} raised in each of {count} episodes, first: "
             f"{ordered[0].error}"
         )
+
     return Cell(
         condition=replace(trial.condition, num_episodes=count),
         label=trial.label,

@@ -195,11 +195,13 @@ def read_sweep(path: Path) -> SweepRecord:
             f"{path} is no {NAME} file: its 'format' is {content.get('format')!r}, not "
             f"{FORMAT!r}"
         )
+
     version = content.get("schema_version")
     if version != SCHEMA_VERSION:
         raise ResultsError(
             f"{path} has schema version {version!r}; this version reads {SCHEMA_VERSION}"
         )
+
     try:
         check_fits(content, _validator())
         rest = {

@@ -158,6 +158,7 @@ def _add_solid(cabinet: mujoco.MjsBody, inner: np.ndarray, half_width: float) ->
     low_x, low_z = below_face.min(axis=0)
     high_x = below_face.max(axis=0)[0]
     high_z = inner[0, 1]  # of the face's lower edge
+
     middle = (
         (low_x + SOLID_BEHIND_SHELL_M + high_x) / 2,
         0.0,

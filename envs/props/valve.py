@@ -173,6 +173,7 @@ def _add_handle_body(base: mujoco.MjsBody, name: str) -> mujoco.MjsBody:
         inertia=HANDLE_INERTIA_KG_M2,
         explicitinertial=True,
     )
+
     joint = handle.add_joint(
         name=name, type=mujoco.mjtJoint.mjJNT_HINGE, axis=(0, 0, 1)
     )

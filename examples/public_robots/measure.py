@@ -131,6 +131,7 @@ class Cell:
         """Plays the seeds below a number that are still to be played, until a time."""
         if self._problem:
             return
+
         left = [seed for seed in range(seeds) if seed not in self._outcomes]
         config = EnvConfig(
             self._task,
@@ -140,6 +141,8 @@ class Cell:
             level=self._level,
         )
         runner = EpisodeRunner("expert", config, num_envs=AT_ONCE)
+
+        # each batch is logged, so that a run goes on where it was stopped
         while left and time.monotonic() < end:
             batch = left[:AT_ONCE]
             left = left[AT_ONCE:]

@@ -204,6 +204,8 @@ class Follower:
             self._names = scene.names
             self._last_pos = np.zeros((len(self._row), len(scene.names), 3))
             self._velocity = np.zeros_like(self._last_pos)
+
+        # a world that was seen at this tick before keeps its velocity
         passed_s = (scene.tick - self._last_tick) / PHYSICS_HZ
         is_later = (passed_s > 0) & self._is_known
         period_s = np.where(is_later, passed_s, 1.0)[:, None, None]

@@ -193,6 +193,7 @@ def _serve(
         try:
             for place in places:
                 register_task(place)
+
             with contextlib.closing(Worlds(config)) as worlds, one_thread():
                 system = find_policy(policy).make(worlds)
                 if not isinstance(system, DualSystem):

@@ -132,6 +132,7 @@ class Link(ClosedOnExit):
         while True:
             if self._connection is None and self._patience.is_over:
                 return None
+
             try:
                 answer = self._ask_once(message_for)
             except Lost as error:

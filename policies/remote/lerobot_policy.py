@@ -36,6 +36,7 @@ def open_lerobot(place: str) -> RemoteSource:
             f"lerobot:{place} is no policy of LeRobot: {' and '.join(missing)} not found "
             "in it; its trainings write checkpoints/last/pretrained_model"
         )
+
     python = os.environ.get(PYTHON_VARIABLE, "")
     if not python:
         raise EmbodiedError(

@@ -125,6 +125,8 @@ def _file_base(
         home=(0.0, 0.0, 0.0),
         leads=BASE_LEAD,
     )
+
+    # episodes start at 0 of each joint
     for name, (low, high) in zip(source.base, joints.ranges, strict=True):
         if not low <= 0 <= high:
             raise EmbodiedError(

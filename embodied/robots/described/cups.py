@@ -129,16 +129,18 @@ def suction_part(
     """Returns an arm's suction gripper."""
     prefix = prefix_of(description)
     gripper = f"{arm.prefix}gripper"
+    tool = Effector(
+        name=f"{arm.prefix}tcp",
+        site=prefix + tcp_site(arm, names),
+        arm=f"{arm.prefix}arm",
+        gripper=gripper,
+    )
+
     return SuctionGripper(
         name=gripper,
         on=f"{arm.prefix}arm",
         build=CupBuilder(description, arm, names, cup),
-        tool=Effector(
-            name=f"{arm.prefix}tcp",
-            site=prefix + tcp_site(arm, names),
-            arm=f"{arm.prefix}arm",
-            gripper=gripper,
-        ),
+        tool=tool,
         force_n=cup.force_n,
         seal=f"{gripper}_seal",
         lip_points=LIP_POINTS,

@@ -321,6 +321,7 @@ class _Measurement:
             (geoms, True),  # three fingers, which are not opposite each other
             (self._hand_geoms(), False),  # one finger opposite a fixed jaw
         )
+
         for targets, is_wide in attempts:
             faces = finder.find(targets, is_wide)
             if faces is not None:

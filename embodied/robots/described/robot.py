@@ -206,6 +206,7 @@ def _gripper_part(
         arm=f"{arm.prefix}arm",
         gripper=gripper,
     )
+
     return Gripper(
         name=gripper,
         on=f"{arm.prefix}arm",
@@ -243,6 +244,7 @@ def _check_home(robot: Robot) -> None:
             "the model's accelerations at home are no numbers: correct its masses and "
             "inertias"
         )
+
     for contact in data.contact[: data.ncon]:
         if contact.dist < -OVERLAP_M:
             first, second = contact.geom

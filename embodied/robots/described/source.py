@@ -135,7 +135,9 @@ def drop_the_rest(source: Source) -> None:
             source.left_out.append(f"{len(elements)} {kind}")
         for element in list(elements):
             spec.delete(element)
-    for texture in list(spec.textures):  # a scene has its own sky
+
+    # a scene has its own sky
+    for texture in list(spec.textures):
         if texture.type == mujoco.mjtTexture.mjTEXTURE_SKYBOX:
             spec.delete(texture)
     hide_sites_and_collision_geoms(spec)
@@ -183,6 +185,7 @@ def _file_arm(spec: mujoco.MjSpec, arm: DescribedArm) -> FileArm:
     gripper = arm.gripper
     tcp = arm.tcp
     prefix = ""  # of names in the gripper's own file
+
     if gripper.mjcf:
         prefix = arm.prefix + HAND_PREFIX
         own = read_model(gripper.mjcf, "the key gripper.mjcf")
@@ -190,6 +193,7 @@ def _file_arm(spec: mujoco.MjSpec, arm: DescribedArm) -> FileArm:
         bodies = [body.name for body in own.bodies]
         attach_gripper(spec, own, gripper, prefix)
         tcp = _prefixed_tcp(arm.tcp, sites, bodies, prefix)
+
     return FileArm(
         joints=arm.joints,
         fingers=tuple(prefix + name for name in gripper.joints),
