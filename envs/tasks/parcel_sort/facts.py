@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
-from embodied.arrays import all_of, any_of, dot
+from embodied.arrays import all_of, dot
 from embodied.core import Array
 from embodied.envs.facts import quantity
 from embodied.envs.hand import Hand
 from embodied.envs.props.belt import Belt
 from embodied.envs.props.bin import Bins
 from embodied.envs.props.parcel import Parcels
+from embodied.envs.props.parcel_facts import ParcelFacts, ParcelProps
 from embodied.envs.props.scanner import Scanner
 from embodied.envs.reward import tolerance
 from embodied.envs.tasks.parcel_sort.scene import BELT, BIN, BINS, PARCELS, SCANNER
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# The scanner reads a label within 12 degrees of straight up.
-LABEL_UP_COS = float(np.cos(np.deg2rad(12)))
-# A parcel slower than this lies still.
-STILL_M_S = 0.03
 # The hand hides a label from the scanner within this distance.
 CLEAR_M = 0.07
 # A parcel lies on the plate if the gap between its underside and the plate is below this.
@@ -31,8 +26,6 @@ FLAT_M = 0.006
 # the TCP inside the parcel or at most AROUND_M outside.
 OPEN_M = 0.074
 AROUND_M = 0.005
-# A parcel below this has fallen.
-FLOOR_Z_W = 0.40
 # A parcel on the belt with a larger y than this has passed the robot for good.
 PASSED_Y_W = 0.62
 # Rewards for approaching are 1 within NEAR_M, and 0.1 at NEAR_M + FAR_M.
@@ -40,31 +33,24 @@ NEAR_M = 0.06
 FAR_M = 0.5
 
 
-class Props:
+class Props(ParcelProps):
     """The parts of the scene in N worlds, as a task moves and reads them."""
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
-        xp = engine.xp
-        self.xp = xp
-        self.parcels = Parcels(engine, PARCELS)
+        parcels = Parcels(engine, PARCELS)
+        bins = Bins(engine, BINS, BIN)
+        super().__init__(engine, parcels, bins, len(BINS))
         self.scanner = Scanner(engine, SCANNER)
-        self.bins = Bins(engine, BINS, BIN)
         self.belt = Belt(engine)
         self.hand = Hand(engine, robot)
-        self.worlds = xp.arange(engine.num_worlds)
-        self.each_bin = xp.arange(len(BINS))
 
 
-class Facts:
+class Facts(ParcelFacts):
     """Quantities of the K parcels of N worlds in one state."""
 
     def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
+        super().__init__(props, memory)
         self._props = props
-        self._memory = memory
-        self._xp = props.xp
-        self.pos_w = props.parcels.positions_w()  # (N, K, 3) m, of the middles
-        self.rotations = props.parcels.rotations()  # (N, K, 3, 3), columns are axes
-        self.vel_w = props.parcels.velocities_w()  # (N, K, 3) m/s
 
     @quantity
     def plate_w(self) -> Array:
@@ -82,23 +68,6 @@ class Facts:
         return self._props.hand.pos_w()[:, None, :] - self.pos_w
 
     @quantity
-    def label_w(self) -> Array:
-        """(N, K, 3) m, from the parcels' middles to their labels, along world axes."""
-        # rotation matrices times vectors
-        return dot(self.rotations, self._memory["label"][:, :, None, :])
-
-    @quantity
-    def bin_w(self) -> Array:
-        """(N, K, 3) m, centre of the floor of each parcel's own bin."""
-        floors = self._props.bins.floors_w()
-        return floors[self._props.worlds[:, None], self._memory["bin"]]
-
-    @quantity
-    def is_still(self) -> Array:
-        """(N, K) bool, parcels that hardly move."""
-        return dot(self.vel_w, self.vel_w) < STILL_M_S**2
-
-    @quantity
     def is_readable(self) -> Array:
         """(N, K) bool, parcels that lie still on the plate, their labels visible."""
         xp = self._xp
@@ -113,21 +82,9 @@ class Facts:
 
         # the label points up, and the hand does not hide it
         label = self.label_w
-        is_label_up = label[..., 2] > LABEL_UP_COS * xp.sqrt(dot(label, label))
         label_to_hand = self.to_hand - label
         is_hand_away = dot(label_to_hand, label_to_hand) > CLEAR_M**2
-        return is_lying & is_label_up & is_hand_away
-
-    @quantity
-    def is_in_bin(self) -> Array:
-        """(N, K, B) bool, whether parcel k is in bin b."""
-        return self._props.bins.contain(self.pos_w)
-
-    @property
-    def is_binned(self) -> Array:
-        """(N, K) bool, parcels in the bin of their colour."""
-        is_own = self._memory["bin"][:, :, None] == self._props.each_bin
-        return any_of(self.is_in_bin & is_own)
+        return is_lying & self.is_label_up & is_hand_away
 
     @quantity
     def is_held(self) -> Array:
@@ -144,12 +101,6 @@ class Facts:
         """(N, K) bool, parcels above the belt."""
         is_within = self._xp.abs(self.pos_w[..., 0] - BELT.x) < BELT.width / 2
         return is_within & (self.pos_w[..., 2] > BELT.top_z)
-
-    @quantity
-    def is_fallen(self) -> Array:
-        """(N, K) bool, parcels that take part and lie on the floor."""
-        is_present = self._memory["present"] > 0
-        return is_present & (self.pos_w[..., 2] < FLOOR_Z_W)
 
     @quantity
     def has_passed(self) -> Array:

@@ -30,7 +30,7 @@ from embodied.envs.tasks.parcel_sort.scene import (
 from embodied.envs.tasks.parcel_sort.variation import COLOURS, TABLE
 from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
-from embodied.sim.engine import ROT6D_OF_XMAT, Engine
+from embodied.sim.engine import Engine
 
 # Delay of parcels and events for a robot that travels, which must drive up first.
 DRIVING_S = 2.0
@@ -163,22 +163,8 @@ class ParcelSort:
     def state(self) -> Array:
         """Returns (N, S), in the order of `state_layout`."""
         xp = self._engine.xp
-        memory = self._memory
         facts = self._facts()
-        n, k, _ = facts.pos_w.shape
-        xmat = xp.reshape(facts.rotations, (n, k, 9))
-        # (N, K, ...) or (N, K) each
-        of_parcels = [
-            facts.pos_w,
-            xmat[:, :, ROT6D_OF_XMAT],
-            facts.vel_w,
-            memory["size"],
-            facts.label_w,
-            memory["wanted"],
-            memory["scanned"],
-            facts.bin_w[..., :2],
-        ]
-        parts = [xp.reshape(part, (n, -1)) for part in of_parcels]
+        parts = facts.state_of_parcels(self._memory["wanted"])
         parts += [facts.plate_w[:, :2], facts.belt_speed[:, None]]
         return xp.concat(parts, axis=1)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from embodied.arrays import all_of, any_of, dot
 from embodied.core import Array
 from embodied.envs.facts import quantity
@@ -13,6 +11,7 @@ from embodied.envs.hand import Hand
 from embodied.envs.props.belt import Belt
 from embodied.envs.props.bin import Bins
 from embodied.envs.props.parcel import Parcels
+from embodied.envs.props.parcel_facts import ParcelFacts, ParcelProps
 from embodied.envs.props.rest import Rest
 from embodied.envs.props.scanner import Scanner
 from embodied.envs.reward import tolerance
@@ -29,13 +28,10 @@ from embodied.robots.robot import Robot
 from embodied.rotations import cross
 from embodied.sim.engine import Engine
 
-# The scanner reads a label within 12 degrees of straight up, in the hand or on its
-# plate, at most this high above it.
-LABEL_UP_COS = float(np.cos(np.deg2rad(12)))
+# The scanner reads a label in the hand or on its plate, at most this high above it.
 READING_HEIGHT_M = 0.22
-# The scanner reads a label that is slower than this; a parcel lies still below STILL.
+# The scanner reads a label that is slower than this.
 READABLE_M_S = 0.15
-STILL_M_S = 0.03
 # A hand's palm is this far behind its tool point, and hides a label that is nearer.
 PALM_BACK_M = 0.09
 HIDING_M = 0.085
@@ -43,60 +39,30 @@ HIDING_M = 0.085
 # outside the parcel.
 OPEN_M = 0.074
 AROUND_M = 0.005
-# A parcel below this has fallen.
-FLOOR_Z_W = 0.40
 # A reward for getting nearer is full within NEAR_M, and a tenth FAR_M farther away.
 NEAR_M = 0.06
 FAR_M = 0.5
 
 
-class Props:
+class Props(ParcelProps):
     """The parts of the scene in N worlds, as a task moves and reads them."""
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
-        xp = engine.xp
-        self.xp = xp
-        self.parcels = Parcels(engine, PARCELS)
+        parcels = Parcels(engine, PARCELS)
+        bins = Bins(engine, BINS, BIN)
+        super().__init__(engine, parcels, bins, len(BINS))
         self.rest = Rest(engine, REST)
         self.scanner = Scanner(engine, SCANNER)
-        self.bins = Bins(engine, BINS, BIN)
         self.belt = Belt(engine)
         self.hands = [Hand(engine, robot, effector) for effector in robot.effectors]
-        self.worlds = xp.arange(engine.num_worlds)
-        self.each_bin = xp.arange(len(BINS))
 
 
-class Facts:
+class Facts(ParcelFacts):
     """Quantities of the K parcels of N worlds in one state; H is the number of hands."""
 
     def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
+        super().__init__(props, memory)
         self._props = props
-        self._memory = memory
-        self._xp = props.xp
-        self.pos_w = props.parcels.positions_w()  # (N, K, 3) m, of the middles
-        self.rotations = props.parcels.rotations()  # (N, K, 3, 3), columns are axes
-
-    @quantity
-    def is_present(self) -> Array:
-        """(N, K) bool, parcels that take part."""
-        return self._memory["present"] > 0
-
-    @quantity
-    def vel_w(self) -> Array:
-        """(N, K, 3) m/s."""
-        return self._props.parcels.velocities_w()
-
-    @quantity
-    def label_w(self) -> Array:
-        """(N, K, 3) m, from the parcels' middles to their labels, along world axes."""
-        # rotation matrices times vectors
-        return dot(self.rotations, self._memory["label"][:, :, None, :])
-
-    @quantity
-    def bin_w(self) -> Array:
-        """(N, K, 3) m, middle of the floor of each parcel's bin."""
-        floors = self._props.bins.floors_w()
-        return floors[self._props.worlds[:, None], self._memory["bin"]]
 
     @quantity
     def hands_w(self) -> Array:
@@ -131,16 +97,9 @@ class Facts:
         return any_of(inside & is_closed[:, None])
 
     @quantity
-    def is_still(self) -> Array:
-        """(N, K) bool, parcels that hardly move."""
-        return dot(self.vel_w, self.vel_w) < STILL_M_S**2
-
-    @quantity
     def is_readable(self) -> Array:
         """(N, K) bool, parcels still under the scanner's head, their labels visible."""
-        xp = self._xp
         label = self.label_w
-        is_label_up = label[..., 2] > LABEL_UP_COS * xp.sqrt(dot(label, label))
         height = self.pos_w[..., 2] - SCANNER.top_z
         is_under = (height > 0) & (height < READING_HEIGHT_M)
         is_under = is_under & self._props.scanner.over(self.pos_w)
@@ -149,14 +108,7 @@ class Facts:
         away = self.palms_w[:, None] - (self.pos_w + label)[:, :, None]  # (N, K, H, 3)
         is_seen = all_of(dot(away, away) > HIDING_M**2)
         is_slow = dot(self.vel_w, self.vel_w) < READABLE_M_S**2
-        return self.is_present & is_label_up & is_under & is_seen & is_slow
-
-    @quantity
-    def is_binned(self) -> Array:
-        """(N, K) bool, parcels in the bin that they belong in."""
-        is_in = self._props.bins.contain(self.pos_w)  # (N, K, B)
-        is_own = self._memory["bin"][:, :, None] == self._props.each_bin
-        return any_of(is_in & is_own)
+        return self.is_present & self.is_label_up & is_under & is_seen & is_slow
 
     @quantity
     def is_on_belt(self) -> Array:
@@ -171,11 +123,6 @@ class Facts:
         """(N,) bool, a parcel on the belt has come to where it is picked."""
         is_there = self.is_present & self.is_on_belt & (self.pos_w[..., 1] > EYE_Y_W)
         return any_of(is_there)
-
-    @quantity
-    def is_fallen(self) -> Array:
-        """(N, K) bool, parcels that take part and lie on the floor."""
-        return self.is_present & (self.pos_w[..., 2] < FLOOR_Z_W)
 
     @property
     def parcel_progress(self) -> Array:

@@ -31,7 +31,7 @@ from embodied.envs.tasks.team_sort.scene import (
 from embodied.envs.tasks.team_sort.variation import BIN_COLOURS, TABLE
 from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
-from embodied.sim.engine import ROT6D_OF_XMAT, Engine
+from embodied.sim.engine import Engine
 
 # How long the scanner must see a label to read it.
 READING_TICKS = seconds_to_ticks(0.1)
@@ -162,22 +162,8 @@ class TeamSort:
     def state(self) -> Array:
         """Returns (N, S), in the order of `state_layout`."""
         xp = self._engine.xp
-        memory = self._memory
         facts = self._facts()
-        n, k, _ = facts.pos_w.shape
-        xmat = xp.reshape(facts.rotations, (n, k, 9))
-        # (N, K, ...) or (N, K) each
-        of_parcels = [
-            facts.pos_w,
-            xmat[:, :, ROT6D_OF_XMAT],
-            facts.vel_w,
-            memory["size"],
-            facts.label_w,
-            memory["present"],
-            memory["scanned"],
-            facts.bin_w[..., :2],
-        ]
-        parts = [xp.reshape(part, (n, -1)) for part in of_parcels]
+        parts = facts.state_of_parcels(self._memory["present"])
         props = self._props
         parts += [props.rest.top_w()[:, :2], props.scanner.plate_w()[:, :2]]
         return xp.concat([*parts, props.belt.speed()[:, None]], axis=1)
