@@ -95,11 +95,16 @@ class ParcelFacts:
         return dot(self.vel_w, self.vel_w) < STILL_M_S**2
 
     @quantity
+    def is_in_bin(self) -> Array:
+        """(N, K, B) bool, whether parcel k is in bin b."""
+        return self._bins.contain(self.pos_w)
+
+    # not kept, as a task may give a parcel another bin in the same state
+    @property
     def is_binned(self) -> Array:
         """(N, K) bool, parcels in their own bin."""
-        is_in = self._bins.contain(self.pos_w)  # (N, K, B)
         is_own = self._memory["bin"][:, :, None] == self._each_bin
-        return any_of(is_in & is_own)
+        return any_of(self.is_in_bin & is_own)
 
     @quantity
     def is_fallen(self) -> Array:
