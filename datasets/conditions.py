@@ -63,7 +63,7 @@ class Condition:
         """Returns whether the condition holds; it does not if the attribute is missing.
 
         Args:
-            attributes: of one episode.
+            attributes: the attributes of one episode.
 
         Raises:
             EmbodiedError: the attribute and the value cannot be compared.

@@ -106,11 +106,11 @@ class Described:
 
     Attributes:
         key: the array's name; `<camera>` and `<name>` are placeholders.
-        dtype: of its numbers, such as "float32".
-        shape: of one row.
+        dtype: the data type of its numbers, such as "float32".
+        shape: the shape of one row.
         rows: the array has one row per "frame", "control step" or "plan"; "" for an
             array without rows.
-        unit: of its numbers; "1" for numbers without a unit.
+        unit: the unit of its numbers; "1" for numbers without a unit.
         meaning: a description.
     """
 

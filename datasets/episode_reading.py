@@ -96,7 +96,8 @@ def _require_sound(episode: Episode, where: str) -> None:
     """Raises DatasetError unless all arrays hold numbers, and their lengths match.
 
     Args:
-        episode: as it was read; plans of schema version 1 are not converted yet.
+        episode: the episode as it was read; plans of schema version 1 are not converted
+            yet.
         where: names the episode at the beginning of an error message.
     """
     arrays: dict[str, np.ndarray] = {
@@ -177,7 +178,7 @@ def _require_rows(array: np.ndarray, count: int | None, where: str) -> None:
     """Raises DatasetError unless an array holds rows of numbers.
 
     Args:
-        array: to check.
+        array: the array to check.
         count: the number of rows that it must have; None for any number.
         where: names the array at the beginning of an error message.
     """

@@ -115,7 +115,7 @@ class GrowingFile:
         """Replaces the undo file by one without records: the steps so far are final.
 
         Args:
-            size: of the file now, to which undoing the next step cuts it.
+            size: the size of the file now, to which undoing the next step cuts it.
         """
         begin = {"identity": self._identity, "size": size, "done": self.done}
         files.replace_bytes(self._undo_path, json.dumps(begin).encode() + b"\n")
@@ -136,12 +136,12 @@ def growing_file(
 
     Args:
         path: the file to replace.
-        temporary: where the file is written, on the same file system. Nothing else may
-            use this name.
+        temporary: the path at which the file is written, on the same file system.
+            Nothing else may use this name.
         identity: JSON of everything that determines the file's content. Only a file of
             the same identity is resumed.
         resume: whether to resume an unfinished file.
-        finish: is called with `temporary`, before it is renamed.
+        finish: a function that is called with `temporary`, before it is renamed.
 
     Raises:
         DatasetError: the unfinished file has another identity.
@@ -178,8 +178,9 @@ class _UndoFile(Undo):
     """Saves the bytes of earlier steps that a step overwrites.
 
     Args:
-        path: of the undo file.
-        size: of the growing file before the step; bytes beyond it need no saving.
+        path: the path of the undo file.
+        size: the size of the growing file before the step; bytes beyond it need no
+            saving.
     """
 
     def __init__(self, path: Path, size: int) -> None:

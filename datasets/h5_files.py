@@ -83,9 +83,9 @@ def new_file(
 
     Args:
         path: the file to replace.
-        temporary: where the file is written, on the same file system.
-        finish: is called with `temporary` after the file was closed, before it is
-            renamed.
+        temporary: the path at which the file is written, on the same file system.
+        finish: a function that is called with `temporary` after the file was closed,
+            before it is renamed.
 
     Raises:
         WriteError: something could not be written; `path` is left as it was.

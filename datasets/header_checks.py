@@ -54,7 +54,8 @@ def _invalid(
 
     Args:
         values: values by name. Missing names are not checked.
-        checks: by name, a function that returns whether a value is valid.
+        checks: functions that return whether a value is valid, by the name of the
+            value.
     """
     return [
         name

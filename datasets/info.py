@@ -26,10 +26,10 @@ class ArrayInfo:
 
     Attributes:
         key: the array's name within an episode; `start/fields` for all varied fields.
-        dtype: of the numbers; "" for `start/fields`, which has several.
+        dtype: the data type of the numbers; "" for `start/fields`, which has several.
         row: shape of one row in the first episode that has the array.
         rows: number of rows in all episodes together.
-        unit: of the numbers; "1" for numbers without a unit, "" if unknown.
+        unit: the unit of the numbers; "1" for numbers without a unit, "" if unknown.
         size_bytes: size on the disk in all episodes together.
     """
 
@@ -46,16 +46,17 @@ class DatasetInfo:
     """A summary of a dataset.
 
     Attributes:
-        path: of the file.
-        size_bytes: of the file, or of the parts of an unfinished collection.
+        path: the path of the file.
+        size_bytes: the size in bytes of the file, or of the parts of an unfinished
+            collection.
         unfinished: whether the collection is still running, or was interrupted.
-        schema_version: of the file.
+        schema_version: the schema version of the file.
         task: the task's name.
         robot: the robot's name.
         policy: the policy's name.
         level: how widely the variables vary.
-        split: which values were drawn: those for training, or those held out.
-        control_mode: of `streams/action`.
+        split: the values that were drawn: those for training, or those held out.
+        control_mode: the control mode of `streams/action`.
         physics_hz: ticks per second.
         control_hz: steps per second.
         record_hz: frames per second.
@@ -71,10 +72,10 @@ class DatasetInfo:
         operators: operator -> number of episodes done by hand.
         devices: device -> number of episodes done by hand.
         marked: number of episodes that their operator marked.
-        seeds: of the episodes, in the order of their numbers.
+        seeds: the seeds of the episodes, in the order of their numbers.
         instructions: sentence -> number of episodes with it.
         masks: mask -> number of episodes in it.
-        arrays: of the episodes.
+        arrays: the arrays of the episodes.
     """
 
     path: str

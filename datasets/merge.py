@@ -32,7 +32,7 @@ class StoredEpisode:
     """An episode in a file.
 
     Attributes:
-        path: of the file.
+        path: the path of the file.
         demo: name of its group in `/data`.
         meta: its row of the table of episodes.
     """
@@ -55,7 +55,7 @@ def merge(
         sources: the files to merge; they stay as they are.
         target: the file to write.
         overwrite: whether `target` may exist.
-        on_copied: is called after each episode.
+        on_copied: a function that is called after each episode.
         resume: whether to continue a merge of the same sources that was killed.
 
     Raises:
@@ -139,7 +139,7 @@ def require_same(one: Header, other: Header, names: str) -> None:
     Args:
         one: a header.
         other: another header.
-        names: of the two files; the error message begins with them.
+        names: the names of the two files; the error message begins with them.
     """
     differing = one.differences(other)
     if differing:
@@ -167,13 +167,13 @@ def write_merged(
     """Copies episodes to a new file in the order of their seeds, and adds the masks.
 
     Args:
-        header: of the new file.
+        header: the header of the new file.
         episodes: the episodes to copy; their seeds must differ.
         target: path of the new file.
-        folder: where the file is written before it is renamed to `target`; on the same
-            file system.
+        folder: the folder in which the file is written before it is renamed to
+            `target`; on the same file system.
         masks: name -> numbers in the new file; by default `default_masks`.
-        on_copied: is called after each episode.
+        on_copied: a function that is called after each episode.
         resume: whether to continue a killed call with the same arguments.
 
     Raises:
@@ -230,10 +230,10 @@ def _copy_demos(
     """Copies episodes to the group `/data`.
 
     Args:
-        episodes: to copy, those of one file consecutively if possible.
+        episodes: the episodes to copy, those of one file consecutively if possible.
         first: the number of the first one in the new file.
         new: the file to write.
-        on_copied: is called after each episode.
+        on_copied: a function that is called after each episode.
     """
     data = new.h5["data"]
     with ExitStack() as stack:

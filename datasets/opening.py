@@ -215,7 +215,7 @@ def _is_of_kind(value: Any, kind: str) -> bool:
     """Returns whether a value has the type of a field of `EpisodeMeta`.
 
     Args:
-        value: as it was read.
+        value: the value as it was read.
         kind: the field's annotation as text, such as "float | None".
     """
     if value is None:

@@ -18,8 +18,8 @@ class PlayedStep:
     """One control step of N episodes that are played at the same time.
 
     Attributes:
-        number: of the step, from 0.
-        result: of the step.
+        number: the number of the step, from 0.
+        result: the result of the step.
         counts: (N,) bool, whether the episode has a step of this number. An episode that
             is over repeats its last action until all are over, which does not count.
         is_last: (N,) bool, whether it is the episode's last step.

@@ -133,7 +133,7 @@ class Dataset(ClosedOnExit):
         """Returns a whole episode.
 
         Args:
-            number: of the episode.
+            number: the number of the episode.
             images: whether to read the images, which take most of the time.
 
         Raises:

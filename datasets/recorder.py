@@ -65,11 +65,11 @@ class _RunningEpisode:
     Attributes:
         start: the episode's start.
         first_step: the number of its first step in the step buffer.
-        frame_steps: for each frame, the step that begins at it, counted from the
-            episode's first step.
+        frame_steps: the step that begins at each frame, counted from the episode's
+            first step.
         obs: name -> observations of each frame, without the proprioception.
-        image_ticks: for each frame, the tick at which its images were captured.
-        states: for each frame, the physics state (D,).
+        image_ticks: the tick at which the images of each frame were captured.
+        states: the physics state (D,) at each frame.
         plans: (plan, row) of each plan. A `Plan` holds plans for several worlds, and the
             row is this world's.
     """
@@ -131,7 +131,7 @@ class Recorder:
             worlds: all N worlds.
             ids: (n,) the worlds in which an episode begins.
             indices: not used.
-            observation: of all worlds.
+            observation: the observation of all worlds.
         """
         control_hz = PHYSICS_HZ // worlds.ticks_per_step
         rates = record_rates(control_hz)
@@ -321,7 +321,7 @@ def _meta(result: EpisodeResult, num_samples: int) -> EpisodeMeta:
     """Returns an episode's row of the table of episodes.
 
     Args:
-        result: of the episode, most of whose fields have the same names.
+        result: the result of the episode, most of whose fields have the same names.
         num_samples: number of frames.
     """
     values = {}

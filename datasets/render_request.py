@@ -44,8 +44,8 @@ def rendered_config(
     """Returns the config of worlds with the cameras to render.
 
     Args:
-        header: of the recording.
-        config: of the worlds that replay it, see `replay_config`.
+        header: the header of the recording.
+        config: the config of the worlds that replay it, see `replay_config`.
         request: the images to render.
 
     Raises:
@@ -75,8 +75,8 @@ def rendered_header(header: Header, worlds: Worlds, request: RenderRequest) -> H
     rendering added.
 
     Args:
-        header: of the recording.
-        worlds: with the cameras to render.
+        header: the header of the recording.
+        worlds: the worlds, which have the cameras to render.
         request: the images to render.
     """
     config = {

@@ -52,10 +52,10 @@ class RenderWork:
     Attributes:
         source: the dataset whose episodes are played.
         target: the dataset to write.
-        header: of the target.
-        config: of the worlds.
+        header: the header of the target.
+        config: the config of the worlds.
         request: the images to render.
-        num_envs: at most this many episodes are played at the same time.
+        num_envs: the largest number of episodes that are played at the same time.
     """
 
     source: Path
@@ -101,15 +101,15 @@ class _Playing:
     """An episode that is being played in a world.
 
     Attributes:
-        number: of the episode in its file.
-        episode: as it was recorded.
+        number: the number of the episode in its file.
+        episode: the episode as it was recorded.
         row: number of control steps played so far, which is the row of the next step in
             the streams.
         frame: number of frames taken so far, which is the number of the next frame.
         newest: key -> (H, W, 1) depth and segmentation at the time of the cameras'
             newest colour images.
         pictures: key -> images of the frames so far.
-        image_ticks: for each frame so far, the tick at which its images were captured.
+        image_ticks: the tick at which the images of each frame so far were captured.
     """
 
     number: int

@@ -73,7 +73,8 @@ def repair(
         path: a dataset that may be damaged. If its collection was not finished, the
             path that it would have had, or its folder of parts.
         target: the file to write.
-        on_checked: is called with 1 after each episode that was checked.
+        on_checked: a function that is called with 1 after each episode that was
+            checked.
 
     Raises:
         DatasetError: there is no file, its header is lost, or no episode is undamaged.
@@ -137,7 +138,7 @@ def _readable(path: Path, folder: Path) -> Iterator[tuple[Path, int]]:
 
     Args:
         path: the file, which is not changed.
-        folder: where to put a padded copy, which is deleted after the block.
+        folder: the folder for a padded copy, which is deleted after the block.
     """
     missing = _missing_bytes(path)
     if missing <= 0:
@@ -183,7 +184,7 @@ def _examine(
         source: the damaged file, named in the result.
         readable: the file that is open: the damaged one or its padded copy.
         cut: number of bytes that are missing at the end of the damaged file.
-        on_checked: is called with 1 after each episode.
+        on_checked: a function that is called with 1 after each episode.
     """
     end = source.stat().st_size if cut else None
     episodes = []

@@ -43,8 +43,8 @@ class ReplayReport:
     """The outcome of replaying one episode.
 
     Attributes:
-        number: of the episode in the file.
-        seed: of the episode.
+        number: the number of the episode in the file.
+        seed: the seed of the episode.
         steps: its number of control steps.
         first_mismatch_tick: the tick at the end of the first control step whose state
             differs; None if all states are the same.
@@ -80,7 +80,7 @@ def replay_config(metadata: Mapping[str, Any], robot: str | None = None) -> EnvC
     """Returns the config of the worlds that replay a dataset, without cameras.
 
     Args:
-        metadata: of the dataset's header.
+        metadata: the metadata of the dataset's header.
         robot: the robot's name, or the path of its description; None for the recorded
             name. A path in a dataset is never followed, so a robot that was recorded by
             its path must be given here.
@@ -119,7 +119,7 @@ def check_robot(metadata: Mapping[str, Any], named: str) -> None:
     """Raises DatasetError if a robot's files have changed since the recording.
 
     Args:
-        metadata: of the dataset's header.
+        metadata: the metadata of the dataset's header.
         named: the robot's name, or the path of its description.
     """
     recorded = metadata.get("robot_hash")
@@ -174,10 +174,10 @@ def replay(
     """Replays episodes from their recorded starts with their recorded actions.
 
     Args:
-        path: of the dataset.
+        path: the path of the dataset.
         make_worlds: makes the worlds; N worlds replay N episodes at the same time.
-        numbers: of the episodes to replay; all by default.
-        on_replayed: is called after each batch.
+        numbers: the numbers of the episodes to replay; all by default.
+        on_replayed: a function that is called after each batch.
 
     Returns:
         A report per episode, in the order of `numbers`.
@@ -219,9 +219,9 @@ def _replay_batch(
     """Replays at most one episode per world, all at the same time.
 
     Args:
-        dataset: to read the episodes from.
+        dataset: the dataset to read the episodes from.
         worlds: N of them.
-        numbers: of at most N episodes.
+        numbers: the numbers of at most N episodes.
         differences: the entries of `CAUSES` that have changed since the recording.
     """
     episodes = [dataset.episode(number, images=False) for number in numbers]
@@ -297,7 +297,7 @@ class _Batch:
         """Compares the positions with those of the frames recorded at a tick.
 
         Args:
-            tick: of the current state.
+            tick: the tick of the current state.
             compared: (N,) bool, the worlds to compare: those whose episode is running.
         """
         states = self._worlds.physics_state()

@@ -274,8 +274,8 @@ class Episode:
         frame_tick: (F,) int64, the tick of each frame.
         image_tick: (F,) int64, the tick at which its images were captured; None without
             cameras.
-        streams: by the names of `STREAMS`, and of `STREAMS_OF_ACTORS` if several actors
-            take turns.
+        streams: the streams, by the names of `STREAMS`, and of `STREAMS_OF_ACTORS` if
+            several actors take turns.
         plans: arrays (K, ...) by the names of `PLAN_TIMES` and `PLAN_PAYLOAD`; empty if
             the policy makes none.
         start_state: (D,) float64, the physics state at the start.
@@ -309,7 +309,7 @@ def as_frame(observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Returns an observation under the keys of a dataset's frames.
 
     Args:
-        observation: of a Gymnasium environment with one world.
+        observation: the observation of a Gymnasium environment with one world.
     """
     frame = {
         key: value

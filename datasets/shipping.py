@@ -112,8 +112,8 @@ def receiving(path: Path, report: Report) -> Callable[[Any], None]:
     """Returns a `Report` that writes received files to the collection's folder.
 
     Args:
-        path: of the dataset.
-        report: is called with everything else that is reported.
+        path: the path of the dataset.
+        report: a function that is called with everything else that is reported.
     """
 
     def receive(item: Any) -> None:

@@ -26,8 +26,9 @@ class Part:
     """A part of a split.
 
     Attributes:
-        name: of the part.
-        share: of the episodes, in (0, 1]; None for a part with a count, or the rest.
+        name: the name of the part.
+        share: the share of the episodes, in (0, 1]; None for a part with a count, or
+            the rest.
         count: number of episodes; None for a part with a share, or the rest.
     """
 
@@ -65,7 +66,7 @@ def split(seeds: Sequence[int], parts: Sequence[Part], split_seed: int = 0) -> S
     """Returns part name -> indices into `seeds` of its episodes.
 
     Args:
-        seeds: of all episodes.
+        seeds: the seeds of all episodes.
         parts: either with shares or with counts; one of them may take the rest.
         split_seed: another one gives another split.
 
@@ -110,7 +111,7 @@ def _by_count(ordered: Sequence[int], parts: Sequence[Part]) -> Split:
 
     Args:
         ordered: indices of all episodes, sorted by their places in [0, 1).
-        parts: with counts; one of them may take the rest.
+        parts: the parts with their counts; one of them may take all remaining episodes.
     """
     wanted = sum(part.count or 0 for part in parts)
     if wanted > len(ordered):
@@ -129,8 +130,8 @@ def _by_share(places: Sequence[float], parts: Sequence[Part]) -> Split:
     """Gives each part the episodes in an interval of [0, 1) as long as its share.
 
     Args:
-        places: of all episodes, in [0, 1).
-        parts: with shares; one of them may take the rest.
+        places: the places of all episodes, in [0, 1).
+        parts: the parts with their shares; one of them may take all remaining episodes.
     """
     found: Split = {}
     low = 0.0

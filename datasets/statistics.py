@@ -79,10 +79,10 @@ def statistics(
     of other arrays. Of more rows, they are computed from an evenly spaced sample.
 
     Args:
-        dataset: to read.
-        numbers: of the episodes.
+        dataset: the dataset to read.
+        numbers: the numbers of the episodes.
         keys: names of arrays; by default all `measured_keys` of the first episode.
-        on_key: is called with 1 after each array.
+        on_key: a function that is called with 1 after each array.
 
     Raises:
         DatasetError: `numbers` is empty; an array does not hold numbers; or its row width
@@ -159,7 +159,7 @@ def array_statistics(key: str, result: Statistics, left_out: int) -> ArrayStatis
 
     Args:
         key: the array's name.
-        result: of `VectorStatistics` or `PictureStatistics`.
+        result: the result of `VectorStatistics` or `PictureStatistics`.
         left_out: number of rows with NaN or infinity.
     """
 

@@ -70,9 +70,9 @@ def replacing(
     file at `path`.
 
     Args:
-        path: of the file to replace.
-        header: of the new file.
-        folder: where it is written, on the same file system.
+        path: the path of the file to replace.
+        header: the header of the new file.
+        folder: the folder in which the file is written, on the same file system.
         is_sealed: whether to append the index. Parts of a collection need none, since
             they are merged later.
 
@@ -110,7 +110,7 @@ def write_masks(file: H5, masks: Mapping[str, Iterable[int]]) -> None:
     """Writes masks, which robomimic calls filter keys.
 
     Args:
-        file: to write to.
+        file: the file to write to.
         masks: name -> numbers of the episodes in it.
     """
     for mask, numbers in masks.items():
@@ -140,8 +140,8 @@ def write_episode(data: H5, name: str, episode: Episode) -> None:
 
     Args:
         data: the group `/data`.
-        name: of the new group.
-        episode: to write.
+        name: the name of the new group.
+        episode: the episode to write.
 
     Raises:
         DatasetError: arrays have different lengths, there is no frame, or an action is
@@ -197,7 +197,7 @@ def in_bounds(actions: np.ndarray, tick: np.ndarray, name: str) -> np.ndarray:
     Args:
         actions: (T, A).
         tick: (T,) ticks of the actions, for the error message.
-        name: of the array, for the error message.
+        name: the name of the array, for the error message.
 
     Raises:
         DatasetError: a value is NaN, or outside [-1, 1] by more than `ACTION_TOLERANCE`.

@@ -41,12 +41,12 @@ def write_subset(
     """Writes some episodes to a new file, in the order of their seeds.
 
     Args:
-        dataset: to copy from; it is not changed.
-        numbers: of the episodes to copy.
+        dataset: the dataset to copy from; it is not changed.
+        numbers: the numbers of the episodes to copy.
         target: the file to write.
         masks: name -> numbers of episodes in `dataset`; by default the dataset's own
             masks. Episodes that are not copied are dropped from the masks.
-        on_copied: is called after each episode.
+        on_copied: a function that is called after each episode.
     """
     if masks is None:
         masks = {name: dataset.mask(name) for name in dataset.masks}

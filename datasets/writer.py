@@ -64,8 +64,8 @@ class EpisodeWriter(ClosedOnExit):
         """Begins, continues or joins the collection.
 
         Args:
-            path: of the dataset.
-            header: of the dataset.
+            path: the path of the dataset.
+            header: the header of the dataset.
             mode: see the class.
             masks: name -> seeds of the episodes in it; None for the default masks.
         """
@@ -112,8 +112,9 @@ class EpisodeWriter(ClosedOnExit):
         """Writes an episode, and flushes it to the disk.
 
         Args:
-            episode: to write.
-            add: is called with the episode's group, to add data beyond the schema.
+            episode: the episode to write.
+            add: a function that is called with the episode's group, to add data beyond
+                the schema.
 
         Raises:
             DatasetError: there is an episode of the same seed already, or
@@ -238,7 +239,7 @@ def kept_when_stopped(
 
     Args:
         writer: owns the collection.
-        seeds: that are tried.
+        seeds: the seeds that are tried.
         wanted: number of episodes to keep, where not every seed gives one; None where
             every seed does.
 

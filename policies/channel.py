@@ -103,10 +103,10 @@ class Channel:
 
     Args:
         num_worlds: N.
-        latency: of observations, computation and plans.
+        latency: the latency of observations, computation and plans.
         drop: probability that a plan is lost on the downlink.
-        freeze: of the planner.
-        outage: of the link in both directions; None for no outages.
+        freeze: when the planner freezes.
+        outage: when the link is down, in both directions; None for no outages.
     """
 
     def __init__(

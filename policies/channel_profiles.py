@@ -16,8 +16,8 @@ class ChannelProfile:
 
     Attributes:
         summary: machine and network in a few words.
-        latency: of computing and of transport; its `source` cites where the numbers come
-            from.
+        latency: the latency of computing and of transport; its `source` cites where the
+            numbers come from.
         drop: probability that a plan is lost.
     """
 

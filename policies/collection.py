@@ -24,8 +24,8 @@ class Recording:
 
     Attributes:
         runner: the policy and its worlds.
-        path: of the dataset.
-        header: of the dataset, see `collection_header`.
+        path: the path of the dataset.
+        header: the header of the dataset, see `collection_header`.
     """
 
     runner: EpisodeRunner

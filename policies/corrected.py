@@ -73,7 +73,7 @@ def corrected_spec(
     Args:
         policy: requirements of the policy.
         corrector: requirements of the expert or person that corrects it.
-        name: of the policy, for the error message.
+        name: the name of the policy, for the error message.
         by: names the corrector in the error message.
 
     Raises:

@@ -67,11 +67,11 @@ class DualSystemConfig:
 
     Attributes:
         planner_hz: observations per second that are captured for the planner.
-        latency: of computing and of transport.
+        latency: the latency of computing and of transport.
         drop: probability that a plan is lost on its way to the controller.
         freeze: freezes of the planner.
         outage: outages of the link, in both directions.
-        mailbox: which of the arrived plans the controller reads (see `Mailbox`).
+        mailbox: the rule by which the controller picks a plan (see `Mailbox`).
         bridge: name of the bridge that handles stale plans (see `find_bridge`).
         stale_after_s: the robot stops if its plan is older than this.
         max_action_rate: the largest change of an action element per second.
@@ -162,7 +162,7 @@ class DualSystem:
 
         Args:
             ids: (n,) the worlds.
-            observation: of all N worlds.
+            observation: the observation of all N worlds.
             seeds: n episode seeds, for the random delays and losses.
         """
         ids = np.asarray(ids, np.int64)
@@ -300,7 +300,7 @@ class DualSystem:
         With this order a plan without delay is shown at the tick of its observation.
 
         Args:
-            observation: of all N worlds.
+            observation: the observation of all N worlds.
             now: (N,) the current ticks.
         """
         ids = (now >= self._next_capture).nonzero()[0]
@@ -327,7 +327,7 @@ class DualSystem:
 
         Args:
             ids: (n,) the worlds.
-            observation: of all N worlds.
+            observation: the observation of all N worlds.
             now: (n,) the current ticks of these worlds.
         """
         # an observation is as old as its images

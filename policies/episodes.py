@@ -51,7 +51,8 @@ class EpisodeRunner:
 
     Attributes:
         policy: the policy's name, see `find_policy`.
-        config: of the worlds, which must meet the policy's spec (`env_config_for`).
+        config: the config of the worlds, which must meet the policy's spec
+            (`env_config_for`).
         dual: the timing of plans; None for the policy's own rate without delays.
         num_envs: number of worlds that run at the same time.
         noise: standard deviation of the shoves that disturb actions (see
@@ -104,9 +105,10 @@ class EpisodeRunner:
         """Runs one episode per seed, and returns their results.
 
         Args:
-            seeds: of the episodes.
+            seeds: the seeds of the episodes.
             hooks: watch the rollout.
-            on_result: is called with each result as soon as its episode is over.
+            on_result: a function that is called with each result as soon as its episode
+                is over.
         """
         if not len(seeds):
             return []

@@ -42,7 +42,7 @@ class ChunkingPlanner:
 
     Args:
         planner: whose plans have goals.
-        controller: that follows these goals.
+        controller: the controller that follows these goals.
         worlds: the worlds that both act in.
     """
 

@@ -29,7 +29,7 @@ class Forecast:
 
     Args:
         robot: whose motion is predicted.
-        agent_layout: of its proprioception.
+        agent_layout: the layout of its proprioception.
     """
 
     def __init__(self, robot: Robot, agent_layout: Layout) -> None:
@@ -46,7 +46,7 @@ class Forecast:
         Args:
             agent_pos: (n, P) the proprioception now.
             action: (n, A) in the mode `ee_delta`.
-            time_s: for how long the action is applied.
+            time_s: the time for which the action is applied.
 
         Returns:
             (n, P), a new array.
@@ -82,7 +82,7 @@ class Forecast:
         Args:
             after: (n, P) proprioception, which is changed in place.
             before: (n, P) proprioception before the motion.
-            arm: of the effector.
+            arm: the arm of the effector.
             full_speed_s: (n, 6) seconds of full speed along the arm's three axes, then
                 about them.
         """
@@ -121,7 +121,7 @@ class Forecast:
         Args:
             after: (n, P) proprioception, which is changed in place.
             before: (n, P) proprioception before the motion.
-            part: with the joints.
+            part: the part that has the joints.
             full_speed_s: (n, J) seconds of full speed of each joint.
         """
         first = self._slices["joint_pos"].start

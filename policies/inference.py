@@ -24,8 +24,8 @@ def infer_in_batches(num_rows: int, infer: InferRows) -> list[np.ndarray]:
 
     Args:
         num_rows: number of rows, at least 1.
-        infer: is called once per batch. The last batch is padded by repeating the last
-            row.
+        infer: a function that is called once per batch. The last batch is padded by
+            repeating the last row.
 
     Returns:
         The outputs of `infer`, each with `num_rows` rows.

@@ -151,9 +151,11 @@ class PlanLatency:
     way at the same time.
 
     Attributes:
-        compute: from the start of planning to its end.
-        uplink: from the capture of an observation to its arrival at the planner.
-        downlink: from the end of planning to the plan's arrival at the controller.
+        compute: the time from the start of planning to its end.
+        uplink: the time from the capture of an observation to its arrival at the
+            planner.
+        downlink: the time from the end of planning to the plan's arrival at the
+            controller.
         source: citation of where the numbers come from.
     """
 

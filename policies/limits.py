@@ -62,7 +62,7 @@ class ReferenceLimits:
         Args:
             action: (N, A) the controller's actions.
             stop: (N,) bool, whether the robot of each world must stop.
-            observation: of all N worlds, for `hold_action`.
+            observation: the observation of all N worlds, for `hold_action`.
 
         Returns:
             A fresh array, (N, A) float32.

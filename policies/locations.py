@@ -24,7 +24,7 @@ def load_attribute(what: str, location: str) -> Any:
 
     Args:
         what: names the object in error messages, such as "policy my_planner:mine".
-        location: of the object.
+        location: the location of the object.
 
     Raises:
         EmbodiedError: there is no such module or name, or the module cannot be

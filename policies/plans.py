@@ -36,7 +36,7 @@ def check_bridge(
     """Raises EmbodiedError if a bridge has no effect on what the controller follows.
 
     Args:
-        name: of the bridge.
+        name: the name of the bridge.
         bridge: the bridge, which works on some kinds of payload, or on all.
         planner: gives the payloads.
         controller: follows some of their kinds, or all if it has no `takes`.
@@ -60,7 +60,7 @@ def ask(
     """Requests plans for some worlds from a planner.
 
     Args:
-        planner: to call.
+        planner: the planner to call.
         observation: n rows.
         ids: (n,) the worlds.
         check_all: whether to check the values, too, which takes longer than checking
@@ -152,7 +152,7 @@ def faults_of(
     None if no plan has a fault, which is nearly always the case.
 
     Args:
-        planner: that has just made the plans.
+        planner: the planner that has just made the plans.
         payload: n plans.
         tick_frame: (n,) of the plans.
         start: (n,) ticks at which planning started.

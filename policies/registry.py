@@ -212,7 +212,7 @@ def _load(name: str, location: str) -> PolicySource:
     """Returns the source at a location.
 
     Args:
-        name: of the policy, for error messages.
+        name: the name of the policy, for error messages.
         location: `package.module:NAME` of a source, or of a function that returns one.
     """
     item = load_attribute(f"policy {name}", location)

@@ -52,7 +52,7 @@ def write_info(folder: Path, info: dict[str, Any], packages: tuple[str, ...]) ->
     """Writes the info of a run, with the versions of this and other packages.
 
     Args:
-        folder: of the run.
+        folder: the folder of the run.
         info: JSON values.
         packages: names of further packages that the run needs.
     """
@@ -125,8 +125,8 @@ def check_worlds(folder: Path, metadata: dict[str, Any], worlds: Worlds) -> None
     """Raises EmbodiedError if a run was trained for other worlds.
 
     Args:
-        folder: of the run.
-        metadata: of the worlds of its training.
+        folder: the folder of the run.
+        metadata: the metadata of the worlds of its training.
         worlds: the worlds that the policy is to act in.
     """
     difference = difference_of(metadata, worlds)
@@ -138,7 +138,7 @@ def difference_of(metadata: Mapping[str, Any], worlds: Worlds) -> str:
     """Returns the first difference in FITTING, as "task A, not B"; "" if there is none.
 
     Args:
-        metadata: of the worlds that a policy was made for.
+        metadata: the metadata of the worlds that a policy was made for.
         worlds: the worlds that it is to act in.
     """
     # as JSON, since tuples in the stored metadata have become lists

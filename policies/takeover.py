@@ -42,8 +42,8 @@ class TakeoverRule:
         mean_s: time constant of the average's decay.
         stall_s: longest duration of a subtask while the policy drives.
         least_s: shortest duration of a take-over.
-        after_s: if given, replaces all of this: the expert takes over at this time of an
-            episode, and drives to its end.
+        after_s: if given, it replaces all of the above: the expert takes over at this
+            time of an episode, and drives to its end.
 
     Raises:
         EmbodiedError: a number is out of its range.

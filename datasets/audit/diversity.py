@@ -35,8 +35,8 @@ class Coverage:
     A range is a list of values, or an interval that is divided into equal parts.
 
     Attributes:
-        name: of the variable.
-        unit: of its values.
+        name: the name of the variable.
+        unit: the unit of its values.
         counts: (label, number of draws) of each value or part.
         covered: number of values or parts that were drawn at least once.
         expected: number of values or parts that as many random draws cover on average; 0
@@ -85,7 +85,7 @@ def coverage_of(
     task that is not installed, only the sentences are counted.
 
     Args:
-        header: of a dataset of ours; None for a file from elsewhere.
+        header: the header of a dataset of ours; None for a file from elsewhere.
         summaries: one per episode.
     """
     sentences = _coverage_of_sentences(summaries)

@@ -309,7 +309,7 @@ def _neighbours(
     Args:
         order: (n,) numbers of the paths, sorted by their keys.
         key: (n,) the key of each path, by its number.
-        place: in the order, from 0.
+        place: the position in the order, from 0.
         distance: the largest difference of the two keys.
     """
     for later in order[place + 1 :].tolist():

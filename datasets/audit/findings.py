@@ -45,7 +45,7 @@ class EpisodeAudit:
         success: its label; None if the file does not store it.
         duration_s: its duration, from its frames.
         instruction: its sentence; "" if the file does not store it.
-        findings: in order of severity, `EXCLUDE` first.
+        findings: the findings, in order of severity, `EXCLUDE` first.
     """
 
     demo: str

@@ -30,9 +30,10 @@ def judge(
     decides which code is run.
 
     Args:
-        header: of the file.
+        header: the header of the file.
         demos: the groups of the episodes, by name.
-        on_replayed: is called with the number of episodes replayed since the last call.
+        on_replayed: a function that is called with the number of episodes replayed
+            since the last call.
 
     Returns:
         The judgement of each judged demo; and for each other demo the reason why it
@@ -83,7 +84,7 @@ def _readable(name: str, demo: H5, reasons: dict[str, str]) -> dict[str, Episode
     """Returns {name: episode}, or {} if the episode cannot be replayed.
 
     Args:
-        name: of the demo.
+        name: the name of the demo.
         demo: its group.
         reasons: gets the reason why it cannot be replayed.
     """
@@ -113,7 +114,7 @@ def _judge_batch(
 
     Args:
         worlds: N of the kind in which the episodes were recorded.
-        episodes: at most N, by the name of their demo.
+        episodes: at most N episodes, by the name of their demo.
         reasons: gets an entry for each episode whose replay differs.
 
     Returns:

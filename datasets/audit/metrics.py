@@ -115,9 +115,12 @@ class Lag(NamedTuple):
     """How one signal follows another.
 
     Attributes:
-        lag_s: by how much the effect follows the cause; negative if it precedes it.
-        correlation: of the two signals, with the effect shifted back by the lag.
-        correlation_at_0: of the two signals as they are, without a shift.
+        lag_s: the time by which the effect follows the cause; negative if the effect
+            comes first.
+        correlation: the correlation of the two signals, with the effect shifted back by
+            the lag.
+        correlation_at_0: the correlation of the two signals as they are, without a
+            shift.
     """
 
     lag_s: float

@@ -91,7 +91,7 @@ def _find_pause(
     Args:
         view: the episode.
         is_paused: (T - 1,) bool, whether the robot pauses from each row to the next.
-        verb: for the message: what the robot does meanwhile.
+        verb: what the robot does meanwhile, for the message.
         longest_s: a single pause may last this long.
         share: all pauses together may take this share of the episode, if they come to
             `longest_s` at least.

@@ -39,10 +39,10 @@ class Audit:
     """The audit of a file.
 
     Attributes:
-        path: of the file.
+        path: the path of the file.
         task: the task's name; "" for a file from elsewhere.
         robot: the robot's name; "" for a file from elsewhere.
-        episodes: in the order of their numbers.
+        episodes: the episodes, in the order of their numbers.
         findings: about the dataset as a whole; they affect no episode's verdict.
         coverage: how much of each variable's range the episodes cover.
         summaries: the features by which the episodes are compared.
@@ -81,7 +81,8 @@ def audit(
         limits: the thresholds of the checks.
         replays: whether to judge success and instruction by replaying episodes, if that
             is possible.
-        on_replayed: is called with the number of episodes replayed since the last call.
+        on_replayed: a function that is called with the number of episodes replayed
+            since the last call.
 
     Raises:
         DatasetError: the file cannot be read, or is of neither kind.

@@ -22,7 +22,7 @@ class Check:
     """One check of an episode.
 
     Attributes:
-        name: of the check, which its findings carry, too.
+        name: the name of the check, which its findings carry, too.
         fault: the kind of fault it looks for, one of the four in `findings`.
         find: returns its findings for an episode.
     """

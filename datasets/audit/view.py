@@ -75,7 +75,7 @@ class Source:
     """The properties that all episodes of a file share.
 
     Attributes:
-        header: of a dataset of ours; None for a file from elsewhere.
+        header: the header of a dataset of ours; None for a file from elsewhere.
         frame_hz: frames per second.
     """
 
@@ -280,7 +280,7 @@ def source_of(file: H5, header: Header | None) -> Source:
 
     Args:
         file: the open file.
-        header: of a dataset of ours; None for a file from elsewhere.
+        header: the header of a dataset of ours; None for a file from elsewhere.
     """
     if header is not None:
         return Source(header, float(header.record_hz))

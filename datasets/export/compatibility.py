@@ -38,7 +38,7 @@ def stride_of(header: Header, hz: int | None) -> int:
     """Returns the number of the files' frames that one exported frame covers.
 
     Args:
-        header: of any of the files, which have one frame rate.
+        header: the header of any of the files, which have one frame rate.
         hz: frames per second of the export; None for the files' rate.
 
     Raises:

@@ -117,7 +117,7 @@ def new_folder(
     any other error it is deleted.
 
     Args:
-        path: of the finished folder.
+        path: the path of the finished folder.
         identity: JSON of everything that determines the folder's content.
         resume: whether to continue a killed call of the same identity.
         kept: names of unfinished files that resuming needs, beside the files of finished

@@ -49,7 +49,7 @@ class SelectedEpisode:
     Attributes:
         meta: its row of the table of episodes, with the number of frames at this rate.
         file_index: index of its file among the files of the selection.
-        number: of the episode in that file.
+        number: the number of the episode in that file.
         agent_pos: (F, P) float32.
         environment_state: (F, S) float32; S is 0 if it is left out.
         images: camera -> (F, H, W, 3) uint8.
@@ -123,9 +123,9 @@ def part_names(metadata: Mapping[str, Any], layout: str, size: int) -> tuple[str
     """Returns the names of the elements of a flat vector, such as `joint_pos.0`.
 
     Args:
-        metadata: of a file.
+        metadata: the metadata of a file.
         layout: the entry of the metadata with the parts of the vector.
-        size: of the vector.
+        size: the length of the vector.
     """
     parts = metadata.get(layout, ())
     # if the parts do not cover the vector, its elements are numbered instead

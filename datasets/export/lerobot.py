@@ -143,7 +143,7 @@ class _Writer(ClosedOnExit):
 
         Args:
             episode: without its images.
-            note: on the episode, from the journal.
+            note: the journal's note on the episode.
         """
         columns = self._frames.columns(episode)
         image_statistics = {
@@ -163,10 +163,10 @@ class _Writer(ClosedOnExit):
         """Adds an episode to the table of episodes, the statistics and the notes.
 
         Args:
-            episode: which is written already.
-            columns: of its frames.
-            row: of the table of episodes, without statistics.
-            image_statistics: by feature.
+            episode: the episode, whose pictures and frames are already written.
+            columns: the columns of its frames.
+            row: the episode's row of the table of episodes, without statistics.
+            image_statistics: the statistics of the images, by feature.
         """
         # LeRobot stores an episode's own statistics as columns of its row
         row = dict(row)
@@ -224,8 +224,8 @@ class _Writer(ClosedOnExit):
         """Closes the open files, so that the next episode begins new ones.
 
         Args:
-            row: of the last episode in the old files. The new files have the next
-                numbers.
+            row: the row of the last episode in the old files. The new files have the
+                next numbers.
         """
         self._close_frames()
         self._file_number = _number_in(row, "data").next()
@@ -236,7 +236,7 @@ class _Writer(ClosedOnExit):
         """Returns the files with the frames and videos of some episodes.
 
         Args:
-            notes: on these episodes.
+            notes: the notes on these episodes.
         """
         paths = []
         for note in notes:
@@ -256,7 +256,7 @@ def _number_in(row: Mapping[str, Any], kind: str) -> FileNumber:
     """Returns the number of an episode's file, from its row of the table of episodes.
 
     Args:
-        row: of the episode.
+        row: the row of the episode.
         kind: `data`, or `videos/<feature>`.
     """
     return FileNumber(row[f"{kind}/chunk_index"], row[f"{kind}/file_index"])

@@ -65,7 +65,7 @@ def with_annotations(
     """Adds GR00T's columns of sentences to features.
 
     Args:
-        features: of LeRobot.
+        features: the features of LeRobot.
         subtasks: whether to add a column of subtasks, too.
     """
     annotated = {**features, DESCRIPTION: _scalar("int64")}
@@ -79,7 +79,7 @@ def arrow_schema(pa: Any, features: Mapping[str, Mapping[str, Any]]) -> Any:
 
     Args:
         pa: the module `pyarrow`.
-        features: of the dataset.
+        features: the features of the dataset.
     """
     scalars = {"float32": pa.float32(), "int64": pa.int64(), "bool": pa.bool_()}
     columns = []

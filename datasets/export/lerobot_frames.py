@@ -47,7 +47,7 @@ class FrameColumns:
 
     Args:
         pa: the module `pyarrow`.
-        features: of the dataset.
+        features: the features of the dataset.
         hz: frames per second.
     """
 
@@ -164,7 +164,7 @@ class FeatureStatistics:
         """Adds an episode; returns its own statistics as JSON values, by feature.
 
         Args:
-            columns: of its frames; images may be missing.
+            columns: the columns of its frames; images may be missing.
             image_statistics: the result of `of_images` for this episode.
         """
         own = {}

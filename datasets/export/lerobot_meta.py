@@ -98,7 +98,7 @@ def write_info(folder: Path, info: Mapping[str, Any], has_videos: bool) -> None:
     """Writes `info.json`.
 
     Args:
-        folder: of the dataset.
+        folder: the folder of the dataset.
         info: the entries that depend on the dataset; the others are always the same.
         has_videos: whether the dataset has videos.
     """

@@ -135,7 +135,7 @@ class _Writer(ClosedOnExit):
 
         Args:
             episode: without its images.
-            note: on the episode, from the journal.
+            note: the journal's note on the episode.
         """
         image_statistics = {
             name: PictureStatistics.of(state) for name, state in note.items()
@@ -151,9 +151,9 @@ class _Writer(ClosedOnExit):
         """Adds an episode to the lists of episodes, the statistics and the notes.
 
         Args:
-            episode: which is written already.
-            columns: of its frames.
-            image_statistics: by feature.
+            episode: the episode, whose pictures and frames are already written.
+            columns: the columns of its frames.
+            image_statistics: the statistics of the images, by feature.
         """
         number = self._frames.episodes
         row = {
@@ -249,7 +249,7 @@ class _Writer(ClosedOnExit):
         """Returns the path of a file of the next episode, and creates its folder.
 
         Args:
-            pattern: of the path.
+            pattern: the pattern of the path.
             video_key: the feature's name, if the file is a video.
         """
         number = self._frames.episodes
@@ -274,7 +274,7 @@ def spans(parts: Sequence[Sequence[Any]], size: int) -> dict[str, dict[str, int]
 
     Args:
         parts: (name, width) of each.
-        size: of the vector.
+        size: the length of the vector.
     """
     found = {}
     start = 0

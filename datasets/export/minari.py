@@ -89,7 +89,7 @@ def _write_episodes(
     """Writes the file of episodes, or completes the one of a killed call.
 
     Args:
-        path: of the file.
+        path: the path of the file.
         selection: the episodes to export.
         episodes: the selection's episodes, loaded with images.
         identity: see `growing_file`.
@@ -154,9 +154,9 @@ def _metadata(
 
     Args:
         selection: the exported episodes.
-        name: of the dataset.
+        name: the name of the dataset.
         steps: number of actions in all episodes.
-        path: of the file of episodes.
+        path: the path of the file of episodes.
     """
     spec = selection.spec
     metadata = selection.headers[0].metadata

@@ -24,6 +24,6 @@ class FileNumber:
         """Returns the file's path below the folder with all chunks.
 
         Args:
-            ending: of the file's name, without a dot.
+            ending: the ending of the file's name, without a dot.
         """
         return f"chunk-{self.chunk:03d}/file-{self.file:03d}.{ending}"

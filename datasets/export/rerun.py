@@ -82,9 +82,9 @@ class _Recording:
 
     Args:
         rr: the module `rerun`.
-        path: of the file.
-        number: of the episode in the export.
-        selection: of the export.
+        path: the path of the file.
+        number: the number of the episode in the export.
+        selection: the selection of the export.
     """
 
     def __init__(self, rr: Any, path: Path, number: int, selection: Selection) -> None:

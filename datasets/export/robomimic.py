@@ -165,9 +165,9 @@ def _observations(
     """Returns key -> (F, ...) the arrays to write below `obs`.
 
     Args:
-        episode: to export.
+        episode: the episode to export.
         parts: name -> part of a vector.
-        keys: to write.
+        keys: the keys to write.
     """
     whole = {AGENT_KEY: episode.agent_pos, STATE_KEY: episode.environment_state}
     whole |= {camera + IMAGE_SUFFIX: rows for camera, rows in episode.images.items()}
@@ -192,7 +192,7 @@ def _write_demo(
 
     Args:
         demo: the group.
-        episode: to write.
+        episode: the episode to write.
         observations: key -> (F, ...) the arrays below `obs`.
     """
     obs = demo.create_group("obs")

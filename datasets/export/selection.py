@@ -61,15 +61,15 @@ class Selection:
             ...
 
     Attributes:
-        paths: of the files.
+        paths: the paths of the files.
         spec: the form of all frames.
-        headers: of the files.
+        headers: the headers of the files.
         omitted: sentences on the arrays that are left out, because not all files have
             them in one form.
 
     Args:
-        paths: of the files.
-        choice: of episodes, cameras and frame rate.
+        paths: the paths of the files.
+        choice: the choice of episodes, cameras and frame rate.
 
     Raises:
         DatasetError: a file cannot be read; the files differ in robot, rate or arrays
@@ -112,7 +112,7 @@ class Selection:
 
         Args:
             images: whether to read the images, which are nearly all of the data.
-            on_used: is called with 1 after each episode.
+            on_used: a function that is called with 1 after each episode.
         """
         return LoadedEpisodes(self, images, on_used)
 
@@ -144,7 +144,7 @@ class Selection:
         """Returns one of the chosen episodes, at the frame rate of the selection.
 
         Args:
-            place: of the episode among the chosen ones, from 0.
+            place: the position of the episode among the chosen ones, from 0.
             images: whether to read the images.
 
         Raises:
@@ -230,7 +230,7 @@ class Selection:
         the files list different names, since its numbers then mean different things.
 
         Args:
-            arrays: by file, name of an array -> shape of one row.
+            arrays: one mapping for each file: name of an array -> shape of one row.
             cameras: the exported cameras.
         """
         sizes_of_files = [truth_sizes(shapes, cameras) for shapes in arrays]
@@ -258,7 +258,7 @@ class Selection:
         They are those of the file's first episode.
 
         Args:
-            index: of the file.
+            index: the index of the file.
 
         Raises:
             DatasetError: the file is damaged.
@@ -285,7 +285,7 @@ class Selection:
         They are empty if it is missing, or if it differs between the files.
 
         Args:
-            arrays: by file, name of an array -> shape of one row.
+            arrays: one mapping for each file: name of an array -> shape of one row.
         """
         widths = [shapes.get(f"obs/{STATE_KEY}", (0,))[0] for shapes in arrays]
         if not any(widths):
@@ -309,12 +309,12 @@ class Selection:
         """Returns camera -> size (H, W) of the cameras to export.
 
         Args:
-            arrays: by file, name of an array -> shape of one row.
+            arrays: one mapping for each file: name of an array -> shape of one row.
             wanted: names of the cameras; None for the cameras that all files have in one
                 size.
 
         Raises:
-            EmbodiedError: not all files have a wanted camera in one size.
+            EmbodiedError: not all files have a wanted camera in the same size.
         """
         sizes_of_files = [camera_sizes(shapes) for shapes in arrays]
         shared = {

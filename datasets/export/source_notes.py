@@ -25,8 +25,8 @@ class SourceNotes(ClosedOnExit):
     """Writes the notes, episode by episode.
 
     Args:
-        folder: to write to.
-        headers: of the exported files.
+        folder: the folder to write to.
+        headers: the headers of the exported files.
     """
 
     def __init__(self, folder: Path, headers: Sequence[Header]) -> None:

@@ -38,11 +38,11 @@ class VideoFile(ClosedOnExit):
     """One video file that is being written.
 
     Attributes:
-        path: of the file.
+        path: the path of the file.
         pictures: number of images added so far.
 
     Args:
-        path: of the file.
+        path: the path of the file.
         hz: images per second.
         size: (height, width) of the images in pixels.
 
@@ -99,7 +99,7 @@ class VideoFiles(ClosedOnExit):
     """Writes the images of one camera, episode by episode, to numbered files.
 
     Args:
-        folder: of the files.
+        folder: the folder of the files.
         hz: images per second.
         size: (height, width) of the images in pixels.
 

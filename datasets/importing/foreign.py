@@ -38,14 +38,14 @@ class ForeignSet:
     Attributes:
         origin: the format's name.
         hz: frames per second.
-        name: of the task, or of the dataset if it names no task.
+        name: the name of the task, or of the dataset if it names no task.
         robot: the robot's name; may be empty.
         agent_layout: (name, width) of each part of the proprioception.
         state_layout: (name, width) of each part of the privileged state.
         action_names: names of the elements of an action.
         cameras: names of the cameras.
-        header: if the dataset was exported from a file of ours, that file's header;
-            else None.
+        header: the header of our file from which the dataset was exported; None if it
+            was not exported from a file of ours.
     """
 
     origin: str
@@ -73,8 +73,9 @@ class ForeignEpisode:
             None if unknown.
         states: (F, D) the physics state; D may be 0.
         instruction: the task in words.
-        note: if the dataset was exported from a file of ours, the episode's row in that
-            file's table (`EpisodeMeta` as JSON values); else None.
+        note: the episode's row in the table of our file from which the dataset was
+            exported (`EpisodeMeta` as JSON values); None if it was not exported from a
+            file of ours.
     """
 
     agent_pos: np.ndarray
@@ -99,10 +100,10 @@ def write_import(
 
     Args:
         foreign: the properties that they share.
-        episodes: in the order in which they are written.
+        episodes: the episodes, in the order in which they are written.
         actions: the range of all actions.
         target: the file to write, or to replace.
-        on_written: is called with 1 after each episode.
+        on_written: a function that is called with 1 after each episode.
 
     Raises:
         DatasetError: an episode cannot be read, or `write_episode` refuses it.
@@ -188,7 +189,8 @@ def as_episode(
         foreign: the episode.
         actions: the range of all actions.
         hz: frames per second.
-        number: of the episode, also its seed unless our export noted one.
+        number: the number of the episode, also its seed unless our export noted
+            another.
 
     Raises:
         DatasetError: the episode has no frame, its arrays differ in length or are not
@@ -364,8 +366,8 @@ def vector_layout(name: str, names: Sequence[str]) -> tuple[tuple[str, int], ...
     `joint_pos`; an element without a number is a part of its own.
 
     Args:
-        name: of the vector; names a part whose elements have no name.
-        names: of the elements.
+        name: the name of the vector; it names a part whose elements have no name.
+        names: the names of the elements.
     """
     parts: list[tuple[str, int]] = []
     for element in names:

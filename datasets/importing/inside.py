@@ -14,7 +14,7 @@ def file_inside(folder: Path, relative: str) -> Path:
     """Returns the path of a file in a folder.
 
     Args:
-        folder: of another tool's dataset.
+        folder: the folder of another tool's dataset.
         relative: path of the file below the folder.
 
     Raises:
@@ -33,7 +33,7 @@ def read_json(folder: Path, relative: str) -> dict[str, Any]:
     """Returns the object in a JSON file of a folder.
 
     Args:
-        folder: of another tool's dataset.
+        folder: the folder of another tool's dataset.
         relative: path of the file below the folder.
 
     Raises:

@@ -56,7 +56,7 @@ class LeRobotFolder:
         omitted: the names of the features that are not read.
 
     Args:
-        folder: of the dataset.
+        folder: the folder of the dataset.
 
     Raises:
         DatasetError: a file is missing, the version is another one, or the data
@@ -252,7 +252,7 @@ class LeRobotFolder:
         """Returns the frames of one episode as a pyarrow table.
 
         Args:
-            row: of the episode, in the table of episodes.
+            row: the row of the episode, in the table of episodes.
 
         Raises:
             DatasetError: a column is missing, or the number of frames is wrong.
@@ -309,9 +309,9 @@ class LeRobotFolder:
         """Returns the images (F, H, W, 3) of one camera in one episode.
 
         Args:
-            name: of the camera's feature.
-            row: of the episode, in the table of episodes.
-            frames: of the episode.
+            name: the name of the camera's feature.
+            row: the row of the episode, in the table of episodes.
+            frames: the number of frames of the episode.
         """
         size = tuple(self._features[name]["shape"][:2])
         where = f"{name}, episode {row['episode_index']} of {self._folder}"
@@ -331,9 +331,9 @@ def _check_row(
     """Raises DatasetError if a row of the table of episodes lacks a column.
 
     Args:
-        folder: of the dataset.
-        index: of the row.
-        row: to check.
+        folder: the folder of the dataset.
+        index: the index of the row.
+        row: the row to check.
         videos: the names of the features that are stored as videos.
     """
     # the columns that are read, and their types

@@ -53,7 +53,7 @@ def from_video(
     """Returns the images of one episode from a video with many episodes.
 
     Args:
-        path: of the MP4 file.
+        path: the path of the MP4 file.
         start_s: the time in the video at which the episode begins.
         count: the episode's number of frames.
         hz: frames per second.

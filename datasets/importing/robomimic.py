@@ -41,7 +41,7 @@ class RobomimicFile(ClosedOnExit):
         omitted: the names below `obs` that are not read.
 
     Args:
-        path: of the file.
+        path: the path of the file.
         hz: frames per second; None to take the rate stored in the file.
 
     Raises:

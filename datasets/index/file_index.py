@@ -39,7 +39,7 @@ class FileIndex:
     """The episodes of a file in the order of their numbers, and the places of rows.
 
     Attributes:
-        stamp: of the file.
+        stamp: the stamp of the file.
         demos: (E,) names of the episodes.
         sentences: the different instructions in the file.
         instruction: (E,) index into `sentences`.
@@ -62,7 +62,7 @@ class FileIndex:
         """Returns the numbers of the episodes in a mask.
 
         Args:
-            path: of the file, for the error message.
+            path: the path of the file, for the error message.
             mask: its name, or `ALL`.
 
         Raises:
@@ -118,7 +118,7 @@ def unpacked(
 
     Args:
         packed: the stored arrays and notes.
-        stamp: of the dataset's file.
+        stamp: the stamp of the dataset's file.
         content_size: the size of the dataset in bytes; no row may lie beyond it.
         arrays: names of the arrays whose places to load; None for all. Arrays without
             stored places are skipped.

@@ -49,7 +49,7 @@ def index_of_episodes(
     """Returns an index of episodes, still without places and clocks.
 
     Args:
-        stamp: of the file.
+        stamp: the stamp of the file.
         demos: (E,) names of the episodes.
         instructions: (E,) their instructions.
         masks: name -> numbers of episodes.
@@ -76,11 +76,11 @@ def find_missing(
     """Adds the places and clocks of some arrays, where the index does not have them.
 
     Args:
-        path: of the dataset.
-        index: to add to.
+        path: the path of the dataset.
+        index: the index to add to.
         arrays: names of the arrays whose places are needed.
         clocks: names of the arrays of ticks whose clocks are needed.
-        on_episode: is called after each episode that is searched.
+        on_episode: a function that is called after each episode that is searched.
 
     Returns:
         Whether anything was added.
@@ -107,10 +107,10 @@ def clock_in(path: Path, index: FileIndex, key: str, places: ArrayPlaces) -> Clo
     """Reads an array of ticks from a file.
 
     Args:
-        path: of the dataset.
-        index: of its episodes.
+        path: the path of the dataset.
+        index: the index of its episodes.
         key: the array's name.
-        places: of its rows.
+        places: where the array's rows lie.
 
     Raises:
         DatasetError: the array does not hold one whole number per row, an episode has no

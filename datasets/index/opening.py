@@ -39,11 +39,11 @@ def open_index(
     """Returns the index of a dataset, with the places and clocks of some arrays.
 
     Args:
-        path: of the dataset.
+        path: the path of the dataset.
         arrays: names of the arrays whose places are needed.
         clocks: names of the arrays of ticks whose clocks are needed.
-        on_episode: is called after each episode that had to be searched, because a
-            needed array was not in the index.
+        on_episode: a function that is called after each episode that had to be
+            searched, because a needed array was not in the index.
         keep: whether to write an index that was built or completed to `FILE.index`. A
             read-only folder is no error.
 

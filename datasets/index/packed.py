@@ -31,7 +31,7 @@ def write_packed(
 
     Args:
         file: open for appending.
-        arrays: by name.
+        arrays: the arrays, by name.
         notes: JSON values to keep in the directory.
     """
     begin = file.seek(0, os.SEEK_END)

@@ -40,7 +40,7 @@ class ArrayPlaces:
 
     Attributes:
         layout: how the rows are stored.
-        dtype: of the numbers.
+        dtype: the data type of the numbers.
         row: shape of a row.
         rows: (E,) number of rows per episode.
         offset: (E,) position in the file of the first row, in bytes; empty unless the
@@ -72,7 +72,7 @@ class ArrayPlaces:
 
         Args:
             count: number of episodes.
-            size: of the file, in bytes.
+            size: the size of the file, in bytes.
         """
         rows = self.rows
         if len(rows) != count or (rows < 0).any() or min(self.row, default=0) < 0:
@@ -112,7 +112,7 @@ def find_all_places(
     Args:
         file: an open dataset.
         demos: the names of its episodes.
-        on_episode: is called after each episode.
+        on_episode: a function that is called after each episode.
 
     Returns:
         The name of each array -> the positions of its rows.
@@ -143,7 +143,7 @@ def find_places(
         file: an open dataset.
         demos: the names of its episodes.
         keys: the arrays' names within an episode.
-        on_episode: is called after each episode.
+        on_episode: a function that is called after each episode.
 
     Returns:
         The name of each array -> the positions of its rows.
@@ -170,8 +170,8 @@ class _Opened:
 
     Attributes:
         array: the array.
-        shape: of the array.
-        dtype: of one number.
+        shape: the shape of the array.
+        dtype: the data type of one number.
         offset: position of the values in this file; None if they are not stored in one
             piece in this file.
     """
@@ -236,8 +236,8 @@ class _Collected:
         """Adds the array of one episode.
 
         Args:
-            number: of the episode.
-            group: of the episode, a low-level one of h5py.
+            number: the number of the episode.
+            group: the group of the episode, a low-level one of h5py.
         """
         array = self._opened(number, group)
         self._check(number, array)
@@ -291,7 +291,8 @@ class _Collected:
 
         Raises:
             EmbodiedError: the first episode has no such array; lists those it has.
-            DatasetError: only a later episode lacks it, or it is in another file.
+            DatasetError: only a later episode lacks the array, or the array is in
+                another file.
         """
         try:
             array = _Opened(h5py.h5d.open(group, self._name))

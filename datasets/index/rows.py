@@ -105,7 +105,7 @@ def rows_on_disk(
 
     Args:
         file: the dataset.
-        places: where the array's rows lie in it.
+        places: where the array's rows lie in the file.
         key: the array's name within an episode.
         demos: the names of the episodes.
     """
@@ -178,10 +178,10 @@ class ContiguousRows(_RowsOnDisk):
         """Fills a block with the bytes from a position on.
 
         Args:
-            position: in the file.
-            block: to fill.
-            episode: to name in an error.
-            row: to name in an error.
+            position: the position in the file.
+            block: the block to fill.
+            episode: the episode to name in an error.
+            row: the row to name in an error.
         """
         count = os.preadv(self._file.descriptor(), [block.data], position)
         if count != block.nbytes:
@@ -223,7 +223,7 @@ class GzipRows(_RowsOnDisk):
         """Returns the decompressed values of one row; None if it is damaged.
 
         Args:
-            number: of the row, among the rows of all episodes.
+            number: the number of the row, among the rows of all episodes.
         """
         places = self._places
         raw = os.pread(

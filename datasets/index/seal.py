@@ -141,7 +141,7 @@ class Sealed:
         """Returns the index, with the places and clocks of some arrays only.
 
         Args:
-            stamp: of the dataset's file.
+            stamp: the stamp of the dataset's file.
             arrays: names of the arrays whose places to load.
             clocks: names of the arrays of ticks whose clocks to load.
 
@@ -170,7 +170,7 @@ def sealed(path: Path, file: H5) -> Sealed | None:
     """Returns the seal of an open file; None if it has none, or an invalid one.
 
     Args:
-        path: of the file.
+        path: the path of the file.
         file: the same file, opened for reading.
     """
     try:

@@ -96,11 +96,11 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         """Opens the datasets; no array is read yet.
 
         Args:
-            paths: of one or several dataset files.
+            paths: the paths of one or several dataset files.
             window: the rows that each window contains.
             mask: the mask whose episodes are used, which each file must have; or `all`.
-            on_episode: is called after each episode that had to be searched, because the
-                file's index lacked an array.
+            on_episode: a function that is called after each episode that had to be
+                searched, because the file's index lacked an array.
 
         Raises:
             DatasetError: a file is not a dataset, or is given twice; an array differs in
@@ -219,7 +219,7 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
 
         Args:
             file: number of the file.
-            request: for windows of this file only.
+            request: the request for windows, of this file only.
         """
         part = self._parts[file]
         arrays = part.batch(request.numbers - self._starts[file], request.age)
@@ -243,7 +243,7 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         Args:
             files: numbers of the files.
             file_of: (n,) the file of each window.
-            request: for the n windows.
+            request: the request for the n windows.
         """
         arrays: Arrays = {}
         for file in files:

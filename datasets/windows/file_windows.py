@@ -40,12 +40,12 @@ class FileWindows:
     """The windows of the chosen episodes of one file.
 
     Attributes:
-        path: of the file.
-        metadata: of the file's header.
+        path: the path of the file.
+        metadata: the metadata of the file's header.
         sentences: the different instructions in the file.
         episodes: (m,) the numbers of the chosen episodes.
         keys: name of an array in a window -> its name in the file.
-        stamp: of the file when it was opened.
+        stamp: the stamp of the file when it was opened.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class FileWindows:
         """Returns (all rows, ...), every row of an array in some episodes.
 
         Args:
-            name: of the array.
+            name: the name of the array.
             episodes: (m,) numbers of the episodes.
 
         Raises:
@@ -199,7 +199,7 @@ class FileWindows:
         """Returns (n, c, ...) rows of an array.
 
         Args:
-            name: of the array.
+            name: the name of the array.
             episode: (n,) numbers of episodes.
             rows: (n, c) rows within them.
 

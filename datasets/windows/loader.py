@@ -115,8 +115,8 @@ class WindowLoader:
         """Sets the position from the state of another loader, for the next iteration.
 
         Raises:
-            EmbodiedError: that loader had another seed, batch size, number of windows or
-                other weights.
+            EmbodiedError: the loader of that state had another seed, batch size, number
+                of windows or other weights.
         """
         own = self.state_dict()
         for name in ("seed", "batch_size", "windows", "weights"):

@@ -16,7 +16,7 @@ class MemoryRows:
 
     Args:
         source: reads the rows from the disk.
-        places: of the array.
+        places: the places of the array.
         episodes: (m,) numbers of the episodes to load.
     """
 

@@ -80,7 +80,7 @@ class Normaliser(torch.nn.Module):
         """Returns normalised values of an array in their original units.
 
         Args:
-            name: of the array.
+            name: the name of the array.
             values: (n, ..., *row), normalised.
             robot: (n,) index into `Windows.robots`.
         """
@@ -91,7 +91,7 @@ class Normaliser(torch.nn.Module):
         """Returns offset and factor of each window, shaped to broadcast with values.
 
         Args:
-            name: of the array.
+            name: the name of the array.
             values: (n, ..., *row).
             robot: (n,) index into `Windows.robots`.
         """

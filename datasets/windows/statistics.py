@@ -59,7 +59,7 @@ def _of_robot(
 
     Args:
         parts: the robot's files.
-        names: of the arrays.
+        names: the names of the arrays.
         mask: whose episodes the files have.
     """
     path = statistics_path(parts[0].path)

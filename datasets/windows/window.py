@@ -92,7 +92,7 @@ def ticks_key(name: str) -> str:
     """Returns the name of the array with the timestamps of an array's rows.
 
     Args:
-        name: of an array, or a value of `Window.at`.
+        name: the name of an array, or a value of `Window.at`.
     """
     if name.startswith(STREAMS):
         return f"{stored_key(name).removesuffix('/value')}/t"

@@ -48,7 +48,7 @@ class Section:
     """The part of the page on one file.
 
     Attributes:
-        audit: of the file.
+        audit: the audit of the file.
         flagged: episodes with findings, worst first, at most MOST_PICTURED.
         faults: (kind of fault, its checks as (name, number of episodes flagged)).
         thin: names of the variables whose range is covered too thinly.

@@ -35,7 +35,7 @@ class Contestant:
 
     Attributes:
         name: unique among the contestants.
-        provenance: of its results.
+        provenance: the provenance of the policy's results.
         cells: scenario -> its cell.
     """
 
@@ -108,7 +108,7 @@ class Board:
     """A leaderboard.
 
     Attributes:
-        contestants: in the order in which they were given.
+        contestants: the compared policies, in the order in which they were given.
         scenarios: those in which all contestants were measured.
         standings: one for each contestant, best first; ties share a rank.
         duels: each pair of contestants, over all scenarios together.

@@ -85,7 +85,7 @@ def _decode_value(hint: Any, value: Any, where: str) -> Any:
 
     Args:
         hint: the type of the field.
-        value: as `json` read it.
+        value: the value as `json` read it.
         where: its location for error messages.
     """
     alternatives = get_args(hint) if isinstance(hint, UnionType) else (hint,)

@@ -59,7 +59,7 @@ class DataJob:
     """The task of every loader.
 
     Attributes:
-        path: of the dataset.
+        path: the path of the dataset.
         cameras: names of the cameras whose pictures are loaded.
         history: observations per window.
         chunk: actions per window.
@@ -142,7 +142,7 @@ def measure_data(
     Args:
         job: what to load.
         pythons: name of a peer -> a Python interpreter that has it.
-        folder: for the exports that LeRobot reads.
+        folder: the folder for the exports that LeRobot reads.
 
     Raises:
         EmbodiedError: an interpreter lacks the peer, or the peer's script failed.
@@ -163,7 +163,7 @@ def _compared(
     """Returns a peer's speed with the ratios of our speed to it.
 
     Args:
-        speed: of the peer.
+        speed: the speed of the peer.
         own: (content, source) -> our windows per second.
         reads_all_rows: whether the peer reads pictures in all rows of a window.
     """

@@ -36,9 +36,9 @@ def write_episode_page(path: Path, dataset: Dataset, number: int) -> None:
     """Writes the page of an episode atomically.
 
     Args:
-        path: of the page.
-        dataset: that holds the episode.
-        number: of the episode in the dataset, from 0.
+        path: the path of the page.
+        dataset: the dataset that holds the episode.
+        number: the number of the episode in the dataset, from 0.
 
     Raises:
         DatasetError: the dataset cannot be read.
@@ -208,7 +208,7 @@ def _proprioception_tracks(
     """Returns one track for each part of the proprioception.
 
     Args:
-        episode: with the stream `agent_pos`, or without proprioception.
+        episode: an episode with the stream `agent_pos`, or one without proprioception.
         layout: (part, number of columns) of each part, in order.
         joints: names of the robot's joints.
     """

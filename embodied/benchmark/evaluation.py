@@ -133,12 +133,12 @@ def evaluate(
     unfinished cell are written periodically, and when the work is interrupted.
 
     Args:
-        path: of the results file.
-        provenance: where the results come from.
+        path: the path of the results file.
+        provenance: how and with which versions the results are measured.
         trials: the cells to measure.
         workers: runs the episodes.
         stage: shows the progress.
-        rules: for each trial, the rule that may stop it early, or None; () for no rules.
+        rules: the rule of each trial that may stop it early, or None; () for no rules.
 
     Raises:
         ResultsError: the file holds results of another setup, or a cell of the same

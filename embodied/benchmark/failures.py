@@ -92,7 +92,7 @@ class FailureMode:
         place: the last subtask, or else the furthest stage reached; "" for neither.
         event: e.g. "dropped".
         rate: its share of all episodes of the cell.
-        seed: of the first episode with this failure.
+        seed: the seed of the first episode with this failure.
     """
 
     place: str

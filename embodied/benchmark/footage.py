@@ -39,7 +39,7 @@ def film_trials(
     """Films each trial: successes on the left, and up to as many failures on the right.
 
     Args:
-        results: with the outcome of each seed.
+        results: the results, which hold the outcome of each seed.
         trials: those to film, all of them in the results.
         count: the most successes, and the most failures, of a video; 0 films nothing.
         workers: runs the episodes.

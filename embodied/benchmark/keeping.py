@@ -19,9 +19,9 @@ class EpisodeKeeper:
         """Starts with the episodes that the results hold already.
 
         Args:
-            path: of the results file.
+            path: the path of the results file.
             results: the content of the file.
-            condition: of the cell that is being measured.
+            condition: the condition of the cell that is being measured.
         """
         self._path = path
         self._results = results

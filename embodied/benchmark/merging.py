@@ -23,7 +23,7 @@ def merge_results(paths: Sequence[Path]) -> Results:
     Cells that differ only in their seeds are joined; the joined seeds must have no gap.
 
     Args:
-        paths: of results files.
+        paths: the paths of results files.
 
     Raises:
         ResultsError: the files differ in task, robot, versions or suite; a file is

@@ -49,7 +49,8 @@ class Difference:
         value: first rate minus second rate.
         low: lower limit of its 95% interval.
         high: upper limit.
-        p_value: of the permutation test; for one cell, of McNemar's exact test.
+        p_value: the p-value of the permutation test; for one cell, of McNemar's exact
+            test.
         episodes: number of pairs of episodes.
         discordant: share of the pairs in which exactly one of the two succeeded.
         design_effect: factor by which clustering increases the variance of `value`.
@@ -148,7 +149,7 @@ def _difference(
     Args:
         keys: the cluster of each pair (E,).
         pairs: episodes of the first and the second policy from the same start (E,).
-        weight: of each pair (E,), with a sum of 1.
+        weight: the weight of each pair (E,); the weights add up to 1.
         metric: the outcome that is compared.
     """
     a = np.array([metric(first) for first, _ in pairs], float)
@@ -187,7 +188,7 @@ def required_pairs(difference: float, discordant: float, power: float = POWER) -
     """Returns how many pairs detect a difference of rates, at 95% confidence.
 
     Args:
-        difference: of the rates, not 0.
+        difference: the difference of the rates, not 0.
         discordant: share of the pairs in which exactly one of the two succeeds; it is
             at least the difference.
         power: probability of detecting the difference.

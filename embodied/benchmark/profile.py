@@ -74,7 +74,7 @@ def beside_success(
     """Returns the measures of a cell other than success.
 
     Args:
-        cell: of the policy.
+        cell: the cell of the policy.
         expert: the expert's cell in the same scenario; None if it was not measured.
         undelayed: the same policy's cell with plans that arrive at once; None if it was
             not measured, or is `cell` itself.

@@ -46,7 +46,7 @@ def write_results(path: Path, results: Results, check: bool = True) -> None:
     """Writes the file atomically, so that it is valid at any moment.
 
     Args:
-        path: of the file.
+        path: the path of the file.
         results: its content.
         check: whether to check it against the JSON schema, which takes a while for
             thousands of episodes.
@@ -149,9 +149,9 @@ def require_same_setup(
     """Raises ResultsError if two files have different setups.
 
     Args:
-        path: of the first file, for the error message.
-        provenance: of the first file.
-        other_path: of the second file.
+        path: the path of the first file, for the error message.
+        provenance: the provenance of the first file.
+        other_path: the path of the second file.
         other: provenance of the second file.
     """
     wanted = _setup(other)
@@ -189,7 +189,7 @@ def read_json(path: Path, expected: str = "results.json") -> dict[str, Any]:
     """Returns the JSON object in a file.
 
     Args:
-        path: of the file.
+        path: the path of the file.
         expected: usual name of such a file, for error messages.
 
     Raises:
@@ -287,7 +287,7 @@ def _get(
 
     Args:
         content: the object.
-        name: of the field.
+        name: the name of the field.
         kind: expected type of the value.
         where: location of the object for the error message.
 

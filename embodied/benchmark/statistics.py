@@ -99,7 +99,7 @@ def wilson_limits(
         successes: number of successes.
         episodes: number of episodes. If episodes depend on each other, it is the
             effective number of independent episodes, which need not be whole.
-        confidence: of the interval.
+        confidence: the confidence of the interval.
     """
     value = successes / episodes
     if float(successes).is_integer() and float(episodes).is_integer():
@@ -131,7 +131,7 @@ def compare_paired(
     Args:
         first: outcomes of one policy, (E,) bool.
         second: outcomes of the other, in the same order of starts.
-        confidence: of the interval.
+        confidence: the confidence of the interval.
 
     Raises:
         ValueError: the sequences are empty or differ in length.

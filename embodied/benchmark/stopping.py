@@ -35,7 +35,7 @@ class Until:
     """Stops when the interval of the success rate is narrow enough.
 
     Attributes:
-        half_width: of the Wilson interval, as a share.
+        half_width: the half-width of the Wilson interval, as a share.
 
     Raises:
         EmbodiedError: the half-width is unreachably small, or so large that any interval
@@ -69,7 +69,7 @@ class Against:
     equal policies different with a probability of at most `alpha`.
 
     Attributes:
-        name: of the other policy.
+        name: the name of the other policy.
         outcomes: seed -> whether the other policy succeeded.
         alpha: significance level.
     """

@@ -56,8 +56,8 @@ class Suite:
         summary: its subject, in half a line.
         protocol: number of episodes per cell, first seed, criterion of success, rates,
             and horizon of each task and robot.
-        cells: in the order in which they are measured.
-        content: of the file; its cells are stored with results.
+        cells: the cells, in the order in which they are measured.
+        content: the content of the file; its cells are stored with results.
     """
 
     name: str

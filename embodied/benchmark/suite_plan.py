@@ -32,7 +32,7 @@ def plan_suite(
         suite: defines the horizons.
         cells: the cells of the suite to measure.
         policies: names; `{task}` and `{robot}` are replaced by those of the cell.
-        seeds: of the episodes of each cell.
+        seeds: the seeds of the episodes of each cell.
         num_envs: worlds at once in each process; it does not affect results.
 
     Raises:

@@ -77,7 +77,7 @@ class Panel:
         title: what distinguishes it from the other panels of this place and setting; ""
             if there are none.
         rows_are: the dimension in which the rows differ: RATE, POLICY or IMPAIRMENT.
-        rows: at least one.
+        rows: the rows of the heat map, at least one.
     """
 
     place: str
@@ -293,7 +293,7 @@ def _impairment(condition: Condition, names_compute: bool) -> str:
     Remedies such as a bridge or a mailbox are included.
 
     Args:
-        condition: of a cell.
+        condition: the condition of a cell.
         names_compute: whether the compute time is mentioned.
     """
     words = []

@@ -24,7 +24,7 @@ class PairedTest:
     """A test of whether two cells differ in success.
 
     Attributes:
-        comparison: of their success on the shared seeds.
+        comparison: the comparison of their success on the shared seeds.
         adjusted_p: its p-value, adjusted by Holm's method over all tests of its kind.
     """
 

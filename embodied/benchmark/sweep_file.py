@@ -121,7 +121,7 @@ class SweepRecord:
     """The findings of a sweep.
 
     Attributes:
-        episodes_sha256: of the conditions and episodes of all cells.
+        episodes_sha256: the SHA-256 of the conditions and episodes of all cells.
         headline: the main finding in one sentence.
         panels: its heat maps.
         recoveries: the costs of freezes and outages.

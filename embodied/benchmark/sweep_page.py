@@ -45,7 +45,7 @@ class Measure:
     """A quantity other than success that is plotted against the delay.
 
     Attributes:
-        title: of its chart, with the unit.
+        title: the title of the figure's chart, with the unit.
         value: returns the quantity of one cell in that unit; None if it was not measured.
     """
 

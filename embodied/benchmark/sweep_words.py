@@ -86,7 +86,7 @@ def crossing_words(crossing: Crossing, unit: str, digits: int = 0) -> str:
 
     Args:
         crossing: a position on an axis.
-        unit: of the axis.
+        unit: the unit of the axis.
         digits: after the decimal point.
     """
     if crossing.value is None:

@@ -92,7 +92,7 @@ def bands(stretches: Sequence[Band], duration_s: float, rows: int = 1) -> Markup
 
     Args:
         stretches: the bands.
-        duration_s: of the episode.
+        duration_s: the duration in s of the episode.
         rows: number of rows of bands. Bands show their words only in a single row, and
             only where a word fits.
     """

@@ -70,9 +70,9 @@ def training_page(name: str, info: dict[str, Any], history: Rows) -> str:
     """Returns the page of a run as HTML.
 
     Args:
-        name: of the run.
-        info: as `read_info` returns it.
-        history: at least one row.
+        name: the name of the run.
+        info: what `read_info` returned for the run.
+        history: the rows of the run's history, at least one.
     """
     last = history[-1]
     imitation = is_imitation(history)
@@ -127,7 +127,8 @@ def _chart(lines: Sequence[Series], names: dict[str, str]) -> Curves:
     """Returns the chart of some lines.
 
     Args:
-        lines: at least one; a line's style is the index of its column in `names`.
+        lines: the lines to draw, at least one; a line's style is the index of its
+            column in `names`.
         names: column -> name in the legend, for all columns that share the chart.
     """
     column = next(iter(names))

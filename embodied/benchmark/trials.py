@@ -88,7 +88,7 @@ def plan_trials(
         place: task, split, robot and stage.
         levels: the levels of variation.
         timings: rates and delays of plans.
-        seeds: of the episodes of each cell.
+        seeds: the seeds of the episodes of each cell.
         num_envs: worlds at once in each process; it does not affect results.
 
     Raises:

@@ -92,7 +92,7 @@ def add_episodes(
     """Adds --episodes, --seed and --level, for episodes with consecutive seeds.
 
     Args:
-        parser: of the verb.
+        parser: the parser of the verb.
         default: default number of episodes.
         done: completes the help "how many ...", e.g. "to record".
         first: noun for one of them, e.g. "take".
@@ -149,7 +149,7 @@ def add_output(
     """Adds -o, the output of a verb.
 
     Args:
-        parser: of the verb.
+        parser: the parser of the verb.
         what: what is written there, for the help.
         metavar: FILE, FOLDER or PATH.
         required: whether the flag must be given; it has no effect with a default.
@@ -262,7 +262,7 @@ def resume_hint(words: Sequence[str], stop: KeyboardInterrupt) -> str:
     """Returns a hint on how to continue an interrupted command.
 
     Args:
-        words: of the command, after `embodied`.
+        words: the words of the command, after `embodied`.
         stop: the interruption; its message may say what was kept.
     """
     again = [word for word in words if word not in ("--overwrite", "--resume")]

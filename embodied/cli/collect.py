@@ -256,7 +256,7 @@ def json_summary(path: Path, speed: float, wall_s: float) -> str:
     """Returns the content of the dataset and the speed of recording, as JSON.
 
     Args:
-        path: of the dataset.
+        path: the path of the dataset.
         speed: simulated time over wall time.
         wall_s: wall time of this recording.
     """
@@ -277,7 +277,7 @@ def text_summary(path: Path, speed: float, wall_s: float) -> str:
     """Returns the content of the dataset and the speed of recording, in four lines.
 
     Args:
-        path: of the dataset.
+        path: the path of the dataset.
         speed: simulated time over wall time; 0 if nothing had to be recorded.
         wall_s: wall time of this recording.
     """

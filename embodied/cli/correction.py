@@ -105,9 +105,10 @@ def planner_hz_with(
     """Returns the rate of the recorded plans in Hz; None if there are none.
 
     Args:
-        correction: of the policy; None for none. The plans of a policy without a planner
-            are then the expert's.
-        planner_hz: of the policy itself; None if it makes no plans.
+        correction: the correction of the policy; None for none. The plans of a policy
+            without a planner are then the expert's.
+        planner_hz: the rate of the policy's own planner; None if the policy makes no
+            plans.
     """
     if planner_hz is None and correction is not None:
         return find_policy(correction.by).planner_hz

@@ -111,7 +111,7 @@ def _check_claim(folder: Path, begun: Mapping[str, str | int], resume: bool) -> 
     """Raises EmbodiedError unless the folder may be used for the demo.
 
     Args:
-        folder: of the demo.
+        folder: the folder of the demo.
         begun: size and seed of the demo.
         resume: whether a demo in the folder is to be continued.
     """

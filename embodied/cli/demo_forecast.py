@@ -155,7 +155,7 @@ def _cost(
 
     Args:
         work: makes the job of a runner, such as `Playing`.
-        runner: of the episodes.
+        runner: the runner of the episodes.
         workers: the processes that share a job.
         episodes: number of episodes of a job in the demo.
     """

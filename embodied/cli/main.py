@@ -50,7 +50,7 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     `words` itself, for hints on how to resume, and `run`, the verb's function.
 
     Args:
-        words: of the command, after `embodied`.
+        words: the words of the command, after `embodied`.
 
     Raises:
         EmbodiedError: there is no such verb.

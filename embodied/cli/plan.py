@@ -43,7 +43,7 @@ class EvalPlan:
     Attributes:
         trials: the cells.
         suite: the entry `suite` of the provenance; empty for none.
-        rules: for each trial, the rule that may stop it early; () for no rules.
+        rules: the rule of each trial that may stop it early; () for no rules.
         shard: the part of the seeds, e.g. "3/16"; "" for all.
         note: a remark for the user; "" for none.
     """
@@ -263,7 +263,7 @@ def sharded(trials: Sequence[Trial], text: str) -> tuple[list[Trial], str]:
     """Returns the trials of a shard, and its name, e.g. "3/16".
 
     Args:
-        trials: with all seeds.
+        trials: the trials with all seeds.
         text: value of --shard.
     """
     number, count = parse_shard(text, os.environ)

@@ -140,7 +140,7 @@ class EpisodeProgress:
         """Starts the progress of a stage.
 
         Args:
-            title: of the stage.
+            title: the title of the stage.
             total: number of its episodes.
             quiet: whether to show nothing.
             whole: the job that the stage is a part of; None for a single stage.

@@ -182,7 +182,7 @@ def _check_typed(
     Args:
         stored: the arguments from the file.
         args: the arguments that the user typed.
-        path: of the file.
+        path: the path of the file.
 
     Raises:
         EmbodiedError: the user did not type a place of code that the file names.

@@ -76,7 +76,7 @@ def add_timing(
     """Adds the arguments.
 
     Args:
-        parser: of the verb.
+        parser: the parser of the verb.
         several: those of AXES that take several values.
         mailbox: the verb's default, for the help.
     """
@@ -178,7 +178,7 @@ def _add_interruption(group: argparse._ArgumentGroup, name: str, what: str) -> N
     """Adds the three arguments of a freeze or an outage.
 
     Args:
-        group: of the arguments.
+        group: the group of the arguments.
         name: "freeze" or "outage".
         what: what stops, for the help.
     """

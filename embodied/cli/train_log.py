@@ -55,7 +55,7 @@ def training_log(
     """Yields a function that shows each row of figures, and sends it to all loggers.
 
     Args:
-        folder: of the run.
+        folder: the folder of the run.
         tracker: one of TRACKERS; None for none.
         resume: whether the run is resumed.
         quiet: whether to show nothing.

@@ -25,7 +25,7 @@ def add_verbs(
     `VERBS` in place of the last two.
 
     Args:
-        parser: to which the verbs are added.
+        parser: the parser to which the verbs are added.
         package: name of the package that has a module for each verb.
         summaries: verb -> its help, in half a line.
         words: typed words, from the verb on.
@@ -65,10 +65,10 @@ def _fill(
     """Adds help and arguments of a verb to its parser.
 
     Args:
-        parser: of the verb.
-        module: of the verb.
+        parser: the parser of the verb.
+        module: the module of the verb.
         words: typed words after the verb.
-        every: as in `add_verbs`.
+        every: the argument `every` of `add_verbs`.
     """
     parser.description = module.HELP
     parser.epilog = f"example:\n  {module.EXAMPLE}"

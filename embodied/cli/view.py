@@ -230,10 +230,10 @@ def record(
     """Films episodes into one video, as a square grid, with a progress bar.
 
     Args:
-        path: of the video.
+        path: the path of the video.
         runner: runs the episodes.
         shot: camera, size and label.
-        seeds: of the episodes.
+        seeds: the seeds of the episodes.
         quiet: whether to hide the progress.
 
     Returns:

@@ -10,8 +10,8 @@ def put_block(page: str, name: str, content: str, section: str) -> str:
 
     Args:
         page: the page.
-        name: of the block; it is in the comments that mark its begin and end.
-        content: of the block.
+        name: the name of the block; it is in the comments that mark its begin and end.
+        content: the content of the block.
         section: heading that is put before a new block.
     """
     begin = f"<!-- {name}: written by `make docs` -->"

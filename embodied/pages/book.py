@@ -22,7 +22,8 @@ class Book(Generic[R]):
 
     Attributes:
         page: the Markdown file; the JSON file has the same name with `.json`.
-        kind: of the ledger, e.g. "survey"; it is part of the JSON file's format name.
+        kind: the kind of the ledger, e.g. "survey"; it is part of the JSON file's
+            format name.
         row_types: name of each kind of row -> its dataclass.
         render: (ledger, name of the JSON file) -> text of the page.
 

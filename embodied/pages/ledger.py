@@ -80,8 +80,8 @@ class Ledger(Generic[R]):
         """Returns the ledger with the current command added, dated today.
 
         Args:
-            words: of the command, after `embodied`.
-            device: on which it measures.
+            words: the words of the command, after `embodied`.
+            device: the device on which the command measures.
             facts: about that device and its machine.
         """
         kept_words = [word for word in words if word not in FLAGS_OF_A_RUN]

@@ -168,8 +168,9 @@ def plan_parity(
 
     Args:
         pairs: (task, robot).
-        level: of the policy's episodes.
-        seeds: of the policy's episodes; without seeds, outcomes are not compared.
+        level: the level of the policy's episodes.
+        seeds: the seeds of the policy's episodes; without seeds, outcomes are not
+            compared.
         policy: whose outcomes are compared; motion is compared only for the expert.
     """
     # figures also become outdated when the code of the engine `warp` changes

@@ -53,7 +53,7 @@ class Measured:
     """Size, fidelity and speed of a dataset's pictures in one form.
 
     Attributes:
-        size_bytes: of all pictures.
+        size_bytes: the size in bytes of all pictures.
         psnr_db: peak signal-to-noise ratio to the rendered pictures; infinite if equal.
         read_s: time to read all pictures in order.
     """

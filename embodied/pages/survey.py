@@ -127,7 +127,7 @@ def measure_success(
 
     Args:
         question: task, robot, level and seeds.
-        title: of the progress display.
+        title: the title of the progress display.
         workers: runs the episodes.
         stage: shows the progress.
         num_envs: worlds at once in each process; it does not affect results.

@@ -116,7 +116,8 @@ class Bridge(Protocol):
         It is called at every control step.
 
         Args:
-            observation: of all N worlds, which the controller was given, too.
+            observation: the observation of all N worlds, which the controller was
+                given, too.
             payload: N rows, which the controller was given, too.
             age_s: (N,) ages of the plans.
             action: (N, A) the controller's actions.

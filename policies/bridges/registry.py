@@ -62,7 +62,7 @@ def make_bridge(name: str, setting: Setting) -> Bridge:
     """Returns a new bridge.
 
     Args:
-        name: of the bridge.
+        name: the name of the bridge.
         setting: the worlds that it works in.
 
     Raises:

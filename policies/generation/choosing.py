@@ -19,7 +19,7 @@ def choose_demonstration(library: Library, sights: Mapping[str, Sight]) -> list[
     """Returns the segments of the demonstration whose start is most like an episode's.
 
     Args:
-        library: with all demonstrations.
+        library: the library of all demonstrations.
         sights: the objects at the start of the episode.
     """
     best: list[Way] = []

@@ -43,10 +43,10 @@ class Generation:
 
     Attributes:
         library: the segments to follow.
-        config: of the worlds.
+        config: the config of the worlds.
         source: name of the file with the demonstrations.
-        path: of the dataset.
-        header: of the dataset, as `generation_header` returns it.
+        path: the path of the dataset.
+        header: the header of the dataset, as `generation_header` returns it.
         num_envs: how many worlds run at once.
         noise: standard deviation of shoves, see `NoisyPolicy`.
     """
@@ -185,7 +185,7 @@ def generate(
     Args:
         work: what is tried, and where successes are kept.
         wanted: how many demonstrations the file is to have.
-        seeds: that may be tried.
+        seeds: the seeds that may be tried.
         mode: what to do about a dataset that is there (see `EpisodeWriter`).
         workers: shares out the work.
         stage: reports the progress.
@@ -231,10 +231,10 @@ def _next_seeds(path: Path, merged: set[int], wanted: int, seeds: range) -> list
     """Returns the seeds to try next; none if there are enough successes, or no seeds.
 
     Args:
-        path: of the dataset.
+        path: the path of the dataset.
         merged: seeds of the episodes that were in it before.
         wanted: how many successes there should be.
-        seeds: that may be tried.
+        seeds: the seeds that may be tried.
     """
     kept = merged | _part_seeds(path)
     failed = {

@@ -88,10 +88,10 @@ class Way:
 
     Attributes:
         episode: number of the demonstration that it is from.
-        place: which of that demonstration's segments it is, from 0.
+        place: the index of the segment in that demonstration, from 0.
         anchor: the object that it is about.
         carried: the object in the hand; "" for none.
-        first_row: of `Rows`.
+        first_row: the first row of `Rows`.
         stop_row: after its last.
         sights: the objects when it began.
     """
@@ -120,7 +120,7 @@ class Library:
     """All segments of the demonstrations of one file.
 
     Attributes:
-        rows: of all segments, one after the other.
+        rows: the rows of all segments, one after the other.
         demonstrations: the segments of each demonstration, in their order.
     """
 

@@ -29,7 +29,7 @@ class Motion:
         width_m: (T,) of the gripper, as measured.
         grip: (T,) the gripper's command in [-1, 1].
         mount: (T, 4) x, y, z in m and yaw in rad of what carries the arm.
-        objects: by the names of the task's `Objects`.
+        objects: the poses of the objects, by their names in the task's `Objects`.
         plans: (T, ...) by the names of `PLAN_PAYLOAD`: the plan that was followed at
             each step; empty without plans.
     """

@@ -19,10 +19,10 @@ class Scene:
     """Hands and objects of n worlds now.
 
     Attributes:
-        names: of the O objects.
+        names: the names of the O objects.
         pos_w: (n, O, 3) m, of the objects.
         quat_wxyz: (n, O, 4)
-        traits: of each object, (n, k).
+        traits: the traits of each object, (n, k).
         hand_pos_w: (n, 3) m.
         hand_quat_wxyz: (n, 4)
         tick: (n,) of each world's clock.

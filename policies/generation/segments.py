@@ -48,7 +48,7 @@ def find_segments(motion: Motion, objects: Objects, by_plans: bool) -> list[Segm
 
     Args:
         motion: the demonstration.
-        objects: of its task.
+        objects: the objects of the demonstration's task.
         by_plans: whether its plans tell what is held and when the hand arrives, or else
             the gripper and the path.
     """

@@ -35,8 +35,8 @@ def source_config(path: Path, robot: str | None) -> EnvConfig:
     """Returns the config of the worlds in which a source was recorded.
 
     Args:
-        path: of the source.
-        robot: of the demonstrations to generate; None for the source's.
+        path: the path of the source.
+        robot: the robot of the demonstrations to generate; None for the source's.
 
     Raises:
         EmbodiedError: there are no successes in it; it cannot be played; it is of
@@ -95,8 +95,8 @@ def read_library(path: Path, config: EnvConfig, finding: Finding | None) -> Libr
     control step, whatever the file holds of it.
 
     Args:
-        path: of the source.
-        config: as `source_config` returns it.
+        path: the path of the source.
+        config: the config that `source_config` returned.
         finding: how segments are found; by default by plans where there are any.
 
     Raises:
@@ -155,9 +155,9 @@ def _motion(
     """Returns what a demonstration shows.
 
     Args:
-        worlds: in which it was played.
-        number: of the episode in its file.
-        episode: with its streams.
+        worlds: the worlds in which the episode was played.
+        number: the number of the episode in its file.
+        episode: the episode with its streams.
         states: (T or more, S) the privileged state at its steps, and after its end
             while longer episodes of the batch went on.
     """

@@ -39,7 +39,7 @@ class PlannerProcess(ClosedOnExit):
 
     Args:
         policy: the policy's name.
-        config: of the worlds.
+        config: the config of the worlds.
 
     Raises:
         EmbodiedError: the policy makes no plans, or cannot be made in the process.
@@ -74,7 +74,8 @@ class PlannerProcess(ClosedOnExit):
         If a plan of the last episode is being made, it is waited for and discarded.
 
         Raises:
-            EmbodiedError: that plan is not made in time, or the process has ended.
+            EmbodiedError: the awaited plan is not made in time, or the process has
+                ended.
         """
         if self.is_busy:
             self._await_plan()
@@ -182,10 +183,11 @@ def _serve(
     """Is run by the planner's process: makes plans until the parent ends it.
 
     Args:
-        pipe: to the parent.
+        pipe: the pipe to the parent process.
         policy: the policy's name.
-        config: of the worlds.
-        places: of the user's own tasks, which must be registered in each process.
+        config: the config of the worlds.
+        places: the files or modules of the user's own tasks, which must be registered
+            in each process.
     """
     # Ctrl-C reaches every process of a terminal; here the parent handles it
     signal.signal(signal.SIGINT, signal.SIG_IGN)

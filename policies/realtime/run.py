@@ -32,7 +32,7 @@ def run_in_real_time(
     Args:
         runner: the policy and its worlds. Its channel must have no simulated delays,
             since the real ones are measured.
-        seeds: of the episodes.
+        seeds: the seeds of the episodes.
 
     Returns:
         The results, and the timing of each episode.

@@ -38,7 +38,7 @@ class SharedArrays(ClosedOnExit):
     layout.
 
     Attributes:
-        layout: of the arrays.
+        layout: the layout of the arrays.
     """
 
     def __init__(

@@ -30,9 +30,9 @@ class RealTimeRecord:
     """The timing of one episode on the wall clock.
 
     Attributes:
-        seed: of the episode.
+        seed: the seed of the episode.
         compute_ms: computing time of each plan, in the order of their starts.
-        punctuality: of the control steps.
+        punctuality: the punctuality of the control steps.
         mean_age_s: mean age of the controller's plan.
         worst_age_s: largest age of the controller's plan.
     """
@@ -127,7 +127,7 @@ class RealTimeSystem(DualSystem):
         """Posts the plan that has arrived, and lets the planner start the next one.
 
         Args:
-            payload: of the plan, one row.
+            payload: the payload of the plan, one row.
             now: (1,) the current tick.
         """
         if self._started is None:

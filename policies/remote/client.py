@@ -101,7 +101,7 @@ class Link(ClosedOnExit):
     """A connection to a server, established when needed and after each loss.
 
     Args:
-        endpoint: of the server.
+        endpoint: the endpoint of the server.
         patience: shared by all links to the server.
         expected: the first message that the server must send; None for any.
     """

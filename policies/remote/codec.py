@@ -171,7 +171,7 @@ def _check(value: Any, depth: int) -> None:
     """Raises MessageError unless a value is plain data or arrays, not nested too deep.
 
     Args:
-        value: to check.
+        value: the value to check.
         depth: number of maps and lists around it.
     """
     if depth > MAX_DEPTH:

@@ -65,7 +65,7 @@ def serving(folder: Path, python: str) -> Child:
     """Returns the server of a policy, which is started at the first call.
 
     Args:
-        folder: of the policy.
+        folder: the folder of the policy.
         python: path of the interpreter in LeRobot's environment.
 
     Raises:

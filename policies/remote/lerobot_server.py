@@ -100,7 +100,7 @@ class Served:
     """A policy of LeRobot, loaded for serving.
 
     Args:
-        folder: of the policy.
+        folder: the folder of the policy.
         fps: frames per second of its training dataset; None to find it in the folder.
     """
 

@@ -46,7 +46,7 @@ class RemotePlanner:
             because the server is lost.
 
     Args:
-        endpoint: of the server.
+        endpoint: the endpoint of the server.
         info: the server's description.
         keys: the names of observations in messages.
         interface: the action interface, for servers that give actions in physical units;
@@ -139,7 +139,7 @@ class RemotePlanner:
         """Returns the plan in an answer as one row.
 
         Args:
-            answer: of the server.
+            answer: the answer of the server.
             empty: an empty plan of the declared shape, one row.
 
         Raises:
@@ -165,7 +165,7 @@ class RemotePlanner:
         """Returns the fields `chunk` and `chunk_hz` for an answer with `actions` only.
 
         Args:
-            answer: of the server.
+            answer: the answer of the server.
             empty: an empty plan of the declared shape, one row.
 
         Raises:

@@ -37,8 +37,8 @@ class PolicyServer(ClosedOnExit):
     Args:
         served: the policy.
         host: address to listen at; other than loopback addresses need a token.
-        port: to listen at; 0 for any free port.
-        token: that clients must send; "" for none.
+        port: the port to listen at; 0 for any free port.
+        token: the token that clients must send; "" for none.
         max_bytes: the largest message to read.
 
     Raises:

@@ -40,7 +40,7 @@ class Settings:
     """The description of a server.
 
     Attributes:
-        endpoint: of the server.
+        endpoint: the endpoint of the server.
         info: the server's requirements and outputs.
         keys: the names of observations in messages.
         physical: whether its actions are in physical units, not in [-1, 1].

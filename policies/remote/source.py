@@ -44,7 +44,7 @@ class RemoteSource:
     """The source of a policy whose planner is a server.
 
     Attributes:
-        endpoint: of the server.
+        endpoint: the endpoint of the server.
         settings: description of the server; None if the server must describe itself.
     """
 

@@ -70,7 +70,8 @@ class ServerInfo:
         gives: `plans`, or `actions` of the whole policy.
         spec: the policy's requirements on the worlds.
         planner_hz: observations per second to send.
-        shape: of its plans; if it gives actions, of a plan with these as its chunk.
+        shape: the shape of the policy's plans; if the policy gives actions, the shape
+            of a plan with these actions as its chunk.
         chunk_hz: rows per second of its actions; 0 to hold each until the next one.
         controller: name of the controller that follows its plans.
         task: the task's name; "" for any.
@@ -134,10 +135,10 @@ def observation_message(
     """Returns one world's observation as a message.
 
     Args:
-        observation: of several worlds.
-        row: of the world.
+        observation: the observation of several worlds.
+        row: the row of the world.
         keys: the names in the server's messages.
-        seed: of the episode, if this is its first observation; else None.
+        seed: the seed of the episode, if this is its first observation; else None.
     """
     message: dict[str, Any] = {
         keys.prompt: observation.instruction[row],
@@ -165,7 +166,7 @@ def array_of(
     """Returns an array of a message.
 
     Args:
-        message: with the array.
+        message: the message that holds the array.
         key: the array's name.
         shape: the shape that it must have.
         kinds: the kinds of dtype that it may have, such as "f" or "iu".

@@ -65,7 +65,7 @@ class Actor(nn.Module):
         """Returns an actor with copies of trained layers.
 
         Args:
-            layers: from the observation to the action, on any device.
+            layers: the layers from the observation to the action, on any device.
             mean: (P + S,) of the observations.
             std: (P + S,) standard deviation of the observations.
             activation: between the layers, a key of `ACTIVATIONS`.

@@ -45,16 +45,16 @@ class RLConfig:
         task: the task's name.
         robot: the robot's name; None for the task's default.
         algorithm: one of `ALGORITHMS`.
-        stage: of the task; "" for the whole task.
+        stage: the stage of the task to be learned; "" for the whole task.
         level: how widely the task's variables vary.
         budget: duration of the training; its steps are control steps of all worlds.
         num_envs: number of worlds that run at the same time.
-        seed: of all random numbers in the training, below 2**32.
-        control_mode: of the actions; ignored if there is a base.
+        seed: the seed of all random numbers in the training, below 2**32.
+        control_mode: the control mode of the actions; ignored if there is a base.
         stop_at: training stops when this share of the last episodes succeeded.
-        engine: of the simulation, "cpu" or "warp".
-        device: of torch. On the engine "warp" it is that of the worlds, too, and "auto"
-            means CUDA.
+        engine: the engine of the simulation, "cpu" or "warp".
+        device: the device of torch. On the engine "warp" the worlds are on this device,
+            too, and "auto" means CUDA.
         demonstrations: number of episodes of the expert, or of the base without
             corrections, that are replayed together with the learner's own.
         base: name or run folder of the base policy to correct; "" for none.

@@ -55,7 +55,7 @@ class LearnerVecEnv(VecEnvWrapper):
         """Measures the mean and standard deviation for normalising observations.
 
         Args:
-            seed: of the random actions in the first episodes.
+            seed: the seed of the random actions in the first episodes.
             teacher: acts in further episodes, which reach more states than random
                 actions do; None for none.
         """

@@ -47,7 +47,7 @@ class PpoConfig:
 
     Attributes:
         goal: the progress at which the task or its stage is done.
-        seed: of all random numbers in the training.
+        seed: the seed of all random numbers in the training.
         hidden: widths of the hidden layers of actor and critic.
         min_steps: smallest number of steps of each world between two updates.
         min_samples: smallest number of steps of all worlds between two updates; with
@@ -107,7 +107,7 @@ class PpoTrainer:
         success: (Q, episodes) 1 for success, 0 for failure, of the last episodes in each
             quiet world, newest first; 0 for episodes that did not happen yet.
         progress: (Q, episodes) the largest progress in each of these episodes.
-        mean_reward: of the other worlds since the last update.
+        mean_reward: the mean reward of the other worlds since the last update.
     """
 
     def __init__(self, env: Any, config: PpoConfig) -> None:
@@ -321,7 +321,7 @@ def _make_ppo(
     """Returns rsl_rl's PPO.
 
     Args:
-        state: of the noisy worlds, whose shape is used.
+        state: the state of the noisy worlds, whose shape is used.
         num_actions: A.
         steps_per_update: steps of each world between two updates.
         config: the settings.

@@ -47,9 +47,9 @@ class ActorInfo:
         robot: the robot's name.
         spec: the policy's requirements on the worlds.
         net: sizes and functions of the network.
-        algorithm: that trained it.
-        stage: of the task; "" for the whole task.
-        metadata: of the worlds of the training.
+        algorithm: the algorithm that trained the policy.
+        stage: the stage of the task to be learned; "" for the whole task.
+        metadata: the metadata of the worlds of the training.
         residual: the base that it corrects; None if it acts alone.
     """
 

@@ -59,8 +59,8 @@ def train_sb3(
 
     Args:
         config: the settings.
-        folder: of the run.
-        on_row: is called with each row of figures.
+        folder: the folder of the run.
+        on_row: a function that is called with each row of figures.
         resume: whether to continue from the last checkpoint. A run that has already
             spent the budget is left as it is.
 
@@ -165,8 +165,8 @@ class SB3Learner:
 
         Args:
             config: the settings.
-            env: of `make_env`.
-            residual: of `copy_base`; None to learn without a base.
+            env: an environment that `make_env` returned.
+            residual: the actor that `copy_base` returned; None to learn without a base.
         """
         self.config = config
         self.env = env

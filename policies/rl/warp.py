@@ -36,8 +36,8 @@ def train_warp(
 
     Args:
         config: the settings.
-        folder: of the run.
-        on_row: is called with each row of figures.
+        folder: the folder of the run.
+        on_row: a function that is called with each row of figures.
         resume: whether to continue from the last checkpoint. A run that has already
             spent the budget is left as it is.
 

@@ -83,7 +83,7 @@ def axis(value: float, dead_zone: float = 0.0) -> float:
     """Returns an axis of a stick in [-1, 1], which is 0 within a dead zone.
 
     Args:
-        value: of the axis, limited to [-1, 1] here.
+        value: the value of the axis, limited to [-1, 1] here.
         dead_zone: absolute values up to this become 0, to ignore noise at rest.
     """
     size = min(abs(value), 1.0)

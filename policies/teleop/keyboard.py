@@ -106,7 +106,7 @@ class Keyboard:
         Args:
             keys: a table of keys, such as `MOVES`.
             size: number of elements of the result.
-            speed: of each key.
+            speed: the speed of each key.
         """
         total = [0.0] * size
         for key in self._held & keys.keys():

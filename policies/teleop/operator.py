@@ -226,7 +226,7 @@ class Operator:
 
         Args:
             agent_pos: (1, P) the proprioception.
-            command: of the person.
+            command: the command of the person.
         """
         hands = self._hands
         if command.grip:
@@ -279,7 +279,7 @@ class Operator:
         Args:
             agent_pos: (1, P) the proprioception.
             heading: (1, 4) rotation from the robot's axes to the world's.
-            command: of the person.
+            command: the command of the person.
         """
         if not self._robot.travels:
             return np.zeros((1, 0, 4))
@@ -298,7 +298,7 @@ class Operator:
         Args:
             quat: (1, E, 4) current orientations of the hands.
             heading: (1, 4) rotation from the robot's axes to the world's.
-            command: of the person.
+            command: the command of the person.
         """
         goals = quat.copy()
         for number in range(quat.shape[1]):
@@ -325,7 +325,7 @@ class Operator:
             by_hand: (1, 3) rotation vector of the person, about world axes.
             aid: (1, 3) rotation vector of the aid, about world axes.
             quat: (1, E, 4) current orientations of the hands.
-            number: of the hand.
+            number: the number of the hand.
         """
         level_w = self._hands.level_w
         if self._aid != "level" or level_w is None:
@@ -341,7 +341,7 @@ class Operator:
 
         Args:
             quat: (1, 4) current orientation of the hand.
-            number: of the hand.
+            number: the number of the hand.
         """
         rotvec = np.zeros((1, 3))
         if self._aid == "level" and self._hands.level_w is not None:

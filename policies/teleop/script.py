@@ -100,7 +100,7 @@ def _numbers(place: str, name: str, given: Any, size: int) -> Any:
 
     Args:
         place: file and number of the line, for error messages.
-        name: of the field.
+        name: the name of the field.
         given: the field's value.
         size: number of elements that it must have.
 

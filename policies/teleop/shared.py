@@ -32,7 +32,7 @@ class SharedOperator:
         Args:
             policy: drives at first.
             operator: the person.
-            name: of the policy, for the error message.
+            name: the name of the policy, for the error message.
 
         Raises:
             EmbodiedError: the policy has another control mode or rate than a person.

@@ -66,9 +66,9 @@ class Takes:
         Args:
             worlds: one world.
             operator: the person, as a policy.
-            device: by which the person decides on takes; it must be open.
-            writer: of the dataset, which is not closed here.
-            labels: to store with each take.
+            device: the device by which the person decides on takes; it must be open.
+            writer: the writer of the dataset, which is not closed here.
+            labels: the labels to store with each take.
             screen: shows the world to the person; None for no screen.
         """
         self._worlds = worlds
@@ -116,7 +116,7 @@ class Takes:
         """Runs a take once.
 
         Args:
-            seed: of the take.
+            seed: the seed of the take.
             held: gets the recorded episode.
 
         Returns:

@@ -31,9 +31,9 @@ def plan_weights_of(
     Plans of the policy itself get 0, since it must not learn from itself.
 
     Args:
-        episode: with the plans.
+        episode: the episode with the plans.
         step: (k,) the control step of each plan.
-        weights: for episodes in which an expert corrected a policy.
+        weights: the weights of plans in episodes in which an expert corrected a policy.
     """
     # a demonstration, in which a single actor drove
     if "executed_by" not in episode.streams or episode.meta.takeovers is None:

@@ -154,7 +154,7 @@ class BatchRequests:
             ages_s: smallest and largest of these ages.
             jitter: largest difference of the pixels' factor from 1. Their offset is up
                 to twice as large.
-            generator: of all random numbers.
+            generator: the generator of all random numbers.
         """
         self._weights = plan_weights(samples.subtask, samples.weight)
         self._noise = noise
@@ -248,8 +248,8 @@ def load_batches(
     """Returns an endless iterator over batches.
 
     Args:
-        dataset: to read from.
-        requests: for the batches.
+        dataset: the dataset to read from.
+        requests: the requests, one for each batch.
         workers: number of processes that read; 0 for this process.
         pin_memory: whether to put the workers' batches in pinned memory, which a GPU can
             read while it computes.

@@ -18,7 +18,7 @@ class Budget:
     all worlds are counted.
 
     Attributes:
-        minutes: of training; ignored if `max_steps` is given.
+        minutes: the duration of training; ignored if `max_steps` is given.
         max_steps: number of steps; None for a budget of minutes.
 
     Raises:
@@ -49,8 +49,8 @@ class Budget:
         """Returns the share of the budget that is spent, in [0, 1].
 
         Args:
-            seconds: of training so far.
-            steps: of training so far.
+            seconds: the duration of training so far.
+            steps: the number of training steps so far.
         """
         if self.max_steps is None:
             return min(seconds / (60 * self.minutes), 1.0)

@@ -26,8 +26,8 @@ class ImitationConfig:
         datasets: the files to learn from.
         cameras: names of the cameras whose images the planner gets.
         budget: duration of the training; its steps are updates.
-        seed: of all random numbers in the training.
-        device: of torch, such as auto, cpu, cuda or cuda:1.
+        seed: the seed of all random numbers in the training.
+        device: the device of torch, such as auto, cpu, cuda or cuda:1.
         workers: number of processes that read images from disk, 0 to keep all images in
             memory; None for 0 if the images fit, else one per core.
         batch_size: plans per batch.
@@ -35,7 +35,7 @@ class ImitationConfig:
         min_age_s: the smallest of these ages.
         max_age_s: the largest of these ages.
         learning_rate: the peak of the schedule, which falls to nearly 0 with the budget.
-        weight_decay: of AdamW.
+        weight_decay: the weight decay of AdamW.
         jitter: random change of the images' contrast; their brightness changes by twice
             as much.
         start: a run whose weights to start from, with a lower learning rate; None to

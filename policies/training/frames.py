@@ -118,7 +118,7 @@ def _open(path: Path, keys: Sequence[str]) -> tuple[FileIndex, list[StoredRows]]
     The index is not stored beside the file, which may be a part of a running collection.
 
     Args:
-        path: of the file.
+        path: the path of the file.
         keys: names of the arrays with the images of each camera.
     """
     index = open_index(path, keys, [], keep=False)

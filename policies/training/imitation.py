@@ -80,8 +80,8 @@ def train_imitation(
 
     Args:
         config: the settings.
-        folder: of the run.
-        on_row: is called with each row of figures.
+        folder: the folder of the run.
+        on_row: a function that is called with each row of figures.
         resume: whether to continue from the last checkpoint. A run that has already
             spent the budget is left as it is.
 
@@ -141,7 +141,8 @@ def require_start_fits(config: ImitationConfig, metadata: Mapping[str, Any]) -> 
     """Raises EmbodiedError if the run to start from is for other datasets.
 
     Args:
-        config: of the training. If it has no run to start from, there is no error.
+        config: the config of the training. If it has no run to start from, there is no
+            error.
         metadata: the result of `common_metadata`.
     """
     if config.start is None:
@@ -241,11 +242,11 @@ class ImitationLearner:
 
         Args:
             net: the networks, with their normalisation fitted.
-            samples: for training.
-            held_out: for validation.
+            samples: the samples for training.
+            held_out: the samples for validation.
             config: the settings.
-            info: of the policy, for the run folder.
-            device: to train on; the CPU by default.
+            info: the description of the policy, for the run folder.
+            device: the device to train on; the CPU by default.
             workers: number of processes that read batches; 0 for this process.
         """
         self.net = net.to(device or "cpu")
@@ -321,7 +322,7 @@ class ImitationLearner:
         """Sets the learning rate: a linear warm-up, then half a cosine.
 
         Args:
-            share: of the budget that is spent, in [0, 1].
+            share: the share of the budget that is spent, in [0, 1].
         """
         warm_up = min(1.0, share / WARM_UP_SHARE + FIRST_RATE)
         cosine = (1 + math.cos(math.pi * share)) / 2  # from 1 to 0

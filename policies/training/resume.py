@@ -44,9 +44,9 @@ def goes_on(folder: Path, identity: Mapping[str, Any], budget: Budget) -> bool:
     there is nothing to do.
 
     Args:
-        folder: of a run, or of a run to be.
+        folder: the folder of a run, or of a run to be.
         identity: the settings that a resumed training must share, see `check_same`.
-        budget: of all sessions together.
+        budget: the budget of all sessions together.
 
     Raises:
         EmbodiedError: the folder contains a run of another training; or a finished run
@@ -84,7 +84,7 @@ def check_same(folder: Path, identity: Mapping[str, Any]) -> None:
     """Raises EmbodiedError if a folder contains a run with other settings.
 
     Args:
-        folder: of a run, or of a run to be.
+        folder: the folder of a run, or of a run to be.
         identity: the settings that a resumed training must share, by name. One of them
             is `method`.
     """

@@ -77,11 +77,11 @@ class TrainingRun:
         """Prepares a run; nothing is written yet.
 
         Args:
-            folder: of the run.
-            learner: to train.
-            budget: of all sessions together.
+            folder: the folder of the run.
+            learner: the learner to train.
+            budget: the budget of all sessions together.
             identity: the settings that a resumed training must share, see `check_same`.
-            on_row: is called with each row of figures.
+            on_row: a function that is called with each row of figures.
         """
         self.folder = folder
         self.history: list[Row] = []
@@ -125,8 +125,8 @@ class TrainingRun:
         """Adds a row of figures to the history, and reports it.
 
         Args:
-            share: of the budget that is spent, in [0, 1].
-            figures: of the learner, by name.
+            share: the share of the budget that is spent, in [0, 1].
+            figures: the figures of the learner, by name.
         """
         row = {
             "share": share,

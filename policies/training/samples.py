@@ -174,8 +174,8 @@ def load_samples(
         cameras: names of the cameras whose images to use.
         history_s: time from the earlier image to the plan.
         in_memory: whether to read all images now, or each when it is needed.
-        weights: of plans in episodes in which an expert corrected a policy; 1 by
-            default.
+        weights: the weights of plans in episodes in which an expert corrected a policy;
+            1 by default.
 
     Raises:
         DatasetError: a dataset has no plans, or no images of a camera.
@@ -304,8 +304,8 @@ def episode_rows(
     Row numbers of frames and control steps count from the episode's start.
 
     Args:
-        path: of the dataset, for error messages.
-        episode: with plans.
+        path: the path of the dataset, for error messages.
+        episode: an episode with plans.
         history_s: time from the earlier image to the plan.
 
     Raises:
@@ -368,7 +368,8 @@ def goal_view(
 
     Args:
         goal_pos_w: (k, 3) m.
-        poses: of the cameras, from a dataset's metadata; None for a moving camera.
+        poses: the poses of the cameras, from a dataset's metadata; None for a moving
+            camera.
 
     Returns:
         (k, cameras, 2) float32, see `Samples.goal_view`; NaN for moving cameras.

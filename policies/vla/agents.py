@@ -93,7 +93,7 @@ class VLAPlanner:
 
         Args:
             world: number of the world.
-            tick: at which the newest images were captured.
+            tick: the tick at which the newest images were captured.
             images: (cameras, H, W, 3) the newest images.
         """
         # images with the same tick as the last ones are the same

@@ -38,7 +38,7 @@ class RunInfo:
         net: sizes of the networks.
         planner_hz: plans per second in the datasets.
         datasets: the paths of the datasets.
-        metadata: of the worlds in which the datasets were recorded.
+        metadata: the metadata of the worlds in which the datasets were recorded.
     """
 
     task: str

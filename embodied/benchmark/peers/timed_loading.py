@@ -19,7 +19,7 @@ def windows_per_s(
 
     Args:
         loader: yields batches; iterating it again starts a new pass.
-        key: of an array in a batch that has a row for each window.
+        key: the key of an array in a batch that has a row for each window.
         repeats: number of measurements.
         seconds: processor time of each measurement.
     """

@@ -96,7 +96,7 @@ def audited(path: Path, replays: bool, quiet: bool) -> Audit:
     """Audits a file.
 
     Args:
-        path: of the dataset.
+        path: the path of the dataset.
         replays: whether success is recomputed by replaying the episodes.
         quiet: whether to hide the progress of the replays.
     """

@@ -189,7 +189,7 @@ def json_summary(path: Path, generated: Generated, wanted: int, wall_s: float) -
     """Returns the result of the generation as JSON.
 
     Args:
-        path: of the new dataset.
+        path: the path of the new dataset.
         generated: numbers of tries and of kept episodes.
         wanted: number of episodes that were asked for.
         wall_s: wall time.
