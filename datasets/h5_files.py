@@ -23,6 +23,7 @@ import numpy as np
 
 from embodied import files
 from embodied.datasets.schema import H5
+from embodied.datasets.trial import require_end
 from embodied.interrupts import CtrlCKept, ctrl_c_kept
 
 # The oldest and the newest file format that HDF5 may use. The format of HDF5 1.10, which
@@ -31,8 +32,18 @@ from embodied.interrupts import CtrlCKept, ctrl_c_kept
 FORM = ("v110", "v110")
 
 
-def open_to_read(path: Path) -> H5:
-    """Opens an HDF5 file for reading, also while other processes read it."""
+def open_to_read(path: Path, is_foreign: bool = False) -> H5:
+    """Opens an HDF5 file for reading, also while other processes read it.
+
+    Args:
+        path: of the file.
+        is_foreign: whether another tool wrote the file.
+
+    Raises:
+        OSError: the file cannot be opened.
+        DatasetError: the HDF5 library would loop or crash, see `trial.require_end`.
+    """
+    require_end(path, is_foreign)
     return h5py.File(path, "r", locking=False)
 
 

@@ -271,6 +271,6 @@ def _check_version(file: H5, path: Path) -> None:
     version = file["meta"].attrs["schema_version"]
     if not np.isscalar(version) or version not in READABLE_VERSIONS:
         raise DatasetError(
-            f"{path} has schema version {version}; this package reads"
+            f"{path} has schema version {str(version)[:40]}; this package reads"
             f" {list(READABLE_VERSIONS)}"
         )

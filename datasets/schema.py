@@ -83,7 +83,13 @@ MAX_SHOWN = 60
 
 
 class DatasetError(EmbodiedError):
-    """A dataset cannot be read, or would be written with what it must not hold."""
+    """A dataset cannot be read, or would be written with what it must not hold.
+
+    Its text is one line, whatever the names and values of a file are that it shows.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(" ".join(text.splitlines()))
 
 
 @dataclass(frozen=True)

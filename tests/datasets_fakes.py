@@ -49,6 +49,27 @@ def open_hdf5(path: Path, mode: Literal["r", "r+", "w"] = "r") -> Any:
     return h5py.File(path, mode)
 
 
+def write_in_old_form(source: Path, target: Path) -> Path:
+    """Copies a file into the form that HDF5 uses by itself, which has no checksums.
+
+    Texts become ones of variable length, as other tools write them.
+    """
+    with open_hdf5(source) as old, open_hdf5(target, "w") as new:
+
+        def copy(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset):
+                options = {"chunks": item.chunks, "compression": item.compression}
+                copied = new.create_dataset(name, data=item[()], **options)
+            else:
+                copied = new.require_group(name)
+            for key, value in item.attrs.items():
+                is_text = isinstance(value, bytes)
+                copied.attrs[key] = value.decode() if is_text else value
+
+        old.visititems(copy)
+    return target
+
+
 def unsealed(path: Path) -> Path:
     """Cuts the index at the end of a file off, as HDF5's library does it."""
     with open_hdf5(path, "r+"):

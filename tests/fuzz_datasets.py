@@ -1,9 +1,10 @@
 """Mutated datasets through the readers: each is read, or refused with a named error.
 
-    python -m tests.fuzz_datasets FOLDER FIRST COUNT
+    python -m tests.fuzz_datasets FOLDER FIRST COUNT [old]
 
 prints what went wrong with which seeds, and ends with status 1 if anything did. A case
-follows from its seed alone. They run in a process of their own, since a file that is
+follows from its seed alone, and from "old", which takes HDF5's old form, without
+checksums, for the file that is mutated. They run in a process of their own, since a file that is
 damaged enough may end it: that is HDF5's library, and counts as wrong, too.
 """
 
@@ -38,11 +39,12 @@ from embodied.datasets.replay import replay_config
 from embodied.datasets.statistics import statistics
 from embodied.datasets.subsets import write_subset
 from embodied.errors import EmbodiedError
-from tests.datasets_fakes import write_dataset
+from tests.datasets_fakes import write_dataset, write_in_old_form
 
-LONGEST_CASE_S = 20
+LONGEST_CASE_S = 60
 MEMORY_BYTES = 6 * 2**30  # of address space: what declares more must not be asked for
 READERS = 7
+ORIGINAL = "original.hdf5"
 LEROBOT_SHARE = 0.05  # of the cases
 FEWER = (
     *(f"streams/{name}" for name in ("intended", "joint_target", "reward", "progress")),
@@ -68,11 +70,12 @@ JSON_VALUES = [
 TEXTS = ["", "{", "[]", "null", "\u2603", "x" * 3000, "../../etc/passwd", "nan", "-1"]
 
 
-def main(folder: Path, first: int, count: int) -> int:
+def main(folder: Path, first: int, count: int, form: str) -> int:
     """Runs the cases in child processes; one that dies or hangs is named, and replaced.
 
     HDF5's library does both for a few files: it cannot be stopped from within.
     """
+    original(folder, form)
     wrong = 0
     seed = first
     stop = first + count
@@ -133,7 +136,7 @@ def run_case(folder: Path, seed: int) -> None:
         reader = partial(_import_lerobot, lerobot)
     else:
         path = folder / "mutated.hdf5"
-        path.write_bytes(original(folder).read_bytes())
+        path.write_bytes((folder / ORIGINAL).read_bytes())
         mutate(path, rng)
         reader = readers(path, folder)[int(rng.integers(READERS))]
 
@@ -145,9 +148,9 @@ def run_case(folder: Path, seed: int) -> None:
                 raise AssertionError("the error is of several lines") from error
 
 
-def original(folder: Path) -> Path:
-    """Returns the file that is mutated."""
-    path = folder / "original.hdf5"
+def original(folder: Path, form: str) -> None:
+    """Writes the file that is mutated, unless it is there: in the form "new" or "old"."""
+    path = folder / ORIGINAL
     if not path.exists():
         write_dataset(path, [1])
         with h5py.File(path, "r+") as file:
@@ -156,14 +159,15 @@ def original(folder: Path) -> Path:
             # one of each kind is enough, and the rest costs time
             for name in FEWER:
                 del demo[name]
-    return path
+        if form == "old":
+            write_in_old_form(path, folder / "old.hdf5").replace(path)
 
 
 def mutated_lerobot(folder: Path, rng: np.random.Generator) -> Path:
     """Returns a LeRobot dataset of which one file is changed."""
     whole = folder / "lerobot"
     if not whole.exists():
-        selection = Selection([original(folder)], Choice(mask="all"))
+        selection = Selection([folder / ORIGINAL], Choice(mask="all"))
         export_lerobot(selection, selection.load(images=True), whole, "image")
         selection.close()
 
@@ -396,4 +400,4 @@ if __name__ == "__main__":
     begin = int(sys.argv[2])
     if sys.argv[4:] == ["child"]:
         sys.exit(int(run_cases(folder, begin, int(sys.argv[3])) > 0))
-    sys.exit(main(folder, begin, int(sys.argv[3])))
+    sys.exit(main(folder, begin, int(sys.argv[3]), "".join(sys.argv[4:]) or "new"))

@@ -12,16 +12,18 @@ import h5py
 import numpy as np
 import pytest
 
+from embodied.datasets import trial
 from embodied.datasets.audit.run import audit
 from embodied.datasets.export.selection import Choice, Selection
 from embodied.datasets.importing.robomimic import RobomimicFile
 from embodied.datasets.reader import Dataset
+from embodied.datasets.repairing import repair
 from embodied.datasets.schema import DatasetError
 from embodied.datasets.statistics import statistics
 from embodied.datasets.subsets import write_subset
 from embodied.errors import EmbodiedError
 from tests.commands import run_python
-from tests.datasets_fakes import open_hdf5, write_dataset
+from tests.datasets_fakes import open_hdf5, write_dataset, write_in_old_form
 
 HUGE = 10**12
 DEMO = "data/demo_0"
@@ -197,6 +199,14 @@ def test_an_entry_of_the_metadata_that_makes_no_sense_is_named(
         Dataset(path).header  # noqa: B018
 
 
+def test_a_refusal_is_one_line_whatever_the_file_says(path: Path) -> None:
+    with open_hdf5(path, "r+") as file:
+        file["meta"].attrs["schema_version"] = np.zeros((8, 8))
+    with pytest.raises(DatasetError, match="has schema version") as caught:
+        len(Dataset(path))
+    assert "\n" not in str(caught.value)
+
+
 def test_a_file_without_masks_can_be_copied(path: Path) -> None:
     with open_hdf5(path, "r+") as file:
         for name in list(file["mask"]):
@@ -204,6 +214,46 @@ def test_a_file_without_masks_can_be_copied(path: Path) -> None:
     copy = path.with_name("copy.hdf5")
     write_subset(Dataset(path), [0], copy)
     assert len(Dataset(copy)) == 1
+
+
+def loops(path: Path) -> Path:
+    """Writes a file on which the HDF5 library comes to no end: a heap of no size."""
+    content = bytearray(path.read_bytes())
+    heap = content.index(b"GCOL")
+    content[heap + 16 : heap + 32] = bytes(16)
+    changed = path.with_name("loops.hdf5")
+    changed.write_bytes(content)
+    return changed
+
+
+def test_a_file_on_which_hdf5_loops_is_refused_by_every_reader(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = write_in_old_form(path, path.with_name("old.hdf5"))
+    assert len(Dataset(old)) == 1
+    looping = loops(old)
+    monkeypatch.setattr(trial, "LONGEST_STEP_S", 0.5)
+    for read in (
+        lambda: len(Dataset(looping)),
+        lambda: RobomimicFile(looping, hz=10),
+        lambda: audit(looping, replays=False),
+        lambda: repair(looping, path.with_name("saved.hdf5")),
+    ):
+        with pytest.raises(
+            DatasetError, match=r"loops.hdf5 is damaged: .* endless loop"
+        ):
+            read()
+
+
+def test_a_file_that_crashes_hdf5_is_named(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+    script = path.with_name("crash.py")
+    script.write_text(crash)
+    monkeypatch.setattr(trial.trial_walk, "__file__", str(script))
+    with pytest.raises(DatasetError, match=r"crashes HDF5's library \(SIGSEGV\)"):
+        RobomimicFile(path, hz=10)
 
 
 @pytest.mark.slow

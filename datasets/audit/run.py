@@ -143,7 +143,7 @@ def opened(path: Path) -> Iterator[tuple[H5, Source]]:
             yield file, source_of(file, read_header(file))
         return
 
-    with open_to_read(path) as file:
+    with open_to_read(path, is_foreign=True) as file:
         if "data" not in file or not episode_names(file):
             raise DatasetError(
                 f"{path} is neither a dataset of ours nor a robomimic file, which has "

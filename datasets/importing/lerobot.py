@@ -245,7 +245,8 @@ class LeRobotFolder:
         try:
             with self._pa.parquet.ParquetFile(path) as file:
                 yield file
-        except (self._pa.ArrowException, OSError) as error:
+        # a name or text that is not UTF-8 is a ValueError
+        except (self._pa.ArrowException, OSError, ValueError) as error:
             raise DatasetError(f"{path} cannot be read: {one_line(error)}") from error
 
     def _frames(self, row: Mapping[str, Any]) -> Any:

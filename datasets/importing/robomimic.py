@@ -52,7 +52,7 @@ class RobomimicFile(ClosedOnExit):
     def __init__(self, path: Path, hz: int | None = None) -> None:
         self._path = path
         try:
-            self._file = open_to_read(path)
+            self._file = open_to_read(path, is_foreign=True)
         except OSError as error:
             raise DatasetError(
                 f"{path} cannot be opened as HDF5: {one_line(error)}"
