@@ -183,7 +183,7 @@ def read_meta(demo: H5) -> EpisodeMeta:
     return meta
 
 
-def metas_of(columns: Mapping[str, Sequence[Any]]) -> list[EpisodeMeta]:
+def episode_metas(columns: Mapping[str, Sequence[Any]]) -> list[EpisodeMeta]:
     """Returns the rows of a table of episodes that is given by columns.
 
     Args:

@@ -40,7 +40,7 @@ def filled(worlds: Worlds, episodes: Sequence[Episode]) -> list[Episode]:
     return [*episodes, *([episodes[0]] * spare_worlds)]
 
 
-def start_of(episode: Episode) -> EpisodeStart:
+def recorded_start(episode: Episode) -> EpisodeStart:
     """Returns the start of a recorded episode."""
     return EpisodeStart(
         seed=episode.meta.seed,
@@ -95,7 +95,7 @@ def play(worlds: Worlds, episodes: Sequence[Episode]) -> Iterator[PlayedStep]:
     """
     for world, episode in enumerate(episodes):
         require_playable(worlds, episode)
-        worlds.begin_recorded(world, start_of(episode))
+        worlds.begin_recorded(world, recorded_start(episode))
 
     actions = [episode.streams["action"] for episode in episodes]
     checksums = [episode.streams["checksum"] for episode in episodes]

@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from embodied.core import PHYSICS_HZ
-from embodied.datasets.playing import require_playable, start_of
+from embodied.datasets.playing import recorded_start, require_playable
 from embodied.datasets.reader import Dataset
 from embodied.datasets.render_request import RenderRequest
 from embodied.datasets.replay import changes
@@ -159,7 +159,7 @@ class _Rendering:
             episode = self._dataset.episode(number, images=False)
             require_playable(self._worlds, episode)
             looks = self._request.looks.of(self._worlds.spec.table, episode.meta.seed)
-            self._worlds.begin_recorded(world, start_of(episode), looks)
+            self._worlds.begin_recorded(world, recorded_start(episode), looks)
             if looks:
                 episode = self._with_looks(episode, world)
             self._playing[world] = _Playing(number, episode)

@@ -75,7 +75,7 @@ def split(seeds: Sequence[int], parts: Sequence[Part], split_seed: int = 0) -> S
             shares exceed 1, or there are too few episodes for the counts.
     """
     _check_parts(parts)
-    places = [place_of(seed, split_seed) for seed in seeds]
+    places = [split_position(seed, split_seed) for seed in seeds]
     if any(part.count is not None for part in parts):
         ordered = sorted(range(len(seeds)), key=lambda i: places[i])
         return _by_count(ordered, parts)
@@ -85,7 +85,7 @@ def split(seeds: Sequence[int], parts: Sequence[Part], split_seed: int = 0) -> S
 Split = dict[str, list[int]]
 
 
-def place_of(seed: int, split_seed: int) -> float:
+def split_position(seed: int, split_seed: int) -> float:
     """Returns the place of an episode in [0, 1), from a hash of both seeds."""
     digest = hashlib.blake2b(f"{split_seed}/{seed}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embodied.core import Controller, Observation, Planner, PolicySpec
-from embodied.policies.bridges.coordinates import coordinates_of
+from embodied.policies.bridges.coordinates import coordinate_reader
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from embodied.policies.limits import HoldAction
 
@@ -40,13 +40,13 @@ def dual_system(
         controller,
         config=replace(config, gripper_elements=worlds.interface.gripper_elements),
         spec=spec,
-        hold_action=hold_action_of(worlds),
+        hold_action=hold_action_reader(worlds),
         interface=worlds.interface,
-        coordinates=coordinates_of(worlds),
+        coordinates=coordinate_reader(worlds),
     )
 
 
-def hold_action_of(worlds: Worlds) -> HoldAction | None:
+def hold_action_reader(worlds: Worlds) -> HoldAction | None:
     """Returns the function that gives the actions of robots at rest.
 
     In the control mode `joint`, whose actions are positions, these are the current joint

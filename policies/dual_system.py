@@ -54,8 +54,8 @@ from embodied.policies.plans import (
     check_bridge,
     check_kinds,
     copied,
-    faults_of,
     plan_rows,
+    planner_faults,
 )
 from embodied.policies.transit import NEVER
 from embodied.rollout.plan_use import PlanUse
@@ -370,7 +370,7 @@ class DualSystem:
         # checking values takes long, so it is done for the first plans only
         payload = ask(self.planner, observation, ids, check_all=not self._is_checked)
         self._is_checked = True
-        fault = faults_of(self.planner, payload, tick_frame, start)
+        fault = planner_faults(self.planner, payload, tick_frame, start)
 
         # all times of the plans can be computed now
         seq = self._num_planned[ids]

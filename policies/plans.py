@@ -144,7 +144,7 @@ def check_shapes(payload: Payload, num: int, shape: PlanShape) -> None:
             )
 
 
-def faults_of(
+def planner_faults(
     planner: Planner, payload: Payload, tick_frame: np.ndarray, start: np.ndarray
 ) -> np.ndarray | None:
     """Returns the fault of each plan, (n,) indices into PLAN_FAULTS.

@@ -129,12 +129,12 @@ def check_worlds(folder: Path, metadata: dict[str, Any], worlds: Worlds) -> None
         metadata: the metadata of the worlds of its training.
         worlds: the worlds that the policy is to act in.
     """
-    difference = difference_of(metadata, worlds)
+    difference = first_difference(metadata, worlds)
     if difference:
         raise EmbodiedError(f"run {folder} was trained for {difference}")
 
 
-def difference_of(metadata: Mapping[str, Any], worlds: Worlds) -> str:
+def first_difference(metadata: Mapping[str, Any], worlds: Worlds) -> str:
     """Returns the first difference in FITTING, as "task A, not B"; "" if there is none.
 
     Args:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from embodied.datasets.audit import store
 from embodied.datasets.audit.context import Context
-from embodied.datasets.audit.diversity import coverage_of, find_gaps
+from embodied.datasets.audit.diversity import find_gaps, range_coverage
 from embodied.datasets.audit.facts import EpisodeSummary, find_twins, set_facts
 from embodied.datasets.audit.findings import FAULTS
 from embodied.datasets.audit.metrics import lag, roughness, stretches, sudden_steps
@@ -368,12 +368,12 @@ def test_a_set_that_covers_little_is_told(good: Path) -> None:
         for i in range(40)
     ]
     facts = set_facts(wide, THRESHOLDS.twin_distance)
-    assert find_gaps(coverage_of(header, wide), facts, THRESHOLDS) == []
+    assert find_gaps(range_coverage(header, wide), facts, THRESHOLDS) == []
 
     path = rng.random((24, 2))
     narrow = [summary(f"demo_{i}", path, place=4, console_x=0.001) for i in range(40)]
     facts = set_facts(narrow, THRESHOLDS.twin_distance)
-    gaps = find_gaps(coverage_of(header, narrow), facts, THRESHOLDS)
+    gaps = find_gaps(range_coverage(header, narrow), facts, THRESHOLDS)
     said = " ".join(gap.message for gap in gaps)
     assert "place covers 1 of 9" in said
     assert "console_x covers 1 of 10" in said

@@ -68,9 +68,9 @@ def test_timing_has_an_effect_or_is_refused(
     if PLANS_HZ[policy] is None:
         message = f"{timing.FLAGS[name]}.* would have no effect"
         with pytest.raises(EmbodiedError, match=message):
-            timing.timings_of(args, [policy])
+            timing.chosen_timings(args, [policy])
         return
-    [chosen] = timing.timings_of(args, [policy])
+    [chosen] = timing.chosen_timings(args, [policy])
     assert chosen != Timing()
     assert timing.idle_note(args, [policy]) == ""
 
@@ -96,7 +96,7 @@ def test_policies_that_do_not_plan_are_named_beside_others() -> None:
 def test_timings_that_would_do_nothing(words: tuple[str, ...]) -> None:
     args = parsed("eval", TASK, "--policy", "x", "-o", "out", *words)
     with pytest.raises(EmbodiedError):
-        timing.timings_of(args, ["expert"])
+        timing.chosen_timings(args, ["expert"])
 
 
 def flags_of(verb: str, title: str) -> dict[str, argparse.Action]:

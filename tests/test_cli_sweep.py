@@ -14,7 +14,7 @@ from embodied.benchmark.results_file import read_results
 from embodied.benchmark.sweep_file import read_sweep
 from embodied.cli import progress
 from embodied.cli.main import build_parser
-from embodied.cli.sweep import ages_of, trials_of, with_training_ages
+from embodied.cli.sweep import grid_trials, training_ages, with_training_ages
 from embodied.envs.worlds import Worlds
 from embodied.policies.training.config import MAX_AGE_S
 from tests.commands import QUICKLY, TASK, embodied, episodes_of, interrupted, refused
@@ -45,7 +45,7 @@ def parsed(*words: object) -> object:
 def test_every_value_meets_every_other_over_the_same_seeds() -> None:
     words = (*FIXED, "--policy", "random", "--seed", 5, "--episodes", 3, "-o", "x")
     drops = ("--drop", 0, 0.2, "--jitter", 0, 0.5)
-    trials, shard = trials_of(parsed(*words, *GRID, *drops, "--json"))  # type: ignore[arg-type]
+    trials, shard = grid_trials(parsed(*words, *GRID, *drops, "--json"))  # type: ignore[arg-type]
     assert shard == ""
 
     expert = [t.condition for t in trials if t.condition.policy == "expert"]
@@ -149,13 +149,16 @@ def test_runs_are_told_apart_by_the_age_of_plans_in_training(
     stored = json.loads((young / "policy.json").read_text())
     stored["training"]["plan_age_s"] = [0.0, 0.125]
     (young / "policy.json").write_text(json.dumps(stored))
-    assert ages_of(str(young)) == "trained on plans 0 to 125 ms old"
-    assert ages_of(str(trained)) == f"trained on plans 0 to {1000 * MAX_AGE_S:g} ms old"
-    assert ages_of("expert") == ""
+    assert training_ages(str(young)) == "trained on plans 0 to 125 ms old"
+    assert (
+        training_ages(str(trained))
+        == f"trained on plans 0 to {1000 * MAX_AGE_S:g} ms old"
+    )
+    assert training_ages("expert") == ""
 
     words = ("sweep", "--task", TASK, "--policy", trained, young, "--episodes", 1)
     args = parsed(*words, "-o", "x")
-    trials, _ = trials_of(args)  # type: ignore[arg-type]
+    trials, _ = grid_trials(args)  # type: ignore[arg-type]
     assert [trial.label for trial in trials] == [
         "trained, trained on plans 0 to 800 ms old",
         "young, trained on plans 0 to 125 ms old",

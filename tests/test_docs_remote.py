@@ -32,7 +32,7 @@ def test_the_file_of_the_page_is_read() -> None:
     (text,) = blocks("toml")
     found = tomllib.loads(text)
     assert found.keys() == settings.KEYS.keys()
-    read = settings.settings_of(found)
+    read = settings.checked_settings(found)
     assert read.info.shape.chunk_steps == 50
     assert read.keys.images["wrist"] == "observation/wrist_image"
 

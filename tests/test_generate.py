@@ -27,7 +27,7 @@ from embodied.policies.generation import generating
 from embodied.policies.generation.follower import Follower
 from embodied.policies.generation.motion import Motion, ObjectPath
 from embodied.policies.generation.segments import closed_intervals, find_segments
-from embodied.policies.generation.source import objects_of
+from embodied.policies.generation.source import task_objects
 from embodied.rollout.rollout import rollout
 from tests.commands import QUICKLY, embodied, refused
 
@@ -313,9 +313,9 @@ def test_each_task_has_objects_or_is_named_as_one_without(task: str) -> None:
     # that the objects are where the task's state says is a contract of its own
     if get_task(task).objects is None:
         with pytest.raises(EmbodiedError, match=f"task {task} declares no objects"):
-            objects_of(task)
+            task_objects(task)
     else:
-        assert objects_of(task) is get_task(task).objects
+        assert task_objects(task) is get_task(task).objects
 
 
 # --- Segments from the gripper, on a path that is made up ---

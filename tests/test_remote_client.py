@@ -18,7 +18,7 @@ from embodied.policies.chunks import ChunkPlayer
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from embodied.policies.remote import client
 from embodied.policies.remote.planner import RemotePlanner
-from embodied.policies.remote.settings import read_settings, settings_of
+from embodied.policies.remote.settings import checked_settings, read_settings
 from embodied.policies.remote.source import open_remote
 from tests.dual_chunks import interface
 from tests.dual_fakes import FakeWorlds, delays
@@ -57,7 +57,7 @@ def settings(port: int, **others: Any) -> Any:
         "timeout_s": TIMEOUT_S,
         **others,
     }
-    return settings_of(table)
+    return checked_settings(table)
 
 
 def planner_at(port: int, **others: Any) -> RemotePlanner:

@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env import VecEnvWrapper
 
 from embodied.benchmark.results_file import read_results
 from embodied.cli import main
-from embodied.cli.terms import Terms, terms_of
+from embodied.cli.terms import Terms, evaluation_terms
 from embodied.core import PolicySpec
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task
@@ -359,8 +359,10 @@ def test_it_is_evaluated_as_it_was_trained(
 
 
 def test_stage_and_level_can_be_given(reach_run: Path, tmp_path: Path) -> None:
-    assert terms_of(["expert", str(reach_run)], "", ["L3"]) == Terms("", ("L3",), "")
-    assert terms_of(["expert", "random"], None, None) == Terms("", ("L2",), "")
+    assert evaluation_terms(["expert", str(reach_run)], "", ["L3"]) == Terms(
+        "", ("L3",), ""
+    )
+    assert evaluation_terms(["expert", "random"], None, None) == Terms("", ("L2",), "")
 
     # a run of the whole task
     other = tmp_path / "other"
@@ -370,8 +372,8 @@ def test_stage_and_level_can_be_given(reach_run: Path, tmp_path: Path) -> None:
     runs = [str(reach_run), str(other)]
     message = r"different stages .*reach: reach, .*other: the whole task.*--stage"
     with pytest.raises(EmbodiedError, match=message):
-        terms_of(runs, None, None)
-    assert terms_of(runs, "lift", None).levels == ("L1",)
+        evaluation_terms(runs, None, None)
+    assert evaluation_terms(runs, "lift", None).levels == ("L1",)
 
 
 def test_weights_that_do_not_fit_are_named(

@@ -16,7 +16,7 @@ from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import Episode
 from embodied.errors import EmbodiedError
 from embodied.policies.takeover import NO_SUBTASK, TakeoverRule, TakeoverSwitch
-from embodied.policies.training.actor_weights import ActorWeights, plan_weights_of
+from embodied.policies.training.actor_weights import ActorWeights, weights_of_plans
 from embodied.policies.training.batches import plan_weights
 from tests.commands import FIRST_SEED, TASK, embodied, refused
 
@@ -205,14 +205,14 @@ def test_weights_tell_takeovers_from_what_the_policy_drove(corrected: Path) -> N
     episode = episodes(corrected)[0]
     step = np.arange(0, len(episode.streams["executed_by"].tick), 25)
     is_driven = episode.streams["executed_by"].value[step] == POLICY
-    weight = plan_weights_of(episode, step, ActorWeights(takeover=3, shadow=0.5))
+    weight = weights_of_plans(episode, step, ActorWeights(takeover=3, shadow=0.5))
     assert (weight == np.where(is_driven, 0.5, 3)).all()
 
     # a policy never learns from what it wanted itself, as where a person corrects it
     own = dict(episode.streams)
     own["intended_by"] = own["executed_by"]
     mixed = Episode(**{**vars(episode), "streams": own})
-    weight = plan_weights_of(mixed, step, ActorWeights(takeover=3, shadow=0.5))
+    weight = weights_of_plans(mixed, step, ActorWeights(takeover=3, shadow=0.5))
     assert (weight == np.where(is_driven, 0, 3)).all()
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from embodied.core import ACTORS
 from embodied.datasets.reader import Dataset
-from embodied.policies.training.actor_weights import ActorWeights, plan_weights_of
+from embodied.policies.training.actor_weights import ActorWeights, weights_of_plans
 from tests.commands import TASK, embodied, refused
 
 POLICY = ACTORS.index("policy")
@@ -62,7 +62,7 @@ def test_who_drives_is_recorded_at_each_step(tmp_path: Path) -> None:
 
     # a policy learns from the person alone
     step = np.arange(0, 200, 25)
-    weight = plan_weights_of(episode, step, ActorWeights(takeover=2, shadow=1))
+    weight = weights_of_plans(episode, step, ActorWeights(takeover=2, shadow=1))
     assert weight.tolist() == [2 * (drivers[k] == PERSON) for k in step]
     assert embodied("data", "replay", path, "--verify") == 0
 

@@ -16,7 +16,7 @@ from embodied.benchmark.results_file import read_results
 from embodied.benchmark.timing import Timing
 from embodied.cli import main
 from embodied.cli.eval_table import results_table
-from embodied.cli.timing import AXES, EVAL_AXES, FLAGS, add_timing, timings_of
+from embodied.cli.timing import AXES, EVAL_AXES, FLAGS, add_timing, chosen_timings
 from embodied.errors import EmbodiedError
 from embodied.policies.channel import Interruption
 from embodied.policies.channel_profiles import PROFILES
@@ -38,7 +38,7 @@ def parsed(*words: object, several: tuple[str, ...] = EVAL_AXES) -> argparse.Nam
 
 
 def timings(*words: object, policies: tuple[str, ...] = ("expert",)) -> list[Timing]:
-    return timings_of(parsed(*words), policies)
+    return chosen_timings(parsed(*words), policies)
 
 
 def refusal(*words: object, policies: tuple[str, ...] = ("expert",)) -> str:
@@ -57,7 +57,7 @@ def trace_file(tmp_path: Path) -> Path:
 def test_without_arguments_no_plan_is_late() -> None:
     assert timings() == [Timing()]
     assert timings(policies=("random",)) == [Timing()]
-    assert timings_of(parsed(several=()), ["expert"]) == [Timing()]
+    assert chosen_timings(parsed(several=()), ["expert"]) == [Timing()]
     assert Timing().latency() == PlanLatency()
 
 
@@ -91,7 +91,7 @@ NEEDED = {
 def test_a_sweep_takes_several_values_of_each_axis(name: str) -> None:
     words = (FLAGS[name], *AXIS_VALUES[name], AXIS_VALUES[name][0])
     args = parsed(*words, *NEEDED.get(name, ()), several=AXES)
-    grid = timings_of(args, ["expert"])
+    grid = chosen_timings(args, ["expert"])
     assert len(set(map(repr, grid))) == len(grid) == len(AXIS_VALUES[name])
 
 
@@ -99,7 +99,7 @@ def test_a_sweeps_axes_all_meet() -> None:
     names = ("planner_hz", "delay_ms", "drop", "freeze_s", "mailbox")
     words = [word for name in names for word in (FLAGS[name], *AXIS_VALUES[name])]
     args = parsed(*words, "--freeze-at-s", 2, several=AXES)
-    grid = timings_of(args, ["expert"])
+    grid = chosen_timings(args, ["expert"])
     points = {
         (t.planner_hz, t.transport_ms, t.drop, t.freeze.duration_s, t.mailbox)
         for t in grid
@@ -112,7 +112,7 @@ def test_a_sweeps_axes_all_meet() -> None:
 
 def test_what_is_shown_has_one_delay() -> None:
     args = parsed("--delay-ms", 100, "--drop", 0.5, several=())
-    assert timings_of(args, ["expert"]) == [Timing(transport_ms=100, drop=0.5)]
+    assert chosen_timings(args, ["expert"]) == [Timing(transport_ms=100, drop=0.5)]
 
 
 def test_jitter_spreads_the_delays_that_there_are() -> None:

@@ -17,7 +17,7 @@ from embodied.benchmark.timing import Timing
 from embodied.benchmark.trials import Place, plan_trials
 from embodied.cli import view
 from embodied.cli.main import build_parser
-from embodied.cli.timing import add_timing, timings_of
+from embodied.cli.timing import add_timing, chosen_timings
 from embodied.cli.view_command import timing_words, view_words
 from embodied.envs.own_tasks import typed_task
 from embodied.policies.bridges.registry import BRIDGES
@@ -98,7 +98,7 @@ def test_the_flags_of_a_timing_make_the_same_timing(timing: Timing) -> None:
     # jitter of no delay is left out
     if not timing.compute_ms:
         timing = replace(timing, compute_jitter=0.0)
-    assert timings_of(args, ["expert"]) == [timing]
+    assert chosen_timings(args, ["expert"]) == [timing]
 
 
 def test_jitter_of_no_delay_is_left_out() -> None:

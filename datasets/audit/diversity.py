@@ -76,7 +76,7 @@ def find_twin(view: View, context: Context) -> list[Finding]:
     return [Finding("twin", "REVIEW", message)]
 
 
-def coverage_of(
+def range_coverage(
     header: Header | None, summaries: Sequence[EpisodeSummary]
 ) -> list[Coverage]:
     """Returns how much of each variable's range the episodes cover, sentences last.

@@ -90,7 +90,7 @@ class SetFacts:
     twins: Mapping[str, tuple[str, float]] = field(default_factory=dict)
 
 
-def summary_of(view: View, demo: H5) -> EpisodeSummary:
+def episode_summary(view: View, demo: H5) -> EpisodeSummary:
     """Returns the features of an episode by which it is compared with the others.
 
     Args:
@@ -110,7 +110,7 @@ def summary_of(view: View, demo: H5) -> EpisodeSummary:
         duration_s=view.duration_s,
         instruction=view.instruction,
         variation=view.meta.variation if view.meta else {},
-        start=_start_of(view),
+        start=_first_proprioception(view),
         path=path,
         step=step,
         moves=_moves(view),
@@ -152,7 +152,7 @@ def set_facts(summaries: Sequence[EpisodeSummary], twin_distance: float) -> SetF
     )
 
 
-def _start_of(view: View) -> np.ndarray:
+def _first_proprioception(view: View) -> np.ndarray:
     """Returns (P,) the first reading of the proprioception; (0,) if unknown.
 
     A file from elsewhere may have joint positions only, which then stand for it. A

@@ -46,7 +46,7 @@ def find_not_finite(view: View, context: Context) -> list[Finding]:
             f"{path} has {int(bad.sum())} rows that are not finite, from row {first} on"
         )
         findings.append(
-            Finding("not_finite", "EXCLUDE", message, time_of(view, path, first))
+            Finding("not_finite", "EXCLUDE", message, row_time_s(view, path, first))
         )
     return findings
 
@@ -219,7 +219,7 @@ def _shift_in_words(observed: np.ndarray, values: np.ndarray, rows: np.ndarray) 
     return f"; they fit best {abs(best_shift)} steps {direction}"
 
 
-def time_of(view: View, path: str, row: int) -> float:
+def row_time_s(view: View, path: str, row: int) -> float:
     """Returns the time of an array's row, in s since the episode's start.
 
     It is computed from the ticks of the stream; of an array that is no stream, from

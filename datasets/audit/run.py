@@ -11,11 +11,11 @@ from pathlib import Path
 import h5py
 
 from embodied.datasets.audit.context import Context, Judgement
-from embodied.datasets.audit.diversity import Coverage, coverage_of, find_gaps
+from embodied.datasets.audit.diversity import Coverage, find_gaps, range_coverage
 from embodied.datasets.audit.facts import (
     EpisodeSummary,
+    episode_summary,
     set_facts,
-    summary_of,
 )
 from embodied.datasets.audit.findings import (
     VERDICTS,
@@ -27,7 +27,7 @@ from embodied.datasets.audit.findings import (
 from embodied.datasets.audit.judging import judge
 from embodied.datasets.audit.table import CHECKS
 from embodied.datasets.audit.thresholds import THRESHOLDS, Thresholds
-from embodied.datasets.audit.view import Source, View, read_view, source_of
+from embodied.datasets.audit.view import Source, View, file_source, read_view
 from embodied.datasets.guarded import damage_named, own_group
 from embodied.datasets.h5_files import open_to_read
 from embodied.datasets.opening import may_be_dataset, open_file, read_header
@@ -110,7 +110,7 @@ def audit(
 
     header = source.header
     metadata = header.metadata if header else {}
-    coverage = coverage_of(header, summaries)
+    coverage = range_coverage(header, summaries)
     return Audit(
         path=path,
         task=metadata.get("task", ""),
@@ -140,7 +140,7 @@ def opened(path: Path) -> Iterator[tuple[H5, Source]]:
     """
     if may_be_dataset(path) or not path.is_file() or not h5py.is_hdf5(path):
         with open_file(path) as file:
-            yield file, source_of(file, read_header(file))
+            yield file, file_source(file, read_header(file))
         return
 
     with open_to_read(path, is_foreign=True) as file:
@@ -149,7 +149,7 @@ def opened(path: Path) -> Iterator[tuple[H5, Source]]:
                 f"{path} is neither a dataset of ours nor a robomimic file, which has "
                 f"/data/demo_0: it holds {sorted(file)[:8]}"
             )
-        yield file, source_of(file, None)
+        yield file, file_source(file, None)
 
 
 def episode_names(file: H5) -> list[str]:
@@ -163,7 +163,7 @@ def episode_names(file: H5) -> list[str]:
 
 def _summary(demo: H5, source: Source) -> EpisodeSummary:
     """Returns the features by which an episode is compared with the others."""
-    return summary_of(read_view(demo, source, images=False), demo)
+    return episode_summary(read_view(demo, source, images=False), demo)
 
 
 def _audit_episode(view: View, context: Context) -> EpisodeAudit:

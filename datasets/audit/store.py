@@ -21,7 +21,7 @@ MASK_PREFIX = "audit_"
 SUFFIX = ".audit.json"
 
 
-def masks_of(audit: Audit) -> dict[str, list[str]]:
+def verdict_masks(audit: Audit) -> dict[str, list[str]]:
     """Returns the demos of each verdict, by the name of that verdict's mask."""
     return {
         f"{MASK_PREFIX}{verdict.lower()}": audit.demos(verdict) for verdict in VERDICTS
@@ -47,7 +47,7 @@ def as_json(audit: Audit, limits: Thresholds = THRESHOLDS) -> dict[str, Any]:
         "task": audit.task,
         "robot": audit.robot,
         "counts": audit.counts,
-        "masks": masks_of(audit),
+        "masks": verdict_masks(audit),
         "episodes": episodes,
         "findings": _plain(audit.findings),
         "coverage": [asdict(cover) for cover in audit.coverage],
@@ -82,7 +82,7 @@ def write_masked_copy(audit: Audit, target: Path, overwrite: bool = False) -> No
             source.copy(name, new.h5)
             new.check()
 
-        for mask, demos in masks_of(audit).items():
+        for mask, demos in verdict_masks(audit).items():
             write_mask(new.h5, mask, demos)
 
 

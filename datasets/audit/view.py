@@ -202,7 +202,7 @@ def read_view(demo: H5, source: Source, images: bool = True) -> View:
             if is_picture(item):
                 image_arrays[camera_name(path)] = item
             elif np.issubdtype(item.dtype, np.number) and 0 < item.ndim < 4:
-                if item.ndim not in axes_of(path):
+                if item.ndim not in allowed_axes(path):
                     damage = damage or f"{path} has {item.ndim} axes"
                     continue
                 arrays[path] = read_array(item)
@@ -223,7 +223,7 @@ def read_view(demo: H5, source: Source, images: bool = True) -> View:
     )
 
 
-def axes_of(name: str) -> tuple[int, ...]:
+def allowed_axes(name: str) -> tuple[int, ...]:
     """Returns the numbers of axes that an array of a name may have."""
     if name.startswith("streams/"):
         return (1,) if name.endswith("/t") else (1, 2)
@@ -275,7 +275,7 @@ def shrink(frames: np.ndarray) -> np.ndarray:  # (F, H, W, C) -> (F, h, w, C)
     return frames[:, ::step, ::step]
 
 
-def source_of(file: H5, header: Header | None) -> Source:
+def file_source(file: H5, header: Header | None) -> Source:
     """Returns the properties that all episodes of an open file share.
 
     Args:

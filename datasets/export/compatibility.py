@@ -34,7 +34,7 @@ def _must_be_equal(header: Header) -> dict[str, object]:
     }
 
 
-def stride_of(header: Header, hz: int | None) -> int:
+def frame_stride(header: Header, hz: int | None) -> int:
     """Returns the number of the files' frames that one exported frame covers.
 
     Args:

@@ -109,7 +109,7 @@ class _Writer(ClosedOnExit):
 
     def finish_files(self) -> None:
         """Closes the files of frames and videos, and adds them to the journal."""
-        files = self._files_of(self._unfinished)
+        files = self._files_of_episodes(self._unfinished)
         self._begin_after(self._unfinished[-1]["row"])
         self._new_folder.add_finished(self._unfinished, files)
         self._unfinished = []
@@ -232,7 +232,7 @@ class _Writer(ClosedOnExit):
         for name, video in self._videos.items():
             video.begin_after(_number_in(row, f"videos/{name}"))
 
-    def _files_of(self, notes: Sequence[Mapping[str, Any]]) -> list[Path]:
+    def _files_of_episodes(self, notes: Sequence[Mapping[str, Any]]) -> list[Path]:
         """Returns the files with the frames and videos of some episodes.
 
         Args:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from embodied.datasets.export.compatibility import require_one_robot, stride_of
+from embodied.datasets.export.compatibility import frame_stride, require_one_robot
 from embodied.datasets.export.frames import (
     FrameSpec,
     SelectedEpisode,
@@ -93,7 +93,7 @@ class Selection:
 
         self.headers = tuple(dataset.header for dataset in self._datasets)
         require_one_robot(paths, self.headers)
-        self._stride = stride_of(self.headers[0], choice.hz)
+        self._stride = frame_stride(self.headers[0], choice.hz)
         self.omitted: list[str] = []
         self.spec = self._frame_spec(choice)
 

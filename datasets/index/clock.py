@@ -67,7 +67,7 @@ class Clock:
         return self.ticks + EPISODE_OFFSET_TICKS * episode
 
 
-def clock_of(rows: np.ndarray, ticks: np.ndarray) -> Clock:
+def episode_clock(rows: np.ndarray, ticks: np.ndarray) -> Clock:
     """Returns the clock of episodes.
 
     Args:

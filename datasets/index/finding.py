@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from embodied.datasets.guarded import damage_named, read_attribute
-from embodied.datasets.index.clock import Clock, clock_of
+from embodied.datasets.index.clock import Clock, episode_clock
 from embodied.datasets.index.file_index import FileIndex, Stamp
 from embodied.datasets.index.places import ArrayPlaces, OnEpisode, find_places
 from embodied.datasets.index.rows import FileOnDisk, rows_on_disk
@@ -135,4 +135,4 @@ def clock_in(path: Path, index: FileIndex, key: str, places: ArrayPlaces) -> Clo
     if is_too_early.any():
         demo = index.demos[owner[np.argmax(is_too_early)]]
         raise DatasetError(f"{path}: the ticks of {key} in {demo} do not rise")
-    return clock_of(places.rows, ticks)
+    return episode_clock(places.rows, ticks)

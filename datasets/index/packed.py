@@ -36,16 +36,16 @@ def write_packed(
     """
     begin = file.seek(0, os.SEEK_END)
     entries: dict[str, Any] = {}
-    place_of: dict[bytes, int] = {}  # content -> its position in the file
+    position_of: dict[bytes, int] = {}  # content -> its position in the file
     for name, array in arrays.items():
         content = np.ascontiguousarray(array).tobytes()
-        if content not in place_of:
-            place_of[content] = file.tell()
+        if content not in position_of:
+            position_of[content] = file.tell()
             file.write(content)
         entries[name] = {
             "dtype": array.dtype.str,
             "shape": array.shape,
-            "at": place_of[content] - begin,
+            "at": position_of[content] - begin,
             "crc": zlib.crc32(content),
         }
 

@@ -31,7 +31,7 @@ from embodied.datasets.index.places import OnEpisode, find_all_places
 from embodied.datasets.masks import default_masks
 from embodied.datasets.opening import (
     demo_names,
-    metas_of,
+    episode_metas,
     open_file,
     read_meta,
     stored_masks,
@@ -158,7 +158,7 @@ class Sealed:
         """Returns (name, row) of each episode in the table; None if it is damaged."""
         try:
             demos = from_bytes(self._packed.array("demos"))
-            metas = metas_of(from_bytes(self._packed.array("metas")))
+            metas = episode_metas(from_bytes(self._packed.array("metas")))
         except (KeyError, TypeError, ValueError, OSError):
             return None
         if len(metas) != len(demos):

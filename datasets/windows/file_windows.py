@@ -115,7 +115,7 @@ class FileWindows:
             self._stored[key], self._places[key], self.episodes
         )
 
-    def rows_of(self, name: str, episodes: np.ndarray) -> np.ndarray:
+    def all_rows(self, name: str, episodes: np.ndarray) -> np.ndarray:
         """Returns (all rows, ...), every row of an array in some episodes.
 
         Args:

@@ -88,7 +88,7 @@ def _measured(parts: Sequence[FileWindows], name: str) -> ArrayStatistics:
                 f"same robot {first.row(name)}: they have no common statistics"
             )
         for start in range(0, len(part.episodes), EPISODES_AT_ONCE):
-            rows = part.rows_of(name, part.episodes[start : start + EPISODES_AT_ONCE])
+            rows = part.all_rows(name, part.episodes[start : start + EPISODES_AT_ONCE])
             if len(rows):
                 collected.add(rows.reshape(len(rows), -1))
             count += len(rows)

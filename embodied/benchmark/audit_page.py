@@ -66,7 +66,7 @@ class Section:
 
 def write_audit_page(audits: Sequence[Audit], path: Path) -> None:
     """Writes the page of one or more audits."""
-    sections = [section_of(audit) for audit in audits]
+    sections = [audit_section(audit) for audit in audits]
     template = environment().get_template("audit.html.j2")
     counts: Counter[str] = Counter()
     for audit in audits:
@@ -75,7 +75,7 @@ def write_audit_page(audits: Sequence[Audit], path: Path) -> None:
     replace_text(path, page)
 
 
-def section_of(audit: Audit) -> Section:
+def audit_section(audit: Audit) -> Section:
     """Returns the part of the page on one audit."""
     # how many episodes each check flagged: a set, as it may flag an episode repeatedly
     flagged = [episode for episode in audit.episodes if episode.findings]

@@ -222,11 +222,11 @@ def measure(
         raise
 
     wall_s = kept.wall_s + time.monotonic() - start_s
-    cell = _cell_of(trial, known, count, wall_s)
+    cell = _finished_cell(trial, known, count, wall_s)
     return replace(cell, rule=rule.words) if rule is not None else cell
 
 
-def _cell_of(
+def _finished_cell(
     trial: Trial, known: Mapping[int, EpisodeResult], count: int, wall_s: float
 ) -> Cell:
     """Returns the cell of the first `count` episodes of a trial.

@@ -122,7 +122,7 @@ def failure_modes(cell: Cell) -> list[FailureMode]:
     """Returns the failure modes of a cell, most frequent first."""
     modes: dict[tuple[str, str], list[int]] = {}
     for episode in failed(cell):
-        key = (episode.subtask or episode.stage, event_of(episode))
+        key = (episode.subtask or episode.stage, failure_event(episode))
         modes.setdefault(key, []).append(episode.seed)
 
     ordered = sorted(modes.items(), key=lambda item: -len(item[1]))
@@ -132,7 +132,7 @@ def failure_modes(cell: Cell) -> list[FailureMode]:
     ]
 
 
-def event_of(episode: EpisodeResult) -> str:
+def failure_event(episode: EpisodeResult) -> str:
     """Returns the event of a failed episode: fault, drop, collision, or its ending."""
     if episode.ended == FAULT:
         return episode.fault.replace("_", " ")

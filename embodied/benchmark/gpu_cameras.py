@@ -11,7 +11,7 @@ import torch
 from embodied.benchmark.gpu_throughput import (
     Effort,
     device_name,
-    median_of,
+    nonempty_median,
     release_memory,
     wait_for,
 )
@@ -99,4 +99,4 @@ def measure_camera_speed(
         rates.append(num * effort.steps / (time.perf_counter() - start_s))
 
     worlds.engine.close()
-    return CameraSpeed(task, num, device_name(worlds.device), median_of(rates))
+    return CameraSpeed(task, num, device_name(worlds.device), nonempty_median(rates))

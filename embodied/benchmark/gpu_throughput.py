@@ -145,9 +145,9 @@ def measure_world_speed(
         robot=robot,
         num_worlds=num,
         device=device_name(worlds.device),
-        env=median_of(env_speeds),
-        bare=median_of(bare_speeds),
-        ratio=median_of(
+        env=nonempty_median(env_speeds),
+        bare=nonempty_median(bare_speeds),
+        ratio=nonempty_median(
             [own / bare for own, bare in zip(env_speeds, bare_speeds, strict=True)]
         ),
         captured=worlds.captured,
@@ -202,7 +202,7 @@ def wait_for(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def median_of(values: Sequence[float]) -> Median:
+def nonempty_median(values: Sequence[float]) -> Median:
     """Returns the median of at least one value."""
     result = median(values)
     assert result is not None

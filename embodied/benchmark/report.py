@@ -97,7 +97,7 @@ def render_report(report: Report) -> str:
             "a report needs at least one cell, and the results hold none"
         )
 
-    subject = views.subject_of(results, report.subject)
+    subject = views.report_subject(results, report.subject)
     # a policy has the same colour in bars, legends and curves
     colours = views.colours(results, subject)
     sweeps = views.sweeps(results)

@@ -35,16 +35,16 @@ ADDED = {Rate: {"rate": {"type": "number", "minimum": 0, "maximum": 1}}}
 def results_schema() -> dict[str, Any]:
     """Returns the JSON schema of the current version."""
     cell = {
-        "condition": schema_of(Condition),
+        "condition": dataclass_schema(Condition),
         "label": TEXT,
         "wall_s": {"type": "number", "minimum": 0},
         "view": TEXTS,
         "abilities": TEXTS,
         "rule": TEXT,
-        "summary": schema_of(Summary),
+        "summary": dataclass_schema(Summary),
         "episodes": {
             "type": "array",
-            "items": schema_of(EpisodeResult),
+            "items": dataclass_schema(EpisodeResult),
             "minItems": 1,
         },
     }
@@ -52,9 +52,9 @@ def results_schema() -> dict[str, Any]:
     file = {
         "format": {"const": FORMAT},
         "schema_version": {"const": SCHEMA_VERSION},
-        "provenance": schema_of(Provenance),
+        "provenance": dataclass_schema(Provenance),
         "cells": {"type": "array", "items": object_schema(cell)},
-        "unfinished": {"type": "array", "items": schema_of(UnfinishedCell)},
+        "unfinished": {"type": "array", "items": dataclass_schema(UnfinishedCell)},
         "checksum": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     }
 
@@ -66,10 +66,10 @@ def results_schema() -> dict[str, Any]:
 @cache
 def _validator() -> Any:
     """Returns the validator of results files."""
-    return validator_of(results_schema())
+    return schema_validator(results_schema())
 
 
-def validator_of(schema: Mapping[str, Any]) -> Any:
+def schema_validator(schema: Mapping[str, Any]) -> Any:
     """Returns a validator of a JSON schema."""
     # imported here, because most commands do not need it
     from jsonschema import Draft202012Validator
@@ -115,14 +115,14 @@ def object_schema(
     }
 
 
-def schema_of(kind: type[Any]) -> dict[str, Any]:
+def dataclass_schema(kind: type[Any]) -> dict[str, Any]:
     """Returns the schema of a dataclass as `codec.encode` writes it."""
     hints = get_type_hints(kind)
-    properties = {f.name: _type_of(hints[f.name]) for f in fields(kind)}
+    properties = {f.name: _type_schema(hints[f.name]) for f in fields(kind)}
     return object_schema({**properties, **ADDED.get(kind, {})})
 
 
-def _type_of(hint: Any) -> dict[str, Any]:
+def _type_schema(hint: Any) -> dict[str, Any]:
     """Returns the schema of a value of a field's type."""
     alternatives = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     kinds = [_plain_type(one) for one in alternatives if one is not NoneType]
@@ -151,15 +151,15 @@ def _plain_type(hint: Any) -> dict[str, Any]:
         # numbers that are not finite are written as null
         return {"type": ["number", "null"]}
     if is_dataclass(hint) and isinstance(hint, type):
-        return schema_of(hint)
+        return dataclass_schema(hint)
 
     origin = get_origin(hint) or hint
     if origin is tuple:
         # every tuple in our dataclasses has items of one type
-        return {"type": "array", "items": _type_of(get_args(hint)[0])}
+        return {"type": "array", "items": _type_schema(get_args(hint)[0])}
 
     # a mapping: its keys are always strings in JSON, so only the type of values matters
     values = get_args(hint)[1:]
     if origin in (dict, Mapping) and values and values[0] is not Any:
-        return {"type": "object", "additionalProperties": _type_of(values[0])}
+        return {"type": "object", "additionalProperties": _type_schema(values[0])}
     return {"type": "object"}

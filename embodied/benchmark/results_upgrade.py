@@ -36,16 +36,19 @@ def upgraded(content: dict[str, Any]) -> dict[str, Any]:
         added = {"suite": {}, "models": models, "code": {}, "shard": ""}
         provenance = {**added, **provenance}
 
-    def cell_of(cell: dict[str, Any]) -> dict[str, Any]:
+    def upgraded_cell(cell: dict[str, Any]) -> dict[str, Any]:
         return _cell(cell, task, robot)
 
-    def unfinished_of(cell: dict[str, Any]) -> dict[str, Any]:
+    def upgraded_unfinished(cell: dict[str, Any]) -> dict[str, Any]:
         return _with_newer_parts(cell, task, robot)
 
     newer = {**content}
     if "provenance" in content:
         newer["provenance"] = provenance
-    for name, upgrade in (("cells", cell_of), ("unfinished", unfinished_of)):
+    for name, upgrade in (
+        ("cells", upgraded_cell),
+        ("unfinished", upgraded_unfinished),
+    ):
         if name in content:
             newer[name] = _each(content[name], upgrade)
     return newer

@@ -117,10 +117,10 @@ def find_suite(name: str) -> Suite:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise EmbodiedError(f"{path} cannot be read as a suite: {error}") from error
-    return _suite_of(content, path.name)
+    return _checked_suite(content, path.name)
 
 
-def _suite_of(content: dict[str, Any], file: str) -> Suite:
+def _checked_suite(content: dict[str, Any], file: str) -> Suite:
     """Returns the suite of a file's content; `file` names it in error messages."""
     _require(content, FIELDS, file)
     protocol = content["protocol"]
@@ -135,7 +135,7 @@ def _suite_of(content: dict[str, Any], file: str) -> Suite:
 
     cells: list[SuiteCell] = []
     for number, rows in enumerate(content["cells"]):
-        cells += _cells_of(rows, f"{file}, cells[{number}]")
+        cells += _suite_cells(rows, f"{file}, cells[{number}]")
     return Suite(
         name=str(content["name"]),
         version=int(content["version"]),
@@ -146,7 +146,7 @@ def _suite_of(content: dict[str, Any], file: str) -> Suite:
     )
 
 
-def _cells_of(rows: dict[str, Any], where: str) -> list[SuiteCell]:
+def _suite_cells(rows: dict[str, Any], where: str) -> list[SuiteCell]:
     """Returns the cells of one table: every combination of its values."""
     # `timings` is optional; without it plans arrive at once
     _require({"timings": [{}], **rows}, CELLS, where)

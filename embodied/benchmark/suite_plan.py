@@ -54,13 +54,15 @@ def plan_suite(
         if policy.source.planner_hz is None and cell.timing:
             continue
         place = Place(cell.task, cell.split, cell.robot)
-        [trial] = policy.trials(place, cell.level, [_timing_of(cell)], seeds, num_envs)
+        [trial] = policy.trials(
+            place, cell.level, [_cell_timing(cell)], seeds, num_envs
+        )
         abilities = (cell.ability, *cell.dimensions)
         trials.append(replace(trial, abilities=abilities))
     return trials
 
 
-def _timing_of(cell: SuiteCell) -> Timing:
+def _cell_timing(cell: SuiteCell) -> Timing:
     """Returns the timing of plans in a cell."""
     values = cell.timing
     freeze = Interruption(

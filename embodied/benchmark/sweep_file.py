@@ -21,8 +21,8 @@ from embodied.benchmark.results_file import read_json
 from embodied.benchmark.results_schema import (
     DIALECT,
     check_fits,
-    schema_of,
-    validator_of,
+    dataclass_schema,
+    schema_validator,
 )
 from embodied.benchmark.statistics import Comparison, Median
 from embodied.benchmark.sweep import references
@@ -157,7 +157,7 @@ def episodes_sha256(results: Results) -> str:
 @cache
 def sweep_schema() -> dict[str, Any]:
     """Returns the JSON schema of the current version."""
-    schema = schema_of(SweepRecord)
+    schema = dataclass_schema(SweepRecord)
     head = {
         "format": {"const": FORMAT},
         "schema_version": {"const": SCHEMA_VERSION},
@@ -173,7 +173,7 @@ def sweep_schema() -> dict[str, Any]:
 
 @cache
 def _validator() -> Any:
-    return validator_of(sweep_schema())
+    return schema_validator(sweep_schema())
 
 
 def write_sweep(path: Path, record: SweepRecord) -> None:

@@ -94,7 +94,7 @@ def sweep_page(results: Results) -> str:
     # what the template calls
     pages = environment()
     pages.filters.update(crossing_words=_crossing_or_none, heat=_heat)
-    pages.globals.update(style_of=_style_of)
+    pages.globals.update(style_of=_line_style)
 
     template = pages.get_template("sweep.html.j2")
     return template.render(
@@ -127,7 +127,7 @@ def _success_chart(figures: PanelFigures) -> Markup:
             (column.delay_ms, p.success.value) for column, p in row.points.items()
         ]
         band = [(p.success.low, p.success.high) for p in row.points.values()]
-        series.append(Series(tuple(points), _style_of(index), tuple(band)))
+        series.append(Series(tuple(points), _line_style(index), tuple(band)))
     summary = f"Success against the delay of plans, {figures.panel.full_title}"
     return line_chart(series, _delay_axis(figures), success_axis(), summary)
 
@@ -159,7 +159,7 @@ def _measure_series(row: RowFigures, index: int, measure: Measure) -> Series:
         value = measure.value(point)
         if value is not None:
             points.append((column.delay_ms, value))
-    return Series(tuple(points), _style_of(index))
+    return Series(tuple(points), _line_style(index))
 
 
 def _delay_axis(figures: PanelFigures) -> Axis:
@@ -167,7 +167,7 @@ def _delay_axis(figures: PanelFigures) -> Axis:
     return points_axis("Planner delay, compute + transport (ms)", delays_ms)
 
 
-def _style_of(index: int) -> int:
+def _line_style(index: int) -> int:
     """Returns the colour and mark of the row with this index."""
     return index % STYLES
 

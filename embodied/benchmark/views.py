@@ -253,7 +253,7 @@ def seeds(results: Results) -> str:
     return ", ".join(f"{first} to {last}" for first, last in sorted(ranges))
 
 
-def subject_of(results: Results, wanted: str) -> str:
+def report_subject(results: Results, wanted: str) -> str:
     """Returns the policy that a report is about.
 
     It is `wanted` if that was evaluated, else the first policy that is not uninformed.
@@ -278,7 +278,7 @@ def scores(results: Results, subject: str) -> list[Score]:
 
 def headline(results: Results, subject: str = "trained") -> str:
     """Returns a sentence on the subject's scores, e.g. for a command's last line."""
-    own = scores(results, subject_of(results, subject))
+    own = scores(results, report_subject(results, subject))
     parts = []
     for i, score in enumerate(own):
         of_what = "" if i else " of episodes"

@@ -16,7 +16,7 @@ from embodied.cli import arguments, correction
 from embodied.cli.data.audit import audit_text, audited
 from embodied.cli.output import require_writable
 from embodied.cli.progress import stages
-from embodied.cli.timing import add_timing, timings_of
+from embodied.cli.timing import add_timing, chosen_timings
 from embodied.cli.view_command import timing_words
 from embodied.datasets.audit.store import write_json
 from embodied.datasets.reader import Dataset
@@ -119,13 +119,13 @@ def run(args: argparse.Namespace) -> int:
     """Collects the episodes, then prints what the dataset holds."""
     seeds = arguments.seeds(args)
     require_writable(args.output)
-    recording = recording_of(args)
+    recording = planned_recording(args)
 
     begun = time.monotonic()
     try:
         with arguments.executor(args, len(seeds)) as workers:
             results = collect(
-                recording, seeds, mode_of(args), workers, stages(args.json)
+                recording, seeds, writing_mode(args), workers, stages(args.json)
             )
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
@@ -143,24 +143,24 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def mode_of(args: argparse.Namespace) -> Mode:
+def writing_mode(args: argparse.Namespace) -> Mode:
     """Returns the mode of --resume, --overwrite or neither."""
     if args.resume:
         return "resume"
     return "overwrite" if args.overwrite else "new"
 
 
-def recording_of(args: argparse.Namespace) -> Recording:
+def planned_recording(args: argparse.Namespace) -> Recording:
     """Returns the recording that the arguments describe.
 
     Raises:
         EmbodiedError: a name does not exist, or arguments exclude each other.
     """
     source = find_policy(args.policy)
-    corrected = correction.correction_of(args)
+    corrected = correction.chosen_correction(args)
     spec = source.spec(args.task, args.robot)
     spec = correction.spec_with(corrected, spec, args)
-    record_hz = record_hz_of(args, spec.control_hz)
+    record_hz = chosen_record_hz(args, spec.control_hz)
     config = with_pictures(
         env_config_for(spec, args.task, args.level, args.split, args.robot),
         args,
@@ -169,7 +169,7 @@ def recording_of(args: argparse.Namespace) -> Recording:
 
     # the same timing holds for the policy and for the expert that corrects it
     planners = [args.policy] if corrected is None else [args.policy, corrected.by]
-    [timing] = timings_of(args, planners)
+    [timing] = chosen_timings(args, planners)
     # flags for the header, without the planner's rate, which the header has anyway
     timing_flags = timing_words(replace(timing, planner_hz=None))
     if args.mailbox is None:
@@ -191,7 +191,7 @@ def recording_of(args: argparse.Namespace) -> Recording:
     return Recording(runner, args.output, header)
 
 
-def record_hz_of(args: argparse.Namespace, control_hz: int) -> int:
+def chosen_record_hz(args: argparse.Namespace, control_hz: int) -> int:
     """Returns the rate of the recorded frames.
 
     Raises:

@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def correction_of(args: argparse.Namespace) -> Correction | None:
+def chosen_correction(args: argparse.Namespace) -> Correction | None:
     """Returns the correction that the flags describe; None without --correct.
 
     Raises:

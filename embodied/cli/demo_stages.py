@@ -16,7 +16,7 @@ from embodied.benchmark.report import Report, write_report
 from embodied.benchmark.results import Results
 from embodied.benchmark.timing import Timing
 from embodied.benchmark.trials import Place, Trial, plan_trials
-from embodied.cli.eval import REPORT, RESULTS, TRANSPORT, provenance_of
+from embodied.cli.eval import REPORT, RESULTS, TRANSPORT, trials_provenance
 from embodied.cli.progress import stages
 from embodied.cli.train import imitate
 from embodied.cli.view_command import with_view_commands
@@ -128,7 +128,7 @@ class Demo:
         with self._timed("evaluate"):
             results = evaluate(
                 self.folder / RESULTS,
-                provenance_of(trials, command),
+                trials_provenance(trials, command),
                 trials,
                 workers,
                 self.stage,

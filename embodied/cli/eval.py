@@ -15,10 +15,10 @@ from embodied.benchmark.board import make_board, read_contestants
 from embodied.benchmark.board_page import write_board_page
 from embodied.benchmark.board_words import NO_CERTIFICATE, duel_words, ranking_words
 from embodied.benchmark.evaluation import evaluate
-from embodied.benchmark.place_code import code_of
 from embodied.benchmark.provenance import collect_provenance
 from embodied.benchmark.report import Report, write_report
 from embodied.benchmark.results import Provenance, Results
+from embodied.benchmark.results_code import results_code_hash
 from embodied.benchmark.trials import Trial
 from embodied.cli import arguments, plan, reproduce
 from embodied.cli.eval_table import comparisons, failed_seeds, results_table, shifts
@@ -113,13 +113,13 @@ def run(args: argparse.Namespace) -> int:
     if args.reproduce is not None:
         return reproduce.run(args)
 
-    chosen = plan.plan_of(args)
+    chosen = plan.evaluation_plan(args)
     if chosen.note and not args.json:
         print(chosen.note, file=sys.stderr)
 
     trials = chosen.trials
     provenance = replace(
-        provenance_of(trials, ["embodied", *args.words]),
+        trials_provenance(trials, ["embodied", *args.words]),
         suite=chosen.suite,
         shard=chosen.shard,
     )
@@ -150,11 +150,11 @@ def write_page(
         board = make_board(read_contestants([str(args.output)]))
         write_board_page(args.output / REPORT, board)
         return
-    report = report_of(args, results, trials, workers, stage)
+    report = evaluation_report(args, results, trials, workers, stage)
     write_report(args.output / REPORT, report)
 
 
-def provenance_of(trials: list[Trial], command: list[str]) -> Provenance:
+def trials_provenance(trials: list[Trial], command: list[str]) -> Provenance:
     """Returns the provenance of the results, with the rates of the first trial."""
     metadata = {}
     models = {}
@@ -165,7 +165,7 @@ def provenance_of(trials: list[Trial], command: list[str]) -> Provenance:
             with closing(Worlds(trial.runner.config)) as worlds:
                 metadata[place] = worlds.metadata()
                 models[place] = metadata[place]["model_hash"]
-                code[place] = code_of(worlds)
+                code[place] = results_code_hash(worlds)
 
     first = trials[0]
     rates = {
@@ -185,7 +185,7 @@ def provenance_of(trials: list[Trial], command: list[str]) -> Provenance:
     return replace(provenance, models=models, code=code)
 
 
-def report_of(
+def evaluation_report(
     args: argparse.Namespace,
     results: Results,
     trials: list[Trial],
@@ -199,9 +199,9 @@ def report_of(
         results, footage.least_impaired(results, trials), args.videos, workers, stage
     )
     # the report is about the first policy with weights, if there is one
-    names = plan.policies_of(args)
+    names = plan.policy_names(args)
     trained = [name for name in names if find_policy(name).weights_hash]
-    subject = views.subject_of(results, trained[0] if trained else "")
+    subject = views.report_subject(results, trained[0] if trained else "")
     return Report(results, subject=subject, summary=summary, videos=films)
 
 

@@ -114,9 +114,9 @@ def factors_note(table: Sequence[Variable]) -> str:
 
 
 def print_actions(what: str, as_json: bool) -> None:
-    """Prints the meaning of each number of an action (see `interfaces_of`)."""
+    """Prints the meaning of each number of an action (see `action_interfaces`)."""
     rows = []
-    for name, interface in interfaces_of(what).items():
+    for name, interface in action_interfaces(what).items():
         for row in interface.rows():
             rows.append(dict(zip(ACTION_COLUMNS, (name, *row), strict=True)))
     print(json.dumps(rows, indent=2) if as_json else actions_table(rows))
@@ -132,7 +132,7 @@ def print_names(kind: str | None, as_json: bool) -> None:
     print(json.dumps(names, indent=2) if as_json else names_text(names))
 
 
-def interfaces_of(what: str) -> dict[str, ActionInterface]:
+def action_interfaces(what: str) -> dict[str, ActionInterface]:
     """Returns the action interfaces of a robot, a dataset or a run.
 
     Returns:

@@ -19,8 +19,8 @@ from embodied.benchmark.suite import cells_at, find_suite
 from embodied.benchmark.suite_plan import plan_suite
 from embodied.benchmark.trials import Place, Trial, plan_trials
 from embodied.cli import arguments
-from embodied.cli.terms import terms_of
-from embodied.cli.timing import FLAGS, idle_note, timings_of
+from embodied.cli.terms import evaluation_terms
+from embodied.cli.timing import FLAGS, chosen_timings, idle_note
 from embodied.cli.view_command import with_view_commands
 from embodied.errors import EmbodiedError
 from embodied.rollout.shards import split
@@ -106,7 +106,7 @@ def add_shard(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def plan_of(args: argparse.Namespace) -> EvalPlan:
+def evaluation_plan(args: argparse.Namespace) -> EvalPlan:
     """Returns the plan that the arguments describe.
 
     Raises:
@@ -120,13 +120,13 @@ def plan_of(args: argparse.Namespace) -> EvalPlan:
         raise EmbodiedError(f"--videos must be at least 0, not {args.videos}")
     chosen = _plan_of_flags(args) if args.suite is None else _plan_of_suite(args)
     if args.shard is not None:
-        chosen = _shard_of(chosen, args)
+        chosen = _shard_plan(chosen, args)
 
     chosen = replace(chosen, trials=with_view_commands(chosen.trials))
-    return replace(chosen, rules=_rules_of(chosen.trials, args))
+    return replace(chosen, rules=_stopping_rules(chosen.trials, args))
 
 
-def policies_of(args: argparse.Namespace) -> list[str]:
+def policy_names(args: argparse.Namespace) -> list[str]:
     """Returns the policies' names; `Path` makes `runs/totes/` equal to `runs/totes`."""
     return [str(Path(name)) for name in args.policy]
 
@@ -150,8 +150,8 @@ def _require(args: argparse.Namespace) -> None:
 
 def _plan_of_flags(args: argparse.Namespace) -> EvalPlan:
     """Returns the plan without a suite: every policy at every level with every timing."""
-    policies = policies_of(args)
-    terms = terms_of(policies, args.stage, args.level)
+    policies = policy_names(args)
+    terms = evaluation_terms(policies, args.stage, args.level)
     notes = [idle_note(args, policies)]
     if terms.note:
         notes.append(f"measured {terms.note}; --stage and --level choose otherwise")
@@ -160,8 +160,8 @@ def _plan_of_flags(args: argparse.Namespace) -> EvalPlan:
         {name: name for name in policies},  # here a name is its own label
         Place(args.task, args.split or SPLIT, args.robot, terms.stage),
         terms.levels,
-        timings_of(args, policies),
-        _seeds_of(args),
+        chosen_timings(args, policies),
+        _cell_seeds(args),
         num_envs=args.num_envs,
     )
     return EvalPlan(trials, note="\n".join(filter(None, notes)))
@@ -186,11 +186,11 @@ def _plan_of_suite(args: argparse.Namespace) -> EvalPlan:
         )
 
     cells = cells_at(suite, args.task, args.robot)
-    trials = plan_suite(suite, cells, policies_of(args), seeds, args.num_envs)
+    trials = plan_suite(suite, cells, policy_names(args), seeds, args.num_envs)
     return EvalPlan(trials, suite.stored(seeds), note=note)
 
 
-def _seeds_of(args: argparse.Namespace) -> range:
+def _cell_seeds(args: argparse.Namespace) -> range:
     """Returns the seeds of each cell, from --episodes and --seed, or --shift."""
     episodes = EPISODES if args.episodes is None else args.episodes
     if args.shift is not None:
@@ -199,7 +199,7 @@ def _seeds_of(args: argparse.Namespace) -> range:
     return arguments.seeds(argparse.Namespace(episodes=episodes, seed=seed))
 
 
-def _rules_of(
+def _stopping_rules(
     trials: list[Trial], args: argparse.Namespace
 ) -> tuple[StoppingRule, ...]:
     """Returns the stopping rule of each trial; () without --until, --shift, --against."""
@@ -247,7 +247,7 @@ def _against(condition: Condition, other: Contestant, alpha: float) -> Against:
     return Against(other.name, outcomes, alpha)
 
 
-def _shard_of(chosen: EvalPlan, args: argparse.Namespace) -> EvalPlan:
+def _shard_plan(chosen: EvalPlan, args: argparse.Namespace) -> EvalPlan:
     """Returns the plan of this process's shard: a part of the seeds of each cell."""
     rules = (args.until, args.against, args.shift)
     if any(rule is not None for rule in rules):

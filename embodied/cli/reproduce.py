@@ -17,7 +17,7 @@ from embodied.benchmark.trials import Place, Trial, plan_trials
 from embodied.cli import arguments
 from embodied.cli.parser import LineParser
 from embodied.cli.progress import stages
-from embodied.cli.timing import add_timing, timings_of
+from embodied.cli.timing import add_timing, chosen_timings
 from embodied.envs.models import choose_robot
 from embodied.envs.own_tasks import is_place, typed_task
 from embodied.envs.registry import get_task
@@ -69,13 +69,13 @@ def run(args: argparse.Namespace) -> int:
     if path.is_dir():
         path = path / RESULTS
     results = read_results(path)
-    cells = [_first_of(cell, args.episodes) for cell in results.cells]
+    cells = [_first_episodes(cell, args.episodes) for cell in results.cells]
     if not cells:
         raise EmbodiedError(
             f"{path} holds no finished cell: there is nothing to repeat"
         )
 
-    trials = [_trial_of(cell, path, args) for cell in cells]
+    trials = [_repeating_trial(cell, path, args) for cell in cells]
     _check_robots(results.provenance, trials, path)
     stage = stages(args.json)
     repetitions = []
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         for cell, trial in zip(cells, trials, strict=True):
             repetitions.append(Repetition(cell, measure(trial, workers, stage)))
 
-    differences = differences_of(results.provenance, trials)
+    differences = setup_differences(results.provenance, trials)
     if args.json:
         print(json.dumps(_values(repetitions, differences), indent=2))
     else:
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if any(one.different for one in repetitions) else 0
 
 
-def _first_of(cell: Cell, count: int | None) -> Cell:
+def _first_episodes(cell: Cell, count: int | None) -> Cell:
     """Returns the first `count` episodes of a cell; all for None."""
     if count is None or count >= len(cell.episodes):
         return cell
@@ -101,7 +101,7 @@ def _first_of(cell: Cell, count: int | None) -> Cell:
     return replace(cell, condition=condition, episodes=cell.episodes[:count])
 
 
-def _trial_of(cell: Cell, path: Path, args: argparse.Namespace) -> Trial:
+def _repeating_trial(cell: Cell, path: Path, args: argparse.Namespace) -> Trial:
     """Returns the trial that measures a cell again.
 
     Raises:
@@ -118,7 +118,7 @@ def _trial_of(cell: Cell, path: Path, args: argparse.Namespace) -> Trial:
         {condition.policy: stored.policy},
         place,
         [condition.level],
-        timings_of(stored, [stored.policy]),
+        chosen_timings(stored, [stored.policy]),
         condition.seeds,
         num_envs=args.num_envs,
     )
@@ -207,12 +207,12 @@ def _check_typed(
         )
 
 
-def differences_of(before: Provenance, trials: Sequence[Trial]) -> list[str]:
+def setup_differences(before: Provenance, trials: Sequence[Trial]) -> list[str]:
     """Returns the differences in versions, machine, models and code, in words."""
     # imported here to avoid a cycle, because `eval` imports this module
-    from embodied.cli.eval import provenance_of
+    from embodied.cli.eval import trials_provenance
 
-    now = provenance_of(list(trials), [])
+    now = trials_provenance(list(trials), [])
     found = []
     for name in sorted(before.versions.keys() | now.versions.keys()):
         old = before.versions.get(name, "none")

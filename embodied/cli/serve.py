@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     # checked before the policy is loaded, which may take long
     check_access(args.host, token)
 
-    task = args.task or own_task_of(args.policy)
+    task = args.task or trained_task(args.policy)
     with one_thread(), Served(args.policy, task, args.robot) as served:
         max_bytes = args.max_mb * MB
         with PolicyServer(served, args.host, args.port, token, max_bytes) as server:
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def own_task_of(policy: str) -> str:
+def trained_task(policy: str) -> str:
     """Returns the task that a run was trained on.
 
     Raises:

@@ -16,13 +16,13 @@ from embodied.benchmark.sweep_file import NAME, SweepRecord, sweep_record, write
 from embodied.benchmark.sweep_page import write_sweep_page
 from embodied.benchmark.trials import Place, Trial, plan_trials
 from embodied.cli import arguments
-from embodied.cli.eval import REPORT, RESULTS, provenance_of
+from embodied.cli.eval import REPORT, RESULTS, trials_provenance
 from embodied.cli.eval_table import results_table
 from embodied.cli.output import claim_folder
 from embodied.cli.plan import add_shard, sharded
 from embodied.cli.progress import stages
-from embodied.cli.terms import LEVEL, terms_of
-from embodied.cli.timing import AXES, add_timing, idle_note, timings_of
+from embodied.cli.terms import LEVEL, evaluation_terms
+from embodied.cli.timing import AXES, add_timing, chosen_timings, idle_note
 from embodied.cli.view_command import with_view_commands
 from embodied.envs.own_tasks import typed_task
 from embodied.policies.run_folder import INFO, read_info
@@ -87,8 +87,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measures the missing cells, writes all files, and prints the findings."""
-    trials, shard = trials_of(args)
-    provenance = replace(provenance_of(trials, ["embodied", *args.words]), shard=shard)
+    trials, shard = grid_trials(args)
+    provenance = replace(
+        trials_provenance(trials, ["embodied", *args.words]), shard=shard
+    )
     path = args.output / RESULTS
     try:
         with arguments.executor(args, args.episodes) as workers:
@@ -104,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def trials_of(args: argparse.Namespace) -> tuple[list[Trial], str]:
+def grid_trials(args: argparse.Namespace) -> tuple[list[Trial], str]:
     """Returns the cells of the grid, and the shard, e.g. "3/16" or "" for all seeds.
 
     Raises:
@@ -113,8 +115,8 @@ def trials_of(args: argparse.Namespace) -> tuple[list[Trial], str]:
     """
     policies = [str(Path(name)) for name in dict.fromkeys(args.policy)]
     levels = None if args.level is None else [args.level]
-    terms = terms_of(policies, args.stage, levels)
-    timings = timings_of(args, policies)
+    terms = evaluation_terms(policies, args.stage, levels)
+    timings = chosen_timings(args, policies)
     note = idle_note(args, policies)
     if note and not args.json:
         print(note, file=sys.stderr)
@@ -137,7 +139,10 @@ def trials_of(args: argparse.Namespace) -> tuple[list[Trial], str]:
 
 def with_training_ages(trials: Sequence[Trial]) -> list[Trial]:
     """Adds the ages of plans in training to the labels of trials, if these differ."""
-    ages = {trial.condition.policy: ages_of(trial.condition.policy) for trial in trials}
+    ages = {
+        trial.condition.policy: training_ages(trial.condition.policy)
+        for trial in trials
+    }
     different = {words for words in ages.values() if words}
     if len(different) < 2:
         return list(trials)
@@ -150,7 +155,7 @@ def with_training_ages(trials: Sequence[Trial]) -> list[Trial]:
     return named
 
 
-def ages_of(policy: str) -> str:
+def training_ages(policy: str) -> str:
     """Returns the ages of plans in the training of a run, in words.
 
     Returns "" for a policy that is no run of imitation learning.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from embodied.benchmark.dataset_facts import dataset_facts
 from embodied.cli import arguments
-from embodied.cli.collect import mode_of, record_hz_of, with_pictures
+from embodied.cli.collect import chosen_record_hz, with_pictures, writing_mode
 from embodied.cli.output import require_writable
 from embodied.core import PolicySpec
 from embodied.datasets.schema import RECORD_HZ, Header
@@ -133,14 +133,14 @@ def run(args: argparse.Namespace) -> int:
     seeds = arguments.seeds(args)
     require_writable(args.output)
     device = find_device(args.device)
-    config, record_hz = worlds_of(args)
+    config, record_hz = worlds_config(args)
     labels = Labels(args.operator or getpass.getuser(), device.name)
 
     with contextlib.closing(Worlds(config)) as worlds:
-        operator = driver_of(args, worlds, device)
-        header = header_of(args, worlds, record_hz)
-        with screen_of(args, worlds, device) as screen, opened(device):
-            writer = EpisodeWriter(args.output, header, mode_of(args))
+        operator = driving_policy(args, worlds, device)
+        header = takes_header(args, worlds, record_hz)
+        with opened_screen(args, worlds, device) as screen, opened(device):
+            writer = EpisodeWriter(args.output, header, writing_mode(args))
             takes = Takes(worlds, operator, device, writer, labels, screen)
             with kept_on_interrupt(args):
                 results = takes.record(seeds)
@@ -148,7 +148,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def worlds_of(args: argparse.Namespace) -> tuple[EnvConfig, int]:
+def worlds_config(args: argparse.Namespace) -> tuple[EnvConfig, int]:
     """Returns the config of the world, and the rate of the recorded frames.
 
     Raises:
@@ -161,7 +161,7 @@ def worlds_of(args: argparse.Namespace) -> tuple[EnvConfig, int]:
         # the policy and the person who corrects it must share one spec
         own = find_policy(args.policy).spec(args.task, args.robot)
         spec = corrected_spec(own, SPEC, args.policy, PERSON)
-    record_hz = record_hz_of(args, spec.control_hz)
+    record_hz = chosen_record_hz(args, spec.control_hz)
     config = env_config_for(spec, args.task, args.level, args.split, args.robot)
     config = with_pictures(config, args, record_hz)
 
@@ -171,7 +171,7 @@ def worlds_of(args: argparse.Namespace) -> tuple[EnvConfig, int]:
     return replace(config, horizon_s=horizon_s), record_hz
 
 
-def driver_of(
+def driving_policy(
     args: argparse.Namespace, worlds: Worlds, device: Device
 ) -> Operator | SharedOperator:
     """Returns the person as a policy; with --policy, together with that policy."""
@@ -185,7 +185,7 @@ def driver_of(
     return SharedOperator(source.make(worlds, dual), operator, args.policy)
 
 
-def header_of(args: argparse.Namespace, worlds: Worlds, record_hz: int) -> Header:
+def takes_header(args: argparse.Namespace, worlds: Worlds, record_hz: int) -> Header:
     """Returns the header of the dataset, which says who drove."""
     # the plans are those of the expert's planner, which runs along: so its rate counts
     policy = PERSON
@@ -203,7 +203,7 @@ def header_of(args: argparse.Namespace, worlds: Worlds, record_hz: int) -> Heade
 
 
 @contextlib.contextmanager
-def screen_of(
+def opened_screen(
     args: argparse.Namespace, worlds: Worlds, device: Device
 ) -> Iterator[Screen | None]:
     """Opens the window in which the person watches the robot; yields None for --headless.

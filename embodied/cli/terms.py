@@ -24,7 +24,7 @@ class Terms:
     note: str  # says what was taken from a run, in words; "" for nothing
 
 
-def terms_of(
+def evaluation_terms(
     policies: Sequence[str], stage: str | None, levels: Sequence[str] | None
 ) -> Terms:
     """Returns the given stage and levels; if not given, those that the runs learned.

@@ -204,7 +204,7 @@ def _add_interruption(group: argparse._ArgumentGroup, name: str, what: str) -> N
     )
 
 
-def timings_of(args: argparse.Namespace, policies: Sequence[str]) -> list[Timing]:
+def chosen_timings(args: argparse.Namespace, policies: Sequence[str]) -> list[Timing]:
     """Returns the timings that the arguments select: every combination of their values.
 
     Args:
@@ -219,10 +219,12 @@ def timings_of(args: argparse.Namespace, policies: Sequence[str]) -> list[Timing
     _check_effect(given, policies)
     _check_delays(args, given)
     axes = {name: _values(getattr(args, name)) for name in AXES}
-    axes["freeze_s"] = _interruptions_of(args, given, "freeze", "the planner stops")
-    axes["outage_s"] = _interruptions_of(args, given, "outage", "nothing gets through")
-    trace = _trace_of(args.latency_trace)
-    compute_trace = _trace_of(args.compute_trace)
+    axes["freeze_s"] = _chosen_interruptions(args, given, "freeze", "the planner stops")
+    axes["outage_s"] = _chosen_interruptions(
+        args, given, "outage", "nothing gets through"
+    )
+    trace = _read_trace(args.latency_trace)
+    compute_trace = _read_trace(args.compute_trace)
 
     # None stands for an argument that was not given: then the default holds
     timings = []
@@ -283,7 +285,7 @@ def _check_delays(args: argparse.Namespace, given: Sequence[str]) -> None:
             )
 
 
-def _interruptions_of(
+def _chosen_interruptions(
     args: argparse.Namespace, given: Sequence[str], name: str, effect: str
 ) -> list[Interruption]:
     """Returns the freezes or outages that the arguments select, one per duration.
@@ -329,7 +331,7 @@ def _interruptions_of(
     ]
 
 
-def _trace_of(path: Path | None) -> Trace | None:
+def _read_trace(path: Path | None) -> Trace | None:
     return None if path is None else read_trace(path)
 
 

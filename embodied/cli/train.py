@@ -160,7 +160,7 @@ def _add_budget(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains, then prints the last figures and their interpretation."""
-    budget = budget_of(args)
+    budget = training_budget(args)
     arguments.check_seed(args.seed)
     train_log.require_tracker(args.log)
     if args.algo:
@@ -182,7 +182,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def budget_of(args: argparse.Namespace) -> Budget:
+def training_budget(args: argparse.Namespace) -> Budget:
     """Returns the budget: that of --steps or --minutes, of a resumed run, or MINUTES."""
     for flag, value in (("--minutes", args.minutes), ("--steps", args.steps)):
         if value is not None and not 0 < value < math.inf:
@@ -213,8 +213,8 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
 
     # check everything before the run folder is written
     datasets = [Path(name) for name in args.source]
-    start = start_of(args)
-    cameras = chosen_cameras(datasets, args.camera or cameras_of(start))
+    start = starting_run(args)
+    cameras = chosen_cameras(datasets, args.camera or cameras_of_run(start))
     youngest_s, oldest_s = plan_ages_s(args.plan_age_ms)
     require_distinct(datasets)
     require_takeovers(args, datasets)
@@ -228,8 +228,8 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
         min_age_s=youngest_s,
         max_age_s=oldest_s,
         start=start,
-        takeover_weight=weight_of(args.takeover_weight),
-        shadow_weight=weight_of(args.shadow_weight),
+        takeover_weight=weight_or_default(args.takeover_weight),
+        shadow_weight=weight_or_default(args.shadow_weight),
     )
     training_device(config.device)
     require_start_fits(config, common_metadata(datasets))
@@ -247,7 +247,7 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
 
 
-def start_of(args: argparse.Namespace) -> Path | None:
+def starting_run(args: argparse.Namespace) -> Path | None:
     """Returns the run folder of --from; None without it.
 
     Raises EmbodiedError if it is no run, or was not trained on datasets.
@@ -256,7 +256,7 @@ def start_of(args: argparse.Namespace) -> Path | None:
         return None
     folder = Path(args.start)
     if args.start == "pretrained":
-        task, robot = subject_of(Path(args.source[0]))
+        task, robot = task_and_robot_of_dataset(Path(args.source[0]))
         folder = pretrained_folder(task, robot)
     kind = read_info(folder).get("kind", "vla")
     if kind != "vla":
@@ -267,14 +267,14 @@ def start_of(args: argparse.Namespace) -> Path | None:
     return folder
 
 
-def subject_of(path: Path) -> tuple[str, str]:
+def task_and_robot_of_dataset(path: Path) -> tuple[str, str]:
     """Returns the task and the robot of a dataset."""
     with Dataset(path) as dataset:
         metadata = dataset.header.metadata
         return str(metadata["task"]), str(metadata["robot"])
 
 
-def cameras_of(start: Path | None) -> Sequence[str]:
+def cameras_of_run(start: Path | None) -> Sequence[str]:
     """Returns the cameras of a run; () without a run."""
     if start is None:
         return ()
@@ -294,7 +294,7 @@ def plan_ages_s(given_ms: Sequence[float] | None) -> tuple[float, float]:
     return youngest_ms / 1000, oldest_ms / 1000
 
 
-def weight_of(given: float | None) -> float:
+def weight_or_default(given: float | None) -> float:
     """Returns the given weight, or the default of 1."""
     return 1.0 if given is None else given
 

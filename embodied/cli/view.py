@@ -17,8 +17,8 @@ from embodied.benchmark.trials import Place, Trial, plan_trials
 from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.cli.progress import stages
-from embodied.cli.terms import LEVEL, terms_of
-from embodied.cli.timing import FLAGS, add_timing, timings_of
+from embodied.cli.terms import LEVEL, evaluation_terms
+from embodied.cli.timing import FLAGS, add_timing, chosen_timings
 from embodied.core import PHYSICS_HZ, Observation
 from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
@@ -118,7 +118,7 @@ def run_real_time(args: argparse.Namespace) -> int:
             raise EmbodiedError("--trace is of one episode: leave out --episodes")
         require_writable(args.trace)
 
-    trial = trial_of(args, seeds)
+    trial = viewed_trial(args, seeds)
     results, records = run_in_real_time(trial.runner, seeds)
     for result, record in zip(results, records, strict=True):
         print(describe(result))
@@ -157,7 +157,7 @@ def show(args: argparse.Namespace) -> list[EpisodeResult]:
     """
     seeds = arguments.seeds(args)
     path = video_path(args)
-    trial = trial_of(args, seeds)
+    trial = viewed_trial(args, seeds)
     if path is None:
         arguments.refuse(args, ("camera",), "only of a video: give -o, too")
         return replace(trial.runner, num_envs=1).run(seeds, [Live()])
@@ -169,12 +169,12 @@ def show(args: argparse.Namespace) -> list[EpisodeResult]:
     return results
 
 
-def trial_of(args: argparse.Namespace, seeds: range) -> Trial:
+def viewed_trial(args: argparse.Namespace, seeds: range) -> Trial:
     """Returns the trial that the arguments describe.
 
     It prints the stage and the level if these come from the policy's run.
     """
-    terms = terms_of(
+    terms = evaluation_terms(
         [args.policy], args.stage, None if args.level is None else [args.level]
     )
     # one policy, level and timing make one trial
@@ -182,7 +182,7 @@ def trial_of(args: argparse.Namespace, seeds: range) -> Trial:
         {args.policy: args.policy},
         Place(args.task, args.split, args.robot, terms.stage),
         terms.levels,
-        timings_of(args, [args.policy]),
+        chosen_timings(args, [args.policy]),
         seeds,
     )
     if terms.note:

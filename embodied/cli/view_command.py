@@ -54,7 +54,7 @@ def view_words(trial: Trial) -> tuple[str, ...]:
 
 
 def timing_words(timing: Timing) -> list[str]:
-    """Returns the flags from which `timings_of` makes an equal timing."""
+    """Returns the flags from which `chosen_timings` makes an equal timing."""
     # None leaves a flag out, where its default is the same. Jitter without a delay is
     # left out, too, because the command would refuse it.
     values = {

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from embodied.benchmark.place_code import code_of
+from embodied.benchmark.results_code import results_code_hash
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task, robots_for
 from embodied.envs.worlds import Worlds
@@ -35,7 +35,7 @@ class Subject:
         """Returns the task and robot with the current code, model and versions."""
         worlds = Worlds(EnvConfig(task, robot=robot))
         metadata = worlds.metadata()
-        code = code_of(worlds)
+        code = results_code_hash(worlds)
         worlds.close()
         return cls(task, robot, code, metadata["model_hash"], metadata["versions"])
 

@@ -71,7 +71,9 @@ class Arrival:
     shown_frame: np.ndarray
     is_first: np.ndarray
 
-    def rows_of(self, tick_frame: np.ndarray, chunk_hz: np.ndarray) -> np.ndarray:
+    def rows_at_the_same_times(
+        self, tick_frame: np.ndarray, chunk_hz: np.ndarray
+    ) -> np.ndarray:
         """Returns the rows of older chunks that are for the same times as the new rows.
 
         Args:

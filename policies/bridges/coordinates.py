@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from embodied.envs.worlds import Worlds
 
 
-def coordinates_of(worlds: Worlds) -> ReadCoordinates | None:
+def coordinate_reader(worlds: Worlds) -> ReadCoordinates | None:
     """Returns a reader of the coordinates whose velocities the actions command.
 
     In `joint_delta` they are the joint positions of arms, in `ee_delta` the positions of

@@ -55,7 +55,9 @@ class Ensemble(Hold):
         weight_sum = np.zeros(newest.shape[:2])  # (n, H)
         for k in range(CHUNKS):
             # assume that all chunks of a planner have the same rate
-            rows = arrival.rows_of(self._frames[ids, k], arrival.plan.chunk_hz)
+            rows = arrival.rows_at_the_same_times(
+                self._frames[ids, k], arrival.plan.chunk_hz
+            )
             has_action = is_known[:, k, None] & (rows < newest.shape[1])  # (n, H)
             weight = has_action * np.exp(-DECAY * position[:, k, None])
             weighted_sum += weight[:, :, None] * take_rows(self._chunks[ids, k], rows)

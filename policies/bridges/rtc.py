@@ -33,7 +33,9 @@ class RealTimeChunking(Hold):
         steps = new.shape[1]
 
         # (n, H, A) the old actions for the times of the new rows, if they exist
-        rows = arrival.rows_of(arrival.shown_frame, arrival.shown.chunk_hz)  # (n, H)
+        rows = arrival.rows_at_the_same_times(
+            arrival.shown_frame, arrival.shown.chunk_hz
+        )  # (n, H)
         old = take_rows(arrival.shown.chunk, rows)
         has_old = (rows < steps) & ~arrival.is_first[:, None]  # (n, H)
         remaining = has_old.sum(axis=1, keepdims=True)  # (n, 1), H - s in the paper

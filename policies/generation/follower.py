@@ -94,7 +94,7 @@ class Follower:
         self._velocity[ids] = 0.0
         self._waited[ids] = 0
 
-    def ways_of(self, world: int) -> list[Way]:
+    def followed_segments(self, world: int) -> list[Way]:
         """Returns the segments that a world has followed so far."""
         return self._done[world]
 

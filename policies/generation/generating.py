@@ -113,7 +113,7 @@ class _Origins:
         """Does nothing."""
 
     def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
-        self.ways[result.seed] = self._follower.ways_of(world)
+        self.ways[result.seed] = self._follower.followed_segments(world)
 
 
 class _Successes:

@@ -133,7 +133,7 @@ class Library:
         return [one for one in ways if one.kind == way.kind]
 
 
-def library_of(found: Sequence[tuple[Motion, Sequence[Segment]]]) -> Library:
+def segment_library(found: Sequence[tuple[Motion, Sequence[Segment]]]) -> Library:
     """Returns the library of some demonstrations, each with its segments."""
     parts: list[Rows] = []
     demonstrations = []

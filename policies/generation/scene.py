@@ -10,7 +10,7 @@ import numpy as np
 from embodied.core import Observation
 from embodied.envs.worlds import Worlds
 from embodied.policies.generation.library import Sight
-from embodied.policies.generation.source import objects_of
+from embodied.policies.generation.source import task_objects
 from embodied.rotations import quat_from_rot6d
 
 
@@ -66,7 +66,7 @@ class Eyes:
         agent = worlds.agent_layout.slices()
         self._pos_part = agent[f"{effector.name}_pos_w"]
         self._rot_part = agent[f"{effector.name}_rot6d"]
-        self._objects = objects_of(worlds.spec.name)
+        self._objects = task_objects(worlds.spec.name)
         self._state_parts = worlds.state_layout.slices()
 
     def look(self, observation: Observation) -> Scene:

@@ -19,7 +19,7 @@ from embodied.envs.objects import Objects
 from embodied.envs.registry import get_task, task_names
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError, unknown
-from embodied.policies.generation.library import Library, library_of
+from embodied.policies.generation.library import Library, segment_library
 from embodied.policies.generation.motion import Motion, ObjectPath
 from embodied.policies.generation.segments import find_segments
 from embodied.robots.mount import MountPose
@@ -54,7 +54,7 @@ def source_config(path: Path, robot: str | None) -> EnvConfig:
 
     recorded = str(metadata.get("robot"))
     config = replay_config(metadata, robot)
-    objects_of(config.task)
+    task_objects(config.task)
     with closing(Worlds(config)) as worlds:
         present = worlds.robot
         effectors = len(present.effectors)
@@ -71,7 +71,7 @@ def source_config(path: Path, robot: str | None) -> EnvConfig:
     return config
 
 
-def objects_of(task: str) -> Objects:
+def task_objects(task: str) -> Objects:
     """Returns the objects of a task's subtasks.
 
     Raises:
@@ -119,8 +119,8 @@ def read_library(path: Path, config: EnvConfig, finding: Finding | None) -> Libr
             for first in range(0, len(numbers), worlds.num_worlds):
                 batch = numbers[first : first + worlds.num_worlds]
                 motions += _played(dataset, worlds, batch)
-    objects = objects_of(config.task)
-    return library_of(
+    objects = task_objects(config.task)
+    return segment_library(
         [(motion, find_segments(motion, objects, by_plans)) for motion in motions]
     )
 
@@ -195,7 +195,7 @@ def _grip(worlds: Worlds, episode: Episode) -> np.ndarray:
 
 def _paths(worlds: Worlds, states: np.ndarray) -> dict[str, ObjectPath]:
     """Returns the objects' paths, from privileged states (T, S)."""
-    objects = objects_of(worlds.spec.name)
+    objects = task_objects(worlds.spec.name)
     parts = worlds.state_layout.slices()
     readings = {name: states[:, part] for name, part in parts.items()}
     paths = {}

@@ -15,7 +15,7 @@ import numpy as np
 
 from embodied.core import PHYSICS_HZ, Array, Observation, Payload, Plan
 from embodied.policies.dual_system import DualSystem
-from embodied.policies.plans import copied, faults_of
+from embodied.policies.plans import copied, planner_faults
 from embodied.policies.realtime.pacing import Pacer, Punctuality
 from embodied.policies.realtime.planner_process import PlannerProcess
 from embodied.policies.transit import NEVER
@@ -136,7 +136,7 @@ class RealTimeSystem(DualSystem):
         ticks = int(now[0] - started.tick_start[0])
         self._compute_ms.append(1000 * ticks / PHYSICS_HZ)
 
-        fault = faults_of(
+        fault = planner_faults(
             self._process, payload, started.tick_frame, started.tick_start
         )
         seq = self._num_planned.copy()

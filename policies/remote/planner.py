@@ -24,7 +24,7 @@ from embodied.policies.remote.wire import (
     PLAN,
     Keys,
     ServerInfo,
-    array_of,
+    array_in_message,
     observation_message,
 )
 
@@ -96,7 +96,7 @@ class RemotePlanner:
         for row, world in enumerate(np.asarray(ids).tolist()):
             answer = self._ask(observation, row, world)
             unanswered.append(answer is None)
-            plans.append(self._plan_of(answer, empty))
+            plans.append(self._plan_in_answer(answer, empty))
 
         self.unanswered = np.array(unanswered, bool)
         names = empty.given
@@ -126,7 +126,9 @@ class RemotePlanner:
             self._begins.discard(world)
         return answer
 
-    def _plan_of(self, answer: Mapping[str, Any] | None, empty: Payload) -> Payload:
+    def _plan_in_answer(
+        self, answer: Mapping[str, Any] | None, empty: Payload
+    ) -> Payload:
         """Returns the plan in an answer as one row; an empty plan without an answer."""
         if answer is None:
             return empty
@@ -146,12 +148,14 @@ class RemotePlanner:
             MessageError: the plan contradicts the server's description.
         """
         if self._gives == "actions":
-            return replace(empty, **self._chunk_of(answer, empty))
+            return replace(empty, **self._chunk_in_answer(answer, empty))
 
         fields = {}
         for name, like in empty.given.items():
             kinds = INTEGERS if like.dtype.kind == "i" else FLOATS
-            fields[name] = array_of(answer, PLAN + name, like.shape[1:], kinds)[None]
+            fields[name] = array_in_message(answer, PLAN + name, like.shape[1:], kinds)[
+                None
+            ]
         plan = Payload(**fields)
         if not 0 <= plan.subtask[0] < len(SKILLS):
             raise MessageError(
@@ -161,7 +165,9 @@ class RemotePlanner:
             raise MessageError(f"the server's chunk_hz is {plan.chunk_hz[0]}")
         return plan
 
-    def _chunk_of(self, answer: Mapping[str, Any], empty: Payload) -> dict[str, Array]:
+    def _chunk_in_answer(
+        self, answer: Mapping[str, Any], empty: Payload
+    ) -> dict[str, Array]:
         """Returns the fields `chunk` and `chunk_hz` for an answer with `actions` only.
 
         Args:
@@ -176,7 +182,9 @@ class RemotePlanner:
         actions = answer.get(ACTIONS)
         if isinstance(actions, np.ndarray) and actions.ndim == 1:
             actions = actions[None]
-        chunk = array_of({ACTIONS: actions}, ACTIONS, (steps, size), FLOATS + INTEGERS)
+        chunk = array_in_message(
+            {ACTIONS: actions}, ACTIONS, (steps, size), FLOATS + INTEGERS
+        )
         if self._interface is not None:
             chunk = self._interface.to_normalized(chunk)
         # numbers too large for float32 become infinite, which is a fault of the plan

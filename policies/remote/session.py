@@ -30,8 +30,8 @@ from embodied.policies.remote.wire import (
     TICK,
     ControllerName,
     ServerInfo,
-    array_of,
-    rows_of,
+    array_in_message,
+    plan_fields,
     whole_number,
 )
 from embodied.policies.run_folder import FITTING
@@ -157,7 +157,7 @@ class Session:
                     policy.planner, observation, ONE_WORLD, check_all=not is_ours
                 )
                 if is_ours:
-                    return rows_of(plan.given)
+                    return plan_fields(plan.given)
                 return {ACTIONS: np.asarray(plan.chunk)[0]}
 
         # else run the whole policy for one control step
@@ -173,14 +173,16 @@ class Session:
         if not isinstance(prompt, str) or len(prompt) > MAX_PROMPT:
             raise MessageError(f"{PROMPT} must be a text of up to {MAX_PROMPT} letters")
 
-        agent_pos = array_of(message, STATE, (served.agent_size,), "f")
+        agent_pos = array_in_message(message, STATE, (served.agent_size,), "f")
         state = np.zeros(0)
         if served.state_size:
-            state = array_of(message, ENVIRONMENT_STATE, (served.state_size,), "f")
+            state = array_in_message(
+                message, ENVIRONMENT_STATE, (served.state_size,), "f"
+            )
         side = served.spec.image_size
         pixels = {}
         for camera in served.spec.cameras:
-            frame = array_of(message, IMAGES + camera, (side, side, 3), "u")
+            frame = array_in_message(message, IMAGES + camera, (side, side, 3), "u")
             if frame.dtype != np.uint8:
                 raise MessageError(f"{IMAGES}{camera} must be uint8, not {frame.dtype}")
             pixels[camera] = frame[None]

@@ -64,12 +64,12 @@ def read_settings(path: Path) -> Settings:
     except (OSError, ValueError) as error:
         raise EmbodiedError(f"{path} cannot be read: {one_line(error)}") from error
     try:
-        return settings_of(found)
+        return checked_settings(found)
     except EmbodiedError as error:
         raise EmbodiedError(f"{path}: {error}") from error
 
 
-def settings_of(found: dict[str, Any]) -> Settings:
+def checked_settings(found: dict[str, Any]) -> Settings:
     """Returns the description of a server from the entries of a file.
 
     Raises:

@@ -28,7 +28,7 @@ from embodied.policies.remote.planner import RemotePlanner, check_size
 from embodied.policies.remote.server import read_token
 from embodied.policies.remote.settings import Settings, read_settings
 from embodied.policies.remote.wire import VERSION_KEY, Keys, ServerInfo
-from embodied.policies.run_folder import difference_of
+from embodied.policies.run_folder import first_difference
 
 TOKEN_VARIABLE = "EMBODIED_TOKEN_FILE"  # noqa: S105  (names a file)
 # a host name or IP address (an IPv6 address in brackets), and a port
@@ -127,7 +127,7 @@ class RemoteSource:
         """Raises EmbodiedError if the server's policy was trained for other worlds."""
         uri = self.endpoint.uri
         try:
-            difference = difference_of(self.info.trained_in, worlds)
+            difference = first_difference(self.info.trained_in, worlds)
         except KeyError as error:
             raise EmbodiedError(
                 f"the server at {uri} does not say its {error}"

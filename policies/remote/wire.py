@@ -160,7 +160,7 @@ def observation_message(
     return message
 
 
-def array_of(
+def array_in_message(
     message: Mapping[str, Any], key: str, shape: tuple[int, ...], kinds: str
 ) -> np.ndarray:
     """Returns an array of a message.
@@ -197,7 +197,7 @@ def whole_number(message: Mapping[str, Any], key: str, default: int) -> int:
     return value
 
 
-def rows_of(values: Mapping[str, Array]) -> dict[str, Any]:
+def plan_fields(values: Mapping[str, Array]) -> dict[str, Any]:
     """Returns the fields of a plan with one row, in the form of an answer."""
     # `...` keeps arrays, even if a row is a single number
     return {PLAN + name: np.asarray(value)[0, ...] for name, value in values.items()}

@@ -122,7 +122,7 @@ class PpoTrainer:
         self.config = config
         torch.manual_seed(config.seed)
         # only the shapes are used, so any seed will do: the first update resets again
-        self._state = _state_of(env.reset(seed=0)[0])
+        self._state = _observation_dict(env.reset(seed=0)[0])
         self.device = self._state.device
 
         num_worlds = self._state.batch_size[0]
@@ -155,7 +155,7 @@ class PpoTrainer:
         if self.between_legs:
             # begin a leg, with its own random numbers and new episodes
             torch.manual_seed(later_seed(self.config.seed, self.updates))
-            self._state = _state_of(self.env.reset(seed=self.steps)[0])
+            self._state = _observation_dict(self.env.reset(seed=self.steps)[0])
             self._best_progress.zero_()
 
         with torch.no_grad():
@@ -186,7 +186,7 @@ class PpoTrainer:
             [self.ppo.actor(self._state[quiet]), self.ppo.act(self._state[noisy])]
         )
         observation, reward, terminated, truncated, info = self.env.step(action)
-        self._state = _state_of(observation)
+        self._state = _observation_dict(observation)
 
         # Learn from the noisy worlds. After a time-out, rsl_rl adds the value of the last
         # state to the reward.
@@ -305,7 +305,7 @@ class PpoTrainer:
         self.progress.copy_(own["progress"])
 
 
-def _state_of(observation: TensorObservation) -> TensorDict:
+def _observation_dict(observation: TensorObservation) -> TensorDict:
     """Returns an observation as rsl_rl's input `state` (N, P + S).
 
     It is a copy, since the environment may reuse the memory of an observation.

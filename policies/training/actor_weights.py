@@ -23,7 +23,7 @@ class ActorWeights:
     shadow: float = 1.0
 
 
-def plan_weights_of(
+def weights_of_plans(
     episode: Episode, step: np.ndarray, weights: ActorWeights
 ) -> np.ndarray:
     """Returns the sampling weights (k,) float32 of an episode's plans.

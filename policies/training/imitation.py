@@ -276,11 +276,13 @@ class ImitationLearner:
         )
 
         held_out = held_out.thinned(VALIDATION_PLANS).to(self.device)
-        self._held_out = self._batches_of(held_out)
+        self._held_out = self._batch_dataset(held_out)
         # workers read into the CPU's memory, and their batches are moved later
-        self._train = self._batches_of(samples if workers else samples.to(self.device))
+        self._train = self._batch_dataset(
+            samples if workers else samples.to(self.device)
+        )
 
-    def _batches_of(self, samples: Samples) -> BatchDataset:
+    def _batch_dataset(self, samples: Samples) -> BatchDataset:
         """Returns the dataset that makes batches of some samples, on their device."""
         config = self.net.config
         tokens = config.vocabulary.encode(samples.sentences)

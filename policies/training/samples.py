@@ -16,7 +16,7 @@ from embodied.core import PHYSICS_HZ
 from embodied.datasets.merge import StoredEpisode
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import IMAGE_SUFFIX, DatasetError, Episode
-from embodied.policies.training.actor_weights import ActorWeights, plan_weights_of
+from embodied.policies.training.actor_weights import ActorWeights, weights_of_plans
 from embodied.policies.training.frames import (
     DiskFrames,
     EpisodeFrames,
@@ -192,7 +192,7 @@ def load_samples(
                 # images that stay on the disk are read when a batch needs them
                 episode = dataset.episode(number, images=in_memory)
                 rows = episode_rows(path, episode, history_s)
-                rows["weight"] = plan_weights_of(episode, rows["step"], weights)
+                rows["weight"] = weights_of_plans(episode, rows["step"], weights)
 
                 builder.add(dataset.stored_episode(number), episode, rows)
                 if in_memory:

@@ -11,7 +11,12 @@ from pathlib import Path
 from embodied.benchmark.statistics import wilson
 from embodied.benchmark.wording import interval, percent
 from embodied.cli import arguments
-from embodied.cli.collect import add_pictures, mode_of, record_hz_of, with_pictures
+from embodied.cli.collect import (
+    add_pictures,
+    chosen_record_hz,
+    with_pictures,
+    writing_mode,
+)
 from embodied.cli.output import require_writable
 from embodied.cli.progress import stages
 from embodied.datasets.reader import Dataset
@@ -106,14 +111,19 @@ def run(args: argparse.Namespace) -> int:
     if args.output.exists() and args.output.samefile(args.file):
         raise EmbodiedError(f"{args.file} is what is read: give -o another name")
     played = source_config(args.file, args.robot)
-    seeds = seeds_of(args)
-    work = generation_of(args, played)
+    seeds = tried_seeds(args)
+    work = generation_work(args, played)
 
     begun = time.monotonic()
     try:
         with arguments.executor(args, len(seeds)) as workers:
             generated = generate(
-                work, args.episodes, seeds, mode_of(args), workers, stages(args.json)
+                work,
+                args.episodes,
+                seeds,
+                writing_mode(args),
+                workers,
+                stages(args.json),
             )
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
@@ -124,7 +134,7 @@ def run(args: argparse.Namespace) -> int:
     return int(generated.kept < args.episodes)
 
 
-def seeds_of(args: argparse.Namespace) -> range:
+def tried_seeds(args: argparse.Namespace) -> range:
     """Returns the seeds to try.
 
     Raises:
@@ -146,7 +156,7 @@ def seeds_of(args: argparse.Namespace) -> range:
     return range(first, first + tries)
 
 
-def generation_of(args: argparse.Namespace, played: EnvConfig) -> Generation:
+def generation_work(args: argparse.Namespace, played: EnvConfig) -> Generation:
     """Returns the generation that the arguments describe.
 
     Args:
@@ -160,7 +170,7 @@ def generation_of(args: argparse.Namespace, played: EnvConfig) -> Generation:
         raise EmbodiedError(f"--num-envs must be at least 1, not {args.num_envs}")
     if not 0 <= args.noise <= 1:
         raise EmbodiedError(f"--noise must be from 0 to 1, not {args.noise}")
-    record_hz = record_hz_of(args, played.control_hz)
+    record_hz = chosen_record_hz(args, played.control_hz)
     # generation transfers the motion of the hand, whatever the source's control mode
     config = replace(
         played,

@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     require_not_source(args.output, args.file)
     with Dataset(args.file) as dataset:
         numbers = list(dict.fromkeys(episode_numbers(dataset, args.episode)))
-        work = work_of(args, dataset)
+        work = render_work(args, dataset)
         seeds = [dataset.episodes[number].seed for number in numbers]
         masks = own_masks(dataset, numbers)
 
@@ -128,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def work_of(args: argparse.Namespace, dataset: Dataset) -> RenderWork:
+def render_work(args: argparse.Namespace, dataset: Dataset) -> RenderWork:
     """Returns the rendering that the arguments describe.
 
     Raises:

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the page or the video, and prints its path."""
     with Dataset(args.file) as dataset:
-        number = number_of(args, dataset)
+        number = chosen_episode(args, dataset)
         page = args.output
         if page is None and args.video is None:
             page = Path(f"{args.file.stem}_episode_{number}.html")
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def number_of(args: argparse.Namespace, dataset: Dataset) -> int:
+def chosen_episode(args: argparse.Namespace, dataset: Dataset) -> int:
     """Returns the number of the episode that the arguments select.
 
     Raises:
