@@ -82,7 +82,7 @@ class Interruption:
         return np.full(self.max_count, begin, np.int64)
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """Duration and times in words, e.g. "0.5 s at 2 s"; "" if there are none."""
         if not self.max_count:
             return ""

@@ -26,7 +26,7 @@ class ChannelProfile:
     drop: float = 0.0
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """The summary with all figures, in one line."""
         delays = (
             ("compute", self.latency.compute),

@@ -17,15 +17,15 @@ from embodied.benchmark.board import (
     read_contestants,
 )
 from embodied.benchmark.board_page import board_page
-from embodied.benchmark.board_words import (
+from embodied.benchmark.board_text import (
     board_values,
-    duel_words,
+    duel_text,
     headline,
-    ranking_words,
+    ranking_lines,
 )
 from embodied.benchmark.failures import failure_modes
 from embodied.benchmark.profile import (
-    beside_success,
+    other_measures,
     profile,
     success_by_time,
     units_per_hour,
@@ -54,7 +54,7 @@ def test_better_worse_and_undecided_with_what_it_would_take() -> None:
     # ties share a rank
     ranks = [(s.rank, board.contestants[s.index].name) for s in board.standings]
     assert ranks == [(1, "good"), (1, "near"), (3, "bad")]
-    assert ranking_words(board)[0].startswith("1. good (tie): 90.0%")
+    assert ranking_lines(board)[0].startswith("1. good (tie): 90.0%")
 
     assert headline(board).startswith(
         "good and near tie for the first rank, with 90.0%"
@@ -62,7 +62,7 @@ def test_better_worse_and_undecided_with_what_it_would_take() -> None:
     two = make_board([good, bad])
     assert headline(two).startswith("good is best: it succeeds in 90.0% (")
 
-    better, undecided, _ = (duel_words(board, duel) for duel in board.duels)
+    better, undecided, _ = (duel_text(board, duel) for duel in board.duels)
     assert better.startswith("good is better than bad: +30 points (95% interval +")
     assert "undecided" in undecided
     assert "If this difference is real, about " in undecided
@@ -258,7 +258,7 @@ def test_failures_are_counted_by_what_happened_and_where() -> None:
     pairs = zip(cell.episodes, changes, strict=True)
     episodes = tuple(replace(episode, **change) for episode, change in pairs)
     modes = failure_modes(replace(cell, episodes=episodes))
-    assert [(mode.words, mode.rate.successes) for mode in modes] == [
+    assert [(mode.description, mode.rate.successes) for mode in modes] == [
         ("dropped in place", 2),
         ("collided in lift", 1),
         ("timed out in reach", 1),
@@ -276,13 +276,13 @@ def test_pace_beside_the_experts() -> None:
     pace = units_per_hour(cell.episodes)
     assert pace.value == pytest.approx(360)
     assert pace.low < 360 < pace.high
-    found = beside_success(cell, fake_cell("++++", "expert"))
+    found = other_measures(cell, fake_cell("++++", "expert"))
     assert found.share_of_expert == pytest.approx(0.5)
     assert found.seconds_per_unit == pytest.approx(10)
-    assert beside_success(fake_cell("--")).seconds_per_unit is None
+    assert other_measures(fake_cell("--")).seconds_per_unit is None
     assert found.between_failures.mean_s == pytest.approx(10)
     assert found.lost_to_delay is None
-    delayed = beside_success(cell, None, fake_cell("++++"))
+    delayed = other_measures(cell, None, fake_cell("++++"))
     assert delayed.lost_to_delay is not None
     assert delayed.lost_to_delay.value == pytest.approx(0.5)
     assert delayed.lost_to_delay.low < 0.5 < delayed.lost_to_delay.high

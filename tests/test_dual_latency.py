@@ -124,8 +124,8 @@ def test_profiles_add_up_to_the_published_totals(name: str, total_ms: int) -> No
 def test_every_profile_names_its_source_and_its_parts(name: str) -> None:
     profile = PROFILES[name]
     assert bool(profile.latency.source) == (name != "none")
-    assert {"compute", "up", "down"} <= set(re.findall(r"\w+", profile.words))
-    assert f"{profile.latency.uplink.median_ms:g} ms" in profile.words
+    assert {"compute", "up", "down"} <= set(re.findall(r"\w+", profile.description))
+    assert f"{profile.latency.uplink.median_ms:g} ms" in profile.description
 
 
 def test_an_unknown_channel_is_answered_with_the_names_there_are() -> None:

@@ -17,16 +17,16 @@ from embodied.pages.ledger import Command, Ledger
 
 @dataclass(frozen=True)
 class Question:
-    place: str
+    key: str
     seeds: tuple[int, ...]
 
     def is_answered_by(self, row: Row) -> bool:
-        return (row.place, row.seeds) == (self.place, self.seeds)
+        return (row.key, row.seeds) == (self.key, self.seeds)
 
 
 @dataclass(frozen=True)
 class Row:
-    place: str
+    key: str
     seeds: tuple[int, ...]
     value: float | None = 0.5
 
@@ -83,7 +83,7 @@ def test_a_ledger_survives_its_file(tmp_path: Path) -> None:
     rows = json.loads(figures_book.figures.read_text())["rows"]
     assert rows[0] == {
         "kind": "row",
-        "place": "kitchen",
+        "key": "kitchen",
         "seeds": [1, 2],
         "value": 0.5,
     }
@@ -118,7 +118,7 @@ HEAD = {"commands": [], "machines": {}}
                 **HEAD,
                 "format": "embodied-test",
                 "schema_version": 2,
-                "rows": [{"kind": "row", "place": "kitchen"}],
+                "rows": [{"kind": "row", "key": "kitchen"}],
             }
         ),
         json.dumps(
@@ -126,7 +126,7 @@ HEAD = {"commands": [], "machines": {}}
                 **HEAD,
                 "format": "embodied-test",
                 "schema_version": 2,
-                "rows": [{"kind": "row", "place": 3, "seeds": [], "value": 1}],
+                "rows": [{"kind": "row", "key": 3, "seeds": [], "value": 1}],
             }
         ),
         json.dumps(
@@ -134,7 +134,7 @@ HEAD = {"commands": [], "machines": {}}
                 **HEAD,
                 "format": "embodied-test",
                 "schema_version": 2,
-                "rows": [{"kind": "column", "place": "", "seeds": [], "value": 1}],
+                "rows": [{"kind": "column", "key": "", "seeds": [], "value": 1}],
             }
         ),
     ],

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embodied.benchmark.failures import WORDS
+from embodied.benchmark.failures import ENDING_TEXTS
 from embodied.core import PHYSICS_HZ, SKILLS, Observation, Payload, Plan, PolicySpec
 from embodied.envs.config import EnvConfig
 from embodied.envs.safety import Safety
@@ -250,7 +250,7 @@ def test_each_way_to_end_has_a_word_and_reads_differently() -> None:
     results = rollout(ScriptedWorlds(scripts, 3), Still(), list(scripts))
     endings = ["fault", "lost", "lost", "undone", "time out", "success"]
     assert [result.ended for result in results] == endings
-    assert set(endings) - {"success"} == set(WORDS) - {""}
+    assert set(endings) - {"success"} == set(ENDING_TEXTS) - {""}
 
     words = [describe_ending(result) for result in results]
     assert words == [

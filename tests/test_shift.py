@@ -11,7 +11,7 @@ import pytest
 
 from embodied.benchmark.shift import (
     Shift,
-    between_failures_words,
+    between_failures_text,
     parse_shift,
     time_between_failures,
 )
@@ -40,7 +40,7 @@ def test_a_shift_is_over_when_episodes_fill_it() -> None:
     episodes = [episode_result(k) for k in range(20)]  # 5 s each
     assert not shift.is_met(episodes[:11])
     assert shift.is_met(episodes[:12])
-    assert shift.words == "until a shift of 1 min was over"
+    assert shift.description == "until a shift of 1 min was over"
     assert shift.most_episodes == 60
 
 
@@ -51,12 +51,12 @@ def test_time_between_failures() -> None:
     # chi-squared: 10 degrees of freedom below, 8 above
     assert found.low_s == pytest.approx(400 / 20.483, rel=1e-4)
     assert found.high_s == pytest.approx(400 / 2.1797, rel=1e-4)
-    assert between_failures_words(found) == "50 s (19.5 s to 3.06 min)"
+    assert between_failures_text(found) == "50 s (19.5 s to 3.06 min)"
 
     none = time_between_failures(episodes[1:10])
     assert (none.mean_s, none.high_s) == (None, None)
     assert none.low_s == pytest.approx(45 / -math.log(0.025))
-    assert between_failures_words(none) == "no failure, at least 12.2 s"
+    assert between_failures_text(none) == "no failure, at least 12.2 s"
 
 
 def test_its_interval_covers_the_truth() -> None:

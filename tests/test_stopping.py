@@ -107,7 +107,7 @@ def test_what_cannot_be_decided_is_given_up() -> None:
 
     worse = [episode_result(seed, False) for seed in range(40)]
     assert rule.is_met(worse[:10])
-    assert "told apart from other" in rule.words
+    assert "told apart from other" in rule.description
 
 
 @pytest.mark.parametrize("width", [0.0, -1.0, 0.5, 3.0])
@@ -151,7 +151,7 @@ def test_where_a_cell_stops_does_not_depend_on_who_works(rule) -> None:
     }
     if rule is not None:
         assert lengths.pop() < 400
-        assert cells[0].rule == rule.words
+        assert cells[0].rule == rule.description
 
 
 def without_time(cell):

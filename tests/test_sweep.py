@@ -27,7 +27,7 @@ from embodied.benchmark.sweep_file import (
     write_sweep,
 )
 from embodied.benchmark.sweep_page import sweep_page
-from embodied.benchmark.sweep_words import findings, headline, recovery_words
+from embodied.benchmark.sweep_text import findings, headline, recovery_text
 from embodied.pages.results_schema_page import SWEEP_PAGE, schema_text
 from tests.commands import ROOT
 from tests.sweep_fakes import linear, results_of, sweep_cell
@@ -334,9 +334,9 @@ def test_recovery_is_what_is_lost_beyond_the_freeze() -> None:
     assert first.lost_s.median == pytest.approx(1.4)
     assert first.caught_up_s == pytest.approx(0.4)
     assert "need +1.40 s (+1.40 to +1.40 s), 0.40 s more than it lasts" in (
-        recovery_words(first)
+        recovery_text(first)
     )
-    assert "which may be chance" in recovery_words(first)
+    assert "which may be chance" in recovery_text(first)
     assert second.caught_up_s is None
     assert second.difference.difference == pytest.approx(-0.5)
 

@@ -118,15 +118,15 @@ def test_what_is_shown_has_one_delay() -> None:
 def test_jitter_spreads_the_delays_that_there_are() -> None:
     still, late = timings("--delay-ms", 0, 100, "--jitter", 0.4)
     assert late.latency() == PlanLatency(downlink=LogNormal(100, 0.4))
-    assert late.latency_words == "lognormal, sigma 0.4"
+    assert late.latency_text == "lognormal, sigma 0.4"
     assert late.median_transport_ms == 100
-    assert still.latency_words == "constant"
+    assert still.latency_text == "constant"
 
 
 def test_a_channel_holds_all_delays() -> None:
     [timing] = timings("--channel", "edge-4g")
     assert timing.latency() == PROFILES["edge-4g"].latency
-    assert timing.latency_words == "channel edge-4g"
+    assert timing.latency_text == "channel edge-4g"
     assert timing.median_compute_ms == pytest.approx(3.18)
     assert timing.median_transport_ms == pytest.approx(44.82 + 25.0)
 
@@ -136,10 +136,10 @@ def test_a_trace_is_read_from_a_file(trace_file: Path) -> None:
     expected = PlanLatency(compute=Constant(5), downlink=Trace([120, 80.5, 300]))
     assert timing.latency() == expected
     assert timing.median_transport_ms == 120
-    assert timing.latency_words.startswith("trace of 3 delays, ")
+    assert timing.latency_text.startswith("trace of 3 delays, ")
 
     other = replace(timing, trace=Trace([120, 80.5, 301]))
-    assert other.latency_words != timing.latency_words
+    assert other.latency_text != timing.latency_text
 
 
 @pytest.mark.parametrize(
@@ -167,12 +167,12 @@ def test_a_trace_that_is_not_there(tmp_path: Path) -> None:
 def test_freezes() -> None:
     [once] = timings("--freeze-s", 0.5, "--freeze-at-s", 2)
     assert once.dual(8).freeze == Interruption(0.5, start_s=2)
-    assert once.freeze.words == "0.5 s at 2 s"
+    assert once.freeze.description == "0.5 s at 2 s"
 
     [often] = timings("--freeze-s", 0.5, "--freeze-hz", 0.2)
     assert often.dual(8).freeze == Interruption(0.5, rate_hz=0.2)
-    assert often.freeze.words == "0.5 s, 0.2 times per second"
-    assert Timing().freeze.words == ""
+    assert often.freeze.description == "0.5 s, 0.2 times per second"
+    assert Timing().freeze.description == ""
 
 
 def test_outages_are_given_as_freezes_are() -> None:
@@ -194,7 +194,7 @@ def test_compute_and_transport_each_have_their_own_kind(trace_file: Path) -> Non
     [timing] = timings("--compute-trace", trace_file, "--delay-ms", 80, "--jitter", 0.2)
     expected = PlanLatency(compute=Trace([120, 80.5, 300]), downlink=LogNormal(80, 0.2))
     assert timing.latency() == expected
-    assert timing.latency_words.startswith(
+    assert timing.latency_text.startswith(
         "lognormal, sigma 0.2; compute trace of 3 delays, "
     )
     [timing] = timings("--compute-ms", 50, "--compute-jitter", 0.3)

@@ -14,7 +14,7 @@ from embodied.benchmark.training_page import (
     training_page,
     write_training_page,
 )
-from embodied.benchmark.training_reading import MEASURED, advice, beside
+from embodied.benchmark.training_reading import MEASURED, advice, comparable_trainings
 from embodied.cli import train_summary
 from embodied.policies.pretrained import shipped_runs
 from embodied.policies.run_folder import CURVES, HISTORY, read_history
@@ -84,7 +84,7 @@ def test_the_figures_of_what_ships_are_those_that_runs_are_compared_with(
     run: Path,
 ) -> None:
     last = read_history(run)[-1]
-    one = beside(run.name.split("-")[0])[0]
+    one = comparable_trainings(run.name.split("-")[0])[0]
     assert last["steps"] == one.steps
     assert last["valid_loss"] == pytest.approx(one.valid_loss, abs=0.005)
     assert last["valid_loss"] / last["train_loss"] == pytest.approx(one.gap, abs=0.005)

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from embodied.benchmark.codec import encode
 from embodied.benchmark.results_file import read_results
 from embodied.benchmark.timing import Timing
-from embodied.benchmark.trials import Place, plan_trials
+from embodied.benchmark.trials import TaskChoice, plan_trials
 from embodied.cli import view
 from embodied.cli.main import build_parser
 from embodied.cli.timing import add_timing, chosen_timings
-from embodied.cli.view_command import timing_words, view_words
+from embodied.cli.view_command import timing_flags, view_command_words
 from embodied.envs.own_tasks import typed_task
 from embodied.policies.bridges.registry import BRIDGES
 from embodied.policies.channel import Interruption
@@ -94,7 +94,7 @@ def test_view_takes_all_conditions_of_eval() -> None:
 def test_the_flags_of_a_timing_make_the_same_timing(timing: Timing) -> None:
     parser = argparse.ArgumentParser()
     add_timing(parser)
-    args = parser.parse_args(timing_words(timing))
+    args = parser.parse_args(timing_flags(timing))
     # jitter of no delay is left out
     if not timing.compute_ms:
         timing = replace(timing, compute_jitter=0.0)
@@ -103,29 +103,33 @@ def test_the_flags_of_a_timing_make_the_same_timing(timing: Timing) -> None:
 
 def test_jitter_of_no_delay_is_left_out() -> None:
     """In a sweep from 0 on; `--jitter` alone is refused."""
-    assert timing_words(Timing(jitter=0.5)) == []
+    assert timing_flags(Timing(jitter=0.5)) == []
 
 
 def test_measured_delays_are_named_by_their_file(tmp_path: Path) -> None:
     file = tmp_path / "two words.txt"
     file.write_text("3\n4\n")
     timing = Timing(trace=read_trace(file))
-    assert timing_words(timing) == ["--latency-trace", str(file)]
+    assert timing_flags(timing) == ["--latency-trace", str(file)]
 
     # Delays that no file holds cannot be typed.
     [trial] = plan_trials(
-        {"expert": "expert"}, Place(TASK), ["L1"], [Timing(trace=Trace([3]))], range(1)
+        {"expert": "expert"},
+        TaskChoice(TASK),
+        ["L1"],
+        [Timing(trace=Trace([3]))],
+        range(1),
     )
-    assert view_words(trial) == ()
+    assert view_command_words(trial) == ()
 
 
 def test_a_task_of_ones_own_is_named_by_its_place() -> None:
     with own_tasks_forgotten():
         spec = cube_to_plate()
         [trial] = plan_trials(
-            {"random": "random"}, Place(spec.name), ["L1"], [Timing()], range(1)
+            {"random": "random"}, TaskChoice(spec.name), ["L1"], [Timing()], range(1)
         )
-        place = view_words(trial)[2]
+        place = view_command_words(trial)[2]
         assert place == f"{FILE}:CUBE_TO_PLATE"
 
     # What is typed is enough for a process that has never heard of the task.

@@ -15,7 +15,7 @@ from embodied.datasets.audit.view import View, seconds
 FRAME_ARRAYS = ("actions", "rewards", "dones", "states", "frame_tick", "image_tick")
 # A message lists at most this many arrays.
 SHOWN_ARRAYS = 4
-# `_shift_in_words` tries shifts up to this many steps.
+# `_shift_text` tries shifts up to this many steps.
 LARGEST_SHIFT = 100
 
 
@@ -163,7 +163,7 @@ def find_different_readings(view: View, context: Context) -> list[Finding]:
     row = int(np.argmax(bad))
     message = (
         f"{int(bad.sum())} frames differ from streams/agent_pos at their tick, by up to "
-        f"{np.nanmax(differences):.3g}{_shift_in_words(observed, values, rows)}"
+        f"{np.nanmax(differences):.3g}{_shift_text(observed, values, rows)}"
     )
     return [Finding("readings", "EXCLUDE", message, seconds(frames[row]))]
 
@@ -190,7 +190,7 @@ def find_state_times(view: View, context: Context) -> list[Finding]:
     return [Finding("state_times", "EXCLUDE", message, seconds(frames[row]))]
 
 
-def _shift_in_words(observed: np.ndarray, values: np.ndarray, rows: np.ndarray) -> str:
+def _shift_text(observed: np.ndarray, values: np.ndarray, rows: np.ndarray) -> str:
     """Returns the end of a message: at which shift in time the frames fit the stream.
 
     It is "" if no shift up to `LARGEST_SHIFT` steps fits better than none.

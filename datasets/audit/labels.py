@@ -17,12 +17,12 @@ def find_wrong_success(view: View, context: Context) -> list[Finding]:
         return []
 
     # a replay computes success anew, so it comes before the recorded steps
-    labelled = _in_words(meta.success_at_end)
+    labelled = _outcome_text(meta.success_at_end)
     judgement = context.judgements.get(view.demo)
     if judgement is not None and judgement.success != meta.success_at_end:
         message = (
             f"it is labelled {labelled}, but its replay, which is bit for bit the same, "
-            f"ends as {_in_words(judgement.success)}"
+            f"ends as {_outcome_text(judgement.success)}"
         )
         return [Finding("success_label", "EXCLUDE", message)]
 
@@ -84,5 +84,5 @@ def find_wrong_sums(view: View, context: Context) -> list[Finding]:
     return [Finding("sums", "REVIEW", "; ".join(wrong))]
 
 
-def _in_words(success: bool) -> str:
+def _outcome_text(success: bool) -> str:
     return "a success" if success else "a failure"

@@ -152,8 +152,8 @@ def _read(word: str) -> list[Contestant]:
     path = Path(word)
     wanted = ""
     if not path.exists() and ":" in word:
-        place, _, wanted = word.rpartition(":")
-        path = Path(place)
+        folder, _, wanted = word.rpartition(":")
+        path = Path(folder)
     if path.is_dir():
         path = path / RESULTS
 
@@ -246,7 +246,9 @@ def _mismatches(first: Contestant, second: Contestant) -> Iterator[_Mismatch]:
             other = _values(second, name)
             if not set(own) & set(other):
                 yield _Mismatch(name, listing(own), listing(other))
-        yield _Mismatch("all cells", _first_words(first), _first_words(second))
+        yield _Mismatch(
+            "all cells", _first_scenario_text(first), _first_scenario_text(second)
+        )
 
     # robots and models, then seeds
     yield from _model_mismatches(a, b)
@@ -262,11 +264,13 @@ def _model_mismatches(a: Provenance, b: Provenance) -> Iterator[_Mismatch]:
     if a.robot == b.robot and own and other and own != other:
         yield _Mismatch(f"the content of robot {a.robot}", own[:12], other[:12])
 
-    for place in a.models.keys() & b.models.keys():
-        own_model = a.models[place]
-        other_model = b.models[place]
+    for task_with_robot in a.models.keys() & b.models.keys():
+        own_model = a.models[task_with_robot]
+        other_model = b.models[task_with_robot]
         if own_model != other_model:
-            yield _Mismatch(f"the model of {place}", own_model[:8], other_model[:8])
+            yield _Mismatch(
+                f"the model of {task_with_robot}", own_model[:8], other_model[:8]
+            )
 
 
 def _values(contestant: Contestant, name: str) -> list[str]:
@@ -277,8 +281,8 @@ def _values(contestant: Contestant, name: str) -> list[str]:
     return list(values)
 
 
-def _first_words(contestant: Contestant) -> str:
-    return f"{next(iter(contestant.cells)).words!r} and the like"
+def _first_scenario_text(contestant: Contestant) -> str:
+    return f"{next(iter(contestant.cells)).description!r} and the like"
 
 
 def _share_seeds(first: Contestant, second: Contestant, scenario: Scenario) -> bool:
@@ -377,9 +381,9 @@ def _notes(contestants: Sequence[Contestant]) -> list[str]:
         ]
 
         # the code of a task counts only if both used the task
-        for place in sorted(a.code.keys() & b.code.keys()):
-            if a.code[place] != b.code[place]:
-                different.append(f"the code of {place}")
+        for task_with_robot in sorted(a.code.keys() & b.code.keys()):
+            if a.code[task_with_robot] != b.code[task_with_robot]:
+                different.append(f"the code of {task_with_robot}")
 
         if a.host.get("processor") != b.host.get("processor"):
             different.append("the processor")

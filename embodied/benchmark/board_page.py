@@ -9,18 +9,18 @@ from typing import Any
 from markupsafe import Markup
 
 from embodied.benchmark.board import Board, Contestant
-from embodied.benchmark.board_words import (
+from embodied.benchmark.board_text import (
     NO_CERTIFICATE,
-    duel_words,
+    duel_text,
     headline,
-    pooled_words,
+    pooled_text,
 )
 from embodied.benchmark.failures import FailureMode, failure_modes
 from embodied.benchmark.plots import Series, line_chart, points_axis, success_axis
 from embodied.benchmark.pooled import Pooled
 from embodied.benchmark.profile import (
     EXPERT,
-    beside_success,
+    other_measures,
     profile,
     success_by_time,
 )
@@ -44,10 +44,10 @@ def write_board_page(path: Path, board: Board) -> None:
 def board_page(board: Board) -> str:
     """Returns the page as HTML."""
     pages = environment()
-    pages.filters.update(pooled=pooled_words, mean=_mean_words, limits=_limits_words)
+    pages.filters.update(pooled=pooled_text, mean=_mean_text, limits=_limits_text)
     several = len(board.contestants) > 1
-    sentences = [duel_words(board, duel) for duel in board.duels]
-    suites = dict.fromkeys(one.suite for one in board.contestants)
+    sentences = [duel_text(board, duel) for duel in board.duels]
+    suites = dict.fromkeys(contestant.suite for contestant in board.contestants)
     suite = ", ".join(filter(None, suites))
 
     template = pages.get_template("board.html.j2")
@@ -58,23 +58,23 @@ def board_page(board: Board) -> str:
         over=f"suite {suite}" if suite else "no suite",
         headline=headline(board),
         sentences=sentences[:MAX_SENTENCES],
-        episodes=sum(_episodes(one, board) for one in board.contestants),
+        episodes=sum(_episodes(contestant, board) for contestant in board.contestants),
         abilities=_abilities(board),
-        beside=list(_beside(board)),
+        other_measures=list(_other_measures(board)),
         curves=list(_curves(board)),
         modes=list(_modes(board)),
         no_certificate=NO_CERTIFICATE,
     )
 
 
-def _mean_words(rate: Pooled) -> str:
+def _mean_text(rate: Pooled) -> str:
     """Returns the rate alone, "85%" of "85% (79-92%)"."""
-    return pooled_words(rate).partition(" ")[0]
+    return pooled_text(rate).partition(" ")[0]
 
 
-def _limits_words(rate: Pooled) -> str:
+def _limits_text(rate: Pooled) -> str:
     """Returns the interval alone, "79-92%" of "85% (79-92%)"."""
-    return pooled_words(rate).partition(" ")[2].strip("()")
+    return pooled_text(rate).partition(" ")[2].strip("()")
 
 
 def _episodes(contestant: Contestant, board: Board) -> int:
@@ -89,11 +89,11 @@ def _abilities(board: Board) -> list[tuple[str, str, list[tuple[int, Pooled]]]]:
     """
     rows: dict[str, list[tuple[int, Pooled]]] = {}
     for index, contestant in enumerate(board.contestants):
-        for one in profile(contestant):
-            rows.setdefault(one.ability, []).append((index, one.rate))
+        for measured in profile(contestant):
+            rows.setdefault(measured.ability, []).append((index, measured.rate))
     return [
-        (ability, "class" if ability in CLASSES else "dimension", own)
-        for ability, own in rows.items()
+        (ability, "class" if ability in CLASSES else "dimension", rates)
+        for ability, rates in rows.items()
     ]
 
 
@@ -104,15 +104,15 @@ def _cells(board: Board) -> Iterator[tuple[Scenario, int, Cell]]:
             yield scenario, index, contestant.cells[scenario]
 
 
-def _beside(board: Board) -> Iterator[tuple[Any, ...]]:
+def _other_measures(board: Board) -> Iterator[tuple[Any, ...]]:
     """Yields (scenario, index of the contestant, summary, other measures) of each cell."""
     for scenario, index, cell in _cells(board):
         # the cost of delay is measured against the same contestant without delay
         undelayed = None
         if scenario.timing:
             undelayed = board.contestants[index].cells.get(scenario.without_timing)
-        found = beside_success(cell, _expert(board, scenario), undelayed)
-        yield scenario, index, summarize(cell), found
+        measures = other_measures(cell, _expert(board, scenario), undelayed)
+        yield scenario, index, summarize(cell), measures
 
 
 def _expert(board: Board, scenario: Scenario) -> Cell | None:
@@ -137,7 +137,7 @@ def _curves(board: Board) -> Iterator[tuple[str, Markup, list[int]]]:
     """
     for scenario in board.scenarios[:MAX_CURVES]:
         # all policies at the same times, up to the end of the longest episode
-        cells = [one.cells[scenario] for one in board.contestants]
+        cells = [contestant.cells[scenario] for contestant in board.contestants]
         longest_s = max(e.duration_s for cell in cells for e in cell.episodes)
         times_s = [longest_s * k / POINTS for k in range(POINTS + 1)]
 
@@ -152,6 +152,6 @@ def _curves(board: Board) -> Iterator[tuple[str, Markup, list[int]]]:
 
         axis = points_axis("Simulated time (s)", times_s)
         chart = line_chart(
-            series, axis, success_axis(), f"Success by time, {scenario.words}"
+            series, axis, success_axis(), f"Success by time, {scenario.description}"
         )
-        yield scenario.words, chart, list(range(len(cells)))
+        yield scenario.description, chart, list(range(len(cells)))

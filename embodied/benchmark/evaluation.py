@@ -218,12 +218,12 @@ def measure(
             raise
         keeper.keep()
         if isinstance(stop, KeyboardInterrupt):
-            raise KeyboardInterrupt(_kept_words(trial, keeper.cell)) from None
+            raise KeyboardInterrupt(_interruption_message(trial, keeper.cell)) from None
         raise
 
     wall_s = kept.wall_s + time.monotonic() - start_s
     cell = _finished_cell(trial, known, count, wall_s)
-    return replace(cell, rule=rule.words) if rule is not None else cell
+    return replace(cell, rule=rule.description) if rule is not None else cell
 
 
 def _finished_cell(
@@ -290,7 +290,7 @@ def _run_as_needed(
     return len(seeds)
 
 
-def _kept_words(trial: Trial, cell: UnfinishedCell) -> str:
+def _interruption_message(trial: Trial, cell: UnfinishedCell) -> str:
     """Returns the message for a user who interrupts: what the file holds now."""
     count = len(cell.episodes)
     return (

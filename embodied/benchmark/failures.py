@@ -11,8 +11,8 @@ from embodied.benchmark.statistics import Rate, wilson
 from embodied.rollout.endings import FAULT, LOST, TIME_OUT, UNDONE
 from embodied.rollout.rollout import EpisodeResult
 
-# `EpisodeResult.ended` -> words that follow a number of episodes, as in "40 timed out"
-WORDS = {
+# `EpisodeResult.ended` -> the text that follows a number of episodes, as in "40 timed out"
+ENDING_TEXTS = {
     TIME_OUT: "timed out",
     LOST: "lost",
     UNDONE: "succeeded, then undone",
@@ -33,25 +33,25 @@ class CellFailures:
         cell: the cell.
         episodes: those without success at the end, in the order of seeds.
         endings: `EpisodeResult.ended` -> number of episodes, most frequent first.
-        places: last subtask -> number of episodes, most frequent first; "" for none.
+        subtasks: last subtask -> number of episodes, most frequent first; "" for none.
     """
 
     cell: Cell
     episodes: tuple[EpisodeResult, ...]
     endings: dict[str, int]
-    places: dict[str, int]
+    subtasks: dict[str, int]
 
     @classmethod
     def of(cls, cell: Cell) -> CellFailures:
         """Counts the failures of a cell."""
         episodes = failed(cell)
         endings = Counter(episode.ended for episode in episodes)
-        places = Counter(episode.subtask for episode in episodes)
+        subtasks = Counter(episode.subtask for episode in episodes)
         return cls(
             cell,
             tuple(episodes),
             dict(endings.most_common()),
-            dict(places.most_common()),
+            dict(subtasks.most_common()),
         )
 
     @property
@@ -66,49 +66,53 @@ class CellFailures:
     @property
     def has_subtasks(self) -> bool:
         """Whether any of the episodes had a plan, which names a subtask."""
-        return any(self.places)
+        return any(self.subtasks)
 
     @property
-    def endings_words(self) -> str:
+    def endings_text(self) -> str:
         """How they ended, e.g. "40 timed out, 18 lost"."""
-        return ", ".join(f"{n} {WORDS[ended]}" for ended, n in self.endings.items())
+        return ", ".join(
+            f"{n} {ENDING_TEXTS[ended]}" for ended, n in self.endings.items()
+        )
 
     @property
-    def places_words(self) -> str:
+    def subtasks_text(self) -> str:
         """Their last subtasks, e.g. "31 in place, 27 in grasp"; "" without any plan."""
         if not self.has_subtasks:
             return ""
         return ", ".join(
             f"{n} in {name}" if name else f"{n} without a plan"
-            for name, n in self.places.items()
+            for name, n in self.subtasks.items()
         )
 
 
 @dataclass(frozen=True)
 class FailureMode:
-    """A kind of failure: an event at a place in the task.
+    """A kind of failure: an event in a part of the task.
 
     Attributes:
-        place: the last subtask, or else the furthest stage reached; "" for neither.
+        part_of_task: the last subtask, or else the furthest stage reached; "" for neither.
         event: e.g. "dropped".
         rate: its share of all episodes of the cell.
         seed: the seed of the first episode with this failure.
     """
 
-    place: str
+    part_of_task: str
     event: str
     rate: Rate
     seed: int
 
     @property
-    def words(self) -> str:
-        return f"{self.event} in {self.place}" if self.place else self.event
+    def description(self) -> str:
+        return (
+            f"{self.event} in {self.part_of_task}" if self.part_of_task else self.event
+        )
 
 
 def failures(results: Results) -> list[CellFailures]:
     """Returns the failed episodes of each cell, without cells that have none."""
-    found = [CellFailures.of(cell) for cell in results.cells]
-    return [one for one in found if one.episodes]
+    all_cells = [CellFailures.of(cell) for cell in results.cells]
+    return [failures for failures in all_cells if failures.episodes]
 
 
 def view_command(cell: Cell, seed: int) -> str:
@@ -127,8 +131,13 @@ def failure_modes(cell: Cell) -> list[FailureMode]:
 
     ordered = sorted(modes.items(), key=lambda item: -len(item[1]))
     return [
-        FailureMode(place, event, wilson(len(seeds), len(cell.episodes)), seeds[0])
-        for (place, event), seeds in ordered
+        FailureMode(
+            part_of_task=part_of_task,
+            event=event,
+            rate=wilson(len(seeds), len(cell.episodes)),
+            seed=seeds[0],
+        )
+        for (part_of_task, event), seeds in ordered
     ]
 
 

@@ -36,7 +36,7 @@ class CameraSpeed:
     frames: Median  # frames of IMAGE_SIZE per second, summed over all worlds
 
     @property
-    def place(self) -> tuple[str, int, str]:
+    def key(self) -> tuple[str, int, str]:
         """Identifies the measurement: task, number of worlds and device."""
         return self.task, self.num_worlds, self.device
 

@@ -72,7 +72,7 @@ class WorldSpeed:
         return 24 * self.real_time_factor
 
     @property
-    def place(self) -> tuple[str, str, int, str]:
+    def key(self) -> tuple[str, str, int, str]:
         """Identifies the measurement: task, robot, number of worlds and device."""
         return self.task, self.robot, self.num_worlds, self.device
 

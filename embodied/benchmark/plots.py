@@ -221,18 +221,18 @@ def _band(series: Series, to_pixels: ToPixels) -> Markup:
 
 def _line(series: Series, to_pixels: ToPixels) -> Markup:
     """Returns the curve through the points, with their marks."""
-    places = [to_pixels(x, y) for x, y in series.points]
+    pixels = [to_pixels(x, y) for x, y in series.points]
     marks = Markup("")
     if series.marks:
-        marks = marks.join(mark(series.style, u, v) for u, v in places)
+        marks = marks.join(mark(series.style, u, v) for u, v in pixels)
     return Markup('<g class="c{}"><polyline class="line" points="{}"/>{}</g>').format(
-        series.style, _path(places), marks
+        series.style, _path(pixels), marks
     )
 
 
-def _path(places: Sequence[Point]) -> str:
+def _path(pixels: Sequence[Point]) -> str:
     """Returns points in pixels in SVG's notation, e.g. "10.0,20.0 11.5,19.2"."""
-    return " ".join(f"{u:.1f},{v:.1f}" for u, v in places)
+    return " ".join(f"{u:.1f},{v:.1f}" for u, v in pixels)
 
 
 def _number(value: float) -> str:

@@ -79,7 +79,7 @@ def pooled_rate(cells: Sequence[Cell], metric: Metric = success_at_end) -> Poole
     weights = []
     for cell in cells:
         for episode in cell.episodes:
-            keys.append((cell.condition.place, episode.seed))
+            keys.append((cell.condition.task_with_robot, episode.seed))
             outcomes.append(metric(episode))
             weights.append(1 / (len(cells) * len(cell.episodes)))
 
@@ -131,7 +131,7 @@ def pooled_difference(
         own = {episode.seed: episode for episode in first.episodes}
         other = {episode.seed: episode for episode in second.episodes}
         for seed in seeds:
-            keys.append((first.condition.place, seed))
+            keys.append((first.condition.task_with_robot, seed))
             episode_pairs.append((own[seed], other[seed]))
             weights.append(1 / (len(shared) * len(seeds)))
 
@@ -239,8 +239,8 @@ def _finite(progress: float) -> float:
 
 def _by_cluster(keys: Sequence[Key], values: np.ndarray) -> np.ndarray:
     """Returns the sum of the values (E,) of each cluster, in the order of first use."""
-    places = {key: k for k, key in enumerate(dict.fromkeys(keys))}
-    return np.bincount([places[key] for key in keys], values, len(places))
+    indices = {key: k for k, key in enumerate(dict.fromkeys(keys))}
+    return np.bincount([indices[key] for key in keys], values, len(indices))
 
 
 def _design_effect(

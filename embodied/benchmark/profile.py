@@ -28,7 +28,7 @@ class AbilityRate:
 
 
 @dataclass(frozen=True)
-class Beside:
+class OtherMeasures:
     """Measures of a cell other than success.
 
     Attributes:
@@ -68,9 +68,9 @@ def profile(contestant: Contestant) -> list[AbilityRate]:
     return found
 
 
-def beside_success(
+def other_measures(
     cell: Cell, expert: Cell | None = None, undelayed: Cell | None = None
-) -> Beside:
+) -> OtherMeasures:
     """Returns the measures of a cell other than success.
 
     Args:
@@ -90,7 +90,7 @@ def beside_success(
     forces = [episode.peak_contact_force_n for episode in episodes]
 
     # a policy that never succeeds has a pace of 0, and no time per success
-    return Beside(
+    return OtherMeasures(
         units_per_hour=pace,
         seconds_per_unit=3600 / pace.value if pace.value else None,
         share_of_expert=pace.value / experts_pace if experts_pace else None,

@@ -23,10 +23,10 @@ from embodied.benchmark.plots import (
     success_axis,
     value_axis,
 )
-from embodied.benchmark.profile import EXPERT, Beside, beside_success
+from embodied.benchmark.profile import EXPERT, OtherMeasures, other_measures
 from embodied.benchmark.results import Cell, Results, ResultsError, rate, summarize
 from embodied.benchmark.scenarios import Scenario
-from embodied.benchmark.shift import between_failures_words
+from embodied.benchmark.shift import between_failures_text
 from embodied.files import replace_text
 from embodied.rollout.endings import describe_ending
 from embodied.rollout.video import Video
@@ -112,8 +112,9 @@ def render_report(report: Report) -> str:
         sweeps=[(sweep, _delay_chart(sweep, colours)) for sweep in sweeps],
         pairings=views.pairings(results),
         summaries=[(cell, summarize(cell)) for cell in results.cells],
-        beside=[
-            (cell, summarize(cell), _beside(cell, results)) for cell in results.cells
+        other_measures=[
+            (cell, summarize(cell), _other_measures(cell, results))
+            for cell in results.cells
         ],
         failures=failures(results),
         colours=colours,
@@ -151,12 +152,12 @@ def environment() -> Environment:
         setting_of=views.Setting.of,
         describe_ending=describe_ending,
         view_command=view_command,
-        between_failures_words=between_failures_words,
+        between_failures_text=between_failures_text,
     )
     return environment
 
 
-def _beside(cell: Cell, results: Results) -> Beside:
+def _other_measures(cell: Cell, results: Results) -> OtherMeasures:
     """Returns a cell's measures other than success.
 
     They compare it with the expert's cell, and with the cell without delay, if these are
@@ -174,7 +175,7 @@ def _beside(cell: Cell, results: Results) -> Beside:
         same_policy = other.condition.policy == cell.condition.policy
         if scenario.timing and same_policy and is_undelayed:
             undelayed = other
-    return beside_success(cell, expert, undelayed)
+    return other_measures(cell, expert, undelayed)
 
 
 def _delay_chart(sweep: views.Sweep, colours: Mapping[str, int]) -> Markup:

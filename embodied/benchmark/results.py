@@ -61,14 +61,14 @@ class Condition:
     @property
     def impairments(self) -> tuple[str, ...]:
         """Freezes, outages and the bridge (if it is not "hold"), in words."""
-        words = []
+        impairments = []
         if self.freeze:
-            words.append(f"frozen for {self.freeze}")
+            impairments.append(f"frozen for {self.freeze}")
         if self.outage:
-            words.append(f"cut off for {self.outage}")
+            impairments.append(f"cut off for {self.outage}")
         if self.bridge != "hold":
-            words.append(f"bridge {self.bridge}")
-        return tuple(words)
+            impairments.append(f"bridge {self.bridge}")
+        return tuple(impairments)
 
     @property
     def without_weights(self) -> Condition:
@@ -85,13 +85,13 @@ class Condition:
         return range(self.first_seed, self.first_seed + self.num_episodes)
 
     @property
-    def place(self) -> str:
+    def task_with_robot(self) -> str:
         """Task and robot, e.g. "ToteTransfer arm"."""
-        return place_name(self.task, self.robot)
+        return join_task_and_robot(self.task, self.robot)
 
 
-def place_name(task: str, robot: str) -> str:
-    """Returns a task and a robot as one word, e.g. the key of `Provenance.models`."""
+def join_task_and_robot(task: str, robot: str) -> str:
+    """Returns a task with a robot as one name, as in the keys of `Provenance.models`."""
     return f"{task} {robot}".strip()
 
 

@@ -13,20 +13,24 @@ from embodied.rollout import rollout
 
 
 def results_code_hash(worlds: Worlds) -> str:
-    """Returns the SHA-256 of the code that builds task and robot, and that runs them."""
+    """Returns the SHA-256 of the code that builds task and robot, and that runs them.
+
+    Results with the same hash were measured by the same code.
+    """
     spec = worlds.spec
-    makers: list[Callable[..., object]] = [spec.build, spec.bind, spec.expert]
+    builders: list[Callable[..., object]] = [spec.build, spec.bind, spec.expert]
     for part in worlds.robot.parts:
-        makers += [part.build, type(part)]
-    modules = [_defining_module(maker) for maker in makers]
+        builders += [part.build, type(part)]
+    modules = [_defining_module(builder) for builder in builders]
     modules += [rollout.__name__, dual_system.__name__]
 
-    # the registry imports all tasks: a change to one must not outdate the others' figures
+    # The registry imports all tasks. It is left out, because a change to one task would
+    # otherwise invalidate the results of all others.
     return code_hash(modules, without=(registry.__name__,))
 
 
-def _defining_module(part: Callable[..., object]) -> str:
+def _defining_module(builder: Callable[..., object]) -> str:
     """Returns the module of a function, of a class, or of the function in a `partial`."""
-    function = part.func if isinstance(part, partial) else part
+    function = builder.func if isinstance(builder, partial) else builder
     module: str = getattr(function, "__module__", type(function).__module__)
     return module

@@ -81,7 +81,7 @@ def check_schema(content: Mapping[str, Any]) -> None:
     """Checks the content of a results file against the schema.
 
     Raises:
-        ResultsError: it does not fit; the message names the place.
+        ResultsError: it does not fit; the message names the entry.
     """
     check_fits(content, _validator())
 
@@ -90,14 +90,14 @@ def check_fits(content: Mapping[str, Any], validator: Any) -> None:
     """Checks the content of a file with a validator.
 
     Raises:
-        ResultsError: it does not fit; the message names the place.
+        ResultsError: it does not fit; the message names the entry.
     """
     from jsonschema.exceptions import best_match
 
     error = best_match(validator.iter_errors(content))
     if error is not None:
-        place = "/".join(map(str, error.absolute_path)) or "the file"
-        raise ResultsError(f"{place} does not fit the schema: {error.message[:200]}")
+        entry = "/".join(map(str, error.absolute_path)) or "the file"
+        raise ResultsError(f"{entry} does not fit the schema: {error.message[:200]}")
 
 
 def object_schema(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from embodied.benchmark.results import place_name
+from embodied.benchmark.results import join_task_and_robot
 from embodied.benchmark.results_schema import SCHEMA_VERSION
 from embodied.rollout.endings import FAULT, SUCCESS
 
@@ -32,7 +32,7 @@ def upgraded(content: dict[str, Any]) -> dict[str, Any]:
         task = name.removeprefix("embodied/").removesuffix("-v0")
         robot = str(provenance.get("robot", ""))
         model = (provenance.get("metadata") or {}).get("model_hash")
-        models = {place_name(task, robot): model} if model else {}
+        models = {join_task_and_robot(task, robot): model} if model else {}
         added = {"suite": {}, "models": models, "code": {}, "shard": ""}
         provenance = {**added, **provenance}
 

@@ -30,7 +30,7 @@ class Scenario:
             condition.level,
             condition.split,
             condition.stage,
-            _timing_words(condition),
+            _timing_text(condition),
         )
 
     @property
@@ -39,7 +39,7 @@ class Scenario:
         return replace(self, timing="")
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """E.g. "ToteTransfer arm L3, held out: objects, plans 100 ms late"."""
         parts = [" ".join(filter(None, (self.task, self.robot, self.level)))]
         if self.split != "train":
@@ -64,14 +64,14 @@ def cells_by_scenario(cells: Iterable[Cell]) -> dict[Scenario, Cell]:
         other = found.setdefault(scenario, cell)
         if other is not cell:
             raise ResultsError(
-                f"{cell.condition.policy} was measured twice for {scenario.words}, with "
+                f"{cell.condition.policy} was measured twice for {scenario.description}, with "
                 f"{other.condition.planner_hz} and {cell.condition.planner_hz} plans per "
                 "second: compare results that hold one of them"
             )
     return found
 
 
-def _timing_words(condition: Condition) -> str:
+def _timing_text(condition: Condition) -> str:
     """Returns delays, losses and remedies of plans in words.
 
     Returns "" if plans arrive at once, or if the policy makes none.

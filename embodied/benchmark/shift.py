@@ -67,8 +67,8 @@ class Shift:
     length_s: float
 
     @property
-    def words(self) -> str:
-        return f"{SHIFT_RULE} of {duration_words(self.length_s)} was over"
+    def description(self) -> str:
+        return f"{SHIFT_RULE} of {duration_text(self.length_s)} was over"
 
     @property
     def most_episodes(self) -> int:
@@ -96,7 +96,7 @@ def parse_shift(text: str) -> Shift:
     return Shift(length_s)
 
 
-def duration_words(duration_s: float) -> str:
+def duration_text(duration_s: float) -> str:
     """Returns a duration in its largest unit, e.g. "1 h" or "12 min"."""
     for unit in ("h", "min"):
         if duration_s >= UNITS_S[unit]:
@@ -104,9 +104,9 @@ def duration_words(duration_s: float) -> str:
     return f"{duration_s:.3g} s"
 
 
-def between_failures_words(found: TimeBetweenFailures) -> str:
+def between_failures_text(found: TimeBetweenFailures) -> str:
     """Returns a mean time between failures in words, e.g. "12 min (6 min to 30 min)"."""
     if found.mean_s is None:
-        return f"no failure, at least {duration_words(found.low_s)}"
-    limits = f"{duration_words(found.low_s)} to {duration_words(found.high_s or 0)}"
-    return f"{duration_words(found.mean_s)} ({limits})"
+        return f"no failure, at least {duration_text(found.low_s)}"
+    limits = f"{duration_text(found.low_s)} to {duration_text(found.high_s or 0)}"
+    return f"{duration_text(found.mean_s)} ({limits})"

@@ -23,7 +23,7 @@ class StoppingRule(Protocol):
     """Decides when a cell has enough episodes."""
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """The rule in words, for results and reports."""
 
     def is_met(self, episodes: Sequence[EpisodeResult]) -> bool:
@@ -52,7 +52,7 @@ class Until:
             )
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         return f"until the interval is ±{100 * self.half_width:g} points"
 
     def is_met(self, episodes: Sequence[EpisodeResult]) -> bool:
@@ -79,7 +79,7 @@ class Against:
     alpha: float = 1 - CONFIDENCE
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         return f"until told apart from {self.name}, at a level of {self.alpha:.2g}"
 
     def is_met(self, episodes: Sequence[EpisodeResult]) -> bool:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from functools import cache
 from itertools import product
 
-from embodied.benchmark.results import place_name
+from embodied.benchmark.results import join_task_and_robot
 from embodied.benchmark.suite import Suite, SuiteCell
 from embodied.benchmark.timing import Timing
-from embodied.benchmark.trials import Candidate, Place, Trial
+from embodied.benchmark.trials import Candidate, TaskChoice, Trial
 from embodied.envs.models import choose_robot
 from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
@@ -53,9 +53,9 @@ def plan_suite(
         policy = candidate(label, cell.task, cell.robot)
         if policy.source.planner_hz is None and cell.timing:
             continue
-        place = Place(cell.task, cell.split, cell.robot)
+        task_choice = TaskChoice(cell.task, cell.split, cell.robot)
         [trial] = policy.trials(
-            place, cell.level, [_cell_timing(cell)], seeds, num_envs
+            task_choice, cell.level, [_cell_timing(cell)], seeds, num_envs
         )
         abilities = (cell.ability, *cell.dimensions)
         trials.append(replace(trial, abilities=abilities))
@@ -76,7 +76,7 @@ def _check_horizon(suite: Suite, task: str, robot: str) -> None:
     """Raises EmbodiedError if a task's horizon differs from the suite's protocol."""
     spec = get_task(task)
     horizon_s = spec.horizon_for(choose_robot(spec, robot))
-    expected_s = suite.protocol["horizon_s"].get(place_name(task, robot))
+    expected_s = suite.protocol["horizon_s"].get(join_task_and_robot(task, robot))
     if horizon_s != expected_s:
         raise EmbodiedError(
             f"the suite {suite.name} {suite.version} gives {task} with {robot} "

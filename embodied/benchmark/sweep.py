@@ -72,15 +72,15 @@ class Panel:
     """One heat map of success rates.
 
     Attributes:
-        place: task and robot.
+        task_with_robot: the task and the robot, e.g. "ToteTransfer arm".
         setting: level, split and stage.
-        title: what distinguishes it from the other panels of this place and setting; ""
-            if there are none.
+        title: what distinguishes it from the other panels of this task, robot and setting;
+            "" if there are none.
         rows_are: the dimension in which the rows differ: RATE, POLICY or IMPAIRMENT.
         rows: the rows of the heat map, at least one.
     """
 
-    place: str
+    task_with_robot: str
     setting: Setting
     title: str
     rows_are: str
@@ -89,23 +89,25 @@ class Panel:
     @property
     def columns(self) -> list[Column]:
         """The columns of all rows, shortest delay first."""
-        found = {column for row in self.rows for column in row.cells}
-        return sorted(found, key=_column_order)
+        columns = {column for row in self.rows for column in row.cells}
+        return sorted(columns, key=_column_order)
 
     @property
-    def is_of_channels(self) -> bool:
+    def has_channels(self) -> bool:
         """Whether the columns are channels and not delays in ms."""
         return any(column.channel for column in self.columns)
 
     @property
     def full_title(self) -> str:
-        """Place, setting and title."""
-        return ", ".join(filter(None, (self.place, self.setting.title, self.title)))
+        """Task, robot, setting and title, separated by commas."""
+        return ", ".join(
+            filter(None, (self.task_with_robot, self.setting.title, self.title))
+        )
 
 
 @dataclass(frozen=True)
 class _RowKey:
-    """Identifies a row among all rows of one place and setting."""
+    """Identifies a row among all rows of one task, robot and setting."""
 
     policy: str
     rate_hz: float
@@ -140,13 +142,17 @@ def panels(results: Results) -> list[Panel]:
         condition = cell.condition
         if condition.planner_hz is None:
             continue
-        group = (condition.place, Setting.of(condition), _has_channel(condition))
+        group = (
+            condition.task_with_robot,
+            Setting.of(condition),
+            _has_channel(condition),
+        )
         groups.setdefault(group, []).append(cell)
 
-    found = []
-    for (place, setting, _), cells in groups.items():
-        found += _panels_of(place, setting, cells)
-    return found
+    panels = []
+    for (task_with_robot, setting, _), cells in groups.items():
+        panels += _panels_of_group(task_with_robot, setting, cells)
+    return panels
 
 
 def references(results: Results) -> list[Cell]:
@@ -154,18 +160,20 @@ def references(results: Results) -> list[Cell]:
     return [cell for cell in results.cells if cell.condition.planner_hz is None]
 
 
-def _panels_of(place: str, setting: Setting, cells: Sequence[Cell]) -> list[Panel]:
-    """Returns the panels of one place and setting."""
+def _panels_of_group(
+    task_with_robot: str, setting: Setting, cells: Sequence[Cell]
+) -> list[Panel]:
+    """Returns the panels of one task, robot and setting."""
     cells_by_row = _cells_by_row(cells)
     dimensions = _dimensions(list(cells_by_row), cells)
 
     # A sweep of delays alone has a single row, which its policy names.
     varying = [dimension for dimension in dimensions.values() if dimension.varies]
     row_dimension = varying[0] if varying else dimensions[POLICY]
-    others = [one for one in dimensions.values() if one is not row_dimension]
+    others = [d for d in dimensions.values() if d is not row_dimension]
 
     # one panel for each combination of values of the other dimensions
-    found = []
+    panels = []
     for combination in product(*(dimension.labels for dimension in others)):
         title = []
         values: dict[str, Any] = {}
@@ -183,10 +191,14 @@ def _panels_of(place: str, setting: Setting, cells: Sequence[Cell]) -> list[Pane
                 rows.append(Row(label, cells_by_row[key]))
         if rows:
             panel = Panel(
-                place, setting, ", ".join(title), row_dimension.name, tuple(rows)
+                task_with_robot=task_with_robot,
+                setting=setting,
+                title=", ".join(title),
+                rows_are=row_dimension.name,
+                rows=tuple(rows),
             )
-            found.append(panel)
-    return found
+            panels.append(panel)
+    return panels
 
 
 def _dimensions(
@@ -296,16 +308,16 @@ def _impairment(condition: Condition, names_compute: bool) -> str:
         condition: the condition of a cell.
         names_compute: whether the compute time is mentioned.
     """
-    words = []
+    parts = []
     # a channel is a column: it is no impairment of the row
     if not _has_channel(condition):
         if condition.latency != CONSTANT:
-            words.append(condition.latency)
+            parts.append(condition.latency)
         if condition.compute_ms and names_compute:
-            words.append(f"{condition.compute_ms:g} ms of it computing")
+            parts.append(f"{condition.compute_ms:g} ms of it computing")
     if condition.drop_rate:
-        words.append(f"{condition.drop_rate:.0%} of plans lost")
-    words += condition.impairments
+        parts.append(f"{condition.drop_rate:.0%} of plans lost")
+    parts += condition.impairments
     if condition.mailbox != "latest":
-        words.append(f"mailbox {condition.mailbox}")
-    return ", ".join(words)
+        parts.append(f"mailbox {condition.mailbox}")
+    return ", ".join(parts)

@@ -103,7 +103,7 @@ class Recovery:
     Attributes:
         interrupted: the cell with freezes or outages.
         undisturbed: the cell without.
-        words: the interruption, e.g. "frozen for 1 s at 2 s".
+        description: the interruption in words, e.g. "frozen for 1 s at 2 s".
         difference: success of the interrupted cell minus that of the undisturbed one.
         adjusted_p: p-value of the difference, by Holm's method over all interruptions.
         lost_s: additional time to success of the interrupted episodes. It counts seeds
@@ -116,7 +116,7 @@ class Recovery:
 
     interrupted: Cell
     undisturbed: Cell
-    words: str
+    description: str
     difference: Comparison
     adjusted_p: float
     lost_s: Median | None
@@ -246,12 +246,12 @@ def _recovery(interrupted: Cell, undisturbed: Cell, test: PairedTest) -> Recover
     if lost_s is not None and single is not None:
         caught_up_s = lost_s.median - single.duration_s
 
-    # the words name the interruption, not the bridge that helps against it
-    words = replace(condition, bridge="hold").impairments
+    # the description names the interruption, not the bridge that helps against it
+    impairments = replace(condition, bridge="hold").impairments
     return Recovery(
         interrupted=interrupted,
         undisturbed=undisturbed,
-        words=" and ".join(words),
+        description=" and ".join(impairments),
         difference=test.comparison,
         adjusted_p=test.adjusted_p,
         lost_s=lost_s,
@@ -270,7 +270,7 @@ def _single_interruption(freeze: str, outage: str) -> _Span | None:
     """Returns the only interruption of an episode; None if it has several or random ones.
 
     Args:
-        freeze: `Interruption.words` of the freezes, e.g. "0.5 s at 2 s"; "" for none.
+        freeze: `Interruption.description` of the freezes, e.g. "0.5 s at 2 s"; "" for none.
         outage: the same of the outages.
     """
     if freeze and outage:

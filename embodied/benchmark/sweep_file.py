@@ -33,11 +33,11 @@ from embodied.benchmark.sweep_figures import (
     recoveries,
     sweep_figures,
 )
-from embodied.benchmark.sweep_words import (
+from embodied.benchmark.sweep_text import (
     findings,
     headline,
-    recovery_words,
-    reference_words,
+    recovery_text,
+    reference_text,
 )
 from embodied.files import replace_text
 
@@ -91,7 +91,7 @@ class BreakEven:
 class PanelRecord:
     """A panel: success rates over rows and delays."""
 
-    place: str
+    place: str  # task and robot, e.g. "ToteTransfer arm"
     setting: str
     title: str
     rows_are: str
@@ -143,7 +143,7 @@ def sweep_record(results: Results) -> SweepRecord:
         headline=headline(figures),
         panels=tuple(_panel_record(panel) for panel in figures),
         recoveries=tuple(_recovery_record(one) for one in recoveries(results)),
-        references=tuple(reference_words(cell) for cell in references(results)),
+        references=tuple(reference_text(cell) for cell in references(results)),
     )
 
 
@@ -216,7 +216,7 @@ def _panel_record(figures: PanelFigures) -> PanelRecord:
     panel = figures.panel
     # place and title, rows, findings
     return PanelRecord(
-        place=panel.place,
+        place=panel.task_with_robot,
         setting=panel.setting.title,
         title=panel.title,
         rows_are=panel.rows_are,
@@ -253,7 +253,9 @@ def _row_record(figures: RowFigures) -> RowRecord:
                 stale_share=point.stale_share,
                 plan_jump=point.plan_jump,
                 peak_force_n=point.peak_force_n,
-                failures={mode.words: mode.rate.successes for mode in point.modes},
+                failures={
+                    mode.description: mode.rate.successes for mode in point.modes
+                },
             )
         )
     return RowRecord(figures.row.label, tuple(points), figures.half_delay_ms)
@@ -265,10 +267,10 @@ def _recovery_record(recovery: Recovery) -> RecoveryRecord:
         policy=condition.policy,
         planner_hz=condition.planner_hz or 0.0,
         delay_ms=condition.delay_ms,
-        interruption=recovery.words,
+        interruption=recovery.description,
         difference=recovery.difference,
         adjusted_p=recovery.adjusted_p,
         lost_s=recovery.lost_s,
         caught_up_s=recovery.caught_up_s,
-        finding=recovery_words(recovery),
+        finding=recovery_text(recovery),
     )

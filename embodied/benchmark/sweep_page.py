@@ -28,12 +28,12 @@ from embodied.benchmark.sweep_figures import (
     recoveries,
     sweep_figures,
 )
-from embodied.benchmark.sweep_words import (
-    crossing_words,
+from embodied.benchmark.sweep_text import (
+    crossing_text,
     findings,
     headline,
-    recovery_words,
-    reference_words,
+    recovery_text,
+    reference_text,
 )
 from embodied.files import replace_text
 
@@ -93,7 +93,7 @@ def sweep_page(results: Results) -> str:
 
     # what the template calls
     pages = environment()
-    pages.filters.update(crossing_words=_crossing_or_none, heat=_heat)
+    pages.filters.update(crossing_text=_crossing_or_none, heat=_heat)
     pages.globals.update(style_of=_line_style)
 
     template = pages.get_template("sweep.html.j2")
@@ -102,8 +102,8 @@ def sweep_page(results: Results) -> str:
         provenance=results.provenance,
         headline=headline(panel_figures),
         panel_views=[_panel_view(figures) for figures in panel_figures],
-        recoveries=[(one, recovery_words(one)) for one in recoveries(results)],
-        references=[reference_words(cell) for cell in references(results)],
+        recoveries=[(one, recovery_text(one)) for one in recoveries(results)],
+        references=[reference_text(cell) for cell in references(results)],
         totals=views.totals(results),
         seeds=views.seeds(results),
     )
@@ -112,7 +112,7 @@ def sweep_page(results: Results) -> str:
 def _panel_view(figures: PanelFigures) -> PanelView:
     # channels are names, and a single delay makes no curve
     panel = figures.panel
-    if panel.is_of_channels or len(panel.columns) < 2:
+    if panel.has_channels or len(panel.columns) < 2:
         return PanelView(figures, findings(figures), Markup(""), [])
     return PanelView(
         figures, findings(figures), _success_chart(figures), _measure_charts(figures)
@@ -174,7 +174,7 @@ def _line_style(index: int) -> int:
 
 def _crossing_or_none(crossing: Crossing | None, unit: str, digits: int = 0) -> str:
     """Returns a crossing in words; "none" if there is none."""
-    return "none" if crossing is None else crossing_words(crossing, unit, digits)
+    return "none" if crossing is None else crossing_text(crossing, unit, digits)
 
 
 def _heat(point: PointFigures) -> Markup:

@@ -20,7 +20,7 @@ from embodied.policies.latency import (
 )
 from embodied.policies.mailbox import MailboxMode
 
-CONSTANT = "constant"  # `Timing.latency_words` of delays that never change
+CONSTANT = "constant"  # `Timing.latency_text` of delays that never change
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class Timing:
         return latency.uplink.median_ms + latency.downlink.median_ms
 
     @property
-    def latency_words(self) -> str:
+    def latency_text(self) -> str:
         """The distribution of the delays in words, e.g. "lognormal, sigma 0.4"."""
         if self.channel:
             return f"channel {self.channel}"

@@ -73,15 +73,15 @@ def chart(lines: Sequence[Line], duration_s: float) -> Markup:
 
     # of a long line, only every `step`-th point is drawn
     for kind, line in enumerate(lines):
-        places = []
+        pixels = []
         step = -(-len(line.value) // MAX_POINTS)  # rounded up
         for time_s, value in zip(line.time_s[::step], line.value[::step], strict=True):
             if np.isfinite(value):
                 x = right(float(time_s), duration_s)
-                places.append(f"{x:.1f},{down(float(value)):.1f}")
+                pixels.append(f"{x:.1f},{down(float(value)):.1f}")
         parts.append(
             Markup('<polyline style="--h:{}" points="{}"/>').format(
-                hue(kind), " ".join(places)
+                hue(kind), " ".join(pixels)
             )
         )
     return _svg(parts, CHART_PX + 2 * EDGE_PX)

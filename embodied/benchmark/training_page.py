@@ -23,7 +23,7 @@ from embodied.benchmark.report import MAX_MARKS, environment
 from embodied.benchmark.training_reading import (
     Rows,
     advice,
-    beside,
+    comparable_trainings,
     gap,
     is_imitation,
 )
@@ -91,7 +91,7 @@ def training_page(name: str, info: dict[str, Any], history: Rows) -> str:
         advice=advice(history),
         imitation=imitation,
         gap=gap(last) if imitation else None,
-        beside=beside(info["task"]) if imitation else (),
+        comparable=comparable_trainings(info["task"]) if imitation else (),
         mark=mark,
         duration=wording.duration,
     )

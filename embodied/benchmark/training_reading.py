@@ -46,19 +46,72 @@ class Measured:
 
 MEASURED = (
     Measured(
-        "ToteTransfer", "L1 and L2", 560, 3500, 0.74, 1.06, 17, 75, 0.92, "91% of 300"
+        task="ToteTransfer",
+        level="L1 and L2",
+        demonstrations=560,
+        steps=3500,
+        valid_loss=0.74,
+        gap=1.06,
+        goal_error_mm=17,
+        goal_error_p90_mm=75,
+        subtask_accuracy=0.92,
+        success="91% of 300",
     ),
-    Measured("ToteTransfer", "L1", 120, 300, 1.30, 0.92, 41, 134, 0.87, "1 of 30"),
-    Measured("ToteTransfer", "L1", 30, 300, 2.03, 1.69, 105, 153, 0.77, "0 of 30"),
-    Measured("PanelReset", "L2", 120, 500, 0.48, 0.95, 11, 31, 0.93, "7 of 30"),
-    Measured("PanelReset", "L2", 30, 300, 0.63, 1.29, 8, 37, 0.90, "4 of 30"),
+    Measured(
+        task="ToteTransfer",
+        level="L1",
+        demonstrations=120,
+        steps=300,
+        valid_loss=1.30,
+        gap=0.92,
+        goal_error_mm=41,
+        goal_error_p90_mm=134,
+        subtask_accuracy=0.87,
+        success="1 of 30",
+    ),
+    Measured(
+        task="ToteTransfer",
+        level="L1",
+        demonstrations=30,
+        steps=300,
+        valid_loss=2.03,
+        gap=1.69,
+        goal_error_mm=105,
+        goal_error_p90_mm=153,
+        subtask_accuracy=0.77,
+        success="0 of 30",
+    ),
+    Measured(
+        task="PanelReset",
+        level="L2",
+        demonstrations=120,
+        steps=500,
+        valid_loss=0.48,
+        gap=0.95,
+        goal_error_mm=11,
+        goal_error_p90_mm=31,
+        subtask_accuracy=0.93,
+        success="7 of 30",
+    ),
+    Measured(
+        task="PanelReset",
+        level="L2",
+        demonstrations=30,
+        steps=300,
+        valid_loss=0.63,
+        gap=1.29,
+        goal_error_mm=8,
+        goal_error_p90_mm=37,
+        subtask_accuracy=0.90,
+        success="4 of 30",
+    ),
 )
 
 
-def beside(task: str) -> tuple[Measured, ...]:
+def comparable_trainings(task: str) -> tuple[Measured, ...]:
     """Returns the measured trainings of the task; those of all tasks if it has none."""
-    own = tuple(one for one in MEASURED if one.task == task)
-    return own or MEASURED
+    same_task = tuple(training for training in MEASURED if training.task == task)
+    return same_task or MEASURED
 
 
 def is_imitation(history: Rows) -> bool:

@@ -18,8 +18,8 @@ from embodied.policies.registry import PolicySource, find_policy
 
 
 @dataclass(frozen=True)
-class Place:
-    """Task, split, robot and stage of an evaluation."""
+class TaskChoice:
+    """The task, split, robot and stage that an evaluation measures."""
 
     task: str
     split: str = "train"
@@ -60,7 +60,7 @@ class Trial:
         title = f"{self.label} {self.condition.level}"
         # the cells of a suite are of several tasks and splits, so these are named
         if self.abilities:
-            title = f"{self.condition.place}, {title}"
+            title = f"{self.condition.task_with_robot}, {title}"
             if self.condition.split != "train":
                 title += f" {self.condition.split}"
         if self.condition.planner_hz:
@@ -73,7 +73,7 @@ class Trial:
 
 def plan_trials(
     policies: Mapping[str, str],
-    place: Place,
+    task_choice: TaskChoice,
     levels: Sequence[str],
     timings: Sequence[Timing],
     seeds: range,
@@ -85,7 +85,7 @@ def plan_trials(
 
     Args:
         policies: label -> name of each policy.
-        place: task, split, robot and stage.
+        task_choice: the task, split, robot and stage.
         levels: the levels of variation.
         timings: rates and delays of plans.
         seeds: the seeds of the episodes of each cell.
@@ -95,12 +95,12 @@ def plan_trials(
         EmbodiedError: a name does not exist, or a run is of another task.
     """
     candidates = [
-        Candidate.of(label, name, place.task, place.robot)
+        Candidate.of(label, name, task_choice.task, task_choice.robot)
         for label, name in policies.items()
     ]
     trials = []
     for candidate, level in product(candidates, levels):
-        trials += candidate.trials(place, level, timings, seeds, num_envs)
+        trials += candidate.trials(task_choice, level, timings, seeds, num_envs)
     return trials
 
 
@@ -130,24 +130,24 @@ class Candidate:
 
     def trials(
         self,
-        place: Place,
+        task_choice: TaskChoice,
         level: str,
         timings: Sequence[Timing],
         seeds: range,
         num_envs: int,
     ) -> list[Trial]:
         """Returns one trial per timing; a single one if the policy makes no plans."""
-        config = place.config(self.spec, level)
+        config = task_choice.config(self.spec, level)
         runner = EpisodeRunner(self.name, config, num_envs=num_envs)
         condition = Condition(
             policy=self.label,
             level=level,
-            split=place.split,
+            split=task_choice.split,
             first_seed=seeds.start,
             num_episodes=len(seeds),
             control_mode=self.spec.control_mode,
             control_hz=self.spec.control_hz,
-            stage=place.stage,
+            stage=task_choice.stage,
             weights=self.source.weights_hash,
             task=self.task,
             robot=self.robot,
@@ -174,10 +174,10 @@ def _timed(
         planner_hz=dual.planner_hz,
         compute_ms=timing.median_compute_ms,
         transport_ms=timing.median_transport_ms,
-        latency=timing.latency_words,
+        latency=timing.latency_text,
         drop_rate=dual.drop,
-        freeze=timing.freeze.words,
-        outage=timing.outage.words,
+        freeze=timing.freeze.description,
+        outage=timing.outage.description,
         mailbox=dual.mailbox,
         bridge=dual.bridge,
     )

@@ -17,7 +17,7 @@ from embodied.cli.data.audit import audit_text, audited
 from embodied.cli.output import require_writable
 from embodied.cli.progress import stages
 from embodied.cli.timing import add_timing, chosen_timings
-from embodied.cli.view_command import timing_words
+from embodied.cli.view_command import timing_flags
 from embodied.datasets.audit.store import write_json
 from embodied.datasets.reader import Dataset
 from embodied.datasets.recorder import record_rates, usual_record_hz
@@ -171,7 +171,7 @@ def planned_recording(args: argparse.Namespace) -> Recording:
     planners = [args.policy] if corrected is None else [args.policy, corrected.by]
     [timing] = chosen_timings(args, planners)
     # flags for the header, without the planner's rate, which the header has anyway
-    timing_flags = timing_words(replace(timing, planner_hz=None))
+    own_timing_flags = timing_flags(replace(timing, planner_hz=None))
     if args.mailbox is None:
         timing = replace(timing, mailbox=MAILBOX)
     planner_hz = correction.planner_hz_with(corrected, source.planner_hz)
@@ -187,7 +187,7 @@ def planned_recording(args: argparse.Namespace) -> Recording:
     )
     if timing.bridge != "hold":
         runner.try_out()
-    header = collection_header(runner, record_hz, " ".join(timing_flags))
+    header = collection_header(runner, record_hz, " ".join(own_timing_flags))
     return Recording(runner, args.output, header)
 
 

@@ -7,7 +7,7 @@ import json
 
 from embodied.benchmark.board import UNDECIDED, make_board, read_contestants
 from embodied.benchmark.board_page import write_board_page
-from embodied.benchmark.board_words import board_values, duel_words, ranking_words
+from embodied.benchmark.board_text import board_values, duel_text, ranking_lines
 from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.errors import EmbodiedError
@@ -53,15 +53,17 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(board_values(board), indent=2))
         return 0
 
-    lines = [*ranking_words(board), ""]
-    lines += [duel_words(board, duel) for duel in board.duels]
+    lines = [*ranking_lines(board), ""]
+    lines += [duel_text(board, duel) for duel in board.duels]
     decided = [duel for duel in board.local_duels if duel.verdict != UNDECIDED]
     if board.local_duels:
         lines.append(
             f"\ncell by cell: {len(decided)} of {len(board.local_duels)} decided"
         )
         local = [
-            f"{d.scenario.words}: {duel_words(board, d)}" for d in decided if d.scenario
+            f"{d.scenario.description}: {duel_text(board, d)}"
+            for d in decided
+            if d.scenario
         ]
         lines += local[:MAX_CELLS]
         if len(local) > MAX_CELLS:

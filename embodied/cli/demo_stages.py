@@ -15,7 +15,7 @@ from embodied.benchmark.evaluation import evaluate
 from embodied.benchmark.report import Report, write_report
 from embodied.benchmark.results import Results
 from embodied.benchmark.timing import Timing
-from embodied.benchmark.trials import Place, Trial, plan_trials
+from embodied.benchmark.trials import TaskChoice, Trial, plan_trials
 from embodied.cli.eval import REPORT, RESULTS, TRANSPORT, trials_provenance
 from embodied.cli.progress import stages
 from embodied.cli.train import imitate
@@ -181,10 +181,12 @@ class Demo:
 
         seeds = range(EVAL_SEED, EVAL_SEED + self.size.episodes)
         timings = [Timing(transport_ms=delay) for delay in self.size.delays_ms]
-        place = Place(TASK)
+        task_choice = TaskChoice(TASK)
         trials = [
-            *plan_trials(at_rest, place, ["L1"], [Timing()], seeds, self.num_envs),
-            *plan_trials(on_belt, place, ["L2"], timings, seeds, self.num_envs),
+            *plan_trials(
+                at_rest, task_choice, ["L1"], [Timing()], seeds, self.num_envs
+            ),
+            *plan_trials(on_belt, task_choice, ["L2"], timings, seeds, self.num_envs),
         ]
         return with_view_commands(trials)
 

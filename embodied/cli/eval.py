@@ -13,7 +13,7 @@ from typing import Any
 from embodied.benchmark import footage, views
 from embodied.benchmark.board import make_board, read_contestants
 from embodied.benchmark.board_page import write_board_page
-from embodied.benchmark.board_words import NO_CERTIFICATE, duel_words, ranking_words
+from embodied.benchmark.board_text import NO_CERTIFICATE, duel_text, ranking_lines
 from embodied.benchmark.evaluation import evaluate
 from embodied.benchmark.provenance import collect_provenance
 from embodied.benchmark.report import Report, write_report
@@ -160,12 +160,12 @@ def trials_provenance(trials: list[Trial], command: list[str]) -> Provenance:
     models = {}
     code = {}
     for trial in trials:
-        place = trial.condition.place
-        if place not in models:
+        name = trial.condition.task_with_robot
+        if name not in models:
             with closing(Worlds(trial.runner.config)) as worlds:
-                metadata[place] = worlds.metadata()
-                models[place] = metadata[place]["model_hash"]
-                code[place] = results_code_hash(worlds)
+                metadata[name] = worlds.metadata()
+                models[name] = metadata[name]["model_hash"]
+                code[name] = results_code_hash(worlds)
 
     first = trials[0]
     rates = {
@@ -173,7 +173,7 @@ def trials_provenance(trials: list[Trial], command: list[str]) -> Provenance:
         "control_hz": first.condition.control_hz,
         "camera_hz": first.runner.config.camera_hz,
     }
-    facts = metadata[first.condition.place]
+    facts = metadata[first.condition.task_with_robot]
     if len(metadata) > 1:
         # for several tasks or robots, only their names: other metadata differ
         facts = {}
@@ -214,8 +214,8 @@ def as_json(folder: Path) -> str:
     for cell in content["cells"]:
         episodes = cell.pop("episodes")
         cell["failed"] = [_brief(e) for e in episodes if not e["success_at_end"]]
-    places = {"results": str(folder / RESULTS), "report": str(folder / REPORT)}
-    return json.dumps({**places, **content}, indent=2)
+    files = {"results": str(folder / RESULTS), "report": str(folder / REPORT)}
+    return json.dumps({**files, **content}, indent=2)
 
 
 def _brief(episode: dict[str, Any]) -> dict[str, Any]:
@@ -237,5 +237,5 @@ def as_text(results: Results, folder: Path) -> str:
 def _board_lines(folder: Path) -> list[str]:
     """Returns the ranking and the comparisons of the policies of a suite."""
     board = make_board(read_contestants([str(folder)]))
-    duels = [duel_words(board, duel) for duel in board.duels]
-    return [*ranking_words(board), *duels, NO_CERTIFICATE]
+    duels = [duel_text(board, duel) for duel in board.duels]
+    return [*ranking_lines(board), *duels, NO_CERTIFICATE]

@@ -7,8 +7,8 @@ from embodied.benchmark.failures import failures, view_command
 from embodied.benchmark.results import Cell, Condition, Results, summarize
 from embodied.benchmark.shift import (
     SHIFT_RULE,
-    between_failures_words,
-    duration_words,
+    between_failures_text,
+    duration_text,
     time_between_failures,
 )
 from embodied.benchmark.timing import CONSTANT
@@ -32,13 +32,13 @@ COLUMNS = (
 def results_table(results: Results) -> str:
     """Returns a table with one row per cell."""
     rows = [_row(cell) for cell in results.cells]
-    places = [cell.condition.place for cell in results.cells]
-    if len(set(places)) < 2:
+    tasks_with_robots = [cell.condition.task_with_robot for cell in results.cells]
+    if len(set(tasks_with_robots)) < 2:
         return text_table([COLUMNS, *rows])
 
     # with several tasks or robots, a first column names them
-    placed = [(place, *row) for place, row in zip(places, rows, strict=True)]
-    return text_table([("where", *COLUMNS), *placed])
+    named = [(name, *row) for name, row in zip(tasks_with_robots, rows, strict=True)]
+    return text_table([("where", *COLUMNS), *named])
 
 
 def comparisons(results: Results) -> list[str]:
@@ -66,33 +66,37 @@ def shifts(results: Results) -> list[str]:
     for cell in results.cells:
         if not cell.rule.startswith(SHIFT_RULE):
             continue
-        found = time_between_failures(cell.episodes)
+        between_failures = time_between_failures(cell.episodes)
         worked_s = sum(episode.duration_s for episode in cell.episodes)
         lines.append(
-            f"{cell.label} {_place(cell.condition)}: {len(cell.episodes)} episodes in "
-            f"{duration_words(worked_s)}, each from a reset of the robot; "
-            f"{found.failures} failed, between failures {between_failures_words(found)}"
+            f"{cell.label} {_setting(cell.condition)}: {len(cell.episodes)} episodes in "
+            f"{duration_text(worked_s)}, each from a reset of the robot; "
+            f"{between_failures.failures} failed, "
+            f"between failures {between_failures_text(between_failures)}"
         )
     return lines
 
 
 def failed_seeds(results: Results) -> list[str]:
     """Returns one line per cell with failures, and the command that shows the first."""
-    found = failures(results)
+    failures_of_cells = failures(results)
     lines = []
-    for one in found:
-        seeds = [str(episode.seed) for episode in one.episodes]
+    for failed in failures_of_cells:
+        seeds = [str(episode.seed) for episode in failed.episodes]
         shown = ", ".join(seeds[:MAX_SEEDS])
         if len(seeds) > MAX_SEEDS:
             shown += f" and {len(seeds) - MAX_SEEDS} more"
-        condition = one.cell.condition
-        name = f"{one.cell.label} {_place(condition)}"
+        condition = failed.cell.condition
+        name = f"{failed.cell.label} {_setting(condition)}"
         if condition.planner_hz is not None:
             name += f", {condition.delay_ms:g} ms late,"
-        lines.append(f"{name} failed with seeds {shown}: {one.endings_words}")
+        lines.append(f"{name} failed with seeds {shown}: {failed.endings_text}")
 
     # the first existing command: cells of a task or robot made in Python have none
-    commands = [view_command(one.cell, one.episodes[0].seed) for one in found]
+    commands = [
+        view_command(failed.cell, failed.episodes[0].seed)
+        for failed in failures_of_cells
+    ]
     command = next(filter(None, commands), "")
     if command:
         lines.append(f"to see the first: {command}")
@@ -112,7 +116,7 @@ def _row(cell: Cell) -> tuple[str, ...]:
 
     return (
         cell.label,
-        _place(cell.condition),
+        _setting(cell.condition),
         *_timing(cell.condition),
         f"{len(cell.episodes)}",
         f"{wording.percent(end.value, end.episodes)} ({wording.interval(end)})",
@@ -122,14 +126,14 @@ def _row(cell: Cell) -> tuple[str, ...]:
     )
 
 
-def _place(condition: Condition) -> str:
+def _setting(condition: Condition) -> str:
     """Returns the level, and split and stage unless they are the defaults."""
-    words = [condition.level]
+    setting = [condition.level]
     if condition.split != "train":
-        words.append(condition.split)
+        setting.append(condition.split)
     if condition.stage:
-        words.append(condition.stage)
-    return " ".join(words)
+        setting.append(condition.stage)
+    return " ".join(setting)
 
 
 def _timing(condition: Condition) -> tuple[str, str, str]:

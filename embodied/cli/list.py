@@ -188,7 +188,7 @@ def catalogue() -> dict[str, Rows]:
         **{f"{prefix}:...": one.summary for prefix, one in PREFIXES.items()},
     }
 
-    channels = {name: profile.words for name, profile in PROFILES.items()}
+    channels = {name: profile.description for name, profile in PROFILES.items()}
     bridges = {name: built_in.summary for name, built_in in BRIDGES.items()}
 
     return {

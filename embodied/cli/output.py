@@ -1,4 +1,4 @@
-"""Checks and prepares the places of outputs: files and folders."""
+"""Checks and prepares the files and folders of outputs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def unwritable_reason(path: Path) -> str:
 
 def nearest_existing(path: Path) -> Path:
     """Returns the path if it exists, else its nearest existing parent."""
-    return next(place for place in (path, *path.parents) if place.exists())
+    return next(parent for parent in (path, *path.parents) if parent.exists())
 
 
 def require_writable(path: Path) -> None:
@@ -56,14 +56,14 @@ def no_empty_folders(path: Path | None) -> Iterator[None]:
     if path is not None:
         wanted = path.absolute()
         with suppress(OSError):  # `exists` fails for a name that is too long
-            made = [place for place in (wanted, *wanted.parents) if not place.exists()]
+            made = [path for path in (wanted, *wanted.parents) if not path.exists()]
 
     try:
         yield
     except BaseException:
-        for place in made:
+        for made_folder in made:
             with suppress(OSError):  # it is not empty, or was never created
-                place.rmdir()
+                made_folder.rmdir()
         raise
 
 

@@ -17,7 +17,7 @@ from embodied.benchmark.statistics import CONFIDENCE
 from embodied.benchmark.stopping import Against, StoppingRule, Until
 from embodied.benchmark.suite import cells_at, find_suite
 from embodied.benchmark.suite_plan import plan_suite
-from embodied.benchmark.trials import Place, Trial, plan_trials
+from embodied.benchmark.trials import TaskChoice, Trial, plan_trials
 from embodied.cli import arguments
 from embodied.cli.terms import evaluation_terms
 from embodied.cli.timing import FLAGS, chosen_timings, idle_note
@@ -158,7 +158,7 @@ def _plan_of_flags(args: argparse.Namespace) -> EvalPlan:
 
     trials = plan_trials(
         {name: name for name in policies},  # here a name is its own label
-        Place(args.task, args.split or SPLIT, args.robot, terms.stage),
+        TaskChoice(args.task, args.split or SPLIT, args.robot, terms.stage),
         terms.levels,
         chosen_timings(args, policies),
         _cell_seeds(args),
@@ -227,9 +227,9 @@ def _against(condition: Condition, other: Contestant, alpha: float) -> Against:
     scenario = Scenario.of(condition)
     cell = other.cells.get(scenario)
     if cell is None:
-        known = "; ".join(one.words for one in other.cells)
+        known = "; ".join(scenario.description for scenario in other.cells)
         raise EmbodiedError(
-            f"--against: {other.name} was not measured in {scenario.words}, but in {known}"
+            f"--against: {other.name} was not measured in {scenario.description}, but in {known}"
         )
 
     outcomes = {
@@ -241,7 +241,7 @@ def _against(condition: Condition, other: Contestant, alpha: float) -> Against:
         own = cell.condition.seeds
         raise EmbodiedError(
             f"--against: {other.name} was measured over the seeds {own.start} to "
-            f"{own.stop - 1} in {scenario.words}: give --seed {own.start} and --episodes "
+            f"{own.stop - 1} in {scenario.description}: give --seed {own.start} and --episodes "
             f"{len(own)} or fewer"
         )
     return Against(other.name, outcomes, alpha)

@@ -7,11 +7,11 @@ import json
 
 from embodied.benchmark.board import make_board, read_contestants
 from embodied.benchmark.board_page import write_board_page
-from embodied.benchmark.board_words import (
+from embodied.benchmark.board_text import (
     NO_CERTIFICATE,
     board_values,
-    pooled_words,
-    ranking_words,
+    pooled_text,
+    ranking_lines,
 )
 from embodied.benchmark.profile import profile
 from embodied.cli import arguments
@@ -47,12 +47,12 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({"page": str(args.output), **board_values(board)}, indent=2))
         return 0
 
-    lines = ranking_words(board)
+    lines = ranking_lines(board)
     rows = [
         (
             contestant.name,
             one.ability,
-            pooled_words(one.rate),
+            pooled_text(one.rate),
             _cells(one.rate.cells),
         )
         for contestant in board.contestants

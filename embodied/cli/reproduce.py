@@ -13,7 +13,7 @@ from embodied.benchmark.codec import encode
 from embodied.benchmark.evaluation import measure
 from embodied.benchmark.results import Cell, Provenance
 from embodied.benchmark.results_file import read_results
-from embodied.benchmark.trials import Place, Trial, plan_trials
+from embodied.benchmark.trials import TaskChoice, Trial, plan_trials
 from embodied.cli import arguments
 from embodied.cli.parser import LineParser
 from embodied.cli.progress import stages
@@ -53,13 +53,13 @@ class Repetition:
     def different(self) -> list[EpisodeResult]:
         """The earlier episodes that differ from the new ones in any field."""
         pairs = zip(self.before.episodes, self.after.episodes, strict=False)
-        return [one for one, other in pairs if encode(one) != encode(other)]
+        return [old for old, new in pairs if encode(old) != encode(new)]
 
     @property
-    def outcomes(self) -> int:
+    def different_outcomes(self) -> int:
         """The number of episodes that differ in success at the end."""
         pairs = zip(self.before.episodes, self.after.episodes, strict=False)
-        return sum(one.success_at_end != two.success_at_end for one, two in pairs)
+        return sum(old.success_at_end != new.success_at_end for old, new in pairs)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(_values(repetitions, differences), indent=2))
     else:
         print("\n".join(_lines(repetitions, differences)))
-    return 1 if any(one.different for one in repetitions) else 0
+    return 1 if any(repetition.different for repetition in repetitions) else 0
 
 
 def _first_episodes(cell: Cell, count: int | None) -> Cell:
@@ -113,10 +113,12 @@ def _repeating_trial(cell: Cell, path: Path, args: argparse.Namespace) -> Trial:
     condition = cell.condition
     # a file alone must not make this process run code
     _check_typed(stored, args, path)
-    place = Place(stored.task, condition.split, stored.robot, condition.stage)
+    task_choice = TaskChoice(
+        stored.task, condition.split, stored.robot, condition.stage
+    )
     [trial] = plan_trials(
         {condition.policy: stored.policy},
-        place,
+        task_choice,
         [condition.level],
         chosen_timings(stored, [stored.policy]),
         condition.seeds,
@@ -163,7 +165,7 @@ def _stored_arguments(cell: Cell, path: Path) -> argparse.Namespace:
             f"{path}: the cell of {cell.condition.policy} does not tell how it was "
             "measured: it is of an old version, or of a task or robot made in Python"
         )
-    # the flags that `view_words` writes into results
+    # the flags that `view_command_words` writes into results
     parser = LineParser(prog="embodied view", add_help=False)
     parser.add_argument("task")
     for flag in ("--policy", "--level", "--split", "--robot", "--stage"):
@@ -213,36 +215,38 @@ def setup_differences(before: Provenance, trials: Sequence[Trial]) -> list[str]:
     from embodied.cli.eval import trials_provenance
 
     now = trials_provenance(list(trials), [])
-    found = []
+    differences = []
     for name in sorted(before.versions.keys() | now.versions.keys()):
         old = before.versions.get(name, "none")
         new = now.versions.get(name, "none")
         if old != new:
-            found.append(f"{name} {old} then, {new} now")
+            differences.append(f"{name} {old} then, {new} now")
     for name in ("processor", "architecture", "system"):
         if before.host.get(name) != now.host.get(name):
-            found.append(
+            differences.append(
                 f"{name} {before.host.get(name)} then, {now.host.get(name)} now"
             )
     for what, old_hashes, new_hashes in (
         ("model", before.models, now.models),
         ("code", before.code, now.code),
     ):
-        for place in sorted(old_hashes.keys() & new_hashes.keys()):
-            if old_hashes[place] != new_hashes[place]:
-                found.append(f"the {what} of {place} has changed")
-    return found
+        for name in sorted(old_hashes.keys() & new_hashes.keys()):
+            if old_hashes[name] != new_hashes[name]:
+                differences.append(f"the {what} of {name} has changed")
+    return differences
 
 
 def _lines(repetitions: Sequence[Repetition], differences: Sequence[str]) -> list[str]:
     """Returns the result of the repetition in words, one line per cell."""
     lines = []
-    for one in repetitions:
-        condition = one.before.condition
-        name = f"{condition.policy} {condition.place} {condition.level}".strip()
-        count = len(one.before.episodes)
+    for repetition in repetitions:
+        condition = repetition.before.condition
+        name = (
+            f"{condition.policy} {condition.task_with_robot} {condition.level}".strip()
+        )
+        count = len(repetition.before.episodes)
 
-        wrong = one.different
+        wrong = repetition.different
         if not wrong:
             lines.append(f"{name}: all {count} episodes are equal, to the digit")
             continue
@@ -250,7 +254,7 @@ def _lines(repetitions: Sequence[Repetition], differences: Sequence[str]) -> lis
         seeds = ", ".join(str(episode.seed) for episode in wrong[:MAX_SEEDS])
         more = ", ..." if len(wrong) > MAX_SEEDS else ""
         lines.append(
-            f"{name}: {len(wrong)} of {count} episodes differ, {one.outcomes} of them in "
+            f"{name}: {len(wrong)} of {count} episodes differ, {repetition.different_outcomes} of them in "
             f"success: seeds {seeds}{more}"
         )
 
@@ -268,15 +272,15 @@ def _values(
     # for each cell, the seeds that differ, and how many of them differ in success
     cells = [
         {
-            "policy": one.before.condition.policy,
-            "task": one.before.condition.task,
-            "robot": one.before.condition.robot,
-            "level": one.before.condition.level,
-            "episodes": len(one.before.episodes),
-            "different": [episode.seed for episode in one.different],
-            "different_outcomes": one.outcomes,
+            "policy": repetition.before.condition.policy,
+            "task": repetition.before.condition.task,
+            "robot": repetition.before.condition.robot,
+            "level": repetition.before.condition.level,
+            "episodes": len(repetition.before.episodes),
+            "different": [episode.seed for episode in repetition.different],
+            "different_outcomes": repetition.different_outcomes,
         }
-        for one in repetitions
+        for repetition in repetitions
     ]
 
     return {"cells": cells, "differences": list(differences)}

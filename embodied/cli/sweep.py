@@ -14,7 +14,7 @@ from embodied.benchmark.results import Results
 from embodied.benchmark.results_file import resume_results
 from embodied.benchmark.sweep_file import NAME, SweepRecord, sweep_record, write_sweep
 from embodied.benchmark.sweep_page import write_sweep_page
-from embodied.benchmark.trials import Place, Trial, plan_trials
+from embodied.benchmark.trials import TaskChoice, Trial, plan_trials
 from embodied.cli import arguments
 from embodied.cli.eval import REPORT, RESULTS, trials_provenance
 from embodied.cli.eval_table import results_table
@@ -124,9 +124,11 @@ def grid_trials(args: argparse.Namespace) -> tuple[list[Trial], str]:
     seeds = arguments.seeds(args)
     trials = []
     for task in dict.fromkeys(args.task):
-        place = Place(task, args.split, args.robot, terms.stage)
+        task_choice = TaskChoice(task, args.split, args.robot, terms.stage)
         names = {name: name for name in policies}  # here a name is its own label
-        trials += plan_trials(names, place, terms.levels, timings, seeds, args.num_envs)
+        trials += plan_trials(
+            names, task_choice, terms.levels, timings, seeds, args.num_envs
+        )
 
     # Without delay there is no jitter, so all spreads give the same condition: keep one
     # trial of each condition.
@@ -143,14 +145,14 @@ def with_training_ages(trials: Sequence[Trial]) -> list[Trial]:
         trial.condition.policy: training_ages(trial.condition.policy)
         for trial in trials
     }
-    different = {words for words in ages.values() if words}
+    different = {text for text in ages.values() if text}
     if len(different) < 2:
         return list(trials)
 
     named = []
     for trial in trials:
-        words = ages[trial.condition.policy]
-        label = f"{trial.label}, {words}" if words else trial.label
+        age_text = ages[trial.condition.policy]
+        label = f"{trial.label}, {age_text}" if age_text else trial.label
         named.append(replace(trial, label=label))
     return named
 
@@ -190,8 +192,8 @@ def write_findings(folder: Path, results: Results) -> SweepRecord:
 def as_json(folder: Path) -> str:
     """Returns the findings and the paths of the files as JSON."""
     content = json.loads((folder / NAME).read_text(encoding="utf-8"))
-    places = {"results": RESULTS, "sweep": NAME, "report": REPORT}
-    paths = {name: str(folder / file) for name, file in places.items()}
+    names = {"results": RESULTS, "sweep": NAME, "report": REPORT}
+    paths = {name: str(folder / file) for name, file in names.items()}
     return json.dumps({**paths, **content}, indent=2)
 
 
@@ -200,7 +202,7 @@ def as_text(record: SweepRecord, results: Results, folder: Path) -> str:
     lines = [results_table(results), f"{record.headline}."]
     for panel in record.panels:
         lines += [f"- {sentence}" for sentence in panel.findings]
-    lines += [f"- {one.finding}" for one in record.recoveries]
+    lines += [f"- {recovery.finding}" for recovery in record.recoveries]
     lines += [f"- {sentence}" for sentence in record.references]
     lines.append(", ".join(str(folder / name) for name in FILES))
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embodied.benchmark.timing import Timing
-from embodied.benchmark.trials import Place, plan_trials
+from embodied.benchmark.trials import TaskChoice, plan_trials
 from embodied.cli import arguments, train_summary
 from embodied.cli.output import claim_folder
 from embodied.cli.train_log import training_log
@@ -193,9 +193,13 @@ def trainer(config: RLConfig) -> Trainer:
 def film(folder: Path, config: RLConfig, quiet: bool) -> None:
     """Films episodes with seeds that the training did not use."""
     # one policy, level and timing make one trial
-    place = Place(config.task, robot=config.robot, stage=config.stage)
+    task_choice = TaskChoice(config.task, robot=config.robot, stage=config.stage)
     [trial] = plan_trials(
-        {str(folder): str(folder)}, place, [config.level], [Timing()], FILMED_SEEDS
+        {str(folder): str(folder)},
+        task_choice,
+        [config.level],
+        [Timing()],
+        FILMED_SEEDS,
     )
     video = folder / VIDEO
     video.unlink(missing_ok=True)

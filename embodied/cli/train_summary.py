@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from embodied.benchmark.training_page import write_training_page
-from embodied.benchmark.training_reading import advice, beside, gap, is_imitation
+from embodied.benchmark.training_reading import (
+    advice,
+    comparable_trainings,
+    gap,
+    is_imitation,
+)
 from embodied.cli.progress import figures
 from embodied.cli.text_table import text_table
 from embodied.envs.registry import loadable_robots
@@ -65,8 +70,8 @@ def as_text(folder: Path, budget: Budget) -> str:
     measure = f"embodied eval {task} --policy {folder} -o {folder}-eval"
     robot = info["robot"]
     if robot != TaskSpec.default_robot:
-        place = robot if robot in loadable_robots() else "FILE.toml"
-        measure += f" --robot {place}"
+        robot_argument = robot if robot in loadable_robots() else "FILE.toml"
+        measure += f" --robot {robot_argument}"
     lines.append(f"measure it: {measure}")
     return "\n".join(lines)
 
@@ -88,16 +93,16 @@ def _comparison(task: str, last: dict[str, float]) -> str:
         )
     ]
 
-    for one in beside(task):
+    for training in comparable_trainings(task):
         rows.append(
             (
-                one.title,
-                f"{one.valid_loss:.2f}",
-                f"{one.gap:.2f} x",
-                f"{one.goal_error_mm:.0f} mm",
-                f"{one.goal_error_p90_mm:.0f} mm",
-                f"{one.subtask_accuracy:.0%}",
-                one.success,
+                training.title,
+                f"{training.valid_loss:.2f}",
+                f"{training.gap:.2f} x",
+                f"{training.goal_error_mm:.0f} mm",
+                f"{training.goal_error_p90_mm:.0f} mm",
+                f"{training.subtask_accuracy:.0%}",
+                training.success,
             )
         )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embodied.benchmark.trials import Place, Trial, plan_trials
+from embodied.benchmark.trials import TaskChoice, Trial, plan_trials
 from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.cli.progress import stages
@@ -180,7 +180,7 @@ def viewed_trial(args: argparse.Namespace, seeds: range) -> Trial:
     # one policy, level and timing make one trial
     [trial] = plan_trials(
         {args.policy: args.policy},
-        Place(args.task, args.split, args.robot, terms.stage),
+        TaskChoice(args.task, args.split, args.robot, terms.stage),
         terms.levels,
         chosen_timings(args, [args.policy]),
         seeds,

@@ -17,10 +17,10 @@ from embodied.policies.registry import find_policy
 
 def with_view_commands(trials: Sequence[Trial]) -> list[Trial]:
     """Returns the trials, each with the command that shows its episodes."""
-    return [replace(trial, view=view_words(trial)) for trial in trials]
+    return [replace(trial, view=view_command_words(trial)) for trial in trials]
 
 
-def view_words(trial: Trial) -> tuple[str, ...]:
+def view_command_words(trial: Trial) -> tuple[str, ...]:
     """Returns the words of the command, without `--seed`.
 
     Returns () if the trial cannot be typed as a command: it has delays that are in no
@@ -50,10 +50,10 @@ def view_words(trial: Trial) -> tuple[str, ...]:
     if stage or find_policy(trial.runner.policy).trained_for is not None:
         words += ["--stage", stage]
 
-    return (*words, *timing_words(timing))
+    return (*words, *timing_flags(timing))
 
 
-def timing_words(timing: Timing) -> list[str]:
+def timing_flags(timing: Timing) -> list[str]:
     """Returns the flags from which `chosen_timings` makes an equal timing."""
     # None leaves a flag out, where its default is the same. Jitter without a delay is
     # left out, too, because the command would refuse it.

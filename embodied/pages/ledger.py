@@ -1,8 +1,8 @@
 """A ledger: measured rows that are kept between runs.
 
-A measurement is a `Question`, and its result is a `Row`. Both have a `place`, which
+A measurement is a `Question`, and its result is a `Row`. Both have a `key`, which
 identifies what is measured, without code, seeds and versions. A newer row replaces an
-older one with the same place.
+older row with the same key.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Row(Protocol):
     """One measured result."""
 
     @property
-    def place(self) -> Hashable:
+    def key(self) -> Hashable:
         """Identifies what was measured, without code, seeds and versions."""
 
 
@@ -30,8 +30,8 @@ class Question(Protocol):
     """One measurement that is wanted."""
 
     @property
-    def place(self) -> Hashable:
-        """The place of the row that answers it."""
+    def key(self) -> Hashable:
+        """The key of the row that answers it."""
 
     def is_answered_by(self, row: Any) -> bool:
         """Returns whether the row was measured with the same code, seeds and versions."""
@@ -67,13 +67,13 @@ class Ledger(Generic[R]):
         ]
 
     def without(self, questions: Sequence[Question]) -> Ledger[R]:
-        """Returns the ledger without the rows at the places of these questions."""
-        places = {question.place for question in questions}
-        return replace(self, rows=tuple(r for r in self.rows if r.place not in places))
+        """Returns the ledger without the rows that answer these questions."""
+        keys = {question.key for question in questions}
+        return replace(self, rows=tuple(r for r in self.rows if r.key not in keys))
 
     def with_row(self, row: R) -> Ledger[R]:
-        """Returns the ledger with the row, which replaces an older one at its place."""
-        kept = tuple(known for known in self.rows if known.place != row.place)
+        """Returns the ledger with the row, which replaces an older row with its key."""
+        kept = tuple(known for known in self.rows if known.key != row.key)
         return replace(self, rows=(*kept, row))
 
     def signed(self, words: Sequence[str], device: str, facts: Facts) -> Ledger[R]:

@@ -18,7 +18,7 @@ import torch
 from embodied.benchmark.code_hash import code_hash
 from embodied.benchmark.gpu_throughput import device_name
 from embodied.benchmark.statistics import Comparison, Rate, compare_paired, wilson
-from embodied.benchmark.trials import Place
+from embodied.benchmark.trials import TaskChoice
 from embodied.envs.config import EnvConfig
 from embodied.envs.warp import worlds as warp_worlds
 from embodied.envs.warp.worlds import WarpWorlds
@@ -37,7 +37,7 @@ ACTION_SHARE = 0.3  # scale of actions: small enough to avoid contacts
 HELD_STEPS = 5  # control steps for which a random action is held
 OnStep = Callable[[int], object]  # called with the number of ended episodes
 # (task, robot, level or None for the motion, policy, stage)
-ParityPlace = tuple[str, str, str | None, str, str]
+ParityKey = tuple[str, str, str | None, str, str]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class PolicyVersion:
                 f"{self.name} sees pixels: "
                 "the engines are compared by policies that see the state alone"
             )
-        return Place(task, robot=robot, stage=self.stage).config(spec, level)
+        return TaskChoice(task, robot=robot, stage=self.stage).config(spec, level)
 
 
 EXPERT = PolicyVersion()
@@ -82,7 +82,7 @@ class ParityQuestion:
     policy: PolicyVersion = EXPERT
 
     @property
-    def place(self) -> ParityPlace:
+    def key(self) -> ParityKey:
         task, robot = self.subject.pair
         return task, robot, self.level, self.policy.name, self.policy.stage
 
@@ -106,8 +106,8 @@ class MotionDrift:
         return ParityQuestion(self.subject)
 
     @property
-    def place(self) -> ParityPlace:
-        return self.question.place
+    def key(self) -> ParityKey:
+        return self.question.key
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,8 @@ class PolicyOutcomes:
         return ParityQuestion(self.subject, self.level, seeds, self.policy)
 
     @property
-    def place(self) -> ParityPlace:
-        return self.question.place
+    def key(self) -> ParityKey:
+        return self.question.key
 
     def comparison(self) -> Comparison:
         """Compares the outcomes, paired by start."""

@@ -15,7 +15,7 @@ from embodied.benchmark.throughput import (
     measure_stepping,
 )
 from embodied.benchmark.timing import Timing
-from embodied.benchmark.trials import Place, plan_trials
+from embodied.benchmark.trials import TaskChoice, plan_trials
 from embodied.envs.variation import LEVELS
 from embodied.errors import unknown
 from embodied.pages.subject import Pair, Subject
@@ -23,7 +23,7 @@ from embodied.rollout.executor import Executor
 from embodied.rollout.shards import Stage
 
 SURVEYED_WORLDS = 16  # worlds that are stepped together to measure their speed
-SurveyPlace = tuple[str, str, str | None]  # (task, robot, level or None for the cost)
+SurveyKey = tuple[str, str, str | None]  # (task, robot, level or None for the cost)
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class SurveyQuestion:
     seeds: range = range(0)
 
     @property
-    def place(self) -> SurveyPlace:
+    def key(self) -> SurveyKey:
         task, robot = self.subject.pair
         return task, robot, self.level
 
@@ -64,8 +64,8 @@ class ExpertSuccess:
         return SurveyQuestion(self.subject, self.level, seeds)
 
     @property
-    def place(self) -> SurveyPlace:
-        return self.question.place
+    def key(self) -> SurveyKey:
+        return self.question.key
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ class TaskCost:
         return SurveyQuestion(self.subject)
 
     @property
-    def place(self) -> SurveyPlace:
-        return self.question.place
+    def key(self) -> SurveyKey:
+        return self.question.key
 
 
 SurveyRow = ExpertSuccess | TaskCost
@@ -137,7 +137,7 @@ def measure_success(
     subject = question.subject
     trials = plan_trials(
         {"expert": "expert"},
-        Place(subject.task, robot=subject.robot),
+        TaskChoice(subject.task, robot=subject.robot),
         levels=[question.level or "L2"],
         timings=[Timing()],
         seeds=question.seeds,

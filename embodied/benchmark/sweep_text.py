@@ -30,7 +30,7 @@ def headline(figures: Sequence[PanelFigures]) -> str:
     # of several rates, the headline is about the highest, in the last row
     panel = figures[0].panel
     row = figures[0].rows[-1 if panel.rows_are == RATE else 0]
-    who = f"{_policy(row)} on {panel.place}"
+    who = f"{_policy(row)} on {panel.task_with_robot}"
 
     if len(row.points) < 2:
         success = next(iter(row.points.values())).success
@@ -51,7 +51,7 @@ def findings(figures: PanelFigures) -> list[str]:
     return sentences
 
 
-def recovery_words(recovery: Recovery) -> str:
+def recovery_text(recovery: Recovery) -> str:
     """Returns the cost of an interruption in one sentence.
 
     E.g. "expert at 8 Hz, frozen for 1 s at 2 s: success changes by -5 points ...".
@@ -60,11 +60,9 @@ def recovery_words(recovery: Recovery) -> str:
     who = f"{recovery.interrupted.label} at {condition.planner_hz:g} Hz"
     if condition.delay_ms:
         who += f", {condition.delay_ms:g} ms late"
-    text = (
-        f"{who}, {recovery.words}: success changes by {difference(recovery.difference)}"
-    )
+    text = f"{who}, {recovery.description}: success changes by {difference(recovery.difference)}"
     if recovery.adjusted_p >= ALPHA:
-        text += f", which may be chance (p {_p_words(recovery.adjusted_p)})"
+        text += f", which may be chance (p {_p_text(recovery.adjusted_p)})"
 
     lost_s = recovery.lost_s
     if lost_s is None:
@@ -79,7 +77,7 @@ def recovery_words(recovery: Recovery) -> str:
     return f"{text}, less than it lasts."
 
 
-def crossing_words(crossing: Crossing, unit: str, digits: int = 0) -> str:
+def crossing_text(crossing: Crossing, unit: str, digits: int = 0) -> str:
     """Returns a crossing, its interval and the measured points next to it.
 
     E.g. "187 ms (95% interval 160 to 214, measured at 100 and 250)".
@@ -103,7 +101,7 @@ def crossing_words(crossing: Crossing, unit: str, digits: int = 0) -> str:
     )
 
 
-def reference_words(cell: Cell) -> str:
+def reference_text(cell: Cell) -> str:
     """Returns the success of a policy that makes no plans, which no delay affects."""
     success = rate(cell)
     return (
@@ -118,7 +116,7 @@ def _row_findings(figures: PanelFigures, row: RowFigures) -> list[str]:
     columns = row.row.columns
     base = row.points[columns[0]]
     who = _who(figures, row)
-    start = f"{who} {_rate_words(base)} {_delay_words(columns[0])}"
+    start = f"{who} {_rate_text(base)} {_delay_text(columns[0])}"
     if len(columns) < 2:
         return [f"{start}."]
     if not base.success.successes:
@@ -135,14 +133,14 @@ def _row_findings(figures: PanelFigures, row: RowFigures) -> list[str]:
             sentences.append("No delay that was tried costs success.")
         else:
             sentences.append(
-                f"At {worst.label} it {_rate_words(point)}, which {base.success.episodes} "
+                f"At {worst.label} it {_rate_text(point)}, which {base.success.episodes} "
                 "episodes cannot tell from chance."
             )
     else:
         point = row.points[broken[0]]
         sentences.append(
             f"It breaks at {broken[0].label}, the first delay that is worse beyond "
-            f"chance: it {_rate_words(point)}, p {_p_words(point.adjusted_p)}."
+            f"chance: it {_rate_text(point)}, p {_p_text(point.adjusted_p)}."
         )
 
     # The columns of a panel are either delays in ms or channels. Channels differ in more
@@ -150,7 +148,7 @@ def _row_findings(figures: PanelFigures, row: RowFigures) -> list[str]:
     half = row.half_delay_ms
     if half is not None and not columns[0].channel:
         if half.value is not None:
-            sentences.append(f"Its success halves at {crossing_words(half, 'ms')}.")
+            sentences.append(f"Its success halves at {crossing_text(half, 'ms')}.")
         else:
             sentences.append(
                 f"More than half of its success is left even at {columns[-1].label}."
@@ -171,7 +169,9 @@ def _reasons(base: PointFigures, point: PointFigures, column: Column) -> list[st
     sentences = []
     failed = point.success.episodes - point.success.successes
     if point.modes:
-        ways = [f"{mode.rate.successes} {mode.words}" for mode in point.modes[:MODES]]
+        ways = [
+            f"{mode.rate.successes} {mode.description}" for mode in point.modes[:MODES]
+        ]
         of_all = f"Of {failed} failures" if failed > 1 else "The one failure"
         sentences.append(f"{of_all} at {column.label}: {listing(ways)}.")
 
@@ -211,20 +211,20 @@ def _rate_findings(figures: PanelFigures) -> list[str]:
             f"Even at {slowest} more than half of the fastest planner's success is left"
         )
         if half.value is not None:
-            text = f"With fewer plans success halves at {crossing_words(half, 'Hz', 1)}"
-        sentences.append(f"{text}, {_delay_words(start)}.")
+            text = f"With fewer plans success halves at {crossing_text(half, 'Hz', 1)}"
+        sentences.append(f"{text}, {_delay_text(start)}.")
 
     # with longer delays: the punctual rate that is worth as much as the highest one late
     fastest = panel.rows[-1]
     for column, even in figures.break_even_hz.items():
-        late = f"A planner at {fastest.label}, {_late_words(column)},"
+        late = f"A planner at {fastest.label}, {_late_text(column)},"
         # the side says where the break-even rate lies, relative to the measured rates
         if even.side == "below":
             text = f"is worth no more than one at {panel.rows[0].label} on time"
         elif even.side == "above":
             text = "does better than any on time"
         else:
-            text = f"is worth as much as one on time at {crossing_words(even, 'Hz', 1)}"
+            text = f"is worth as much as one on time at {crossing_text(even, 'Hz', 1)}"
         sentences.append(f"{late} {text}.")
     return sentences
 
@@ -244,25 +244,25 @@ def _last(row: RowFigures) -> Column:
     return row.row.columns[-1]
 
 
-def _p_words(p: float | None) -> str:
+def _p_text(p: float | None) -> str:
     """Returns a p-value with its sign, e.g. "= 0.012" or "< 0.001"."""
     words = p_value(p or 0.0)
     return words if words.startswith("<") else f"= {words}"
 
 
-def _rate_words(point: PointFigures) -> str:
+def _rate_text(point: PointFigures) -> str:
     success = point.success
     share = percent(success.value, success.episodes)
     return f"succeeds in {share} ({interval(success)})"
 
 
-def _delay_words(column: Column) -> str:
+def _delay_text(column: Column) -> str:
     if column.channel:
         return f"over the channel {column.channel}"
     return f"at {column.delay_ms:g} ms" if column.delay_ms else "without delay"
 
 
-def _late_words(column: Column) -> str:
+def _late_text(column: Column) -> str:
     if column.channel:
         return f"over {column.channel}"
     return f"{column.delay_ms:g} ms late"

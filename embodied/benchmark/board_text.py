@@ -18,21 +18,21 @@ NO_CERTIFICATE = (
 JOINED = {BETTER: "is better than", WORSE: "is worse than"}
 
 
-def pooled_words(rate: Pooled) -> str:
+def pooled_text(rate: Pooled) -> str:
     """Returns a rate with its interval, e.g. "85% (79-92%)" (with an en dash)."""
     low = percent(rate.low, rate.episodes).rstrip("%")
     high = percent(rate.high, rate.episodes)
     return f"{percent(rate.value, rate.episodes)} ({low}{EN_DASH}{high})"
 
 
-def difference_words(difference: Difference) -> str:
+def difference_text(difference: Difference) -> str:
     """Returns a difference in percentage points with its interval."""
     low = signed(difference.low)
     high = signed(difference.high)
     return f"{signed(difference.value)} points (95% interval {low} to {high})"
 
 
-def duel_words(board: Board, duel: Duel) -> str:
+def duel_text(board: Board, duel: Duel) -> str:
     """Returns a sentence on who is better and by how much.
 
     If it is undecided, a second sentence says how many pairs would decide it.
@@ -41,17 +41,17 @@ def duel_words(board: Board, duel: Duel) -> str:
     second = board.contestants[duel.second].name
     found = duel.difference
     facts = (
-        f"{difference_words(found)}, p = {p_value(duel.adjusted_p)}, "
+        f"{difference_text(found)}, p = {p_value(duel.adjusted_p)}, "
         f"{found.episodes:,} pairs"
     )
     # `p_value` writes tiny values with their own sign: "< 0.001"
     facts = facts.replace("p = <", "p <")
     if duel.verdict != UNDECIDED:
         return f"{first} {JOINED[duel.verdict]} {second}: {facts}."
-    return f"{first} and {second}: undecided, {facts}. {needed_words(duel)}"
+    return f"{first} and {second}: undecided, {facts}. {needed_episodes_text(duel)}"
 
 
-def needed_words(duel: Duel) -> str:
+def needed_episodes_text(duel: Duel) -> str:
     """Returns a sentence on the sample size that would decide an undecided duel.
 
     Returns "" if the duel is decided.
@@ -70,14 +70,14 @@ def needed_words(duel: Duel) -> str:
     return f"If this difference is real, {need} decide; there are {have:,}."
 
 
-def ranking_words(board: Board) -> list[str]:
+def ranking_lines(board: Board) -> list[str]:
     """Returns a line for each contestant, the best first."""
     ranks = [standing.rank for standing in board.standings]
     lines = []
     for standing in board.standings:
         tie = " (tie)" if ranks.count(standing.rank) > 1 else ""
         name = board.contestants[standing.index].name
-        lines.append(f"{standing.rank}. {name}{tie}: {pooled_words(standing.rate)}")
+        lines.append(f"{standing.rank}. {name}{tie}: {pooled_text(standing.rate)}")
     return lines
 
 
@@ -85,7 +85,7 @@ def headline(board: Board) -> str:
     """Returns a sentence on who is best."""
     best = [standing for standing in board.standings if standing.rank == 1]
     names = [board.contestants[standing.index].name for standing in best]
-    rates = listing([pooled_words(standing.rate) for standing in best])
+    rates = listing([pooled_text(standing.rate) for standing in best])
     if len(board.contestants) == 1:
         return f"{names[0]} succeeds in {rates} of episodes"
     if len(best) == 1:
@@ -101,7 +101,7 @@ def board_values(board: Board) -> dict[str, Any]:
         return {
             "first": names[duel.first],
             "second": names[duel.second],
-            "cell": duel.scenario.words if duel.scenario else None,
+            "cell": duel.scenario.description if duel.scenario else None,
             "verdict": duel.verdict,
             "adjusted_p": duel.adjusted_p,
             "needed_pairs": duel.needed if duel.verdict == UNDECIDED else None,
