@@ -252,6 +252,10 @@ def test_a_file_that_crashes_hdf5_is_named(
     script = path.with_name("crash.py")
     script.write_text(crash)
     monkeypatch.setattr(trial.trial_walk, "__file__", str(script))
+    # without a heap the form with checksums is not tried
+    RobomimicFile(path, hz=10).close()
+    with open_hdf5(path, "r+") as file:
+        file.attrs["text"] = "of variable length"
     with pytest.raises(DatasetError, match=r"crashes HDF5's library \(SIGSEGV\)"):
         RobomimicFile(path, hz=10)
 
