@@ -33,6 +33,7 @@ TASKS = {
     "FixtureLoad": "embodied.envs.tasks.fixture_load.task:FIXTURE_LOAD",
     "GaugeCheck": "embodied.envs.tasks.gauge_check.task:GAUGE_CHECK",
     "TeamSort": "embodied.envs.tasks.team_sort.task:TEAM_SORT",
+    "PourWater": "embodied.envs.tasks.pour_water.task:POUR_WATER",
 }
 ROBOTS = {
     "arm": "embodied.robots.arm:ARM",
@@ -79,6 +80,11 @@ def robot_names() -> tuple[str, ...]:
 def loadable_tasks() -> tuple[str, ...]:
     """Returns the names of all tasks that can be loaded; warns of the others."""
     return _loadable(task_names(), get_task)
+
+
+def warp_tasks() -> tuple[str, ...]:
+    """Returns the names of all loadable tasks that the engine `warp` can run, too."""
+    return tuple(name for name in loadable_tasks() if not get_task(name).cpu_only)
 
 
 def loadable_robots() -> tuple[str, ...]:

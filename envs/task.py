@@ -174,6 +174,8 @@ class TaskSpec:
             start there, moved by `base_start`.
         objects: the objects of its subtasks, for `embodied data generate`; None if
             demonstrations cannot be generated from others.
+        cpu_only: why the engine `warp` cannot run it, as the end of a sentence; "" where
+            it can.
 
     Raises:
         EmbodiedError: a value has a wrong type or range, or a name occurs twice.
@@ -197,6 +199,7 @@ class TaskSpec:
     constant: tuple[str, ...] = ()
     places: tuple[tuple[float, float, float], ...] = BESIDE_EACH_OTHER
     objects: Objects | None = None
+    cpu_only: str = ""
 
     def __post_init__(self) -> None:
         check_spec(self)

@@ -63,6 +63,8 @@ def _problem_of_texts(spec: TaskSpec) -> str:
     """Returns the first problem of a spec's names and functions; "" if there is none."""
     if not is_phrase(spec.summary):
         return f"summary must be a phrase, not {spec.summary!r}"
+    if spec.cpu_only and not is_phrase(spec.cpu_only):
+        return f"cpu_only must be a reason in words, or '', not {spec.cpu_only!r}"
 
     for field in ("cameras", "robot_cameras", "constant"):
         names = getattr(spec, field)

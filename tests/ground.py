@@ -23,6 +23,8 @@ TASKS_AND_ROBOTS = [
 ]
 # Their share of what every pair keeps to is slow, to keep `make test` short.
 SLOW_ROBOTS = ("dual_arm",)
+# So is the share of tasks whose physics costs several times as much as the others'.
+SLOW_TASKS = ("PourWater",)
 
 
 def _cases() -> list[tuple[str, str, str]]:
@@ -31,10 +33,13 @@ def _cases() -> list[tuple[str, str, str]]:
     One task is there in all control modes, the others take turns in them.
     """
     cases: list[tuple[str, str, str]] = []
-    # those of the slow robots come last, so that the others' modes stay what they were
-    quick = [pair for pair in TASKS_AND_ROBOTS if pair[1] not in SLOW_ROBOTS]
-    slow = [pair for pair in TASKS_AND_ROBOTS if pair[1] in SLOW_ROBOTS]
-    for number, (task, robot) in enumerate([*quick, *slow]):
+    # those of slow robots come late, and those of slow tasks last, so that the others'
+    # modes stay what they were
+    pairs = sorted(
+        TASKS_AND_ROBOTS,
+        key=lambda pair: (pair[0] in SLOW_TASKS, pair[1] in SLOW_ROBOTS),
+    )
+    for number, (task, robot) in enumerate(pairs):
         modes: tuple[str, ...] = CONTROL_MODES
         if task != TOTE_TRANSFER:
             modes = (CONTROL_MODES[number % len(CONTROL_MODES)],)
@@ -46,14 +51,21 @@ CASES = _cases()  # (task, robot, control mode)
 
 
 def slowly(cases: list[tuple[str, ...]]) -> list[Any]:
-    """Parameters of tests: task, robot and more, of which some robots' are slow."""
-    return [
-        pytest.param(*case, marks=[pytest.mark.slow] if case[1] in SLOW_ROBOTS else [])
-        for case in cases
-    ]
+    """Parameters of tests: task, robot and more, of which some tasks' and robots' are
+    slow.
+    """
+    found = []
+    for case in cases:
+        is_slow = case[0] in SLOW_TASKS or case[1] in SLOW_ROBOTS
+        found.append(pytest.param(*case, marks=[pytest.mark.slow] if is_slow else []))
+    return found
 
 
 every_pair = pytest.mark.parametrize(("task", "robot"), slowly(TASKS_AND_ROBOTS))
+every_warp_pair = pytest.mark.parametrize(
+    ("task", "robot"),
+    slowly([pair for pair in TASKS_AND_ROBOTS if not get_task(pair[0]).cpu_only]),
+)
 every_case = pytest.mark.parametrize(("task", "robot", "mode"), slowly(CASES))
 
 

@@ -24,7 +24,7 @@ from embodied.benchmark.gpu_throughput import (
 )
 from embodied.benchmark.statistics import Median
 from embodied.cli.main import main
-from embodied.envs.registry import task_names
+from embodied.envs.registry import warp_tasks
 from embodied.errors import EmbodiedError
 from embodied.pages.gpu_page import (
     GpuRow,
@@ -95,7 +95,7 @@ def test_a_page_keeps_what_other_gpus_measured(tmp_path: Path) -> None:
 
 
 def test_the_page_in_docs_is_what_its_figures_say() -> None:
-    page = gpu_page(gpu_book(DOCS / "gpu.md").read(), task_names())
+    page = gpu_page(gpu_book(DOCS / "gpu.md").read(), warp_tasks())
     assert (DOCS / "gpu.md").read_text() == page
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
+from embodied.contract import tables
 from embodied.contract.case import Case
 from embodied.contract.starts import LEVELS_AND_SPLITS
 from embodied.contract.suite import CONTRACTS, Trial, trials_of
@@ -18,17 +19,21 @@ from embodied.envs.registry import get_task, task_names
 from embodied.envs.variation import LEVELS
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
-from tests.ground import CASES, env_config, every_case, started_worlds
+from tests.ground import CASES, SLOW_TASKS, env_config, every_case, started_worlds
 
+# What needs no step of the worlds.
+OF_TABLES = [
+    contract for contract in CONTRACTS if contract.check.__module__ == tables.__name__
+]
 every_task = pytest.mark.parametrize("task", task_names())
 
 
 def trials() -> list[object]:
     """Each contract with each task.
 
-    Slow are those with other robots than the task's default, and those that take long,
-    but for the first task. Of levels, other robots are tried at the last one only, which
-    varies most.
+    Slow are those with other robots than the task's default, those that take long, but
+    for the first task, and those that step the worlds of a slow task. Of levels, other
+    robots are tried at the last one only, which varies most.
     """
     found = []
     for contract in CONTRACTS:
@@ -40,8 +45,10 @@ def trials() -> list[object]:
                 has_levels = contract.variants in (LEVELS, LEVELS_AND_SPLITS)
                 if has_levels and not is_default and trial.variant != last_variant:
                     continue
-                is_slow = not is_default or (
-                    contract.is_long and task != task_names()[0]
+                is_slow = (
+                    not is_default
+                    or (contract.is_long and task != task_names()[0])
+                    or (task in SLOW_TASKS and contract not in OF_TABLES)
                 )
                 words = (contract.check.__name__, task, trial.where)
                 found.append(

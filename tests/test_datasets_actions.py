@@ -24,8 +24,8 @@ from tests.ground import (
 
 NOISE = 0.33
 # Played without looking, at 20 Hz, a workpiece jams in 2 mm of clearance about every
-# second time.
-TOO_FINE_TO_PLAY = {"FixtureLoad"}
+# second time, and grains of water fall otherwise.
+TOO_FINE_TO_PLAY = {"FixtureLoad", "PourWater"}
 
 
 def env_of(data: Any) -> gym.Env[Any, Any]:

@@ -16,7 +16,7 @@ from embodied.benchmark.statistics import wilson
 from embodied.cli import parity as cli
 from embodied.cli.main import main
 from embodied.core import Observation, PolicySpec
-from embodied.envs.registry import task_names
+from embodied.envs.registry import warp_tasks
 from embodied.envs.warp.worlds import WarpStepResult
 from embodied.errors import EmbodiedError
 from embodied.pages import parity as module
@@ -140,7 +140,7 @@ def test_the_page_and_the_file(tmp_path: Path) -> None:
 
 def test_the_page_in_docs_is_what_its_figures_say() -> None:
     ledger = parity_book(DOCS / "parity.md").read()
-    pairs = choose_pairs(task_names(), None)
+    pairs = choose_pairs(warp_tasks(), None)
     page = parity_page(ledger, pairs, "parity.json")
     assert (DOCS / "parity.md").read_text() == page
 

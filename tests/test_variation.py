@@ -44,6 +44,7 @@ WITHOUT_HELD_OUT = {
     "FixtureLoad": {"parts", "target"},
     "GaugeCheck": {"is_ok", "needle", "asked"},
     "TeamSort": {"parcels", "kind", "label", "named_bin", "white_bin"},
+    "PourWater": {"target"},
 }
 # variables of which an episode records the part that it uses: as many values as there
 # are things

@@ -19,7 +19,7 @@ from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.sim.engine import FAULTS
 from embodied.sim.warp import engine as engine_module
-from tests.ground import TOTE_TRANSFER, every_pair, random_actions
+from tests.ground import TOTE_TRANSFER, every_warp_pair, random_actions
 
 ON_CPU = {"engine": "warp", "device": "cpu"}
 TIGHT = 2e-4  # of m and rad, over a second of motion without a touch: single precision
@@ -33,7 +33,7 @@ def warp_worlds(num: int, **settings: Any) -> WarpWorlds:
 
 
 @slow
-@every_pair
+@every_warp_pair
 @pytest.mark.parametrize("mode", ["ee_delta"])
 def test_it_moves_as_the_cpu_engine_does(task: str, robot: str, mode: str) -> None:
     """Same starts, same actions: observations, rewards, signals and ends agree."""
@@ -180,3 +180,8 @@ def test_what_it_cannot_do_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(EmbodiedError, match=r"pip install 'embodied-ground\[gpu\]'"):
         gymnasium.make_vec(env_id, num_envs=2, **ON_CPU)
     assert importlib.import_module("warp") is warp
+
+
+def test_a_task_for_the_cpu_alone_is_refused_with_the_reason() -> None:
+    with pytest.raises(EmbodiedError, match="PourWater runs on the engine 'cpu' alone"):
+        warp_worlds(1, task="PourWater")

@@ -13,7 +13,7 @@ import pytest
 import torch
 import warp
 
-from embodied.envs.registry import get_task, task_names
+from embodied.envs.registry import get_task, warp_tasks
 from embodied.envs.warp.worlds import WarpWorlds
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 SIZE = 64
 ON_CPU = {"engine": "warp", "device": "cpu"}
 CASES = [
-    *[(task, get_task(task).default_robot) for task in task_names()],
+    *[(task, get_task(task).default_robot) for task in warp_tasks()],
     (TOTE_TRANSFER, "wheeled_arm"),
 ]
 

@@ -21,7 +21,7 @@ from embodied.envs.warp.constants import DeviceConstants, solve_definite
 from embodied.envs.warp.graph import StepGraph, Tensors, Work
 from embodied.envs.warp.worlds import WarpWorlds
 from embodied.robots.parts.part import CONTROL_MODES
-from tests.ground import TOTE_TRANSFER, every_pair
+from tests.ground import TOTE_TRANSFER, every_warp_pair
 from tests.still_engine import StillEngine
 
 CPU = torch.device("cpu")
@@ -145,7 +145,7 @@ def make_worlds_on_meta(monkeypatch: pytest.MonkeyPatch) -> Callable[..., WarpWo
     return make
 
 
-@every_pair
+@every_warp_pair
 def test_a_step_asks_nothing_of_the_device_and_copies_nothing_to_it(
     make_worlds_on_meta: Callable[..., WarpWorlds], task: str, robot: str
 ) -> None:
@@ -186,7 +186,7 @@ def tensors_of(thing: Any, name: str, known: dict[int, Any]) -> dict[str, torch.
     }
 
 
-@every_pair
+@every_warp_pair
 def test_a_step_writes_its_state_where_it_was(
     monkeypatch: pytest.MonkeyPatch, task: str, robot: str
 ) -> None:
@@ -329,7 +329,7 @@ def test_where_a_step_cannot_be_captured_it_goes_on_and_says_so(
 
 @cuda
 @pytest.mark.slow
-@every_pair
+@every_warp_pair
 def test_a_captured_step_is_the_step(task: str, robot: str) -> None:
     """Both are the same work on the same device: what differs is the order of sums in
     the physics.

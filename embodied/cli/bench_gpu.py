@@ -20,7 +20,7 @@ from embodied.benchmark.gpu_throughput import (
 )
 from embodied.cli.output import require_writable
 from embodied.envs.config import DEVICES
-from embodied.envs.registry import get_task, loadable_tasks
+from embodied.envs.registry import get_task, warp_tasks
 from embodied.errors import EmbodiedError, unknown
 from embodied.pages.gpu_page import (
     GpuRow,
@@ -57,7 +57,7 @@ class Output:
 
 def run(args: argparse.Namespace) -> int:
     """Prints each speed as soon as it is measured; returns 2 if nothing was measured."""
-    tasks = [get_task(name).name for name in args.task or loadable_tasks()]
+    tasks = [get_task(name).name for name in args.task or warp_tasks()]
     num_envs = args.num_envs or NUM_ENVS
     _check(args)
     if args.device == "cuda":

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from embodied.cli import arguments
 from embodied.cli.book import add_output, measure_missing
 from embodied.envs.config import DEVICES
-from embodied.envs.registry import loadable_tasks
+from embodied.envs.registry import warp_tasks
 from embodied.envs.variation import LEVELS
 from embodied.errors import EmbodiedError, unknown
 from embodied.pages.parity import (
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     """Measures what is missing, and writes the page after each figure."""
     _check(args)
     book = parity_book(args.output)
-    pairs = choose_pairs(args.task or loadable_tasks(), args.robot)
+    pairs = choose_pairs(args.task or warp_tasks(), args.robot)
 
     # `env_config` raises an error for a policy that cannot run: check that first
     level = args.level or LEVEL

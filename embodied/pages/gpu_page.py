@@ -9,7 +9,7 @@ from embodied.benchmark.gpu_cameras import IMAGE_SIZE, CameraSpeed
 from embodied.benchmark.gpu_throughput import NUM_ENVS, WorldSpeed
 from embodied.benchmark.statistics import Median
 from embodied.core import PHYSICS_HZ
-from embodied.envs.registry import loadable_tasks
+from embodied.envs.registry import warp_tasks
 from embodied.pages.book import Book
 from embodied.pages.ledger import Facts, Ledger
 from embodied.pages.markdown import command_block, faults_cell, join_parts, table
@@ -51,7 +51,7 @@ def gpu_book(page: Path) -> Book[GpuRow]:
     """Returns the book of GPU speeds at `page`, with rows for every task."""
 
     def render(ledger: Ledger[GpuRow], _: str) -> str:
-        return gpu_page(ledger, loadable_tasks())
+        return gpu_page(ledger, warp_tasks())
 
     return Book(page, "gpu", GPU_ROWS, render)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from embodied.envs.registry import loadable_tasks
+from embodied.envs.registry import warp_tasks
 from embodied.pages.book import Book
 from embodied.pages.ledger import Ledger
 from embodied.pages.markdown import (
@@ -62,7 +62,7 @@ def parity_book(page: Path) -> Book[ParityRow]:
     """Returns the book of the comparison at `page`, with a row per task and robot."""
 
     def render(ledger: Ledger[ParityRow], json_name: str) -> str:
-        return parity_page(ledger, choose_pairs(loadable_tasks(), None), json_name)
+        return parity_page(ledger, choose_pairs(warp_tasks(), None), json_name)
 
     return Book(page, "parity", PARITY_ROWS, render)
 

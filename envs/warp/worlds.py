@@ -13,13 +13,16 @@ from embodied.core import PHYSICS_HZ
 from embodied.envs.bound import Bound
 from embodied.envs.config import EnvConfig
 from embodied.envs.present import Present
+from embodied.envs.registry import get_task
 from embodied.envs.scoring import ScoringRules, StepResult, score
 from embodied.envs.snapshot import Ids, Memories, Origin, Snapshot, checked_ids
 from embodied.envs.spaces import Observer
+from embodied.envs.task import TaskSpec
 from embodied.envs.warp.bank import DeviceBank
 from embodied.envs.warp.graph import CudaGraphs, StepGraph
 from embodied.envs.warp.starts import measure_contact_peak, sample_starts
 from embodied.envs.worlds import Worlds
+from embodied.errors import EmbodiedError
 from embodied.sim.contact_force import control_step
 from embodied.sim.engine import FAULTS
 from embodied.sim.warp.device import explaining_out_of_memory
@@ -76,6 +79,7 @@ class WarpWorlds:
         device: str = "cuda",
         seed: int = 0,
     ) -> None:
+        _require_warp(get_task(config.task))
         # check the device first, because sampling the starts takes long
         usable_device(device)
         host = Worlds(replace(config, engine="cpu"), num_starts)
@@ -344,6 +348,15 @@ def _buffers_for(num_worlds: int, probe: Worlds, seed: int) -> Buffers:
     """Returns buffers that suffice for random actions in the worlds `probe`."""
     peak = measure_contact_peak(probe, seed)
     return Buffers.of(num_worlds, peak.mean_contacts, peak.contacts, peak.constraints)
+
+
+def _require_warp(task: TaskSpec) -> None:
+    """Raises EmbodiedError for a task that only the engine `cpu` can run."""
+    if task.cpu_only:
+        raise EmbodiedError(
+            f"task {task.name} runs on the engine 'cpu' alone: {task.cpu_only}; leave out "
+            "engine='warp'"
+        )
 
 
 def _feed(host: Worlds, engine: WarpEngine) -> WarpFeed:

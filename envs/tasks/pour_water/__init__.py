@@ -1,0 +1,1 @@
+"""PourWater: pour from a bottle into a glass, up to a mark."""

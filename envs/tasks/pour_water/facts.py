@@ -1,0 +1,103 @@
+"""The quantities by which PourWater is judged: of bottle, glass and water."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from embodied.arrays import count_of, dot
+from embodied.core import Array
+from embodied.envs.facts import quantity
+from embodied.envs.hand import Hand
+from embodied.envs.props.granules import RADIUS_M, Granules
+from embodied.envs.props.vessels import Bottle, Cup
+from embodied.envs.tasks.pour_water.scene import (
+    BOTTLE_SIZE,
+    CUP_SIZE,
+    GRAINS,
+    TABLE,
+)
+from embodied.robots.robot import Robot
+from embodied.sim.engine import Engine
+
+# How high on the bottle the hand takes it, and how far in front of its middle, so that
+# the palm stays clear.
+GRIP_Z_M = 0.062
+GRIP_BEFORE_M = 0.004
+HELD_SLACK_M = 0.004
+HELD_ERROR_M = 0.03
+# Water lower than this above the table, outside of both vessels, is spilled.
+SPILLED_Z_W = TABLE.top_z + 3 * RADIUS_M
+FALLEN_Z_W = 0.6
+# A glass that leans by more than 30 degrees is overturned.
+OVERTURNED_COS = 0.87
+
+
+class Props:
+    """The parts of the scene in N worlds, as a task moves and reads them."""
+
+    def __init__(self, engine: Engine, robot: Robot) -> None:
+        self.xp = engine.xp
+        self.bottle = Bottle(engine, BOTTLE_SIZE)
+        self.cup = Cup(engine, CUP_SIZE)
+        self.water = Granules(engine, GRAINS)
+        self.hand = Hand(engine, robot)
+
+
+class Facts:
+    """Quantities of N worlds in one state."""
+
+    def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
+        self._props = props
+        self._memory = memory
+        self._xp = props.xp
+        self.bottle_pos_w = props.bottle.pos_w()  # (N, 3) m, of its underside
+        self.bottle_up_w = props.bottle.up_w()  # (N, 3) unit vectors
+        self.cup_pos_w = props.cup.pos_w()  # (N, 3) m, of its underside
+
+        # (N, K) bool, where each grain is
+        grains = props.water.positions_w()
+        is_in_cup = props.cup.holds(grains)
+        is_in_bottle = props.bottle.holds(grains) & ~is_in_cup
+        is_low = grains[:, :, 2] < SPILLED_Z_W
+        is_spilled = is_low & ~is_in_cup & ~is_in_bottle
+        # (N,) int, how many
+        self.in_cup = count_of(is_in_cup)
+        self.in_bottle = count_of(is_in_bottle)
+        self.spilled = count_of(is_spilled)
+        self.in_air = GRAINS - self.in_cup - self.in_bottle - self.spilled
+
+    @quantity
+    def fill(self) -> Array:
+        """(N,) what is in the glass, as a share of what the mark asks for."""
+        return self._xp.astype(self.in_cup, self._xp.float64) / self._memory["mark"]
+
+    @quantity
+    def grip_pos_w(self) -> Array:
+        """(N, 3) m, where the hand takes the bottle."""
+        return self.bottle_pos_w + GRIP_Z_M * self.bottle_up_w
+
+    @quantity
+    def grip_error_m(self) -> Array:
+        """(N,) from the TCP to the grip."""
+        error = self._props.hand.pos_w() - self.grip_pos_w
+        return self._xp.sqrt(dot(error, error))
+
+    @quantity
+    def is_held(self) -> Array:
+        """(N,) bool, the gripper is closed on the bottle."""
+        width = 2 * BOTTLE_SIZE.outer_half_width
+        slack = self._xp.abs(self._props.hand.width_m() - width)
+        return (slack < HELD_SLACK_M) & (self.grip_error_m < HELD_ERROR_M)
+
+    @quantity
+    def aside_m(self) -> Array:
+        """(N,) horizontal distance from the bottle's grip to the glass."""
+        offset = (self.grip_pos_w - self.cup_pos_w)[:, :2]
+        return self._xp.sqrt(dot(offset, offset))
+
+    @quantity
+    def is_overturned(self) -> Array:
+        """(N,) bool, bottle or glass have fallen, or the glass lies."""
+        lies = self._props.cup.up_w()[:, 2] < OVERTURNED_COS
+        fallen = self.cup_pos_w[:, 2] < FALLEN_Z_W
+        return lies | fallen | (self.bottle_pos_w[:, 2] < FALLEN_Z_W)

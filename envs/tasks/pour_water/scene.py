@@ -1,0 +1,61 @@
+"""The counter of PourWater: a bottle with water, a glass, and a kitchen around."""
+
+from __future__ import annotations
+
+import mujoco
+
+from embodied.envs.props.granules import add_granules
+from embodied.envs.props.table import TableSize, add_table
+from embodied.envs.props.tableware import add_tableware
+from embodied.envs.props.vessels import BottleSize, CupSize, add_bottle, add_cup
+from embodied.envs.scenes.kitchen import add_kitchen
+from embodied.envs.scenes.station import start_station
+from embodied.envs.scenes.views import add_view
+from embodied.robots.robot import Robot
+
+TABLE = TableSize()
+BOTTLE_SIZE = BottleSize()
+CUP_SIZE = CupSize()
+GRAINS = 60
+# Nominal places of bottle and glass in the world, m.
+BOTTLE_XY = (0.50, -0.12)
+CUP_XY = (0.62, 0.10)
+# The bottle's nominal yaw, rad: the hand takes it between two sides, from the right and
+# a little from behind, which is where wrists can turn it furthest.
+BOTTLE_YAW = -0.37
+CAMERA = "overview"
+CLOSE_UP = "glass"
+BEAUTY = "kitchen"
+
+
+def build_counter(robot: Robot) -> mujoco.MjSpec:
+    """Returns the kitchen with a robot at its counter.
+
+    Cameras `overview` and `glass`, which sees the marks, are for policies, `kitchen`
+    for people.
+    """
+    spec = start_station("kitchen_counter", robot, fenced=False)
+    add_kitchen(spec)
+    spec.option.solver = mujoco.mjtSolver.mjSOL_CG
+    spec.option.iterations = 40
+    table = add_table(spec, TABLE)
+    add_tableware(
+        spec,
+        table,
+        plates=((0.16, 0.46),),
+        bowl=(0.20, -0.46),
+        mug=(0.22, 0.24),
+    )
+
+    # water before glass: what is behind glass must be drawn first
+    add_granules(spec, GRAINS)
+    add_bottle(spec, BOTTLE_SIZE)
+    add_cup(spec, CUP_SIZE)
+
+    middle_x, middle_y = CUP_XY
+    top_z = TABLE.top_z
+    add_view(spec, CAMERA, (1.20, 0.0, 1.30), (0.48, 0.0, 0.80), 44)
+    close = (middle_x + 0.42, middle_y + 0.16, top_z + 0.16)
+    add_view(spec, CLOSE_UP, close, (middle_x, middle_y, top_z + 0.055), 26)
+    add_view(spec, BEAUTY, (1.22, -0.92, 1.28), (0.42, 0.03, 0.87), 36)
+    return spec

@@ -1,0 +1,195 @@
+"""PourWater: pour water from a bottle into a glass, up to the mark that is named."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from embodied.core import Array, Layout
+from embodied.envs.events import PUSH_TICKS, is_during
+from embodied.envs.facts import PerState
+from embodied.envs.reward import tolerance
+from embodied.envs.skills.scripted import scripted_expert
+from embodied.envs.task import Needs, Outcome, TaskSpec, TaskStage
+from embodied.envs.tasks.pour_water.episode import (
+    bottle_pos_w,
+    bottle_yaw,
+    cup_pos_w,
+    event_tick,
+    grains_w,
+    marks_of,
+    sample_episode,
+)
+from embodied.envs.tasks.pour_water.expert import decide
+from embodied.envs.tasks.pour_water.facts import Facts, Props
+from embodied.envs.tasks.pour_water.scene import (
+    BEAUTY,
+    CAMERA,
+    CLOSE_UP,
+    GRAINS,
+    TABLE,
+    build_counter,
+)
+from embodied.envs.tasks.pour_water.variation import MARK_COLOURS, WATERS
+from embodied.envs.tasks.pour_water.variation import TABLE as VARIABLES
+from embodied.envs.variation import Variation
+from embodied.robots.robot import Robot
+from embodied.sim.engine import Engine
+
+# How far the level may be off the mark, as a share of it, and how much of all the water
+# may be spilled.
+LEVEL_SHARE = 0.10
+SPILL_SHARE = 0.05
+# The bottle is upright again if it leans by less than 25 degrees.
+UPRIGHT_COS = 0.906
+LIFT_M = 0.08  # above the table: a bottle that is higher counts as lifted
+
+
+class PourWater:
+    """N episodes of PourWater on an engine."""
+
+    state_layout = Layout(
+        (
+            ("bottle_pos_w", 3),  # of its underside
+            ("bottle_rot6d", 6),
+            ("bottle_vel_w", 3),
+            ("cup_pos_w", 3),  # of its underside
+            ("cup_rot6d", 6),
+            # grains of water: what the mark asks for, and where they are
+            ("mark", 1),
+            ("in_cup", 1),
+            ("in_air", 1),
+            ("in_bottle", 1),
+            ("spilled", 1),
+        )
+    )
+
+    def __init__(self, engine: Engine, robot: Robot) -> None:
+        xp = engine.xp
+        n = engine.num_worlds
+        self._engine = engine
+        self._props = Props(engine, robot)
+        self._memory = {
+            "mark": xp.ones(n),  # grains that the named mark asks for
+            # from event_tick on: the force on the glass along x and y, N
+            "push": xp.zeros((n, 2)),
+            "event_tick": xp.zeros(n, dtype=xp.int64),
+        }
+        self._facts = PerState(engine, partial(Facts, self._props, self._memory))
+
+    def memory(self) -> dict[str, Array]:
+        return self._memory
+
+    def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
+        """Samples an episode, and sets the scene and the memory of one world."""
+        episode = sample_episode(seed, variation)
+        props = self._props
+        props.bottle.place(world, bottle_pos_w(episode), bottle_yaw(episode))
+        props.bottle.weigh(world, episode["bottle_mass"])
+        props.cup.place(world, cup_pos_w(episode))
+        marks = marks_of(episode)
+        for k, grains in enumerate(marks):
+            colour = MARK_COLOURS[episode["mark_colour"][k]]
+            props.cup.mark(world, k, grains, colour)
+
+        rgb = WATERS[episode["water"]]
+        props.water.place(world, grains_w(episode))
+        props.water.paint(world, rgb)
+        props.cup.paint_water(world, rgb)
+        props.cup.show_one(world, 0)
+
+        memory = self._memory
+        memory["mark"][world] = marks[episode["target"]]
+        memory["push"][world] = episode["push_n"]
+        memory["event_tick"][world] = event_tick(episode)
+        return episode
+
+    def before_step(self, tick: Array) -> None:
+        """Shows the level in the glass, and pushes the glass when it is time."""
+        xp = self._engine.xp
+        memory = self._memory
+        self._props.cup.show(self._facts().in_cup)
+        is_pushed = is_during(tick, memory["event_tick"], PUSH_TICKS)
+        self._props.cup.push(xp.where(is_pushed[:, None], memory["push"], 0.0))
+
+    def state(self) -> Array:
+        """Returns (N, 26), in the order of `state_layout`."""
+        xp = self._engine.xp
+        facts = self._facts()
+        props = self._props
+        counts = [facts.in_cup, facts.in_air, facts.in_bottle, facts.spilled]
+        parts = [
+            facts.bottle_pos_w,
+            props.bottle.rot6d(),
+            props.bottle.vel_w(),
+            facts.cup_pos_w,
+            props.cup.rot6d(),
+            self._memory["mark"][:, None],
+            xp.astype(xp.stack(counts, axis=1), xp.float64),
+        ]
+        return xp.concat(parts, axis=1)
+
+    def judge(self) -> Outcome:
+        """Returns the judgement.
+
+        Success: the level is at the mark, and the bottle is upright again. Lost: too
+        much is spilled, or too much in the glass, or the glass is overturned.
+        """
+        xp = self._engine.xp
+        facts = self._facts()
+        off = xp.abs(facts.fill - 1.0)
+        is_upright = facts.bottle_up_w[:, 2] > UPRIGHT_COS
+        is_spilled = facts.spilled > SPILL_SHARE * GRAINS
+        lost = is_spilled | facts.is_overturned | (facts.fill > 1.0 + LEVEL_SHARE)
+        is_calm = is_upright & (facts.in_air == 0)
+        success = (off <= LEVEL_SHARE) & is_calm & ~lost
+
+        progress = staged_progress(xp, facts)
+        return Outcome(
+            success=success,
+            progress=xp.where(success, 1.0, xp.where(lost, 0.0, progress)),
+            lost=lost,
+            dropped=facts.spilled,
+        )
+
+
+def staged_progress(xp: Any, facts: Facts) -> Array:
+    """Returns the progress (N,), below 1, of taking, bringing and pouring.
+
+    Up to 0.25 for reaching the bottle; 0.35 in the hand, up to 0.55 beside the glass;
+    up to 0.95 with the level at the mark.
+
+    Args:
+        xp: The array namespace.
+        facts: Of the present state.
+    """
+    reached = tolerance(facts.grip_error_m, bound=0.01, margin=0.4)
+    lifted = (facts.bottle_pos_w[:, 2] - TABLE.top_z) / LIFT_M
+    lifted = xp.clip(lifted, 0.0, 1.0)
+    brought = tolerance(facts.aside_m, bound=0.13, margin=0.4)
+    in_hand = 0.35 + 0.10 * lifted + 0.10 * lifted * brought
+    before = xp.where(facts.is_held, in_hand, 0.25 * reached)
+    short = xp.clip(facts.fill, 0.0, 1.0)
+    return xp.where(facts.in_cup > 0, xp.maximum(before, 0.55 + 0.40 * short), before)
+
+
+POUR_WATER = TaskSpec(
+    name="PourWater",
+    summary="pour water from a bottle into a glass, up to the mark that is named",
+    needs=Needs(opening_m=0.075, reach_m=0.75),
+    cameras=(CAMERA, CLOSE_UP),
+    horizon_s=20.0,
+    table=VARIABLES,
+    build=build_counter,
+    bind=PourWater,
+    expert=partial(scripted_expert, decide),
+    beauty_camera=BEAUTY,
+    stages=(
+        TaskStage("reach", goal_progress=0.2475, horizon_s=5.0),
+        TaskStage("lift", goal_progress=0.44, horizon_s=8.0),
+    ),
+    cpu_only=(
+        f"its water is {GRAINS} grains, whose {3 * GRAINS} degrees of freedom are solved "
+        "together, which takes MuJoCo Warp too much memory and time in each world"
+    ),
+)
