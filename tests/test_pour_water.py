@@ -6,10 +6,15 @@ import mujoco
 import numpy as np
 import pytest
 
-from embodied.envs.props.granules import RADIUS_M
+from embodied.envs.props.granules import RADIUS_M, filling
 from embodied.envs.props.vessels import CUP, FLOOR_M
 from embodied.envs.scoring import StepResult
-from embodied.envs.tasks.pour_water.scene import CLOSE_UP, CUP_SIZE, GRAINS
+from embodied.envs.tasks.pour_water.scene import (
+    BOTTLE_SIZE,
+    CLOSE_UP,
+    CUP_SIZE,
+    GRAINS,
+)
 from embodied.envs.tasks.pour_water.variation import MARK_COLOURS
 from embodied.envs.worlds import Worlds
 from embodied.sim.cameras import Camera
@@ -40,6 +45,16 @@ def fill_cup(worlds: Worlds, world: int, count: int) -> None:
     z = FLOOR_M + RADIUS_M + 0.0005 + layers * (2 * RADIUS_M + 0.0006)
     xy = square[np.arange(count) % 4]
     move_grains(worlds, world, count, cup + np.column_stack([xy, z]))
+
+
+def test_a_filling_has_no_grain_in_another_or_in_a_wall() -> None:
+    half = BOTTLE_SIZE.half_width
+    places = filling(GRAINS, half, FLOOR_M)
+    apart = np.linalg.norm(places[:, None] - places[None], axis=2)
+    assert apart[np.triu_indices(GRAINS, 1)].min() > 2 * RADIUS_M
+    assert (np.abs(places[:, :2]) + RADIUS_M < half).all()
+    assert (places[:, 2] - RADIUS_M > FLOOR_M).all()
+    assert places[:, 2].max() + RADIUS_M < BOTTLE_SIZE.shoulder_z
 
 
 @pytest.mark.parametrize("split", ["train", "all"])

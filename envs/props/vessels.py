@@ -17,6 +17,7 @@ from embodied.envs.props.shapes import (
     Rgba,
     add_box,
     add_visual_mesh,
+    make_visual,
 )
 from embodied.robots.shells import Loft, add_shell
 from embodied.sim.engine import Engine
@@ -238,9 +239,7 @@ def _draw_cup(spec: mujoco.MjSpec, body: mujoco.MjsBody, size: CupSize) -> None:
         pos=[0, 0, size.height / 2],
         mass=0,
     )
-    level.contype = 0
-    level.conaffinity = 0
-    level.group = 2
+    make_visual(level)
     for name in MARKS:
         ring = _ring_mesh(outer + 0.0008, -MARK_HALF_M, MARK_HALF_M)
         add_visual_mesh(spec, body, name, ring)
