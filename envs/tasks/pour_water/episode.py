@@ -22,7 +22,7 @@ from embodied.envs.tasks.pour_water.scene import (
 from embodied.envs.tasks.pour_water.variation import TASK_VARIABLES
 from embodied.envs.variation import Variation
 
-COLOUR_SAMPLES = 8  # enough to find two different ones
+COLOUR_SAMPLES = 24  # enough to find two different ones
 ABOVE_TABLE_M = 0.0003
 # A push slides the empty glass, and does not tip it.
 PUSH_N = (1.7, 2.0)

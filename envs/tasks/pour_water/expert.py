@@ -75,11 +75,11 @@ MOST_RAD = 2.3
 # So many missing grains are many; then so many may be in the air, and one at the end.
 # Where there are more, the bottle is tilted back by so much.
 MANY = 16.0
-MOST_IN_AIR = 3.0
+MOST_IN_AIR = 2.0
 THROTTLE_RAD = 0.12
 # How many grains follow each one that is in the air, and how far the bottle is tilted
 # back where they would be too many.
-FOLLOWING = 2.5
+FOLLOWING = 4.0
 PAUSE_RAD = 0.55
 # The bottle goes back when so many grains are missing.
 STOP_BEFORE = 2.0
