@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from embodied.envs.props.granules import RADIUS_M, filling
-from embodied.envs.props.vessels import CUP, FLOOR_M
+from embodied.envs.props.vessels import BOTTLE, CUP, FLOOR_M
 from embodied.envs.scoring import StepResult
 from embodied.envs.tasks.pour_water.scene import (
     BOTTLE_SIZE,
@@ -55,6 +55,16 @@ def test_a_filling_has_no_grain_in_another_or_in_a_wall() -> None:
     assert (np.abs(places[:, :2]) + RADIUS_M < half).all()
     assert (places[:, 2] - RADIUS_M > FLOOR_M).all()
     assert places[:, 2].max() + RADIUS_M < BOTTLE_SIZE.shoulder_z
+
+
+def test_the_water_is_at_rest_when_an_episode_starts() -> None:
+    worlds = started_worlds(2, task=TASK, level="L3")
+    water = worlds.task._props.water
+    bottle = worlds.engine.view("xpos")[:, worlds.model.body(BOTTLE).id]
+    before_m = [water.positions_w().copy(), bottle.copy()]
+    wait(worlds, 0.2)
+    for before, now in zip(before_m, [water.positions_w(), bottle], strict=True):
+        assert np.abs(now - before).max() < 0.002
 
 
 @pytest.mark.parametrize("split", ["train", "all"])

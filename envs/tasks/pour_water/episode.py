@@ -9,16 +9,8 @@ import numpy as np
 from embodied.core import PHYSICS_HZ
 from embodied.envs.events import event_rng, horizontal_force
 from embodied.envs.naming import first_distinct
-from embodied.envs.props.granules import filling
-from embodied.envs.props.vessels import FLOOR_M
-from embodied.envs.tasks.pour_water.scene import (
-    BOTTLE_SIZE,
-    BOTTLE_XY,
-    BOTTLE_YAW,
-    CUP_XY,
-    GRAINS,
-    TABLE,
-)
+from embodied.envs.tasks.pour_water.filling import settled_filling
+from embodied.envs.tasks.pour_water.scene import BOTTLE_XY, BOTTLE_YAW, CUP_XY, TABLE
 from embodied.envs.tasks.pour_water.variation import TASK_VARIABLES
 from embodied.envs.variation import Variation
 
@@ -81,9 +73,8 @@ def cup_pos_w(episode: dict[str, Any]) -> np.ndarray:
 
 def grains_w(episode: dict[str, Any]) -> np.ndarray:
     """Returns where the water starts, (GRAINS, 3) m: in the bottle."""
-    places = filling(GRAINS, BOTTLE_SIZE.half_width, FLOOR_M)
     yaw = bottle_yaw(episode)
     cos = np.cos(yaw)
     sin = np.sin(yaw)
     rotation = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
-    return places @ rotation.T + bottle_pos_w(episode)
+    return settled_filling() @ rotation.T + bottle_pos_w(episode)

@@ -63,6 +63,11 @@ LIP_BEFORE_M = 0.018
 LIP_ABOVE_M = 0.030
 # Below this tilt nothing flows: the hand stays where it will be at this one.
 DRY_RAD = 1.15
+# With FEW grains in the bottle or less nothing flows below this tilt, with MORE_THAN_FEW
+# below DRY_RAD.
+DRY_OF_FEW_RAD = 1.45
+FEW = 40.0
+MORE_THAN_FEW = 50.0
 CLEAR_M = 0.05
 # The largest error of the hand for pouring.
 OVER_M = 0.02
@@ -93,6 +98,7 @@ class ExpertFacts:
     grip: Array  # (n, 3) m, where the hand takes the bottle
     ahead: Array  # (n, 3) the way the hand goes in
     tilt: Array  # (n,) rad, of the bottle towards the glass
+    dry: Array  # (n,) rad, the tilt below which nothing flows
     over: Array  # (n, 3) m, where the hand pours at this tilt
     # (n,) bool each
     is_held: Array
@@ -116,7 +122,7 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     # the less is missing, the slower the bottle is tilted, and the less may be in the air
     share = xp.clip(facts.missing / MANY, 0.0, 1.0)
     step = DROP_RAD * (0.4 + 0.6 * share)
-    step = xp.where(facts.tilt < DRY_RAD, TIP_RAD, step)
+    step = xp.where(facts.tilt < facts.dry, TIP_RAD, step)
     step = xp.where(facts.in_air > 0.5, 0.0, step)
     step = xp.where(facts.in_air > 1.0 + MOST_IN_AIR * share, -THROTTLE_RAD, step)
     # what flows now goes on while the bottle is tilted back
@@ -166,11 +172,14 @@ def _facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
     off = (tcp - over)[:, :2]
     coming = state["in_cup"][:, 0] + state["in_air"][:, 0]
     missing = state["mark"][:, 0] - STOP_BEFORE - coming
+    gone = (MORE_THAN_FEW - state["in_bottle"][:, 0]) / (MORE_THAN_FEW - FEW)
+    dry = DRY_RAD + (DRY_OF_FEW_RAD - DRY_RAD) * xp.clip(gone, 0.0, 1.0)
     return ExpertFacts(
         tcp=tcp,
         grip=grip,
         ahead=ahead,
         tilt=tilt,
+        dry=dry,
         over=over,
         is_held=is_held,
         is_low=tcp[:, 2] < TRAVEL_Z_W - SAG_M,

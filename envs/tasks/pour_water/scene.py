@@ -29,6 +29,18 @@ CLOSE_UP = "glass"
 BEAUTY = "kitchen"
 
 
+def solve_water(spec: mujoco.MjSpec) -> None:
+    """Sets the solver's options for many grains with few contacts each.
+
+    Conjugate gradients need no factor of all their degrees of freedom, as Newton's method
+    does, and take a fifth of its time. Trees of bounding boxes cost more here than they
+    save: a vessel has a dozen walls, a grain is one ball.
+    """
+    spec.option.solver = mujoco.mjtSolver.mjSOL_CG
+    spec.option.iterations = 40
+    spec.option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_MIDPHASE)
+
+
 def build_counter(robot: Robot) -> mujoco.MjSpec:
     """Returns the kitchen with a robot at its counter.
 
@@ -60,5 +72,5 @@ def build_counter(robot: Robot) -> mujoco.MjSpec:
     add_view(spec, CAMERA, (1.20, 0.0, 1.30), (0.48, 0.0, 0.80), 44)
     close = (middle_x + 0.42, middle_y + 0.16, top_z + 0.16)
     add_view(spec, CLOSE_UP, close, (middle_x, middle_y, top_z + 0.055), 26)
-    add_view(spec, BEAUTY, (1.22, -0.92, 1.28), (0.42, 0.03, 0.87), 36)
+    add_view(spec, BEAUTY, (1.24, -0.90, 1.30), (0.42, 0.03, 0.90), 48)
     return spec
