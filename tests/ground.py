@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -50,7 +51,7 @@ def _cases() -> list[tuple[str, str, str]]:
 CASES = _cases()  # (task, robot, control mode)
 
 
-def slowly(cases: list[tuple[str, ...]]) -> list[Any]:
+def slowly(cases: Sequence[tuple[str, ...]]) -> list[Any]:
     """Parameters of tests: task, robot and more, of which some tasks' and robots' are
     slow.
     """

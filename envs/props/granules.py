@@ -9,7 +9,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from embodied.arrays import columns
+from embodied.arrays import columns, dot
 from embodied.core import Array
 from embodied.envs.props.shapes import COLLISION_GROUP, Rgb
 from embodied.sim.engine import Engine
@@ -101,6 +101,9 @@ class Granules:
         bodies = [model.body(f"{PREFIX}_{k}").id for k in range(count)]
         self._columns = columns(bodies)
         self._pos_w = engine.view("xpos")
+        first = int(model.joint(f"{PREFIX}_0_x").dofadr[0])
+        # (N, 3 K): the slides' velocities are those in the world
+        self._vel_w = engine.view("qvel")[:, first : first + 3 * count]
         engine.model_view("site_rgba")
 
     @staticmethod
@@ -112,6 +115,11 @@ class Granules:
     def positions_w(self) -> Array:
         """Returns the positions (N, K, 3), m."""
         return self._pos_w[:, self._columns]
+
+    def speeds_m_s(self) -> Array:
+        """Returns the speeds (N, K), m/s."""
+        vel_w = self._vel_w.reshape(len(self._vel_w), -1, 3)
+        return self._engine.xp.sqrt(dot(vel_w, vel_w))
 
     def place(self, world: int, places_w: np.ndarray) -> None:
         """Sets the grains at places (K, 3) m in one world that is being reset."""

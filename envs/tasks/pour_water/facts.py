@@ -25,8 +25,10 @@ GRIP_Z_M = 0.062
 GRIP_BEFORE_M = 0.004
 HELD_SLACK_M = 0.004
 HELD_ERROR_M = 0.03
-# Water lower than this above the table, outside of both vessels, is spilled.
+# Water outside of both vessels is spilled if it is lower than this, or as slow: at rest
+# on the hand, say.
 SPILLED_Z_W = TABLE.top_z + 3 * RADIUS_M
+AT_REST_M_S = 0.01
 FALLEN_Z_W = 0.6
 # A glass that leans by more than 30 degrees is overturned.
 OVERTURNED_COS = 0.87
@@ -59,7 +61,8 @@ class Facts:
         is_in_cup = props.cup.holds(grains)
         is_in_bottle = props.bottle.holds(grains) & ~is_in_cup
         is_low = grains[:, :, 2] < SPILLED_Z_W
-        is_spilled = is_low & ~is_in_cup & ~is_in_bottle
+        is_at_rest = props.water.speeds_m_s() < AT_REST_M_S
+        is_spilled = (is_low | is_at_rest) & ~is_in_cup & ~is_in_bottle
         # (N,) int, how many
         self.in_cup = count_of(is_in_cup)
         self.in_bottle = count_of(is_in_bottle)
