@@ -103,7 +103,7 @@ def test_any_change_but_that_of_the_summary_is_another_suite(tiny: Path) -> None
     def hash_with(old: str, new: str) -> str:
         assert old in TINY
         content = tomllib.loads(TINY.replace(old, new, 1))
-        return suite_module._suite_of(content, "x").hash
+        return suite_module._checked_suite(content, "x").hash
 
     assert hash_with("a cell of each kind", "other words") == suite.hash
     changes = [
