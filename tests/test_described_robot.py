@@ -13,6 +13,7 @@ from embodied.core import PHYSICS_HZ
 from embodied.envs.registry import get_task, task_names
 from embodied.errors import EmbodiedError
 from embodied.robots.described.description import read_description
+from embodied.robots.described.drawing import delete_visual_meshes
 from embodied.robots.described.robot import load_robot
 from embodied.robots.parts.part import CONTROL_MODES
 from embodied.robots.robot import Robot
@@ -30,6 +31,66 @@ from tests.six_arm import (
 @pytest.fixture(scope="module")
 def six(tmp_path_factory: pytest.TempPathFactory) -> Robot:
     return load_robot(write_six(tmp_path_factory.mktemp("six")))
+
+
+def test_a_model_is_compiled_few_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real arms have meshes of a million faces: each time takes a quarter of a second."""
+    compiled = []
+    compile_spec = mujoco.MjSpec.compile
+
+    def counted(spec: mujoco.MjSpec) -> mujoco.MjModel:
+        compiled.append(spec)
+        return compile_spec(spec)
+
+    monkeypatch.setattr(mujoco.MjSpec, "compile", counted)
+    robot = load_robot(write_six(tmp_path))
+    # read, named, measured, servos, and a robot at home
+    assert len(compiled) == 6
+
+    compiled.clear()
+    robot.build()
+    assert len(compiled) == 1
+
+
+def test_visual_meshes_go_where_they_make_no_difference() -> None:
+    spec = mujoco.MjSpec.from_string(
+        """
+        <mujoco>
+          <asset>
+            <mesh name="seen" vertex="0 0 0  1 0 0  0 1 0  0 0 1"/>
+            <mesh name="weighed" vertex="0 0 0  1 0 0  0 1 0  0 0 1"/>
+          </asset>
+          <default><default class="seen">
+            <geom type="mesh" mesh="seen" contype="0" conaffinity="0"/>
+          </default></default>
+          <worldbody>
+            <body name="link"><inertial pos="0 0 0" mass="1" diaginertia="1 1 1"/>
+              <geom name="gone" class="seen"/><geom name="solid" size="1"/>
+              <geom name="pad" class="seen"/>
+            </body>
+            <body name="weighed">
+              <geom name="weighed" class="seen" mesh="weighed"/><geom size="1"/>
+            </body>
+            <body name="ghost"><inertial pos="0 0 0" mass="1" diaginertia="1 1 1"/>
+              <geom name="ghost" class="seen" mesh="weighed"/>
+            </body>
+          </worldbody>
+        </mujoco>
+        """
+    )
+    masses = spec.compile().body_mass
+
+    delete_visual_meshes(spec, kept=["pad"])
+
+    names = [geom.name for geom in spec.geoms]
+    assert names == ["solid", "pad", "weighed", "", "ghost"]
+    assert [mesh.name for mesh in spec.meshes] == ["seen", "weighed"]
+    np.testing.assert_array_equal(spec.compile().body_mass, masses)
+
+    delete_visual_meshes(spec, kept=[])
+    assert [mesh.name for mesh in spec.meshes] == ["weighed"]
 
 
 # Those that a robot with one arm on a pedestal can do.

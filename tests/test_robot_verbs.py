@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from embodied.cli.main import main
+from embodied.robots.described import guess
 from embodied.robots.described.robot import load_robot
+from embodied.robots.suction import SuctionGripper
 from tests.robot_models import at_home
 from tests.six_arm import MJCF, TOML, write_six
 
@@ -108,6 +110,34 @@ def test_new_describes_an_mjcf_file(
 
 
 @pytest.mark.slow
+def test_new_describes_a_cup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # the search for a mount takes seconds
+    monkeypatch.setattr(guess, "best_mount", lambda search, mount, home_w: mount)
+    write_six(tmp_path)
+    start = MJCF.index('<body name="left"')
+    end = MJCF.index("</body>\n              </body>", start)
+    (tmp_path / "cup.xml").write_text(MJCF[:start] + MJCF[end:])
+    path = tmp_path / "cup.toml"
+
+    words = [
+        "robot",
+        "new",
+        str(tmp_path / "cup.xml"),
+        "--cup",
+        "tool",
+        "-o",
+        str(path),
+    ]
+    assert main(words) == 0
+
+    robot = load_robot(path)
+    assert isinstance(robot.grippers[0], SuctionGripper)
+    # the tool point is the site, wherever the description says so
+    tool = robot.tools_at_home["tcp"]
+    np.testing.assert_allclose(tool.pos, (0.45, 0, 0.25), atol=0.005)
+
+
+@pytest.mark.slow
 def test_new_describes_a_urdf_whose_mesh_is_in_its_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,6 +212,7 @@ def test_check_doubts_a_tool_whose_x_is_backwards(
         (["six.xml", "-o", "six.toml"], "six.toml exists: choose another with -o"),
         (["six.xml", "-o", "six.yaml"], "a description's name ends in .toml"),
         (["six.xml", "--on", "hand"], "--on says where --gripper sits: give both"),
+        (["bare.xml", "--cup", "lip"], "site behind the arm's last joint (--cup)"),
         (["bare.xml"], "no gripper is found behind the joint 'wrist3'"),
         (["stick.xml"], "no arm is found: the longest chain of hinges has 1 joints"),
     ],

@@ -7,6 +7,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import mujoco
+import numpy as np
 import pytest
 
 from embodied.cli.main import main
@@ -15,7 +17,7 @@ from embodied.envs.task import Needs
 from embodied.errors import EmbodiedError
 from embodied.robots import ARM, WHEELED_ARM
 from embodied.robots.franka.arm import REACH_M
-from embodied.robots.reach import farthest_reach_m
+from embodied.robots.reach import SHOULDER_M, farthest_reach_m
 from embodied.robots.robot import Robot
 from tests.ground import started_worlds
 from tests.six_arm import write_six
@@ -74,6 +76,22 @@ def test_the_stated_reach_is_the_models() -> None:
     # sampled postures come close to the farthest one
     sampled = farthest_reach_m(model, names, mount="stand", site="tcp")
     assert REACH_M - 0.02 < sampled <= REACH_M
+
+
+def test_the_height_of_a_torso_is_no_reach() -> None:
+    model = mujoco.MjModel.from_xml_string(
+        """
+        <mujoco><worldbody><body name="stand">
+          <body pos="0 0 2"><joint name="shoulder" axis="0 0 1" range="-1 1"/>
+            <geom size="0.1"/><site name="tcp" pos="0.5 0 0"/>
+          </body>
+        </body></worldbody></mujoco>
+        """
+    )
+
+    reach_m = farthest_reach_m(model, ("shoulder",), mount="stand", site="tcp")
+
+    assert reach_m == pytest.approx(np.hypot(0.5, SHOULDER_M))
 
 
 def test_a_description_is_a_robot_by_its_path(tmp_path: Path) -> None:

@@ -8,6 +8,9 @@ import numpy as np
 from embodied.robots.parts.part import Ranges
 
 POSTURES = 4096  # the number of random postures
+# The first joint of an arm is at most this far from its mount, as the Franka arm's is. A
+# mount that is farther off, such as the foot of a torso, is no measure of the arm.
+SHOULDER_M = 0.35
 WRIST_JOINTS = 3  # the number of an arm's last joints that form its wrist
 
 
@@ -19,6 +22,9 @@ def farthest_reach_m(
     ranges: Ranges | None = None,
 ) -> float:
     """Returns the farthest distance of a tcp from its arm's mount.
+
+    If the arm's first joint is farther than SHOULDER_M from the mount, the distance is
+    from the point SHOULDER_M from that joint towards the mount.
 
     It is the largest over many postures, drawn uniformly from the joints' ranges with a
     fixed seed. So it is reproducible, and slightly less than the true reach.
@@ -36,12 +42,20 @@ def farthest_reach_m(
     limits = ranges or [model.joint(name).range for name in joints]
     low, high = np.array(limits).T
 
+    mujoco.mj_kinematics(model, data)
+    shoulder_w = data.joint(joints[0]).xanchor
+    start_w = np.array(data.body(mount).xpos)
+    off = start_w - shoulder_w
+    off_m = float(np.linalg.norm(off))
+    if off_m > SHOULDER_M:
+        start_w = shoulder_w + off * (SHOULDER_M / off_m)
+
     farthest = 0.0
     for _ in range(POSTURES):
         # positions suffice; no dynamics are needed
         data.qpos[addresses] = rng.uniform(low, high)
         mujoco.mj_kinematics(model, data)
-        distance = np.linalg.norm(data.site(site).xpos - data.body(mount).xpos)
+        distance = np.linalg.norm(data.site(site).xpos - start_w)
         farthest = max(farthest, float(distance))
     return farthest
 

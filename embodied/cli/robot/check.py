@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     for name in loadable_tasks():
         tasks[name] = get_task(name).needs.missing(reading.robot)
         if not tasks[name]:
-            doubts += overlaps_at_home(name, reading.robot)
+            doubts += overlaps_at_home(name, reading.bare)
     if all(tasks.values()):
         doubts.append("no task fits")
     if args.picture is not None:

@@ -49,6 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the arm's body or site that such a gripper sits on (default: its end)",
     )
     parser.add_argument(
+        "--cup",
+        default="",
+        metavar="SITE",
+        help="the hand is a suction cup, and this site of its file is the middle of the "
+        "lip, z out of the cup",
+    )
+    parser.add_argument(
         "--arms",
         type=int,
         choices=(1, 2),
@@ -66,7 +73,12 @@ def run(args: argparse.Namespace) -> int:
     if args.output is not None:
         _require_place(args.output, args.overwrite)
     guess = guess_description(
-        args.model, args.name, args.gripper, args.on, most_arms=args.arms
+        args.model,
+        args.name,
+        args.gripper,
+        args.on,
+        most_arms=args.arms,
+        cup=args.cup,
     )
     description = guess.reading.description
     path = args.output or Path(f"{description.name}.toml")

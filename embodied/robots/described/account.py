@@ -83,7 +83,7 @@ class Account:
 
 def account_of(reading: Reading) -> Account:
     """Returns the account of a robot, with each joint's lag and error measured."""
-    spec = reading.robot.build()
+    spec = reading.bare.build()
     apply_defaults(spec)
     model = spec.compile()
     joints = []
@@ -176,7 +176,7 @@ def _joint(reading: Reading, model: mujoco.MjModel, arm: Arm, k: int) -> JointAc
         high_rad=high,
         home_rad=home,
         speed_rad_s=joints.speeds[k],
-        limit_n_m=reading.limits.get(file_name),
+        limit_n_m=reading.source.limits.get(file_name),
         lag_s=float(lag_s),
         rest_error_rad=rest_error_rad,
     )
@@ -198,7 +198,7 @@ def _facts(reading: Reading, model: mujoco.MjModel) -> list[tuple[str, str]]:
     held = [f"{name} at {value:.3g}" for name, value in reading.source.held.items()]
     facts.append(("held", ", ".join(held) or "nothing"))
     left_out = [*reading.source.left_out]
-    settings = changed_settings(reading.file_model)
+    settings = changed_settings(reading.source.file_model)
     if settings:
         left_out.append(f"physics options ({', '.join(settings)})")
     facts.append(("left out", ", ".join(left_out) or "nothing"))
@@ -210,7 +210,7 @@ def _fingers(reading: Reading, arm: DescribedArm, hand: Hand) -> list[tuple[str,
     width = f"{1000 * hand.gap_m:.0f} to {1000 * hand.width_m:.0f} mm"
     positions = zip(hand.fingers, hand.closed, hand.open, strict=True)
     fingers = [f"{name} {shut:.3g} to {wide:.3g}" for name, shut, wide in positions]
-    force_n = grip_force_n(arm, hand, reading.limits)
+    force_n = grip_force_n(arm, hand, reading.source.limits)
     return [
         (f"{arm.prefix}gripper", f"{width} wide, {force_n:.0f} N"),
         (f"{arm.prefix}fingers, closed to open", ", ".join(fingers)),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from embodied.robots.described.base import axes_body, yaw_axis
+from embodied.robots.described.base import axes_body
 from embodied.robots.described.description import DescribedArm, Description
 from embodied.robots.described.drawing import SITE_GROUP
 from embodied.robots.described.fingers import (
@@ -22,16 +22,10 @@ from embodied.robots.described.fingers import (
     make_pads,
 )
 from embodied.robots.described.hand import Hand
-from embodied.robots.described.holding import hold_the_rest
-from embodied.robots.described.servos import add_servos, force_limits, keep_servos
+from embodied.robots.described.preparing import prepared_source
+from embodied.robots.described.servos import Servo, add_servos, free_joints
 from embodied.robots.described.settings import share_settings
-from embodied.robots.described.source import (
-    FileArm,
-    Source,
-    drop_the_rest,
-    read_source,
-    tops,
-)
+from embodied.robots.described.source import FileArm, Source, tops
 from embodied.robots.parts.base import YAW
 from embodied.robots.parts.part import Placement
 
@@ -77,14 +71,22 @@ class StandBuilder:
 
 @dataclass(frozen=True)
 class ArmsBuilder:
-    """Adds the file's bodies with all arms, and servos; a `PartBuilder`."""
+    """Adds the file's bodies with all arms, and servos; a `PartBuilder`.
+
+    Attributes:
+        description: the robot's.
+        servos: to be added; those that the file has may be there already.
+        is_bare: whether to leave out visual meshes, for models that are not drawn.
+    """
 
     description: Description
+    servos: tuple[Servo, ...] = ()
+    is_bare: bool = False
 
     def __call__(
         self, spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
     ) -> mujoco.MjsBody:
-        source = read_source(self.description)
+        source = prepared_source(self.description)
         base = self.description.base
         if base is not None and not base.joints:  # our base carries the stand
             prefix = prefix_of(self.description, placement)
@@ -99,31 +101,12 @@ class ArmsBuilder:
         mount: mujoco.MjsBody,
         placement: Placement,
     ) -> None:
-        """Adds a model that was read; `source` notes held joints and left-out elements."""
+        """Adds a copy of a prepared model to the mount, and servos."""
         prefix = prefix_of(self.description, placement)
-        joints = [name for arm in source.arms for name in arm.joints]
-        if source.base:
-            model = source.spec.compile()
-            source.yaw_axis = yaw_axis(model, source.base, joints)
-        keeps_servos = self.description.servos == "file"
-
-        # torque limits are read while the actuators that state them still exist
-        limits = force_limits(source.spec.compile())
-        # then all is deleted except the bodies and the servos to keep
-        hold_the_rest(source)
-        actuators_before = len(source.spec.actuators)
-        keep_servos(source.spec, joints if keeps_servos else ())
-        deleted = actuators_before - len(source.spec.actuators)
-        if deleted:
-            source.left_out.append(f"{deleted} actuators")
-        drop_the_rest(source)
-
         self._mount(source, spec, mount, prefix)
         _let_neighbours_touch(spec)
-        driven = [*source.base, *(() if keeps_servos else joints)]
-        if driven:
-            names = [prefix + name for name in driven]
-            add_servos(spec, names, [limits.get(name) for name in driven])
+        free_joints(spec, [prefix + name for name in source.driven])
+        add_servos(spec, prefix, self.servos)
 
     def _mount(
         self,
@@ -132,18 +115,17 @@ class ArmsBuilder:
         mount: mujoco.MjsBody,
         prefix: str,
     ) -> None:
-        """Attaches the file's arms to the mount, with their weight compensated."""
-        for body in source.spec.bodies:
-            body.gravcomp = 1  # the share of its weight that is compensated
-
+        """Attaches the file's arms to the mount."""
         half_yaw = np.deg2rad(self.description.mount.yaw_deg) / 2
         x, y = source.yaw_axis
         frame = mount.add_frame(
             pos=[-x, -y, 0], quat=[np.cos(half_yaw), 0, 0, np.sin(half_yaw)]
         )
-        share_settings(source.spec, spec)
+        # attaching takes the bodies away
+        own = (source.bare if self.is_bare else source.spec).copy()
+        share_settings(own, spec)
         wanted = self.description.mount.body
-        for body in tops(source.spec, source):
+        for body in tops(own, source):
             if wanted in ("", body.name):
                 frame.attach_body(body, prefix, "")
         if source.base:
@@ -281,18 +263,23 @@ def _let_neighbours_touch(spec: mujoco.MjSpec) -> None:
     MuJoCo excludes contacts between parent and child, but not if the parent is fixed to
     the world.
     """
-    # `body_weldid` is the body that one is rigidly part of; 0, the world, if it is fixed
-    model = spec.compile()
-    weld_ids = model.body_weldid
-    names = [model.body(i).name for i in range(model.nbody)]
-    bodies = range(1, model.nbody)
-    fixed = [i for i in bodies if weld_ids[i] == 0]
-    first_links = [
-        i for i in bodies if weld_ids[i] != 0 and weld_ids[model.body_parentid[i]] == 0
-    ]
-    # an excluded pair's signature is (one body's id << 16) + the other's
-    excluded = {int(signature) for signature in model.exclude_signature}
-    for a in fixed:
-        for b in first_links:
-            if (a << 16) + b not in excluded and (b << 16) + a not in excluded:
-                spec.add_exclude(bodyname1=names[a], bodyname2=names[b])
+    fixed: list[str] = []
+    first_links: list[str] = []
+    _sort_bodies(spec.worldbody, fixed, first_links)
+    excluded = {frozenset((pair.bodyname1, pair.bodyname2)) for pair in spec.excludes}
+    for name in fixed:
+        for link in first_links:
+            if frozenset((name, link)) not in excluded:
+                spec.add_exclude(bodyname1=name, bodyname2=link)
+
+
+def _sort_bodies(
+    carrier: mujoco.MjsBody, fixed: list[str], first_links: list[str]
+) -> None:
+    """Adds the names of fixed bodies on a fixed body, and of the moving ones on them."""
+    for body in carrier.bodies:
+        if body.joints:
+            first_links.append(body.name)
+        else:
+            fixed.append(body.name)
+            _sort_bodies(body, fixed, first_links)

@@ -65,20 +65,23 @@ def has_hand(model: mujoco.MjModel, joints: Sequence[str]) -> bool:
     return bool(_hand_joints(model, model.joint(joints[-1]).id))
 
 
-def find_parts(model: mujoco.MjModel, joints: Sequence[str], file: str) -> Parts:
+def find_parts(
+    model: mujoco.MjModel, joints: Sequence[str], file: str, is_cup: bool = False
+) -> Parts:
     """Returns an arm of a model, given by its joints, and its hand.
 
-    All joints that its last link carries belong to the hand.
+    All joints that its last link carries belong to the hand; a cup has none.
 
     Raises:
-        EmbodiedError: there is no gripper behind it.
+        EmbodiedError: there are no fingers behind it.
     """
     arm = tuple(int(model.joint(name).id) for name in joints)
     hand_joints = _hand_joints(model, arm[-1])
-    if not hand_joints:
+    if not hand_joints and not is_cup:
         raise EmbodiedError(
             f"{file}: no gripper is found behind the joint {joints[-1]!r}: if it has a "
-            "file of its own, name that with --gripper"
+            "file of its own, name that with --gripper; if it is a suction cup, name the "
+            "site at the middle of its lip with --cup"
         )
     return Parts(arm, int(model.jnt_bodyid[arm[-1]]), hand_joints)
 

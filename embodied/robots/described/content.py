@@ -85,11 +85,22 @@ def changed_ns(path: Path) -> tuple[int, ...]:
     If the description cannot be read, only its own time is returned. If it does not
     exist, the result is empty.
     """
+    own = (path.stat().st_mtime_ns,) if path.exists() else ()
     try:
-        files = [path, *_files(read_description(path))]
-    except (EmbodiedError, OSError):
-        files = [path]
-    return tuple(file.stat().st_mtime_ns for file in files if file.exists())
+        return own + file_times_ns(read_description(path))
+    except EmbodiedError:
+        return own
+
+
+def file_times_ns(description: Description) -> tuple[int, ...]:
+    """Returns the modification times of a description's model files, ns.
+
+    The result is empty if a model cannot be read.
+    """
+    try:
+        return tuple(file.stat().st_mtime_ns for file in _files(description))
+    except OSError:
+        return ()
 
 
 def _files(description: Description) -> Iterator[Path]:

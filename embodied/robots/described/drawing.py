@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import mujoco
 
 from embodied.robots.modelling import COLLISION_GROUP
@@ -27,6 +29,36 @@ def hide_sites_and_collision_geoms(spec: mujoco.MjSpec) -> None:
             elif geom.group >= SHOWN_GROUPS and not has_visuals:
                 # else the body would be invisible
                 geom.group = 0
+
+
+def delete_visual_meshes(spec: mujoco.MjSpec, kept: Collection[str]) -> None:
+    """Deletes visual meshes that make no difference to physics.
+
+    A body keeps its meshes where it has no geoms that collide, since the shape of a hand
+    is measured on them, or where its mass may be that of its geoms.
+
+    Args:
+        spec: the model.
+        kept: names of geoms that stay.
+    """
+    if (
+        spec.compiler.inertiafromgeom
+        == mujoco.mjtInertiaFromGeom.mjINERTIAFROMGEOM_TRUE
+    ):
+        return
+    for body in spec.bodies:
+        geoms = list(body.geoms)
+        if not body.explicitinertial or not any(geom.contype for geom in geoms):
+            continue
+        for geom in geoms:
+            is_mesh = geom.type == mujoco.mjtGeom.mjGEOM_MESH
+            if is_mesh and not _collides(geom) and geom.name not in kept:
+                spec.delete(geom)
+
+    used = {geom.meshname for geom in spec.geoms}
+    for mesh in list(spec.meshes):
+        if mesh.name not in used:
+            spec.delete(mesh)
 
 
 def _has_visuals(body: mujoco.MjsBody) -> bool:

@@ -89,10 +89,8 @@ def add_gripper_drive(
 def _couple(spec: mujoco.MjSpec, fingers: Sequence[str], hand: Hand) -> None:
     """Makes the other fingers follow the first, so that all open and close together."""
     # joint equalities count positions from `qpos0`
-    model = spec.compile()
-    qpos0 = [float(model.qpos0[model.joint(name).qposadr[0]]) for name in fingers]
     strokes = np.array(hand.open) - np.array(hand.closed)  # (F,) rad or m
-    closed_from_qpos0 = np.array(hand.closed) - qpos0
+    closed_from_qpos0 = np.array(hand.closed) - hand.qpos0
     for k in range(1, len(fingers)):
         if _are_coupled(spec, fingers[0], fingers[k]):
             continue

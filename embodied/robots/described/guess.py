@@ -43,8 +43,13 @@ from embodied.robots.described.holding import resting_data
 from embodied.robots.described.home import HomeSearch
 from embodied.robots.described.mounting import best_mount
 from embodied.robots.described.robot import Reading, understand
-from embodied.robots.described.source import HAND_PREFIX, attach_gripper, read_model
-from embodied.robots.described.tool import ToolPoint, find_tool
+from embodied.robots.described.source import (
+    HAND_PREFIX,
+    attach_gripper,
+    compile_together,
+    read_model,
+)
+from embodied.robots.described.tool import ToolPoint, cup_tool, find_tool
 
 # A robot with its first arm joint higher than this in its file stands on the floor.
 STANDING_M = 0.45
@@ -100,6 +105,7 @@ def guess_description(
     grippers: Sequence[Path] = (),
     on: Sequence[str] = (),
     most_arms: int = 2,
+    cup: str = "",
 ) -> Guess:
     """Returns a drafted description of a model file.
 
@@ -111,32 +117,42 @@ def guess_description(
         on: the bodies or sites that carry those grippers, one for each arm; empty for
             those that `mounting_place` finds.
         most_arms: how many arms are described, at most two.
+        cup: the site at the middle of a suction cup's lip, by its name in the cup's own
+            file or the arm's; empty for a hand with fingers.
 
     Raises:
         EmbodiedError: the file does not compile, no arm with a gripper is found, there
-            are not as many grippers or places as arms, or every home has an overlap.
+            are not as many grippers or places as arms, there is no site `cup`, or every home
+            has an overlap.
     """
     spec = read_model(str(path.resolve()), "the path that was typed")
     doubts: list[str] = []
     bare = spec.compile()
+    if cup and not grippers:
+        most_arms = 1  # the site is on one arm
     sides = _sides(bare, find_arms(bare, str(path)), bool(grippers), most_arms)
-    separate = _attach_grippers(spec, bare, sides, grippers, on, doubts)
-    model = spec.compile()
+    separate = _attach_grippers(spec, bare, sides, grippers, on, bool(cup), doubts)
+    model = compile_together(spec, [gripper.mjcf for gripper in separate.values()])
     data = resting_data(model)
 
     arms = []
     for side, joints in sides.items():
-        parts = find_parts(model, joints, str(path))
-        fingers = driven_fingers(model, parts)
-        tool = find_tool(model, data, parts, fingers)
+        parts = find_parts(model, joints, str(path), is_cup=bool(cup))
         prefix = _hand_prefix(side) if separate else ""
+        if cup:
+            tool = cup_tool(model, parts, prefix + cup)
+            gripper = separate.get(side, Gripper(kind="suction"))
+        else:
+            fingers = driven_fingers(model, parts)
+            tool = find_tool(model, data, parts, fingers)
+            gripper = gripper_keys(
+                model, data, parts, fingers, separate.get(side), prefix, doubts
+            )
         described = DescribedArm(
             joints=tuple(joints),
             speeds=joint_speeds(model, parts, path, doubts),
             home=(0.0,) * len(joints),
-            gripper=gripper_keys(
-                model, data, parts, fingers, separate.get(side), prefix, doubts
-            ),
+            gripper=gripper,
             tcp=tcp_keys(model, tool, prefix),
             name=side,
         )
@@ -150,7 +166,13 @@ def guess_description(
         cameras=camera_names(model, [arm.parts for arm in arms]),
         **_arm_keys([arm.described for arm in arms]),
     )
-    doubts.append("tcp: between the finger tips, 20 mm behind their ends")
+    if cup:
+        doubts.append(
+            "gripper: a lip with a radius of 15 mm (radius_m) that holds by 0.6 bar "
+            "(force_n)"
+        )
+    else:
+        doubts.append("tcp: between the finger tips, 20 mm behind their ends")
     return _at_home(description, model, arms, doubts)
 
 
@@ -184,6 +206,7 @@ def _attach_grippers(
     sides: Mapping[str, list[str]],
     files: Sequence[Path],
     on: Sequence[str],
+    is_cup: bool,
     doubts: list[str],
 ) -> dict[str, Gripper]:
     """Attaches grippers with files of their own; returns side -> the gripper's keys.
@@ -193,6 +216,7 @@ def _attach_grippers(
         bare: the same, compiled.
         sides: side -> the arm's joints.
         files, on: as `grippers` and `on` in `guess_description`.
+        is_cup: whether they are suction cups.
         doubts: the places are added.
 
     Raises:
@@ -213,8 +237,13 @@ def _attach_grippers(
 
     separate = {}
     for side, file, place in zip(sides, files, places, strict=True):
-        # `joints` may not be empty; `gripper_keys` fills in the true ones
-        gripper = Gripper(joints=("none",), mjcf=str(file.resolve()), on=place)
+        gripper = Gripper(
+            # fingers may not be empty; `gripper_keys` fills in the true ones
+            joints=() if is_cup else ("none",),
+            kind="suction" if is_cup else "fingers",
+            mjcf=str(file.resolve()),
+            on=place,
+        )
         hand = read_model(gripper.mjcf, "the path after --gripper")
         attach_gripper(spec, hand, gripper, _hand_prefix(side))
         doubts.append(f"gripper.on, pos and quat_wxyz: it sits on {place}, not rotated")

@@ -44,6 +44,7 @@ class Hand:
         fingers: (F,) names of the driven joints.
         closed: (F,) their positions when the gripper is closed, m or rad.
         open: (F,) their positions when the gripper is open, m or rad.
+        qpos0: (F,) their positions in the file's own drawing, m or rad.
         moving: (M,) names of all joints of the hand, linkages included.
         open_all: (M,) their positions when the gripper is open, m or rad.
         width_m: Distance between the pads when the gripper is open.
@@ -60,6 +61,7 @@ class Hand:
     fingers: tuple[str, ...]
     closed: tuple[float, ...]
     open: tuple[float, ...]
+    qpos0: tuple[float, ...]
     moving: tuple[str, ...]
     open_all: tuple[float, ...]
     width_m: float
@@ -150,6 +152,7 @@ class _Measurement:
             fingers=self._names.fingers,
             closed=closed,
             open=opened,
+            qpos0=self._qpos0(),
             moving=tuple(name.removeprefix(self._prefix) for name in moving),
             open_all=tuple(float(at_open.qpos[address]) for address in addresses),
             width_m=round(width_m, 6),
@@ -262,6 +265,11 @@ class _Measurement:
         mujoco.mj_kinematics(self._model, data)
         points_w = [points_of(self._model, data, geom) for geom in geoms]
         return self._in_tcp_frame(data, np.concatenate(points_w))
+
+    def _qpos0(self) -> tuple[float, ...]:
+        """Returns the positions (F,) of the fingers as the file draws them."""
+        addresses = [int(self._model.joint(name).qposadr[0]) for name in self._fingers]
+        return tuple(float(self._model.qpos0[address]) for address in addresses)
 
     def _home_data(self) -> mujoco.MjData:
         """Returns data with the arm at home."""

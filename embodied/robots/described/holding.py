@@ -23,7 +23,7 @@ def hold_the_rest(source: Source) -> None:
             holds a joint outside its range.
     """
     spec = source.spec
-    model = spec.compile()
+    model = source.file_model
     data = resting_data(model)
     _hold_as_described(source, model, data)
     kept = _moving_joints(model, source.arms) | set(source.base)

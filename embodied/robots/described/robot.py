@@ -6,7 +6,7 @@ actuators, sensors and keyframes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mujoco
@@ -34,8 +34,9 @@ from embodied.robots.described.description import (
     read_description,
 )
 from embodied.robots.described.hand import Hand, measure_hand
-from embodied.robots.described.servos import force_limits, joint_ranges
-from embodied.robots.described.source import FileArm, Source, read_source
+from embodied.robots.described.preparing import prepared_source
+from embodied.robots.described.servos import joint_ranges, measure_servos
+from embodied.robots.described.source import FileArm, Source
 from embodied.robots.modelling import JOINT_LEAD_RAD
 from embodied.robots.parts.arm import Arm
 from embodied.robots.parts.gripper import Gripper
@@ -54,18 +55,16 @@ class Reading:
     Attributes:
         description: as it was read.
         source: the prepared model, with lists of held joints and left-out elements.
-        file_model: the file's model before it was prepared.
-        limits: joint of the file -> its largest torque or force.
         hands: the measurements of each arm's hand, or of its cup.
         robot: the robot.
+        bare: the robot without visual meshes, which compiles much faster.
     """
 
     description: Description
     source: Source
-    file_model: mujoco.MjModel
-    limits: dict[str, float]
     hands: tuple[Hand | Cup, ...]
     robot: Robot
+    bare: Robot
 
 
 def load_robot(path: str | Path) -> Robot:
@@ -98,22 +97,23 @@ def understand(description: Description) -> Reading:
         EmbodiedError: as `load_robot` does.
     """
     stand = StandBuilder(description)
-    arms = ArmsBuilder(description)
-    source = read_source(description)
-    file_model = source.spec.compile()
-    limits = force_limits(file_model)
+    source = prepared_source(description)
 
-    # built once to measure the ranges, the reach and the hands on the compiled model
+    # built once to measure ranges, reach, hands and servos on the compiled model
     spec = mujoco.MjSpec()
     spec.compiler.degree = False
     mount = stand(spec, spec.worldbody, Placement())
-    arms.attach(source, spec, mount, Placement())
+    ArmsBuilder(description, is_bare=True).attach(source, spec, mount, Placement())
     for arm, names in zip(description.arms, source.arms, strict=True):
         add_tool(spec, description, arm, names, Placement())
     model = spec.compile()
     _check_cameras(description, model)
 
     prefix = prefix_of(description)
+    # the servos where the robot stands: rounding depends on it
+    mount.pos = list(description.mount.pos_w)
+    servos = measure_servos(spec.compile(), prefix, source.driven, source.limits)
+    arms = ArmsBuilder(description, servos)
     carrier = carrier_of(description, source, model, stand, prefix)
     parts: list[Part] = [*carrier.parts]
     hands: list[Hand | Cup] = []
@@ -129,14 +129,22 @@ def understand(description: Description) -> Reading:
             continue
 
         hand = measure_hand(model, arm, names, prefix, site)
-        force_n = grip_force_n(arm, hand, limits)
+        force_n = grip_force_n(arm, hand, source.limits)
         drive = GripperBuilder(description, arm, names, hand, force_n)
         hands.append(hand)
         parts += [part, _gripper_part(description, arm, names, drive)]
 
     robot = Robot(description.name, tuple(parts), content_hash(description))
-    _check_home(robot)
-    return Reading(description, source, file_model, limits, tuple(hands), robot)
+    bare_arms = replace(arms, is_bare=True)
+    bare = replace(
+        robot,
+        parts=tuple(
+            replace(part, build=bare_arms) if part.build is arms else part
+            for part in parts
+        ),
+    )
+    _check_home(bare)
+    return Reading(description, source, tuple(hands), robot, bare)
 
 
 def _check_cameras(description: Description, model: mujoco.MjModel) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import mujoco
 import numpy as np
@@ -17,6 +18,22 @@ ARMATURE_KG_M2 = 0.1
 POSTURES = 64
 # A joint without limits gets this range in each direction.
 FULL_TURN_RAD = 2 * np.pi
+
+
+class Servo(NamedTuple):
+    """A position servo of a joint.
+
+    Attributes:
+        joint: its name in the file.
+        stiffness: torque per error, N m / rad, or N / m.
+        range: the joint's range, rad or m.
+        limit: its largest torque in N m, or force in N; None for no limit.
+    """
+
+    joint: str
+    stiffness: float
+    range: tuple[float, float]
+    limit: float | None
 
 
 def force_limits(model: mujoco.MjModel) -> dict[str, float]:
@@ -117,19 +134,10 @@ def joint_ranges(model: mujoco.MjModel, joints: Sequence[str]) -> Ranges:
     return tuple(ranges)
 
 
-def add_servos(
-    spec: mujoco.MjSpec, joints: Sequence[str], limits: Sequence[float | None]
-) -> None:
-    """Adds critically damped position servos, named like their joints.
+def free_joints(spec: mujoco.MjSpec, joints: Sequence[str]) -> None:
+    """Removes damping, friction and springs of joints, as a real drive compensates them.
 
-    All follow their targets with a lag of SERVO_LAG_S, and none oscillates in any
-    posture. The joints' own damping, friction and springs are removed, as a real drive
-    compensates for them.
-
-    Args:
-        spec: the model.
-        joints: names of J joints.
-        limits: (J,) largest torque of each in N m; None for no limit.
+    A joint without armature gets ARMATURE_KG_M2.
     """
     for name in joints:
         joint = spec.joint(name)
@@ -138,21 +146,53 @@ def add_servos(
         joint.stiffness = [0.0, 0.0, 0.0]
         joint.frictionloss = 0
 
-    model = spec.compile()
-    ranges = joint_ranges(model, joints)
-    inertias = _largest_inertia(model, joints, ranges)
-    rows = zip(joints, inertias, limits, ranges, strict=True)
-    for name, inertia, limit, joint_range in rows:
-        # Critical damping is 2 sqrt(stiffness * inertia). The lag is damping divided by
-        # stiffness. Together: stiffness = 4 inertia / lag^2.
-        stiffness = 4 * inertia / SERVO_LAG_S**2
-        servo = spec.add_actuator(
+
+def measure_servos(
+    model: mujoco.MjModel,
+    prefix: str,
+    joints: Sequence[str],
+    limits: Mapping[str, float],
+) -> tuple[Servo, ...]:
+    """Returns critically damped servos for J joints, none of which oscillates.
+
+    Args:
+        model: the robot's, after `free_joints`.
+        prefix: of the file's names in the model.
+        joints: (J,) their names in the file.
+        limits: joint of the file -> its largest torque in N m, if it has a limit.
+    """
+    if not joints:
+        return ()
+    names = [prefix + name for name in joints]
+    ranges = joint_ranges(model, names)
+    inertias = _largest_inertia(model, names, ranges)
+
+    # Critical damping is 2 sqrt(stiffness * inertia). The lag is damping divided by
+    # stiffness. Together: stiffness = 4 inertia / lag^2.
+    servos = []
+    for name, inertia, joint_range in zip(joints, inertias, ranges, strict=True):
+        stiffness = float(4 * inertia / SERVO_LAG_S**2)
+        servos.append(Servo(name, stiffness, joint_range, limits.get(name)))
+    return tuple(servos)
+
+
+def add_servos(spec: mujoco.MjSpec, prefix: str, servos: Sequence[Servo]) -> None:
+    """Adds position servos that follow their targets with a lag of SERVO_LAG_S.
+
+    Args:
+        spec: the model, in which names of the file have a prefix.
+        prefix: that prefix.
+        servos: to be added; they get the names of their joints.
+    """
+    for servo in servos:
+        name = prefix + servo.joint
+        actuator = spec.add_actuator(
             name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_JOINT
         )
-        servo.set_to_position(kp=stiffness, kv=SERVO_LAG_S * stiffness)
-        servo.ctrlrange = joint_range
-        if limit is not None:
-            servo.forcerange = (-limit, limit)
+        actuator.set_to_position(kp=servo.stiffness, kv=SERVO_LAG_S * servo.stiffness)
+        actuator.ctrlrange = servo.range
+        if servo.limit is not None:
+            actuator.forcerange = (-servo.limit, servo.limit)
 
 
 def _largest_inertia(

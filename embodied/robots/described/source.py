@@ -6,7 +6,7 @@ of a gripper with a file of its own get the prefix `hand_`.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,6 +60,8 @@ class Source:
 
     Attributes:
         spec: the model.
+        bare: the prepared model without visual meshes, which compiles much faster.
+        file_model: the model as it was read, compiled.
         arms: the names of each arm's elements.
         held_at: joint -> position at which the description holds it, rad or m.
         held: joint -> position at which it was fixed, rad or m; `hold_the_rest` fills
@@ -67,15 +69,22 @@ class Source:
         left_out: elements of the file that the robot lacks, e.g. "2 sensors".
         base: the joints x, y and yaw of a base that drives; empty without one.
         yaw_axis: x and y of that base's yaw axis in the file, m.
+        driven: joints that get a servo of ours: the base's and, unless the file's servos
+            are kept, the arms'.
+        limits: joint of the file -> its largest torque in N m, or force in N.
     """
 
     spec: mujoco.MjSpec
+    bare: mujoco.MjSpec
+    file_model: mujoco.MjModel
     arms: tuple[FileArm, ...]
     held_at: dict[str, float] = field(default_factory=dict)
     held: dict[str, float] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     base: tuple[str, ...] = ()
     yaw_axis: tuple[float, float] = (0.0, 0.0)
+    driven: tuple[str, ...] = ()
+    limits: dict[str, float] = field(default_factory=dict)
 
 
 def read_source(description: Description) -> Source:
@@ -90,9 +99,11 @@ def read_source(description: Description) -> Source:
     spec = read_model(description.mjcf, "the key mjcf")
     arms = tuple(_file_arm(spec, arm) for arm in description.arms)
     _check_names(spec, description, arms)
+    grippers = [arm.gripper.mjcf for arm in description.arms if arm.gripper.mjcf]
     held_at = dict(zip(description.held, description.held_at, strict=True))
     base = description.base.joints if description.base else ()
-    return Source(spec, arms, held_at, base=base)
+    model = compile_together(spec, grippers)
+    return Source(spec, spec, model, arms, held_at, base=base)
 
 
 def read_model(path: str, named_by: str) -> mujoco.MjSpec:
@@ -215,8 +226,7 @@ def attach_gripper(
         prefix: goes before the names of the gripper's elements.
 
     Raises:
-        EmbodiedError: the arm has no such body or site, or both models do not compile
-            together.
+        EmbodiedError: the arm has no such body or site.
     """
     carriers = {body.name: body for body in spec.bodies}
     sites = {site.name: site for site in spec.sites if site.name}
@@ -235,12 +245,25 @@ def attach_gripper(
     share_settings(own, spec)
     for body in list(own.worldbody.bodies):
         frame.attach_body(body, prefix, "")
+
+
+def compile_together(spec: mujoco.MjSpec, grippers: Sequence[str]) -> mujoco.MjModel:
+    """Returns the compiled model of an arm with grippers attached.
+
+    Args:
+        spec: the model.
+        grippers: paths of the grippers' files, if they have files of their own.
+
+    Raises:
+        EmbodiedError: the files do not compile together.
+    """
     try:
-        spec.compile()
+        return spec.compile()
     except ValueError as error:
+        files = " and ".join(dict.fromkeys(grippers)) or "none"
         message = " ".join(str(error).split())
         raise EmbodiedError(
-            f"the gripper's file {gripper.mjcf} does not go with the arm's: {message}"
+            f"the gripper's file {files} does not go with the arm's: {message}"
         ) from error
 
 

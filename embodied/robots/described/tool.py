@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from embodied.errors import EmbodiedError
+from embodied.errors import EmbodiedError, unknown
 from embodied.robots.described.chain import Parts
 from embodied.robots.described.geometry import main_axis, points_of, solid_geoms
 from embodied.robots.described.holding import subtree
@@ -67,6 +67,28 @@ def find_tool(
         )
     return _tool(
         model, ends[0], parts, fingers, np.concatenate(closed), np.concatenate(opened)
+    )
+
+
+def cup_tool(model: mujoco.MjModel, parts: Parts, site: str) -> ToolPoint:
+    """Returns the tcp of a suction cup: the site at the middle of its lip, z out.
+
+    Raises:
+        EmbodiedError: the arm carries no such site.
+    """
+    hand = subtree(model, parts.hand)
+    carried = {
+        model.site(s).name: s
+        for s in range(model.nsite)
+        if int(model.site_bodyid[s]) in hand
+    }
+    if site not in carried:
+        raise unknown("site behind the arm's last joint (--cup)", site, carried)
+    lip = carried[site]
+    return ToolPoint(
+        body=int(model.site_bodyid[lip]),
+        pos=model.site_pos[lip].copy(),
+        quat_wxyz=model.site_quat[lip].copy(),
     )
 
 
