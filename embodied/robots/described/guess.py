@@ -73,6 +73,9 @@ TRIES = 4
 # y of an arm's hand at home, in m, relative to the middle of the arms.
 HOME_Y_M = {"": 0.0, "left": 0.2, "right": -0.2}
 
+GUESSED_TCP = "tcp: between the finger tips, 20 mm behind their ends"
+GUESSED_CUP = "gripper: a lip with a radius of 15 mm (radius_m), 0.6 bar (force_n)"
+
 
 @dataclass(frozen=True)
 class Guess:
@@ -117,37 +120,29 @@ def guess_description(
         on: the bodies or sites that carry those grippers, one for each arm; empty for
             those that `mounting_place` finds.
         most_arms: how many arms are described, at most two.
-        cup: the site at the middle of a suction cup's lip, by its name in the cup's own
-            file or the arm's; empty for a hand with fingers.
+        cup: the site at the middle of a suction cup's lip; empty for fingers.
 
     Raises:
-        EmbodiedError: the file does not compile, no arm with a gripper is found, there
-            are not as many grippers or places as arms, there is no site `cup`, or every home
-            has an overlap.
+        EmbodiedError: the file does not compile, no arm with a gripper or no such cup is
+            found, there are not as many grippers or places as arms, or every home has an
+            overlap.
     """
     spec = read_model(str(path.resolve()), "the path that was typed")
-    doubts: list[str] = []
+    doubts = [GUESSED_CUP if cup else GUESSED_TCP]
     bare = spec.compile()
-    if cup and not grippers:
-        most_arms = 1  # the site is on one arm
-    sides = _sides(bare, find_arms(bare, str(path)), bool(grippers), most_arms)
+    most = 1 if cup and not grippers else most_arms  # the site is on one arm
+    sides = _sides(bare, find_arms(bare, str(path)), bool(grippers), most)
     separate = _attach_grippers(spec, bare, sides, grippers, on, bool(cup), doubts)
     model = compile_together(spec, [gripper.mjcf for gripper in separate.values()])
     data = resting_data(model)
 
     arms = []
     for side, joints in sides.items():
-        parts = find_parts(model, joints, str(path), is_cup=bool(cup))
         prefix = _hand_prefix(side) if separate else ""
-        if cup:
-            tool = cup_tool(model, parts, prefix + cup)
-            gripper = separate.get(side, Gripper(kind="suction"))
-        else:
-            fingers = driven_fingers(model, parts)
-            tool = find_tool(model, data, parts, fingers)
-            gripper = gripper_keys(
-                model, data, parts, fingers, separate.get(side), prefix, doubts
-            )
+        parts = find_parts(model, joints, str(path), is_cup=bool(cup))
+        tool, gripper = _hand_keys(
+            model, data, parts, separate.get(side), prefix, cup, doubts
+        )
         described = DescribedArm(
             joints=tuple(joints),
             speeds=joint_speeds(model, parts, path, doubts),
@@ -166,14 +161,34 @@ def guess_description(
         cameras=camera_names(model, [arm.parts for arm in arms]),
         **_arm_keys([arm.described for arm in arms]),
     )
-    if cup:
-        doubts.append(
-            "gripper: a lip with a radius of 15 mm (radius_m) that holds by 0.6 bar "
-            "(force_n)"
-        )
-    else:
-        doubts.append("tcp: between the finger tips, 20 mm behind their ends")
     return _at_home(description, model, arms, doubts)
+
+
+def _hand_keys(
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    parts: Parts,
+    separate: Gripper | None,
+    prefix: str,
+    cup: str,
+    doubts: list[str],
+) -> tuple[ToolPoint, Gripper]:
+    """Returns the tcp of a hand and its gripper's keys.
+
+    Args:
+        model, data: the robot at rest.
+        parts: the arm's.
+        separate: a gripper with a file of its own; None if it is in the arm's file.
+        prefix: what the names of such a file begin with in the model.
+        cup: the site of a cup's lip, without the prefix; empty for fingers.
+        doubts: what is guessed; more may be added.
+    """
+    if cup:
+        tool = cup_tool(model, parts, prefix + cup)
+        return tool, separate or Gripper(kind="suction")
+    fingers = driven_fingers(model, parts)
+    tool = find_tool(model, data, parts, fingers)
+    return tool, gripper_keys(model, data, parts, fingers, separate, prefix, doubts)
 
 
 def _sides(
