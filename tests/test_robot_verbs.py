@@ -13,7 +13,7 @@ from PIL import Image
 from embodied.cli.main import main
 from embodied.robots.described import guess
 from embodied.robots.described.robot import load_robot
-from embodied.robots.suction import SuctionGripper
+from embodied.robots.parts.suction import SuctionGripper
 from tests.robot_models import at_home
 from tests.six_arm import MJCF, TOML, write_six
 
