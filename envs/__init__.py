@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from embodied.envs.facts import PerState, quantity
     from embodied.envs.hand import Hand
+    from embodied.envs.measures import Measure
     from embodied.envs.naming import colour_name, first_distinct, sampled_colours
     from embodied.envs.objects import ObjectPose, Objects
     from embodied.envs.own_tasks import register_task
@@ -125,6 +126,7 @@ _EXPORTS = {
         "TopGrasp",
         "top_grasp",
     ),
+    "embodied.envs.measures": ("Measure",),
     "embodied.envs.task": (
         "Needs",
         "Outcome",
@@ -158,6 +160,7 @@ __all__ = [
     "Hand",
     "Interval",
     "Layout",
+    "Measure",
     "Needs",
     "ObjectPose",
     "Objects",

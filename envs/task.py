@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import mujoco
 
 from embodied.core import Array, Controller, Layout, Planner
+from embodied.envs.measures import Measure
 from embodied.envs.objects import Objects
 from embodied.envs.registry import task_id
 from embodied.envs.task_checks import check_spec, check_stage
@@ -66,6 +67,16 @@ class Task(Protocol):
 
     def judge(self) -> Outcome:
         """Returns the judgement of the current state."""
+
+
+class MeasuredTask(Task, Protocol):
+    """A task with a `measures` in its spec."""
+
+    def measures(self) -> Mapping[str, Array]:
+        """Returns the measures of the episodes so far: name -> (N,) numbers.
+
+        It is called when an episode ends. The names are those of `TaskSpec.measures`.
+        """
 
 
 @dataclass(frozen=True)
@@ -176,6 +187,8 @@ class TaskSpec:
             demonstrations cannot be generated from others.
         cpu_only: why the engine `warp` cannot run it, as the end of a sentence; "" where
             it can.
+        measures: what it reports about an episode beside success. The bound task then
+            has the method of `MeasuredTask`.
 
     Raises:
         EmbodiedError: a value has a wrong type or range, or a name occurs twice.
@@ -200,6 +213,7 @@ class TaskSpec:
     places: tuple[tuple[float, float, float], ...] = BESIDE_EACH_OTHER
     objects: Objects | None = None
     cpu_only: str = ""
+    measures: tuple[Measure, ...] = ()
 
     def __post_init__(self) -> None:
         check_spec(self)

@@ -54,6 +54,7 @@ def check_spec(spec: TaskSpec) -> None:
         or _problem_of_numbers(spec)
         or _problem_of_table(spec.table)
         or _problem_of_stages(spec)
+        or _problem_of_measures(spec)
     )
     if problem:
         raise EmbodiedError(f"task {spec.name}: {problem}")
@@ -144,6 +145,15 @@ def _problem_of_stages(spec: TaskSpec) -> str:
     return ""
 
 
+def _problem_of_measures(spec: TaskSpec) -> str:
+    """Returns the problem of a spec's measures, a repeated name; "" if there is none."""
+    names = [measure.name for measure in spec.measures]
+    for name in names:
+        if names.count(name) > 1:
+            return f"there are two measures of the name {name!r}"
+    return ""
+
+
 def check_stage(name: str, goal_progress: float, horizon_s: float) -> None:
     """Raises EmbodiedError for a stage with an invalid name or number."""
     if not is_name(name):
@@ -175,19 +185,21 @@ def check_cameras(spec: TaskSpec, model: mujoco.MjModel) -> None:
                 )
 
 
-def check_bound(name: str, task: Task, num_worlds: int) -> None:
+def check_bound(spec: TaskSpec, task: Task, num_worlds: int) -> None:
     """Raises EmbodiedError if a bound task lacks a method, or has a wrong layout.
 
     Args:
-        name: of the task.
+        spec: of the task.
         task: the result of `bind`.
         num_worlds: N.
     """
-    for method in METHODS:
+    name = spec.name
+    methods = (*METHODS, "measures") if spec.measures else METHODS
+    for method in methods:
         if not callable(getattr(task, method, None)):
             raise EmbodiedError(
                 f"task {name}: bind returned a {type(task).__name__}, which has no method "
-                f"{method!r}; a task has {', '.join(METHODS)} and state_layout"
+                f"{method!r}; a task has {', '.join(methods)} and state_layout"
             )
 
     layout = getattr(task, "state_layout", None)

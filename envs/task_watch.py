@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from embodied.envs.task import Task
+from embodied.envs.task import Task, TaskSpec
 from embodied.envs.task_checks import check_bound, check_present
 
 
@@ -17,9 +17,9 @@ class TaskWatch:
         EmbodiedError: the task returns a wrong value.
     """
 
-    def __init__(self, name: str, task: Task, num_worlds: int) -> None:
-        check_bound(name, task, num_worlds)
-        self._name = name
+    def __init__(self, spec: TaskSpec, task: Task, num_worlds: int) -> None:
+        check_bound(spec, task, num_worlds)
+        self._name = spec.name
         self._task = task
         self._num_worlds = num_worlds
         self._num_steps = 0

@@ -14,6 +14,7 @@ from embodied.envs.bound import Bound
 from embodied.envs.config import EnvConfig
 from embodied.envs.episode_flow import EpisodeFlow
 from embodied.envs.episodes import Episodes, EpisodeStart, state_checksum
+from embodied.envs.measures import measured
 from embodied.envs.metadata import worlds_metadata
 from embodied.envs.models import choose_robot, compiled_model
 from embodied.envs.pictures import Pictures
@@ -54,7 +55,7 @@ class Worlds:
         # the task, the robot's control and its proprioception
         self._bound = Bound.to(self.engine, self.spec, self.robot, config)
         self.task = self._bound.task
-        self._watch = TaskWatch(self.spec.name, self.task, num_worlds)
+        self._watch = TaskWatch(self.spec, self.task, num_worlds)
         self.control = self._bound.control
         self.proprioception = self._bound.proprioception
         self.interface = self.control.interface
@@ -296,6 +297,10 @@ class Worlds:
     def variation_of(self, world: int) -> dict[str, Any]:
         """Returns the sampled values of one world's current episode, JSON-able."""
         return dict(self.episodes.sampled[world])
+
+    def measures_of(self, world: int) -> dict[str, float]:
+        """Returns the task's measures of one world's episode so far: name -> number."""
+        return measured(self.spec, self.task, world)
 
     def render(
         self, world: int, camera: str, size: tuple[int, int] = (480, 640)

@@ -193,6 +193,9 @@ class FakeWorlds:
         self.control.joint_target[world] = start.state
         self._drag[world] = start.fields["task/drag"]
 
+    def measures_of(self, world: int) -> dict[str, float]:
+        return {}
+
     def variation_of(self, world: int) -> dict[str, Any]:
         return {"drag": float(self._drag[world])}
 

@@ -95,14 +95,20 @@ def test_each_kind_of_wrong_answer_loses_and_is_counted_as_what_it_is() -> None:
     assert wrong.terminated[0]
     assert wrong.reward[0] == 0
     kind = "false_faults" if truth else "missed_faults"
-    assert worlds.task.memory()[kind][0] == 1
+    assert worlds.measures_of(0)[kind] == 1
+
+    # how far the needle was from the nearest of the two marks
+    needle, low, high = worlds.task.memory()["shares"][0, world_named[0]]
+    nearest = min(abs(needle - low), abs(needle - high))
+    assert worlds.measures_of(0)["misread_by"] == pytest.approx(nearest)
 
     # any button of another gauge
     other = (world_named[1] + 1) % 3
     truth = is_ok(worlds, 1)[other]
     unasked = press(worlds, 1, other, OK if truth else FAULT)
     assert unasked.terminated[1]
-    assert worlds.task.memory()["unasked"][1] == 1
+    assert worlds.measures_of(1)["unasked"] == 1
+    assert worlds.measures_of(1)["misread_by"] == 0
 
 
 def test_at_l4_a_named_gauge_changes_unless_it_was_answered() -> None:

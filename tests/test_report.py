@@ -300,6 +300,29 @@ def test_failed_episodes_are_named_with_how_where_and_what_to_type():
     assert {row[5] for row in page.rows["failures"][9:]} == {"–"}  # noqa: RUF001
 
 
+def test_what_tasks_report_is_summarized_with_its_meaning() -> None:
+    condition = Condition("expert", "L2", num_episodes=5, task="GaugeCheck")
+    values = [0.0, 0.0, 1.0, 3.0]
+    episodes = [
+        episode_result(k, measures={"unasked": value, "no_more": 5.0})
+        for k, value in enumerate(values)
+    ]
+    # an episode with a fault has no measures
+    episodes.append(episode_result(4, success=False, fault="unstable"))
+    gauges = Cell(condition, "Expert", 10.0, tuple(episodes))
+
+    text = re.sub(r"\s+", " ", render_report(Report(results(gauges))))
+    section = text[text.index('id="task_measures"') :]
+    section = section[: section.index("</section>")]
+    assert "presses at gauges that were not named" in section
+    assert "2 of 4" in section  # episodes above 0
+    assert ">1</td>" in section  # the mean
+    assert "0, 3" in section
+    # a measure that the task no longer has is shown by its name alone
+    assert "<code>no_more</code></td>" in section
+    assert 'id="task_measures"' not in render_report(Report(FULL))
+
+
 def test_report_is_written_whole(tmp_path):
     path = tmp_path / "report.html"
     write_report(path, Report(FULL))

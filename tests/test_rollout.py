@@ -103,6 +103,9 @@ class ScriptedWorlds:
             1.0 / (1 + self.step_number),
         )
 
+    def measures_of(self, world: int) -> dict[str, float]:
+        return {}
+
     def variation_of(self, world: int) -> dict[str, Any]:
         return {"seed": int(self.seed[world])}
 

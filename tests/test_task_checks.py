@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from embodied.core import Layout, Payload, PlanShape, skill_index
+from embodied.envs.measures import Measure
 from embodied.envs.task import Outcome, TaskSpec, TaskStage
 from embodied.envs.variation import Choice, Interval, Variation, row
 from embodied.errors import EmbodiedError
@@ -24,6 +25,8 @@ from tests.own_tasks import (
     with_method,
     worlds_of,
 )
+
+SPILLED = Measure("spilled", "1", "share of the water that missed the cup")
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +85,7 @@ def reset_message(spec: TaskSpec) -> str:
         ({"table": (row("cube_x", "layout", L1=1.0),)}, "add *COMMON to it"),
         ({"constant": "plate_pos_w.0"}, "constant must be a tuple of names"),
         ({"stages": (TaskStage("a", 0.5, 5.0),) * 2}, "two stages of the name 'a'"),
+        ({"measures": (SPILLED,) * 2}, "two measures of the name 'spilled'"),
     ],
 )
 def test_a_spec_is_checked_when_it_is_made(
@@ -122,6 +126,33 @@ def test_ranges_take_numpys_numbers() -> None:
     assert Interval(np.float32(0.5), np.int64(1)).high == 1
     assert message(Interval, 0.52, 0.44).endswith("write (0.44, 0.52)")
     assert "at least one value" in message(Choice, ())
+
+
+@pytest.mark.parametrize(
+    ("measured", "said"),
+    [
+        ({}, "arrays (N,) by the names of its spec, spilled"),
+        ({"spilled": np.zeros(2), "other": np.zeros(2)}, "the names of its spec"),
+        (None, "the names of its spec"),
+        ({"spilled": np.full(2, np.nan)}, "finite numbers: spilled is nan"),
+        ({"spilled": np.zeros((2, 2))}, "spilled must be an array (N,)"),
+        ({"spilled": 0.5}, "spilled must be an array (N,)"),
+    ],
+)
+def test_what_a_task_measures_is_checked(
+    cube: TaskSpec, measured: Any, said: str
+) -> None:
+    spec = with_method(cube, "measures", lambda self: measured)
+    worlds = worlds_of(replace(spec, measures=(SPILLED,)))
+    worlds.reset(np.arange(2), [0, 1])
+    text = message(worlds.measures_of, 0)
+    assert said in text
+    assert text.startswith("task Variant: measures")
+
+
+def test_a_task_with_measures_has_the_method(cube: TaskSpec) -> None:
+    text = message(worlds_of, replace(cube, measures=(SPILLED,)))
+    assert "which has no method 'measures'" in text
 
 
 @pytest.mark.parametrize("goal_progress", [0.0, 1.5, float("nan"), "half"])

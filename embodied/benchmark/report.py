@@ -27,6 +27,7 @@ from embodied.benchmark.profile import EXPERT, OtherMeasures, other_measures
 from embodied.benchmark.results import Cell, Results, ResultsError, rate, summarize
 from embodied.benchmark.scenarios import Scenario
 from embodied.benchmark.shift import between_failures_text
+from embodied.benchmark.task_measures import task_measures
 from embodied.files import replace_text
 from embodied.rollout.endings import describe_ending
 from embodied.rollout.video import Video
@@ -116,6 +117,7 @@ def render_report(report: Report) -> str:
             (cell, summarize(cell), _other_measures(cell, results))
             for cell in results.cells
         ],
+        task_measures=task_measures(results.cells),
         failures=failures(results),
         colours=colours,
         seeds=views.seeds(results),

@@ -12,7 +12,7 @@ from embodied.benchmark.results import join_task_and_robot
 from embodied.benchmark.results_schema import SCHEMA_VERSION
 from embodied.rollout.endings import FAULT, SUCCESS
 
-READABLE = (3, 4, 5, 6, 7, SCHEMA_VERSION)
+READABLE = (3, 4, 5, 6, 7, 8, SCHEMA_VERSION)
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -80,7 +80,7 @@ def _with_newer_parts(cell: dict[str, Any], task: str, robot: str) -> dict[str, 
 
 
 def _episode(episode: dict[str, Any]) -> dict[str, Any]:
-    """Returns an episode with the fields that versions 4 to 8 added."""
+    """Returns an episode with the fields that versions 4 to 9 added."""
     # Version 3 lacks `ended`. Success and faults show in other fields; "" stands for a
     # time-out or a loss, which do not.
     ended = ""
@@ -91,4 +91,4 @@ def _episode(episode: dict[str, Any]) -> dict[str, Any]:
     words = {"ended": ended, "subtask": "", "stage": "", "error": ""}
     plans = {"plan_faults": 0, "stale_share": None, "plan_jump": None}
     motion = {"energy_j": None, "smoothness": None}
-    return {**words, **plans, **motion, **episode}
+    return {**words, **plans, **motion, "measures": {}, **episode}

@@ -255,3 +255,29 @@ def median(
     return Median(
         middle, lower, upper, float(min(low, middle)), float(max(high, middle))
     )
+
+
+def mean(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
+    """Returns the mean with a percentile-bootstrap interval.
+
+    The interval of a sample whose values are all equal, or of one value, is that value.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    if not sample.size:
+        raise ValueError("a mean needs at least one value")
+
+    middle = float(sample.mean())
+    if (sample == sample[0]).all():
+        return Estimate(middle, middle, middle)
+    interval = stats.bootstrap(
+        (sample,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        confidence_level=confidence,
+        method="percentile",
+        rng=np.random.default_rng(BOOTSTRAP_SEED),
+    ).confidence_interval
+    return Estimate(middle, float(interval.low), float(interval.high))

@@ -163,7 +163,7 @@ def _double_precision() -> Iterator[None]:
 
 
 def state_and_judgement_run_on_torch(case: Case) -> None:
-    """Compares the task's `state`, `judge` and `before_step` on torch and on NumPy."""
+    """Compares what the task computes on torch and on NumPy."""
     worlds = case.worlds(6, level="L4")
     for action in random_actions(worlds, 60):
         worlds.step(action)
@@ -181,6 +181,12 @@ def state_and_judgement_run_on_torch(case: Case) -> None:
             if name == "dropped" and isinstance(judged, int):
                 continue  # a task in which nothing can fall
             _require_close(f"judge: {name}", judged, values, 1e-9)
+
+        if worlds.spec.measures:
+            measures = on_torch.measures()  # type: ignore[attr-defined]
+            for name, values in worlds.task.measures().items():  # type: ignore[attr-defined]
+                _require_close(f"measures: {name}", measures[name], values, 1e-9)
+        worlds.measures_of(0)  # raises an error for wrong ones
 
         # `before_step` changes the model (belts, pushes): both must change it alike
         tick = np.arange(6) * 300  # one for each world

@@ -45,6 +45,7 @@ def _facts(task: TaskSpec) -> str:
         f"`{task.env_id}`: robots {robots}; cameras {cameras}; "
         f"{task.horizon_s:g} s to do it, "
         f"and {task.driving_s:g} s more for a robot that drives. {_stages(task)}"
+        f"{_measures(task)}"
     )
 
 
@@ -58,6 +59,17 @@ def _stages(task: TaskSpec) -> str:
         for stage in task.stages
     ]
     return f"Stages, for `--stage`: {', '.join(stages)}."
+
+
+def _measures(task: TaskSpec) -> str:
+    """Returns a paragraph on what a task reports beside success; "" for nothing."""
+    if not task.measures:
+        return ""
+    measures = [
+        f"`{measure.name}` ({measure.meaning}; unit: {measure.unit})"
+        for measure in task.measures
+    ]
+    return f"\n\nReported beside success: {', '.join(measures)}."
 
 
 def _variation(table: Sequence[Variable]) -> str:

@@ -85,6 +85,8 @@ class EpisodeResult:
     # None if no tool point moved
     energy_j: float | None = None  # work of the servos
     smoothness: float | None = None  # log dimensionless jerk; values near 0 are smooth
+    # what the task reports beside success: name -> number; empty after a fault
+    measures: dict[str, float] = field(default_factory=dict)
 
 
 class Hook(Protocol):
@@ -343,6 +345,7 @@ class _Rollout:
             plan_faults=int(stats.plan_faults[world]),
             stale_share=plan_use.stale_share if plan_use else None,
             plan_jump=plan_use.plan_jump if plan_use else None,
+            measures={} if fault else self._worlds.measures_of(world),
         )
 
     def _stage_reached(self, progress: float) -> str:

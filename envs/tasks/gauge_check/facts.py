@@ -54,6 +54,14 @@ class Facts:
         return (shares[..., 1] < needle) & (needle < shares[..., 2])
 
     @quantity
+    def from_mark(self) -> Array:
+        """(N, K) the distance of the needle from the nearest mark, a share of the scale."""
+        shares = self._memory["shares"]
+        from_low = self._xp.abs(shares[..., 0] - shares[..., 1])
+        from_high = self._xp.abs(shares[..., 0] - shares[..., 2])
+        return self._xp.minimum(from_low, from_high)
+
+    @quantity
     def is_waiting(self) -> Array:
         """(N, K) bool, the station is named and not yet answered."""
         return (self._memory["named"] > 0) & (self._memory["answered"] == 0)

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from embodied.arrays import largest
 from embodied.core import Array, Layout
 from embodied.envs.facts import PerState
+from embodied.envs.measures import Measure
 from embodied.envs.props.gauge import Reading
 from embodied.envs.reward import tolerance
 from embodied.envs.task import Needs, Outcome, TaskSpec
@@ -64,6 +66,9 @@ class GaugeCheck:
             "false_faults": xp.zeros(n, dtype=xp.int64),
             "missed_faults": xp.zeros(n, dtype=xp.int64),
             "unasked": xp.zeros(n, dtype=xp.int64),
+            # of wrong answers, how far the needle was from the nearest mark at most, as a
+            # share of the scale
+            "misread_by": xp.zeros(n),
             # 1 for buttons that are pressed now
             "down": xp.zeros((n, len(BUTTONS)), dtype=xp.int64),
             # the event: the gauge that changes, when, and its needle afterwards
@@ -91,8 +96,10 @@ class GaugeCheck:
         memory["shares"][world] = xp.asarray(np.array(episode["readings"]))
         named = [int(station in episode["named"]) for station in range(COUNT)]
         memory["named"][world] = xp.asarray(named)
-        for name in ("answered", "false_faults", "missed_faults", "unasked", "down"):
+        for name in ("answered", "false_faults", "missed_faults", "unasked"):
             memory[name][world] = 0
+        memory["misread_by"][world] = 0
+        memory["down"][world] = 0
         memory["event_station"][world] = episode["event_station"]
         memory["event_tick"][world] = event_tick(episode)
         memory["event_needle"][world] = _needle_after(episode)
@@ -126,6 +133,9 @@ class GaugeCheck:
         for name, wrong in wrongs.items():
             count = xp.sum(xp.astype(wrong, xp.int64), axis=1)
             memory[name][...] = memory[name] + count
+        is_misread = wrongs["false_faults"] | wrongs["missed_faults"]  # (N, 3)
+        misread_by = largest(xp.where(is_misread, facts.from_mark, 0.0))
+        memory["misread_by"][...] = xp.maximum(memory["misread_by"], misread_by)
 
         # the event changes a gauge, unless it has been answered already
         is_station = self._stations == memory["event_station"][:, None]  # (N, 3)
@@ -178,6 +188,11 @@ class GaugeCheck:
             success=success, progress=xp.where(lost, 0.0, progress), lost=lost
         )
 
+    def measures(self) -> dict[str, Array]:
+        """Returns the counts of wrong presses, and how wrong the reading was."""
+        names = [measure.name for measure in MEASURES]
+        return {name: self._memory[name] for name in names}
+
 
 def _needle_after(episode: dict[str, Any]) -> float:
     """Returns the needle's position after the event, of the gauge that it changes.
@@ -190,6 +205,17 @@ def _needle_after(episode: dict[str, Any]) -> float:
     needle, _, _ = reading_of(episode, station, not episode["is_ok"][station])
     return float(needle)
 
+
+MEASURES = (
+    Measure("missed_faults", "1", "presses of OK at a gauge outside of its marks"),
+    Measure("false_faults", "1", "presses of FAULT at a gauge between its marks"),
+    Measure("unasked", "1", "presses at gauges that were not named"),
+    Measure(
+        "misread_by",
+        "1",
+        "largest distance of a misread needle from the nearest mark, a share of the scale",
+    ),
+)
 
 GAUGE_CHECK = TaskSpec(
     name="GaugeCheck",
@@ -206,5 +232,6 @@ GAUGE_CHECK = TaskSpec(
     expert=gauge_check_expert,
     default_robot="wheeled_arm",
     beauty_camera=BEAUTY,
+    measures=MEASURES,
     constant=("stations_pos_w.2", "stations_pos_w.5", "stations_pos_w.8"),
 )
