@@ -21,68 +21,77 @@ DIVERGING = (("qvel", 1e12), ("qpos", np.nan), ("qpos", 1e15))
 CONTACT_TOLERANCE = 20
 
 
-def a_bad_action_ends_only_its_world(case: Case, value: float) -> None:
-    """Gives one world a non-finite action at one step; the other worlds must not change.
+def a_bad_action_ends_only_its_world(case: Case) -> None:
+    """Gives some worlds non-finite actions at one step; the others must not change.
 
-    `value` is the non-finite number.
+    World 2 + k gets the k-th of BAD_VALUES.
     """
-    # the same four episodes twice: all sound, and with a bad action in world 2
-    sound = case.worlds(4)
-    faulty = case.worlds(4)
+    # the same episodes twice: all sound, and with bad actions in worlds 2 to 4
+    num_worlds = 3 + len(BAD_VALUES)
+    sound = case.worlds(num_worlds)
+    faulty = case.worlds(num_worlds)
     actions = random_actions(sound, 12)
     bad_actions = actions.copy()
-    bad_actions[5, 2, 1] = value  # step, world, element
+    for k, value in enumerate(BAD_VALUES):
+        bad_actions[5, 2 + k, 1] = value  # step, world, element
 
-    # worlds 0, 1 and 3 must not notice
+    # the worlds before and after them must not notice
     rows = trace(faulty, bad_actions)
-    what = "worlds beside one that broke, and beside none,"
-    require_same(trace(sound, actions), rows, [0, 1, 3], what=what)
+    what = "worlds beside some that broke, and beside none,"
+    require_same(trace(sound, actions), rows, [0, 1, num_worlds - 1], what=what)
 
-    # world 2 is faulty and terminated from step 5 on, and gets no reward
+    # the worlds are faulty and terminated from step 5 on, and get no reward
     results = results_of(rows)
-    faults = [FAULTS[int(result.fault[2])] for result in results]
-    require(
-        faults == [""] * 5 + ["action_not_finite"] * 7,
-        f"the fault of the world is {faults}",
-    )
-    terminated = [bool(result.terminated[2]) for result in results]
-    require(terminated == [False] * 5 + [True] * 7, f"terminated is {terminated}")
-    for result in results[5:]:
-        rewarded = result.reward[2] != 0 or result.success[2]
-        require(not rewarded, "a world that broke is rewarded")
+    for k, value in enumerate(BAD_VALUES):
+        world = 2 + k
+        faults = [FAULTS[int(result.fault[world])] for result in results]
+        require(
+            faults == [""] * 5 + ["action_not_finite"] * 7,
+            f"the fault of a world with an action of {value} is {faults}",
+        )
+        terminated = [bool(result.terminated[world]) for result in results]
+        require(terminated == [False] * 5 + [True] * 7, f"terminated is {terminated}")
+        for result in results[5:]:
+            rewarded = result.reward[world] != 0 or result.success[world]
+            require(not rewarded, "a world that broke is rewarded")
     _require_finite(rows)
 
 
-def a_diverging_world_is_flagged(case: Case, divergence: tuple[str, float]) -> None:
-    """Makes one world diverge after three steps; the other worlds must not change.
+def a_diverging_world_is_flagged(case: Case) -> None:
+    """Makes some worlds diverge after three steps; the others must not change.
 
-    `divergence` is one of DIVERGING.
+    World 1 + k diverges by the k-th of DIVERGING.
     """
-    field, value = divergence
+    num_worlds = 2 + len(DIVERGING)
     with _in_empty_folder() as folder:
-        # the same three episodes twice: all sound, and with world 1 diverging
-        sound = case.worlds(3)
-        faulty = case.worlds(3)
+        # the same episodes twice: all sound, and with worlds 1 to 3 diverging
+        sound = case.worlds(num_worlds)
+        faulty = case.worlds(num_worlds)
         actions = random_actions(sound, 8)
 
         expected = trace(sound, actions[:3])
         rows = trace(faulty, actions[:3])
-        faulty.engine.view(field)[1, 0] = value  # of world 1
+        for k, (field, value) in enumerate(DIVERGING):
+            faulty.engine.view(field)[1 + k, 0] = value
         expected += trace(sound, actions[3:])
         rows += trace(faulty, actions[3:])
         # MuJoCo would write its warnings into the working directory
         require(not list(folder.iterdir()), "MuJoCo left a log in the folder")
 
-    # worlds 0 and 2 must not notice
-    what = "worlds beside one that diverged, and beside none,"
-    require_same(expected, rows, [0, 2], what=what)
+    # the first world and the last must not notice
+    what = "worlds beside some that diverged, and beside none,"
+    require_same(expected, rows, [0, num_worlds - 1], what=what)
 
-    # world 1 is faulty and terminated from then on
+    # the worlds between them are faulty and terminated from then on
     for result in results_of(rows[3:]):
-        fault = FAULTS[int(result.fault[1])]
-        require(fault == "diverged", f"the fault of the world is {fault!r}")
+        faults = [FAULTS[int(fault)] for fault in result.fault]
+        require(
+            faults == ["", *["diverged"] * len(DIVERGING), ""],
+            f"the faults of the worlds are {faults}; they diverge by {DIVERGING}",
+        )
         ended = result.terminated.tolist()
-        require(ended == [False, True, False], f"terminated is {ended}")
+        is_faulty = [bool(fault) for fault in faults]
+        require(ended == is_faulty, f"terminated is {ended}")
     _require_finite(rows)
 
 
