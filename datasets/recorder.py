@@ -340,13 +340,13 @@ def with_takeovers(
     During a take-over somebody other than the policy acts.
 
     Args:
-        meta: the row.
+        meta: the episode's row, still without take-overs.
         executed_by: (T,) index into ACTORS of who acted in each step.
         step_s: the duration of a step.
     """
     is_takeover = executed_by != ACTORS.index("policy")
-    # Only changes from the policy to somebody else are counted. So a take-over from the
-    # first step on adds to the duration only.
+    # A take-over is counted where the policy hands over. If somebody else acts from the
+    # first step on, nothing was taken from the policy, and only the duration counts.
     begins = np.flatnonzero(is_takeover[1:] & ~is_takeover[:-1])
     takeover_s = float(np.count_nonzero(is_takeover) * step_s)
     return replace(meta, takeovers=len(begins), takeover_s=takeover_s)

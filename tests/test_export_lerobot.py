@@ -252,7 +252,9 @@ def test_several_files_of_one_robot(path: Path, tmp_path: Path) -> None:
 
     assert len(selection) == 3
     assert selection.spec.cameras == {}
-    assert selection.omitted == ["camera front, which not all files have in one size"]
+    assert selection.omitted == [
+        "camera front, which not all files have in the same size"
+    ]
 
 
 def test_nothing_is_left_of_an_export_that_fails(path: Path) -> None:
@@ -273,7 +275,7 @@ def test_nothing_is_left_of_an_export_that_fails(path: Path) -> None:
         (("--hz", 3), "so they can be exported at 1, 2, 5, 10 Hz, not at 3"),
         (("--mask", "goood"), "unknown mask in"),
         (("--mask", "failure"), "with --mask all every episode is taken"),
-        (("--camera", "font"), "unknown camera that all files have in one size"),
+        (("--camera", "font"), "unknown camera that all files have in the same size"),
         (
             ("--images", "none", "--camera", "front"),
             "--camera has no effect with --images none",

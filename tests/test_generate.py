@@ -303,7 +303,7 @@ def test_a_source_is_not_overwritten(
 ) -> None:
     path = edited(source, tmp_path / "copy.hdf5", lambda file: None)
     verb = ("data", "generate", path, "-o", path, "--overwrite")
-    assert f"{path} is what is read" in refused(capsys, *verb)
+    assert f"{path} is the file to generate from" in refused(capsys, *verb)
     with Dataset(path) as dataset:
         assert len(dataset) == DEMONSTRATIONS
 

@@ -314,7 +314,9 @@ def test_files_that_are_missing_or_broken(
     frames.write_bytes(whole[: len(whole) // 2])
     assert "cannot be read" in import_refused(capsys, lerobot)
     frames.unlink()
-    assert "is not whole: there is no data/chunk-000" in import_refused(capsys, lerobot)
+    assert "is incomplete: there is no data/chunk-000" in import_refused(
+        capsys, lerobot
+    )
     (lerobot / "meta/info.json").write_text("{")
     assert "is not JSON" in import_refused(capsys, lerobot)
 
@@ -463,6 +465,6 @@ def test_what_is_no_hdf5_is_refused(
 ) -> None:
     (tmp_path / "set.hdf5").write_text("nothing")
     assert "cannot be opened as HDF5" in import_refused(capsys, tmp_path / "set.hdf5")
-    assert "is not whole: there is no meta/info.json" in import_refused(
+    assert "is incomplete: there is no meta/info.json" in import_refused(
         capsys, tmp_path
     )

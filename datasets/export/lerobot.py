@@ -57,8 +57,8 @@ def export_lerobot(
         with _Writer(folder, selection, pictures, subtasks) as writer:
             # episodes of a killed call are counted again, but not written again
             done = len(folder.finished)
-            for place, note in enumerate(folder.finished):
-                writer.add_finished(selection.episode(place, images=False), note)
+            for index, note in enumerate(folder.finished):
+                writer.add_finished(selection.episode(index, images=False), note)
 
             for count, episode in enumerate(after(episodes, done), start=done + 1):
                 writer.add(episode)
@@ -81,18 +81,19 @@ class _Writer(ClosedOnExit):
         self._new_folder = new_folder
         folder = new_folder.path
         self._folder = folder
-        self._unfinished: list[Any] = []  # notes on the episodes in the open files
+        # the journal's notes on the episodes in the open files
+        self._unfinished_notes: list[Any] = []
         self._spec = selection.spec
         self._features = lerobot_features(selection.spec, pictures, subtasks)
         self._frames = FrameColumns(self._pa, self._features, self._spec.hz)
         self._statistics = FeatureStatistics(self._features)
 
         # these files stay open until the writer is closed
-        self._open = ExitStack()
+        self._open_files = ExitStack()
         self._file_number = FileNumber()
         self._frames_file: Any = None
-        self._table = self._open.enter_context(EpisodeTable(self._pa, folder))
-        self._notes = self._open.enter_context(
+        self._table = self._open_files.enter_context(EpisodeTable(self._pa, folder))
+        self._source_notes = self._open_files.enter_context(
             SourceNotes(folder / "meta", selection.headers)
         )
         self._videos: dict[str, VideoFiles] = {}
@@ -100,19 +101,19 @@ class _Writer(ClosedOnExit):
             if feature["dtype"] == "video":
                 size = tuple(feature["shape"][:2])
                 files = VideoFiles(folder / "videos" / name, self._spec.hz, size)
-                self._videos[name] = self._open.enter_context(files)
+                self._videos[name] = self._open_files.enter_context(files)
 
     def close(self) -> None:
         """Closes all files."""
         self._close_frames()
-        self._open.close()
+        self._open_files.close()
 
     def finish_files(self) -> None:
         """Closes the files of frames and videos, and adds them to the journal."""
-        files = self._files_of_episodes(self._unfinished)
-        self._begin_after(self._unfinished[-1]["row"])
-        self._new_folder.add_finished(self._unfinished, files)
-        self._unfinished = []
+        files = self._files_of_episodes(self._unfinished_notes)
+        self._begin_after(self._unfinished_notes[-1]["row"])
+        self._new_folder.add_finished(self._unfinished_notes, files)
+        self._unfinished_notes = []
 
     def add(self, episode: SelectedEpisode) -> None:
         """Writes an episode's frames and images, and its row of the table."""
@@ -135,14 +136,14 @@ class _Writer(ClosedOnExit):
         # the journal keeps the images' statistics, since resuming does not read images
         image_statistics = self._statistics.of_images(columns)
         states = {name: each.state() for name, each in image_statistics.items()}
-        self._unfinished.append({"row": row, "pictures": states})
+        self._unfinished_notes.append({"row": row, "pictures": states})
         self._count(episode, columns, row, image_statistics)
 
     def add_finished(self, episode: SelectedEpisode, note: Any) -> None:
         """Counts an episode whose frames and images a killed call has written.
 
         Args:
-            episode: without its images.
+            episode: the episode, without its images.
             note: the journal's note on the episode.
         """
         columns = self._frames.columns(episode)
@@ -160,7 +161,7 @@ class _Writer(ClosedOnExit):
         row: dict[str, Any],
         image_statistics: dict[str, PictureStatistics],
     ) -> None:
-        """Adds an episode to the table of episodes, the statistics and the notes.
+        """Adds an episode to the table of episodes, the statistics and the source notes.
 
         Args:
             episode: the episode, whose pictures and frames are already written.
@@ -175,7 +176,7 @@ class _Writer(ClosedOnExit):
             for kind, value in statistics.items():
                 row[f"stats/{name}/{kind}"] = value
         self._table.add(row)
-        self._notes.add(episode_note(episode))
+        self._source_notes.add(episode_note(episode))
         self._frames.count(episode)
 
     def finish(self) -> None:

@@ -68,8 +68,8 @@ def export_lerobot_v2(
         _Writer(folder, selection, pictures, subtasks) as writer,
     ):
         # episodes of a killed call are counted again, but not written again
-        for place, note in enumerate(folder.finished):
-            writer.add_finished(selection.episode(place, images=False), note)
+        for index, note in enumerate(folder.finished):
+            writer.add_finished(selection.episode(index, images=False), note)
         for episode in after(episodes, len(folder.finished)):
             writer.add(episode)
         writer.finish()
@@ -96,33 +96,33 @@ class _Writer(ClosedOnExit):
         self._frames = FrameColumns(self._pa, self._features, self._spec.hz)
         self._statistics = FeatureStatistics(self._features)
 
-        self._open = ExitStack()
-        notes = SourceNotes(folder / "meta", selection.headers)
-        self._notes = self._open.enter_context(notes)
+        self._open_files = ExitStack()
+        source_notes = SourceNotes(folder / "meta", selection.headers)
+        self._source_notes = self._open_files.enter_context(source_notes)
         self._episodes = self._open_lines("episodes")
         self._episode_statistics = self._open_lines("episodes_stats")
 
     def _open_lines(self, name: str) -> TextIO:
         """Creates a file of JSON lines in `meta`, which is open until `close`."""
         path = self._folder / "meta" / f"{name}.jsonl"
-        return self._open.enter_context(path.open("w"))
+        return self._open_files.enter_context(path.open("w"))
 
     def close(self) -> None:
         """Closes all files."""
-        self._open.close()
+        self._open_files.close()
 
     def add(self, episode: SelectedEpisode) -> None:
         """Writes the files of an episode, and adds them to the journal."""
         columns = self._frames.columns(episode)
-        path = self._place(DATA_PATH)
+        path = self._new_path(DATA_PATH)
         files = [path]
         self._pa.parquet.write_table(self._frames.table(columns), path)
         for name in self._video_keys():
-            place = self._place(VIDEO_PATH, name)
+            video_path = self._new_path(VIDEO_PATH, name)
             height, width = self._features[name]["shape"][:2]
-            with VideoFile(place, self._spec.hz, (height, width)) as video:
+            with VideoFile(video_path, self._spec.hz, (height, width)) as video:
                 video.add(columns[name])
-            files.append(place)
+            files.append(video_path)
 
         # the journal keeps the images' statistics, since resuming does not read images
         image_statistics = self._statistics.of_images(columns)
@@ -134,7 +134,7 @@ class _Writer(ClosedOnExit):
         """Counts an episode whose files a killed call has written.
 
         Args:
-            episode: without its images.
+            episode: the episode, without its images.
             note: the journal's note on the episode.
         """
         image_statistics = {
@@ -168,7 +168,7 @@ class _Writer(ClosedOnExit):
         _write_line(
             self._episode_statistics, {"episode_index": number, "stats": statistics}
         )
-        self._notes.add(episode_note(episode))
+        self._source_notes.add(episode_note(episode))
         self._frames.count(episode)
 
     def finish(self) -> None:
@@ -176,16 +176,17 @@ class _Writer(ClosedOnExit):
         with (self._folder / "meta" / "tasks.jsonl").open("w") as lines:
             for sentence, number in self._frames.tasks.items():
                 _write_line(lines, {"task_index": number, "task": sentence})
-        self._write_json("stats", self._statistics_for_gr00t())
+        self._write_json("stats", self._statistics_of_vectors())
         self._write_json("modality", self._modality())
         self._write_json("info", self._info())
 
-    def _statistics_for_gr00t(self) -> dict[str, dict[str, Any]]:
-        """Returns the statistics over all episodes, without images and counts.
+    def _statistics_of_vectors(self) -> dict[str, dict[str, Any]]:
+        """Returns the content of `stats.json`: statistics over all episodes.
 
-        Only GR00T reads them; LeRobot v2.1 reads the statistics of each episode. GR00T
-        slices each of them by the parts of `modality.json`, so each must be as wide as
-        its vector, which a count is not.
+        Only GR00T reads this file; LeRobot v2.1 reads the statistics of each episode.
+        GR00T cuts the entries of a vector into the parts of `modality.json`. So every
+        entry must be as long as its vector: the numbers of rows are left out, and so are
+        images, which are no vectors.
         """
         return {
             name: {kind: value for kind, value in figures.items() if kind != "count"}
@@ -245,7 +246,7 @@ class _Writer(ClosedOnExit):
             if feature["dtype"] == "video"
         ]
 
-    def _place(self, pattern: str, video_key: str = "") -> Path:
+    def _new_path(self, pattern: str, video_key: str = "") -> Path:
         """Returns the path of a file of the next episode, and creates its folder.
 
         Args:
@@ -273,15 +274,15 @@ def spans(parts: Sequence[Sequence[Any]], size: int) -> dict[str, dict[str, int]
     If the widths do not add up to the vector's size, it gets a single part, `all`.
 
     Args:
-        parts: (name, width) of each.
+        parts: the name and the width of each part.
         size: the length of the vector.
     """
-    found = {}
+    spans = {}
     start = 0
     for name, width in parts:
-        found[str(name)] = {"start": start, "end": start + int(width)}
+        spans[str(name)] = {"start": start, "end": start + int(width)}
         start += int(width)
-    return found if start == size else {"all": {"start": 0, "end": size}}
+    return spans if start == size else {"all": {"start": 0, "end": size}}
 
 
 def _action_parts(metadata: Mapping[str, Any]) -> list[tuple[str, int]]:

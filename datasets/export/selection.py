@@ -140,18 +140,18 @@ class Selection:
         for dataset in self._datasets:
             dataset.close()
 
-    def episode(self, place: int, images: bool) -> SelectedEpisode:
+    def episode(self, index: int, images: bool) -> SelectedEpisode:
         """Returns one of the chosen episodes, at the frame rate of the selection.
 
         Args:
-            place: the position of the episode among the chosen ones, from 0.
+            index: the position of the episode among the chosen ones, from 0.
             images: whether to read the images.
 
         Raises:
             DatasetError: the episode cannot be read.
         """
-        index, number = self._chosen[place]
-        dataset = self._datasets[index]
+        file_index, number = self._chosen[index]
+        dataset = self._datasets[file_index]
         episode = dataset.episode(number, images=False)
         every_stride = slice(None, None, self._stride)
         pictures = {}
@@ -174,7 +174,7 @@ class Selection:
 
         return SelectedEpisode(
             meta=with_frames(episode.meta, len(frames)),
-            file_index=index,
+            file_index=file_index,
             number=number,
             agent_pos=episode.obs["agent_pos"][frames],
             environment_state=state,
@@ -194,7 +194,7 @@ class Selection:
             DatasetError: the files differ in the width of agent_pos or actions.
             EmbodiedError: a chosen camera is not in all files.
         """
-        # by file: name of an array -> shape of one row
+        # one mapping for each file: name of an array -> shape of one row
         shapes_of_files = [self._row_shapes(index) for index in range(len(self.paths))]
         first = shapes_of_files[0]
         for path, shapes in zip(self.paths, shapes_of_files, strict=True):
@@ -221,19 +221,20 @@ class Selection:
 
     def _truth(
         self,
-        arrays: Sequence[Mapping[str, tuple[int, ...]]],
+        shapes_of_files: Sequence[Mapping[str, tuple[int, ...]]],
         cameras: Mapping[str, tuple[int, int]],
     ) -> dict[str, tuple[int, int]]:
-        """Returns the depth and segmentation arrays of all files, name -> size (H, W).
+        """Returns the depth and segmentation arrays to export, name -> size (H, W).
 
-        Arrays that not all files have in one size are left out. So is segmentation if
-        the files list different names, since its numbers then mean different things.
+        Arrays that not all files have in the same size are left out, and `omitted` gets a
+        sentence on each. So is segmentation if the files list different names, because
+        its numbers then mean different things.
 
         Args:
-            arrays: one mapping for each file: name of an array -> shape of one row.
+            shapes_of_files: one mapping for each file: name of an array -> shape of one row.
             cameras: the exported cameras.
         """
-        sizes_of_files = [truth_sizes(shapes, cameras) for shapes in arrays]
+        sizes_of_files = [truth_sizes(shapes, cameras) for shapes in shapes_of_files]
         names_of_files = [
             header.metadata.get("segmentation_names") for header in self.headers
         ]
@@ -278,16 +279,17 @@ class Selection:
         return shapes
 
     def _state_names(
-        self, arrays: Sequence[Mapping[str, tuple[int, ...]]]
+        self, shapes_of_files: Sequence[Mapping[str, tuple[int, ...]]]
     ) -> tuple[str, ...]:
-        """Returns the names of the privileged state's elements.
+        """Returns the names of the privileged state's elements, as far as it is exported.
 
-        They are empty if it is missing, or if it differs between the files.
+        They are empty if the files have no privileged state, or different ones; in the
+        second case `omitted` gets a sentence on it.
 
         Args:
-            arrays: one mapping for each file: name of an array -> shape of one row.
+            shapes_of_files: one mapping for each file: name of an array -> shape of one row.
         """
-        widths = [shapes.get(f"obs/{STATE_KEY}", (0,))[0] for shapes in arrays]
+        widths = [shapes.get(f"obs/{STATE_KEY}", (0,))[0] for shapes in shapes_of_files]
         if not any(widths):
             return ()
 
@@ -303,20 +305,24 @@ class Selection:
 
     def _cameras(
         self,
-        arrays: Sequence[Mapping[str, tuple[int, ...]]],
+        shapes_of_files: Sequence[Mapping[str, tuple[int, ...]]],
         wanted: tuple[str, ...] | None,
     ) -> dict[str, tuple[int, int]]:
         """Returns camera -> size (H, W) of the cameras to export.
 
+        If the cameras are not named, those that not all files have in the same size are
+        left out, and `omitted` gets a sentence on each.
+
         Args:
-            arrays: one mapping for each file: name of an array -> shape of one row.
-            wanted: names of the cameras; None for the cameras that all files have in one
-                size.
+            shapes_of_files: one mapping for each file: name of an array -> shape of one
+                row.
+            wanted: names of the cameras; None for the cameras that all files have in the
+                same size.
 
         Raises:
             EmbodiedError: not all files have a wanted camera in the same size.
         """
-        sizes_of_files = [camera_sizes(shapes) for shapes in arrays]
+        sizes_of_files = [camera_sizes(shapes) for shapes in shapes_of_files]
         shared = {
             name: size
             for name, size in sizes_of_files[0].items()
@@ -327,13 +333,15 @@ class Selection:
             every = {name for sizes in sizes_of_files for name in sizes}
             for name in sorted(every - shared.keys()):
                 self.omitted.append(
-                    f"camera {name}, which not all files have in one size"
+                    f"camera {name}, which not all files have in the same size"
                 )
             return shared
 
         for name in wanted:
             if name not in shared:
-                raise unknown("camera that all files have in one size", name, shared)
+                raise unknown(
+                    "camera that all files have in the same size", name, shared
+                )
         return {name: shared[name] for name in wanted}
 
 
@@ -360,8 +368,8 @@ class LoadedEpisodes:
         """
         if count:
             self._report(count)
-        for place in range(count, len(self)):
-            yield self._selection.episode(place, self._images)
+        for index in range(count, len(self)):
+            yield self._selection.episode(index, self._images)
             self._report(1)
 
     def _report(self, count: int) -> None:

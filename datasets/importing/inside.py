@@ -25,7 +25,7 @@ def file_inside(folder: Path, relative: str) -> Path:
     if not path.resolve().is_relative_to(folder.resolve()):
         raise DatasetError(f"{path} leads out of {folder}, which is never followed")
     if not path.is_file():
-        raise DatasetError(f"{folder} is not whole: there is no {relative}")
+        raise DatasetError(f"{folder} is incomplete: there is no {relative}")
     return path
 
 

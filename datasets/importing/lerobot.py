@@ -222,21 +222,22 @@ class LeRobotFolder:
         meta = self._folder / "meta"
         if not (meta / HEADERS_FILE).exists() or not (meta / EPISODES_FILE).exists():
             return [], None
-        sources = read_json(self._folder, f"meta/{HEADERS_FILE}").get("sources")
+        # one header per exported file
+        headers = read_json(self._folder, f"meta/{HEADERS_FILE}").get("sources")
         path = file_inside(self._folder, f"meta/{EPISODES_FILE}")
         try:
             notes = [json.loads(line) for line in path.read_text().splitlines()]
-            noted = [(note["num_samples"], [note["instruction"]]) for note in notes]
+            exported = [(note["num_samples"], [note["instruction"]]) for note in notes]
         except (ValueError, KeyError, TypeError) as error:
             raise DatasetError(f"{path} is damaged: {error!r}") from error
 
-        # another tool may have deleted or edited episodes
-        found = [(row["length"], row["tasks"]) for row in self._rows]
-        if noted != found:
+        # another tool may have deleted or edited episodes since the export
+        present = [(row["length"], row["tasks"]) for row in self._rows]
+        if exported != present:
             return [], None
-        if not isinstance(sources, list) or len(sources) != 1:
+        if not isinstance(headers, list) or len(headers) != 1:
             return [], None
-        return notes, sources[0]
+        return notes, headers[0]
 
     @contextmanager
     def _parquet(self, relative: str) -> Iterator[Any]:

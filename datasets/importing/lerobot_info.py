@@ -21,10 +21,10 @@ def checked_features(folder: Path, info: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         DatasetError: the version cannot be read, or a required feature is missing.
     """
-    found = str(info.get("codebase_version"))
-    if not found.startswith("v3."):
+    version = str(info.get("codebase_version"))
+    if not version.startswith("v3."):
         raise DatasetError(
-            f"{folder} is a LeRobot dataset of version {found}; v3.0 is read. LeRobot"
+            f"{folder} is a LeRobot dataset of version {version}; v3.0 is read. LeRobot"
             " converts older ones: python -m lerobot.scripts.convert_dataset_v21_to_v30"
         )
     features = info.get("features")
@@ -45,10 +45,11 @@ def _is_usable(name: str, feature: Any) -> bool:
     shape = feature.get("shape") if isinstance(feature, dict) else None
     if not isinstance(shape, list) or not shape:
         return False
-    is_whole = all(
+    # `isinstance` would also accept True and False, which are ints
+    is_sound_shape = all(
         type(length) is int and 0 < length <= LONGEST_AXIS for length in shape
     )
-    return is_whole and all(is_name(part) for part in name.split("."))
+    return is_sound_shape and all(is_name(part) for part in name.split("."))
 
 
 def colour_cameras(features: Mapping[str, Any]) -> dict[str, str]:

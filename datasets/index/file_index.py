@@ -95,7 +95,7 @@ def packed_arrays(index: FileIndex) -> tuple[dict[str, np.ndarray], dict[str, An
         notes["places"][key] = {
             "layout": places.layout,
             "dtype": places.dtype.str,
-            "row": places.row,
+            "row": places.row_shape,
         }
         for name in PLACES_ARRAYS:
             arrays[f"places/{key}/{name}"] = getattr(places, name)
@@ -183,7 +183,7 @@ def _places(packed: Packed, key: str, count: int, content_size: int) -> ArrayPla
     places = ArrayPlaces(
         layout=layout,
         dtype=dtype,
-        row=tuple(int(width) for width in note["row"]),
+        row_shape=tuple(int(width) for width in note["row"]),
         **{name: arrays[name] for name in PLACES_ARRAYS},
     )
     if dtype.kind not in NUMBERS or not places.lie_within(count, content_size):

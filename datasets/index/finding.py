@@ -116,7 +116,7 @@ def clock_in(path: Path, index: FileIndex, key: str, places: ArrayPlaces) -> Clo
         DatasetError: the array does not hold one whole number per row, an episode has no
             row, or the ticks of an episode do not rise.
     """
-    if places.row or places.dtype.kind not in "iu":
+    if places.row_shape or places.dtype.kind not in "iu":
         raise DatasetError(f"{path}: {key} must hold a whole number in each row")
     empty = np.flatnonzero(places.rows == 0)
     if len(empty):

@@ -41,7 +41,7 @@ class ArrayPlaces:
     Attributes:
         layout: how the rows are stored.
         dtype: the data type of the numbers.
-        row: shape of a row.
+        row_shape: the shape of a row.
         rows: (E,) number of rows per episode.
         offset: (E,) position in the file of the first row, in bytes; empty unless the
             layout is `contiguous`.
@@ -53,7 +53,7 @@ class ArrayPlaces:
 
     layout: Layout
     dtype: np.dtype
-    row: tuple[int, ...]
+    row_shape: tuple[int, ...]
     rows: np.ndarray
     offset: np.ndarray
     row_offset: np.ndarray
@@ -62,7 +62,7 @@ class ArrayPlaces:
     @cached_property
     def row_bytes(self) -> int:
         """The size of an uncompressed row."""
-        return self.dtype.itemsize * math.prod(self.row)
+        return self.dtype.itemsize * math.prod(self.row_shape)
 
     def lie_within(self, count: int, size: int) -> bool:
         """Returns whether all positions are valid in a file.
@@ -75,7 +75,7 @@ class ArrayPlaces:
             size: the size of the file, in bytes.
         """
         rows = self.rows
-        if len(rows) != count or (rows < 0).any() or min(self.row, default=0) < 0:
+        if len(rows) != count or (rows < 0).any() or min(self.row_shape, default=0) < 0:
             return False
         if self.layout == "contiguous":  # one block per episode
             num_blocks = count
@@ -279,7 +279,7 @@ class _Collected:
         return ArrayPlaces(
             layout=layout,
             dtype=self._dtype,
-            row=self._row,
+            row_shape=self._row,
             rows=self._rows,
             offset=self._offset if layout == "contiguous" else self._offset[:0],
             row_offset=row_offset,

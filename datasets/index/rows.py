@@ -138,11 +138,12 @@ class ContiguousRows(_RowsOnDisk):
     def take(self, episodes: np.ndarray, rows: np.ndarray) -> np.ndarray:
         places = self._places
         n, c = rows.shape
-        taken = np.empty((n, c, *places.row), places.dtype)
+        taken = np.empty((n, c, *places.row_shape), places.dtype)
         if not places.row_bytes or not taken.size:
             return taken
 
-        # One read per window covers all bytes from its first row to its last.
+        # One read per window covers all bytes from its first row to its last. The arrays
+        # become lists, because a loop reads numbers from lists many times as fast.
         first = rows[:, 0]
         span = (rows[:, -1] - first + 1).tolist()  # (n,) rows that the read covers
         positions = (places.offset[episodes] + first * places.row_bytes).tolist()
@@ -155,7 +156,7 @@ class ContiguousRows(_RowsOnDisk):
                 continue
 
             # of others, all rows of the span are read, then the wanted ones picked
-            block = np.empty((span[window], *places.row), places.dtype)
+            block = np.empty((span[window], *places.row_shape), places.dtype)
             self._read(positions[window], block, episodes[window], first[window])
             taken[window] = block[rows[window] - first[window]]
         return taken
@@ -163,7 +164,7 @@ class ContiguousRows(_RowsOnDisk):
     def all_rows(self, episodes: np.ndarray) -> np.ndarray:
         places = self._places
         counts = places.rows[episodes]
-        taken = np.empty((counts.sum(), *places.row), places.dtype)
+        taken = np.empty((counts.sum(), *places.row_shape), places.dtype)
         if not places.row_bytes:
             return taken
         end = 0
@@ -193,8 +194,8 @@ class GzipRows(_RowsOnDisk):
 
     def take(self, episodes: np.ndarray, rows: np.ndarray) -> np.ndarray:
         places = self._places
-        taken = np.empty((*rows.shape, *places.row), places.dtype)
-        flat = taken.reshape(rows.size, math.prod(places.row))
+        taken = np.empty((*rows.shape, *places.row_shape), places.dtype)
+        flat = taken.reshape(rows.size, math.prod(places.row_shape))
         owners = np.repeat(episodes, rows.shape[1])  # (n * c,) the episode of each row
         # (n * c,) each row's number among the rows of all episodes
         numbers = (places.first_row[owners] + rows.ravel()).tolist()
@@ -250,7 +251,7 @@ class Hdf5Rows(_RowsOnDisk):
         places = self._places
         # in the machine's byte order, which torch needs
         dtype = places.dtype.newbyteorder("=")
-        taken = np.empty((*rows.shape, *places.row), dtype)
+        taken = np.empty((*rows.shape, *places.row_shape), dtype)
         for window, episode in enumerate(episodes.tolist()):
             first = int(rows[window, 0])
             block = self._read(episode, first, int(rows[window, -1]) + 1)

@@ -97,7 +97,7 @@ class FileWindows:
 
     def row(self, name: str) -> tuple[int, ...]:
         """Returns the shape of a row of an array."""
-        return self._places[self.keys[name]].row
+        return self._places[self.keys[name]].row_shape
 
     def dtype(self, name: str) -> np.dtype:
         """Returns the type that an array has in a batch."""

@@ -95,26 +95,26 @@ class Normaliser(torch.nn.Module):
             values: (n, ..., *row).
             robot: (n,) index into `Windows.robots`.
         """
-        found = []
+        offset_and_factor = []
         for kind in ("offset", "factor"):
             rows = self.get_buffer(f"{name}/{kind}")[robot]  # (n, *row)
             # insert axes of length 1 between n and the row
             missing = values.ndim - rows.ndim
             shape = (len(rows), *[1] * missing, *rows.shape[1:])
-            found.append(rows.reshape(shape))
-        return found[0], found[1]
+            offset_and_factor.append(rows.reshape(shape))
+        return offset_and_factor[0], offset_and_factor[1]
 
 
 def _offset_and_factor(
-    one: ArrayStatistics, scale: Scale
+    statistics: ArrayStatistics, scale: Scale
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns what to subtract from each column, and by what to divide it then."""
+    """Returns the number to subtract from each column, and the divisor of the rest."""
     if scale == "deviation":
-        offset = np.array(one.mean)
-        factor = np.array(one.std)
+        offset = np.array(statistics.mean)
+        factor = np.array(statistics.std)
     else:
-        low = np.array(one.min if scale == "limits" else one.q01)
-        high = np.array(one.max if scale == "limits" else one.q99)
+        low = np.array(statistics.min if scale == "limits" else statistics.q01)
+        high = np.array(statistics.max if scale == "limits" else statistics.q99)
         offset = (low + high) / 2
         factor = (high - low) / 2
     return offset, np.where(factor > LEAST_SCALE, factor, 1.0)

@@ -70,8 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the names, the factors of a task, or the meaning of actions."""
-    asked = [args.kind, args.factors, args.actions]
-    if sum(one is not None for one in asked) > 1:
+    given = [args.kind, args.factors, args.actions]
+    if sum(value is not None for value in given) > 1:
         raise EmbodiedError("give one of a kind, --factors and --actions, not several")
 
     if args.factors is not None:
@@ -185,7 +185,7 @@ def catalogue() -> dict[str, Rows]:
         **policy_summaries(),
         "FOLDER": "a run that `embodied train` wrote",
         "MODULE:NAME": "one of your own, in a module in this folder or installed",
-        **{f"{prefix}:...": one.summary for prefix, one in PREFIXES.items()},
+        **{f"{prefix}:...": source.summary for prefix, source in PREFIXES.items()},
     }
 
     channels = {name: profile.description for name, profile in PROFILES.items()}
@@ -261,7 +261,7 @@ def describe_suite(name: str) -> dict[str, Any]:
 def suite_lines(suite: dict[str, Any]) -> list[str]:
     """Returns two lines on a suite: its size and protocol, and the abilities."""
     protocol = suite["protocol"]
-    size = (
+    size_and_protocol = (
         f"version {suite['version']}: {suite['cells']} cells of {protocol['episodes']} "
         f"episodes from seed {protocol['first_seed']}, success {protocol['success']}"
     )
@@ -269,7 +269,7 @@ def suite_lines(suite: dict[str, Any]) -> list[str]:
     classes = [f"{counts[name]} {name}" for name in CLASSES if name in counts]
     dimensions = [f"{counts[name]} {name}" for name in DIMENSIONS if name in counts]
     return [
-        size,
+        size_and_protocol,
         f"cells by class: {', '.join(classes)}; by dimension: {', '.join(dimensions)}",
     ]
 

@@ -23,9 +23,9 @@ from embodied.files import replace_text
 from embodied.pages.blocks import put_block
 from embodied.pages.markdown import table
 
-# `Described.rows`, what an array has one row for -> (heading, rate of the rows). "" is for
-# arrays that an episode has once.
-KINDS = {
+# `Described.rows`, which says what an array has one row for -> (heading of the table, rate
+# of the rows). "" is for arrays that an episode has only once.
+TABLES_OF_ARRAYS = {
     "frame": ("frames", "`record_hz`"),
     "control step": ("streams", "`config.control_hz`"),
     "plan": ("plans", "`planner_hz`"),
@@ -41,11 +41,11 @@ def update_page(page: str) -> str:
         page = _put(page, name, _attributes(rows))
 
     arrays = described_arrays()
-    for kind, (name, rate) in KINDS.items():
-        of_kind = [one for one in arrays if one.rows == kind]
-        page = _put(page, name, _arrays(of_kind, rate))
-    words = ", ".join(f"{number} `{word}`" for number, word in enumerate(SKILLS))
-    return _put(page, "subtasks", f"{words}.")
+    for row_per, (name, rate) in TABLES_OF_ARRAYS.items():
+        arrays_of_table = [array for array in arrays if array.rows == row_per]
+        page = _put(page, name, _arrays(arrays_of_table, rate))
+    skills = ", ".join(f"{number} `{skill}`" for number, skill in enumerate(SKILLS))
+    return _put(page, "subtasks", f"{skills}.")
 
 
 def _put(page: str, name: str, content: str) -> str:
@@ -70,10 +70,10 @@ def _attributes(attributes: Mapping[str, tuple[str, str]]) -> str:
 
 def _arrays(arrays: list[Described], rate: str) -> str:
     rows = []
-    for one in arrays:
-        unit = "" if one.unit == "1" else one.unit
-        shape = "one number" if one.shape == "()" else f"`{one.shape}`"
-        rows.append((f"`{one.key}`", one.dtype, shape, unit, rate, one.meaning))
+    for array in arrays:
+        unit = "" if array.unit == "1" else array.unit
+        shape = "one number" if array.shape == "()" else f"`{array.shape}`"
+        rows.append((f"`{array.key}`", array.dtype, shape, unit, rate, array.meaning))
     return table(("array", "type", "row", "unit", "rate", "meaning"), rows)
 
 

@@ -1,7 +1,7 @@
-"""Many demonstrations from few: their segments, taken along to other starts.
+"""Generates many demonstrations from few, by moving their segments to other starts.
 
-The idea is MimicGen's (Mandlekar et al. 2023, arXiv 2310.17596). A demonstration is cut
-into segments, each about one object: the hand on its way to an object that it takes, and
-with it on its way to where that is brought. In another episode the hand does what it did
-relative to the object, wherever that now is. What succeeds in simulation is kept.
+The method is MimicGen's (Mandlekar et al. 2023, arXiv 2310.17596). A demonstration is cut
+into segments, each relative to one object, its anchor: the hand approaches an object, then
+carries it to its goal. In another episode the hand repeats its path relative to the anchor,
+wherever the anchor is there. Episodes that succeed in simulation are kept.
 """

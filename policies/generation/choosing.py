@@ -6,48 +6,60 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from embodied.policies.generation.library import Library, Sight, Way
+from embodied.policies.generation.library import Library, LibrarySegment, ObjectState
 
-# Objects that are nearer to each other than this are one object under two names.
+# Two names stand for the same object if their positions are nearer than this.
 SAME_M = 0.001
-# What it counts if other names than in the demonstration are one object: more than any
-# distance does.
-NOT_ALIKE_M = 100.0
+# This is added to a demonstration's difference if other names than in the episode stand
+# for the same object. It exceeds every distance, so such a demonstration is the last choice.
+OTHER_NAMES_M = 100.0
 
 
-def choose_demonstration(library: Library, sights: Mapping[str, Sight]) -> list[Way]:
+def choose_demonstration(
+    library: Library, object_states: Mapping[str, ObjectState]
+) -> list[LibrarySegment]:
     """Returns the segments of the demonstration whose start is most like an episode's.
 
     Args:
         library: the library of all demonstrations.
-        sights: the objects at the start of the episode.
+        object_states: the objects at the start of the episode, by name.
     """
-    best: list[Way] = []
-    least = np.inf
-    for ways in library.demonstrations:
-        start = ways[0].sights
-        names = sorted({way.anchor for way in ways} | {way.carried for way in ways})
-        unlike = sum(start[name].unlike(sights[name]) for name in names if name)
-        if _same(start) != _same(sights):
-            unlike += NOT_ALIKE_M
-        if unlike < least:
-            least = unlike
-            best = list(ways)
+    best: list[LibrarySegment] = []
+    smallest_m = np.inf
+    for segments in library.demonstrations:
+        start = segments[0].object_states
+        names = sorted(
+            {segment.anchor for segment in segments}
+            | {segment.carried for segment in segments}
+        )
+        difference_m = sum(
+            start[name].difference_m(object_states[name]) for name in names if name
+        )
+        if _same_objects(start) != _same_objects(object_states):
+            difference_m += OTHER_NAMES_M
+        if difference_m < smallest_m:
+            smallest_m = difference_m
+            best = list(segments)
     return best
 
 
-def nearest(library: Library, way: Way, sights: Mapping[str, Sight]) -> Way:
-    """Returns the segment that may stand in for one, and suits an episode best."""
-    return min(library.stand_ins(way), key=lambda one: one.unlike(sights))
+def nearest(
+    library: Library, segment: LibrarySegment, object_states: Mapping[str, ObjectState]
+) -> LibrarySegment:
+    """Returns the substitute for a segment that suits an episode best."""
+    return min(
+        library.substitutes(segment),
+        key=lambda substitute: substitute.difference_m(object_states),
+    )
 
 
-def _same(sights: Mapping[str, Sight]) -> set[tuple[str, str]]:
-    """Returns the pairs of names that stand for one object."""
-    names = sorted(sights)
+def _same_objects(object_states: Mapping[str, ObjectState]) -> set[tuple[str, str]]:
+    """Returns the pairs of names that stand for the same object."""
+    names = sorted(object_states)
     same = set()
     for first in names:
         for second in names:
-            away = sights[first].pos_w - sights[second].pos_w
-            if first < second and np.linalg.norm(away) < SAME_M:
+            offset = object_states[first].pos_w - object_states[second].pos_w
+            if first < second and np.linalg.norm(offset) < SAME_M:
                 same.add((first, second))
     return same

@@ -23,17 +23,18 @@ from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from embodied.policies.generation.follower import Follower
-from embodied.policies.generation.library import Library, Way
+from embodied.policies.generation.library import Library, LibrarySegment
 from embodied.policies.noise import NoisyPolicy
 from embodied.rollout.executor import Executor
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
 from embodied.rollout.shards import Report, Stage
 
 PLANNER_HZ = 8.0
-# A seed that was tried without success leaves an empty file among the parts: this and
-# its number.
+# A seed that was tried without success leaves an empty file among the parts, whose name is
+# this prefix and the seed.
 _FAILED_PREFIX = "failed_"
-# The least share of successes that is reckoned with when the next seeds are chosen.
+# The next seeds are chosen as if at least this share of them succeeded, so that few
+# successes so far do not lead to a very long round.
 LEAST_YIELD = 0.25
 
 
@@ -47,7 +48,7 @@ class Generation:
         source: name of the file with the demonstrations.
         path: the path of the dataset.
         header: the header of the dataset, as `generation_header` returns it.
-        num_envs: how many worlds run at once.
+        num_envs: the number of worlds that run at once.
         noise: standard deviation of shoves, see `NoisyPolicy`.
     """
 
@@ -66,11 +67,11 @@ class Generation:
             closing(Worlds(self.config, num_worlds)) as worlds,
             EpisodeWriter(self.path, self.header, "join") as writer,
         ):
-            # what is there of these seeds was left by a process that died
+            # files of these seeds were left by a process that died
             writer.forget(seeds)
-            # The task's planner looks on, and says at each moment what is to be done
-            # from there: a plan that was made elsewhere, or some time before, would
-            # teach a planner that things are not yet as they are.
+            # The recorded plans are those of the task's planner, made from what it sees at
+            # each moment. The plans of the source would be wrong: they were made for other
+            # positions and times.
             follower = Follower(worlds, self.library)
             planner, _ = worlds.spec.expert(
                 worlds.agent_layout, worlds.state_layout, worlds.robot
@@ -93,12 +94,12 @@ class _Origins:
     """A hook that remembers which segments each episode has followed.
 
     Attributes:
-        ways: seed -> the segments of its episode.
+        followed: seed -> the segments that its episode followed.
     """
 
     def __init__(self, follower: Follower) -> None:
         self._follower = follower
-        self.ways: dict[int, list[Way]] = {}
+        self.followed: dict[int, list[LibrarySegment]] = {}
 
     def on_start(
         self,
@@ -113,11 +114,11 @@ class _Origins:
         """Does nothing."""
 
     def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
-        self.ways[result.seed] = self._follower.followed_segments(world)
+        self.followed[result.seed] = self._follower.followed_segments(world)
 
 
 class _Successes:
-    """An episode sink that keeps successes, labelled, and notes which seeds failed."""
+    """An episode sink that keeps labelled successes, and marks the seeds that failed."""
 
     def __init__(self, writer: EpisodeWriter, origins: _Origins, source: str) -> None:
         self._writer = writer
@@ -126,26 +127,26 @@ class _Successes:
 
     def write(self, episode: Episode) -> None:
         seed = episode.meta.seed
-        ways = self._origins.ways.pop(seed)
+        segments = self._origins.followed.pop(seed)
         if not episode.meta.success:
             _failed_file(self._writer.path, seed).touch()
             return
         meta = replace(
             episode.meta,
             source_file=self._source,
-            source_episode=ways[0].episode,
-            source_segments=" ".join(str(way.episode) for way in ways),
+            source_episode=segments[0].episode,
+            source_segments=" ".join(str(segment.episode) for segment in segments),
         )
         self._writer.write(replace(episode, meta=meta))
 
 
 @dataclass(frozen=True)
 class Generated:
-    """What came of generating.
+    """The result of generating.
 
     Attributes:
-        kept: how many demonstrations are in the file.
-        tried: how many seeds it took, from the first on.
+        kept: the number of demonstrations in the file.
+        tried: the number of seeds that were tried for them.
         simulated_s: the simulated time of the episodes that this call tried.
     """
 
@@ -183,20 +184,20 @@ def generate(
     file, however many processes take part and however often it was interrupted.
 
     Args:
-        work: what is tried, and where successes are kept.
-        wanted: how many demonstrations the file is to have.
+        work: the episodes to try, and the file of the successes.
+        wanted: the number of demonstrations that the file is to have.
         seeds: the seeds that may be tried.
-        mode: what to do about a dataset that is there (see `EpisodeWriter`).
-        workers: shares out the work.
-        stage: reports the progress.
+        mode: what to do about an existing dataset (see `EpisodeWriter`).
+        workers: runs the episodes.
+        stage: shows the progress.
 
     Raises:
         DatasetError: `mode` does not allow what is at the path.
         EmbodiedError: no seed has succeeded.
-        KeyboardInterrupt: says how many episodes are kept.
+        KeyboardInterrupt: its message says how many episodes were kept.
     """
     writer = EpisodeWriter(work.path, work.header, mode)
-    # the seeds of the file itself; parts hold what is not merged into it yet
+    # the seeds of the file itself, without those of parts that are not merged into it yet
     merged = set(writer.seeds) - _part_seeds(work.path)
     simulated_s = 0.0
     title = f"generate {work.config.level}"
@@ -211,13 +212,13 @@ def generate(
 
     kept = sorted(merged | _part_seeds(work.path))
     if not kept:
-        _forget(work.path)
+        _forget_failed_seeds(work.path)
         raise EmbodiedError(
             f"none of {len(seeds)} tries succeeded, so nothing was written: a source at "
             "the same level, or more demonstrations in it, may help"
         )
 
-    # More may have succeeded than were needed; the file has the first.
+    # More may have succeeded than were wanted; the file gets the first ones.
     surplus = [seed for seed in kept[wanted:] if seed not in merged]
     for seed in surplus:
         part_file(work.path, seed).unlink(missing_ok=True)
@@ -232,8 +233,8 @@ def _next_seeds(path: Path, merged: set[int], wanted: int, seeds: range) -> list
 
     Args:
         path: the path of the dataset.
-        merged: seeds of the episodes that were in it before.
-        wanted: how many successes there should be.
+        merged: the seeds of the episodes that were in it before.
+        wanted: the number of successes that are wanted.
         seeds: the seeds that may be tried.
     """
     kept = merged | _part_seeds(path)
@@ -241,7 +242,8 @@ def _next_seeds(path: Path, merged: set[int], wanted: int, seeds: range) -> list
         int(file.name.removeprefix(_FAILED_PREFIX))
         for file in parts_folder(path).glob(f"{_FAILED_PREFIX}*")
     }
-    # a file that was finished before holds the first successes of all seeds up to its last
+    # A finished file holds all successes up to its last seed, so the others up to there
+    # have failed.
     last_merged = max(merged, default=seeds.start - 1)
 
     successes = 0
@@ -256,7 +258,7 @@ def _next_seeds(path: Path, merged: set[int], wanted: int, seeds: range) -> list
             tried += 1
         else:
             missing.append(seed)
-        # as many new tries as should give the missing successes, at the yield so far
+        # enough new tries for the missing successes, at the share of successes so far
         success_share = max(successes / tried, LEAST_YIELD) if tried else 1.0
         needed = (wanted - successes) / success_share
         if successes >= wanted or len(missing) >= needed:
@@ -272,8 +274,8 @@ def _failed_file(path: Path, seed: int) -> Path:
     return parts_folder(path) / f"{_FAILED_PREFIX}{seed}"
 
 
-def _forget(path: Path) -> None:
-    """Deletes the notes of failed seeds, where nothing else was kept."""
+def _forget_failed_seeds(path: Path) -> None:
+    """Deletes the files that mark failed seeds, and their folder if it is then empty."""
     for file in parts_folder(path).glob(f"{_FAILED_PREFIX}*"):
         file.unlink()
     with contextlib.suppress(OSError):

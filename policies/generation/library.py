@@ -19,8 +19,8 @@ PAUSE_S = 0.25
 KEPT_OF_PAUSE_S = 0.1
 STILL_M_S = 0.004
 STILL_RAD_S = 0.03
-# In the choice of a segment: what a difference is worth in m, per rad of an object's
-# turn, and per unit of its traits.
+# The choice of a segment compares objects by a difference in m. An angle of 1 rad between
+# two objects counts as TURN_COST_M, a difference of 1 in a trait as TRAIT_COST.
 TURN_COST_M = 0.15
 TRAIT_COST = 3.0
 
@@ -32,22 +32,23 @@ class Rows:
     Attributes:
         hand_pos_w: (R, 3) m.
         hand_quat_wxyz: (R, 4)
-        led_pos_w: (R, 3) m, of what is led along the path: the object in the hand, or
-            the hand itself.
-        anchor_pos_w: (R, 3) m, of the object that the segment is about.
-        anchor_quat_wxyz: (R, 4) of the same; near the object it stays as it was when
-            the hand arrived.
-        velocity: (R, 3) m/s of the hand against that object.
-        turning: (R, 3) rad/s of the hand.
-        share: (R,) of the way to the object that is done; 1 near it.
+        guided_pos_w: (R, 3) m, the position of the guided point: the object in the hand,
+            or the hand itself if it is empty.
+        anchor_pos_w: (R, 3) m, the position of the anchor, the object to which the hand's
+            path is relative.
+        anchor_quat_wxyz: (R, 4) the rotation of the anchor; from the hand's arrival on
+            it keeps its value at that moment.
+        velocity: (R, 3) m/s, the velocity of the hand relative to the anchor.
+        turning: (R, 3) rad/s, the angular velocity of the hand.
+        share: (R,) the share of the way to the anchor that is done; 1 near it.
         grip: (R,) the gripper's command.
-        mount: (R, 4) x, y, z in m and yaw in rad of what carries the arm.
-        mount_velocity: (R, 4) of the same, per s.
+        mount: (R, 4) x, y, z in m and yaw in rad of the part that carries the arm.
+        mount_velocity: (R, 4) the change of `mount` per s.
     """
 
     hand_pos_w: np.ndarray
     hand_quat_wxyz: np.ndarray
-    led_pos_w: np.ndarray
+    guided_pos_w: np.ndarray
     anchor_pos_w: np.ndarray
     anchor_quat_wxyz: np.ndarray
     velocity: np.ndarray
@@ -59,60 +60,66 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Sight:
-    """One object as it is at a moment.
+class ObjectState:
+    """The pose and the traits of an object at a moment.
 
     Attributes:
         pos_w: (3,) m.
         quat_wxyz: (4,)
-        traits: (k,)
+        traits: (k,), see `ObjectPose`.
     """
 
     pos_w: np.ndarray
     quat_wxyz: np.ndarray
     traits: np.ndarray
 
-    def unlike(self, other: Sight) -> float:
+    def difference_m(self, other: ObjectState) -> float:
         """Returns how different two objects are, in m."""
         turn = quat_to_rotvec(
             quat_multiply(self.quat_wxyz, quat_conjugate(other.quat_wxyz))
         )
-        away_m = _norm(self.pos_w - other.pos_w)
+        distance_m = _norm(self.pos_w - other.pos_w)
         traits = float(np.abs(self.traits - other.traits).sum())
-        return away_m + TURN_COST_M * _norm(turn) + TRAIT_COST * traits
+        return distance_m + TURN_COST_M * _norm(turn) + TRAIT_COST * traits
 
 
 @dataclass(frozen=True)
-class Way:
+class LibrarySegment:
     """A segment in the library.
 
     Attributes:
-        episode: number of the demonstration that it is from.
-        place: the index of the segment in that demonstration, from 0.
-        anchor: the object that it is about.
+        episode: the number of the demonstration that the segment is from.
+        index: the index of the segment in that demonstration, from 0.
+        anchor: the object to which the hand's path is relative.
         carried: the object in the hand; "" for none.
-        first_row: the first row of `Rows`.
-        stop_row: after its last.
-        sights: the objects when it began.
+        first_row: the segment's first row in the library's `Rows`.
+        stop_row: the row after the segment's last one.
+        object_states: the objects at the segment's first step, by name.
     """
 
     episode: int
-    place: int
+    index: int
     anchor: str
     carried: str
     first_row: int
     stop_row: int
-    sights: Mapping[str, Sight]
+    object_states: Mapping[str, ObjectState]
 
     @property
     def kind(self) -> tuple[int, str, str]:
-        """What another segment must have in common to stand in for this one."""
-        return self.place, self.anchor, self.carried
+        """Segments of the same kind can be followed in each other's stead."""
+        return self.index, self.anchor, self.carried
 
-    def unlike(self, sights: Mapping[str, Sight]) -> float:
-        """Returns how different its objects were from those of another episode, in m."""
+    def difference_m(self, object_states: Mapping[str, ObjectState]) -> float:
+        """Returns how different its objects were from those of another episode, in m.
+
+        Only the anchor and the carried object are compared.
+        """
         names = {self.anchor, self.carried} - {""}
-        return sum(self.sights[name].unlike(sights[name]) for name in sorted(names))
+        return sum(
+            self.object_states[name].difference_m(object_states[name])
+            for name in sorted(names)
+        )
 
 
 @dataclass(frozen=True)
@@ -125,38 +132,40 @@ class Library:
     """
 
     rows: Rows
-    demonstrations: Sequence[Sequence[Way]]
+    demonstrations: Sequence[Sequence[LibrarySegment]]
 
-    def stand_ins(self, way: Way) -> list[Way]:
-        """Returns all segments of a kind, its own included."""
-        ways = [one for ways in self.demonstrations for one in ways]
-        return [one for one in ways if one.kind == way.kind]
+    def substitutes(self, segment: LibrarySegment) -> list[LibrarySegment]:
+        """Returns all segments of the same kind, the given one included."""
+        every = [known for segments in self.demonstrations for known in segments]
+        return [known for known in every if known.kind == segment.kind]
 
 
-def segment_library(found: Sequence[tuple[Motion, Sequence[Segment]]]) -> Library:
+def segment_library(
+    cut_demonstrations: Sequence[tuple[Motion, Sequence[Segment]]],
+) -> Library:
     """Returns the library of some demonstrations, each with its segments."""
     parts: list[Rows] = []
     demonstrations = []
     first_row = 0
-    for motion, segments in found:
-        ways = []
-        for place, segment in enumerate(segments):
+    for motion, segments in cut_demonstrations:
+        library_segments = []
+        for index, segment in enumerate(segments):
             rows = _rows(motion, segment)
             stop_row = first_row + len(rows.share)
-            ways.append(
-                Way(
+            library_segments.append(
+                LibrarySegment(
                     episode=motion.episode,
-                    place=place,
+                    index=index,
                     anchor=segment.anchor,
                     carried=segment.carried,
                     first_row=first_row,
                     stop_row=stop_row,
-                    sights=sights_at(motion, segment.start),
+                    object_states=object_states_at(motion, segment.start),
                 )
             )
             parts.append(rows)
             first_row = stop_row
-        demonstrations.append(ways)
+        demonstrations.append(library_segments)
 
     joined = {}
     for f in fields(Rows):
@@ -164,10 +173,10 @@ def segment_library(found: Sequence[tuple[Motion, Sequence[Segment]]]) -> Librar
     return Library(Rows(**joined), demonstrations)
 
 
-def sights_at(motion: Motion, step: int) -> dict[str, Sight]:
+def object_states_at(motion: Motion, step: int) -> dict[str, ObjectState]:
     """Returns the objects of a demonstration at one of its steps."""
     return {
-        name: Sight(path.pos_w[step], path.quat_wxyz[step], path.traits)
+        name: ObjectState(path.pos_w[step], path.quat_wxyz[step], path.traits)
         for name, path in motion.objects.items()
     }
 
@@ -176,27 +185,30 @@ def _rows(motion: Motion, segment: Segment) -> Rows:
     """Returns the control steps of a segment, without its pauses."""
     steps = slice(segment.start, segment.stop)
     anchor = motion.objects[segment.anchor]
-    # near the object its rotation counts as it was when the hand arrived
+    # From the hand's arrival on, the anchor's rotation is kept: the hand may turn the
+    # anchor, and its path must not turn with it.
     anchor_quat = anchor.quat_wxyz.copy()
     if segment.contact < segment.stop:
         anchor_quat[segment.contact :] = anchor_quat[segment.contact]
-    led_pos_w = motion.hand_pos_w
+    guided_pos_w = motion.hand_pos_w
     if segment.carried:
-        led_pos_w = motion.objects[segment.carried].pos_w
+        guided_pos_w = motion.objects[segment.carried].pos_w
 
     hand_velocity = _smoothed_rate(motion.hand_pos_w, motion.dt_s)
     anchor_velocity = _smoothed_rate(anchor.pos_w, motion.dt_s)
     mount = np.column_stack([motion.mount[:, :3], np.unwrap(motion.mount[:, 3])])
-    steps_to_it = max(segment.contact - segment.start, 1)
+    steps_to_anchor = max(segment.contact - segment.start, 1)
     whole = Rows(
         hand_pos_w=motion.hand_pos_w[steps],
         hand_quat_wxyz=motion.hand_quat_wxyz[steps],
-        led_pos_w=led_pos_w[steps],
+        guided_pos_w=guided_pos_w[steps],
         anchor_pos_w=anchor.pos_w[steps],
         anchor_quat_wxyz=anchor_quat[steps],
         velocity=(hand_velocity - anchor_velocity)[steps],
         turning=_turning(motion.hand_quat_wxyz, motion.dt_s)[steps],
-        share=np.minimum(np.arange(segment.stop - segment.start) / steps_to_it, 1.0),
+        share=np.minimum(
+            np.arange(segment.stop - segment.start) / steps_to_anchor, 1.0
+        ),
         grip=motion.grip[steps],
         mount=motion.mount[steps],
         mount_velocity=_smoothed_rate(mount, motion.dt_s)[steps],
@@ -209,9 +221,9 @@ def _without_pauses(rows: Rows, width_m: np.ndarray, dt_s: float) -> np.ndarray:
     """Returns the indices of the rows to keep.
 
     Args:
-        rows: R of them, of one segment.
-        width_m: (R,) of the gripper.
-        dt_s: between two rows.
+        rows: the R rows of one segment.
+        width_m: (R,) the width of the gripper.
+        dt_s: the time between two rows.
     """
     width_rate = np.gradient(width_m) / dt_s if len(width_m) > 1 else np.zeros(1)
     grip_changes = np.abs(np.diff(rows.grip, prepend=rows.grip[:1])) > 0

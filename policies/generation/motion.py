@@ -1,4 +1,4 @@
-"""What a demonstration shows of hand and objects, at each of its control steps."""
+"""The motion of hand and objects in a demonstration, control step by control step."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Motion:
     """A demonstration of T control steps.
 
     Attributes:
-        episode: its number in the file.
+        episode: the number of the demonstration in its file.
         dt_s: the control period.
         hand_pos_w: (T, 3) m, of the tool centre point.
         hand_quat_wxyz: (T, 4)
-        width_m: (T,) of the gripper, as measured.
+        width_m: (T,) the measured width of the gripper.
         grip: (T,) the gripper's command in [-1, 1].
-        mount: (T, 4) x, y, z in m and yaw in rad of what carries the arm.
-        objects: the poses of the objects, by their names in the task's `Objects`.
+        mount: (T, 4) x, y, z in m and yaw in rad of the part that carries the arm.
+        objects: the paths of the objects, by their names in the task's `Objects`.
         plans: (T, ...) by the names of `PLAN_PAYLOAD`: the plan that was followed at
             each step; empty without plans.
     """
@@ -50,11 +50,11 @@ class Motion:
 
 @dataclass(frozen=True)
 class Hold:
-    """A while in which the hand holds an object."""
+    """An interval in which the hand holds an object."""
 
-    start: int  # the first step at which it is held
-    stop: int  # the first step at which it is let go
-    thing: str  # name of the object
+    start: int  # the first step at which the object is held
+    stop: int  # the first step after it is let go
+    object_name: str
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,10 @@ class Segment:
     """A part of a demonstration that is about one object.
 
     Attributes:
-        start: its first step.
-        contact: its first step near the object; what comes before is the way there.
-        stop: the step after its last.
+        start: the segment's first step.
+        contact: the first step at which the hand is near the anchor; before it the hand
+            is on its way there.
+        stop: the step after the segment's last one.
         anchor: name of the object to which the hand's path is relative.
         carried: name of the object in the hand; "" for none.
     """

@@ -1,4 +1,4 @@
-"""Hands and objects of worlds, as an observation shows them."""
+"""The hands and objects of worlds, read from observations."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 
 from embodied.core import Observation
 from embodied.envs.worlds import Worlds
-from embodied.policies.generation.library import Sight
+from embodied.policies.generation.library import ObjectState
 from embodied.policies.generation.source import task_objects
 from embodied.rotations import quat_from_rot6d
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Hands and objects of n worlds now.
+    """The hands and objects of n worlds at a moment.
 
     Attributes:
         names: the names of the O objects.
-        pos_w: (n, O, 3) m, of the objects.
-        quat_wxyz: (n, O, 4)
+        pos_w: (n, O, 3) m, the positions of the objects.
+        quat_wxyz: (n, O, 4) the rotations of the objects.
         traits: the traits of each object, (n, k).
         hand_pos_w: (n, 3) m.
         hand_quat_wxyz: (n, 4)
-        tick: (n,) of each world's clock.
+        tick: (n,) the tick of each world's clock.
     """
 
     names: list[str]
@@ -42,23 +42,23 @@ class Scene:
             names=self.names,
             pos_w=self.pos_w[ids],
             quat_wxyz=self.quat_wxyz[ids],
-            traits=[one[ids] for one in self.traits],
+            traits=[traits[ids] for traits in self.traits],
             hand_pos_w=self.hand_pos_w[ids],
             hand_quat_wxyz=self.hand_quat_wxyz[ids],
             tick=self.tick[ids],
         )
 
-    def sights(self, k: int) -> Mapping[str, Sight]:
+    def object_states(self, k: int) -> Mapping[str, ObjectState]:
         """Returns the objects of row `k`."""
         return {
-            name: Sight(
-                self.pos_w[k, place], self.quat_wxyz[k, place], self.traits[place][k]
+            name: ObjectState(
+                self.pos_w[k, index], self.quat_wxyz[k, index], self.traits[index][k]
             )
-            for place, name in enumerate(self.names)
+            for index, name in enumerate(self.names)
         }
 
 
-class Eyes:
+class SceneReader:
     """Reads the scenes of worlds from observations with the privileged state."""
 
     def __init__(self, worlds: Worlds) -> None:
@@ -69,21 +69,21 @@ class Eyes:
         self._objects = task_objects(worlds.spec.name)
         self._state_parts = worlds.state_layout.slices()
 
-    def look(self, observation: Observation) -> Scene:
-        """Returns what an observation of n worlds shows."""
+    def read(self, observation: Observation) -> Scene:
+        """Returns the scene in an observation of n worlds."""
         state = np.asarray(observation.environment_state)
         agent = np.asarray(observation.agent_pos)
         readings = {name: state[:, part] for name, part in self._state_parts.items()}
         poses = self._objects.poses(np, readings)
 
-        # what is not turned has the axes of the world
+        # an object without a rotation has the axes of the world
         quats = []
         traits = []
         for pose in poses.values():
-            not_turned = np.tile([1.0, 0.0, 0.0, 0.0], (len(state), 1))
-            quats.append(not_turned if pose.quat_wxyz is None else pose.quat_wxyz)
-            none = np.zeros((len(state), 0))
-            traits.append(none if pose.traits is None else pose.traits)
+            no_rotation = np.tile([1.0, 0.0, 0.0, 0.0], (len(state), 1))
+            quats.append(no_rotation if pose.quat_wxyz is None else pose.quat_wxyz)
+            no_traits = np.zeros((len(state), 0))
+            traits.append(no_traits if pose.traits is None else pose.traits)
         return Scene(
             names=list(poses),
             pos_w=np.stack([pose.pos_w for pose in poses.values()], axis=1),

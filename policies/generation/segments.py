@@ -1,8 +1,9 @@
 """Finding the segments of a demonstration.
 
-Where the hand holds an object is told by the recorded plans, else by the gripper. It is
-all that is needed: before it takes an object, the hand's path is relative to that
-object; while it holds it, to where the object is brought; and after that, too.
+The recorded plans tell when the hand holds an object; without plans, the gripper tells it.
+Nothing else is needed. Until the hand takes an object, its path is relative to that object.
+While the hand holds the object, and after it let go, its path is relative to the goal: the
+object to which the held one is brought.
 """
 
 from __future__ import annotations
@@ -17,29 +18,32 @@ from embodied.core import SKILLS
 from embodied.envs.objects import Objects
 from embodied.policies.generation.motion import Hold, Motion, Segment
 
-# Plans with these skills are for an object in the hand, and these bring the hand to what
-# it touches or sets down.
+# Skills of plans that are made while an object is in the hand.
 HOLDING = ("lift", "carry", "place", "release", "push", "turn", "open", "wipe", "pour")
+# Skills that bring the hand to an object that it touches, or to where it sets one down.
 ARRIVING = ("grasp", "press", "place")
-# Shorter than this, a change between holding and not holding is no segment.
+# A shorter change between holding and not holding is ignored: it begins no segment.
 SHORTEST_S = 0.25
 
-# A gripper has closed or opened if its width has changed by this much, and it has closed
-# on something once its width changes no faster than this.
+# A gripper counts as closed or opened once its width has changed by this much.
 WIDTH_CHANGE_M = 0.004
+# A gripper that closes counts as steady once its width changes no faster than this.
 STEADY_M_S = 0.01
-# An object is in the hand if it comes along: if the hand went this far, and the object
-# stayed this near to where it was in the hand, as a share of the way and in m.
+# The hand must move this far before it can be seen which object moves along with it.
 CARRIED_M = 0.01
+# A carried object may slip in the hand by this share of the hand's path, ...
 SLIP_SHARE = 0.5
+# ... but by no more than this distance.
 SLIP_M = 0.03
 
-# Without plans the hand arrives on the last straight way to its place, at least this
-# long and within this distance of a line.
+# Without plans, the hand arrives along the last straight part of its path. Points nearer to
+# the end than this always belong to that part.
 ARRIVAL_M = 0.08
+# Points of the straight part are at most this far from a line through its end.
 LINE_M = 0.02
-DIRECTION_M = 0.03  # of the way's end, which says where the line leads
-# At least this share of a segment is the way to its object.
+# The line's direction is that of the last point that is farther from the end than this.
+DIRECTION_M = 0.03
+# At least this share of a segment counts as the way to its anchor.
 LEAST_WAY = 0.3
 
 
@@ -49,124 +53,156 @@ def find_segments(motion: Motion, objects: Objects, by_plans: bool) -> list[Segm
     Args:
         motion: the demonstration.
         objects: the objects of the demonstration's task.
-        by_plans: whether its plans tell what is held and when the hand arrives, or else
-            the gripper and the path.
+        by_plans: whether the plans tell what is held and when the hand arrives; else the
+            gripper and the path tell it.
     """
     find = holds_by_plans if by_plans else holds_by_gripper
     holds = find(motion, list(objects.brought_to))
-    first_object = next(iter(motion.objects))  # which it is about if nothing is held
+    first_object = next(iter(motion.objects))  # the anchor if nothing is ever held
 
-    # In turn: without an object towards the next one, and with it to its place.
-    # Contacts are found below; until then they are the starts.
+    # The hand approaches an object, then carries it to its goal, then approaches the next.
+    # Contacts are found below; until then each is equal to the start.
     segments: list[Segment] = []
-    begun = 0
+    start = 0
     for hold in holds:
-        goal = objects.brought_to[hold.thing]
-        to_it = Segment(begun, begun, hold.start, hold.thing)
-        with_it = Segment(hold.start, hold.start, hold.stop, goal, hold.thing)
-        segments += [to_it, with_it]
-        begun = hold.stop
-    last = segments[-1].anchor if segments else first_object
-    segments.append(Segment(begun, begun, len(motion), last))
+        approach = Segment(
+            start=start, contact=start, stop=hold.start, anchor=hold.object_name
+        )
+        carry = Segment(
+            start=hold.start,
+            contact=hold.start,
+            stop=hold.stop,
+            anchor=objects.brought_to[hold.object_name],
+            carried=hold.object_name,
+        )
+        segments += [approach, carry]
+        start = hold.stop
+    last_anchor = segments[-1].anchor if segments else first_object
+    segments.append(
+        Segment(start=start, contact=start, stop=len(motion), anchor=last_anchor)
+    )
 
-    # when the hand arrives
-    arrival = _arrival_by_plans if by_plans else _arrival_by_path
-    found = []
+    # find the step of each segment at which the hand arrives at the anchor
+    find_arrival = _arrival_by_plans if by_plans else _arrival_by_path
+    with_contacts = []
     for segment in segments:
         if segment.stop > segment.start:
-            # what is only touched is left again before the segment ends
+            # an object that is only touched, such as a button, is left again before the
+            # segment ends, so its arrival is searched up to the nearest step
             stop = segment.stop if holds else _nearest_step(motion, segment) + 1
-            contact = arrival(motion, replace(segment, stop=stop))
+            contact = find_arrival(motion, replace(segment, stop=stop))
             earliest = segment.start + int(LEAST_WAY * (stop - segment.start))
-            found.append(replace(segment, contact=max(contact, earliest)))
-    return found
+            with_contacts.append(replace(segment, contact=max(contact, earliest)))
+    return with_contacts
 
 
-def holds_by_plans(motion: Motion, things: Sequence[str]) -> list[Hold]:
-    """Returns when which of `things` was held, by the skills and targets of the plans.
+def holds_by_plans(motion: Motion, names: Sequence[str]) -> list[Hold]:
+    """Returns the intervals in which an object was held, by the skills of the plans.
 
-    The thing is the one nearest to the target of the last plan before.
+    The held object is the one nearest to the target of the last plan before the interval.
+
+    Args:
+        motion: the demonstration.
+        names: the names of the objects that may be held.
     """
-    if not things:
+    if not names:
         return []
     skill = motion.plans["subtask"]
-    holding = np.isin(skill, [SKILLS.index(name) for name in HOLDING])
+    is_holding = np.isin(skill, [SKILLS.index(name) for name in HOLDING])
     shortest = int(SHORTEST_S / motion.dt_s)
 
     holds = []
-    for start, stop in _intervals(holding, shortest):
+    for start, stop in _intervals(is_holding, shortest):
         before = max(start - 1, 0)
         target = motion.plans["goal_pos_w"][before, 0]
-        holds.append(Hold(start, stop, _nearest(motion, things, before, target)))
+        held = _nearest_object(motion, names, step=before, pos=target)
+        holds.append(Hold(start, stop, held))
     return holds
 
 
-def holds_by_gripper(motion: Motion, things: Sequence[str]) -> list[Hold]:
-    """Returns when which of `things` was held: the gripper closed, and it came along."""
+def holds_by_gripper(motion: Motion, names: Sequence[str]) -> list[Hold]:
+    """Returns the intervals in which an object was held, by gripper and objects.
+
+    An object is held if the gripper is closed and the object moves along with the hand.
+
+    Args:
+        motion: the demonstration.
+        names: the names of the objects that may be held.
+    """
     holds = []
     for start, stop in closed_intervals(motion.width_m, motion.dt_s):
-        thing = _carried(motion, things, start, stop)
-        if thing:
-            holds.append(Hold(start, stop, thing))
+        held = _carried_object(motion, names, start, stop)
+        if held:
+            holds.append(Hold(start, stop, held))
     return holds
 
 
 def closed_intervals(width_m: np.ndarray, dt_s: float) -> list[tuple[int, int]]:
-    """Returns from when until when a gripper was closed on something, or empty.
+    """Returns the intervals (start, stop) of steps in which a gripper was closed.
+
+    It may have closed on an object or on nothing.
 
     Args:
-        width_m: (T,) as measured.
-        dt_s: between two of them.
+        width_m: (T,) the measured width of the gripper.
+        dt_s: the time between two measurements.
     """
     is_steady = np.abs(np.gradient(width_m)) / dt_s < STEADY_M_S
     intervals = []
-    started = -1  # where it closed
-    level = width_m[0]  # the widest since it opened, or the width at which it closed
-    narrowest = width_m[0]  # since it closed
+    started = -1  # the step at which the gripper closed; -1 while it is open
+    reference = width_m[
+        0
+    ]  # the widest since it opened, or the width at which it closed
+    narrowest = width_m[0]  # the narrowest width since it closed
     for step, width in enumerate(width_m.tolist()):
         narrowest = min(narrowest, width)
         if started < 0:
-            level = max(level, width)
+            reference = max(reference, width)
         elif width > narrowest + WIDTH_CHANGE_M:
+            # the gripper has opened again
             intervals.append((started, step))
             started = -1
-            level = width
+            reference = width
 
-        # it may close further, as a hand does that comes with its fingers ajar
-        if is_steady[step] and width < level - WIDTH_CHANGE_M:
+        # The gripper has closed. If it was closed before, it has closed further, as a hand
+        # does that arrives with its fingers half closed: a new interval begins.
+        if is_steady[step] and width < reference - WIDTH_CHANGE_M:
             if started >= 0:
                 intervals.append((started, step))
             started = step
-            level = width
+            reference = width
             narrowest = width
     if started >= 0:
         intervals.append((started, len(width_m)))
     return intervals
 
 
-def _carried(motion: Motion, things: Sequence[str], start: int, stop: int) -> str:
-    """Returns which thing came along with the hand from a step to another; "" if none.
+def _carried_object(motion: Motion, names: Sequence[str], start: int, stop: int) -> str:
+    """Returns the object that moved along with the hand in an interval; "" for none.
 
-    Of several, such as a drawer and what is in it, it is the one nearest to the hand.
+    Of several, such as a drawer and an object in it, it is the one nearest to the hand.
     """
     hand = motion.hand_pos_w[start:stop]
-    way_m = np.linalg.norm(hand - hand[0], axis=1).max()
-    if way_m < CARRIED_M:
+    moved_m = np.linalg.norm(hand - hand[0], axis=1).max()
+    if moved_m < CARRIED_M:
         return ""
 
-    slip_m = min(SLIP_M, SLIP_SHARE * way_m)
-    along = []
-    for name in things:
-        in_hand = motion.objects[name].pos_w[start:stop] - hand
-        if np.linalg.norm(in_hand - in_hand[0], axis=1).max() < slip_m:
-            along.append(name)
-    return _nearest(motion, along, start, hand[0]) if along else ""
+    # a carried object stays where it was relative to the hand, but for some slip
+    slip_m = min(SLIP_M, SLIP_SHARE * moved_m)
+    carried = []
+    for name in names:
+        from_hand = motion.objects[name].pos_w[start:stop] - hand
+        if np.linalg.norm(from_hand - from_hand[0], axis=1).max() < slip_m:
+            carried.append(name)
+    if not carried:
+        return ""
+    return _nearest_object(motion, carried, step=start, pos=hand[0])
 
 
 def _intervals(flags: np.ndarray, shortest: int) -> list[tuple[int, int]]:
     """Returns the intervals (start, stop) of steps at which flags (T,) are set.
 
-    A run of equal flags shorter than `shortest` steps counts as what came before it.
+    A run of equal flags that is shorter than `shortest` steps is ignored: its flags count
+    as equal to those before it.
     """
     edges = [0, *(np.flatnonzero(np.diff(flags)) + 1).tolist(), len(flags)]
     steady = flags.copy()
@@ -179,46 +215,56 @@ def _intervals(flags: np.ndarray, shortest: int) -> list[tuple[int, int]]:
     return list(zip(changes[::2], changes[1::2], strict=True))
 
 
-def _nearest(motion: Motion, things: Sequence[str], step: int, pos: np.ndarray) -> str:
-    """Returns the thing that was nearest to a point at a step."""
+def _nearest_object(
+    motion: Motion, names: Sequence[str], step: int, pos: np.ndarray
+) -> str:
+    """Returns the name of the object that was nearest to a point at a step."""
 
     def distance_m(name: str) -> float:
         return float(np.linalg.norm(motion.objects[name].pos_w[step] - pos))
 
-    return min(things, key=distance_m)
+    return min(names, key=distance_m)
 
 
 def _nearest_step(motion: Motion, segment: Segment) -> int:
-    """Returns the step of a segment at which the hand was nearest to its object."""
+    """Returns the step of a segment at which the hand was nearest to its anchor."""
     steps = slice(segment.start, segment.stop)
-    away = motion.hand_pos_w[steps] - motion.objects[segment.anchor].pos_w[steps]
-    return segment.start + int(np.argmin(np.linalg.norm(away, axis=1)))
+    offset = motion.hand_pos_w[steps] - motion.objects[segment.anchor].pos_w[steps]
+    return segment.start + int(np.argmin(np.linalg.norm(offset, axis=1)))
 
 
 def _arrival_by_plans(motion: Motion, segment: Segment) -> int:
-    """Returns the first step of the last skill that brings the hand to its place."""
+    """Returns the first step of the segment's last skill in ARRIVING.
+
+    Without such a skill it is the step after the segment's last one.
+    """
     skill = motion.plans["subtask"][segment.start : segment.stop]
-    arriving = np.isin(skill, [SKILLS.index(name) for name in ARRIVING])
-    if not arriving.any():
+    is_arriving = np.isin(skill, [SKILLS.index(name) for name in ARRIVING])
+    if not is_arriving.any():
         return segment.stop
-    last = int(np.flatnonzero(arriving)[-1])
-    before = np.flatnonzero(~arriving[:last])
+    last = int(np.flatnonzero(is_arriving)[-1])
+    before = np.flatnonzero(~is_arriving[:last])
     return segment.start + (int(before[-1]) + 1 if len(before) else 0)
 
 
 def _arrival_by_path(motion: Motion, segment: Segment) -> int:
-    """Returns where the last straight way to the segment's end begins."""
+    """Returns the step at which the last straight part of the hand's path begins.
+
+    The path is relative to the segment's anchor, and straight up to the segment's end.
+    """
     steps = slice(segment.start, segment.stop)
     path = motion.hand_pos_w[steps] - motion.objects[segment.anchor].pos_w[steps]
-    back = path - path[-1]
-    distance_m = np.linalg.norm(back, axis=1)
+    from_end = path - path[-1]
+    distance_m = np.linalg.norm(from_end, axis=1)
     far = np.flatnonzero(distance_m > DIRECTION_M)
     if not len(far):
         return segment.start
 
-    # the line through the end, and how far each point is beside it
-    direction = back[far[-1]] / distance_m[far[-1]]
-    along_m = back @ direction
-    beside_m = np.linalg.norm(back - along_m[:, None] * direction, axis=1)
-    off = np.flatnonzero((beside_m > LINE_M) & (distance_m > ARRIVAL_M))
+    # the distance of each point from the line through the end
+    direction = from_end[far[-1]] / distance_m[far[-1]]
+    along_m = from_end @ direction
+    off_line_m = np.linalg.norm(from_end - along_m[:, None] * direction, axis=1)
+
+    # the straight part begins after the last point that is off the line
+    off = np.flatnonzero((off_line_m > LINE_M) & (distance_m > ARRIVAL_M))
     return segment.start + (int(off[-1]) + 1 if len(off) else 0)

@@ -1,4 +1,4 @@
-"""Actions in the mode `ee_delta` that let hand and mount follow given velocities."""
+"""Turns targets of hand and mount into actions of the control mode `ee_delta`."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from embodied.robots.parts.gripper import Gripper
 from embodied.robots.parts.torso import Lift
 from embodied.rotations import cross, quat_conjugate, quat_from_yaw, quat_rotate
 
-# Velocity per error.
+# The velocity that corrects an error is the error times this gain.
 GAIN_PER_S = 8.0
 TURN_GAIN_PER_S = 6.0
 MOUNT_GAIN_PER_S = 3.0
-# The most that an error adds.
+# The correcting velocity is at most this fast.
 CATCH_UP_M_S = 0.3
 CATCH_UP_RAD_S = 1.5
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What hands and mounts of n worlds are to do now.
+class HandTargets:
+    """The current targets of the hands and mounts of n worlds.
 
     Attributes:
-        velocity: (n, 3) m/s of the hand.
-        turning: (n, 3) rad/s of the hand.
-        error_m: (n, 3) from the hand to where it should be.
-        error_rad: (n, 3) the same for its rotation.
-        grip: (n,) command in [-1, 1].
-        mount: (n, 4) x, y, z in m and yaw in rad.
-        mount_velocity: (n, 4) of the same, per s.
-        hand_pos_w: (n, 3) m, where the hand is.
+        velocity: (n, 3) m/s, the velocity of the hand.
+        turning: (n, 3) rad/s, the angular velocity of the hand.
+        error_m: (n, 3) the vector from the hand to its target.
+        error_rad: (n, 3) the rotation vector from the hand's rotation to its target.
+        grip: (n,) the command of the gripper in [-1, 1].
+        mount: (n, 4) x, y, z in m and yaw in rad of the mount.
+        mount_velocity: (n, 4) the change of `mount` per s.
+        hand_pos_w: (n, 3) m, the current position of the hand.
     """
 
     velocity: np.ndarray
@@ -51,7 +51,7 @@ class Wanted:
 
 
 class HandServo:
-    """Turns what is wanted of the first effector and the mount into actions."""
+    """Turns targets of the first effector and the mount into actions."""
 
     def __init__(self, worlds: Worlds) -> None:
         self._robot = worlds.robot
@@ -64,21 +64,23 @@ class HandServo:
         actions[:, list(self._interface.gripper_elements)] = 1.0
         return actions
 
-    def act(self, agent_pos: np.ndarray, wanted: Wanted) -> np.ndarray:
-        """Returns actions (n, A)."""
+    def act(self, agent_pos: np.ndarray, targets: HandTargets) -> np.ndarray:
+        """Returns the actions (n, A) that move hands and mounts towards their targets."""
         mount = np.asarray(self._mount.read(agent_pos))
         to_mount = quat_conjugate(quat_from_yaw(mount[:, 3]))
         drive = np.zeros_like(mount)
         if self._robot.travels:
-            drive = _drive(mount, wanted)
+            drive = _drive(mount, targets)
 
-        # the hand's velocity as seen from a mount that moves
-        velocity = wanted.velocity + _limited(GAIN_PER_S * wanted.error_m, CATCH_UP_M_S)
-        turn_back = _limited(TURN_GAIN_PER_S * wanted.error_rad, CATCH_UP_RAD_S)
+        # the hand's velocity relative to the mount, which may move itself
+        velocity = targets.velocity + _limited(
+            GAIN_PER_S * targets.error_m, CATCH_UP_M_S
+        )
+        correction = _limited(TURN_GAIN_PER_S * targets.error_rad, CATCH_UP_RAD_S)
         spin = drive[:, 3:] * np.array([0.0, 0.0, 1.0])
-        lever = wanted.hand_pos_w - mount[:, :3]
+        lever = targets.hand_pos_w - mount[:, :3]
         velocity = quat_rotate(to_mount, velocity - drive[:, :3] - cross(spin, lever))
-        turning = quat_rotate(to_mount, wanted.turning + turn_back - spin)
+        turning = quat_rotate(to_mount, targets.turning + correction - spin)
 
         elements = []
         for part in self._robot.parts:
@@ -91,7 +93,7 @@ class HandServo:
             elif isinstance(part, Arm):
                 elements += self._arm(part, velocity, turning)
             elif isinstance(part, Gripper):
-                elements.append(wanted.grip[:, None])
+                elements.append(targets.grip[:, None])
         return np.clip(np.concatenate(elements, axis=1), -1.0, 1.0)
 
     @staticmethod
@@ -104,11 +106,11 @@ class HandServo:
         return [velocity / arm.ee_speed_m_s, turning / arm.ee_speed_rad_s]
 
 
-def _drive(mount: np.ndarray, wanted: Wanted) -> np.ndarray:
+def _drive(mount: np.ndarray, targets: HandTargets) -> np.ndarray:
     """Returns how fast the mounts are to move, (n, 4) m/s and rad/s in the world."""
-    error = wanted.mount - mount
+    error = targets.mount - mount
     error[:, 3] = np.arctan2(np.sin(error[:, 3]), np.cos(error[:, 3]))  # within pi
-    return wanted.mount_velocity + MOUNT_GAIN_PER_S * error
+    return targets.mount_velocity + MOUNT_GAIN_PER_S * error
 
 
 def _limited(vector: np.ndarray, limit: float) -> np.ndarray:

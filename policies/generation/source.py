@@ -27,7 +27,7 @@ from embodied.rotations import quat_from_rot6d
 
 Finding = Literal["plans", "gripper"]
 FINDINGS = ("plans", "gripper")
-# How many demonstrations are played at once.
+# The number of demonstrations that are played at once.
 BATCH = 16
 
 
@@ -39,8 +39,8 @@ def source_config(path: Path, robot: str | None) -> EnvConfig:
         robot: the robot of the demonstrations to generate; None for the source's.
 
     Raises:
-        EmbodiedError: there are no successes in it; it cannot be played; it is of
-            another robot; or its task or robot is none to generate for.
+        EmbodiedError: the source has no successes, cannot be played, or is of another
+            robot; or demonstrations cannot be generated for its task or robot.
     """
     with Dataset(path) as dataset:
         metadata = dataset.header.metadata
@@ -91,17 +91,18 @@ def task_objects(task: str) -> Objects:
 def read_library(path: Path, config: EnvConfig, finding: Finding | None) -> Library:
     """Returns the segments of all successful demonstrations of a file.
 
-    They are played again, so that all that is known of the objects is known at each
-    control step, whatever the file holds of it.
+    The demonstrations are replayed. So the poses of the objects are known at every control
+    step, whichever arrays the file holds.
 
     Args:
         path: the path of the source.
         config: the config that `source_config` returned.
-        finding: how segments are found; by default by plans where there are any.
+        finding: how segments are found; None for the plans if all episodes have some,
+            else the gripper.
 
     Raises:
-        EmbodiedError: a demonstration plays otherwise than it was recorded, or there
-            are no plans to find segments by.
+        EmbodiedError: the replay of a demonstration differs from its recording, or
+            segments are to be found by plans and an episode has none.
     """
     with Dataset(path) as dataset:
         metas = dataset.episodes
@@ -118,17 +119,19 @@ def read_library(path: Path, config: EnvConfig, finding: Finding | None) -> Libr
         with closing(Worlds(config, min(BATCH, len(numbers)))) as worlds:
             for first in range(0, len(numbers), worlds.num_worlds):
                 batch = numbers[first : first + worlds.num_worlds]
-                motions += _played(dataset, worlds, batch)
+                motions += _replayed_motions(dataset, worlds, batch)
     objects = task_objects(config.task)
     return segment_library(
         [(motion, find_segments(motion, objects, by_plans)) for motion in motions]
     )
 
 
-def _played(dataset: Dataset, worlds: Worlds, numbers: Sequence[int]) -> list[Motion]:
-    """Plays demonstrations, at most one in each world; returns what they show."""
+def _replayed_motions(
+    dataset: Dataset, worlds: Worlds, numbers: Sequence[int]
+) -> list[Motion]:
+    """Replays demonstrations, at most one in each world; returns their motions."""
     episodes = [dataset.episode(number, images=False) for number in numbers]
-    states: list[np.ndarray] = []  # after each step, (N, S)
+    states: list[np.ndarray] = []  # (N, S) after each step
     for step in play(worlds, filled(worlds, episodes)):
         states.append(np.array(worlds.task.state()))
         for world in np.flatnonzero(step.differs[: len(numbers)]).tolist():
@@ -140,8 +143,8 @@ def _played(dataset: Dataset, worlds: Worlds, numbers: Sequence[int]) -> list[Mo
                 "collect it again with this version"
             )
 
-    # What a step began with is what the step before ended with; for the first step,
-    # what it ended with itself stands in.
+    # A step begins with the state at the end of the step before. The state before the
+    # first step is not known; the one after it is used instead.
     all_states = np.stack([states[0], *states[:-1]])  # (T, N, S)
     return [
         _motion(worlds, number, episodes[world], all_states[:, world])
@@ -152,14 +155,14 @@ def _played(dataset: Dataset, worlds: Worlds, numbers: Sequence[int]) -> list[Mo
 def _motion(
     worlds: Worlds, number: int, episode: Episode, states: np.ndarray
 ) -> Motion:
-    """Returns what a demonstration shows.
+    """Returns the motion of hand and objects in a demonstration.
 
     Args:
         worlds: the worlds in which the episode was played.
         number: the number of the episode in its file.
         episode: the episode with its streams.
-        states: (T or more, S) the privileged state at its steps, and after its end
-            while longer episodes of the batch went on.
+        states: (T or more, S) the privileged state at its T steps. More rows follow if
+            the batch has longer episodes.
     """
     agent = np.asarray(episode.streams["agent_pos"].value, np.float64)
     effector = worlds.robot.effectors[0]
@@ -168,7 +171,7 @@ def _motion(
     width = slices[gripper_width_part(worlds.agent_layout)]
     quat = quat_from_rot6d(agent[:, slices[f"{effector.name}_rot6d"]])
 
-    # the states of longer episodes in the batch go on, and are left out
+    # rows of `states` after the episode's end are left out
     return Motion(
         episode=number,
         dt_s=1 / worlds.config.control_hz,
@@ -201,7 +204,7 @@ def _paths(worlds: Worlds, states: np.ndarray) -> dict[str, ObjectPath]:
     paths = {}
     for name, pose in objects.poses(np, readings).items():
         quat = pose.quat_wxyz
-        if quat is None:  # what is not turned has the axes of the world
+        if quat is None:  # an object without a rotation has the axes of the world
             quat = np.tile([1.0, 0.0, 0.0, 0.0], (len(states), 1))
         traits = np.zeros(0) if pose.traits is None else pose.traits[0]
         paths[name] = ObjectPath(np.asarray(pose.pos_w), np.asarray(quat), traits)
@@ -209,13 +212,16 @@ def _paths(worlds: Worlds, states: np.ndarray) -> dict[str, ObjectPath]:
 
 
 def _plans_at_steps(episode: Episode) -> Mapping[str, np.ndarray]:
-    """Returns the plans (T, ...) that were followed at each step; none without plans."""
+    """Returns the plan that was followed at each of T steps, name -> (T, ...).
+
+    It is empty if the episode has no plans.
+    """
     if not episode.plans:
         return {}
     arrived = episode.plans["tick_arrived"]
     known = np.flatnonzero(arrived >= 0)
     ticks = episode.streams["action"].tick
-    # before the first plan arrives (-1), the first stands in
+    # until the first plan arrives (index -1), the first plan is used
     newest = np.searchsorted(arrived[known], ticks, side="right") - 1
     rows = known[np.maximum(newest, 0)]
     return {name: values[rows] for name, values in episode.plans.items()}

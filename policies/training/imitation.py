@@ -101,8 +101,10 @@ def train_imitation(
     torch.manual_seed(config.seed)
     net = _first_net(config, metadata, samples)
     info = RunInfo.of(net.config, metadata, config.datasets)
-    learner = ImitationLearner(net, samples, held_out, config, info, device, workers)
-    run = TrainingRun(folder, learner, config.budget, config.identity(), on_row)
+    learner = ImitationLearner(
+        net, samples, held_out, config=config, info=info, device=device, workers=workers
+    )
+    run = TrainingRun(folder, learner, config.budget, config.identity(), on_row=on_row)
     run.train(resume)
 
 
@@ -380,10 +382,15 @@ class ImitationLearner:
         )
 
     def restore(self, stored: Mapping[str, Tensor]) -> None:
-        """Restores a checkpoint, and continues with new random numbers."""
+        """Restores networks, optimiser and steps; random numbers continue from a new seed."""
         parts = split_parts(stored)
         self.net.load_state_dict(parts["net"])
+        # The settings of the optimiser are no tensors, so a checkpoint does not hold them.
+        # They follow from the config, which is the same in a resumed training.
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict(optimizer_state(parts["optimizer"], groups))
         self.steps = int(parts["progress"]["steps"])
+
+        # A checkpoint holds no state of the generator. Its first seed would draw the same
+        # batches again, so it gets one that depends on the steps.
         self._generator.manual_seed(later_seed(self._config.seed, self.steps))

@@ -109,7 +109,9 @@ def run(args: argparse.Namespace) -> int:
     check_finding(args.segments)
     require_writable(args.output)
     if args.output.exists() and args.output.samefile(args.file):
-        raise EmbodiedError(f"{args.file} is what is read: give -o another name")
+        raise EmbodiedError(
+            f"{args.file} is the file to generate from: give -o another name"
+        )
     played = source_config(args.file, args.robot)
     seeds = tried_seeds(args)
     work = generation_work(args, played)

@@ -85,8 +85,8 @@ def episode_numbers(dataset: Dataset, asked: Sequence[int] | None) -> list[int]:
     for number in numbers:
         if not 0 <= number < len(dataset):
             raise EmbodiedError(
-                f"there is no episode {number} in {dataset.path}, which has "
-                f"{len(dataset)}, from 0 on"
+                f"there is no episode {number} in {dataset.path}, whose episodes are "
+                f"numbered 0 to {len(dataset) - 1}"
             )
     return numbers
 
@@ -130,8 +130,8 @@ def as_text(reports: Sequence[ReplayReport], causes: Sequence[str]) -> str:
         )
     if identical < len(reports) and not causes:
         lines.append(
-            "model and versions are those of the recording: another kind of CPU, or a "
-            "file that was changed, remains to explain it"
+            "model and versions are those of the recording, so another kind of CPU or a "
+            "change of the file must be the cause"
         )
     return "\n".join(lines)
 

@@ -72,7 +72,7 @@ def chosen_episode(args: argparse.Namespace, dataset: Dataset) -> int:
         EmbodiedError: there is no such episode.
     """
     if args.seed is not None:
-        arguments.refuse(args, ("episode",), "not beside --seed")
+        arguments.refuse(args, ("episode",), "not together with --seed")
         seeds = [meta.seed for meta in dataset.episodes]
         if args.seed not in seeds:
             raise EmbodiedError(
@@ -85,7 +85,7 @@ def chosen_episode(args: argparse.Namespace, dataset: Dataset) -> int:
     number = args.episode or 0
     if not 0 <= number < len(dataset):
         raise EmbodiedError(
-            f"there is no episode {number} in {args.file}, which has {len(dataset)}, "
-            "from 0 on"
+            f"there is no episode {number} in {args.file}, whose episodes are numbered "
+            f"0 to {len(dataset) - 1}"
         )
     return int(number)
