@@ -166,7 +166,7 @@ class Recorder:
         self._intended_control.follow(worlds.control, self._frame_due)
         labels = worlds.interface.labels
         actions, _ = as_actions(intended, worlds.num_worlds, labels)
-        self._intended_control.resolve(actions)
+        self._intended_control.update_joint_target(actions)
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
         """Records a step of all worlds, with its frames and the plans made in it."""

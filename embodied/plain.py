@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 
-def plain(value: Any) -> Any:
+def to_python(value: Any) -> Any:
     """Returns a value with arrays and numbers converted to Python's lists and numbers.
 
     Tuples and lists keep their type; a mapping becomes a dictionary. Other objects, such
@@ -22,11 +22,11 @@ def plain(value: Any) -> Any:
     if is_basic and type(value).__module__ != "numpy":
         return value
     if isinstance(value, Mapping):
-        return {plain(key): plain(item) for key, item in value.items()}
+        return {to_python(key): to_python(item) for key, item in value.items()}
     if type(value) is list:
-        return [plain(item) for item in value]
+        return [to_python(item) for item in value]
     if type(value) is tuple:
-        return tuple(plain(item) for item in value)
+        return tuple(to_python(item) for item in value)
     return _plain_number(value)
 
 
@@ -34,7 +34,7 @@ def _plain_number(value: Any) -> Any:
     """Returns a library's array or number as Python's; any other value unchanged."""
     if isinstance(value, np.ndarray):
         # item by item: `tolist` would give 0.10000000149 for 0.1 as a float32
-        return plain(value[()] if not value.ndim else list(value))
+        return to_python(value[()] if not value.ndim else list(value))
     if isinstance(value, np.bool_ | np.str_):
         return value.item()
     if isinstance(value, Integral):
@@ -52,9 +52,9 @@ def _plain_number(value: Any) -> Any:
 
 
 def make_fields_plain(config: Any) -> None:
-    """Applies `plain` to all fields of a frozen dataclass, in its `__post_init__`."""
+    """Converts all fields of a frozen dataclass by `to_python`, in its `__post_init__`."""
     for f in fields(config):
-        object.__setattr__(config, f.name, plain(getattr(config, f.name)))
+        object.__setattr__(config, f.name, to_python(getattr(config, f.name)))
 
 
 def why_not_json(value: Any) -> str:

@@ -17,7 +17,7 @@ from embodied.envs.task import Task, TaskSpec
 from embodied.envs.task_checks import check_start, errors_of
 from embodied.envs.variation import Variation
 from embodied.errors import EmbodiedError
-from embodied.plain import plain, why_not_json
+from embodied.plain import to_python, why_not_json
 from embodied.sim.engine import HostEngine
 
 # Names of the fields of a start: arrays of the task's `memory()` have this prefix.
@@ -254,7 +254,7 @@ def _stored(sampled: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         EmbodiedError: a value cannot be stored as JSON.
     """
-    values = plain(sampled)
+    values = to_python(sampled)
     # check all values at once; only if that fails, search for the one to name
     if why_not_json(values):
         for name, value in values.items():

@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode
 
 from embodied.errors import EmbodiedError
 from embodied.mujoco_setting import explaining_mujoco_gl
-from embodied.plain import plain
+from embodied.plain import to_python
 
 if TYPE_CHECKING:
     from gymnasium.vector import VectorEnv
@@ -65,14 +65,19 @@ def make_vector_env(
         max_episode_steps: truncates episodes after this many steps, if the task's horizon
             is not shorter; like the argument of `gymnasium.make`.
         arguments: arguments of EnvConfig.
+
+    Raises:
+        EmbodiedError: an argument has a value that it must not have, or the engine "warp"
+            is asked for pictures or for another autoreset mode.
     """
     with explaining_mujoco_gl():
         from embodied.envs.config import EnvConfig
         from embodied.envs.vector_env import GroundVectorEnv, parse_autoreset_mode
 
     config = EnvConfig.of({"task": task, **arguments})
-    num_envs = plain(num_envs)
-    max_episode_steps = plain(max_episode_steps)
+    # callers may give numbers of numpy, which are not instances of int
+    num_envs = to_python(num_envs)
+    max_episode_steps = to_python(max_episode_steps)
     _check_count("num_envs", num_envs)
     if max_episode_steps not in (None, -1):  # -1 is Gymnasium's value for no limit
         _check_count("max_episode_steps", max_episode_steps)

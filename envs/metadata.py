@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from embodied.core import PHYSICS_HZ
-from embodied.plain import plain
+from embodied.plain import to_python
 from embodied.sim.model_facts import model_facts
 
 if TYPE_CHECKING:
@@ -43,4 +43,4 @@ def worlds_metadata(worlds: Worlds) -> dict[str, Any]:
         metadata["robot_hash"] = worlds.robot.content_hash
 
     # tasks and robots may give numbers of numpy
-    return plain(metadata)
+    return to_python(metadata)

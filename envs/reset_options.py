@@ -18,10 +18,10 @@ from embodied.envs.config import EnvConfig
 from embodied.errors import EmbodiedError, unknown
 
 RESET_MASK = "reset_mask"
-# Similarities of two names, from 0 to 1. Above the first, one is a misspelt other.
+# A name of at least this similarity (from 0 to 1) to a known name is a misspelt one.
 MISSPELT = 0.85
-# Above the second, it is so only if the value is of the right kind: an array for `mask`,
-# which should be `reset_mask`.
+# If the option's value is an array, as a mask is, this similarity suffices: `mask` should
+# be `reset_mask`.
 RELATED = 0.5
 
 
@@ -54,13 +54,13 @@ def checked_options(
                 f"{name} is an argument of gymnasium.make, not an option of reset: make "
                 "another environment with it"
             )
-        if any(_is_probably(str(name), value, known) for known in own):
+        if any(_looks_like_misspelt(str(name), value, known) for known in own):
             raise unknown("reset option", str(name), own)
     return {name: options[name] for name in own if name in options}
 
 
-def _is_probably(name: str, value: Any, known: str) -> bool:
-    """Returns whether an option is probably the known one under a wrong name.
+def _looks_like_misspelt(name: str, value: Any, known: str) -> bool:
+    """Returns whether an option is probably the known one under a misspelt name.
 
     If its value is an array, as a mask is, a less similar name suffices.
     """

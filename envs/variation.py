@@ -12,7 +12,7 @@ import numpy as np
 from embodied.envs.values import is_number
 from embodied.errors import EmbodiedError, unknown
 from embodied.names import RULE, is_name
-from embodied.plain import plain
+from embodied.plain import to_python
 
 FACTORS = (
     "objects",
@@ -175,7 +175,7 @@ class Variable:
         wanted = tuple(value) if isinstance(value, list) else value
         return any(
             isinstance(wanted, type(known)) and wanted == known
-            for known in plain(whole.values)
+            for known in to_python(whole.values)
         )
 
 
@@ -258,7 +258,7 @@ class Variation:
             raise unknown("level", level, LEVELS)
         if split not in SPLITS:
             raise unknown("split", split, SPLITS)
-        overrides = {} if overrides is None else plain(overrides)
+        overrides = {} if overrides is None else to_python(overrides)
         _check_overrides(table, overrides)
         self.level = level
         self.split = split

@@ -15,7 +15,7 @@ import numpy as np
 
 from embodied.core import PHYSICS_HZ, Array
 from embodied.errors import EmbodiedError
-from embodied.plain import make_fields_plain, plain
+from embodied.plain import make_fields_plain, to_python
 from embodied.seeding import episode_generator
 
 # Number of delays that are sampled per episode; further messages reuse them in order.
@@ -91,7 +91,9 @@ class Trace:
 
     def __post_init__(self) -> None:
         # a tuple is hashable and immutable
-        object.__setattr__(self, "ms", tuple(float(plain(value)) for value in self.ms))
+        object.__setattr__(
+            self, "ms", tuple(float(to_python(value)) for value in self.ms)
+        )
         if not self.ms:
             raise EmbodiedError(
                 "a latency trace needs at least one delay in ms, this one is empty"

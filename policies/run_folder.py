@@ -17,7 +17,7 @@ from embodied.core import PolicySpec
 from embodied.envs.registry import loadable_robots
 from embodied.errors import EmbodiedError
 from embodied.files import replace_text
-from embodied.plain import plain
+from embodied.plain import to_python
 
 if TYPE_CHECKING:
     from embodied.envs.worlds import Worlds
@@ -45,7 +45,7 @@ def write_json(path: Path, value: Any) -> None:
     Raises:
         ValueError: a number is not finite.
     """
-    replace_text(path, json.dumps(plain(value), indent=1, allow_nan=False))
+    replace_text(path, json.dumps(to_python(value), indent=1, allow_nan=False))
 
 
 def write_info(folder: Path, info: dict[str, Any], packages: tuple[str, ...]) -> None:

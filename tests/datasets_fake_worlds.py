@@ -134,7 +134,7 @@ class FakeWorlds:
         pushed = slowed + 0.1 * np.asarray(actions, np.float64)
         self._x = np.clip(pushed, -2, 2)
         self._tick += self.ticks_per_step
-        self.control.resolve(np.asarray(actions, np.float64))
+        self.control.update_joint_target(np.asarray(actions, np.float64))
 
         lengths = [self._length(world) for world in range(self.num_worlds)]
 

@@ -99,7 +99,7 @@ def test_a_second_control_resolves_actions_as_the_real_one(
     for number, actions in enumerate(random_actions(worlds, 12)):
         if number == 6:
             # led astray, until it follows the real one again
-            second.resolve(np.sin(10 * actions))
+            second.update_joint_target(np.sin(10 * actions))
             assert (
                 (second.joint_target != worlds.control.joint_target).any(axis=1).all()
             )
@@ -107,7 +107,7 @@ def test_a_second_control_resolves_actions_as_the_real_one(
             second.follow(worlds.control, np.array([False, True, False]))
 
         servo_targets = worlds.engine.view("ctrl").copy()
-        second.resolve(actions.astype(np.float64))
+        second.update_joint_target(actions.astype(np.float64))
         assert (worlds.engine.view("ctrl") == servo_targets).all()
         worlds.step(actions)
         assert (second.joint_target == worlds.control.joint_target).all()

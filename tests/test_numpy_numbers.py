@@ -26,7 +26,7 @@ from embodied.envs.tasks.panel_reset.task import PanelReset
 from embodied.envs.variation import Interval, Variation
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
-from embodied.plain import plain
+from embodied.plain import to_python
 from embodied.policies.channel import Interruption
 from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.episodes import EpisodeRunner
@@ -106,7 +106,7 @@ def test_configs_hold_plain_numbers(config: Any, name: str, value: Any) -> None:
     ids=repr,
 )
 def test_plain(value: Any, expected: Any) -> None:
-    made = plain(value)
+    made = to_python(value)
     assert made == expected
     assert repr(made) == repr(expected)
 

@@ -67,7 +67,11 @@ class RobotControl:
 
     @property
     def joint_target(self) -> Array:
-        """(N, T) the servos' current targets: joints in rad or m, widths in m."""
+        """(N, T) the targets of the last actions: joints in rad or m, widths in m.
+
+        They are the servos' targets, too, after `apply`; not after
+        `update_joint_target`.
+        """
         return self._target
 
     def joints(self) -> Array:
@@ -108,13 +112,17 @@ class RobotControl:
 
     def apply(self, action: Array) -> None:
         """Turns actions (N, A), finite and in [-1, 1], into targets of the servos."""
-        self.resolve(action)
+        self.update_joint_target(action)
         self._ctrl[:, self._actuator_columns] = self._target
 
-    def resolve(self, action: Array) -> None:
-        """Turns actions (N, A), finite and in [-1, 1], into `joint_target`.
+    def update_joint_target(self, action: Array) -> None:
+        """Computes `joint_target` from actions without moving the robot.
 
-        The servos keep their targets; `apply` sets those, too.
+        The recorder uses it to learn which targets a policy intended before noise was
+        added to its actions. `apply` also sends the targets to the servos.
+
+        Args:
+            action: (N, A), finite and in [-1, 1].
         """
         xp = self._xp
         targets = [

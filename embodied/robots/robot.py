@@ -249,14 +249,10 @@ class Robot:
 
         tools = {}
         for effector in self.effectors:
-            arm = self.part(effector.arm)
-            base = self.base_of(arm)
-            home = np.array([base.joints.home])
-            lifts = [lift for lift in self.torsos if self.base_of(lift) == base]
-            lift_m = np.array([sum(sum(lift.joints.home) for lift in lifts)])
-            x, y, z, yaw = base.mount_pose(np, home, lift_m)[0]
+            base = self.base_of(self.part(effector.arm))
+            x, y, z, yaw = self._mount_at_home(base)
 
-            # from the world to the mount's frame
+            # from the world to the mount's frame, which undoes the mount's yaw
             site = data.site(effector.site)
             quat = np.zeros(4)
             mujoco.mju_mat2Quat(quat, site.xmat)
@@ -267,6 +263,18 @@ class Robot:
             mujoco.mju_mulQuat(quat_in_mount, world_to_mount, quat)
             tools[effector.name] = ToolPose(tuple(pos), tuple(quat_in_mount))
         return tools
+
+    def _mount_at_home(self, base: Base) -> np.ndarray:
+        """Returns the pose (4,) of a base's mount at home: x, y, z in m and yaw in rad."""
+        lift_m = 0.0
+        for torso in self.torsos:
+            if self.base_of(torso) == base:
+                lift_m += sum(torso.joints.home)
+
+        # a batch of one
+        home = np.array([base.joints.home])
+        mount_pose: np.ndarray = base.mount_pose(np, home, np.array([lift_m]))[0]
+        return mount_pose
 
     def _add_home(self, spec: mujoco.MjSpec) -> None:
         """Adds a keyframe of `home`, with servo targets that hold it."""

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 SAMPLE_TICKS = 20
 # A slower tool counts as standing still: its smoothness is undefined.
 LEAST_PEAK_SPEED_M_S = 0.01
-# number of consecutive positions in a third difference
-HELD = 4
+# The number of consecutive positions in a third difference.
+NUM_LAST = 4
 
 
 class MotionMeter:
@@ -60,8 +60,9 @@ class MotionMeter:
         # figures of the running episode in each world, for E tool points
         self._steps = np.zeros(num, np.int64)
         self._energy_j = np.zeros(num)
-        self._held = np.zeros((HELD, num, len(sites), 3))  # last positions, newest last
-        self._num_held = np.zeros(num, np.int64)  # samples since the start
+        # the last positions of the tool points, newest last
+        self._last_pos_w = np.zeros((NUM_LAST, num, len(sites), 3))
+        self._num_samples = np.zeros(num, np.int64)  # since the start
         self._peak_m = np.zeros((num, len(sites)))  # longest distance between samples
         self._jerk_m2 = np.zeros((num, len(sites)))  # sum of squared third differences
         # index of an episode that has ended -> (energy in J, smoothness)
@@ -76,8 +77,8 @@ class MotionMeter:
     ) -> None:
         self._steps[ids] = 0
         self._energy_j[ids] = 0.0
-        self._num_held[ids] = 1
-        self._held[-1, ids] = self._tool_pos_w[ids][:, self._sites]
+        self._num_samples[ids] = 1
+        self._last_pos_w[-1, ids] = self._tool_pos_w[ids][:, self._sites]
         self._peak_m[ids] = 0.0
         self._jerk_m2[ids] = 0.0
 
@@ -109,25 +110,26 @@ class MotionMeter:
     def _sample(self, ids: np.ndarray) -> None:
         """Samples the tool points (n, E, 3) of worlds `ids` (n,)."""
         # shift the last positions by one, and append the new ones
-        self._held[:-1, ids] = self._held[1:, ids]
-        self._held[-1, ids] = self._tool_pos_w[ids][:, self._sites]
-        self._num_held[ids] += 1
+        self._last_pos_w[:-1, ids] = self._last_pos_w[1:, ids]
+        self._last_pos_w[-1, ids] = self._tool_pos_w[ids][:, self._sites]
+        self._num_samples[ids] += 1
 
         # peak speed, as the distance between two samples
-        held = self._held[:, ids]
-        moved = held[-1] - held[-2]
+        last_pos_w = self._last_pos_w[:, ids]  # (4, n, E, 3)
+        moved = last_pos_w[-1] - last_pos_w[-2]
         self._peak_m[ids] = np.maximum(self._peak_m[ids], np.sqrt(dot(moved, moved)))
 
-        # jerk, as the third difference; before HELD samples there is none
-        third = held[3] - 3 * held[2] + 3 * held[1] - held[0]
-        is_complete = self._num_held[ids] >= HELD
-        squared = dot(third, third)
-        self._jerk_m2[ids] += np.where(is_complete[:, None], squared, 0.0)
+        # jerk, as the third difference, which fewer than four samples do not have
+        p0, p1, p2, p3 = last_pos_w
+        third_difference = p3 - 3 * p2 + 3 * p1 - p0
+        has_enough_samples = self._num_samples[ids] >= NUM_LAST
+        squared_m2 = dot(third_difference, third_difference)
+        self._jerk_m2[ids] += np.where(has_enough_samples[:, None], squared_m2, 0.0)
 
     def _smoothness(self, world: int) -> float | None:
         """Returns the smoothness of the least smooth tool point; None if none moved."""
-        duration_s = (int(self._num_held[world]) - 1) * self._sample_s
-        found = []
+        duration_s = (int(self._num_samples[world]) - 1) * self._sample_s
+        smoothness = []  # of each tool point that moved
         for peak_m, jerk_m2 in zip(
             self._peak_m[world], self._jerk_m2[world], strict=True
         ):
@@ -136,5 +138,5 @@ class MotionMeter:
                 continue
             # jerk = third difference / period^3; integral = sum of jerk^2 x period
             integral = jerk_m2 / self._sample_s**5
-            found.append(-math.log(duration_s**3 / peak_m_s**2 * integral))
-        return min(found, default=None)
+            smoothness.append(-math.log(duration_s**3 / peak_m_s**2 * integral))
+        return min(smoothness, default=None)

@@ -47,8 +47,9 @@ RAY_SETTINGS = {
 }
 # How often a part is repeated before the death of its nodes counts as an error.
 RETRIES = 3
-# Ray asks the head once per second; after 6 s without an answer it gives up.
-JOINING = {"RAY_NUM_REDIS_GET_RETRIES": "6"}
+# Settings for joining a cluster: Ray asks the head once per second, and gives up after 6 s
+# without an answer.
+JOINING_SETTINGS = {"RAY_NUM_REDIS_GET_RETRIES": "6"}
 T = TypeVar("T")
 Message = tuple[str, Any]  # (kind, content) that a part sends: see `_part`
 
@@ -58,9 +59,8 @@ class Surroundings:
     """Properties of this process that its parts must find on their nodes."""
 
     folder: str  # current folder, to which relative paths refer
-    places: tuple[
-        str, ...
-    ]  # places of the user's own tasks, such as "my_tasks.py:TASK"
+    # files and names of the user's own tasks, such as "my_tasks.py:TASK"
+    places: tuple[str, ...]
     versions: Mapping[str, str]  # package in SAME_EVERYWHERE -> version
 
 
@@ -73,34 +73,36 @@ class RayExecutor(ClosedOnExit):
 
     shares_files = False
 
-    def __init__(self, address: ClusterAddress | None, count: int | None) -> None:
+    def __init__(self, address: ClusterAddress | None, max_parts: int | None) -> None:
         """Joins the cluster, or starts Ray on this machine.
 
         Args:
             address: of the cluster; None to start Ray on this machine until this object
                 is closed.
-            count: the most parts to run at once; None for one per core of the cluster.
+            max_parts: the most parts to run at once; None for one per core of the cluster.
 
         Raises:
             EmbodiedError: Ray is not installed, the cluster does not answer, or it
                 refuses this process.
         """
-        if count is not None and count < 1:
+        if max_parts is not None and max_parts < 1:
             raise EmbodiedError(
-                f"the number of workers must be at least 1, not {count}"
+                f"the number of workers must be at least 1, not {max_parts}"
             )
-        self._ray = _import_ray({} if address is None else JOINING)
-        self._limit = count
+        # Ray reads its settings when it is imported
+        settings = {} if address is None else JOINING_SETTINGS
+        self._ray = _import_ray(settings)
+        self._max_parts = max_parts
         # if Ray runs in this process already, it is not ours to shut down
         self._is_ours = not self._ray.is_initialized()
         if self._is_ours:
-            self._begin(address, count)
+            self._begin(address, max_parts)
 
     @property
     def count(self) -> int:
         """How many parts run at once; it changes when nodes join or leave."""
         cores = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
-        return cores if self._limit is None else min(cores, self._limit)
+        return cores if self._max_parts is None else min(cores, self._max_parts)
 
     def run(
         self,
@@ -122,14 +124,15 @@ class RayExecutor(ClosedOnExit):
             num_cpus=1, max_retries=RETRIES, num_returns="streaming"
         )
 
-        # A part goes by its number. While it runs, a stream of messages stands for it.
+        # parts are known by their numbers, and running parts also by their streams of
+        # messages, which Ray returns
         results: dict[int, Sequence[T]] = {}
         running: dict[Any, int] = {}  # stream of messages -> number of the part
         waiting = list(range(len(parts)))
-        room = len(parts) if self._limit is None else self._limit
+        most_at_once = len(parts) if self._max_parts is None else self._max_parts
         try:
             while waiting or running:
-                while waiting and len(running) < room:
+                while waiting and len(running) < most_at_once:
                     number = waiting.pop(0)
                     running[task.remote(shared, parts[number])] = number
 
@@ -153,14 +156,14 @@ class RayExecutor(ClosedOnExit):
         if self._is_ours:
             self._ray.shutdown()
 
-    def _begin(self, address: ClusterAddress | None, count: int | None) -> None:
+    def _begin(self, address: ClusterAddress | None, max_parts: int | None) -> None:
         """Joins the cluster at an address, or starts Ray on this machine."""
         # Ray's own output would break the progress bar
         quiet = {"log_to_driver": False, "logging_level": "ERROR"}
         if address is None:
             self._ray.init(
                 address="local",
-                num_cpus=count or usable_cores(),
+                num_cpus=max_parts or usable_cores(),
                 object_store_memory=OBJECT_STORE_BYTES,
                 include_dashboard=False,
                 **quiet,
@@ -188,8 +191,8 @@ class RayExecutor(ClosedOnExit):
             return "end", None
         except RayError as error:
             raise EmbodiedError(
-                f"Ray could not have the work on {seed_range(part)} done, which it "
-                f"repeats {RETRIES} times where a node dies: {one_line(error)[:500]}"
+                f"Ray could not finish the work on {seed_range(part)}, which it "
+                f"repeats {RETRIES} times if a node dies: {one_line(error)[:500]}"
             ) from None
 
         raise_failure(kind, value, part, "on its node")

@@ -174,8 +174,8 @@ class CameraFeed:
         """Returns the state of the episodes: live (N, ...) arrays by name."""
         if not self.cameras:
             return {}
-        # A restore writes into the live arrays. Callers may still hold these as frames,
-        # so they are replaced by copies.
+        # a restore will write into the returned arrays, and earlier observations share
+        # the present ones, so return copies
         self._frames = {name: frames.copy() for name, frames in self._frames.items()}
         frames = {f"frames/{name}": values for name, values in self._frames.items()}
         times = {"taken": self._taken, "due": self._due, "count": self._count}
@@ -198,7 +198,7 @@ class CameraFeed:
         if not len(due):
             return
 
-        # callers may still hold the arrays as frames, so copies are written to
+        # earlier observations share these arrays, so write into copies
         self._frames = {name: frames.copy() for name, frames in self._frames.items()}
         for world in due:
             for name, frames in self._frames.items():

@@ -16,10 +16,28 @@ from embodied.envs.props.shapes import COLLISION_GROUP, add_box
 from embodied.sim.engine import Engine
 
 SURFACE = "belt_surface"
+SURFACE_HALF_M = 0.02  # half the height of the collision box
+# A rail on each side keeps things on the belt: half its width, half its height, and its
+# middle below the belt's top. It is 25 mm higher than the belt.
+RAIL_HALF_M = 0.015
+RAIL_HALF_HEIGHT_M = 0.045
+RAIL_BELOW_M = 0.02
+# The stop at the belt's end: half its thickness along the belt, and half its height.
+STOP_HALF_M = 0.01
+STOP_HALF_HEIGHT_M = 0.04
 ROLLER = (0.72, 0.74, 0.76, 1.0)
 ROLLER_RADIUS_M = 0.022
+# The bed under the rollers: half its thickness, and its middle below the belt's top.
+BED_HALF_M = 0.01
+BED_BELOW_M = 0.05
 BED = (0.16, 0.17, 0.18, 1.0)
 RUBBER = (0.30, 0.33, 0.36, 1.0)
+RUBBER_HALF_M = 0.010  # half the band's thickness
+# The band's top is 0.5 mm below the belt's top. Things sink into the collision box by less
+# than that, so that the band is never drawn over their undersides.
+RUBBER_BELOW_M = RUBBER_HALF_M + 0.0005
+# The band ends this far before the belt's ends, where the end rollers show.
+RUBBER_SHORTER_M = 0.03
 LEGS_APART_M = 2.0  # approximate distance between pairs of legs; a pair is at each end
 SLIDING_FRICTION = 0.8
 # MuJoCo ignores a later change of the speed if it is 0 when the model is compiled.
@@ -60,8 +78,8 @@ def add_belt(spec: mujoco.MjSpec, size: BeltSize) -> None:
 
     surface = add_box(
         world,
-        (size.x, y, size.top_z - 0.02),
-        (half_width, size.half_length, 0.02),
+        (size.x, y, size.top_z - SURFACE_HALF_M),
+        (half_width, size.half_length, SURFACE_HALF_M),
         INVISIBLE,
         SURFACE,
     )
@@ -72,28 +90,26 @@ def add_belt(spec: mujoco.MjSpec, size: BeltSize) -> None:
     paint = Paint(spec, world, "belt_paint")
     _paint_surface(paint, size)
     for side in (-1, 1):
-        rail_x = size.x + side * (half_width + 0.015)
-        rail_half = (0.015, size.half_length, 0.045)
-        add_box(world, (rail_x, y, size.top_z - 0.02), rail_half, FRAME_BLUE)
+        rail_x = size.x + side * (half_width + RAIL_HALF_M)
+        rail_half = (RAIL_HALF_M, size.half_length, RAIL_HALF_HEIGHT_M)
+        add_box(world, (rail_x, y, size.top_z - RAIL_BELOW_M), rail_half, FRAME_BLUE)
         leg_half_z = (size.top_z - 0.06) / 2
         for leg_y in _legs_y(size):
             leg_half = (0.02, 0.03, leg_half_z)
             paint.box((rail_x, leg_y, leg_half_z), leg_half, FRAME_BLUE)
     paint.add()
 
-    stop = (size.x, size.y_end - 0.01, size.top_z + 0.04)
-    add_box(world, stop, (half_width, 0.01, 0.04), SAFETY_YELLOW)
+    stop = (size.x, size.y_end - STOP_HALF_M, size.top_z + STOP_HALF_HEIGHT_M)
+    stop_half = (half_width, STOP_HALF_M, STOP_HALF_HEIGHT_M)
+    add_box(world, stop, stop_half, SAFETY_YELLOW)
 
 
 def _paint_surface(paint: Paint, size: BeltSize) -> None:
-    """Paints the bed, the rollers, and the rubber band if there is one.
-
-    The band's top is 0.5 mm below the collision box's, on which things lie.
-    """
+    """Paints the bed, the rollers, and the rubber band if there is one."""
     half_width = size.width / 2
     y = size.middle_y
-    bed_half = (half_width, size.half_length, 0.01)
-    paint.box((size.x, y, size.top_z - 0.05), bed_half, BED)
+    bed_half = (half_width, size.half_length, BED_HALF_M)
+    paint.box((size.x, y, size.top_z - BED_BELOW_M), bed_half, BED)
 
     roller_z = size.top_z - ROLLER_RADIUS_M
     left_x = size.x - half_width
@@ -104,8 +120,9 @@ def _paint_surface(paint: Paint, size: BeltSize) -> None:
         paint.cylinder(left_end, right_end, ROLLER_RADIUS_M, ROLLER)
 
     if size.rubber:
-        rubber_half = (half_width, size.half_length - 0.03, 0.010)
-        paint.box((size.x, y, size.top_z - 0.0105), rubber_half, RUBBER)
+        half_length = size.half_length - RUBBER_SHORTER_M
+        rubber_half = (half_width, half_length, RUBBER_HALF_M)
+        paint.box((size.x, y, size.top_z - RUBBER_BELOW_M), rubber_half, RUBBER)
 
 
 def _rollers_y(size: BeltSize) -> list[float]:

@@ -32,11 +32,11 @@ from embodied.rotations import (
     quat_to_rotvec,
 )
 
-# Proportional gains (velocity per error): for an effector's position,
+# The velocity of an effector per position error.
 GAIN_PER_S = 8.0
-# for an effector's rotation,
+# The angular velocity of an effector per rotation error.
 TURN_GAIN_PER_S = 6.0
-# and for bases, lifts and waists.
+# The velocity of a base, lift or waist per position error, or per angle error.
 DRIVE_GAIN_PER_S = 3.0
 # The top speed of an effector in each skill.
 SPEED_M_S = {
@@ -48,7 +48,8 @@ SPEED_M_S = {
     "release": 0.1,
     "retreat": 0.5,
 }
-OTHER_SPEED_M_S = 0.3  # in all other skills
+# The top speed of an effector in all other skills.
+OTHER_SPEED_M_S = 0.3
 
 
 class GoalServo:
@@ -108,7 +109,7 @@ class GoalServo:
             elif isinstance(part, Waist):
                 elements.append(self._waist_action(part, agent_pos))
             elif self._has_no_goal(part, payload):
-                elements.append(self._rest_action(part, agent_pos))
+                elements.append(self._action_without_goal(part, agent_pos))
             elif isinstance(part, Arm):
                 elements += self._arm_action(
                     part, payload, agent_pos, is_driving, drive
@@ -153,7 +154,7 @@ class GoalServo:
         return effector is None or effector >= payload.goal_pos_w.shape[1]
 
     @staticmethod
-    def _rest_action(part: Part, agent_pos: Array) -> Array:
+    def _action_without_goal(part: Part, agent_pos: Array) -> Array:
         """Returns the action of a part without a goal: open a gripper, stop any other."""
         # computed from `agent_pos` to get the same kind of array, dtype and device
         if isinstance(part, Gripper):

@@ -34,8 +34,9 @@ AROUND_M = 0.006
 WIDER_M = 0.003
 # A gripper narrower than this has not let go yet.
 OPEN_M = 0.074
-# A suction cup holds with a vacuum above the first, and has let go below the second.
+# A suction cup with a vacuum above this holds a parcel.
 HELD_VACUUM = 0.5
+# A suction cup with a vacuum below this has let go.
 LET_GO_VACUUM = 0.05
 # The lip is pressed onto a parcel towards a goal this far below its upper side.
 PRESS_M = 0.002
@@ -112,23 +113,23 @@ class Parcels:
         """
         xp = array_namespace(state["parcel_bin_xy_w"])
 
-        def rows(name: str, width: int) -> Array:
+        def per_parcel(name: str, width: int) -> Array:
             """Returns an entry of the state, (n, K * width), as (n, K, width)."""
             return xp.reshape(state[name], (state[name].shape[0], -1, width))
 
-        rot6d = rows("parcel_rot6d", 6)
+        rot6d = per_parcel("parcel_rot6d", 6)
         x = rot6d[..., :3]
         y = rot6d[..., 3:]
-        bin_xy = rows("parcel_bin_xy_w", 2)
+        bin_xy = per_parcel("parcel_bin_xy_w", 2)
         bin_z = xp.full_like(bin_xy[..., :1], bin_z_w)
         return cls(
-            pos_w=rows("parcel_pos_w", 3),
-            vel_w=rows("parcel_vel_w", 3),
+            pos_w=per_parcel("parcel_pos_w", 3),
+            vel_w=per_parcel("parcel_vel_w", 3),
             x=x,
             y=y,
             z=cross(x, y),
-            size=rows("parcel_size", 3),
-            label=rows("label_w", 3),
+            size=per_parcel("parcel_size", 3),
+            label=per_parcel("label_w", 3),
             bin_w=xp.concat([bin_xy, bin_z], axis=2),
             is_wanted=state["parcel_wanted"] > 0.5,
             is_scanned=state["parcel_scanned"] > 0.5,
@@ -136,8 +137,8 @@ class Parcels:
 
     def one(self, which: Array) -> Parcels:
         """Returns the parcel `which` (n,) of each world."""
-        rows = array_namespace(which).arange(which.shape[0])
-        chosen = {name: values[rows, which] for name, values in vars(self).items()}
+        worlds = array_namespace(which).arange(which.shape[0])
+        chosen = {name: values[worlds, which] for name, values in vars(self).items()}
         return Parcels(**chosen)
 
     def bottom_z(self) -> Array:
@@ -270,9 +271,9 @@ def grip_of(
     cos = xp.cos(lean)
     above = Grip(pos, x=cos * along - sin * up, z=-cos * up - sin * along)
     from_side = level_grip(pos, along, hand.lean_rad())
-    rows = is_standing[:, None]
-    z = xp.where(rows, from_side.z, above.z)
-    grip = Grip(pos - back_m * z, x=xp.where(rows, from_side.x, above.x), z=z)
+    stands = is_standing[:, None]
+    z = xp.where(stands, from_side.z, above.z)
+    grip = Grip(pos - back_m * z, x=xp.where(stands, from_side.x, above.x), z=z)
     return _on_surface(grip, parcel) if hand.is_cup else grip
 
 

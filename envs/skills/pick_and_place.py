@@ -141,12 +141,12 @@ class PickAndPlace:
 def _choose(xp: Any, facts: BoxFacts) -> tuple[Array, Array]:
     """Returns the skill (n,), an index into SKILLS, and the TCP's goal (n, 3) m."""
     tcp = facts.tcp
-    in_hand = tcp - facts.box  # from the box to the hand that holds it
+    box_to_hand = tcp - facts.box
     hover = xp.asarray([0.0, 0.0, HOVER_M])
     travel_z = facts.place[:, 2] + HOVER_M
 
-    lifted = with_z(xp, tcp, in_hand[:, 2] + travel_z)
-    carried = facts.place + in_hand + hover
+    lifted = with_z(xp, tcp, box_to_hand[:, 2] + travel_z)
+    carried = facts.place + box_to_hand + hover
     retreated = with_z(xp, tcp, travel_z + HOVER_M)
 
     is_held = facts.is_held
@@ -157,7 +157,7 @@ def _choose(xp: Any, facts: BoxFacts) -> tuple[Array, Array]:
         Row("grasp", when=~is_held & facts.is_hand_over_box, goal_w=facts.box),
         Row("lift", when=is_held & facts.is_low, goal_w=lifted),
         Row("carry", when=is_held & ~facts.is_low, goal_w=carried),
-        Row("place", when=may_place, goal_w=facts.place + in_hand),
+        Row("place", when=may_place, goal_w=facts.place + box_to_hand),
         Row("release", when=may_place & facts.is_set_down, goal_w=tcp),
         Row("retreat", when=~is_held & facts.is_set_down, goal_w=retreated),
     ]

@@ -29,11 +29,12 @@ UPRIGHT_COS = 0.7
 ROUND_YAWS_RAD = (0.0, 0.45, -0.45, 0.9, 1.4)
 # The range of the hand's yaw: a range of pi that the wrist reaches anywhere on the table.
 YAW_RANGE_RAD = (-0.8, 2.34)
-# Costs in a candidate's score, in m: per rad of the hand's yaw,
+# What a candidate's score loses per rad of the hand's yaw.
 TURN_COST_M = 0.004
-# if the pads would hardly reach the thing,
+# What it loses if the hand would be too high for the pads to reach the thing.
 TOO_HIGH_COST_M = 1.0
-# and if the thing is too wide for the gripper.
+# What it loses if the thing is too wide for the gripper, which is worse: it cannot be
+# gripped at all.
 TOO_WIDE_COST_M = 2.0
 
 # Half the width that is assumed for neighbours.
@@ -93,7 +94,7 @@ def top_grasp(
         palm_m: Height of the palm above the TCP.
     """
     xp = array_namespace(pos_w)
-    rows = xp.arange(pos_w.shape[0])
+    things = xp.arange(pos_w.shape[0])
     axes = _axes(xp, rot6d)
     upright = xp.argmax(xp.abs(axes[:, :, 2]), axis=1)  # (n,) the most vertical axis
 
@@ -120,14 +121,14 @@ def top_grasp(
     score = room - span - raised_by - TURN_COST_M * xp.abs(yaw) - cost
     best = xp.argmax(score, axis=1)
 
-    z = xp.minimum(lowest, highest)[rows, best]
+    z = xp.minimum(lowest, highest)[things, best]
     narrow = xp.minimum(span + SLACK_M, xp.full_like(span, OPEN_M))  # near neighbours
     opening = xp.where(room < AMPLE_M, narrow, OPEN_M)
     return TopGrasp(
         pos_w=xp.stack([pos_w[:, 0], pos_w[:, 1], z], axis=1),
-        yaw=yaw[rows, best],
-        span=span[rows, best],
-        opening=opening[rows, best],
+        yaw=yaw[things, best],
+        span=span[things, best],
+        opening=opening[things, best],
         bottom_z=bottom,
         top_z=top,
     )
@@ -139,8 +140,8 @@ def _height(xp: Any, size: Array, upright: Array, stands: Array, lies: Array) ->
     That is the size along the most vertical axis for boxes, the length of cylinders
     that stand, and the diameter of those that lie.
     """
-    rows = xp.arange(size.shape[0])
-    height = xp.where(stands, size[:, 2], size[rows, upright])
+    things = xp.arange(size.shape[0])
+    height = xp.where(stands, size[:, 2], size[things, upright])
     return xp.where(lies, size[:, 0], height)
 
 
@@ -181,15 +182,15 @@ def _box_candidates(
     There are only two such candidates, one per level axis; the first is repeated to fill
     four columns.
     """
-    rows = xp.arange(axes.shape[0])
+    things = xp.arange(axes.shape[0])
     # (n, 2) the indices of the two axes that are not upright, and so level
     level = xp.asarray([[1, 2], [0, 2], [1, 0]])[upright]
     yaws = []
     spans = []
     for k in range(2):
-        axis = axes[rows, level[:, k]]
+        axis = axes[things, level[:, k]]
         yaws.append(_hand_yaw(xp, axis[:, 0], axis[:, 1]))
-        spans.append(size[rows, level[:, k]])
+        spans.append(size[things, level[:, k]])
     yaw = xp.stack([yaws[0]] * 4 + [yaws[1]], axis=1)
     span = xp.stack([spans[0]] * 4 + [spans[1]], axis=1)
     return yaw, span

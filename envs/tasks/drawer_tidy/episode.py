@@ -140,7 +140,8 @@ def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, A
     """Samples the event of level L4: a thing is shoved, or the drawer is pushed shut.
 
     The shoved thing is the first named one. The drawer is pushed some time after it was
-    opened. At other levels both forces are 0.
+    opened. At other levels both forces are 0. All values are drawn nevertheless, so that
+    each of them depends on the seed alone, whatever happens in the episode.
     """
     rng = event_rng(seed)
     happens = level == "L4"

@@ -48,7 +48,8 @@ ENOUGH_M = 0.155
 CLOSED_M = 0.006
 # Once the hand pushes a drawer, it goes on until the opening is below this.
 SHUT_M = 0.002
-# The hand aims this much farther, because the handle slips between the pads.
+# The hand pulls and pushes this much farther than the drawer should go, because the
+# handle slips between the pads.
 BEYOND_M = 0.010
 # Candidate spots in the drawer, in its frame: one x, and several y in order of
 # preference.
@@ -165,7 +166,13 @@ def _choose(xp: Any, facts: ExpertFacts, palm_m: float) -> Step:
     """Returns the step to take in each world: the last of the steps that are due."""
     thing = facts.thing
     grasp = top_grasp(
-        thing.pos, thing.rot6d, thing.size, thing.is_round, facts.others, TOP_Z, palm_m
+        pos_w=thing.pos,
+        rot6d=thing.rot6d,
+        size=thing.size,
+        is_round=thing.is_round,
+        others_w=facts.others,
+        table_z_w=TOP_Z,
+        palm_m=palm_m,
     )
     pull_or_push, release = _move_drawer(xp, facts)
     steps = [
@@ -175,20 +182,20 @@ def _choose(xp: Any, facts: ExpertFacts, palm_m: float) -> Step:
         _bring(xp, facts, grasp, palm_m),
     ]
     # begin with the step that is always due; a later one that is due replaces it
-    chosen = _rest(xp, facts)
+    chosen = _default_step(xp, facts)
     for step in steps:
-        rows = step.when[:, None]
+        is_due = step.when[:, None]
         chosen = Step(
             when=chosen.when,  # true in all worlds
             skill=xp.where(step.when, step.skill, chosen.skill),
-            pos=xp.where(rows, step.pos, chosen.pos),
+            pos=xp.where(is_due, step.pos, chosen.pos),
             yaw=xp.where(step.when, step.yaw, chosen.yaw),
             width=xp.where(step.when, step.width, chosen.width),
         )
     return chosen
 
 
-def _rest(xp: Any, facts: ExpertFacts) -> Step:
+def _default_step(xp: Any, facts: ExpertFacts) -> Step:
     """Returns the step when no other is due, such as at the end: raise the open hand.
 
     It counts as due in all worlds.
@@ -287,7 +294,7 @@ def _bring(xp: Any, facts: ExpertFacts, grasp: TopGrasp, palm_m: float) -> Step:
     If the drawer is not open, the thing goes back to the counter.
     """
     tcp = facts.hand.tcp
-    in_hand = tcp - facts.thing.pos  # from the held thing to the hand
+    thing_to_hand = tcp - facts.thing.pos
     tcp_above_bottom = tcp[:, 2] - grasp.bottom_z  # the thing's underside, (n,) m
     is_open = facts.opening > ENOUGH_M
     spot = xp.where(
@@ -300,7 +307,7 @@ def _bring(xp: Any, facts: ExpertFacts, grasp: TopGrasp, palm_m: float) -> Step:
     above_neighbour = xp.where(is_open, above_neighbour, 0.0)
     above_floor = spot[:, 2] + tcp_above_bottom + ABOVE_FLOOR_M
     release_z = xp.maximum(above_floor, above_neighbour)
-    goal = with_z(xp, spot[:, :2] + in_hand[:, :2], release_z)
+    goal = with_z(xp, spot[:, :2] + thing_to_hand[:, :2], release_z)
     goal_yaw = xp.where(is_open, 0.0, _hand_yaw(xp, facts))
     carry_z = TOP_Z + CARRY_M + tcp_above_bottom
     route = _route(xp, facts, goal, goal_yaw, carry_z)
@@ -375,7 +382,7 @@ def _route(
     is_low = tcp[:, 2] < clear_z - LOW_M
 
     up = with_z(xp, tcp, clear_z)
-    across = around_column(xp, tcp, goal, RADIUS_M, WAYPOINT_RAD)
+    across = around_column(xp, tcp, goal, radius_m=RADIUS_M, turn_rad=WAYPOINT_RAD)
     across = with_z(xp, across, clear_z)
     pos = xp.where(is_low[:, None], up, across)
     pos = xp.where(may_descend[:, None], goal, pos)

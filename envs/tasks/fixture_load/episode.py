@@ -75,7 +75,8 @@ def event_tick(episode: dict[str, Any]) -> int:
 def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, Any]:
     """Samples the event of level L4: a push on the named workpiece.
 
-    At other levels nothing happens: the push is 0.
+    At other levels nothing happens: the push is 0. The values are drawn nevertheless, so
+    that they depend on the seed alone.
     """
     rng = event_rng(seed)
     angle = rng.uniform(-np.pi, np.pi)

@@ -182,23 +182,27 @@ def _choose(xp: Any, facts: ExpertFacts) -> tuple[Array, Array]:
     """Returns the skill (n,), an index into SKILLS, and the TCP's goal (n, 3) m."""
     tcp = facts.tcp
     seat = facts.seat
-    in_hand = tcp - facts.part  # from the workpiece to the hand that holds it
+    part_to_hand = tcp - facts.part
     up = xp.asarray([0.0, 0.0, 1.0])
     clear_z = xp.full_like(tcp[:, 2], CLEAR_Z_W)
 
     # goals of a hand with the workpiece: over the seat, then down step by step
-    travel_z = seat[:, 2] + FIXTURE.rim + TRAVEL_M + in_hand[:, 2]
+    travel_z = seat[:, 2] + FIXTURE.rim + TRAVEL_M + part_to_hand[:, 2]
     lifted = with_z(xp, tcp, travel_z)
-    carried = around_column(xp, tcp, seat + in_hand, RADIUS_M, WAYPOINT_RAD)
+    carried = around_column(
+        xp, tcp, seat + part_to_hand, radius_m=RADIUS_M, turn_rad=WAYPOINT_RAD
+    )
     carried = with_z(xp, carried, travel_z)
     lower_z = xp.maximum(facts.part[:, 2] - STEP_M, seat[:, 2] - PRESS_M)
-    lowered = with_z(xp, seat + in_hand, lower_z + in_hand[:, 2])
+    lowered = with_z(xp, seat + part_to_hand, lower_z + part_to_hand[:, 2])
 
     # goals of an empty hand: over the workpiece, up, over the button, onto the button
     hover = facts.grip + up * HOVER_M
     raised = with_z(xp, tcp, clear_z)
     above_button = facts.button + up * (TIP_M + STANDOFF_M)
-    to_button = around_column(xp, tcp, above_button, RADIUS_M, WAYPOINT_RAD)
+    to_button = around_column(
+        xp, tcp, above_button, radius_m=RADIUS_M, turn_rad=WAYPOINT_RAD
+    )
     to_button = with_z(xp, to_button, clear_z)
     pressed = facts.button + up * (TIP_M - DEPTH_M)
 

@@ -18,7 +18,7 @@ MARGIN = 0.06
 PER_STATION = ("is_ok", "low", "width", "needle", "station_x", "station_y")
 # How many names are sampled, enough to find three different ones.
 NAME_SAMPLES = 24
-# When a named gauge changes, s.
+# Time at which a named gauge changes.
 EVENT_S = (0.5, 2.0)
 
 
@@ -42,8 +42,8 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     named = sorted(int(station) for station in order[: episode["asked"]])
     episode["named"] = named
     episode |= _sample_event(seed, variation.level, named)
-    words = [f"{episode['name'][station]} gauge" for station in named]
-    episode["instruction"] = episode["sentence"].format(gauges=_joined(words))
+    gauges = [f"{episode['name'][station]} gauge" for station in named]
+    episode["instruction"] = episode["sentence"].format(gauges=_joined(gauges))
     return episode
 
 
@@ -80,7 +80,8 @@ def event_tick(episode: dict[str, Any]) -> int:
 def _sample_event(seed: int, level: str, named: list[int]) -> dict[str, Any]:
     """Samples the event of level L4: a named gauge goes from OK to a fault, or back.
 
-    At other levels nothing happens: `event_station` is -1.
+    At other levels nothing happens: `event_station` is -1. The values are drawn
+    nevertheless, so that they depend on the seed alone.
     """
     rng = event_rng(seed)
     station = int(rng.choice(named))
@@ -88,8 +89,8 @@ def _sample_event(seed: int, level: str, named: list[int]) -> dict[str, Any]:
     return {"event_station": station if level == "L4" else -1, "event_s": event_s}
 
 
-def _joined(words: list[str]) -> str:
-    """Returns words joined for a sentence: "a", "a and the b", "a, the b and the c"."""
-    if len(words) == 1:
-        return words[0]
-    return f"{', the '.join(words[:-1])} and the {words[-1]}"
+def _joined(names: list[str]) -> str:
+    """Returns names joined for a sentence: "a", "a and the b", "a, the b and the c"."""
+    if len(names) == 1:
+        return names[0]
+    return f"{', the '.join(names[:-1])} and the {names[-1]}"

@@ -92,12 +92,12 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     above_button = with_z(xp, facts.button, clear_z)
     pressed = facts.button - DEPTH_M * up
     may_press = facts.is_over & ~facts.is_done
-    may_rest = facts.is_high & facts.is_done
+    has_finished = facts.is_high & facts.is_done
     rows = [  # the last that applies wins
         Row("reach", when=~facts.is_done, goal_w=above_button),
         Row("retreat", when=~facts.is_high, goal_w=raised),
         Row("press", when=may_press, goal_w=pressed),
-        Row("look_at", when=may_rest, goal_w=raised),
+        Row("look_at", when=has_finished, goal_w=raised),
     ]
     skill, tip_goal = last_row(xp, rows, otherwise_w=raised)
 

@@ -89,7 +89,7 @@ class GaugeCheck:
             shift = (episode["station_x"][station], episode["station_y"][station])
             gauges.shift(world, station, shift)
         gauges.name(world, episode["name"])
-        gauges.show_one(world, [Reading(*one) for one in episode["readings"]])
+        gauges.show_one(world, [Reading(*shares) for shares in episode["readings"]])
 
         memory = self._memory
         xp = self._engine.xp
@@ -175,10 +175,13 @@ class GaugeCheck:
         are_all_up = xp.sum(memory["down"], axis=1) == 0
         asked = xp.astype(xp.sum(memory["named"], axis=1), xp.float64)
         share = xp.astype(xp.sum(memory["answered"], axis=1), xp.float64) / asked
-        success = (share > 0.999) & are_all_up & ~lost
+        # the share is a quotient of whole numbers, so this says that it is 1
+        is_all_answered = share > 0.999
+        success = is_all_answered & are_all_up & ~lost
 
         # progress towards the next button: a wide term for the drive, and a narrow one
-        # for the reach
+        # for the reach. They add up to at most 0.9 of an answer, so that pressing the
+        # button adds the last 0.1; and all answers to at most 0.9, so that success does.
         driven = tolerance(facts.button_m, bound=0.1, margin=2.0)
         reached = tolerance(facts.button_m, bound=0.005, margin=0.2)
         next_answer = (0.5 * driven + 0.4 * reached) / asked

@@ -87,7 +87,8 @@ def _sample_lights(episode: dict[str, Any], rng: np.random.Generator) -> np.ndar
 def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, Any]:
     """Samples the event of level L4: the fault moves, or a second one follows the reset.
 
-    The second fault may be at the same lamp. At other levels nothing happens.
+    The second fault may be at the same lamp. At other levels nothing happens; the values
+    are drawn nevertheless, so that they depend on the seed alone.
     """
     rng = event_rng(seed)
     fault = episode["place"]
@@ -99,7 +100,8 @@ def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, A
     # a fault can only move to a dark lamp; a second fault may be at the same lamp
     moves = bool(rng.random() < MOVE_SHARE) and bool(free)
     next_place = int(rng.choice(free if moves else [*free, fault]))
-    event_s = float(rng.uniform(*(MOVE_S if moves else AGAIN_S)))
+    time_range_s = MOVE_S if moves else AGAIN_S
+    event_s = float(rng.uniform(*time_range_s))
     event = "moves" if moves else "again"
     return {
         "next_place": next_place,

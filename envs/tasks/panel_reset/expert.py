@@ -69,12 +69,12 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     skill, tip_goal = _choose(xp, facts)
 
     # with the work done, the hand points down, out of the camera's view of the panel
-    is_resting = is_skill(skill, "look_at")[:, None]
+    is_finished = is_skill(skill, "look_at")[:, None]
     tcp_goal = tip_goal + TIP_M * outwards(xp, CONSOLE)
     return make_payload(
         skill=skill,
-        pos_w=xp.where(is_resting, xp.asarray(ASIDE_W), tcp_goal),
-        quat_wxyz=xp.where(is_resting, xp.asarray(POINTING_DOWN), quat),
+        pos_w=xp.where(is_finished, xp.asarray(ASIDE_W), tcp_goal),
+        quat_wxyz=xp.where(is_finished, xp.asarray(POINTING_DOWN), quat),
         gripper=xp.full(skill.shape, -1.0),
         completion=completion_of(xp, ORDER, skill),
     )
@@ -123,7 +123,7 @@ def _read_facts(
 def _choose(xp: Any, facts: ExpertFacts) -> tuple[Array, Array]:
     """Returns the skill (n,) and the fingertip's goal (n, 3) m.
 
-    For `look_at` the goal is not used: `decide` sends the hand to its rest.
+    For `look_at` the goal is not used: `decide` sends the hand aside.
     """
     out = outwards(xp, CONSOLE)
     standoff = facts.top + STANDOFF_M * out

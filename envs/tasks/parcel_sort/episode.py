@@ -116,6 +116,8 @@ def _sample_event(
     """Samples the event of level L4: the belt's speed changes, or a parcel is pushed.
 
     The pushed parcel is the last of the wanted ones. At other levels nothing happens.
+    All values are drawn nevertheless, so that each of them depends on the seed alone,
+    whatever happens in the episode.
     """
     happens = level == "L4"
     is_pushed = bool(rng.random() < 0.5)
@@ -133,11 +135,12 @@ def _sample_event(
         speed = min(float(speed * speed_factor), FASTEST_M_S)
 
     is_only_one = sum(episode["wanted"]) == 1
+    time_range_s = EARLY_EVENT_S if is_only_one else EVENT_S
     return {
         "belt_speed_after": speed,
         "pushed": parcel,
         "push_n": push,
-        "event_s": float(rng.uniform(*(EARLY_EVENT_S if is_only_one else EVENT_S))),
+        "event_s": float(rng.uniform(*time_range_s)),
     }
 
 

@@ -59,7 +59,7 @@ FAR_M = 0.12
 # The y at which the hand waits for the next parcel on the belt.
 WAIT_Y_W = -0.36
 # The position of the hand when there is nothing to do.
-REST_W = (0.46, -0.15, 0.95)
+IDLE_W = (0.46, -0.15, 0.95)
 # Waypoints around the robot's column: the largest angle from one to the next, and the
 # range of their distances from the column.
 WAYPOINT_RAD = 0.9
@@ -111,7 +111,9 @@ class Route:
 
     def waypoint(self, xp: Any, hand_w: Array, goal_w: Array) -> Array:
         """Returns the next waypoint (n, 3) from the hand (n, 3) to a goal (n, 3)."""
-        return around_column(xp, hand_w, goal_w, self.radius_m, self.waypoint_rad)
+        return around_column(
+            xp, hand_w, goal_w, radius_m=self.radius_m, turn_rad=self.waypoint_rad
+        )
 
 
 # The route of an arm with a slim wrist.
@@ -221,11 +223,11 @@ def _rows_of_empty_hand(
     is_coming = is_free & ~facts.is_on_plate & (grip[:, 1] < REACH_Y_W[0])
 
     # the hand hovers before the grip; at WAIT_Y_W for a parcel that is not yet within
-    # reach; at REST_W if there is nothing to do
+    # reach; at IDLE_W if there is nothing to do
     hover = grip - HOVER_M * posture.z
     hover_y = xp.where(is_coming, WAIT_Y_W, hover[:, 1])
     hover = xp.stack([hover[:, 0], hover_y, hover[:, 2]], axis=1)
-    hover = xp.where(facts.is_idle[:, None], xp.asarray(REST_W), hover)
+    hover = xp.where(facts.is_idle[:, None], xp.asarray(IDLE_W), hover)
 
     # while it is far away, it travels above everything
     to_hover = (hover - hand.pos_w)[:, :2]
@@ -233,7 +235,9 @@ def _rows_of_empty_hand(
     is_low = hand.pos_w[:, 2] < CLEAR_Z_W - CLEAR_SLACK_M
     clear_z = xp.full_like(hover[:, 2], CLEAR_Z_W)
     raised = with_z(xp, hand.pos_w, clear_z + CLEAR_MORE_M)
-    waypoint = around_column(xp, hand.pos_w, hover, RADIUS_M, WAYPOINT_RAD)
+    waypoint = around_column(
+        xp, hand.pos_w, hover, radius_m=RADIUS_M, turn_rad=WAYPOINT_RAD
+    )
     waypoint = with_z(xp, waypoint, xp.maximum(hover[:, 2], clear_z))
     reach = xp.where(is_far[:, None], waypoint, hover)
 
@@ -272,7 +276,9 @@ def _rows_to_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
     above_bottom = xp.where(facts.must_turn(), above_end, above_bottom)
     carry_z = facts.plate_w[:, 2] + OVER_M + above_bottom
     over_plate = with_z(xp, facts.plate_w + parcel_to_hand, carry_z)
-    waypoint = around_column(xp, hand.pos_w, over_plate, RADIUS_M, WAYPOINT_RAD)
+    waypoint = around_column(
+        xp, hand.pos_w, over_plate, radius_m=RADIUS_M, turn_rad=WAYPOINT_RAD
+    )
 
     # the parcel's horizontal distance to the plate, and its height above it
     from_plate = (parcel.pos_w - facts.plate_w)[:, :2]

@@ -49,6 +49,9 @@ PASSED = 0.05
 FINISHED = -10.0
 # On the belt, the priority rises by this per m downstream.
 PER_M_ALONG_BELT = 0.3
+# The priority rises only between these y, so that each kind of parcel keeps its place in
+# the order above.
+ALONG_BELT_Y_W = (-3.0, 1.0)
 # There is no work if no parcel has a higher priority than this.
 LEAST = 0.1
 
@@ -99,7 +102,7 @@ class ExpertFacts:
         priority = xp.where(is_unfinished, priority, FINISHED)
 
         which = xp.argmax(priority, axis=1)
-        rows = xp.arange(which.shape[0])
+        worlds = xp.arange(which.shape[0])
         parcel = parcels.one(which)
         slot_m = xp.asarray(slots_m)[which]  # (n,)
         ones = xp.ones_like(priority)
@@ -113,9 +116,9 @@ class ExpertFacts:
             plate_w=plate_w,
             slot_w=parcel.bin_w + horizontal(parcel.bin_w) * slot_m[:, None],
             share_done=finished / xp.maximum(wanted, ones[:, 0]),
-            is_idle=priority[rows, which] <= LEAST,
-            is_held=is_held[rows, which],
-            is_on_plate=is_on_plate[rows, which],
+            is_idle=priority[worlds, which] <= LEAST,
+            is_held=is_held[worlds, which],
+            is_on_plate=is_on_plate[worlds, which],
             back_m=back_m,
         )
 
@@ -213,7 +216,7 @@ def _priority(xp: Any, parcels: Parcels, is_held: Array, is_on_plate: Array) -> 
     """
     y = parcels.pos_w[..., 1]
     priority = xp.where(is_within_reach(parcels), WITHIN_REACH, COMING)
-    priority = priority + PER_M_ALONG_BELT * xp.clip(y, -3.0, 1.0)
+    priority = priority + PER_M_ALONG_BELT * xp.clip(y, *ALONG_BELT_Y_W)
     priority = xp.where(y > REACH_Y_W[1], PASSED, priority)
     priority = xp.where(parcels.is_scanned, SCANNED, priority)
     priority = xp.where(is_on_plate, ON_PLATE, priority)

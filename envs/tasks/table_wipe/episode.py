@@ -104,7 +104,8 @@ def _all_once(values: Sequence[int], count: int) -> list[int]:
 def _sample_events(seed: int, level: str) -> dict[str, Any]:
     """Samples the events of level L4: the pad is pushed, more is spilled, or both.
 
-    At other levels nothing happens.
+    At other levels nothing happens. The values are drawn nevertheless, so that they
+    depend on the seed alone.
     """
     rng = event_rng(seed, EVENT_STREAM)
     event = rng.choice(("shove", "spill", "both"))

@@ -17,27 +17,29 @@ from embodied.envs.variation import Variation
 
 # The random stream of events, apart from those of the table's variables.
 EVENT_STREAM = 0x5453
-# How many colours there are at most, and how many are sampled to find different ones.
+# Parcels are of at most this many kinds; each kind has a label colour of its own.
 KINDS = 3
+# How many colours are sampled, enough to find different ones.
 COLOUR_SAMPLES = 64
-# The nominal yaw of a parcel by the face with its label: an end faces away from the
-# robot; with the label underneath, the length is along the belt.
+# The nominal yaw of a parcel by the face with its label. A label on an end faces away
+# from the robot. A parcel with its label underneath has its length along the belt.
 YAW_RAD = {"end": 0.0, "bottom": float(np.pi) / 2}
 ABOVE_BELT_M = 0.0005  # a parcel starts this high above the belt, so that none sinks in
-# A push's force per kg of the parcel, of which friction holds 7.8 m/s2, and its angle
-# from the belt's direction, forwards or backwards.
+# A push's force per kg of the parcel. Friction cancels 7.8 m/s2 of it.
 PUSH_M_S2 = (8.5, 9.5)
+# Angle between the push and the belt's direction, or its opposite.
 PUSH_ANGLE_RAD = (-0.4, 0.4)
-# When the event happens: as the hand comes to the first parcel, or later.
-SOON_S = (0.2, 0.8)
-LATER_S = (2.0, 5.0)
-# By what the belt's speed is multiplied.
+# Time of an event that concerns the first parcel: the hand is just coming to it.
+FIRST_PARCEL_S = (0.2, 0.8)
+# Time of an event that concerns the last parcel: earlier ones have been picked.
+LAST_PARCEL_S = (2.0, 5.0)
+# Factor by which the event changes the belt's speed.
 SPEED_FACTOR = (0.5, 1.4)
 
 
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     """Returns the sampled values of one episode, JSON-able."""
-    # what differs from parcel to parcel is sampled again, once for each
+    # values that differ between parcels are sampled once per parcel
     episode = variation.sample_each(seed, TASK_VARIABLES)
     count = episode["parcels"]
     for name in PER_PARCEL:
@@ -45,7 +47,7 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     colours = variation.sample_many(seed, "colour", COLOUR_SAMPLES)
     episode["colour"] = first_distinct(colours, KINDS)
 
-    # at least one parcel has the colour that is named, which is that of kind 0
+    # the sentence names the colour of kind 0, so at least one parcel is of that kind
     rng = event_rng(seed, EVENT_STREAM)
     episode["kind"][int(rng.integers(count))] = 0
     named_bin = episode["named_bin"]
@@ -54,10 +56,13 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     ]
 
     episode |= _sample_event(rng, variation.level, episode)
-    bins = ["white", "black"] if episode["white_bin"] == 0 else ["black", "white"]
-    episode["bin_colour"] = bins
+    is_first_white = episode["white_bin"] == 0
+    bin_colours = ["white", "black"] if is_first_white else ["black", "white"]
+    episode["bin_colour"] = bin_colours
     episode["instruction"] = episode["sentence"].format(
-        named=episode["colour"][0], bin=bins[named_bin], other=bins[1 - named_bin]
+        named=episode["colour"][0],
+        bin=bin_colours[named_bin],
+        other=bin_colours[1 - named_bin],
     )
     return episode
 
@@ -98,15 +103,18 @@ def _sample_event(
 ) -> dict[str, Any]:
     """Samples the event of level L4: the belt's speed changes, or a parcel is pushed.
 
-    The parcel is the first or the last one. At other levels nothing happens.
+    It happens early and concerns the first parcel, or later and concerns the last one.
+    At other levels nothing happens. All values are drawn nevertheless, so that each of
+    them depends on the seed alone, whatever happens in the episode.
     """
     happens = level == "L4"
     is_pushed = bool(rng.random() < 0.5)
     factor = rng.uniform(*SPEED_FACTOR)
     angle = rng.uniform(*PUSH_ANGLE_RAD)
     sign = rng.choice((-1, 1))  # along the belt, which runs along y, or against it
-    is_soon = bool(rng.random() < 0.5)
-    pushed = 0 if is_soon else episode["parcels"] - 1
+    is_first_parcel = bool(rng.random() < 0.5)
+    pushed = 0 if is_first_parcel else episode["parcels"] - 1
+    time_range_s = FIRST_PARCEL_S if is_first_parcel else LAST_PARCEL_S
     force = episode["mass"][pushed] * rng.uniform(*PUSH_M_S2)
 
     push = (0.0, 0.0)
@@ -119,5 +127,5 @@ def _sample_event(
         "belt_speed_after": speed,
         "pushed": pushed,
         "push_n": push,
-        "event_s": float(rng.uniform(*(SOON_S if is_soon else LATER_S))),
+        "event_s": float(rng.uniform(*time_range_s)),
     }

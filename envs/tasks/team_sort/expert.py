@@ -1,9 +1,9 @@
 """The scripted expert of TeamSort: two hands, planned for as one.
 
 It decides from the present state alone, so that it recovers from whatever happens. The
-robot's first hand sorts and its second one picks. They meet at the rest, where one waits
-for the other: a hand with a parcel comes once the rest is free and the other hand away,
-and what lies there is taken once the hand that brought it has left.
+robot's first hand sorts and its second one picks. They meet at the stand, where one waits
+for the other: the hand that picks brings a parcel once the stand is free and the other
+hand away, and the hand that sorts takes it once the hand that brought it has left.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.parcel_grip import Hand
 from embodied.envs.skills.scripted import Readings
 from embodied.envs.skills.two_hands import HandPlan, TwoHandsPlanner
+from embodied.envs.tasks.team_sort.expert_facts import ExpertFacts
 from embodied.envs.tasks.team_sort.picker import plan_picker
-from embodied.envs.tasks.team_sort.seen import Seen
 from embodied.envs.tasks.team_sort.sorter import plan_sorter
 from embodied.robots.robot import Robot
 
@@ -28,8 +28,8 @@ def decide(
 ) -> tuple[Sequence[HandPlan], Array]:
     """Returns the plans of both hands in n worlds, and the share that is done (n,)."""
     sorter, picker = (Hand.read(hand) for hand in hands)
-    seen = Seen.read(xp, sorter, picker, state)
-    return (plan_sorter(seen), plan_picker(seen)), seen.share_done
+    facts = ExpertFacts.read(xp, sorter, picker, state)
+    return (plan_sorter(facts), plan_picker(facts)), facts.share_done
 
 
 def team_expert(

@@ -1,4 +1,4 @@
-"""The quantities by which TeamSort is judged: of parcels, hands, rest, scanner, bins."""
+"""The quantities by which TeamSort is judged: of parcels, hands, stand, scanner, bins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from embodied.envs.props.belt import Belt
 from embodied.envs.props.bin import Bins
 from embodied.envs.props.parcel import Parcels
 from embodied.envs.props.parcel_facts import ParcelFacts, ParcelProps
-from embodied.envs.props.rest import Rest
+from embodied.envs.props.parcel_stand import ParcelStand
 from embodied.envs.props.scanner import Scanner
 from embodied.envs.reward import tolerance
 from embodied.envs.tasks.team_sort.scene import (
@@ -21,25 +21,29 @@ from embodied.envs.tasks.team_sort.scene import (
     BINS,
     EYE_Y_W,
     PARCELS,
-    REST,
     SCANNER,
+    STAND,
 )
 from embodied.robots.robot import Robot
 from embodied.rotations import cross
 from embodied.sim.engine import Engine
 
-# The scanner reads a label in the hand or on its plate, at most this high above it.
+# The scanner reads a label of a parcel that is at most this high above its plate, so
+# that a hand may hold the parcel.
 READING_HEIGHT_M = 0.22
 # The scanner reads a label that is slower than this.
 READABLE_M_S = 0.15
-# A hand's palm is this far behind its tool point, and hides a label that is nearer.
+# A hand's palm is this far behind its tool point.
 PALM_BACK_M = 0.09
+# A palm hides a label from the scanner within this distance.
 HIDING_M = 0.085
-# A parcel is held if the gripper is narrower than this, and the TCP at most this far
-# outside the parcel.
+# A parcel is held if the gripper is narrower than OPEN_M, and the TCP inside the parcel
+# or at most AROUND_M outside.
 OPEN_M = 0.074
 AROUND_M = 0.005
-# A reward for getting nearer is full within NEAR_M, and a tenth FAR_M farther away.
+# A parcel whose middle is higher than this above the belt has been lifted off.
+ON_BELT_M = 0.08
+# Rewards for approaching are 1 within NEAR_M, and 0.1 at NEAR_M + FAR_M.
 NEAR_M = 0.06
 FAR_M = 0.5
 
@@ -51,7 +55,7 @@ class Props(ParcelProps):
         parcels = Parcels(engine, PARCELS)
         bins = Bins(engine, BINS, BIN)
         super().__init__(engine, parcels, bins, len(BINS))
-        self.rest = Rest(engine, REST)
+        self.stand = ParcelStand(engine, STAND)
         self.scanner = Scanner(engine, SCANNER)
         self.belt = Belt(engine)
         self.hands = [Hand(engine, robot, effector) for effector in robot.effectors]
@@ -92,35 +96,38 @@ class Facts(ParcelFacts):
         offset = dot(own_axes[:, :, None], self.to_hands[:, :, :, None, :])
         half = self._memory["size"][:, :, None] / 2
         inside = all_of(xp.abs(offset) < half + AROUND_M)  # (N, K, H)
-        closed = [hand.is_closed(OPEN_M) for hand in self._props.hands]
-        is_closed = xp.stack(closed, axis=1)  # (N, H)
+        closed_hands = [hand.is_closed(OPEN_M) for hand in self._props.hands]
+        is_closed = xp.stack(closed_hands, axis=1)  # (N, H)
         return any_of(inside & is_closed[:, None])
 
     @quantity
     def is_readable(self) -> Array:
-        """(N, K) bool, parcels still under the scanner's head, their labels visible."""
+        """(N, K) bool, slow parcels under the scanner's head, their labels visible."""
         label = self.label_w
         height = self.pos_w[..., 2] - SCANNER.top_z
         is_under = (height > 0) & (height < READING_HEIGHT_M)
         is_under = is_under & self._props.scanner.over(self.pos_w)
 
         # no palm hides the label
-        away = self.palms_w[:, None] - (self.pos_w + label)[:, :, None]  # (N, K, H, 3)
-        is_seen = all_of(dot(away, away) > HIDING_M**2)
+        label_w = self.pos_w + label
+        to_palms = self.palms_w[:, None] - label_w[:, :, None]  # (N, K, H, 3)
+        is_seen = all_of(dot(to_palms, to_palms) > HIDING_M**2)
         is_slow = dot(self.vel_w, self.vel_w) < READABLE_M_S**2
         return self.is_present & self.is_label_up & is_under & is_seen & is_slow
 
     @quantity
     def is_on_belt(self) -> Array:
-        """(N, K) bool, over the belt, not beside or below it, and not lifted off."""
-        x, y, z = (self.pos_w[..., k] for k in range(3))
+        """(N, K) bool, parcels above the belt that have not been lifted off."""
+        x = self.pos_w[..., 0]
+        y = self.pos_w[..., 1]
+        z = self.pos_w[..., 2]
         is_beside = self._xp.abs(x - BELT.x) > BELT.width / 2
         is_over = ~is_beside & (y < BELT.y_end)
-        return is_over & (z > BELT.top_z) & (z < BELT.top_z + 0.08)
+        return is_over & (z > BELT.top_z) & (z < BELT.top_z + ON_BELT_M)
 
     @property
     def is_at_eye(self) -> Array:
-        """(N,) bool, a parcel on the belt has come to where it is picked."""
+        """(N,) bool, whether a parcel on the belt has come to where it is picked."""
         is_there = self.is_present & self.is_on_belt & (self.pos_w[..., 1] > EYE_Y_W)
         return any_of(is_there)
 
@@ -128,20 +135,26 @@ class Facts(ParcelFacts):
     def parcel_progress(self) -> Array:
         """(N, K) below 1, the progress of each parcel on its way to its bin.
 
-        It is reached for, lifted, brought to the rest and on to the scanner, read and
-        brought to its bin. Once it is read, progress begins at 0.55.
+        An unread parcel gets up to 0.1 for a hand near it. Off the belt it gets 0.1 more,
+        and up to 0.15 for being near the stand or 0.3 for being near the scanner. A read
+        parcel gets 0.55, and up to 0.35 for being near its bin.
         """
         xp = self._xp
-        reach_m = xp.min(xp.sqrt(dot(self.to_hands, self.to_hands)), axis=2)
-        near_hand = tolerance(reach_m, bound=NEAR_M, margin=FAR_M)
-        places = [self._props.rest.top_w(), self._props.scanner.plate_w()]
-        ways = [place[:, None] - self.pos_w for place in places]
-        ways = xp.stack([*ways, self.bin_w - self.pos_w])  # (3, N, K, 3)
-        near = tolerance(xp.sqrt(dot(ways, ways)), bound=NEAR_M, margin=FAR_M)
-        near_rest, near_scanner, near_bin = near
+        hand_distance = xp.min(xp.sqrt(dot(self.to_hands, self.to_hands)), axis=2)
+        near_hand = tolerance(hand_distance, bound=NEAR_M, margin=FAR_M)
+        # offsets from the parcels to the stand, the scanner and their bins
+        offsets = [
+            self._props.stand.top_w()[:, None] - self.pos_w,
+            self._props.scanner.plate_w()[:, None] - self.pos_w,
+            self.bin_w - self.pos_w,
+        ]
+        offsets = xp.stack(offsets)  # (3, N, K, 3)
+        near = tolerance(xp.sqrt(dot(offsets, offsets)), bound=NEAR_M, margin=FAR_M)
+        near_stand, near_scanner, near_bin = near  # (N, K) each
 
-        is_off = ~self.is_on_belt
-        onwards = xp.maximum(0.15 * near_rest, 0.3 * near_scanner)
-        unread = 0.1 * near_hand + xp.where(is_off, 0.1 + onwards, 0.0)
+        # the larger of the two, because on its way to the scanner a parcel leaves the
+        # stand
+        brought = xp.maximum(0.15 * near_stand, 0.3 * near_scanner)
+        unread = 0.1 * near_hand + xp.where(self.is_on_belt, 0.0, 0.1 + brought)
         read = 0.55 + 0.35 * near_bin
         return xp.where(self._memory["scanned"] > 0, read, unread)

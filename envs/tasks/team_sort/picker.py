@@ -1,226 +1,316 @@
-"""What the hand that picks does: from the belt to the rest, the label turned onwards."""
+"""What the hand that picks does: it brings parcels from the belt to the stand.
+
+On the way it turns each parcel so that its label faces the hand that sorts.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 from embodied.arrays import dot
 from embodied.core import Array
 from embodied.envs.skills.parcel_grip import (
     MOSTLY_COS,
     Grip,
-    Hand,
     Parcels,
     quat_of_axes,
 )
 from embodied.envs.skills.scripted import Row, last_row, with_z
 from embodied.envs.skills.two_hands import HandPlan
-from embodied.envs.tasks.team_sort.scene import BELT, EYE_Y_W
-from embodied.envs.tasks.team_sort.seen import (
+from embodied.envs.tasks.team_sort.empty_hand import (
     DOWN,
     ONWARDS,
     UP,
-    Approach,
-    Seen,
-    approach,
-    closing,
-    every,
+    ApproachPath,
+    for_each_world,
     grip_from_above,
-    is_on,
+    is_on_grip,
+    rows_to_grip,
+    with_fingers,
 )
+from embodied.envs.tasks.team_sort.expert_facts import ExpertFacts
+from embodied.envs.tasks.team_sort.scene import BELT, EYE_Y_W
 
-# Where the hand waits for parcels, over the belt; and with one, for a free rest.
+# Where the empty hand waits for the next parcel: over the belt's stop.
 WAIT_W = (BELT.x, EYE_Y_W, 0.86)
+# Where the hand waits with a parcel until the stand is free.
 READY_W = (0.42, -0.48, 0.97)
-# How far above the grip the hand waits, and how far it backs off from a parcel.
+# The empty hand waits this far before the grip, along its approach direction.
 HOVER_M = 0.09
+# The hand backs off this far from a parcel that it has set down.
 BACK_M = 0.11
-# A parcel is picked from where it is this far before the eye, and slower than this.
+# A parcel is picked once it is at most this far before the place where the belt stops.
 BEFORE_EYE_M = 0.02
+# A parcel is picked once it is slower than this, because the hand aims at where the
+# parcel is, not at where it will be.
 STANDING_M_S = 0.02
-# The grip of a parcel that will be turned is this far off its middle, upwards then.
+# A parcel that will be turned is gripped this far off its middle. After the turn the grip
+# is above the middle, which leaves more room between the level hand and the stand.
 OFF_MIDDLE_M = 0.012
-# The hand's height at which empty fingers clear everything, and how much lower will do.
+# The TCP height at which an empty hand clears everything.
 CLEAR_Z_W = 0.88
-SLACK_M = 0.03
-# Farther than this from its goal, horizontally, the hand stays at that height.
+# A hand at most this far below that height need not rise.
+CLEAR_SLACK_M = 0.03
+# The hand keeps that height until it is within this horizontal distance of its goal.
 FAR_M = 0.10
-# The height of a parcel's underside over the belt to go sideways; and this near to the
-# rest it is not lifted any more.
+# The height of a parcel's underside above the belt from which it may move sideways.
 FREE_M = 0.07
-NEAR_REST_M = 0.12
-# The height of a parcel's underside over the rest on its way, at most while it is set
-# down, and at most when it lies; and a goal this far below the top, to set it down.
+# Within this horizontal distance of the stand, a held parcel need not have that height,
+# because it is being set down there.
+NEAR_STAND_M = 0.12
+# The height of a parcel's underside above the stand while it is carried there.
 OVER_M = 0.035
-LOWERING_M = 0.03
-LYING_M = 0.004
-PRESS_M = 0.003
-# The largest offset of a parcel from the rest's middle: to go down, to go on, to let go.
+# A parcel goes down to the stand within this horizontal distance of the stand's middle,
+# and with at least this alignment (a cosine) of the hand.
 PLACE_M = 0.012
-LOWERING_BESIDE_M = 0.03
-LYING_BESIDE_M = 0.06
-# The least alignment of the hand to set a parcel down.
 PLACE_COS = 0.99
-# The hand turns level once its x is this near to the way onwards.
+# A parcel that is this low and this near to the stand's middle goes on down.
+LOWERING_M = 0.03
+LOWERING_BESIDE_M = 0.03
+# A parcel that is this low and this near to the stand's middle stands there: the hand
+# lets go.
+LYING_M = 0.004
+LYING_BESIDE_M = 0.06
+# A parcel is set down towards a goal this far below the stand's top.
+PRESS_M = 0.003
+# A hand that must turn a parcel first faces onwards, then points onwards. The second step
+# begins at this alignment (a cosine) in the first, and goes on while the hand points down
+# less well than this.
 FACING_COS = 0.9
-# Priorities of parcels; the highest wins, and below LEAST there is nothing to do.
+# Priorities of parcels; the hand works on the one with the highest.
 HELD = 5.0
-ON_BELT = 1.0
-OTHER = -10.0
+TO_PICK = 1.0
+NOT_TO_PICK = -10.0
+# On the belt, the priority rises by this per m downstream: the parcel that is farthest
+# along arrives first.
+PER_M_ALONG_BELT = 0.3
+# The priority rises only between these y. The lower one is the belt's start, so that
+# each parcel to pick has a priority above LEAST.
+ALONG_BELT_Y_W = (-3.0, 1.0)
+# There is no work if no parcel has a priority of at least this.
 LEAST = 0.0
-HOLDING = ("lift", "carry", "turn", "place")
 
 
-def plan_picker(seen: Seen) -> HandPlan:
+@dataclass(frozen=True)
+class SettingDown:
+    """How near the held parcel is to standing on the stand, in n worlds.
+
+    Attributes:
+        over_stand_w: (n, 3) m, the hand's goal that brings the parcel over the stand.
+        height: (n,) m, of the parcel's underside above the stand's top.
+        is_over: (n,) bool, the parcel may be lowered.
+        is_being_lowered: (n,) bool, the parcel is on its last way down.
+        is_set_down: (n,) bool, the hand may let go.
+    """
+
+    over_stand_w: Array
+    height: Array
+    is_over: Array
+    is_being_lowered: Array
+    is_set_down: Array
+
+
+def plan_picker(facts: ExpertFacts) -> HandPlan:
     """Returns the plan of the hand that picks."""
-    xp = seen.xp
-    hand = seen.picker
-    parcel, is_held, is_idle = _choose(seen)
+    xp = facts.xp
+    hand = facts.picker
+    parcel, is_held, is_idle = _parcel_to_work_on(facts)
+    # a label at the fingertips was underneath; it must be turned by 90 degrees
     must_turn = dot(parcel.label_direction(), hand.z) > MOSTLY_COS
-    grip = _grip(xp, parcel)
-    posture = _posture(seen, parcel, grip, is_held, must_turn)
+    grip = _grip(facts, parcel)
+    posture = _posture(facts, parcel, grip, is_held, must_turn)
 
-    rows = _empty_handed(seen, parcel, grip, ~is_held, is_idle)
-    rows += _to_the_rest(seen, parcel, posture, is_held, must_turn)
+    rows = _rows_of_empty_hand(facts, parcel, grip, is_empty=~is_held, is_idle=is_idle)
+    rows += _rows_to_stand(facts, parcel, posture, is_held, must_turn)
     skill, pos = last_row(xp, rows, otherwise_w=hand.pos_w)
     plan = HandPlan(skill, pos, quat_of_axes(posture.x, posture.z), hand.reading)
-    return closing(xp, plan, is_on(hand, grip), HOLDING)
+    return with_fingers(plan, may_close=is_on_grip(hand, grip))
 
 
-def _choose(seen: Seen) -> tuple[Parcels, Array, Array]:
-    """Returns the parcel to work on, whether it is held, and whether there is none.
+def _parcel_to_work_on(facts: ExpertFacts) -> tuple[Parcels, Array, Array]:
+    """Returns the parcel, whether it is held, and whether there is no work, (n,) bool.
 
-    It is the one in the hand, or else the one that is farthest along the belt.
+    It is the parcel in the hand, or else the one that is farthest along the belt.
     """
-    xp = seen.xp
-    parcels = seen.parcels
+    xp = facts.xp
+    parcels = facts.parcels
     y = parcels.pos_w[..., 1]
-    is_low = parcels.bottom_z() < BELT.top_z + FREE_M
-    is_to_pick = parcels.is_wanted & ~parcels.is_scanned & ~seen.is_sorters & is_low
-    is_to_pick = is_to_pick & (y < BELT.y_end)
-    priority = xp.where(is_to_pick, ON_BELT + 0.3 * xp.clip(y, -3.0, 1.0), OTHER)
-    priority = xp.where(seen.is_pickers, HELD, priority)
+    is_on_belt = parcels.bottom_z() < BELT.top_z + FREE_M
+    is_on_belt = is_on_belt & (y < BELT.y_end)
+    is_to_pick = parcels.is_wanted & ~parcels.is_scanned & ~facts.is_held_by_sorter
+    is_to_pick = is_to_pick & is_on_belt
+
+    along_belt = xp.clip(y, *ALONG_BELT_Y_W)
+    priority = TO_PICK + PER_M_ALONG_BELT * along_belt
+    priority = xp.where(is_to_pick, priority, NOT_TO_PICK)
+    priority = xp.where(facts.is_held_by_picker, HELD, priority)
 
     which = xp.argmax(priority, axis=1)
-    rows = xp.arange(which.shape[0])
-    is_idle = priority[rows, which] < LEAST
-    return parcels.one(which), seen.is_pickers[rows, which], is_idle
+    worlds = xp.arange(which.shape[0])
+    is_held = facts.is_held_by_picker[worlds, which]
+    is_idle = priority[worlds, which] < LEAST
+    return parcels.one(which), is_held, is_idle
 
 
-def _grip(xp: Any, parcel: Parcels) -> Grip:
-    """Returns where the hand takes the parcel on the belt.
+def _grip(facts: ExpertFacts, parcel: Parcels) -> Grip:
+    """Returns the grip by which the hand takes the parcel from the belt.
 
-    Its x is towards a label on an end; of a label underneath, towards the way onwards,
-    and the grip is off the middle that way.
+    The hand's x axis points to a label on an end. With the label underneath it points
+    onwards, and the grip is off the parcel's middle in that direction.
     """
-    way = parcel.label_direction()
-    is_under = (way[:, 2] < -MOSTLY_COS)[:, None]
-    onwards = every(xp, ONWARDS, way)
-    grip = grip_from_above(parcel, xp.where(is_under, onwards, way))
-    off = xp.where(is_under, OFF_MIDDLE_M * grip.x, 0.0)
-    return Grip(grip.pos_w + off, grip.x, grip.z)
+    xp = facts.xp
+    label = parcel.label_direction()
+    is_label_under = (label[:, 2] < -MOSTLY_COS)[:, None]
+    onwards = for_each_world(xp, ONWARDS, like=label)
+    grip = grip_from_above(parcel, preferred_x=xp.where(is_label_under, onwards, label))
+    off_middle = xp.where(is_label_under, OFF_MIDDLE_M * grip.x, 0.0)
+    return Grip(grip.pos_w + off_middle, grip.x, grip.z)
 
 
 def _posture(
-    seen: Seen, parcel: Parcels, grip: Grip, is_held: Array, must_turn: Array
+    facts: ExpertFacts, parcel: Parcels, grip: Grip, is_held: Array, must_turn: Array
 ) -> Grip:
-    """Returns the grip with the hand's axes for the present work."""
-    xp = seen.xp
-    hand = seen.picker
-    onwards = every(xp, ONWARDS, hand.x)
-    down = every(xp, DOWN, hand.x)
-    up = every(xp, UP, hand.x)
+    """Returns the grip with the hand's axes for the present step.
 
-    # with a parcel: as it is until it is lifted; then with the label onwards, the hand
-    # pointing down, or level where the label was underneath
-    is_facing = (dot(hand.x, onwards) > FACING_COS) | (hand.z[:, 2] > -FACING_COS)
-    is_level = (must_turn & is_facing)[:, None]
-    held_x = xp.where(is_level, up, onwards)
-    held_z = xp.where(is_level, onwards, down)
-    keeps = must_lift(seen, parcel)[:, None]
-    held_x = xp.where(keeps, hand.x, held_x)
-    held_z = xp.where(keeps, hand.z, held_z)
+    An empty hand has the axes of the grip, a hand with a parcel those that turn the
+    label onwards.
+    """
+    xp = facts.xp
+    hand = facts.picker
+    onwards = for_each_world(xp, ONWARDS, like=hand.x)
+    down = for_each_world(xp, DOWN, like=hand.x)
+    up = for_each_world(xp, UP, like=hand.x)
 
-    # without: as it is while it backs off, then as the grip is
-    backs = must_back_off(seen)[:, None]
-    free_x = xp.where(backs, hand.x, grip.x)
-    free_z = xp.where(backs, hand.z, grip.z)
-    rows = is_held[:, None]
+    # a hand with a parcel keeps its axes until the parcel is lifted; then it faces
+    # onwards and points down, or points onwards, level, if the label was underneath
+    is_facing_onwards = dot(hand.x, onwards) > FACING_COS
+    has_left_down = hand.z[:, 2] > -FACING_COS  # the turn to level has begun
+    is_level = (must_turn & (is_facing_onwards | has_left_down))[:, None]
+    carry_x = xp.where(is_level, up, onwards)
+    carry_z = xp.where(is_level, onwards, down)
+    must_lift = must_lift_off_belt(facts, parcel)[:, None]
+    carry_x = xp.where(must_lift, hand.x, carry_x)
+    carry_z = xp.where(must_lift, hand.z, carry_z)
+
+    # an empty hand keeps its axes while it backs off, so as not to push the parcel that
+    # it has set down
+    is_backing_off = must_back_off(facts)[:, None]
+    empty_x = xp.where(is_backing_off, hand.x, grip.x)
+    empty_z = xp.where(is_backing_off, hand.z, grip.z)
+    holds = is_held[:, None]
     return Grip(
-        grip.pos_w, xp.where(rows, held_x, free_x), xp.where(rows, held_z, free_z)
+        grip.pos_w,
+        x=xp.where(holds, carry_x, empty_x),
+        z=xp.where(holds, carry_z, empty_z),
     )
 
 
-def must_lift(seen: Seen, parcel: Parcels) -> Array:
-    """Returns (n,) bool, whether a held parcel must be lifted before it moves."""
-    to_rest = (parcel.pos_w - seen.rest_w)[:, :2]
-    is_away = dot(to_rest, to_rest) > NEAR_REST_M**2
-    return is_away & (parcel.bottom_z() < BELT.top_z + FREE_M)
+def must_lift_off_belt(facts: ExpertFacts, parcel: Parcels) -> Array:
+    """Returns (n,) bool, whether a held parcel must be lifted before it moves.
 
-
-def must_back_off(seen: Seen) -> Array:
-    """Returns (n,) bool, whether an empty hand is still at a parcel on the rest."""
-    away = seen.picker.pos_w - seen.rest_w
-    return dot(away, away) < BACK_M**2
-
-
-def _empty_handed(
-    seen: Seen, parcel: Parcels, grip: Grip, is_empty: Array, is_idle: Array
-) -> list[Row]:
-    """Returns the rows of an empty hand: it goes to the next parcel and takes it."""
-    xp = seen.xp
-    hand = seen.picker
-    speed = dot(parcel.vel_w, parcel.vel_w)
-    is_ready = (parcel.pos_w[:, 1] > EYE_Y_W - BEFORE_EYE_M) & ~is_idle
-    is_ready = is_ready & (speed < STANDING_M_S**2)
-
-    hover = grip.pos_w - HOVER_M * grip.z
-    hover = xp.where(is_ready[:, None], hover, every(xp, WAIT_W, hover))
-    way = Approach(hover, hover, CLEAR_Z_W, SLACK_M, FAR_M)
-    back = hand.pos_w - BACK_M * hand.z
-    return [  # the last that applies wins
-        *approach(seen, hand, grip, way, is_empty, is_ready),
-        Row("retreat", when=is_empty & must_back_off(seen), goal_w=back),
-    ]
-
-
-def _to_the_rest(
-    seen: Seen, parcel: Parcels, posture: Grip, is_held: Array, must_turn: Array
-) -> list[Row]:
-    """Returns the rows of a hand with a parcel: it is lifted, turned and set down.
-
-    The hand waits where the other one is still at the rest, or a parcel on it.
+    It must while it is low over the belt, where it would hit other parcels. Near the
+    stand it is low because it is being set down.
     """
-    xp = seen.xp
-    hand: Hand = seen.picker
-    rest_w = seen.rest_w
+    offset_xy = (parcel.pos_w - facts.stand_w)[:, :2]
+    is_far_from_stand = dot(offset_xy, offset_xy) > NEAR_STAND_M**2
+    return is_far_from_stand & (parcel.bottom_z() < BELT.top_z + FREE_M)
 
-    # where the hand is with the parcel over the rest, which stands on an end if turned
-    bottom = parcel.bottom_z()
-    in_hand = hand.pos_w - parcel.pos_w
-    turned_below = parcel.size[:, 0] / 2 + OFF_MIDDLE_M
-    below = xp.where(must_turn, turned_below, hand.pos_w[:, 2] - bottom)
-    carry_z = rest_w[:, 2] + OVER_M + below
-    over = with_z(xp, rest_w + in_hand, carry_z)
-    may_come = seen.is_rest_free() & seen.is_clear(seen.sorter)
-    goal = xp.where(may_come[:, None], over, every(xp, READY_W, over))
 
-    # how near to the rest the parcel is: horizontally, and its underside above it
-    to_rest = (parcel.pos_w - rest_w)[:, :2]
-    distance = xp.sqrt(dot(to_rest, to_rest))
-    height = bottom - rest_w[:, 2]
-    is_over = (distance < PLACE_M) & (posture.alignment(hand) > PLACE_COS)
-    is_being_lowered = (distance < LOWERING_BESIDE_M) & (height < LOWERING_M)
-    lies = (distance < LYING_BESIDE_M) & (xp.abs(height) < LYING_M)
-    down_z = hand.pos_w[:, 2] - height - PRESS_M
-    up = with_z(xp, hand.pos_w, hand.pos_w[:, 2] + FREE_M)
+def must_back_off(facts: ExpertFacts) -> Array:
+    """Returns (n,) bool, whether an empty hand is still at a parcel on the stand."""
+    offset = facts.picker.pos_w - facts.stand_w
+    return dot(offset, offset) < BACK_M**2
+
+
+def _rows_of_empty_hand(
+    facts: ExpertFacts, parcel: Parcels, grip: Grip, is_empty: Array, is_idle: Array
+) -> list[Row]:
+    """Returns the rows of the decision table for an empty hand.
+
+    It backs off from a parcel that it has set down, goes to the next one and takes it.
+    """
+    xp = facts.xp
+    hand = facts.picker
+    speed_squared = dot(parcel.vel_w, parcel.vel_w)
+    is_standing = speed_squared < STANDING_M_S**2
+    has_arrived = parcel.pos_w[:, 1] > EYE_Y_W - BEFORE_EYE_M
+    may_grasp = has_arrived & ~is_idle & is_standing
+
+    # the hand hovers before the grip, or waits over the place where the belt stops
+    hover = grip.pos_w - HOVER_M * grip.z
+    wait = for_each_world(xp, WAIT_W, like=hover)
+    hover = xp.where(may_grasp[:, None], hover, wait)
+    path = ApproachPath(
+        hover_w=hover,
+        waypoint_w=hover,
+        clear_z_w=CLEAR_Z_W,
+        slack_m=CLEAR_SLACK_M,
+        far_m=FAR_M,
+    )
+    backed_off = hand.pos_w - BACK_M * hand.z
     return [  # the last that applies wins
-        Row("carry", when=is_held, goal_w=goal),
-        Row("lift", when=is_held & must_lift(seen, parcel), goal_w=up),
-        Row(
-            "place",
-            when=is_held & (is_over | is_being_lowered),
-            goal_w=with_z(xp, over, down_z),
-        ),
-        Row("release", when=is_held & lies, goal_w=hand.pos_w),
+        *rows_to_grip(hand, grip, path, is_empty=is_empty, may_grasp=may_grasp),
+        Row("retreat", when=is_empty & must_back_off(facts), goal_w=backed_off),
     ]
+
+
+def _rows_to_stand(
+    facts: ExpertFacts, parcel: Parcels, posture: Grip, is_held: Array, must_turn: Array
+) -> list[Row]:
+    """Returns the rows of the decision table for a hand with a parcel.
+
+    The hand lifts the parcel, turns it on the way, sets it down on the stand and lets
+    go. It waits at READY_W while another parcel or the other hand is at the stand.
+    """
+    xp = facts.xp
+    hand = facts.picker
+    setting_down = _setting_down(facts, parcel, posture, must_turn)
+    over_stand = setting_down.over_stand_w
+
+    may_come = facts.is_stand_free() & facts.is_clear_of_stand(facts.sorter)
+    ready = for_each_world(xp, READY_W, like=over_stand)
+    carried = xp.where(may_come[:, None], over_stand, ready)
+    raised = with_z(xp, hand.pos_w, hand.pos_w[:, 2] + FREE_M)
+    set_down_z = hand.pos_w[:, 2] - setting_down.height - PRESS_M
+    set_down = with_z(xp, over_stand, set_down_z)
+
+    must_lift = is_held & must_lift_off_belt(facts, parcel)
+    may_place = is_held & (setting_down.is_over | setting_down.is_being_lowered)
+    may_release = is_held & setting_down.is_set_down
+    return [  # the last that applies wins
+        Row("carry", when=is_held, goal_w=carried),
+        Row("lift", when=must_lift, goal_w=raised),
+        Row("place", when=may_place, goal_w=set_down),
+        Row("release", when=may_release, goal_w=hand.pos_w),
+    ]
+
+
+def _setting_down(
+    facts: ExpertFacts, parcel: Parcels, posture: Grip, must_turn: Array
+) -> SettingDown:
+    """Returns how near the held parcel is to standing on the stand."""
+    xp = facts.xp
+    hand = facts.picker
+    stand_w = facts.stand_w
+
+    # the goal of a hand that carries the parcel to the stand. A turned parcel stands on
+    # the end that was behind it, so that the hand is above that end.
+    bottom_z = parcel.bottom_z()
+    parcel_to_hand = hand.pos_w - parcel.pos_w
+    above_end = parcel.size[:, 0] / 2 + OFF_MIDDLE_M
+    above_bottom = xp.where(must_turn, above_end, hand.pos_w[:, 2] - bottom_z)
+    carry_z = stand_w[:, 2] + OVER_M + above_bottom
+    over_stand = with_z(xp, stand_w + parcel_to_hand, carry_z)
+
+    # the parcel's horizontal distance to the stand, and its height above it
+    offset_xy = (parcel.pos_w - stand_w)[:, :2]
+    distance = xp.sqrt(dot(offset_xy, offset_xy))
+    height = bottom_z - stand_w[:, 2]
+    is_aligned = posture.alignment(hand) > PLACE_COS
+    return SettingDown(
+        over_stand_w=over_stand,
+        height=height,
+        is_over=(distance < PLACE_M) & is_aligned,
+        is_being_lowered=(distance < LOWERING_BESIDE_M) & (height < LOWERING_M),
+        is_set_down=(distance < LYING_BESIDE_M) & (xp.abs(height) < LYING_M),
+    )

@@ -1,4 +1,4 @@
-"""The station of TeamSort: a belt, a rest between the hands, a scanner and two bins."""
+"""The station of TeamSort: a belt, a stand between the hands, a scanner and two bins."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from embodied.envs.props.belt import BeltSize, add_belt
 from embodied.envs.props.bin import BinPlace, BinSize, add_bin
 from embodied.envs.props.parcel import add_parcel
-from embodied.envs.props.rest import RestPlace, add_rest
+from embodied.envs.props.parcel_stand import ParcelStandPlace, add_parcel_stand
 from embodied.envs.props.scanner import ScannerPlace, add_scanner
 from embodied.envs.scenes.station import start_station
 from embodied.envs.scenes.views import add_view
@@ -20,7 +20,7 @@ PLACES = ((0.0, 0.0, 0.0), (0.0, -0.595, 0.0))
 BELT = BeltSize(x=0.56, y_start=-3.0, y_end=-0.31, width=0.24, rubber=True)
 # The belt stops while a parcel is beyond this, where the hand picks it.
 EYE_Y_W = -0.47
-REST = RestPlace(x=0.40, y=-0.24)
+STAND = ParcelStandPlace(x=0.40, y=-0.24)
 SCANNER = ScannerPlace(x=0.50, y=0.15, yaw=float(np.deg2rad(40)))
 BIN = BinSize(width=0.17, depth=0.27)
 PARCELS = ("parcel_0", "parcel_1", "parcel_2")
@@ -41,12 +41,12 @@ BINS = tuple(
 def build_sorting_station(robot: Robot) -> mujoco.MjSpec:
     """Returns the station with a robot and three parcels (absent ones are parked).
 
-    Camera `overview` sees belt, rest, scanner, bins and hands, for policies; `line` is
+    Camera `overview` sees belt, stand, scanner, bins and hands, for policies; `line` is
     the view for people.
     """
     spec = start_station("sorting_station", robot)
     add_belt(spec, BELT)
-    add_rest(spec, REST)
+    add_parcel_stand(spec, STAND)
     add_scanner(spec, SCANNER)
     for place in BINS:
         add_bin(spec, place, BIN)

@@ -1,4 +1,7 @@
-"""What the hand that sorts does: from the rest under the scanner, and into a bin."""
+"""What the hand that sorts does: it takes parcels from the stand to their bins.
+
+On the way it holds each parcel under the scanner, its label up.
+"""
 
 from __future__ import annotations
 
@@ -7,170 +10,229 @@ from embodied.core import Array
 from embodied.envs.skills.parcel_grip import Grip, Parcels, horizontal, quat_of_axes
 from embodied.envs.skills.scripted import Row, around_column, last_row, with_z
 from embodied.envs.skills.two_hands import HandPlan
-from embodied.envs.tasks.team_sort.scene import BIN
-from embodied.envs.tasks.team_sort.seen import (
+from embodied.envs.tasks.team_sort.empty_hand import (
     DOWN,
     ONWARDS,
     UP,
-    Approach,
-    Seen,
-    approach,
-    closing,
-    every,
+    ApproachPath,
+    for_each_world,
     grip_from_above,
-    is_on,
+    is_on_grip,
+    rows_to_grip,
+    with_fingers,
 )
+from embodied.envs.tasks.team_sort.expert_facts import ExpertFacts
+from embodied.envs.tasks.team_sort.scene import BIN
 
-# Where the hand waits for parcels on the rest.
+# Where the empty hand waits for a parcel on the stand.
 WAIT_W = (0.44, 0.02, 0.98)
+# The empty hand waits this far before the grip, along its approach direction.
 HOVER_M = 0.09
-# The hand points this way, level, while the scanner reads the label on top.
+# The approach direction of a hand that holds a parcel under the scanner: level, so that
+# the label, which was on the side, is on top.
 LEVEL = (0.0872, 0.9962, 0.0)
-# The height of a parcel's middle above the scanner's plate to be read.
+# The height of a parcel's middle above the scanner's plate while its label is read.
 READ_M = 0.12
-# The height of a parcel's underside over the rest to go sideways, while it is so near.
+# The height of a parcel's underside above the stand from which it may move sideways.
 FREE_M = 0.05
-NEAR_REST_M = 0.10
-# The hand's height at which empty fingers clear everything, and how much lower will do.
+# The goal of a hand that must lift a parcel is this far above the hand.
+LIFT_M = 2 * FREE_M
+# Farther than this from the stand, horizontally, a parcel need not be lifted.
+NEAR_STAND_M = 0.10
+# The TCP height at which an empty hand clears everything.
 CLEAR_Z_W = 0.95
-SLACK_M = 0.03
-# Farther than this from its goal, horizontally, the hand stays at that height.
+# A hand at most this far below that height need not rise.
+CLEAR_SLACK_M = 0.03
+# A hand that must rise goes this far above that height.
+CLEAR_MORE_M = 0.03
+# The hand keeps that height until it is within this horizontal distance of its goal.
 FAR_M = 0.12
-# On the way: the largest turn about the robot's column between two goals, and the
-# distances from the column.
-TURN_RAD = 0.9
+# Waypoints around the robot's column: the largest angle from one to the next, and the
+# range of their distances from the column.
+WAYPOINT_RAD = 0.9
 RADIUS_M = (0.42, 0.52)
-# The underside of a parcel over the bin's rim on its way.
+# The height of a parcel's underside above the bin's rim while it is carried.
 OVER_RIM_M = 0.04
-# A parcel goes down into the bin within this distance from its place, if the hand is
-# aligned at least so well.
+# A parcel goes down into the bin within this horizontal distance of its place, and with
+# at least this alignment (a cosine) of the hand.
 ABOVE_BIN_M = 0.06
 DROP_COS = 0.9
-# It is dropped with its underside this high above the bin's floor, or with the hand
-# this high above the rim if that is higher; and up to the slack above that.
+# The goal for dropping a parcel has its underside INTO_BIN_M above the bin's floor, and
+# the TCP at least ABOVE_RIM_M above the bin's rim.
 INTO_BIN_M = 0.09
 ABOVE_RIM_M = 0.01
+# The hand lets go within this height above that goal.
 DROP_SLACK_M = 0.015
-# Where along the depth of a bin each of the parcels is let go.
+# Offset of the place in its bin at which each of the three parcels is dropped, from the
+# bin's middle and away from the robot.
 BIN_SLOTS_M = (-0.07, 0.07, 0.0)
+# Priorities of parcels; the hand works on the one with the highest.
 HELD = 5.0
-ON_REST = 1.0
-HOLDING = ("lift", "carry", "turn", "place")
+ON_STAND = 1.0
+NOTHING_TO_DO = 0.0
 
 
-def plan_sorter(seen: Seen) -> HandPlan:
+def plan_sorter(facts: ExpertFacts) -> HandPlan:
     """Returns the plan of the hand that sorts."""
-    xp = seen.xp
-    hand = seen.sorter
-    priority = xp.where(seen.is_on_rest & seen.parcels.is_wanted, ON_REST, 0.0)
-    priority = xp.where(seen.is_sorters, HELD, priority)
+    xp = facts.xp
+    hand = facts.sorter
+
+    # the parcel to work on is the one in the hand, or else the one on the stand
+    is_to_take = facts.is_on_stand & facts.parcels.is_wanted
+    priority = xp.where(is_to_take, ON_STAND, NOTHING_TO_DO)
+    priority = xp.where(facts.is_held_by_sorter, HELD, priority)
     which = xp.argmax(priority, axis=1)
-    numbers = xp.arange(which.shape[0])
-    parcel = seen.parcels.one(which)
-    is_held = seen.is_sorters[numbers, which]
-    may_take = (priority[numbers, which] > 0.0) & seen.is_clear(seen.picker)
+    worlds = xp.arange(which.shape[0])
+    parcel = facts.parcels.one(which)
+    is_held = facts.is_held_by_sorter[worlds, which]
+    # it is not taken while the hand that brought it is still at the stand
+    has_work = priority[worlds, which] > NOTHING_TO_DO
+    may_take = has_work & facts.is_clear_of_stand(facts.picker)
 
     slot_m = xp.asarray(BIN_SLOTS_M)[which][:, None]
     slot_w = parcel.bin_w + horizontal(parcel.bin_w) * slot_m
-    grip = grip_from_above(parcel, every(xp, ONWARDS, hand.x))
-    posture = _posture(seen, parcel, grip, slot_w, is_held, may_take)
-    rows = _empty_handed(seen, grip, ~is_held, may_take)
-    rows += _under_the_scanner(seen, parcel, is_held)
-    rows += _to_the_bin(seen, parcel, posture, slot_w, is_held)
+    onwards = for_each_world(xp, ONWARDS, like=hand.x)
+    grip = grip_from_above(parcel, preferred_x=onwards)
+    posture = _posture(
+        facts, parcel, grip, slot_w=slot_w, is_held=is_held, may_take=may_take
+    )
+    rows = _rows_of_empty_hand(facts, grip, is_empty=~is_held, may_take=may_take)
+    rows += _rows_to_scanner(facts, parcel, is_held)
+    rows += _rows_to_bin(facts, parcel, posture, slot_w, is_held)
     skill, pos = last_row(xp, rows, otherwise_w=hand.pos_w)
     plan = HandPlan(skill, pos, quat_of_axes(posture.x, posture.z), hand.reading)
-    return closing(xp, plan, is_on(hand, grip), HOLDING)
+    return with_fingers(plan, may_close=is_on_grip(hand, grip))
 
 
 def _posture(
-    seen: Seen,
+    facts: ExpertFacts,
     parcel: Parcels,
     grip: Grip,
     slot_w: Array,
     is_held: Array,
     may_take: Array,
 ) -> Grip:
-    """Returns the grip with the hand's axes for the present work."""
-    xp = seen.xp
-    hand = seen.sorter
-    down = every(xp, DOWN, hand.x)
+    """Returns the grip with the hand's axes for the present step.
 
-    # with a parcel: level, its label on top, to be read; down, outwards, over a bin;
-    # and as it is until it is lifted off the rest
-    is_read = parcel.is_scanned[:, None]
-    held_x = xp.where(is_read, horizontal(slot_w), every(xp, UP, hand.x))
-    held_z = xp.where(is_read, down, every(xp, LEVEL, hand.x))
-    keeps = _must_lift(seen, parcel)[:, None]
-    held_x = xp.where(keeps, hand.x, held_x)
-    held_z = xp.where(keeps, hand.z, held_z)
+    Args:
+        facts: the facts.
+        parcel: the parcel to work on.
+        grip: the grip by which an empty hand takes it.
+        slot_w: (n, 3) m, its place in its bin.
+        is_held: (n,) bool, whether this hand holds it.
+        may_take: (n,) bool, whether an empty hand may take it.
+    """
+    xp = facts.xp
+    hand = facts.sorter
+    down = for_each_world(xp, DOWN, like=hand.x)
+    up = for_each_world(xp, UP, like=hand.x)
+    level = for_each_world(xp, LEVEL, like=hand.x)
+    onwards = for_each_world(xp, ONWARDS, like=hand.x)
 
-    free_x = xp.where(may_take[:, None], grip.x, every(xp, ONWARDS, hand.x))
-    rows = is_held[:, None]
+    # a hand with a parcel keeps its axes until the parcel is lifted off the stand; then
+    # it is level for the scanner, and once the label is read it points down, facing
+    # outwards over the bin
+    has_read = parcel.is_scanned[:, None]
+    carry_x = xp.where(has_read, horizontal(slot_w), up)
+    carry_z = xp.where(has_read, down, level)
+    must_lift = _must_lift_off_stand(facts, parcel)[:, None]
+    carry_x = xp.where(must_lift, hand.x, carry_x)
+    carry_z = xp.where(must_lift, hand.z, carry_z)
+
+    empty_x = xp.where(may_take[:, None], grip.x, onwards)
+    holds = is_held[:, None]
     return Grip(
-        grip.pos_w, xp.where(rows, held_x, free_x), xp.where(rows, held_z, down)
+        grip.pos_w,
+        x=xp.where(holds, carry_x, empty_x),
+        z=xp.where(holds, carry_z, down),
     )
 
 
-def _must_lift(seen: Seen, parcel: Parcels) -> Array:
-    """Returns (n,) bool, whether a held parcel must be lifted off the rest."""
-    to_rest = (parcel.pos_w - seen.rest_w)[:, :2]
-    is_near = dot(to_rest, to_rest) < NEAR_REST_M**2
-    return is_near & (parcel.bottom_z() < seen.rest_w[:, 2] + FREE_M)
+def _must_lift_off_stand(facts: ExpertFacts, parcel: Parcels) -> Array:
+    """Returns (n,) bool, whether a held parcel must be lifted before it moves."""
+    offset_xy = (parcel.pos_w - facts.stand_w)[:, :2]
+    is_near_stand = dot(offset_xy, offset_xy) < NEAR_STAND_M**2
+    return is_near_stand & (parcel.bottom_z() < facts.stand_w[:, 2] + FREE_M)
 
 
-def _empty_handed(
-    seen: Seen, grip: Grip, is_empty: Array, may_take: Array
+def _rows_of_empty_hand(
+    facts: ExpertFacts, grip: Grip, is_empty: Array, may_take: Array
 ) -> list[Row]:
-    """Returns the rows of an empty hand: it waits by the rest, or takes a parcel."""
-    xp = seen.xp
-    hand = seen.sorter
+    """Returns the rows of the decision table for an empty hand.
+
+    It waits beside the stand until it may take a parcel, then takes it.
+    """
+    xp = facts.xp
+    hand = facts.sorter
     hover = grip.pos_w - HOVER_M * grip.z
-    hover = xp.where(may_take[:, None], hover, every(xp, WAIT_W, hover))
-    beside = around_column(xp, hand.pos_w, hover, RADIUS_M, TURN_RAD)
-    way = Approach(hover, beside, CLEAR_Z_W, SLACK_M, FAR_M, higher_m=SLACK_M)
-    return approach(seen, hand, grip, way, is_empty, may_take)
-
-
-def _under_the_scanner(seen: Seen, parcel: Parcels, is_held: Array) -> list[Row]:
-    """Returns the rows of a hand with a parcel to be read: it holds it under the head."""
-    xp = seen.xp
-    hand = seen.sorter
-    to_read = is_held & ~parcel.is_scanned
-    in_hand = hand.pos_w - parcel.pos_w
-    goal = with_z(
-        xp, seen.plate_w + in_hand, seen.plate_w[:, 2] + READ_M + in_hand[:, 2]
+    wait = for_each_world(xp, WAIT_W, like=hover)
+    hover = xp.where(may_take[:, None], hover, wait)
+    waypoint = around_column(
+        xp, hand.pos_w, hover, radius_m=RADIUS_M, turn_rad=WAYPOINT_RAD
     )
-    up = with_z(xp, hand.pos_w, hand.pos_w[:, 2] + 2 * FREE_M)
+    path = ApproachPath(
+        hover_w=hover,
+        waypoint_w=waypoint,
+        clear_z_w=CLEAR_Z_W,
+        slack_m=CLEAR_SLACK_M,
+        far_m=FAR_M,
+        rise_more_m=CLEAR_MORE_M,
+    )
+    return rows_to_grip(hand, grip, path, is_empty=is_empty, may_grasp=may_take)
+
+
+def _rows_to_scanner(facts: ExpertFacts, parcel: Parcels, is_held: Array) -> list[Row]:
+    """Returns the rows of the decision table for a held parcel that is not yet read.
+
+    The hand lifts it off the stand and holds it under the scanner's head.
+    """
+    xp = facts.xp
+    hand = facts.sorter
+    has_unread = is_held & ~parcel.is_scanned
+    must_lift = has_unread & _must_lift_off_stand(facts, parcel)
+
+    parcel_to_hand = hand.pos_w - parcel.pos_w
+    read_z = facts.plate_w[:, 2] + READ_M + parcel_to_hand[:, 2]
+    under_head = with_z(xp, facts.plate_w + parcel_to_hand, read_z)
+    raised = with_z(xp, hand.pos_w, hand.pos_w[:, 2] + LIFT_M)
     return [  # the last that applies wins
-        Row("carry", when=to_read, goal_w=goal),
-        Row("lift", when=to_read & _must_lift(seen, parcel), goal_w=up),
+        Row("carry", when=has_unread, goal_w=under_head),
+        Row("lift", when=must_lift, goal_w=raised),
     ]
 
 
-def _to_the_bin(
-    seen: Seen, parcel: Parcels, posture: Grip, slot_w: Array, is_held: Array
+def _rows_to_bin(
+    facts: ExpertFacts, parcel: Parcels, posture: Grip, slot_w: Array, is_held: Array
 ) -> list[Row]:
-    """Returns the rows of a hand with a parcel that has been read: it goes to its bin."""
-    xp = seen.xp
-    hand = seen.sorter
+    """Returns the rows of the decision table for a held parcel that has been read.
+
+    The hand carries it to its place in its bin, `slot_w` (n, 3) m, lowers it and lets
+    go.
+    """
+    xp = facts.xp
+    hand = facts.sorter
     has_read = is_held & parcel.is_scanned
 
-    # where the hand is with the parcel over its place in the bin
-    bottom = parcel.bottom_z()
-    in_hand = hand.pos_w - parcel.pos_w
-    below = hand.pos_w[:, 2] - bottom  # the hand's height above the parcel's underside
-    over = with_z(xp, slot_w + in_hand, BIN.rim_z + OVER_RIM_M + below)
-    beside = around_column(xp, hand.pos_w, over, RADIUS_M, TURN_RAD)
+    # the goal of a hand that carries the parcel to its place
+    parcel_to_hand = hand.pos_w - parcel.pos_w
+    above_bottom = hand.pos_w[:, 2] - parcel.bottom_z()  # hand above parcel's underside
+    carry_z = BIN.rim_z + OVER_RIM_M + above_bottom
+    over_slot = with_z(xp, slot_w + parcel_to_hand, carry_z)
+    waypoint = around_column(
+        xp, hand.pos_w, over_slot, radius_m=RADIUS_M, turn_rad=WAYPOINT_RAD
+    )
 
-    # how near to its place the parcel is
-    to_slot = (parcel.pos_w - slot_w)[:, :2]
-    is_above = dot(to_slot, to_slot) < ABOVE_BIN_M**2
-    may_place = has_read & is_above & (posture.alignment(hand) > DROP_COS)
-    lowest = xp.full_like(below, BIN.rim_z + ABOVE_RIM_M)
-    drop_z = xp.maximum(slot_w[:, 2] + INTO_BIN_M + below, lowest)
+    # the goal for dropping it
+    lowest_z = xp.full_like(above_bottom, BIN.rim_z + ABOVE_RIM_M)
+    drop_z = xp.maximum(slot_w[:, 2] + INTO_BIN_M + above_bottom, lowest_z)
+    lowered = with_z(xp, over_slot, drop_z)
+
+    offset_xy = (parcel.pos_w - slot_w)[:, :2]
+    is_above_slot = dot(offset_xy, offset_xy) < ABOVE_BIN_M**2
+    may_place = has_read & is_above_slot & (posture.alignment(hand) > DROP_COS)
     may_drop = may_place & (hand.pos_w[:, 2] < drop_z + DROP_SLACK_M)
     return [  # the last that applies wins
-        Row("carry", when=has_read, goal_w=beside),
-        Row("place", when=may_place, goal_w=with_z(xp, over, drop_z)),
+        Row("carry", when=has_read, goal_w=waypoint),
+        Row("place", when=may_place, goal_w=lowered),
         Row("release", when=may_drop, goal_w=hand.pos_w),
     ]

@@ -33,14 +33,14 @@ from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# How long the scanner must see a label to read it.
+# The scanner must see a label for this long to read it.
 READING_TICKS = seconds_to_ticks(0.1)
 
 
 class TeamSort:
     """N episodes of TeamSort on an engine."""
 
-    # of each of the three parcels in turn; then of rest, scanner and belt
+    # of each of the three parcels in turn; then of stand, scanner and belt
     state_layout = Layout(
         (
             ("parcel_pos_w", 9),
@@ -51,7 +51,7 @@ class TeamSort:
             ("parcel_wanted", 3),  # 1 for parcels that take part
             ("parcel_scanned", 3),
             ("parcel_bin_xy_w", 6),
-            ("rest_xy_w", 2),
+            ("rest_xy_w", 2),  # of the stand's middle
             ("scanner_xy_w", 2),
             ("belt_speed", 1),
         )
@@ -65,16 +65,15 @@ class TeamSort:
         self._props = Props(engine, robot)
         self._memory = {
             "present": xp.zeros((n, k)),  # 1 for parcels that take part
-            "bin": xp.zeros((n, k), dtype=xp.int64),  # that they belong in, an index
+            "bin": xp.zeros((n, k), dtype=xp.int64),  # index of the bin they belong in
             "size": xp.zeros((n, k, 3)),  # length, width, height, m
             # from the middle to the label in the parcel's frame, m
             "label": xp.zeros((n, k, 3)),
             "scanned": xp.zeros((n, k)),  # 1 for parcels that have been read
             # the last tick at which the scanner did not see the label
             "unseen_tick": xp.zeros((n, k), dtype=xp.int64),
-            # the belt's speed while it runs, m/s, and what it is from event_tick on
-            "speed": xp.zeros(n),
-            "speed_after": xp.zeros(n),
+            "speed": xp.zeros(n),  # of the belt while it runs, m/s
+            "speed_after": xp.zeros(n),  # the same from event_tick on
             # the parcel that is pushed at event_tick, and the force along x and y, N
             "pushed": xp.zeros(n, dtype=xp.int64),
             "push": xp.zeros((n, 2)),
@@ -101,7 +100,7 @@ class TeamSort:
         props = self._props
         for parcel in range(len(PARCELS)):
             self._place_parcel(world, parcel, episode)
-        props.rest.shift(world, np.array([episode["rest_x"], episode["rest_y"]]))
+        props.stand.shift(world, np.array([episode["rest_x"], episode["rest_y"]]))
         scanner_shift = [episode["scanner_x"], episode["scanner_y"]]
         props.scanner.shift(world, np.array(scanner_shift))
         props.scanner.darken(world)
@@ -165,7 +164,7 @@ class TeamSort:
         facts = self._facts()
         parts = facts.state_of_parcels(self._memory["present"])
         props = self._props
-        parts += [props.rest.top_w()[:, :2], props.scanner.plate_w()[:, :2]]
+        parts += [props.stand.top_w()[:, :2], props.scanner.plate_w()[:, :2]]
         return xp.concat([*parts, props.belt.speed()[:, None]], axis=1)
 
     def judge(self) -> Outcome:

@@ -53,6 +53,7 @@ TASK_VARIABLES = (
     row("gap", "layout", "m", L1=0.24, L2=(0.22, 0.28), L3=(0.22, 0.3), held_out=(0.3, 0.34)),
     row("offset_x", "layout", "m", L1=(-0.01, 0.01), L2=(-0.02, 0.02), L3=(-0.025, 0.025), held_out=(0.025, 0.035)),
     row("turn", "layout", "rad", L1=(-0.1, 0.1), L2=(-0.2, 0.2), L3=(-0.35, 0.35), held_out=(0.35, 0.5)),
+    # where the stand between the hands is
     row("rest_x", "layout", "m", L1=0.0, L2=(-0.01, 0.01), L3=(-0.015, 0.015), held_out=(0.015, 0.02)),
     row("rest_y", "layout", "m", L1=0.0, L2=(-0.01, 0.01), L3=(-0.015, 0.015), held_out=(0.015, 0.02)),
     row("scanner_x", "layout", "m", L1=0.0, L2=(-0.01, 0.01), L3=(-0.015, 0.015), held_out=(0.015, 0.02)),

@@ -99,7 +99,8 @@ def event_tick(episode: dict[str, Any]) -> int:
 def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, Any]:
     """Samples the event of level L4: the belt's speed changes, or the tote is pushed.
 
-    At other levels nothing happens: the speed stays and the push is 0.
+    At other levels nothing happens: the speed stays and the push is 0. Then the event's
+    values are not drawn, and the time, which is drawn after them, is not used.
     """
     rng = event_rng(seed)
     push = (0.0, 0.0)

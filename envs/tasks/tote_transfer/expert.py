@@ -172,7 +172,7 @@ def _choose(
     tcp = facts.tcp
     slot = facts.slot
     grip = facts.grip
-    in_hand = tcp - facts.tote  # from the tote to the hand that holds it
+    tote_to_hand = tcp - facts.tote
     carry_z = xp.full_like(tcp[:, 2], CARRY_Z_W)
 
     # an empty hand waits at the edge of its reach for a tote that is still to come
@@ -181,9 +181,11 @@ def _choose(
     above_rim = with_z(xp, tcp, grip[:, 2] + depth_m + CLEAR_M)
     # goals of a hand with a tote
     lifted = with_z(xp, tcp, carry_z)
-    waypoint = around_column(xp, tcp, slot + in_hand, CARRY_RADIUS_M, WAYPOINT_RAD)
+    waypoint = around_column(
+        xp, tcp, slot + tote_to_hand, radius_m=CARRY_RADIUS_M, turn_rad=WAYPOINT_RAD
+    )
     carried = with_z(xp, waypoint, carry_z)
-    set_down = slot + in_hand - xp.asarray([0.0, 0.0, PRESS_M])
+    set_down = slot + tote_to_hand - xp.asarray([0.0, 0.0, PRESS_M])
 
     # once a tote is being lowered, a small drift does not stop that
     is_held = facts.is_holding

@@ -134,7 +134,8 @@ def _sample_push(seed: int, level: str, episode: dict[str, Any]) -> dict[str, An
 
     # a sign of 0 says that no early push is sure to leave the valve off its target
     is_late = bool(rng.random() < LATE_SHARE) or early_sign == 0
-    event_s = float(rng.uniform(*(LATE_S if is_late else EARLY_S)))
+    time_range_s = LATE_S if is_late else EARLY_S
+    event_s = float(rng.uniform(*time_range_s))
     torque_n_m = 0.0
     if level == "L4":
         torque_n_m = episode["friction"] + float(rng.uniform(*PUSH_N_M))

@@ -34,11 +34,11 @@ OVER_M = 0.010
 # The fingers close if the hand's error is below this, parallel to the face and along its
 # normal.
 ON_M = 0.006
-# A closed gripper holds the handle if the hand's errors are below these: along the
+# The fingers are around the handle if the hand's errors are below these: along the
 # face's normal, across the handle and along it.
-HELD_OUT_M = 0.02
-HELD_ACROSS_M = 0.012
-HELD_ALONG_M = 0.025
+AROUND_OUT_M = 0.02
+AROUND_ACROSS_M = 0.012
+AROUND_ALONG_M = 0.025
 # The hand is near the handle within these distances, parallel to the face and along its
 # normal.
 NEAR_M = 0.04
@@ -53,9 +53,10 @@ DONE_RAD = np.deg2rad(3.5)
 # The gripper command for a width of 50 mm, at which the fingers fit between the hub and
 # the rim of a wheel.
 AJAR = 0.25
-# A gripper narrower than HELD_M holds a handle; one wider than FREE_M is clear of it.
-HELD_M = 0.019
-FREE_M = 0.030
+# A gripper narrower than HELD_WIDTH_M holds a handle; one wider than FREE_WIDTH_M is clear
+# of it.
+HELD_WIDTH_M = 0.019
+FREE_WIDTH_M = 0.030
 
 
 @dataclass(frozen=True)
@@ -93,13 +94,13 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     skill, goal = _choose(xp, agent["tcp_pos_w"], grasp, facts)
 
     # with the work done, the hand points down, out of the camera's view of the console
-    is_resting = is_skill(skill, "look_at")[:, None]
+    is_finished = is_skill(skill, "look_at")[:, None]
     quat = grasp_quat_wxyz(xp, next_angle)
     is_closing = is_turning | (is_skill(skill, "grasp") & facts.is_at_grasp)
     return make_payload(
         skill=skill,
         pos_w=goal,
-        quat_wxyz=xp.where(is_resting, xp.asarray(POINTING_DOWN), quat),
+        quat_wxyz=xp.where(is_finished, xp.asarray(POINTING_DOWN), quat),
         gripper=xp.where(is_closing, -1.0, AJAR),
         completion=completion_of(xp, ORDER, skill),
     )
@@ -132,16 +133,16 @@ def _read_facts(
     error_in_face = xp.maximum(error_along, error_across)
     is_straight = is_aligned(agent["tcp_rot6d"], grasp_rot6d)
 
-    is_around = (xp.abs(error_out) < HELD_OUT_M) & (error_across < HELD_ACROSS_M)
-    is_around = is_around & (error_along < HELD_ALONG_M)
+    is_around = (xp.abs(error_out) < AROUND_OUT_M) & (error_across < AROUND_ACROSS_M)
+    is_around = is_around & (error_along < AROUND_ALONG_M)
     is_at_grasp = (error_in_face < ON_M) & (xp.abs(error_out) < ON_M) & is_straight
     angle_error = xp.abs(target - angle)
     return ExpertFacts(
         is_over_handle=(error_in_face < OVER_M) & is_straight,
         is_at_grasp=is_at_grasp,
-        is_holding=(width < HELD_M) & is_around,
+        is_holding=(width < HELD_WIDTH_M) & is_around,
         is_near_handle=(error_in_face < NEAR_M) & (error_out < NEAR_OUT_M),
-        is_gripper_free=width > FREE_M,
+        is_gripper_free=width > FREE_WIDTH_M,
         is_at_target=angle_error <= STOP_RAD,
         is_done=angle_error < DONE_RAD,
     )
@@ -160,7 +161,7 @@ def _choose(
         facts: The facts.
     """
     standoff = grasp + STANDOFF_M * outwards(xp, CONSOLE)
-    rest = xp.broadcast_to(xp.asarray(ASIDE_W), standoff.shape)
+    aside = xp.broadcast_to(xp.asarray(ASIDE_W), standoff.shape)
 
     is_held = facts.is_holding
     is_turning = is_held & ~facts.is_at_target
@@ -174,7 +175,7 @@ def _choose(
         Row("grasp", when=must_grip & facts.is_over_handle, goal_w=grasp),
         Row("turn", when=is_turning, goal_w=grasp),
         Row("retreat", when=must_leave, goal_w=standoff),
-        Row("look_at", when=must_leave & ~facts.is_near_handle, goal_w=rest),
+        Row("look_at", when=must_leave & ~facts.is_near_handle, goal_w=aside),
         Row("release", when=must_release, goal_w=tcp),
     ]
     return last_row(xp, rows, otherwise_w=standoff)

@@ -1,4 +1,4 @@
-"""A rest: a small padded table on a column, on which robots pass things on."""
+"""A stand: a small padded table on a column, on which robots pass things on."""
 
 from __future__ import annotations
 
@@ -13,36 +13,37 @@ from embodied.envs.props.paint import Paint
 from embodied.envs.props.shapes import add_box
 from embodied.sim.engine import Engine
 
-NAME = "rest"
+# The name of the stand's body in models.
+BODY = "rest"
 PAD = (0.20, 0.23, 0.26, 1.0)
 THICKNESS_M = 0.012
-SLIDING_FRICTION = 0.9
+SLIDING_FRICTION = 0.9  # of the pad, on which parcels lie
 
 
 @dataclass(frozen=True)
-class RestPlace:
-    """Where the rest stands; m."""
+class ParcelStandPlace:
+    """Place and size of the stand, m."""
 
-    x: float  # of its middle
+    x: float  # of its middle in the world, like y
     y: float
     top_z: float = 0.80
-    half: float = 0.075  # of its side
+    half: float = 0.075  # half the length of a side
 
 
-def add_rest(spec: mujoco.MjSpec, place: RestPlace) -> None:
-    """Adds the rest as a body `rest` that a world may shift.
+def add_parcel_stand(spec: mujoco.MjSpec, place: ParcelStandPlace) -> None:
+    """Adds the stand as a body that a world may shift.
 
     Its frame is in the middle of its top. Boxes are given by their middle and half
     size, m.
     """
-    body = spec.worldbody.add_body(name=NAME, pos=[place.x, place.y, place.top_z])
+    body = spec.worldbody.add_body(name=BODY, pos=[place.x, place.y, place.top_z])
     half = place.half
     half_thick = THICKNESS_M / 2
     pad = add_box(body, (0, 0, -half_thick), (half, half, half_thick), PAD)
     pad.friction[0] = SLIDING_FRICTION
 
     # the rim, the tray under the pad, the column and its foot
-    paint = Paint(spec, body, f"{NAME}_paint")
+    paint = Paint(spec, body, f"{BODY}_paint")
     for side in (-1, 1):
         edge = side * (half + 0.005)
         paint.box((0, edge, -0.007), (half + 0.010, 0.005, 0.006), SAFETY_YELLOW)
@@ -54,17 +55,17 @@ def add_rest(spec: mujoco.MjSpec, place: RestPlace) -> None:
     paint.add()
 
 
-class Rest:
-    """The rest's place in N worlds."""
+class ParcelStand:
+    """The stand's place in N worlds."""
 
-    def __init__(self, engine: Engine, place: RestPlace) -> None:
+    def __init__(self, engine: Engine, place: ParcelStandPlace) -> None:
         self._engine = engine
         self._place = place
-        self._body = engine.model.body(NAME).id
+        self._body = engine.model.body(BODY).id
         engine.model_view("body_pos")  # asking for it lets worlds differ in it
 
     def shift(self, world: int, offset_m: np.ndarray) -> None:
-        """Moves the rest of one world by (x, y) m from its nominal place."""
+        """Moves the stand of one world by (x, y) m from its nominal place."""
         place = self._place
         pos = (place.x + offset_m[0], place.y + offset_m[1], place.top_z)
         self._engine.model_view("body_pos")[world, self._body] = pos
