@@ -28,11 +28,11 @@ def offered(group: str, taken: Mapping[str, str]) -> dict[str, EntryPoint]:
         group: of entry points, such as `embodied.tasks`.
         taken: name -> owner, for names that are already in use.
     """
-    found: dict[str, EntryPoint] = {}
+    usable: dict[str, EntryPoint] = {}
     for entry in _entries(group):
         owner = taken.get(entry.name)
-        if entry.name in found:
-            owner = package_of(found[entry.name])
+        if entry.name in usable:
+            owner = package_of(usable[entry.name])
 
         problem = ""
         if owner is not None:
@@ -46,8 +46,8 @@ def offered(group: str, taken: Mapping[str, str]) -> dict[str, EntryPoint]:
                 f"left out: {problem}"
             )
         else:
-            found[entry.name] = entry
-    return found
+            usable[entry.name] = entry
+    return usable
 
 
 def load(kind: str, entry: EntryPoint) -> Any:

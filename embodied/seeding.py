@@ -128,7 +128,7 @@ def seed_of_each(seed: Any, num_worlds: int) -> list[int | None]:
         )
     if len(seed) != num_worlds:
         raise EmbodiedError(f"{len(seed)} seeds for {num_worlds} worlds")
-    return [None if one is None else checked_seed(one) for one in seed]
+    return [None if own is None else checked_seed(own) for own in seed]
 
 
 def later_seed(seed: int, steps: int, limit: int = SEED_LIMIT) -> int:

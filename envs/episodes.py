@@ -86,12 +86,12 @@ class Episodes:
         )
         variation = Variation(spec.table, config.level, config.split, config.factors)
         return cls(
-            engine,
-            bound.task,
-            common_factors,
-            bound.proprioception,
-            variation,
-            spec.name,
+            engine=engine,
+            task=bound.task,
+            common_factors=common_factors,
+            proprioception=bound.proprioception,
+            variation=variation,
+            task_name=spec.name,
         )
 
     def sample(self, ids: np.ndarray, seeds: Sequence[int]) -> None:

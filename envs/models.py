@@ -40,11 +40,11 @@ def choose_robot(spec: TaskSpec, robot: str | Robot | None) -> Robot:
     if isinstance(robot, Robot):
         spec.check(robot)
         return robot
-    found = get_robot(robot or spec.default_robot)
-    spec.check(found)
+    named_robot = get_robot(robot or spec.default_robot)
+    spec.check(named_robot)
     if is_team(robot):
-        return _placed(_SameRobot(found), spec.places)
-    return found
+        return _placed(_SameRobot(named_robot), spec.places)
+    return named_robot
 
 
 def choose_cameras(

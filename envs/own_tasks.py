@@ -116,16 +116,16 @@ def _add(own: registry.OwnTask) -> None:
     Raises:
         EmbodiedError: another task has its name.
     """
-    # `taken` is the place of another task with this name; None if there is none
+    # another task with this name, described by its place; None if there is none
     spec = own.spec
     earlier = registry.own_task(spec.name)
-    taken = registry.offered_places().get(spec.name)
+    other_task = registry.offered_places().get(spec.name)
     if earlier is not None and earlier.place != own.place:
-        taken = earlier.place or "a task that was registered before"
-    if taken is not None:
+        other_task = earlier.place or "a task that was registered before"
+    if other_task is not None:
         raise EmbodiedError(
             f"{own.place or 'a task'} has the name {spec.name!r}, which is taken by "
-            f"{taken}: give it another one"
+            f"{other_task}: give it another one"
         )
 
     # a task with a place can be loaded in the processes of a vector environment, too
@@ -147,8 +147,8 @@ def _is_offered(spec: TaskSpec, module: ModuleType) -> bool:
     place = registry.offered_places().get(spec.name)
     if place is None or module.__file__ is None:
         return False
-    found = find_spec(place.partition(":")[0])
-    return found is not None and found.origin == module.__file__
+    module_spec = find_spec(place.partition(":")[0])
+    return module_spec is not None and module_spec.origin == module.__file__
 
 
 def _task_of(module: ModuleType, name: str, location: str) -> tuple[str, TaskSpec]:

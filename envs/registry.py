@@ -41,11 +41,11 @@ ROBOTS = {
     "dual_arm": "embodied.robots.dual_arm:DUAL_ARM",
 }
 DESCRIPTION_SUFFIX = ".toml"
-# For each group of entry points: this package's own entries,
+# Group of entry points -> this package's own entries.
 BUILT_IN = {"embodied.tasks": TASKS, "embodied.robots": ROBOTS}
-# the word for an entry in messages,
+# Group of entry points -> the word for an entry in messages.
 KINDS = {"embodied.tasks": "task", "embodied.robots": "robot"}
-# and its class.
+# Group of entry points -> the class of its entries, as module:class.
 CLASSES = {
     "embodied.tasks": "embodied.envs.task:TaskSpec",
     "embodied.robots": "embodied.robots.robot:Robot",
@@ -247,15 +247,15 @@ def _load(group: str, name: str) -> Any:
     if entry is None:
         return resolve_name(BUILT_IN[group][name])
 
-    # `found` is the object's name; for an object of a wrong class, it describes that
+    # an object of a wrong class is described by its class, any other by its name
     item = plugins.load(KINDS[group], entry)
-    found = getattr(item, "name", None)
+    description = getattr(item, "name", None)
     if not isinstance(item, _class_of(group)):
-        found = f"a {type(item).__name__}, no {_class_of(group).__name__}"
-    if found != name:
+        description = f"a {type(item).__name__}, no {_class_of(group).__name__}"
+    if description != name:
         raise EmbodiedError(
             f"the {KINDS[group]} {name!r} of {plugins.package_of(entry)} cannot be "
-            f"loaded: {entry.value} is {found}"
+            f"loaded: {entry.value} is {description}"
         )
     return item
 

@@ -156,6 +156,6 @@ def body_contacts(
     model = engine.world_model(world)
     mujoco.mj_forward(model, data)
     for contact in data.contact[: data.ncon]:
-        one = model.body(model.geom_bodyid[contact.geom[0]]).name
-        other = model.body(model.geom_bodyid[contact.geom[1]]).name
-        yield (one, other), -float(contact.dist)
+        first = model.body(model.geom_bodyid[contact.geom[0]]).name
+        second = model.body(model.geom_bodyid[contact.geom[1]]).name
+        yield (first, second), -float(contact.dist)

@@ -89,7 +89,8 @@ def score(
             its arrays.
         fault: (N,) int64, index into FAULTS.
         tick: (N,) int64, each world's clock after the step.
-        held_ticks: (N,) int64, the time since which the task is done, before the step.
+        held_ticks: (N,) int64, for how long the task has been done without interruption,
+            before the step.
         joint_target: (N, T) the servo targets for the action.
         all_sound: True if the caller knows that no world has a fault; saves work.
 

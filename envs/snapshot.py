@@ -20,9 +20,9 @@ from embodied.sim.model_facts import model_hash
 if TYPE_CHECKING:
     import mujoco
 
-# Arrays that environments add: the state (n, 6) of each world's generator of seeds,
+# An array that environments add: the state (n, 6) of each world's generator of seeds.
 SEQUENCE = "env/sequence"
-# and whether its episode has ended (n,).
+# An array that environments add: (n,) whether each world's episode has ended.
 ENDED = "env/ended"
 # Indices of worlds: one, several, or None for all.
 Ids = Any

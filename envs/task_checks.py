@@ -273,33 +273,33 @@ def check_start(name: str, sampled: object) -> None:
         )
 
 
-def check_present(name: str, task: Task, num_worlds: int, rows: np.ndarray) -> None:
+def check_present(name: str, task: Task, num_worlds: int, ids: np.ndarray) -> None:
     """Checks a task's results for the current states, on the engine `cpu`.
 
     Args:
         name: of the task.
         task: the bound task.
         num_worlds: N.
-        rows: (n,) the worlds that have begun and have no fault.
+        ids: (n,) the worlds that have begun and have no fault.
 
     Raises:
         EmbodiedError: `state`, `judge` or `memory` returned a wrong value.
     """
     with errors_of(name, "state"):
         state = task.state()
-    _check_state(f"task {name}: state", task.state_layout, state, num_worlds, rows)
+    _check_state(f"task {name}: state", task.state_layout, state, num_worlds, ids)
     with errors_of(name, "judge"):
         outcome = task.judge()
-    _check_outcome(f"task {name}: judge", outcome, num_worlds, rows)
+    _check_outcome(f"task {name}: judge", outcome, num_worlds, ids)
     check_memory(name, task, num_worlds)
 
 
 def _check_state(
-    where: str, layout: Layout, state: Array, num_worlds: int, rows: np.ndarray
+    where: str, layout: Layout, state: Array, num_worlds: int, ids: np.ndarray
 ) -> None:
     """Raises EmbodiedError unless `state` is (N, S) finite numbers, as its layout says.
 
-    Only the worlds `rows` (n,) must be finite. `where` begins the message.
+    Only the worlds `ids` (n,) must be finite. `where` begins the message.
     """
     shape = (num_worlds, layout.size)
     if not isinstance(state, np.ndarray) or state.shape != shape:
@@ -314,18 +314,18 @@ def _check_state(
         )
 
     for part, columns in layout.slices().items():
-        values = state[rows, columns]
+        values = state[ids, columns]
         if not np.isfinite(values).all():
             bad = values[~np.isfinite(values)][0]
             raise EmbodiedError(f"{where} must return finite numbers: {part} has {bad}")
 
 
 def _check_outcome(
-    where: str, outcome: Outcome, num_worlds: int, rows: np.ndarray
+    where: str, outcome: Outcome, num_worlds: int, ids: np.ndarray
 ) -> None:
     """Raises EmbodiedError unless a task's outcome has arrays (N,) of the right kinds.
 
-    Progress must be in [0, 1] in the worlds `rows` (n,). `where` begins the message.
+    Progress must be in [0, 1] in the worlds `ids` (n,). `where` begins the message.
     """
     from embodied.envs.task import Outcome
 
@@ -336,19 +336,21 @@ def _check_outcome(
         )
 
     # letters of numpy's `dtype.kind`: bool, float, and below integer and unsigned
-    for field, kind, words in (
+    for field, kind, description in (
         ("success", "b", "bool"),
         ("progress", "f", "numbers in [0, 1]"),
         ("lost", "b", "bool"),
     ):
         _check_column(
-            f"{where}: {field}", getattr(outcome, field), num_worlds, kind, words
+            f"{where}: {field}", getattr(outcome, field), num_worlds, kind, description
         )
     if not isinstance(outcome.dropped, int):
-        words = "counts"
-        _check_column(f"{where}: dropped", outcome.dropped, num_worlds, "iu", words)
+        description = "counts"
+        _check_column(
+            f"{where}: dropped", outcome.dropped, num_worlds, "iu", description
+        )
 
-    progress = outcome.progress[rows]
+    progress = outcome.progress[ids]
     outside = ~((progress >= 0) & (progress <= 1))  # NaN is outside, too
     if outside.any():
         raise EmbodiedError(
@@ -358,7 +360,7 @@ def _check_outcome(
 
 
 def _check_column(
-    where: str, values: object, num_worlds: int, kinds: str, words: str
+    where: str, values: object, num_worlds: int, kinds: str, description: str
 ) -> None:
     """Raises EmbodiedError unless values are an array (N,) of one of the dtype kinds.
 
@@ -367,17 +369,17 @@ def _check_column(
         values: a task's result.
         num_worlds: N.
         kinds: letters of numpy's `dtype.kind`.
-        words: the expected values, for the message.
+        description: the expected values, for the message.
     """
     shape = (num_worlds,)
     if not isinstance(values, np.ndarray) or values.shape != shape:
         raise EmbodiedError(
-            f"{where} must be an array of {words} of shape {shape}, one for each world, "
+            f"{where} must be an array of {description} of shape {shape}, one for each world, "
             f"not {_brief(values)}"
         )
     if values.dtype.kind not in kinds:
         raise EmbodiedError(
-            f"{where} must be an array of {words}, not of the dtype {values.dtype}"
+            f"{where} must be an array of {description}, not of the dtype {values.dtype}"
         )
 
 

@@ -78,12 +78,12 @@ class Worlds:
         rules = ScoringRules.of(config, self.horizon_s)
         self._scorer = HostScorer(rules, num_worlds)
         self._flow = EpisodeFlow(
-            self.engine,
-            self.control,
-            self.episodes,
-            self._pictures.feed,
-            self._scorer,
-            self._watch,
+            engine=self.engine,
+            control=self.control,
+            episodes=self.episodes,
+            feed=self._pictures.feed,
+            scorer=self._scorer,
+            watch=self._watch,
         )
 
         # the contents of snapshots, and the properties of worlds that they fit
@@ -169,11 +169,10 @@ class Worlds:
         ids = checked_ids(worlds, self.num_worlds)
         self._present.check(snapshot, len(ids))
         self._present.restore(snapshot, ids)
-        # then values that are not arrays, and values derived from the arrays
-        times = len(ids) // len(
-            snapshot
-        )  # more than 1 for one world's snapshot in many
-        self.episodes.recall(ids, snapshot.sampled * times)
+        # then values that are not arrays, and values derived from the arrays; the
+        # snapshot of one world is repeated for all of the worlds
+        repeats = len(ids) // len(snapshot)
+        self.episodes.recall(ids, snapshot.sampled * repeats)
         self._scorer.recall(ids)
 
     def __reduce__(self) -> tuple[Any, ...]:

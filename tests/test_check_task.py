@@ -128,7 +128,7 @@ def test_the_contract_on_instructions_finds_a_gap(cube: TaskSpec) -> None:
     words = row("words", "instruction", L1=["Put {it} onto the plate."])
     table = tuple(words if one.name == "words" else one for one in cube.table)
     spec = replace(cube, name="Gap", table=table)
-    said = "a gap that nothing was put into: 'Put {it} onto the plate.'"
+    said = "a placeholder that was not filled: 'Put {it} onto the plate.'"
     assert said in broken(spec, "instructions_are_whole", "train")
 
 

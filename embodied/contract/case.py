@@ -15,9 +15,9 @@ from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.robots.parts.part import CONTROL_MODES
 
-# Control steps for which a random action is held. A new action at every step would
+# Control steps for which a random action is repeated. New actions at every step would
 # average out, and the robot would hardly move.
-HELD_STEPS = 5
+STEPS_PER_ACTION = 5
 
 
 class ContractError(EmbodiedError):
@@ -87,9 +87,12 @@ def begun(config: EnvConfig, num: int, first_seed: int = 0) -> Worlds:
 
 
 def random_actions(worlds: Worlds, steps: int, seed: int = 0) -> np.ndarray:
-    """Returns uniform random actions (steps, N, A) float32, each held for HELD_STEPS."""
+    """Returns uniform random actions (steps, N, A) float32.
+
+    Each is repeated for STEPS_PER_ACTION.
+    """
     rng = np.random.default_rng(seed)
-    count = -(-steps // HELD_STEPS)  # rounded up
-    shape = (count, worlds.num_worlds, len(worlds.interface.low))
+    num_actions = -(-steps // STEPS_PER_ACTION)  # rounded up
+    shape = (num_actions, worlds.num_worlds, len(worlds.interface.low))
     sampled = rng.uniform(-1, 1, shape)
-    return np.repeat(sampled, HELD_STEPS, axis=0)[:steps].astype(np.float32)
+    return np.repeat(sampled, STEPS_PER_ACTION, axis=0)[:steps].astype(np.float32)

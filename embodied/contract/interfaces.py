@@ -53,7 +53,10 @@ def observations_are_within_bounds(case: Case) -> None:
 
         # each element of an action is at one of its limits, so that the robot moves far
         for k in range(STEPS):
-            require(space.contains(observation), f"step {k}: an observation is no such")
+            require(
+                space.contains(observation),
+                f"step {k}: the observation is not in its space",
+            )
             action = rng.choice([-1, 1], env.action_space.shape or ()).astype(
                 np.float32
             )

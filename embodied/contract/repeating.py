@@ -51,10 +51,10 @@ def consecutive_resets_differ(case: Case) -> None:
     """Resets three times; each episode must start differently."""
     with closing(case.make(level="L1")) as env:
         starts = [env.reset(seed=0)[0], env.reset()[0], env.reset()[0]]
-    for one, other in pairwise(starts):
+    for start, next_start in pairwise(starts):
         for key in ("agent_pos", "environment_state"):
             require(
-                (one[key] != other[key]).any(),
+                (start[key] != next_start[key]).any(),
                 f"{key} is the same at two starts in a row: nothing varies at L1",
             )
 

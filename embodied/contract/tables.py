@@ -57,5 +57,5 @@ def instructions_are_whole(case: Case, split: str) -> None:
         sentence = worlds.instructions[world]
         require(
             "{" not in sentence and "}" not in sentence,
-            f"the instruction has a gap that nothing was put into: {sentence!r}",
+            f"the instruction has a placeholder that was not filled: {sentence!r}",
         )

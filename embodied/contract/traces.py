@@ -40,8 +40,8 @@ def results_of(rows: Trace) -> list[StepResult]:
 
 
 def require_same(
-    one: Trace,
-    other: Trace,
+    first: Trace,
+    second: Trace,
     ids: Any = slice(None),
     other_ids: Any = None,
     what: str = "two runs",
@@ -49,30 +49,30 @@ def require_same(
     """Raises ContractError if two traces differ in a bit.
 
     Args:
-        one: a trace.
-        other: a trace with the same number of steps.
-        ids: index of the worlds of `one` that are compared.
-        other_ids: index of the worlds of `other`; None for `ids`.
+        first: a trace.
+        second: a trace with the same number of steps.
+        ids: index of the worlds of `first` that are compared.
+        other_ids: index of the worlds of `second`; None for `ids`.
         what: subject of the error message, e.g. "two runs".
     """
     if other_ids is None:
         other_ids = ids
-    for step, (row, other_row) in enumerate(zip(one, other, strict=True)):
-        for name, values in row.items():
+    for step, (outputs, other_outputs) in enumerate(zip(first, second, strict=True)):
+        for name, values in outputs.items():
             expected = values[ids]
-            found = other_row[name][other_ids]
-            if expected.tobytes() != found.tobytes():
+            actual = other_outputs[name][other_ids]
+            if expected.tobytes() != actual.tobytes():
                 raise ContractError(
                     f"{what} differ in {name} after {step + 1} steps: "
-                    f"{_first_difference(expected, found)}"
+                    f"{_first_difference(expected, actual)}"
                 )
 
 
-def _first_difference(one: np.ndarray, other: np.ndarray) -> str:
+def _first_difference(first: np.ndarray, second: np.ndarray) -> str:
     """Returns the first difference of two unequal arrays, in words."""
-    if one.shape != other.shape:
-        return f"shapes {one.shape} and {other.shape}"
-    if not (one != other).any():
+    if first.shape != second.shape:
+        return f"shapes {first.shape} and {second.shape}"
+    if not (first != second).any():
         return "in bits alone, such as -0.0 and 0.0"
-    place = tuple(int(k) for k in np.argwhere(one != other)[0])
-    return f"{one[place]!r} and {other[place]!r} at {place}"
+    index = tuple(int(k) for k in np.argwhere(first != second)[0])
+    return f"{first[index]!r} and {second[index]!r} at {index}"

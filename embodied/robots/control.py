@@ -107,8 +107,8 @@ class RobotControl:
         theirs = other.memory()
         for name, values in self.memory().items():
             # (N, 1, ...), with as many axes as the values
-            rows = xp.reshape(which, (-1,) + (1,) * (values.ndim - 1))
-            values[...] = xp.where(rows, theirs[name], values)
+            is_copied = xp.reshape(which, (-1,) + (1,) * (values.ndim - 1))
+            values[...] = xp.where(is_copied, theirs[name], values)
 
     def apply(self, action: Array) -> None:
         """Turns actions (N, A), finite and in [-1, 1], into targets of the servos."""

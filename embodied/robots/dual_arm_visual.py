@@ -23,41 +23,41 @@ def _cup(side: int) -> PlacedLoft:
     """Returns the cup around the base of the left (1) or the right (-1) arm."""
     # turned as the arm is, see `ARM_QUAT_WXYZ`
     quat = (0.8673, -side * 0.4351, 0.0232, -side * 0.2406)
-    rows = (
+    sections = (
         (0.030, 0.0, 0.0, 0.094),
         (0.070, 0.0, 0.0, 0.086),
         (0.104, 0.0, 0.0, 0.074),
         (0.116, 0.0, 0.0, 0.066),
     )
     return PlacedLoft(
-        Loft("z", rows, smooth=1, sides=24), (0.037, side * 0.05, 0.15), quat
+        Loft("z", sections, smooth=1, sides=24), (0.037, side * 0.05, 0.15), quat
     )
 
 
 def _cheek(side: int) -> Loft:
     """Returns one of the two plates on both sides of the waist's axis."""
     y = side * 0.074
-    rows = (
+    sections = (
         (-0.115, -0.012, y, 0.070, 0.013),
         (-0.060, -0.010, y, 0.066, 0.013),
         (-0.010, 0.0, y, 0.062, 0.013),
         (0.030, 0.0, y, 0.052, 0.013),
         (0.052, 0.0, y, 0.028, 0.012),
     )
-    return Loft("z", rows, power=3, smooth=1, sides=18)
+    return Loft("z", sections, power=3, smooth=1, sides=18)
 
 
 def _hose(side: int) -> Loft:
     """Returns a cable's cover, from the backpack to the waist's axis."""
     y = side * 0.045
-    rows = (
+    sections = (
         (0.085, -0.140, y, 0.015),
         (0.040, -0.134, y, 0.014),
         (-0.010, -0.105, y, 0.014),
         (-0.040, -0.060, y, 0.013),
         (-0.045, -0.035, y, 0.012),
     )
-    return Loft("z", rows, smooth=2, sides=12)
+    return Loft("z", sections, smooth=2, sides=12)
 
 
 def _eye(side: int, radius: float, ahead: float) -> Loft:

@@ -24,7 +24,7 @@ class Loft:
 
     Attributes:
         axis: "x", "y" or "z". The axes u and v are the next two in the cycle x, y, z.
-        sections: rows (t, u, v, radius) or (t, u, v, radius_u, radius_v), m: position t
+        sections: (t, u, v, radius) or (t, u, v, radius_u, radius_v) each, m: position t
             along the axis, centre (u, v), and half widths along u and v.
         power: exponent of the superellipse: 2 is an ellipse, larger is boxier.
         smooth: rounds of corner cutting of the profile.
@@ -39,11 +39,12 @@ class Loft:
 
     def mesh(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns vertices (n, 3) and outward faces (m, 3)."""
-        rows = []
-        for row in self.sections:
-            has_one_radius = len(row) == 4
-            rows.append((*row, row[3]) if has_one_radius else row)
-        sections = np.array(rows)  # (k, 5)
+        with_two_radii = []
+        for section in self.sections:
+            has_one_radius = len(section) == 4
+            both = (*section, section[3]) if has_one_radius else section
+            with_two_radii.append(both)
+        sections = np.array(with_two_radii)  # (k, 5)
 
         # smoothed, and ascending along the axis
         for _ in range(self.smooth):
@@ -72,10 +73,11 @@ class Loft:
 
         rings = np.empty((len(sections), self.sides, 3))
         u, v, t = AXES[self.axis]
-        places, u_centres, v_centres, u_radii, v_radii = sections.T[..., None]  # (k, 1)
+        # (k, 1) each
+        positions, u_centres, v_centres, u_radii, v_radii = sections.T[..., None]
         rings[..., u] = u_centres + u_radii * circle[0]
         rings[..., v] = v_centres + v_radii * circle[1]
-        rings[..., t] = places
+        rings[..., t] = positions
         return rings
 
     def _faces(self, num_rings: int) -> np.ndarray:

@@ -1,9 +1,9 @@
-"""What makes a cup hold by vacuum, and a suction gripper for robots of parts.
+"""Cups that hold objects by vacuum, and a suction gripper to mount on an arm.
 
-MuJoCo's adhesion pulls a body onto whatever its shapes touch, with a force that all
-their contacts share. A lip of small spheres makes that a cup: it holds a pull up to its
-force, and a sideways one up to its friction. A lip that touches in part pulls as
-strongly as a whole one: air that leaks is not modelled.
+MuJoCo's adhesion pulls a body onto whatever its geoms touch, with a force that all their
+contacts share. Here the body is a lip of small spheres. It resists a pull away from it up
+to the adhesion's force, and a pull sideways up to its friction. A lip that touches only
+in part holds as strongly as one that touches all around: leaking air is not modelled.
 """
 
 from __future__ import annotations
@@ -17,23 +17,25 @@ from embodied.robots.gripping import PAD_FRICTION
 from embodied.robots.parts.part import Placement
 from embodied.robots.parts.suction import SuctionGripper
 
-# Below the air's pressure, in Pa: what ejectors reach on cardboard and other surfaces
-# that let some air through.
+# How far the pressure in the cup is below that of the air. Ejectors reach this on
+# cardboard and other surfaces that let some air through.
 VACUUM_PA = 60_000.0
-LIP_POINTS = 8
-LIP_POINT_M = 0.002  # radius of each
-# From this distance on the vacuum draws things in.
+LIP_POINTS = 8  # the number of spheres that form the lip
+LIP_POINT_M = 0.002  # the radius of a sphere
+# The vacuum draws in things that are at most this far from the lip.
 DRAW_M = 0.0005
-# The lip gives: four steps long, where a finger's pad is two.
+# The time constant of contacts with the lip is four physics steps: the rubber is softer
+# than the pads of fingers, which have two steps.
 LIP_SOLREF = (4 / PHYSICS_HZ, 1.0)
-# Of the suction gripper: where its lip is, from the flange, and the lip's radius.
+# The distance of the suction gripper's lip from the flange.
 LENGTH_M = 0.12
+# The radius of its lip.
 RADIUS_M = 0.015
 MASS_KG = 0.25
 METAL_RGBA = (0.72, 0.75, 0.78, 1.0)
 RUBBER_RGBA = (0.10, 0.35, 0.55, 1.0)
-# Its cylinders: where each begins, how long it is and its radius, in m, from the flange
-# out; the last three are the folds of the cup.
+# The cylinders of the suction gripper, from the flange outwards: start and length along
+# its axis, radius, m, and colour. The last three are the folds of the cup.
 SHAPES = (
     (0.0, 0.016, 0.032, METAL_RGBA),
     (0.016, 0.088, 0.008, METAL_RGBA),
@@ -44,7 +46,7 @@ SHAPES = (
 
 
 def vacuum_force_n(radius_m: float) -> float:
-    """Returns the pull that a lip holds, in N: pressure times area."""
+    """Returns the largest pull that a lip resists, in N: pressure times area."""
     return float(VACUUM_PA * np.pi * radius_m**2)
 
 
@@ -55,15 +57,15 @@ def add_cup(
     radius_m: float,
     force_n: float,
 ) -> None:
-    """Adds a lip around a site, its vacuum, and the sensor of what it touches.
+    """Adds a lip around a site, an actuator of its vacuum, and a sensor of its contacts.
 
     Args:
         spec: the model.
-        site: the middle of the lip; its z points out of the cup.
-        name: of the actuator, whose target is the share of the vacuum that is let off.
-            The lip is `<name>_lip`, the sensor `<name>_seal`.
-        radius_m: of the lip.
-        force_n: up to which pull it holds.
+        site: the middle of the lip; its z axis points out of the cup.
+        name: name of the actuator. Its target is the share of the vacuum that is
+            released. The lip's body is called `<name>_lip`, the sensor `<name>_seal`.
+        radius_m: radius of the lip.
+        force_n: the largest pull that it resists.
     """
     carrier = site.parent
     frame = carrier.add_frame(pos=site.pos, quat=site.quat)
@@ -75,14 +77,15 @@ def add_cup(
         x = radius_m * np.cos(angle)
         y = radius_m * np.sin(angle)
         point = lip.add_geom(
-            # variation of the pads' friction finds them by this name
+            # `CommonFactors` varies the friction of geoms with "pad" in their names
             name=f"{name}_pad{k}",
             type=mujoco.mjtGeom.mjGEOM_SPHERE,
             pos=(x, y, -LIP_POINT_M),
             size=(LIP_POINT_M, 0, 0),
             rgba=RUBBER_RGBA,
             group=2,
-            material="",  # the file's default may name one
+            # none, even if the defaults of a robot's MJCF file name one
+            material="",
             mass=0,
         )
         _make_lip(point)
@@ -90,7 +93,7 @@ def add_cup(
     drive = spec.add_actuator(
         name=name, target=lip.name, trntype=mujoco.mjtTrn.mjTRN_BODY
     )
-    # the force where nothing is let off, less what is
+    # the full force, less the share of it that is released
     drive.biastype = mujoco.mjtBias.mjBIAS_AFFINE
     drive.biasprm[0] = force_n
     drive.gainprm[0] = -force_n
@@ -99,26 +102,26 @@ def add_cup(
     seal = spec.add_sensor(name=f"{name}_seal", type=mujoco.mjtSensor.mjSENS_CONTACT)
     seal.objtype = mujoco.mjtObj.mjOBJ_XBODY
     seal.objname = lip.name
-    # how many contacts there are, reduced in no way, in one number
+    # the number of contacts, without a reduction, as one value
     seal.intprm = [1 << int(mujoco.mjtConDataField.mjCONDATA_FOUND), 0, 1]
 
 
 def _make_lip(geom: mujoco.MjsGeom) -> None:
-    """Makes a geom touch as rubber does, whatever it touches."""
+    """Gives a geom the contact properties of rubber, whatever it touches."""
     geom.contype = 1
     geom.conaffinity = 1
     geom.solref = LIP_SOLREF
     geom.gap = DRAW_M
-    # with the higher priority, its figures alone hold in a contact with another geom
+    # the geom with the higher priority determines a contact's properties
     geom.priority = 1
     geom.condim = 3
     geom.friction = list(PAD_FRICTION)
 
 
 def suction_gripper(on: str = "arm") -> SuctionGripper:
-    """Returns a cup of 30 mm on a stem, mounted on the flange of an arm.
+    """Returns a cup of 30 mm diameter on a stem, mounted on the flange of an arm.
 
-    It holds 42 N, by `vacuum_force_n`.
+    It resists a pull of 42 N, see `vacuum_force_n`.
     """
     return SuctionGripper(
         on=on,
@@ -132,7 +135,7 @@ def suction_gripper(on: str = "arm") -> SuctionGripper:
 def add_suction_gripper(
     spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
 ) -> mujoco.MjsBody:
-    """Adds flange, stem, cup, tool point and vacuum; returns the body that has them."""
+    """Adds a body with flange, stem, cup, tool centre point and vacuum; returns it."""
     prefix = placement.prefix
     body = mount.add_body(name=f"{prefix}suction", pos=(0, 0, FLANGE_M), gravcomp=1)
     for z_m, length_m, radius_m, rgba in SHAPES:
@@ -142,7 +145,7 @@ def add_suction_gripper(
             pos=(0, 0, z_m + length_m / 2),
             size=(radius_m, length_m / 2, 0),
             rgba=rgba,
-            # of the cup it is the lip that touches
+            # the folds of the cup do not collide: only its lip does
             contype=is_solid,
             conaffinity=is_solid,
             mass=MASS_KG / len(SHAPES),
@@ -159,8 +162,8 @@ def add_suction_gripper(
     add_cup(
         spec,
         site,
-        f"{prefix}gripper",
-        RADIUS_M,
-        vacuum_force_n(RADIUS_M),
+        name=f"{prefix}gripper",
+        radius_m=RADIUS_M,
+        force_n=vacuum_force_n(RADIUS_M),
     )
     return body

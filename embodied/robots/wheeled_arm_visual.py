@@ -94,7 +94,7 @@ def _hub(x: float, y: float) -> Loft:
     # (metres outwards from the wheel's middle, radius)
     side = float(np.sign(y))
     half = WHEEL_HALF_WIDTH
-    rows = (
+    profile = (
         (-half, 0.050),
         (half - 0.004, 0.050),
         (half, 0.045),
@@ -104,7 +104,7 @@ def _hub(x: float, y: float) -> Loft:
     # along y, a section's centre is (z, x)
     return Loft(
         "y",
-        tuple((y + side * t, WHEEL_RADIUS, x, radius) for t, radius in rows),
+        tuple((y + side * t, WHEEL_RADIUS, x, radius) for t, radius in profile),
         smooth=0,
         sides=16,
     )
@@ -153,7 +153,7 @@ def _rollers(x: float, y: float) -> tuple[PlacedLoft, ...]:
 
 
 def _on_face(
-    rows: tuple[tuple[float, ...], ...],
+    profile: tuple[tuple[float, ...], ...],
     right: float = 0.0,
     up: float = 0.0,
     power: float = 2.0,
@@ -161,16 +161,16 @@ def _on_face(
     """Returns a part of the head.
 
     Args:
-        rows: its sections: (metres ahead of the head's middle, half width, half
+        profile: its sections: (metres ahead of the head's middle, half width, half
             height).
         right: metres right of the head's middle.
         up: metres above the head's middle.
         power: of the superelliptic sections.
     """
-    sections = tuple((ahead, 0.0, 0.0, wide, high) for ahead, wide, high in rows)
+    sections = tuple((ahead, 0.0, 0.0, wide, high) for ahead, wide, high in profile)
     axes = head_axes() @ np.diag([1.0, -1.0, -1.0])  # the loft's z points ahead
     return PlacedLoft(
-        Loft("z", sections, power=power, smooth=1 if len(rows) > 2 else 0, sides=20),
+        Loft("z", sections, power=power, smooth=1 if len(profile) > 2 else 0, sides=20),
         on_head(right, up, 0.0),
         quat_of_axes(axes),
     )
@@ -189,13 +189,13 @@ def _beam(start: tuple[float, ...], end: tuple[float, ...]) -> PlacedLoft:
     up = (0.0, 0.0, 1.0)
     axes = np.stack([up, np.cross(along, up), along], axis=1)
     # (metres along the bar, its middle, half height, half width)
-    rows = (
+    sections = (
         (0.0, 0, 0, 0.014, 0.060),
         (length / 2, 0, 0, 0.013, 0.042),
         (length, 0, 0, 0.012, 0.038),
     )
     return PlacedLoft(
-        Loft("z", rows, power=4, smooth=1, sides=16), start, quat_of_axes(axes)
+        Loft("z", sections, power=4, smooth=1, sides=16), start, quat_of_axes(axes)
     )
 
 

@@ -16,8 +16,10 @@ from embodied.errors import EmbodiedError
 
 RAY = "ray"
 USUAL_PORT = 6379
-# an IPv6 address is in brackets
-PLACE = re.compile(r"ray:(?P<host>\[[0-9a-f:]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})")
+# The value of --on; an IPv6 address is in brackets.
+ADDRESS_PATTERN = re.compile(
+    r"ray:(?P<host>\[[0-9a-f:]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})"
+)
 ANSWER_WITHIN_S = 10.0
 # Ray's head speaks gRPC, which is HTTP/2: both sides begin with a frame of settings.
 HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -40,8 +42,8 @@ class ClusterAddress:
         return f"{host}:{self.port}"
 
 
-def cluster_address(place: str) -> ClusterAddress | None:
-    """Returns the address in the value of --on: `ray:HOST:PORT`, or `ray`.
+def cluster_address(text: str) -> ClusterAddress | None:
+    """Returns the address in `text`, the value of --on: `ray:HOST:PORT`, or `ray`.
 
     `ray` means the address in RAY_ADDRESS, which `ray job submit` sets. Without it the
     address is None: Ray then starts on this machine.
@@ -50,24 +52,24 @@ def cluster_address(place: str) -> ClusterAddress | None:
         EmbodiedError: the value is invalid.
     """
     origin = "--on"
-    if place == RAY:
+    if text == RAY:
         known = os.environ.get("RAY_ADDRESS", "local")
         if known == "local":
             return None
-        place = f"{RAY}:{known}"
+        text = f"{RAY}:{known}"
         origin = "--on ray with RAY_ADDRESS"
-    if place.startswith(f"{RAY}://"):
+    if text.startswith(f"{RAY}://"):
         raise EmbodiedError(
-            f"{origin}: {place} is the address of a Ray Client, which is not used: type "
+            f"{origin}: {text} is the address of a Ray Client, which is not used: type "
             "--on ray:HOST:PORT on a node of the cluster, or send the command there "
             "with `ray job submit -- embodied ... --on ray`"
         )
 
-    match = PLACE.fullmatch(place)
+    match = ADDRESS_PATTERN.fullmatch(text)
     if match is None or not 0 < int(match["port"]) < 65536:
         raise EmbodiedError(
             f"{origin} must be ray, or ray:HOST:PORT, e.g. ray:10.0.0.1:{USUAL_PORT}, "
-            f"not {place!r}"
+            f"not {text!r}"
         )
     host = match["host"].removeprefix("[").removesuffix("]")
     return ClusterAddress(host, int(match["port"]))
@@ -78,8 +80,8 @@ def require_answer(address: ClusterAddress, within_s: float = ANSWER_WITHIN_S) -
     # greet the server as an HTTP/2 client does, and wait for the header of its answer
     deadline_s = time.monotonic() + within_s
     try:
-        place = (address.host, address.port)
-        with socket.create_connection(place, timeout=within_s) as connection:
+        endpoint = (address.host, address.port)
+        with socket.create_connection(endpoint, timeout=within_s) as connection:
             connection.sendall(HTTP2_PREFACE + NO_SETTINGS)
             answer = b""
             while len(answer) < FRAME_HEADER_BYTES:

@@ -39,8 +39,8 @@ class EpisodeStats:
         self._in_collision = np.zeros(num_worlds, bool)
         # The sensors keep a history of WINDOW_TICKS. To save time, the safety signals
         # are read once per history, or at every step if a step is longer than it.
-        steps_held = max(1, WINDOW_TICKS // ticks_per_step)
-        self._safety_ticks = steps_held * ticks_per_step
+        steps_in_history = max(1, WINDOW_TICKS // ticks_per_step)
+        self._safety_ticks = steps_in_history * ticks_per_step
 
     @property
     def active(self) -> np.ndarray:

@@ -32,11 +32,11 @@ FORKED = (
 )
 _NO_STAGE = int(mujoco.mjtStage.mjSTAGE_NONE)
 _VELOCITY_STAGE = int(mujoco.mjtStage.mjSTAGE_VEL)
-# Prefixes of the names of arrays in a snapshot: current fields of the model,
+# Prefix of the names of a snapshot's arrays for current fields of the model.
 _MODEL = "model/"
-# fields of the model at the time when constants were last computed from them,
+# Prefix for fields of the model as they were when constants were last computed from them.
 _SETTLED = "settled/"
-# and fields of the data that are not part of the state.
+# Prefix for fields of the data that are not part of the state.
 _DERIVED = "derived/"
 
 
@@ -171,12 +171,12 @@ class CpuEngine:
         self._batch.state[ids] = kept["state"]
         self._batch.forward(ids, stage=_VELOCITY_STAGE)
 
-        for name, rows in kept.items():
+        for name, values in kept.items():
             if name.startswith(_DERIVED):
                 # the field is read-only for all other code, so a writable view is made
                 writable = self.view(name.removeprefix(_DERIVED)).view()
                 writable.setflags(write=True)
-                writable[ids] = rows
+                writable[ids] = values
 
     def _recall_model(self, ids: np.ndarray, kept: Mapping[str, np.ndarray]) -> None:
         """Restores the model's fields, and the constants computed from them.

@@ -75,11 +75,11 @@ class Buttons:
     def __init__(self, engine: Engine, names: Sequence[str]) -> None:
         self._engine = engine
         model = engine.model
-        # columns of `qpos`; ids of the bodies; and row indices for choosing one button
-        # per world
+        # columns of `qpos`; ids of the bodies; and the worlds' indices, for choosing one
+        # button per world
         self._qpos = columns([model.joint(name).qposadr[0] for name in names])
         self._body_ids = engine.xp.asarray([model.body(name).id for name in names])
-        self._rows = engine.xp.arange(engine.num_worlds)
+        self._worlds = engine.xp.arange(engine.num_worlds)
 
     def travel(self) -> Array:
         """Returns the travel (N, K) of each button, m."""
@@ -120,5 +120,5 @@ class Buttons:
         view = self._engine.view
         bodies = self._body_ids[button]
         # the z axis is the third column of the rotation matrix, stored row by row
-        outwards = view("xmat")[self._rows, bodies][:, [2, 5, 8]]
-        return view("xpos")[self._rows, bodies] + CAP_HEIGHT_M * outwards
+        outwards = view("xmat")[self._worlds, bodies][:, [2, 5, 8]]
+        return view("xpos")[self._worlds, bodies] + CAP_HEIGHT_M * outwards

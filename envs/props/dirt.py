@@ -120,35 +120,35 @@ class Dirt:
         """Returns the share (N, S * C) of each cell's dirt that is left."""
         return self._xp.reshape(self.arrays["left"], (-1, S * CELLS))
 
-    def _survey(self, rows: slice) -> None:
+    def _survey(self, worlds: slice) -> None:
         """Updates areas, bounding boxes and shares after a change of the dirt.
 
         Args:
-            rows: selects the n worlds to update.
+            worlds: selects the n worlds to update.
         """
         xp = self._xp
         arrays = self.arrays
-        left = arrays["left"][rows]
-        cells = arrays["cell_xy_w"][rows]
-        named = arrays["named"][rows]
+        left = arrays["left"][worlds]
+        cells = arrays["cell_xy_w"][worlds]
+        named = arrays["named"][worlds]
 
         # areas (n, S) in m2: dirty now, and dirty at some time in the episode
         area = _sum_of_cells(self._areas * left)
-        area_ever = _sum_of_cells(self._areas * arrays["present"][rows])
-        arrays["left_m2"][rows] = area
+        area_ever = _sum_of_cells(self._areas * arrays["present"][worlds])
+        arrays["left_m2"][worlds] = area
 
         # the bounding box (n, 2, S) of the dirty cells; zeros if none is dirty
         is_dirty = (left > 0)[:, None]
         has_dirty = (area > 0)[:, None]
         low = xp.min(xp.where(is_dirty, cells, FAR_M), axis=3)
         high = xp.max(xp.where(is_dirty, cells, -FAR_M), axis=3)
-        arrays["low_xy_w"][rows] = xp.where(has_dirty, low, 0.0)
-        arrays["high_xy_w"][rows] = xp.where(has_dirty, high, 0.0)
+        arrays["low_xy_w"][worlds] = xp.where(has_dirty, low, 0.0)
+        arrays["high_xy_w"][worlds] = xp.where(has_dirty, high, 0.0)
 
         # the wiped share of the named stains, and the share of the others that is left
         others = 1 - named
-        arrays["wiped"][rows] = 1 - _ratio(dot(named, area), dot(named, area_ever))
-        arrays["spared"][rows] = _ratio(dot(others, area), dot(others, area_ever))
+        arrays["wiped"][worlds] = 1 - _ratio(dot(named, area), dot(named, area_ever))
+        arrays["spared"][worlds] = _ratio(dot(others, area), dot(others, area_ever))
 
 
 def _ratio(area: Array, whole: Array) -> Array:

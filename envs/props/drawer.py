@@ -203,8 +203,8 @@ class Drawers:
         self._inner = xp.asarray(size.inner)
         # (3,) centre of a drawer's floor, in its frame
         self._middle = xp.asarray([*size.inner.mean(axis=0)[:2], 0.0])
-        # row indices for choosing one drawer per world
-        self._rows = xp.arange(engine.num_worlds)
+        # the worlds' indices, for choosing one drawer per world
+        self._worlds = xp.arange(engine.num_worlds)
 
         # asking for a field lets worlds differ in it
         for field in ("body_pos", "geom_rgba", "dof_frictionloss"):
@@ -222,7 +222,7 @@ class Drawers:
         Args:
             drawer: (N,) indices into DRAWERS.
         """
-        return self._engine.view("xpos")[self._rows, self._ids[drawer]]
+        return self._engine.view("xpos")[self._worlds, self._ids[drawer]]
 
     def middle_w(self, drawer: Array) -> Array:
         """Returns the centre (N, 3) m of the floor of one `drawer` (N,) per world."""
@@ -248,7 +248,7 @@ class Drawers:
 
         The force acts along +x.
         """
-        self._engine.view("xfrc_applied")[self._rows, self._ids[drawer], 0] = force_n
+        self._engine.view("xfrc_applied")[self._worlds, self._ids[drawer], 0] = force_n
 
     def set(self, world: int, openings_m: np.ndarray, friction_n: float) -> None:
         """Sets the openings (3,) of one world's drawers, and the friction of each."""

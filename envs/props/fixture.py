@@ -24,6 +24,8 @@ LEAD_IN = (0.86, 0.87, 0.88, 1.0)
 FLOOR = (0.30, 0.32, 0.34, 1.0)
 KNOB = (0.72, 0.16, 0.13, 1.0)
 SLIDING_FRICTION = 0.15  # ground and oiled
+# The clearance with which the model is built; each world then sets its own.
+NOMINAL_CLEARANCE_M = 0.002
 # Four jaws around the pocket, at +x, -x, +y and -y, each with a slope on top.
 JAWS = tuple(f"fixture_jaw_{k}" for k in range(4))
 SLOPES = tuple(f"fixture_slope_{k}" for k in range(4))
@@ -62,11 +64,11 @@ def add_fixture(spec: mujoco.MjSpec, size: FixtureSize) -> None:
     base = add_box(body, (0, 0, -0.006), (half_x, half_y, 0.006), FLOOR)
     base.friction[0] = SLIDING_FRICTION
 
-    jaws = _jaws(size, clearance_m=0.002)
+    jaws = _jaws(size, clearance_m=NOMINAL_CLEARANCE_M)
     for name, (pos, half) in zip(JAWS, jaws, strict=True):
         jaw = add_box(body, pos, half, JAW, name)
         jaw.friction[0] = SLIDING_FRICTION
-    slopes = _slopes(size, clearance_m=0.002)
+    slopes = _slopes(size, clearance_m=NOMINAL_CLEARANCE_M)
     for k, (pos, half) in enumerate(slopes):
         slope = add_box(body, pos, half, LEAD_IN, SLOPES[k])
         slope.quat = _slope_quat(size, k)

@@ -112,9 +112,9 @@ class FreeBodies:
         # (K, 3) columns of the linear velocities in `qvel`
         qvel = [int(model.joint(name).dofadr[0]) for name in names]
         self._qvel = xp.asarray([[first, first + 1, first + 2] for first in qvel])
-        # row indices for choosing one body per world (N,), or several (N, 1)
-        self._rows = xp.arange(engine.num_worlds)
-        self._each_row = self._rows[:, None]
+        # the worlds' indices, for choosing one body per world (N,), or several (N, 1)
+        self._worlds = xp.arange(engine.num_worlds)
+        self._each_world = self._worlds[:, None]
 
         # live views of the state of all B bodies of the model; making them takes time
         self._pos_w = engine.view("xpos")  # (N, B, 3)
@@ -132,7 +132,7 @@ class FreeBodies:
 
     def positions_of(self, which: Array) -> Array:
         """Returns the positions (N, k, 3) m of k bodies per world, `which` (N, k)."""
-        return self._pos_w[self._each_row, self._body_ids[which]]
+        return self._pos_w[self._each_world, self._body_ids[which]]
 
     def pose_of(self, which: Array) -> tuple[Array, Array]:
         """Returns the pose of one body per world, `which` (N,).
@@ -141,7 +141,7 @@ class FreeBodies:
             Its position (N, 3) in m, and its rotation matrix (N, 9), row by row.
         """
         bodies = self._body_ids[which]
-        return self._pos_w[self._rows, bodies], self._xmat[self._rows, bodies]
+        return self._pos_w[self._worlds, bodies], self._xmat[self._worlds, bodies]
 
     def rotations(self) -> Array:
         """Returns the rotation matrices (N, K, 3, 3) of all bodies."""
@@ -154,7 +154,7 @@ class FreeBodies:
 
     def velocity_of(self, which: Array) -> Array:
         """Returns the velocity (N, 3) m/s of one body per world, `which` (N,)."""
-        return self._velocities[self._each_row, self._qvel[which]]
+        return self._velocities[self._each_world, self._qvel[which]]
 
     def push(self, which: Array, force_n: Array) -> None:
         """Pushes one body per world until called again.
@@ -164,7 +164,7 @@ class FreeBodies:
                 force on the previous body would stay.
             force_n: (N, 2) the horizontal force, N.
         """
-        self._forces[self._rows, self._body_ids[which], :2] = force_n
+        self._forces[self._worlds, self._body_ids[which], :2] = force_n
 
     def place(self, world: int, which: int, pos_w: Vector, yaw: float) -> None:
         """Places one body upright at `pos_w` (3,) m in one world, during a reset.

@@ -123,7 +123,7 @@ def add_gauge_station(
     plate_pos = (BOARD_X_M - 0.002, BOARD_Y_M, PLATE_Z_M)
     add_plate(spec, body, f"{name}_plate", f"gauge_{any_text}", plate_pos, PLATE_M)
 
-    # each hand is a box on a body that worlds rotate; at its rest it points along z.
+    # each hand is a box on a body that worlds rotate; unrotated it points along z.
     # Boxes by centre, half size and colour, in the order of HANDS
     mark_pos = (0, 0, sum(MARKS_M) / 2)
     mark_half = (0.002, 0.008, np.ptp(MARKS_M) / 2)
@@ -272,7 +272,7 @@ class Gauges:
     def show_one(self, world: int, readings: Sequence[Reading]) -> None:
         """Sets the hands of one world."""
         xp = self._engine.xp
-        shares = [(one.needle, one.low, one.high) for one in readings]
+        shares = [(shown.needle, shown.low, shown.high) for shown in readings]
         quat = _hand_quat(xp, xp.reshape(xp.asarray(shares), (-1,)))
         self._engine.model_view("body_quat")[world, self._hands] = quat
 

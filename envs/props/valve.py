@@ -297,8 +297,8 @@ class Valves:
         self._dofs = [int(joint.dofadr[0]) for joint in joints]
         self._handle_ids = xp.asarray(handles)
         self._dof_ids = xp.asarray(self._dofs)
-        # row indices for choosing one valve per world
-        self._rows = xp.arange(engine.num_worlds)
+        # the worlds' indices, for choosing one valve per world
+        self._worlds = xp.arange(engine.num_worlds)
 
         # the ids of each valve's geoms that a world may colour
         geom_names = [model.geom(i).name for i in range(model.ngeom)]
@@ -318,15 +318,19 @@ class Valves:
 
     def speed(self, valve: Array) -> Array:
         """Returns the angular velocity (N,) rad/s of one `valve` (N,) per world."""
-        return self._engine.view("qvel")[self._rows, self._dof_ids[valve]]
+        return self._engine.view("qvel")[self._worlds, self._dof_ids[valve]]
 
     def hubs_w(self, valves: Array) -> Array:
         """Returns the centres (N, k, 3) m of the handles of k `valves` (N, k) per world."""
-        return self._engine.view("xpos")[self._rows[:, None], self._handle_ids[valves]]
+        return self._engine.view("xpos")[
+            self._worlds[:, None], self._handle_ids[valves]
+        ]
 
     def push(self, valve: Array, torque_n_m: Array) -> None:
         """Applies a torque (N,) N m to one `valve` (N,) per world until called again."""
-        self._engine.view("qfrc_applied")[self._rows, self._dof_ids[valve]] = torque_n_m
+        self._engine.view("qfrc_applied")[self._worlds, self._dof_ids[valve]] = (
+            torque_n_m
+        )
 
     def place(
         self, world: int, valve: int, at_m: tuple[float, float], angle: float

@@ -58,13 +58,13 @@ class DeviceBank:
             encoder_bias: (N, J) the proprioception's live array.
         """
         varied = self._engine.model_views()
-        for name, rows in self._state.items():
-            _write(self._engine.view(name), which, rows[index])
-        for name, rows in self._fields.items():
-            _write(varied[name], which, rows[index])
-        for name, rows in self._parameters.items():
+        for name, values in self._state.items():
+            _write(self._engine.view(name), which, values[index])
+        for name, values in self._fields.items():
+            _write(varied[name], which, values[index])
+        for name, values in self._parameters.items():
             target = parameters[name]
-            _write(target, which, rows[index].to(target.dtype))
+            _write(target, which, values[index].to(target.dtype))
         _write(encoder_bias, which, self._encoder_bias[index])
 
 

@@ -26,9 +26,9 @@ DERIVED = (
     "light_dir0",
     "light_poscom0",
 )
-# Contacts are counted during PROBE_S of random actions; each is held for HOLD_S.
+# Contacts are counted during PROBE_S of random actions; each is repeated for REPEAT_S.
 PROBE_S = 3.0
-HOLD_S = 0.25
+REPEAT_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,11 @@ def _differing_fields(worlds: Worlds) -> dict[str, np.ndarray]:
     # each world's own model has the values computed from its varied fields
     for world in range(worlds.num_worlds):
         model = worlds.engine.world_model(world)
-        for name, rows in derived.items():
-            rows.append(np.array(getattr(model, name)))
+        for name, of_worlds in derived.items():
+            of_worlds.append(np.array(getattr(model, name)))
 
-    for name, rows in derived.items():
-        values = np.stack(rows)
+    for name, of_worlds in derived.items():
+        values = np.stack(of_worlds)
         if (values != values[:1]).any():
             fields[name] = values
     return fields
@@ -126,14 +126,14 @@ def measure_contact_peak(worlds: Worlds, first_seed: int = 0) -> ContactPeak:
     num = worlds.num_worlds
     hz = worlds.config.control_hz
     steps = int(PROBE_S * hz)
-    steps_held = int(np.ceil(HOLD_S * hz))
+    steps_per_action = int(np.ceil(REPEAT_S * hz))
     rng = np.random.default_rng(first_seed)
     worlds.reset(np.arange(num), range(first_seed, first_seed + num))
 
     contacts = np.zeros((steps, num), np.int64)
     constraints = np.zeros((steps, num), np.int64)
     for step in range(steps):
-        if step % steps_held == 0:
+        if step % steps_per_action == 0:
             action = rng.uniform(-1, 1, (num, len(worlds.interface.labels)))
         worlds.step(action)
         for world in range(num):

@@ -113,8 +113,8 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         Raises:
             EmbodiedError: only some of the worlds have a seed.
         """
-        each = seed_of_each(seed, self.num_envs)
-        given = [one for one in each if one is not None]
+        seeds = seed_of_each(seed, self.num_envs)
+        given = [start for start in seeds if start is not None]
         if given and len(given) != self.num_envs:
             raise EmbodiedError(
                 f"{len(given)} seeds for {self.num_envs} worlds: the engine 'warp' takes "

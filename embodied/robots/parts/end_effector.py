@@ -73,10 +73,10 @@ class EndEffectorLaw:
     def reset(self, which: Array) -> None:
         """Sets the targets in worlds `which` (N,) bool to the measured tcps."""
         xp = self._engine.xp
-        rows = which[:, None]
+        is_reset = which[:, None]
         pos, quat_wxyz = self._measured()
-        self._pos[...] = xp.where(rows, pos, self._pos)
-        self._quat_wxyz[...] = xp.where(rows, quat_wxyz, self._quat_wxyz)
+        self._pos[...] = xp.where(is_reset, pos, self._pos)
+        self._quat_wxyz[...] = xp.where(is_reset, quat_wxyz, self._quat_wxyz)
 
     def memory(self) -> dict[str, Array]:
         return {"pos": self._pos, "quat_wxyz": self._quat_wxyz}

@@ -1,4 +1,4 @@
-"""Suction grippers: a cup that holds by vacuum what its lip lies on."""
+"""Suction grippers: cups that hold objects by vacuum."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from embodied.robots.parts.gripper import Gripper
 
 @dataclass(frozen=True, kw_only=True)
 class SuctionGripper(Gripper):
-    """A gripper with a cup, whose vacuum an actuator of the part's name lets off.
+    """A gripper with a cup, whose vacuum is released by an actuator of the part's name.
 
-    Its tool centre point is the middle of the lip. Where fingers have a width, it has
-    the share of its vacuum that is let off: 0 holds, 1 releases. So a closed gripper
-    holds and an open one lets go, whichever it is.
+    Its tool centre point is the middle of the lip. In place of a width, it has the share
+    of its vacuum that is released: 0 holds, 1 lets go. So for both kinds of gripper, a
+    closed one holds and an open one lets go.
 
     Attributes:
-        force_n: up to which pull it holds, N.
-        seal: the sensor that counts the points of the lip that touch something.
-        lip_points: how many points the lip has.
+        force_n: the largest pull that it resists, N.
+        seal: name of the sensor that counts the points of the lip that touch something.
+        lip_points: the number of points of the lip.
     """
 
     reading: ClassVar[str] = "vacuum"
