@@ -26,7 +26,7 @@ def check_names(kind: str, names: Iterable[object]) -> None:
 
     Args:
         kind: the kind of names for the error message, such as "camera of robot six".
-        names: in any order.
+        names: the names, in any order.
 
     Raises:
         EmbodiedError: a name breaks the rule, or occurs twice.

@@ -25,7 +25,7 @@ def offered(group: str, taken: Mapping[str, str]) -> dict[str, EntryPoint]:
     Warns of entry points with a malformed or taken name.
 
     Args:
-        group: of entry points, such as `embodied.tasks`.
+        group: name of the group of entry points, such as `embodied.tasks`.
         taken: name -> owner, for names that are already in use.
     """
     usable: dict[str, EntryPoint] = {}

@@ -110,7 +110,7 @@ def seed_of_each(seed: Any, num_worlds: int) -> list[int | None]:
     """Returns a seed for each world; None for the next seed of a world's own sequence.
 
     Args:
-        seed: as `Seeds`; an integer s gives the seeds s, s + 1, ...
+        seed: a value as in `Seeds`; an integer s gives the seeds s, s + 1, ...
         num_worlds: the number of worlds.
 
     Raises:

@@ -64,7 +64,7 @@ def step_columns(result: StepResult, safety: Safety, fault: Array) -> Columns:
     """Returns the keys of a step, (N,) each, without their masks.
 
     Args:
-        result: of the step.
+        result: result of the step.
         safety: signals since the previous step.
         fault: (N,) the faults as `info` shows them: names on the engine `cpu`, indices
             on `warp`.
@@ -113,7 +113,7 @@ def restart_info(columns: Columns, over: np.ndarray, progress: np.ndarray) -> In
     """Returns the info of a step in which some worlds ended and were reset.
 
     Args:
-        columns: of the step, see `step_columns`.
+        columns: values of the step, see `step_columns`.
         over: (N,) bool, the worlds that ended.
         progress: (N,) of the new episodes; unused for the other worlds.
     """

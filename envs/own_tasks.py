@@ -157,7 +157,7 @@ def _task_of(module: ModuleType, name: str, location: str) -> tuple[str, TaskSpe
     Args:
         module: the module to search.
         name: the variable, or the task's name; "" for a module's only task.
-        location: of the module, for error messages.
+        location: file or name of the module, for error messages.
     """
     from embodied.envs.task import TaskSpec
 

@@ -35,7 +35,7 @@ def robot_views(
 
     Args:
         robot: the team.
-        interface: of its actions, in any control mode.
+        interface: meaning of its actions, in any control mode.
         agent_layout: the layout of its proprioception.
     """
     return tuple(_view(robot, base, interface, agent_layout) for base in robot.bases)

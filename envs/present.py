@@ -67,7 +67,7 @@ class Present:
         """Restores worlds `ids` (n,) from a snapshot that passed `check`.
 
         Args:
-            snapshot: of n worlds, or of one world for all of them; its arrays are of
+            snapshot: a snapshot of n worlds, or of one for all; its arrays are of
                 this engine's kind.
             ids: the worlds.
         """

@@ -213,7 +213,7 @@ def _described(path: Path, changed_ns: tuple[int, ...]) -> Robot:
     """Returns the robot of a description file.
 
     Args:
-        path: of the file.
+        path: path of the file.
         changed_ns: modification times of its files. They are part of the cache's key,
             so changed files are read again.
     """

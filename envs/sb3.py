@@ -38,7 +38,7 @@ class SB3VecEnv(VecEnv):
         """Wraps a vector environment.
 
         Args:
-            env: With the autoreset mode SameStep.
+            env: An environment with the autoreset mode SameStep.
             after_success_s: Truncates an episode this long after its first success, so
                 that a learner sees whether the success lasts. By default episodes run
                 to their horizon. Only on the engine `cpu`.

@@ -162,7 +162,7 @@ class TaskSpec:
     """A task in the registry, not yet bound to an engine and a robot.
 
     Attributes:
-        name: as in `embodied/<name>-v0`.
+        name: the name in its Gymnasium id, `embodied/<name>-v0`.
         summary: the task's goal in one phrase.
         cameras: names of the scene's cameras for policies.
         robot_cameras: names of more cameras for policies, if a robot carries them.

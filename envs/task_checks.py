@@ -189,7 +189,7 @@ def check_bound(spec: TaskSpec, task: Task, num_worlds: int) -> None:
     """Raises EmbodiedError if a bound task lacks a method, or has a wrong layout.
 
     Args:
-        spec: of the task.
+        spec: spec of the task.
         task: the result of `bind`.
         num_worlds: N.
     """
@@ -277,7 +277,7 @@ def check_present(name: str, task: Task, num_worlds: int, ids: np.ndarray) -> No
     """Checks a task's results for the current states, on the engine `cpu`.
 
     Args:
-        name: of the task.
+        name: name of the task.
         task: the bound task.
         num_worlds: N.
         ids: (n,) the worlds that have begun and have no fault.

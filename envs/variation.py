@@ -88,9 +88,9 @@ class Variable:
     """One row of a task's table.
 
     Attributes:
-        name: of the variable.
+        name: name of the variable.
         factor: one of FACTORS.
-        unit: of its values; empty for words and counts.
+        unit: unit of its values; empty for words and counts.
         start: its range at level L1.
         narrow: its range at level L2.
         train: its range at levels L3 and L4.

@@ -228,7 +228,7 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
         """Restores worlds from a snapshot of any such environment, or of `Worlds`.
 
         Args:
-            snapshot: of as many worlds, or of one world for all of them.
+            snapshot: a snapshot of as many worlds, or of one for all of them.
             worlds: one world, several, or None for all N.
 
         Returns:

@@ -159,7 +159,7 @@ class Worlds:
         """Restores worlds from a snapshot, of these or of others of the same config.
 
         Args:
-            snapshot: of as many worlds, or of one world for all of them.
+            snapshot: a snapshot of as many worlds, or of one for all of them.
             worlds: one world, several, or None for all N.
 
         Raises:

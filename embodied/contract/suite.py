@@ -134,8 +134,8 @@ def trials_of(contract: Contract, cases: list[Case]) -> Iterator[Trial]:
     """Yields the trials of a contract for one task.
 
     Args:
-        contract: to be checked.
-        cases: of the task; several may have the same robot in different control modes.
+        contract: the contract to check.
+        cases: cases of the task; several may have the same robot in different control modes.
     """
     chosen = cases
     if contract.per != Per.MODE:

@@ -59,8 +59,8 @@ def drum(
 
     Args:
         axis: "x", "y" or "z", along which it lies.
-        start: where its flat end is on the axis.
-        end: where its domed end is on the axis.
+        start: position of its flat end on the axis.
+        end: position of its domed end on the axis.
         u: centre along the next axis (x, y, z, x, ...).
         v: centre along the axis after that.
         radius: radius of the cylinder.
@@ -362,7 +362,7 @@ def add_shells(
         spec: the model, with these bodies and the materials of `add_materials`.
         bodies: body -> material -> shapes.
         group: group of the geoms.
-        prefix: what the bodies' names in the model begin with.
+        prefix: the prefix of the bodies' names in the model.
     """
     for body, shells in bodies.items():
         for material, shapes in shells.items():

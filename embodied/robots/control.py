@@ -17,7 +17,7 @@ class _Driven:
     """A part that takes actions, with its columns in the robot's actions and targets.
 
     Attributes:
-        name: of the part.
+        name: name of the part.
         law: turns its actions into its targets.
         action: its columns in actions (N, A).
         target: its columns in targets (N, T).

@@ -60,9 +60,9 @@ def add_massive_body(
 
     Args:
         parent: the body that carries it.
-        name: of the body.
-        height_m: of its origin above its parent's.
-        masses: in the body's frame, with inertias along its axes.
+        name: name of the body.
+        height_m: height of its origin above its parent's.
+        masses: the masses, in the body's frame, with inertias along its axes.
     """
     mass = np.array([kg for kg, _, _ in masses])
     centres = np.array([centre for _, centre, _ in masses])
@@ -121,7 +121,7 @@ def add_joint_servo(
     Args:
         spec: the model, with the joint.
         joint: name of the joint.
-        stiffness: in N m/rad, or N/m for a slide.
+        stiffness: stiffness in N m/rad, or N/m for a slide.
         lag_s: damping divided by stiffness: its lag behind a moving target.
         limit: the servo's largest torque in N m, or force in N.
     """

@@ -35,9 +35,9 @@ class Robot:
     home, the mount faces along the world's x axis.
 
     Attributes:
-        name: of the robot.
-        parts: in the order of their actions.
-        content_hash: of the description and the model files that it was read from;
+        name: name of the robot.
+        parts: its parts, in the order of their actions.
+        content_hash: hash of the description and the model files it was read from;
             empty for a robot that is composed in Python.
 
     Raises:

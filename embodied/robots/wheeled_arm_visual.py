@@ -165,7 +165,7 @@ def _on_face(
             height).
         right: metres right of the head's middle.
         up: metres above the head's middle.
-        power: of the superelliptic sections.
+        power: exponent of the superelliptic sections.
     """
     sections = tuple((ahead, 0.0, 0.0, wide, high) for ahead, wide, high in profile)
     axes = head_axes() @ np.diag([1.0, -1.0, -1.0])  # the loft's z points ahead

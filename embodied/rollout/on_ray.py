@@ -77,7 +77,7 @@ class RayExecutor(ClosedOnExit):
         """Joins the cluster, or starts Ray on this machine.
 
         Args:
-            address: of the cluster; None to start Ray on this machine until this object
+            address: address of the cluster; None to start Ray on this machine until this object
                 is closed.
             max_parts: the most parts to run at once; None for one per core of the cluster.
 

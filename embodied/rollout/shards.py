@@ -329,7 +329,7 @@ def raise_failure(kind: str, value: Any, part: Sequence[int], where: str) -> Non
     """Raises an error if a message of a worker reports one.
 
     Args:
-        kind: of the message; "refused" and "failed" are errors.
+        kind: kind of the message; "refused" and "failed" are errors.
         value: the reason as a sentence, or a traceback.
         part: the seeds of the part.
         where: place of the work, e.g. "in its process".

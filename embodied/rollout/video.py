@@ -101,8 +101,8 @@ def _check_frame(frame: np.ndarray, index: int, shape: tuple[int, ...] | None) -
     """Raises EmbodiedError unless a frame is a uint8 RGB image of the expected shape.
 
     Args:
-        frame: to be checked.
-        index: of the frame, for the error message.
+        frame: the frame to check.
+        index: number of the frame, for the error message.
         shape: the expected shape; None for any (H, W, 3).
     """
     is_image = frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[2] == 3

@@ -152,7 +152,7 @@ def _add_solid(cabinet: mujoco.MjsBody, inner: np.ndarray, half_width: float) ->
     Args:
         cabinet: the upright body.
         inner: the shell's outline (6, 2), as `_outline` orders it.
-        half_width: of the console, m.
+        half_width: half the width of the console, m.
     """
     below_face = inner[2:]  # all but the two points of the front
     low_x, low_z = below_face.min(axis=0)

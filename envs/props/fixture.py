@@ -97,7 +97,7 @@ def _jaws(size: FixtureSize, clearance_m: float) -> list[tuple[np.ndarray, np.nd
     """Returns the centre and half size, (3,) m each, of the four jaws.
 
     Args:
-        size: of the fixture.
+        size: sizes of the fixture.
         clearance_m: the pocket's length and width minus those of the workpiece.
     """
     inner = (np.array([size.length, size.width]) + clearance_m) / 2

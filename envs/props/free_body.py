@@ -28,9 +28,9 @@ def add_free_box(
 
     Args:
         spec: the scene.
-        name: of the body and its joint.
+        name: name of the body and its joint.
         size: the full size (3,) in m.
-        mass: in kg.
+        mass: the mass in kg.
         rgba: its colour.
     """
     half = np.asarray(size, float) / 2
@@ -92,7 +92,7 @@ class FreeBodies:
 
         Args:
             engine: the worlds.
-            names: of the K bodies.
+            names: names of the K bodies.
             geoms: the names of each body's geoms.
             varied_fields: fields of the model that differ between worlds, in addition to
                 those that `set_present` writes.

@@ -19,7 +19,7 @@ def add_view(
 
     Args:
         spec: the scene.
-        name: of the camera.
+        name: name of the camera.
         pos_w: (3,) where the camera is, m.
         target_w: (3,) the point in the middle of its picture, m.
         fovy_deg: its vertical field of view.

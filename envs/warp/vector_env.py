@@ -155,7 +155,7 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         """Restores worlds from a snapshot, of this or of an equal environment.
 
         Args:
-            snapshot: of as many worlds, or of one world for all of them; with tensors
+            snapshot: a snapshot of as many worlds, or of one for all; with tensors
                 or numpy arrays.
             worlds: one world, several, or None for all N.
 

@@ -61,7 +61,7 @@ class WarpWorlds:
     seeds. World i has the starts i, i + N, i + 2 N and so on, modulo the bank's size.
 
     Args:
-        config: of the worlds; its `engine` and `device` are ignored.
+        config: config of the worlds; its `engine` and `device` are ignored.
         num_worlds: N.
         num_starts: the bank's size.
         device: "cuda", or "cpu" to try it slowly.
@@ -182,7 +182,7 @@ class WarpWorlds:
         Their next episodes continue with the starts after the snapshot's.
 
         Args:
-            snapshot: of as many worlds, or of one world for all of them; with tensors
+            snapshot: a snapshot of as many worlds, or of one for all; with tensors
                 or numpy arrays.
             worlds: one world, several, or None for all N.
 

@@ -26,7 +26,7 @@ class Joints:
     """J joints of a part, each driven by a position servo of the same name.
 
     Attributes:
-        names: in the model.
+        names: their names in the model.
         ranges: (J, 2) rad or m.
         speeds: (J,) largest speeds, rad/s or m/s.
         home: (J,) positions at which episodes begin, rad or m.
@@ -105,9 +105,9 @@ class Placement:
     """The pose of a part on its carrier, and the prefix of its names in the model.
 
     Attributes:
-        prefix: goes before all names of the part.
+        prefix: prefix of all names of the part.
         pos: (3,) m, in the frame of the carrying body.
-        quat_wxyz: in the frame of the carrying body.
+        quat_wxyz: (4,) rotation in the frame of the carrying body.
     """
 
     prefix: str = ""
@@ -129,7 +129,7 @@ class Effector:
     measures its orientation.
 
     Attributes:
-        name: of the effector.
+        name: name of the effector.
         site: name of its site in the model.
         arm: name of the arm that moves it.
         gripper: name of the gripper at it.
@@ -177,7 +177,7 @@ class Part:
     """The base class of all parts; the modules beside this one have the subclasses.
 
     Attributes:
-        name: of the part, and of its action group.
+        name: name of the part, and of its action group.
         on: name of the part that carries it; empty for a base.
         build: adds it to a model.
         placement: its pose on its carrier, and the prefix of its names.
@@ -222,7 +222,7 @@ class Part:
         """Returns the same part with a prefix before its names, for robots with two.
 
         Args:
-            prefix: goes before all names.
+            prefix: the prefix of all names.
             on: the name of its carrier; None for the same carrier with the prefix.
         """
         if on is None:

@@ -47,7 +47,7 @@ def sample_episode(seed: int, variation: Variation, later_s: float) -> dict[str,
     """Returns the sampled values of one episode, JSON-able.
 
     Args:
-        seed: Of the episode.
+        seed: The episode's seed.
         variation: Samples the variables.
         later_s: Delay of parcels and event, for a robot that must drive up first.
     """
