@@ -342,12 +342,20 @@ def _check_outcome(
         ("lost", "b", "bool"),
     ):
         _check_column(
-            f"{where}: {field}", getattr(outcome, field), num_worlds, kind, description
+            f"{where}: {field}",
+            getattr(outcome, field),
+            num_worlds=num_worlds,
+            kinds=kind,
+            description=description,
         )
     if not isinstance(outcome.dropped, int):
         description = "counts"
         _check_column(
-            f"{where}: dropped", outcome.dropped, num_worlds, "iu", description
+            f"{where}: dropped",
+            outcome.dropped,
+            num_worlds=num_worlds,
+            kinds="iu",
+            description=description,
         )
 
     progress = outcome.progress[ids]

@@ -157,7 +157,7 @@ ARM_SHELLS: Shells = {
                     (0.000, 0, -0.064, 0.050, 0.050),
                 ),
             ),
-            drum("y", -0.002, -0.129),
+            drum("y", start=-0.002, end=-0.129),
         ),
         "arm_dark": (ring("z", -0.193), ring("y", -0.1285, radius=0.036, half=0.0012)),
     },
@@ -174,7 +174,7 @@ ARM_SHELLS: Shells = {
                     (0.000, 0.064, 0, 0.050, 0.050),
                 ),
             ),
-            drum("z", 0.002, 0.129),
+            drum("z", start=0.002, end=0.129),
         ),
         "arm_dark": (ring("z", 0.0), ring("z", 0.1285, radius=0.036, half=0.0012)),
     },
@@ -190,11 +190,11 @@ ARM_SHELLS: Shells = {
                     (0.000, 0.0825, 0.056, 0.050, 0.050),
                 ),
             ),
-            drum("y", 0.002, 0.111, 0.0, 0.0825),
+            drum("y", start=0.002, end=0.111, u=0.0, v=0.0825),
         ),
         "arm_dark": (
             ring("z", -0.122),
-            ring("y", 0.1105, 0.0, 0.0825, radius=0.036, half=0.0012),
+            ring("y", 0.1105, u=0.0, v=0.0825, radius=0.036, half=0.0012),
         ),
     },
     "link4": {
@@ -209,7 +209,7 @@ ARM_SHELLS: Shells = {
                     (0.000, 0.056, 0.0000, 0.050, 0.050),
                 ),
             ),
-            drum("z", 0.002, 0.111),
+            drum("z", start=0.002, end=0.111),
         ),
         "arm_dark": (ring("z", 0.0), ring("z", 0.1105, radius=0.036, half=0.0012)),
     },
@@ -227,14 +227,14 @@ ARM_SHELLS: Shells = {
                     (0.000, 0, 0.0875, 0.046, 0.036),
                 ),
             ),
-            drum("y", 0.047, 0.129, radius=0.052),
+            drum("y", start=0.047, end=0.129, radius=0.052),
         ),
         "arm_dark": (ring("z", -0.260), ring("y", 0.1285, radius=0.034, half=0.0012)),
     },
     "link6": {
         "arm_white": (
-            drum("z", -0.042, 0.056, radius=0.050),
-            drum("y", -0.050, 0.082, 0.0, 0.088, radius=0.045),
+            drum("z", start=-0.042, end=0.056, radius=0.050),
+            drum("y", start=-0.050, end=0.082, u=0.0, v=0.088, radius=0.045),
             Loft(
                 "x",
                 (
@@ -306,7 +306,7 @@ HAND_SHELLS: Shells = {
                 power=6,
                 smooth=0,
             ),
-            ring("z", 0.0485, 0.061, 0.0, 0.008, 0.001),  # lens
+            ring("z", 0.0485, u=0.061, v=0.0, radius=0.008, half=0.001),  # lens
         ),
         # camera
         "arm_dark": (
@@ -367,5 +367,7 @@ def add_shells(
     for body, shells in bodies.items():
         for material, shapes in shells.items():
             name = f"{prefix}{body}_{material.removeprefix('arm_')}"
-            shell = add_shell(spec, spec.body(prefix + body), name, shapes, material)
+            shell = add_shell(
+                spec, spec.body(prefix + body), name, shapes=shapes, material=material
+            )
             shell.group = group

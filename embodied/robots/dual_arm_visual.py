@@ -62,7 +62,9 @@ def _hose(side: int) -> Loft:
 
 def _eye(side: int, radius: float, ahead: float) -> Loft:
     """Returns a disc on the visor, of the left (1) or the right (-1) eye."""
-    return ring("x", FACE_X + ahead, side * EYES_Y, VISOR_Z, radius, 0.0012)
+    return ring(
+        "x", FACE_X + ahead, u=side * EYES_Y, v=VISOR_Z, radius=radius, half=0.0012
+    )
 
 
 LIFT: dict[str, tuple[Shape, ...]] = {
@@ -98,8 +100,8 @@ LIFT: dict[str, tuple[Shape, ...]] = {
     ),
     "arm_grey": (_cheek(1), _cheek(-1)),
     "arm_black": (
-        ring("y", 0.088, 0.0, 0.0, 0.036),
-        ring("y", -0.088, 0.0, 0.0, 0.036),
+        ring("y", 0.088, u=0.0, v=0.0, radius=0.036),
+        ring("y", -0.088, u=0.0, v=0.0, radius=0.036),
     ),
 }
 WAIST: dict[str, tuple[Shape, ...]] = {
@@ -177,8 +179,8 @@ WAIST: dict[str, tuple[Shape, ...]] = {
             sides=24,
         ),
         # caps of the waist's axis
-        ring("y", 0.062, 0.0, 0.0, 0.045),
-        ring("y", -0.062, 0.0, 0.0, 0.045),
+        ring("y", 0.062, u=0.0, v=0.0, radius=0.045),
+        ring("y", -0.062, u=0.0, v=0.0, radius=0.045),
     ),
     "arm_black": (
         Loft(  # the plate on the chest's front
@@ -259,14 +261,14 @@ HEAD: dict[str, tuple[Shape, ...]] = {
             sides=28,
         ),
         # the camera's lens, between the eyes
-        ring("x", FACE_X + 0.001, 0.0, VISOR_Z, 0.008, 0.0015),
+        ring("x", FACE_X + 0.001, u=0.0, v=VISOR_Z, radius=0.008, half=0.0015),
     ),
     "arm_light": (_eye(1, 0.0135, 0.0), _eye(-1, 0.0135, 0.0)),
     "arm_dark": (_eye(1, 0.0080, 0.0012), _eye(-1, 0.0080, 0.0012)),
     "arm_grey": (
         # ears
-        drum("y", 0.070, 0.106, VISOR_Z, -0.004, 0.034),
-        drum("y", -0.070, -0.106, VISOR_Z, -0.004, 0.034),
+        drum("y", start=0.070, end=0.106, u=VISOR_Z, v=-0.004, radius=0.034),
+        drum("y", start=-0.070, end=-0.106, u=VISOR_Z, v=-0.004, radius=0.034),
     ),
 }
 SHELLS: Shells = {"lift": LIFT, "waist": WAIST, "neck": NECK, "head": HEAD}

@@ -169,7 +169,9 @@ def add_base(
     for centre, half_size in BASE_BOXES:
         add_solid_box(base, centre, half_size)
     for name, (stiffness, lag_s, limit) in BASE_SERVOS.items():
-        add_joint_servo(spec, prefix + name, stiffness, lag_s, limit)
+        add_joint_servo(
+            spec, prefix + name, stiffness=stiffness, lag_s=lag_s, limit=limit
+        )
     return base
 
 

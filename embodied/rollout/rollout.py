@@ -180,7 +180,7 @@ def rollout(
         EmbodiedError: the policy needs another control mode or rate than the worlds have.
     """
     _check_control(worlds, policy)
-    return _Rollout(worlds, policy, seeds, hooks, on_result).run()
+    return _Rollout(worlds, policy, seeds=seeds, hooks=hooks, on_result=on_result).run()
 
 
 def _check_control(worlds: Worlds, policy: Policy) -> None:

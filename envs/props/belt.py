@@ -81,7 +81,7 @@ def add_belt(spec: mujoco.MjSpec, size: BeltSize) -> None:
         (size.x, y, size.top_z - SURFACE_HALF_M),
         (half_width, size.half_length, SURFACE_HALF_M),
         INVISIBLE,
-        SURFACE,
+        name=SURFACE,
     )
     surface.surfacevel = [0, COMPILED_SPEED_M_S, 0, 0, 0, 0]  # linear, then angular
     surface.friction[0] = SLIDING_FRICTION

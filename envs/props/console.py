@@ -69,7 +69,7 @@ def add_console(spec: mujoco.MjSpec, size: ConsoleSize) -> mujoco.MjsBody:
     )
     half_width = size.width / 2
     face_half = (half_width, size.height / 2, 0.01)
-    face = add_box(console, (0, 0, -0.01), face_half, FACE, "console_face")
+    face = add_box(console, (0, 0, -0.01), face_half, FACE, name="console_face")
     touched_by_robots_only(face)
 
     # the cabinet is upright: the conjugate of the face's rotation (wxyz) undoes it
@@ -169,7 +169,7 @@ def _add_solid(cabinet: mujoco.MjsBody, inner: np.ndarray, half_width: float) ->
         half_width,
         (high_z - low_z) / 2,
     )
-    solid = add_box(cabinet, middle, half, INVISIBLE, "console_solid")
+    solid = add_box(cabinet, middle, half, INVISIBLE, name="console_solid")
     solid.group = COLLISION_GROUP
     touched_by_robots_only(solid)
 

@@ -152,7 +152,7 @@ def _add_solids(body: mujoco.MjsBody, name: str, size: DrawersSize) -> None:
     )
     for pos, half, rgba in boxes:
         add_box(body, pos, half, rgba).friction[0] = SLIDING_FRICTION
-    handle = add_box(body, size.handle, HANDLE_HALF_M, STEEL, f"handle_{name}")
+    handle = add_box(body, size.handle, HANDLE_HALF_M, STEEL, name=f"handle_{name}")
     handle.friction[0] = SLIDING_FRICTION
 
 

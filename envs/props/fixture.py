@@ -66,11 +66,11 @@ def add_fixture(spec: mujoco.MjSpec, size: FixtureSize) -> None:
 
     jaws = _jaws(size, clearance_m=NOMINAL_CLEARANCE_M)
     for name, (pos, half) in zip(JAWS, jaws, strict=True):
-        jaw = add_box(body, pos, half, JAW, name)
+        jaw = add_box(body, pos, half, JAW, name=name)
         jaw.friction[0] = SLIDING_FRICTION
     slopes = _slopes(size, clearance_m=NOMINAL_CLEARANCE_M)
     for k, (pos, half) in enumerate(slopes):
-        slope = add_box(body, pos, half, LEAD_IN, SLOPES[k])
+        slope = add_box(body, pos, half, LEAD_IN, name=SLOPES[k])
         slope.quat = _slope_quat(size, k)
         slope.friction[0] = SLIDING_FRICTION
     add_contact_sensor(spec, FORCE, BODY, reduce=SUM_OF_CONTACTS)

@@ -39,7 +39,7 @@ def add_free_box(
         name=name, explicitinertial=True, mass=mass, inertia=inertia
     )
     body.add_freejoint(name=name)
-    box = add_box(body, (0, 0, 0), half, rgba, f"{name}_box")
+    box = add_box(body, (0, 0, 0), half, rgba, name=f"{name}_box")
     box.friction[0] = SLIDING_FRICTION
     return body
 

@@ -119,9 +119,23 @@ def add_gauge_station(
     add_box(body, board, board_half, BOARD)
     dial_size = (2 * DIAL_M, 2 * DIAL_M)
     dial_pos = (BOARD_X_M - 0.004, BOARD_Y_M, DIAL_Z_M)
-    add_plate(spec, body, f"{name}_dial", "gauge_dial", dial_pos, dial_size)
+    add_plate(
+        spec,
+        body,
+        f"{name}_dial",
+        material="gauge_dial",
+        pos=dial_pos,
+        size_m=dial_size,
+    )
     plate_pos = (BOARD_X_M - 0.002, BOARD_Y_M, PLATE_Z_M)
-    add_plate(spec, body, f"{name}_plate", f"gauge_{any_text}", plate_pos, PLATE_M)
+    add_plate(
+        spec,
+        body,
+        f"{name}_plate",
+        material=f"gauge_{any_text}",
+        pos=plate_pos,
+        size_m=PLATE_M,
+    )
 
     # each hand is a box on a body that worlds rotate; unrotated it points along z.
     # Boxes by centre, half size and colour, in the order of HANDS
@@ -136,7 +150,7 @@ def add_gauge_station(
         # each hand is 4 mm in front of the one before, so that they don't overlap
         hand_pos = (BOARD_X_M - 0.010 - 0.004 * k, BOARD_Y_M, DIAL_Z_M)
         hand_body = body.add_body(name=f"{name}_{hand}", pos=hand_pos)
-        add_visual_box(hand_body, box_pos, half, rgba, f"{name}_{hand}")
+        add_visual_box(hand_body, box_pos, half, rgba, name=f"{name}_{hand}")
 
 
 def _add_desk(spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str) -> None:
@@ -156,7 +170,15 @@ def _add_desk(spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str) -> None:
         # the word hangs on the desk's front edge
         style = SignStyle((0.11, 0.034))
         front = (-half_x - 0.002, y, DESK_Z_M - 0.02)
-        add_sign(spec, body, f"{name}_{word}", word, front, style, FACING_MINUS_X)
+        add_sign(
+            spec,
+            body,
+            f"{name}_{word}",
+            word,
+            pos=front,
+            style=style,
+            quat=FACING_MINUS_X,
+        )
 
     # a foot below the desk, and a post with its own foot behind the board
     paint.box((0.10, 0, 0.015), (0.14, 0.14, 0.015), FRAME_BLUE)

@@ -94,7 +94,7 @@ def add_pad(spec: mujoco.MjSpec) -> None:
     solids = {"handle": (GRIP_Z_M - 0.001, HANDLE_HALF_M)}
     solids["plate"] = (PLATE_Z_M, PLATE_HALF_M)
     for name, (z, half) in solids.items():
-        geom = add_box(pad, (0, 0, z), half, INVISIBLE, f"cloth_{name}")
+        geom = add_box(pad, (0, 0, z), half, INVISIBLE, name=f"cloth_{name}")
         geom.friction[0] = HANDLE_FRICTION
         geom.condim = 3
         geom.group = COLLISION_GROUP
@@ -154,7 +154,7 @@ def _add_looks(spec: mujoco.MjSpec, pad: mujoco.MjsBody) -> None:
         _slab(0.0095, 0.018, (x - 0.001, y - 0.001)),
         _slab(0.0175, 0.026, (x, y)),
     ]
-    add_shell(spec, sole, "cloth_folds", folds, "cloth")
+    add_shell(spec, sole, "cloth_folds", shapes=folds, material="cloth")
 
     # white seams around the folds, each given by its start along x; they are 6 mm wide
     # and stand out a little from the cloth
@@ -164,11 +164,11 @@ def _add_looks(spec: mujoco.MjSpec, pad: mujoco.MjsBody) -> None:
             (at, 0, 0.013, y + 0.0006, 0.0136) for at in (start, start + 0.006)
         )
         seams.append(Loft("x", ends, power=12, smooth=0, sides=28))
-    add_shell(spec, sole, "cloth_stripes", seams, "cloth_seam")
+    add_shell(spec, sole, "cloth_stripes", shapes=seams, material="cloth_seam")
 
     # the plate above the cloth
     plate = _slab(0.0255, 0.032, PLATE_HALF_M[:2])
-    add_shell(spec, pad, "cloth_top", [plate], "cloth_plate")
+    add_shell(spec, pad, "cloth_top", shapes=[plate], material="cloth_plate")
 
     # the grip, with rounded ends
     sections = (
@@ -178,7 +178,7 @@ def _add_looks(spec: mujoco.MjSpec, pad: mujoco.MjsBody) -> None:
         (0.034, 0, GRIP_Z_M, 0.009, 0.019),
     )
     grip = Loft("x", sections, power=6, smooth=0, sides=20)
-    add_shell(spec, pad, "cloth_handle_looks", [grip], "cloth_grip")
+    add_shell(spec, pad, "cloth_handle_looks", shapes=[grip], material="cloth_grip")
 
 
 def add_mat(spec: mujoco.MjSpec, table: mujoco.MjsBody) -> None:
@@ -190,9 +190,13 @@ def add_mat(spec: mujoco.MjSpec, table: mujoco.MjsBody) -> None:
     half = HALF_M + MAT_MARGIN_M
     rim = [_slab(-0.001, 0.0015, half)]
     inner = [_slab(-0.001, 0.0022, half - 0.008)]
-    rim_geom = add_shell(spec, mat, "cloth_mat_rim", rim, "cloth_mat_rim")
+    rim_geom = add_shell(
+        spec, mat, "cloth_mat_rim", shapes=rim, material="cloth_mat_rim"
+    )
     rim_geom.group = VISUAL_GROUP
-    inner_geom = add_shell(spec, mat, "cloth_mat_inner", inner, "cloth_mat")
+    inner_geom = add_shell(
+        spec, mat, "cloth_mat_inner", shapes=inner, material="cloth_mat"
+    )
     inner_geom.group = VISUAL_GROUP
 
 

@@ -84,7 +84,15 @@ def add_panel(spec: mujoco.MjSpec, face: mujoco.MjsBody) -> None:
         x, y = middle_m(0, column)
         pos = (x, y + PITCH_Y_M / 2 + 0.012, 0)
         number = SignStyle((0.028, 0.022))
-        add_sign(spec, face, f"column_{column}", str(column + 1), pos, number, FLAT)
+        add_sign(
+            spec,
+            face,
+            f"column_{column}",
+            str(column + 1),
+            pos=pos,
+            style=number,
+            quat=FLAT,
+        )
     paint.add()
 
 
@@ -93,7 +101,15 @@ def _add_row(spec: mujoco.MjSpec, face: mujoco.MjsBody, paint: Paint, row: int) 
     first_x, y = middle_m(row, 0)
     last_x, _ = middle_m(row, COLUMNS - 1)
     any_text = f"row_{next(iter(SYSTEMS))}"  # worlds change it
-    add_plate(spec, face, NAMES[row], any_text, (NAME_X_M, y, 0), NAME_SIZE_M, FLAT)
+    add_plate(
+        spec,
+        face,
+        NAMES[row],
+        material=any_text,
+        pos=(NAME_X_M, y, 0),
+        size_m=NAME_SIZE_M,
+        quat=FLAT,
+    )
 
     for column in range(COLUMNS):
         _add_pair(face, paint, row, column)

@@ -59,13 +59,13 @@ def add_parcel(spec: mujoco.MjSpec, name: str) -> None:
 
     # PARTS in order: the body collides, the others are only drawn
     pos, half = _boxes(size, FACES[0])
-    solid = add_box(body, pos[0], half[0], (*CARDBOARD, 1.0), f"{name}_body")
+    solid = add_box(body, pos[0], half[0], (*CARDBOARD, 1.0), name=f"{name}_body")
     solid.friction[0] = SLIDING_FRICTION
     solid.condim = 3
 
     stickers = {"tape": TAPE, "label": LABEL, "code": PAPER}
     for k, (part, rgb) in enumerate(stickers.items(), start=1):
-        add_visual_box(body, pos[k], half[k], (*rgb, 1.0), f"{name}_{part}")
+        add_visual_box(body, pos[k], half[k], (*rgb, 1.0), name=f"{name}_{part}")
 
     spec.add_material(name=f"{name}_label", emission=EMISSION)
     spec.geom(f"{name}_label").material = f"{name}_label"

@@ -52,7 +52,7 @@ def add_scanner(spec: mujoco.MjSpec, place: ScannerPlace) -> None:
     half = place.half
     half_thick = PLATE_THICKNESS_M / 2
     plate = add_box(
-        body, (0, 0, -half_thick), (half, half, half_thick), GLASS, f"{NAME}_plate"
+        body, (0, 0, -half_thick), (half, half, half_thick), GLASS, name=f"{NAME}_plate"
     )
     plate.friction[0] = SLIDING_FRICTION
 
@@ -102,7 +102,7 @@ def _add_lamp(spec: mujoco.MjSpec, body: mujoco.MjsBody, place: ScannerPlace) ->
         ("beam", (0, 0, 0.0006), (place.half - 0.012, 0.007, 0.0006)),
     )
     for name, pos, half in lights:
-        light = add_visual_box(body, pos, half, WAITING, f"{NAME}_{name}")
+        light = add_visual_box(body, pos, half, WAITING, name=f"{NAME}_{name}")
         light.material = f"{NAME}_lamp"
 
 

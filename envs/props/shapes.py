@@ -61,7 +61,7 @@ def add_visual_box(
 
     The arguments are those of `add_box`. For boxes that never change, `Paint` costs less.
     """
-    geom = add_box(body, pos, half_size, rgba, name)
+    geom = add_box(body, pos, half_size, rgba, name=name)
     make_visual(geom)
     return geom
 

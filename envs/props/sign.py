@@ -70,7 +70,9 @@ def add_sign(
         quat: its rotation (4,) wxyz in the body's frame.
     """
     material = add_text(spec, name, text, style)
-    return add_plate(spec, body, name, material, pos, style.size_m, quat)
+    return add_plate(
+        spec, body, name, material=material, pos=pos, size_m=style.size_m, quat=quat
+    )
 
 
 def add_text(spec: mujoco.MjSpec, name: str, text: str, style: SignStyle) -> str:

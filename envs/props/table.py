@@ -47,7 +47,7 @@ def add_table(spec: mujoco.MjSpec, size: TableSize) -> mujoco.MjsBody:
     half_x = size.depth / 2
     half_y = size.width / 2
     half_z = size.thickness / 2
-    top = add_box(table, (0, 0, -half_z), (half_x, half_y, half_z), TOP_WOOD, TOP)
+    top = add_box(table, (0, 0, -half_z), (half_x, half_y, half_z), TOP_WOOD, name=TOP)
     top.friction[0] = SLIDING_FRICTION
 
     # centre lines of the legs and of the apron, the frame under the top

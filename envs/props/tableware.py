@@ -78,7 +78,7 @@ def add_tableware(
         lofts[fruit].append(_ball((x, y), 0.080, FRUIT_RADIUS_M))
 
     for name, parts in lofts.items():
-        geom = add_shell(spec, table, f"tableware_{name}", parts, name)
+        geom = add_shell(spec, table, f"tableware_{name}", shapes=parts, material=name)
         geom.group = DECOR_GROUP
 
 

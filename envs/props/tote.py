@@ -56,11 +56,11 @@ def add_tote(spec: mujoco.MjSpec, name: str, rgba: Rgba) -> None:
     pos, half = _boxes(size)
     for k, part in enumerate(PARTS):
         if part in SOLIDS:
-            geom = add_box(body, pos[k], half[k], rgba, f"{name}_{part}")
+            geom = add_box(body, pos[k], half[k], rgba, name=f"{name}_{part}")
             geom.friction[0] = SLIDING_FRICTION
             geom.condim = 3
         else:
-            add_visual_box(body, pos[k], half[k], rgba, f"{name}_{part}")
+            add_visual_box(body, pos[k], half[k], rgba, name=f"{name}_{part}")
 
 
 def _boxes(size: ToteSize) -> tuple[np.ndarray, np.ndarray]:

@@ -141,7 +141,15 @@ def add_valve(spec: mujoco.MjSpec, face: mujoco.MjsBody, name: str, kind: str) -
     base = face.add_body(name=name)
     dial = (0, DIAL_MIDDLE_M, 0)
     flat = (1, 0, 0, 0)  # wxyz of a plate on the face
-    add_plate(spec, base, f"{name}_dial", "valve_dial", dial, DIAL_SIZE_M, flat)
+    add_plate(
+        spec,
+        base,
+        f"{name}_dial",
+        material="valve_dial",
+        pos=dial,
+        size_m=DIAL_SIZE_M,
+        quat=flat,
+    )
 
     collar = Paint(spec, base, f"{name}_collar")
     collar.cylinder((0, 0, 0), (0, 0, 0.012), 0.024, STEEL)
@@ -190,7 +198,7 @@ def _add_lever(spec: mujoco.MjSpec, handle: mujoco.MjsBody, name: str) -> None:
     `Valves.paint` colours the geoms that are called {name}_colour...
     """
     grip_half = (0.0075, 0.032, 0.010)
-    add_box(handle, (0, 0.065, 0), grip_half, UNPAINTED, f"{name}_colour_grip")
+    add_box(handle, (0, 0.065, 0), grip_half, UNPAINTED, name=f"{name}_colour_grip")
 
     steel = Paint(spec, handle, f"{name}_steel")
     steel.cylinder(HUB_LOW_M, HUB_HIGH_M, HUB_RADIUS_M, STEEL)
@@ -209,7 +217,7 @@ def _add_wheel(spec: mujoco.MjSpec, handle: mujoco.MjsBody, name: str) -> None:
         middle = _point_of_handle(0.045, angle)
         spoke_half = (0.005, 0.027, 0.006)
         spoke_name = f"{name}_colour_spoke_{k}"
-        spoke = add_box(handle, middle, spoke_half, UNPAINTED, spoke_name)
+        spoke = add_box(handle, middle, spoke_half, UNPAINTED, name=spoke_name)
         spoke.quat = upright(angle)
 
     # the rim's collision geoms: a ring of capsules

@@ -50,11 +50,11 @@ def add_workpiece(
     body.add_freejoint(name=name)
 
     half = np.array([size.length, size.width, size.height]) / 2
-    solid = add_box(body, (0, 0, 0), half, rgba, f"{name}_body")
+    solid = add_box(body, (0, 0, 0), half, rgba, name=f"{name}_body")
     solid.friction[0] = SLIDING_FRICTION
     # an unpainted band around its foot, the part that goes into the fixture
     band_half = (half[0] + 0.0003, half[1] + 0.0003, 0.009)
-    add_visual_box(body, (0, 0, 0.009 - half[2]), band_half, BARE, f"{name}_band")
+    add_visual_box(body, (0, 0, 0.009 - half[2]), band_half, BARE, name=f"{name}_band")
 
     # two bores in the top
     paint = Paint(spec, body, f"{name}_paint")

@@ -41,7 +41,13 @@ def add_inspection_room(spec: mujoco.MjSpec) -> None:
     decor.add()
 
     _add_notices(spec)
-    add_view(spec, ROOM_VIEW, (-1.05, -1.85, 1.85), (0.62, 0.05, 0.98), 44)
+    add_view(
+        spec,
+        ROOM_VIEW,
+        pos_w=(-1.05, -1.85, 1.85),
+        target_w=(0.62, 0.05, 0.98),
+        fovy_deg=44,
+    )
 
 
 def _paint_wall(decor: Paint) -> None:
@@ -69,9 +75,13 @@ def _paint_pipes(decor: Paint) -> None:
             decor.box((WALL_X - 0.05, y + 0.2, z), (0.06, 0.02, radius + 0.02), DARK)
     # down to the pumps, and to the floor behind the console
     for y in (-1.45, 1.45):
-        _paint_riser(decor, (WALL_X - 0.16, y), (0.55, 2.12), 0.055, WATER)
+        _paint_riser(
+            decor, xy=(WALL_X - 0.16, y), z=(0.55, 2.12), radius=0.055, colour=WATER
+        )
     for y in (-0.66, -0.50):
-        _paint_riser(decor, (WALL_X - 0.16, y), (0.0, 1.90), 0.035, PIPE)
+        _paint_riser(
+            decor, xy=(WALL_X - 0.16, y), z=(0.0, 1.90), radius=0.035, colour=PIPE
+        )
 
 
 def _paint_riser(
@@ -134,5 +144,11 @@ def _add_notices(spec: mujoco.MjSpec) -> None:
     )
     for name, text, pos, style in notices:
         add_sign(
-            spec, spec.worldbody, f"notice_{name}", text, pos, style, FACING_MINUS_X
+            spec,
+            spec.worldbody,
+            f"notice_{name}",
+            text,
+            pos=pos,
+            style=style,
+            quat=FACING_MINUS_X,
         ).group = DECOR_GROUP

@@ -105,7 +105,13 @@ class WarpWorlds:
         first_fields = {
             name: values[first.numpy()] for name, values in starts.fields.items()
         }
-        self.engine = WarpEngine(host.model, num_worlds, buffers, first_fields, device)
+        self.engine = WarpEngine(
+            host.model,
+            num_worlds,
+            buffers=buffers,
+            differing=first_fields,
+            device=device,
+        )
         self.device = torch.device(self.engine.device)
 
         with (

@@ -200,4 +200,10 @@ def _add_servos(spec: mujoco.MjSpec, prefix: str) -> None:
     """Adds a position servo for each of the seven joints, with the joint's name."""
     figures = zip(STIFFNESS, TORQUE_LIMITS, strict=True)
     for i, (stiffness, torque) in enumerate(figures, start=1):
-        add_joint_servo(spec, f"{prefix}joint{i}", stiffness, SERVO_LAG_S, torque)
+        add_joint_servo(
+            spec,
+            f"{prefix}joint{i}",
+            stiffness=stiffness,
+            lag_s=SERVO_LAG_S,
+            limit=torque,
+        )

@@ -101,7 +101,13 @@ def add_hand(
     couple_fingers(spec, f"{prefix}fingers", left, right)
     width_m = 2 * FINGER_TRAVEL_M
     drive = f"{prefix}gripper"
-    add_width_drive(spec, drive, {left: 1, right: 1}, width_m, GRIPPER_FORCE_N)
+    add_width_drive(
+        spec,
+        drive,
+        levers={left: 1, right: 1},
+        width_m=width_m,
+        force_n=GRIPPER_FORCE_N,
+    )
 
     _add_sensors(spec, prefix)
     return hand

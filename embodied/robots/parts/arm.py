@@ -61,7 +61,13 @@ class Arm(Part):
             return self.joints.position_group(self.name, "rad", "joint")
         if mode == "joint_delta":
             return self.joints.speed_group(self.name, "rad/s", "joint")
-        return speed_group(self.name, EE_LABELS, EE_UNITS, "mount", self.ee_speeds)
+        return speed_group(
+            self.name,
+            labels=EE_LABELS,
+            unit=EE_UNITS,
+            frame="mount",
+            speeds=self.ee_speeds,
+        )
 
     def law(self, mode: str, engine: Engine, robot: Robot, dt_s: float) -> TargetLaw:
         if mode == "joint":

@@ -70,14 +70,18 @@ class Joints:
         """
         low = tuple(low for low, _ in self.ranges)
         high = tuple(high for _, high in self.ranges)
-        return ActionGroup(name, self.elements, unit, frame, low, high)
+        return ActionGroup(
+            name, labels=self.elements, unit=unit, frame=frame, low=low, high=high
+        )
 
     def speed_group(self, name: str, unit: str, frame: str) -> ActionGroup:
         """Returns the action group `name` that commands the joints' speeds.
 
         The arguments are as in `position_group`.
         """
-        return speed_group(name, self.elements, unit, frame, self.speeds)
+        return speed_group(
+            name, labels=self.elements, unit=unit, frame=frame, speeds=self.speeds
+        )
 
 
 def speed_group(
@@ -97,7 +101,9 @@ def speed_group(
         speeds: (a,) full speeds, in that unit.
     """
     backwards = tuple(-speed for speed in speeds)
-    return ActionGroup(name, labels, unit, frame, backwards, speeds)
+    return ActionGroup(
+        name, labels=labels, unit=unit, frame=frame, low=backwards, high=speeds
+    )
 
 
 @dataclass(frozen=True)

@@ -214,7 +214,7 @@ def _pick(xp: Any, facts: ExpertFacts, grasp: TopGrasp) -> Step:
     """Returns the step that grasps the next thing: over it, down, close the fingers."""
     hand = facts.hand
     clear_z = xp.full_like(facts.opening, CLEAR_Z_W)
-    route = _route(xp, facts, grasp.pos_w, grasp.yaw, clear_z)
+    route = _route(xp, facts, goal=grasp.pos_w, yaw=grasp.yaw, clear_z=clear_z)
 
     error = hand.tcp - grasp.pos_w
     is_over = dot(error[:, :2], error[:, :2]) < ON_M**2
@@ -260,7 +260,7 @@ def _move_drawer(xp: Any, facts: ExpertFacts) -> tuple[Step, Step]:
     # to the handle, with yaw 0
     handle_yaw = xp.zeros_like(opening)
     clear_z = xp.full_like(opening, CLEAR_Z_W)
-    route = _route(xp, facts, handle, handle_yaw, clear_z)
+    route = _route(xp, facts, goal=handle, yaw=handle_yaw, clear_z=clear_z)
     # with the handle along x, the direction in which the drawer slides: +x until it is
     # shut, -x until it is open
     travel = opening + xp.where(is_all_in, BEYOND_M, -PULLED_M - BEYOND_M)
@@ -310,7 +310,7 @@ def _bring(xp: Any, facts: ExpertFacts, grasp: TopGrasp, palm_m: float) -> Step:
     goal = with_z(xp, spot[:, :2] + thing_to_hand[:, :2], release_z)
     goal_yaw = xp.where(is_open, 0.0, _hand_yaw(xp, facts))
     carry_z = TOP_Z + CARRY_M + tcp_above_bottom
-    route = _route(xp, facts, goal, goal_yaw, carry_z)
+    route = _route(xp, facts, goal=goal, yaw=goal_yaw, clear_z=carry_z)
 
     has_landed = route.may_descend & (tcp[:, 2] < release_z + LANDED_M)
     is_low = tcp[:, 2] < carry_z - LOW_M

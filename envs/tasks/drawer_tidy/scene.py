@@ -54,8 +54,16 @@ def build_drawer_kitchen(robot: Robot) -> mujoco.MjSpec:
     _add_side_counter(spec, DRAWERS_SIZE)
     for name in THINGS:
         add_thing(spec, name)
-    add_view(spec, CAMERA, (1.00, 0.08, 1.90), (0.29, 0.10, 0.71), 43)
-    add_view(spec, BEAUTY, (-1.08, -1.92, 1.98), (0.32, 0.16, 0.84), 40)
+    add_view(
+        spec, CAMERA, pos_w=(1.00, 0.08, 1.90), target_w=(0.29, 0.10, 0.71), fovy_deg=43
+    )
+    add_view(
+        spec,
+        BEAUTY,
+        pos_w=(-1.08, -1.92, 1.98),
+        target_w=(0.32, 0.16, 0.84),
+        fovy_deg=40,
+    )
     return spec
 
 

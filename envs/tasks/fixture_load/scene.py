@@ -39,8 +39,16 @@ def build_fixture_station(robot: Robot) -> mujoco.MjSpec:
         # each world gives it its own colour
         add_workpiece(spec, name, PART, (0.5, 0.5, 0.5, 1.0))
     _paint_mat(spec)
-    add_view(spec, CAMERA, (1.14, 0.04, 1.66), (0.36, 0.04, 0.82), 47)
-    add_view(spec, "shop", (-0.10, -2.10, 1.95), (0.24, 0.06, 0.86), 42)
+    add_view(
+        spec, CAMERA, pos_w=(1.14, 0.04, 1.66), target_w=(0.36, 0.04, 0.82), fovy_deg=47
+    )
+    add_view(
+        spec,
+        "shop",
+        pos_w=(-0.10, -2.10, 1.95),
+        target_w=(0.24, 0.06, 0.86),
+        fovy_deg=42,
+    )
     return spec
 
 

@@ -37,6 +37,14 @@ def build_gauge_room(robot: Robot) -> mujoco.MjSpec:
     for station, place in zip(STATIONS, PLACES, strict=True):
         add_gauge_station(spec, station, place, NAMES[0])
     add_inspection_room(spec)
-    add_view(spec, CAMERA, (-1.70, 0.12, 2.75), (0.28, 0.12, 0.55), 58)
-    add_view(spec, BEAUTY, (-2.3, -1.7, 2.0), (0.25, 0.10, 0.80), 46)
+    add_view(
+        spec,
+        CAMERA,
+        pos_w=(-1.70, 0.12, 2.75),
+        target_w=(0.28, 0.12, 0.55),
+        fovy_deg=58,
+    )
+    add_view(
+        spec, BEAUTY, pos_w=(-2.3, -1.7, 2.0), target_w=(0.25, 0.10, 0.80), fovy_deg=46
+    )
     return spec

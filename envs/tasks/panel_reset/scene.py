@@ -24,5 +24,11 @@ def build_panel_station(robot: Robot) -> mujoco.MjSpec:
     spec = start_station("panel_station", robot)
     add_panel(spec, add_console(spec, CONSOLE))
     add_inspection_room(spec)
-    add_view(spec, CAMERA, (0.36, 0.16, 1.92), (0.68, 0.028, 0.925), 35)
+    add_view(
+        spec,
+        CAMERA,
+        pos_w=(0.36, 0.16, 1.92),
+        target_w=(0.68, 0.028, 0.925),
+        fovy_deg=35,
+    )
     return spec

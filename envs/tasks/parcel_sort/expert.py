@@ -159,7 +159,7 @@ def decide(
             the parcel.
         to_bin: The route from the scanner to the bins.
     """
-    facts = ExpertFacts.read(xp, agent, state, back_m, to_bin.slots_m)
+    facts = ExpertFacts.read(xp, agent, state, back_m=back_m, slots_m=to_bin.slots_m)
     posture = facts.posture()
     # `is_riding`: the next parcel is on the belt, within reach
     must_fetch = ~facts.is_held & ~facts.is_idle & ~facts.is_on_plate

@@ -129,7 +129,13 @@ class ExpertFacts:
         # a parcel that stands on the plate is approached from the right, as seen from
         # the robot, so the approach points to the left
         approach = left_of(horizontal(self.plate_w))
-        return grip_of(self.hand, self.parcel, approach, is_standing, self.back_m)
+        return grip_of(
+            self.hand,
+            self.parcel,
+            side_approach=approach,
+            is_standing=is_standing,
+            back_m=self.back_m,
+        )
 
     def must_turn(self) -> Array:
         """Returns (n,) bool, whether a held parcel must be rotated to bring its label up.

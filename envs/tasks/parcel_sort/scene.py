@@ -49,6 +49,14 @@ def build_parcel_station(robot: Robot) -> mujoco.MjSpec:
         add_bin(spec, place, BIN)
     for name in PARCELS:
         add_parcel(spec, name)
-    add_view(spec, CAMERA, (1.24, 0.40, 1.74), (0.24, 0.115, 0.69), 56)
-    add_view(spec, "line", (2.25, 0.80, 1.80), (0.10, 0.14, 0.74), 38)
+    add_view(
+        spec,
+        CAMERA,
+        pos_w=(1.24, 0.40, 1.74),
+        target_w=(0.24, 0.115, 0.69),
+        fovy_deg=56,
+    )
+    add_view(
+        spec, "line", pos_w=(2.25, 0.80, 1.80), target_w=(0.10, 0.14, 0.74), fovy_deg=38
+    )
     return spec

@@ -43,6 +43,18 @@ def build_dining_table(robot: Robot) -> mujoco.MjSpec:
         mug=(0.12, 0.32),
     )
 
-    add_view(spec, CAMERA, (1.00, -0.07, 1.68), (0.45, -0.07, 0.72), 42)
-    add_view(spec, BEAUTY, (-0.68, -1.95, 1.95), (0.44, -0.04, 0.76), 42)
+    add_view(
+        spec,
+        CAMERA,
+        pos_w=(1.00, -0.07, 1.68),
+        target_w=(0.45, -0.07, 0.72),
+        fovy_deg=42,
+    )
+    add_view(
+        spec,
+        BEAUTY,
+        pos_w=(-0.68, -1.95, 1.95),
+        target_w=(0.44, -0.04, 0.76),
+        fovy_deg=42,
+    )
     return spec

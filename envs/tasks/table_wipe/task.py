@@ -137,7 +137,7 @@ class TableWipe:
 
         cells_w = stains.place(world, blob, xy, episode["turn"][k]) + TABLE_XY
         stains.paint(world, blob, rgb)
-        dirt.lay(world, blob, cells_w, rub_m, episode["named"][k])
+        dirt.lay(world, blob, cells_w=cells_w, rub_m=rub_m, named=episode["named"][k])
 
         num_cells = SMALL_CELLS if episode["small"][k] else CELLS
         if k < episode["stains"]:

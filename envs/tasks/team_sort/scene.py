@@ -52,6 +52,14 @@ def build_sorting_station(robot: Robot) -> mujoco.MjSpec:
         add_bin(spec, place, BIN)
     for name in PARCELS:
         add_parcel(spec, name)
-    add_view(spec, CAMERA, (1.32, -0.08, 1.88), (0.34, -0.06, 0.74), 56)
-    add_view(spec, "line", (2.4, 0.2, 1.8), (0.15, -0.08, 0.82), 40)
+    add_view(
+        spec,
+        CAMERA,
+        pos_w=(1.32, -0.08, 1.88),
+        target_w=(0.34, -0.06, 0.74),
+        fovy_deg=56,
+    )
+    add_view(
+        spec, "line", pos_w=(2.4, 0.2, 1.8), target_w=(0.15, -0.08, 0.82), fovy_deg=40
+    )
     return spec

@@ -76,11 +76,31 @@ def build_tote_station(robot: Robot) -> mujoco.MjSpec:
         add_tote(spec, name, (0.2, 0.4, 0.7, 1.0))  # worlds give each its own colour
     if robot.travels:
         _paint_floor_marks(spec)
-        add_view(spec, CAMERA, (2.3, 0.4, 2.6), (-0.3, 0.76, 0.5), 72)
-        add_view(spec, "hall", (2.5, -2.4, 2.6), (-0.33, 0.9, 0.6), 44)
+        add_view(
+            spec, CAMERA, pos_w=(2.3, 0.4, 2.6), target_w=(-0.3, 0.76, 0.5), fovy_deg=72
+        )
+        add_view(
+            spec,
+            "hall",
+            pos_w=(2.5, -2.4, 2.6),
+            target_w=(-0.33, 0.9, 0.6),
+            fovy_deg=44,
+        )
     else:
-        add_view(spec, CAMERA, (1.28, 0.04, 2.05), (0.27, 0.06, 0.70), 50)
-        add_view(spec, "hall", (2.3, -1.5, 2.1), (0.15, 0.12, 0.72), 38)
+        add_view(
+            spec,
+            CAMERA,
+            pos_w=(1.28, 0.04, 2.05),
+            target_w=(0.27, 0.06, 0.70),
+            fovy_deg=50,
+        )
+        add_view(
+            spec,
+            "hall",
+            pos_w=(2.3, -1.5, 2.1),
+            target_w=(0.15, 0.12, 0.72),
+            fovy_deg=38,
+        )
     return spec
 
 
