@@ -139,23 +139,23 @@ class CommonFactors:
         # sampled for every robot, used only by those that travel
         sample["base_start"] = variation.sample_many(seed, "base_start", 3)
 
-        self.look(world, sample)
-        self._dynamics(world, sample)
-        self._pose(world, sample)
+        self.set_look(world, sample)
+        self._set_dynamics(world, sample)
+        self._set_pose(world, sample)
         noise = SensorNoise(self._encoder_bias(sample), float(sample["pixel_noise"]))
         return sample, noise
 
-    def look(self, world: int, sample: Mapping[str, Any]) -> None:
+    def set_look(self, world: int, sample: Mapping[str, Any]) -> None:
         """Writes the light and the cameras' views of one world.
 
         Args:
             world: its number.
             sample: a value for each of `LOOKS`, among others.
         """
-        self._light(world, sample)
-        self._views(world, sample)
+        self._set_light(world, sample)
+        self._set_views(world, sample)
 
-    def _pose(self, world: int, sample: dict[str, Any]) -> None:
+    def _set_pose(self, world: int, sample: dict[str, Any]) -> None:
         """Puts the robot near its home posture, with open grippers."""
         qpos = self._engine.view("qpos")
         qpos[world, self._qpos] = np.concatenate(self._joint_starts(sample))
@@ -196,7 +196,7 @@ class CommonFactors:
                 bias.append(np.zeros(count))
         return np.concatenate(bias)
 
-    def _light(self, world: int, sample: Mapping[str, Any]) -> None:
+    def _set_light(self, world: int, sample: Mapping[str, Any]) -> None:
         """Sets the lamp's brightness and direction, and the floor's brightness."""
         model = self._engine.model
         model_view = self._engine.model_view
@@ -215,7 +215,7 @@ class CommonFactors:
         rgba = model.geom_rgba[self._floor] * np.array([shade, shade, shade, 1])
         model_view("geom_rgba")[world, self._floor] = np.clip(rgba, 0, 1)
 
-    def _views(self, world: int, sample: Mapping[str, Any]) -> None:
+    def _set_views(self, world: int, sample: Mapping[str, Any]) -> None:
         """Shifts the scene's cameras, and changes their fields of view."""
         model = self._engine.model
         model_view = self._engine.model_view
@@ -224,7 +224,7 @@ class CommonFactors:
         model_view("cam_pos")[world, ids] = model.cam_pos[ids] + shift
         model_view("cam_fovy")[world, ids] = model.cam_fovy[ids] + sample["camera_fovy"]
 
-    def _dynamics(self, world: int, sample: dict[str, Any]) -> None:
+    def _set_dynamics(self, world: int, sample: dict[str, Any]) -> None:
         """Scales the stiffness of the arms' servos and the friction of the pads."""
         model = self._engine.model
         model_view = self._engine.model_view

@@ -189,7 +189,7 @@ class Episodes:
                 f"the recording has no values of {', '.join(missing)}: give values "
                 "of them all, or change nothing of how it looked"
             )
-        self._common_factors.look(world, sampled)
+        self._common_factors.set_look(world, sampled)
         self.sampled[world] = _stored(sampled)
         self.pixel_sigma[world] = float(sampled["pixel_noise"])
 

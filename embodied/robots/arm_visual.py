@@ -2,6 +2,9 @@
 
 Lengths are in metres, each part in its link's own frame. Proportions are after the
 silhouette of the Franka Research 3, whose joint drums are 110 mm in diameter.
+
+Sections of a `Loft` are rows of (t, u, v, radius) or (t, u, v, radius_u, radius_v):
+position along its axis, centre and half widths across it.
 """
 
 from __future__ import annotations

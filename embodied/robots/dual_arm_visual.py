@@ -3,6 +3,9 @@
 All lengths are in metres, each part in its body's own frame: x ahead, y to the left. The
 origin of `lift` and `waist` is on the axis about which the chest bows, that of `neck` is
 on the chest, and that of `head` on the axis about which it nods.
+
+Sections of a `Loft` are rows of (t, u, v, radius) or (t, u, v, radius_u, radius_v):
+position along its axis, centre and half widths across it.
 """
 
 from __future__ import annotations

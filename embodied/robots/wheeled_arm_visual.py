@@ -3,6 +3,9 @@
 That is a rounded white housing on mecanum wheels, a lift column, and a head on a mast.
 All lengths are in metres. The origin of the body `base` is on the floor below the
 mount, and that of `lift` is the mount.
+
+Sections of a `Loft` are rows of (t, u, v, radius) or (t, u, v, radius_u, radius_v):
+position along its axis, centre and half widths across it.
 """
 
 from __future__ import annotations

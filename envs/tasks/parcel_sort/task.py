@@ -76,12 +76,10 @@ class ParcelSort:
             "scanned": xp.zeros((n, k)),  # 1 for parcels that have been read
             # the last tick at which the parcel was not readable
             "moved_tick": xp.zeros((n, k), dtype=xp.int64),
-            # from event_tick on: the belt's speed, m/s, and the force on the pushed
-            # parcel along x and y, N
-            "speed_after": xp.zeros(n),
-            "pushed": xp.zeros(n, dtype=xp.int64),
-            "push": xp.zeros((n, 2)),
-            "event_tick": xp.zeros(n, dtype=xp.int64),
+            "speed_after": xp.zeros(n),  # m/s, the belt's speed from the event on
+            "pushed": xp.zeros(n, dtype=xp.int64),  # index of the parcel that is pushed
+            "push": xp.zeros((n, 2)),  # N, the force on that parcel along x and y
+            "event_tick": xp.zeros(n, dtype=xp.int64),  # tick at which the event begins
         }
         self._facts = PerState(engine, partial(Facts, self._props, self._memory))
 
