@@ -78,9 +78,9 @@ def _quotas_in(folder: Path) -> Iterator[float]:
 
 
 def refusal(error: OSError) -> str:
-    """Returns a short description of an error in REFUSALS.
+    """Returns a short description of an error with which the system refused an operation.
 
-    It is empty for other errors, which the code itself may have caused.
+    It is empty for errors that are not in REFUSALS: the code itself may have caused them.
     """
     if error.errno not in REFUSALS:
         return ""

@@ -48,8 +48,9 @@ class Safety:
 def with_safety_sensors(spec: mujoco.MjSpec, robot: Robot) -> mujoco.MjSpec:
     """Adds the sensors for `SafetySignals`; returns the spec itself.
 
-    They must be adjacent: first the sensors of all contacts of each robot, then those of
-    each robot's contacts with each body of the scenery.
+    The sensors of all contacts of each robot come first, then those of each robot's
+    contacts with each body of the scenery: `SafetySignals` reads all of them as one block
+    of sensor data, so no other sensor may stand between them.
     """
     roots = [base.root_body for base in robot.bases]
     for k, root in enumerate(roots):

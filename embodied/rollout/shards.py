@@ -152,7 +152,7 @@ class Workers(ClosedOnExit):
         for worker in self._workers:
             worker.process.join(STOP_WAIT_S)
 
-        # kill those that have not
+        # kill those that have not ended in time
         self._kill()
 
     def _share_out(
