@@ -106,18 +106,12 @@ class WarpWorlds:
             name: values[first.numpy()] for name, values in starts.fields.items()
         }
         self.engine = WarpEngine(
-            host.model,
-            num_worlds,
-            buffers=buffers,
-            differing=first_fields,
-            device=device,
+            host.model, num_worlds, buffers, differing=first_fields, device=device
         )
         self.device = torch.device(self.engine.device)
 
-        with (
-            self.device,
-            explaining_out_of_memory(num_worlds, self.engine.bytes_per_world),
-        ):
+        explained = explaining_out_of_memory(num_worlds, self.engine.bytes_per_world)
+        with self.device, explained:
             self._bank = DeviceBank(starts, self.engine)
             self._bound = Bound.to(self.engine, self.spec, self.robot, self.config)
             self.task = self._bound.task
