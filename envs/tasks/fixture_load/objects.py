@@ -21,11 +21,11 @@ def poses(xp: Any, state: Mapping[str, Array]) -> dict[str, ObjectPose]:
     cos = state["pocket_heading"][:, 0]
     sin = state["pocket_heading"][:, 1]
     button = state["button_pos_w"]
-    rest_z = xp.full_like(button[:, 2], button_top_z(START_BOX))
+    unpressed_z = xp.full_like(button[:, 2], button_top_z(START_BOX))
     return {
         "part": ObjectPose(state["part_pos_w"], quat_from_rot6d(state["part_rot6d"])),
         "pocket": ObjectPose(state["pocket_pos_w"], quat_from_yaw(xp.atan2(sin, cos))),
-        "button": ObjectPose(with_z(xp, button, rest_z)),
+        "button": ObjectPose(with_z(xp, button, unpressed_z)),
     }
 
 

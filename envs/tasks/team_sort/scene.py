@@ -17,6 +17,8 @@ from embodied.robots.robot import Robot
 # The hand that sorts is the robot's first, the one that picks its second: as far apart
 # as the shoulders of `dual_arm`.
 PLACES = ((0.0, 0.0, 0.0), (0.0, -0.595, 0.0))
+# The belt ends in front of the hand that picks; the stand is between the two hands, so
+# that both reach it.
 BELT = BeltSize(x=0.56, y_start=-3.0, y_end=-0.31, width=0.24, rubber=True)
 # The belt stops while a parcel is beyond this, where the hand picks it.
 EYE_Y_W = -0.47
