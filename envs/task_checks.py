@@ -349,13 +349,12 @@ def _check_outcome(
             description=description,
         )
     if not isinstance(outcome.dropped, int):
-        description = "counts"
         _check_column(
             f"{where}: dropped",
             outcome.dropped,
             num_worlds=num_worlds,
             kinds="iu",
-            description=description,
+            description="counts",
         )
 
     progress = outcome.progress[ids]

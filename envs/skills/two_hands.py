@@ -44,7 +44,7 @@ class TwoHandsPlanner:
         robot: Robot,
         decide: DecideTwo,
     ) -> None:
-        """Keeps what reads and decides.
+        """Prepares to read observations, and keeps the function that decides.
 
         Args:
             agent_layout: The layout of proprioception.
