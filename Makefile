@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 WORKERS ?= 2
+# each worker begins with a share of the files, and takes from the others at the end
+PARALLEL := -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo format type check test test-slow test-peers build bench docs gallery pretrained clean
+.PHONY: help setup demo format type mypy pyright check lint test test-slow test-peers build bench docs gallery pretrained clean
 
 help:  ## show these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,26 +30,27 @@ format: setup  ## format the code and mend what can be mended
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-type: setup  ## both type checkers
-	$(BIN)/mypy
-	$(BIN)/pyright
+type: mypy pyright  ## both type checkers
 
-check: setup  ## lint, formatting, types, layers, dead code
+mypy pyright: setup
+	$(BIN)/$@
+
+check: lint mypy pyright  ## lint, formatting, types, layers, dead code; in parallel with --jobs 2
+
+lint: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/dead_code.py
 
 test: setup  ## the tests, without the slow ones
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(PARALLEL) -m "not slow"
 
 test-slow: setup  ## the slow tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m "slow and not peers"
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(PARALLEL) -m "slow and not peers"
 
 test-peers: setup  ## what other toolkits' own code makes of ours: they are installed for it
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m peers
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(PARALLEL) -m peers
 
 build: setup  ## wheel and sdist into dist/, each tried away from this checkout
 	rm -rf build dist
