@@ -68,24 +68,24 @@ class Condition:
         Raises:
             EmbodiedError: the attribute and the value cannot be compared.
         """
-        found = attributes.get(self.name)
-        if found is None:
+        value = attributes.get(self.name)
+        if value is None:
             return False
-        if isinstance(found, frozenset):
-            return self._holds_of_set(found)
+        if isinstance(value, frozenset):
+            return self._holds_of_set(value)
 
         # both must be numbers, both flags or both words
-        if _kind(found) != _kind(self.value):
-            self._refuse(f"is {found!r}")
-        if _kind(found) != "number" and self.operator not in EQUALITY_OPERATORS:
+        if _kind(value) != _kind(self.value):
+            self._refuse(f"is {value!r}")
+        if _kind(value) != "number" and self.operator not in EQUALITY_OPERATORS:
             self._refuse("is no number, so only = and != apply")
-        return OPERATORS[self.operator](found, self.value)
+        return OPERATORS[self.operator](value, self.value)
 
-    def _holds_of_set(self, found: frozenset[str]) -> bool:
+    def _holds_of_set(self, value: frozenset[str]) -> bool:
         """Returns whether the value is in a set of words, or is not, for `!=`."""
         if self.operator not in EQUALITY_OPERATORS:
             self._refuse("may be several, so only = and != apply")
-        is_member = self.value in found
+        is_member = self.value in value
         return not is_member if self.operator == "!=" else is_member
 
     def _refuse(self, reason: str) -> NoReturn:

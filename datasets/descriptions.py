@@ -148,7 +148,7 @@ def _described(spec: ArraySpec, key: str, rows: str) -> Described:
     return Described(key, dtype, spec.shape, rows, spec.unit, spec.meaning)
 
 
-_BY_KEY = {one.key: one for one in described_arrays()}
+_BY_KEY = {array.key: array for array in described_arrays()}
 
 
 def describe(key: str) -> Described | None:

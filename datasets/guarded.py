@@ -127,12 +127,12 @@ def group_in(group: H5, name: str) -> H5:
         DatasetError: there is none in this file.
     """
     with damage_named(group, name):
-        found = own_group(group, name)
-    if found is None:
+        subgroup = own_group(group, name)
+    if subgroup is None:
         raise DatasetError(
             f"{group.file.filename} is damaged: {group.name} has no group {name} of its own"
         )
-    return found
+    return subgroup
 
 
 def array_in(group: H5, name: str) -> H5:
@@ -142,12 +142,12 @@ def array_in(group: H5, name: str) -> H5:
         DatasetError: there is none in this file.
     """
     with damage_named(group, name):
-        found = own_array(group, name)
-    if found is None:
+        array = own_array(group, name)
+    if array is None:
         raise DatasetError(
             f"{group.file.filename} is damaged: {group.name} has no array {name} of its own"
         )
-    return found
+    return array
 
 
 def arrays_in(group: H5) -> dict[str, H5]:
@@ -159,7 +159,7 @@ def arrays_in(group: H5) -> dict[str, H5]:
 
 def arrays_below(group: H5) -> dict[str, H5]:
     """Returns all arrays below a group, at any depth, by their path within it."""
-    found: dict[str, H5] = {}
+    arrays: dict[str, H5] = {}
 
     def keep(name: str | bytes, item: H5) -> None:
         # h5py returns a name as bytes if it is not UTF-8
@@ -167,11 +167,11 @@ def arrays_below(group: H5) -> dict[str, H5]:
             raise ValueError(f"the name {name!r} is no text")
         if isinstance(item, h5py.Dataset) and not _lies_elsewhere(item):
             np.dtype(item.dtype)  # raises if the type is damaged
-            found[name] = item
+            arrays[name] = item
 
     with damage_named(group):
         group.visititems(keep)
-    return found
+    return arrays
 
 
 def read_attribute(item: H5, name: str) -> Any:

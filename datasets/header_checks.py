@@ -103,8 +103,8 @@ def _is_interface(value: Any) -> bool:
     """
     try:
         interface = ActionInterface.of(value)
-        low = [float(one) for one in interface.low]
-        high = [float(one) for one in interface.high]
+        low = [float(limit) for limit in interface.low]
+        high = [float(limit) for limit in interface.high]
         sizes = {len(low), len(high), len(interface.labels), len(interface.rows())}
     except (AttributeError, KeyError, TypeError, ValueError):
         return False

@@ -163,22 +163,22 @@ def _counts(words: Iterable[str]) -> dict[str, int]:
 
 def _arrays(dataset: Dataset) -> tuple[ArrayInfo, ...]:
     """Returns one entry per array name, with rows and sizes summed over all episodes."""
-    found: dict[str, ArrayInfo] = {}
+    info_of_arrays: dict[str, ArrayInfo] = {}
     for number in range(len(dataset)):
         for key, array in dataset.arrays(number).items():
             with damage_named(array):
                 info = _array_info(key, array)
 
             # type, row and unit are those of the first episode with this array
-            earlier = found.get(info.key)
+            earlier = info_of_arrays.get(info.key)
             if earlier is not None:
                 info = replace(
                     earlier,
                     rows=earlier.rows + info.rows,
                     size_bytes=earlier.size_bytes + info.size_bytes,
                 )
-            found[info.key] = info
-    return tuple(found.values())
+            info_of_arrays[info.key] = info
+    return tuple(info_of_arrays.values())
 
 
 def _array_info(key: str, array: H5) -> ArrayInfo:

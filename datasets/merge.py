@@ -106,12 +106,12 @@ def find_episodes(path: Path) -> list[StoredEpisode]:
             return [StoredEpisode(path, demo, meta) for demo, meta in episodes]
 
         # without one, read the attributes of each group
-        found = []
+        episodes_of_file = []
         for name in demo_names(file):
             with damage_named(path, f"/data/{name}"):
                 demo = file["data"][name]
-            found.append(StoredEpisode(path, name, read_meta(demo)))
-        return found
+            episodes_of_file.append(StoredEpisode(path, name, read_meta(demo)))
+        return episodes_of_file
 
 
 def common_header(paths: Sequence[Path]) -> Header:

@@ -232,16 +232,16 @@ class _Rendering:
 
     def _ground_truth(self, world: int) -> dict[str, np.ndarray]:
         """Returns key -> (H, W, 1) the cameras' depth and segmentation images now."""
-        found = {}
+        images = {}
         for camera in self._worlds.cameras:
             if self._request.depth:
                 depth = self._truth.depth_m(world, camera)
                 is_metric = self._request.depth == "m"
-                found[camera + DEPTH_SUFFIX] = depth if is_metric else as_mm(depth)
+                images[camera + DEPTH_SUFFIX] = depth if is_metric else as_mm(depth)
             if self._request.segmentation:
                 things = self._truth.segmentation(world, camera)
-                found[camera + SEGMENTATION_SUFFIX] = things
-        return found
+                images[camera + SEGMENTATION_SUFFIX] = things
+        return images
 
     def _step(self) -> None:
         """Advances all worlds by one control step, and writes episodes that are over."""

@@ -81,7 +81,7 @@ def repair(
     """
     sources = _sources(path)
     lost: list[Lost] = []
-    found: dict[int, StoredEpisode] = {}  # by seed
+    kept_episodes: dict[int, StoredEpisode] = {}  # by seed
     header: Header | None = None
     cut_bytes = 0
 
@@ -104,14 +104,14 @@ def repair(
             cut_bytes += cut
             # a seed may be both in the file and among the parts
             for episode in episodes:
-                found.setdefault(episode.meta.seed, episode)
+                kept_episodes.setdefault(episode.meta.seed, episode)
 
-        if header is None or not found:
+        if header is None or not kept_episodes:
             shown = lost[:SHOWN_LOSSES]
             reasons = "; ".join(f"{loss.demo}: {loss.reason}" for loss in shown)
             raise DatasetError(f"no episode of {path} is whole ({reasons})")
-        write_merged(header, list(found.values()), target, folder=target.parent)
-    return RepairReport(len(found), tuple(lost), cut_bytes)
+        write_merged(header, list(kept_episodes.values()), target, folder=target.parent)
+    return RepairReport(len(kept_episodes), tuple(lost), cut_bytes)
 
 
 def _sources(path: Path) -> list[Path]:

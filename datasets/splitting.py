@@ -75,18 +75,18 @@ def split(seeds: Sequence[int], parts: Sequence[Part], split_seed: int = 0) -> S
             shares exceed 1, or there are too few episodes for the counts.
     """
     _check_parts(parts)
-    places = [split_position(seed, split_seed) for seed in seeds]
+    positions = [split_position(seed, split_seed) for seed in seeds]
     if any(part.count is not None for part in parts):
-        ordered = sorted(range(len(seeds)), key=lambda i: places[i])
+        ordered = sorted(range(len(seeds)), key=lambda i: positions[i])
         return _by_count(ordered, parts)
-    return _by_share(places, parts)
+    return _by_share(positions, parts)
 
 
 Split = dict[str, list[int]]
 
 
 def split_position(seed: int, split_seed: int) -> float:
-    """Returns the place of an episode in [0, 1), from a hash of both seeds."""
+    """Returns the position of an episode in [0, 1), from a hash of both seeds."""
     digest = hashlib.blake2b(f"{split_seed}/{seed}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 
@@ -117,23 +117,23 @@ def _by_count(ordered: Sequence[int], parts: Sequence[Part]) -> Split:
     if wanted > len(ordered):
         raise EmbodiedError(f"{wanted} episodes are wanted, there are {len(ordered)}")
 
-    found: Split = {}
+    indices_of_parts: Split = {}
     first = 0
     for part in parts:
         if part.count is not None:
-            found[part.name] = sorted(ordered[first : first + part.count])
+            indices_of_parts[part.name] = sorted(ordered[first : first + part.count])
             first += part.count
-    return _with_rest(found, parts, len(ordered))
+    return _with_rest(indices_of_parts, parts, len(ordered))
 
 
-def _by_share(places: Sequence[float], parts: Sequence[Part]) -> Split:
+def _by_share(positions: Sequence[float], parts: Sequence[Part]) -> Split:
     """Gives each part the episodes in an interval of [0, 1) as long as its share.
 
     Args:
-        places: the places of all episodes, in [0, 1).
+        positions: the positions of all episodes, in [0, 1).
         parts: the parts with their shares; one of them may take all remaining episodes.
     """
-    found: Split = {}
+    indices_of_parts: Split = {}
     low = 0.0
     for part in parts:
         if part.share is None:
@@ -143,19 +143,21 @@ def _by_share(places: Sequence[float], parts: Sequence[Part]) -> Split:
         # interval ends beyond every place
         if high > 1 - ROUNDING:
             high = 2.0
-        found[part.name] = [i for i, place in enumerate(places) if low <= place < high]
+        indices_of_parts[part.name] = [
+            i for i, position in enumerate(positions) if low <= position < high
+        ]
         low = high
-    return _with_rest(found, parts, len(places))
+    return _with_rest(indices_of_parts, parts, len(positions))
 
 
-def _with_rest(found: Split, parts: Sequence[Part], total: int) -> Split:
+def _with_rest(indices_of_parts: Split, parts: Sequence[Part], total: int) -> Split:
     """Adds the part that takes the rest, and restores the order of the parts.
 
     Args:
-        found: part name -> indices, for the parts with shares or counts.
+        indices_of_parts: part name -> indices, for the parts with shares or counts.
         parts: all parts.
         total: number of all episodes.
     """
-    taken = {i for members in found.values() for i in members}
+    taken = {i for members in indices_of_parts.values() for i in members}
     rest = [i for i in range(total) if i not in taken]
-    return {part.name: found.get(part.name, rest) for part in parts}
+    return {part.name: indices_of_parts.get(part.name, rest) for part in parts}

@@ -93,17 +93,17 @@ def statistics(
         raise DatasetError(f"{dataset.path}: no episode to measure")
 
     known = measured_keys(dataset, numbers[0])
-    found = []
+    statistics = []
     for key in known if keys is None else keys:
         if key not in known:
             raise unknown("array", key, known)
         if key.endswith(IMAGE_SUFFIX):
-            found.append(_of_pictures(dataset, numbers, key))
+            statistics.append(_of_pictures(dataset, numbers, key))
         else:
-            found.append(_of_rows(dataset, numbers, key))
+            statistics.append(_of_rows(dataset, numbers, key))
         if on_key is not None:
             on_key(1)
-    return found
+    return statistics
 
 
 def _of_rows(dataset: Dataset, numbers: Sequence[int], key: str) -> ArrayStatistics:

@@ -128,7 +128,7 @@ def check_shapes(payload: Payload, num: int, shape: PlanShape) -> None:
     for name, value in vars(payload).items():
         # None stands for a field that the planner's plans do not have
         wanted = getattr(expected, name)
-        found = getattr(value, "shape", None)
+        given_shape = getattr(value, "shape", None)
 
         if wanted is None and value is not None:
             raise EmbodiedError(
@@ -136,8 +136,12 @@ def check_shapes(payload: Payload, num: int, shape: PlanShape) -> None:
                 "chunk_steps and chunk_actions there"
             )
 
-        if wanted is not None and (found is None or tuple(found) != wanted.shape):
-            what = repr(value) if found is None else f"of shape {tuple(found)}"
+        if wanted is not None and (
+            given_shape is None or tuple(given_shape) != wanted.shape
+        ):
+            what = (
+                repr(value) if given_shape is None else f"of shape {tuple(given_shape)}"
+            )
             raise EmbodiedError(
                 f"{name} of a plan must be an array of shape {wanted.shape}, for "
                 f"{num} worlds and the planner's {shape}, not {what}"

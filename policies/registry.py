@@ -242,10 +242,10 @@ def _is_source(item: Any) -> bool:
     return all(hasattr(item, name) for name in members)
 
 
-def _not_a_source(name: str, found: str) -> EmbodiedError:
+def _not_a_source(name: str, what: str) -> EmbodiedError:
     """Returns the error for a location with something else than a policy source."""
     return EmbodiedError(
-        f"policy {name} {found}, which is no policy: make one with "
+        f"policy {name} {what}, which is no policy: make one with "
         f"embodied.policies.policy_from_function or policy_from_planner"
     )
 

@@ -114,33 +114,35 @@ def find_late_camera(view: View, context: Context) -> list[Finding]:
             continue
         cause = rate_of_change(frame_positions)
         effect = rate_of_change(camera.small)
-        found = lag(cause, effect, view.source.frame_hz)
+        measured_lag = lag(cause, effect, view.source.frame_hz)
         # a lag is certain only if the signals fit well with it, and worse without it
-        gain = found.correlation - found.correlation_at_0
-        is_certain = found.correlation >= limits.lag_correlation
+        gain = measured_lag.correlation - measured_lag.correlation_at_0
+        is_certain = measured_lag.correlation >= limits.lag_correlation
         is_certain = is_certain and gain >= limits.lag_gain
-        if is_certain and abs(found.lag_s) >= limits.lag_s:
-            order = "behind" if found.lag_s > 0 else "ahead of"
-            message = f"camera {name} is {abs(found.lag_s):.2f} s {order} the joints"
+        if is_certain and abs(measured_lag.lag_s) >= limits.lag_s:
+            order = "behind" if measured_lag.lag_s > 0 else "ahead of"
+            message = (
+                f"camera {name} is {abs(measured_lag.lag_s):.2f} s {order} the joints"
+            )
             findings.append(Finding("late_camera", "REVIEW", message))
     return findings
 
 
-def _have_equal_images(one: Camera, other: Camera) -> bool:
+def _have_equal_images(camera: Camera, other: Camera) -> bool:
     """Returns whether two cameras have equal images in every frame."""
-    if len(one.digest) != len(other.digest) or not len(one.digest):
+    if len(camera.digest) != len(other.digest) or not len(camera.digest):
         return False
-    return bool((one.digest == other.digest).all())
+    return bool((camera.digest == other.digest).all())
 
 
-def _difference(one: np.ndarray, other: np.ndarray) -> float:
+def _difference(image: np.ndarray, other: np.ndarray) -> float:
     """Returns the mean absolute difference of two images, in grey levels.
 
     For images of different shapes it is `LARGEST_DIFFERENCE`.
     """
-    if one.shape != other.shape:
+    if image.shape != other.shape:
         return LARGEST_DIFFERENCE
-    return float(np.abs(one - other).mean())
+    return float(np.abs(image - other).mean())
 
 
 def _is_new(view: View, frames: int) -> np.ndarray:

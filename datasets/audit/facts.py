@@ -296,8 +296,8 @@ def find_twins(
             difference = float(np.abs(scaled[one] - scaled[other]).max())
             if difference <= distance:
                 first, second = sorted((one, other))
-                found = (comparable[first].demo, difference)
-                twins.setdefault(comparable[second].demo, found)
+                twin = (comparable[first].demo, difference)
+                twins.setdefault(comparable[second].demo, twin)
     return twins
 
 

@@ -302,7 +302,7 @@ def find_lag(view: View, context: Context) -> list[Finding]:
     if not has_targets:
         causes.append(np.abs(commands).mean(axis=1)[:-1])
     lags = [lag(cause, effect, view.motion_hz) for cause in causes]
-    best = max(lags, key=lambda found: found.correlation)
+    best = max(lags, key=lambda candidate: candidate.correlation)
 
     # a lag is certain only if the signals fit well with it, and worse without it
     gain = best.correlation - best.correlation_at_0

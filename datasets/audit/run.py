@@ -60,7 +60,7 @@ class Audit:
 
     def demos(self, verdict: Verdict) -> list[str]:
         """Returns the names of the episodes with a verdict."""
-        return [one.demo for one in self.episodes if one.verdict == verdict]
+        return [episode.demo for episode in self.episodes if episode.verdict == verdict]
 
     @property
     def counts(self) -> dict[Verdict, int]:

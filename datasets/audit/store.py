@@ -36,10 +36,14 @@ def json_path(path: Path) -> Path:
 def as_json(audit: Audit, limits: Thresholds = THRESHOLDS) -> dict[str, Any]:
     """Returns an audit as plain data for programs."""
     episodes = []
-    for one in audit.episodes:
+    for episode in audit.episodes:
         # `asdict` gives fields only, and the verdict is a property
         episodes.append(
-            {**asdict(one), "verdict": one.verdict, "findings": _plain(one.findings)}
+            {
+                **asdict(episode),
+                "verdict": episode.verdict,
+                "findings": _plain(episode.findings),
+            }
         )
 
     return {

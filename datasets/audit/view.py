@@ -319,15 +319,15 @@ def _foreign_positions(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
 
     # use the first line of `FOREIGN_POSITIONS` whose arrays exist, and have one length
     for endings in FOREIGN_POSITIONS:
-        found = [
+        vectors = [
             value
             for name, value in observed.items()
             if name.endswith(endings) and value.size
         ]
 
-        lengths = {len(value) for value in found}
+        lengths = {len(value) for value in vectors}
         if len(lengths) == 1:
-            return np.concatenate(found, axis=1).astype(np.float64)
+            return np.concatenate(vectors, axis=1).astype(np.float64)
 
     return np.zeros((0, 0))
 

@@ -95,12 +95,10 @@ def from_video(
     return np.stack(pictures)
 
 
-def _require_size(
-    found: tuple[int, int], expected: tuple[int, ...], where: str
-) -> None:
+def _require_size(size: tuple[int, int], expected: tuple[int, ...], where: str) -> None:
     """Raises DatasetError if an image has another size (H, W) than expected."""
-    if found != expected:
+    if size != expected:
         raise DatasetError(
-            f"{where} is {found[0]} x {found[1]} large, but said to be"
+            f"{where} is {size[0]} x {size[1]} large, but said to be"
             f" {' x '.join(map(str, expected))}"
         )

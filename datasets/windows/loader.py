@@ -72,7 +72,9 @@ class WindowLoader:
             _check_weights(weights, windows)
         self.epoch = 0
         self.position = 0
-        self._weights = None if weights is None else [float(one) for one in weights]
+        self._weights = (
+            None if weights is None else [float(weight) for weight in weights]
+        )
         self._windows = windows
         self._batch_size = batch_size
         self._seed = seed

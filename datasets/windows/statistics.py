@@ -102,7 +102,7 @@ def _write(path: Path, sources: Sequence[Any], known: RobotStatistics) -> None:
     """Writes statistics to the cache, unless the folder is read-only."""
     content = {
         "sources": list(sources),
-        "arrays": [asdict(one) for one in known.values()],
+        "arrays": [asdict(statistics) for statistics in known.values()],
     }
     try:
         replace_text(path, f"{json.dumps(content, indent=2, allow_nan=False)}\n")
@@ -119,7 +119,7 @@ def _read(path: Path, sources: Sequence[Any]) -> RobotStatistics:
         arrays = [_array(entry) for entry in content["arrays"]]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
-    return {one.key: one for one in arrays}
+    return {statistics.key: statistics for statistics in arrays}
 
 
 def _array(entry: dict[str, Any]) -> ArrayStatistics:

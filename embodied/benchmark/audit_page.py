@@ -110,7 +110,7 @@ def starts_plot(audit: Audit) -> Markup:
     # starts of different widths, such as those of different robots, have no common axes
     commonest = shapes.most_common(1)[0][0]
     shown = [summary for summary in audit.summaries if summary.start.shape == commonest]
-    verdicts = {one.demo: one.verdict.lower() for one in audit.episodes}
+    verdicts = {episode.demo: episode.verdict.lower() for episode in audit.episodes}
 
     # principal components of the starts (E, P), in units of each element's standard
     # deviation; an element that never varies stays at 0
@@ -143,7 +143,7 @@ def _durations(audit: Audit) -> Coverage:
     It borrows `Coverage`, the histogram that the template draws. Durations need not cover
     any range, so the expected number of filled bins is 0.
     """
-    durations = [one.duration_s for one in audit.episodes]
+    durations = [episode.duration_s for episode in audit.episodes]
     counts, edges = np.histogram(durations, 12)
     labels = [f"{edge:.1f}" for edge in edges[:-1]]
     listed = tuple(zip(labels, counts.tolist(), strict=True))
@@ -159,18 +159,18 @@ def _durations(audit: Audit) -> Coverage:
 def _pictured(audit: Audit, flagged: Sequence[EpisodeAudit]) -> tuple[Pictured, ...]:
     """Returns flagged episodes with their pictures, those to exclude first."""
     # False sorts first: episodes to exclude, then those to review
-    ordered = sorted(flagged, key=lambda one: one.verdict != "EXCLUDE")
+    ordered = sorted(flagged, key=lambda episode: episode.verdict != "EXCLUDE")
     pictured = []
     with opened(audit.path) as (file, _):
-        for one in ordered[:MOST_PICTURED]:
-            demo = file["data"][one.demo]
+        for episode in ordered[:MOST_PICTURED]:
+            demo = file["data"][episode.demo]
             pictures: list[tuple[str, bytes]] = []
             for camera, path in picture_paths(demo).items():
                 frames = demo[path]
                 if len(frames):
                     pictures.append((f"{camera}, first", png(frames[0])))
                     pictures.append((f"{camera}, last", png(frames[-1])))
-            pictured.append(Pictured(one, tuple(pictures)))
+            pictured.append(Pictured(episode, tuple(pictures)))
     return tuple(pictured)
 
 

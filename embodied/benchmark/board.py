@@ -133,16 +133,18 @@ def read_contestants(words: Sequence[str]) -> list[Contestant]:
     Raises:
         ResultsError: there are no such results, or no such policy in them.
     """
-    found = [(word, one) for word in words for one in _read(word)]
+    named_contestants = [
+        (word, contestant) for word in words for contestant in _read(word)
+    ]
 
     # a policy that is in two files gets the file as part of its name
-    names = [one.name for _, one in found]
+    names = [contestant.name for _, contestant in named_contestants]
     contestants = []
-    for word, one in found:
-        name = one.name
+    for word, contestant in named_contestants:
+        name = contestant.name
         if names.count(name) > 1:
             name = f"{name} ({word.partition(':')[0]})"
-        contestants.append(replace(one, name=name))
+        contestants.append(replace(contestant, name=name))
     return contestants
 
 

@@ -39,10 +39,10 @@ def duel_text(board: Board, duel: Duel) -> str:
     """
     first = board.contestants[duel.first].name
     second = board.contestants[duel.second].name
-    found = duel.difference
+    difference = duel.difference
     facts = (
-        f"{difference_text(found)}, p = {p_value(duel.adjusted_p)}, "
-        f"{found.episodes:,} pairs"
+        f"{difference_text(difference)}, p = {p_value(duel.adjusted_p)}, "
+        f"{difference.episodes:,} pairs"
     )
     # `p_value` writes tiny values with their own sign: "< 0.001"
     facts = facts.replace("p = <", "p <")
@@ -95,7 +95,7 @@ def headline(board: Board) -> str:
 
 def board_values(board: Board) -> dict[str, Any]:
     """Returns standings, comparisons and notes as values for `json`."""
-    names = [one.name for one in board.contestants]
+    names = [contestant.name for contestant in board.contestants]
 
     def duel_values(duel: Duel) -> dict[str, Any]:
         return {
@@ -112,11 +112,11 @@ def board_values(board: Board) -> dict[str, Any]:
     for standing in board.standings:
         contestant = board.contestants[standing.index]
         abilities = {
-            one.ability: {
-                "kind": "class" if one.ability in CLASSES else "dimension",
-                **encode(one.rate),
+            measured.ability: {
+                "kind": "class" if measured.ability in CLASSES else "dimension",
+                **encode(measured.rate),
             }
-            for one in profile(contestant)
+            for measured in profile(contestant)
         }
         standings.append(
             {

@@ -211,20 +211,20 @@ def _cells_by_rate(panel: Panel, column: Column) -> dict[float, Cell]:
     return {row.rate_hz: row.cells[column] for row in panel.rows if column in row.cells}
 
 
-def _log2_to_hz(found: Crossing | None) -> Crossing | None:
+def _log2_to_hz(crossing: Crossing | None) -> Crossing | None:
     """Returns a crossing on an axis of log2(rate) as one on an axis of rates in Hz."""
-    if found is None:
+    if crossing is None:
         return None
 
     def to_hz(log2_rate: float | None) -> float | None:
         return None if log2_rate is None else 2.0**log2_rate
 
     return Crossing(
-        value=to_hz(found.value),
-        low=to_hz(found.low),
-        high=to_hz(found.high),
-        side=found.side,
-        between=tuple(2.0**log2_rate for log2_rate in found.between),
+        value=to_hz(crossing.value),
+        low=to_hz(crossing.low),
+        high=to_hz(crossing.high),
+        side=crossing.side,
+        between=tuple(2.0**log2_rate for log2_rate in crossing.between),
     )
 
 

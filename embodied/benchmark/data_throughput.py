@@ -267,6 +267,6 @@ def _run(name: str, python: Path, settings: Mapping[str, Any]) -> Any:
 
 
 def _median(speeds: Sequence[float]) -> Median:
-    found = median(speeds)
-    assert found is not None
-    return found
+    middle = median(speeds)
+    assert middle is not None
+    return middle

@@ -170,9 +170,9 @@ def _tracks(dataset: Dataset, episode: Episode) -> list[Track]:
     """Returns the tracks of an episode: plans, score, proprioception, commands."""
     duration_s = episode.meta.duration_s
     metadata = dataset.header.metadata
-    found = []
+    episode_tracks = []
     if episode.plans:
-        found += _plan_tracks(episode)
+        episode_tracks += _plan_tracks(episode)
 
     # progress and reward share a chart
     score = [
@@ -181,10 +181,14 @@ def _tracks(dataset: Dataset, episode: Episode) -> list[Track]:
         if key in episode.streams
     ]
     if score:
-        found.append(_chart_track("Progress and reward, 0 to 1", score, duration_s))
+        episode_tracks.append(
+            _chart_track("Progress and reward, 0 to 1", score, duration_s)
+        )
 
     joints = _labels(metadata.get("joint_interface"))
-    found += _proprioception_tracks(episode, metadata.get("agent_layout", ()), joints)
+    episode_tracks += _proprioception_tracks(
+        episode, metadata.get("agent_layout", ()), joints
+    )
 
     # the streams of commands, one line per column
     actions = _labels(metadata.get("action_interface"))
@@ -198,8 +202,8 @@ def _tracks(dataset: Dataset, episode: Episode) -> list[Track]:
                 _line(episode, key, name=_name(names, column), column=column)
                 for column in range(_width(episode, key))
             ]
-            found.append(_chart_track(title, lines, duration_s))
-    return found
+            episode_tracks.append(_chart_track(title, lines, duration_s))
+    return episode_tracks
 
 
 def _proprioception_tracks(
@@ -221,7 +225,7 @@ def _proprioception_tracks(
     if sum(part_width for _, part_width in layout) != width:
         layout = [(key, width)]
 
-    found = []
+    episode_tracks = []
     first_column = 0
     for part, part_width in layout:
         names = _part_names(part, part_width, joints)
@@ -229,9 +233,9 @@ def _proprioception_tracks(
             _line(episode, key, name, first_column + i) for i, name in enumerate(names)
         ]
         title = f"{part}, {_part_unit(part)}"
-        found.append(_chart_track(title, lines, episode.meta.duration_s))
+        episode_tracks.append(_chart_track(title, lines, episode.meta.duration_s))
         first_column += part_width
-    return found
+    return episode_tracks
 
 
 def _plan_tracks(episode: Episode) -> list[Track]:

@@ -66,8 +66,8 @@ class Playing:
         """Raises EmbodiedError if the policy has other weights on this machine."""
         if not self.weights:
             return
-        found = find_policy(self.runner.policy).weights_hash
-        if found != self.weights:
+        weights = find_policy(self.runner.policy).weights_hash
+        if weights != self.weights:
             raise EmbodiedError(
                 f"the policy {self.runner.policy} has other weights on the machine "
                 f"{platform.node()}, or by now: copy the run there, or use a shared folder"

@@ -59,7 +59,7 @@ def _joined(cells: Sequence[Cell], missing: str) -> Cell:
 
     Args:
         cells: equal but for their seeds.
-        missing: words on missing shards, for the error message; "" for none.
+        missing: the end of the error message, on missing shards; "" for none.
 
     Raises:
         ResultsError: two cells have different episodes of one seed, or seeds are missing.
@@ -97,8 +97,8 @@ def _joined(cells: Sequence[Cell], missing: str) -> Cell:
 
 
 def _missing_shards(provenances: Sequence[Provenance]) -> str:
-    """Returns words on missing shards, e.g. ": shard 3/16 is missing"; "" for none."""
-    shards = {one.shard for one in provenances if one.shard}
+    """Returns the end of a message on missing shards, e.g. ": shard 3/16 is missing"; "" for none."""
+    shards = {provenance.shard for provenance in provenances if provenance.shard}
     counts = {shard.partition("/")[2] for shard in shards}
     # without shards, or with shards of different divisions, none is known to be missing
     if len(counts) != 1:

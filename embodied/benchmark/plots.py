@@ -131,8 +131,8 @@ def line_chart(series: Sequence[Series], x: Axis, y: Axis, summary: str) -> Mark
     """
     to_pixels = _to_pixels(x, y)
     parts = [_grid(x, y, to_pixels)]
-    parts += [_band(one, to_pixels) for one in series if one.band]
-    parts += [_line(one, to_pixels) for one in series]
+    parts += [_band(curve, to_pixels) for curve in series if curve.band]
+    parts += [_line(curve, to_pixels) for curve in series]
     return Markup(
         '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
     ).format(WIDTH_PX, HEIGHT_PX, summary, Markup("").join(parts))

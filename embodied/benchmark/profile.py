@@ -60,12 +60,12 @@ class OtherMeasures:
 
 def profile(contestant: Contestant) -> list[AbilityRate]:
     """Returns the success in each measured ability: classes first, then dimensions."""
-    found = []
+    rates = []
     for ability in (*CLASSES, *DIMENSIONS):
         cells = [c for c in contestant.cells.values() if ability in c.abilities]
         if cells:
-            found.append(AbilityRate(ability, pooled_rate(cells)))
-    return found
+            rates.append(AbilityRate(ability, pooled_rate(cells)))
+    return rates
 
 
 def other_measures(
@@ -108,8 +108,10 @@ def _lost_to_delay(cell: Cell, undelayed: Cell | None) -> Estimate | None:
     """Returns success without delay minus success of the cell, on the shared seeds."""
     if undelayed is None:
         return None
-    found = pooled_difference([(undelayed, cell)])
-    return Estimate(found.value, found.low, found.high) if found else None
+    difference = pooled_difference([(undelayed, cell)])
+    if difference is None:
+        return None
+    return Estimate(difference.value, difference.low, difference.high)
 
 
 def units_per_hour(episodes: Sequence[EpisodeResult]) -> Estimate:

@@ -58,17 +58,17 @@ def cells_by_scenario(cells: Iterable[Cell]) -> dict[Scenario, Cell]:
         ResultsError: two cells have the same scenario. They usually differ in the rate of
             plans, which is not part of a scenario.
     """
-    found: dict[Scenario, Cell] = {}
+    cells_of_scenarios: dict[Scenario, Cell] = {}
     for cell in cells:
         scenario = Scenario.of(cell.condition)
-        other = found.setdefault(scenario, cell)
+        other = cells_of_scenarios.setdefault(scenario, cell)
         if other is not cell:
             raise ResultsError(
                 f"{cell.condition.policy} was measured twice for {scenario.description}, with "
                 f"{other.condition.planner_hz} and {cell.condition.planner_hz} plans per "
                 "second: compare results that hold one of them"
             )
-    return found
+    return cells_of_scenarios
 
 
 def _timing_text(condition: Condition) -> str:

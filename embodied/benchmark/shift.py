@@ -104,9 +104,11 @@ def duration_text(duration_s: float) -> str:
     return f"{duration_s:.3g} s"
 
 
-def between_failures_text(found: TimeBetweenFailures) -> str:
+def between_failures_text(mean_time: TimeBetweenFailures) -> str:
     """Returns a mean time between failures in words, e.g. "12 min (6 min to 30 min)"."""
-    if found.mean_s is None:
-        return f"no failure, at least {duration_text(found.low_s)}"
-    limits = f"{duration_text(found.low_s)} to {duration_text(found.high_s or 0)}"
-    return f"{duration_text(found.mean_s)} ({limits})"
+    if mean_time.mean_s is None:
+        return f"no failure, at least {duration_text(mean_time.low_s)}"
+    limits = (
+        f"{duration_text(mean_time.low_s)} to {duration_text(mean_time.high_s or 0)}"
+    )
+    return f"{duration_text(mean_time.mean_s)} ({limits})"

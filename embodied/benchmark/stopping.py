@@ -57,8 +57,8 @@ class Until:
 
     def is_met(self, episodes: Sequence[EpisodeResult]) -> bool:
         """Returns whether the interval is narrow enough."""
-        found = wilson(sum(map(success_at_end, episodes)), len(episodes))
-        return (found.high - found.low) / 2 <= self.half_width
+        rate = wilson(sum(map(success_at_end, episodes)), len(episodes))
+        return (rate.high - rate.low) / 2 <= self.half_width
 
 
 @dataclass(frozen=True)

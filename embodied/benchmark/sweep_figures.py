@@ -195,13 +195,13 @@ def point_figures(cell: Cell, test: PairedTest | None = None) -> PointFigures:
 
 def _break_evens(panel: Panel) -> dict[Column, Crossing]:
     """Returns column -> break-even rate, for the columns that have one."""
-    found = {}
+    break_even_rates = {}
     # planners of the first column are the punctual ones, which the others are held against
     for column in panel.columns[1:]:
         crossing = break_even(panel, column)
         if crossing is not None:
-            found[column] = crossing
-    return found
+            break_even_rates[column] = crossing
+    return break_even_rates
 
 
 def recoveries(results: Results) -> list[Recovery]:

@@ -246,8 +246,8 @@ def _last(row: RowFigures) -> Column:
 
 def _p_text(p: float | None) -> str:
     """Returns a p-value with its sign, e.g. "= 0.012" or "< 0.001"."""
-    words = p_value(p or 0.0)
-    return words if words.startswith("<") else f"= {words}"
+    text = p_value(p or 0.0)
+    return text if text.startswith("<") else f"= {text}"
 
 
 def _rate_text(point: PointFigures) -> str:

@@ -35,7 +35,7 @@ class LineParser(argparse.ArgumentParser):
         """Returns a suggestion for an unknown word; "" if nothing is similar."""
         # `--task` for a positional argument TASK
         name = typed.lstrip("-")
-        if name in [one.dest for one in self._get_positional_actions()]:
+        if name in [action.dest for action in self._get_positional_actions()]:
             return f". {name.upper()} has no flag: type its value alone"
 
         # compared without dashes, which would make all flags similar

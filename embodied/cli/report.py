@@ -51,12 +51,12 @@ def run(args: argparse.Namespace) -> int:
     rows = [
         (
             contestant.name,
-            one.ability,
-            pooled_text(one.rate),
-            _cells(one.rate.cells),
+            ability_rate.ability,
+            pooled_text(ability_rate.rate),
+            _cells(ability_rate.rate.cells),
         )
         for contestant in board.contestants
-        for one in profile(contestant)
+        for ability_rate in profile(contestant)
     ]
     if rows:
         lines += ["", text_table([("policy", "ability", "success", ""), *rows])]

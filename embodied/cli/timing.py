@@ -303,7 +303,7 @@ def _chosen_interruptions(
     times = (f"{name}_at_s", f"{name}_hz")
 
     # without a duration there is no interruption, and a time would have no effect
-    when = [one for one in times if one in given]
+    when = [flag_name for flag_name in times if flag_name in given]
     if duration not in given:
         if when:
             raise EmbodiedError(
@@ -311,7 +311,7 @@ def _chosen_interruptions(
             )
         return [Interruption()]
     if len(when) != 1:
-        once, at_random = (FLAGS[one] for one in times)
+        once, at_random = (FLAGS[flag_name] for flag_name in times)
         raise EmbodiedError(
             f"{FLAGS[duration]} needs either {once} (once) or {at_random} (at random)"
         )
@@ -319,9 +319,14 @@ def _chosen_interruptions(
     # A single 0 would interrupt nothing. Among several durations, 0 is the cell without
     # an interruption, to compare the others with.
     durations_s = _values(getattr(args, duration))
-    for one, values in ((duration, durations_s), (times[1], [getattr(args, times[1])])):
+    for flag_name, values in (
+        (duration, durations_s),
+        (times[1], [getattr(args, times[1])]),
+    ):
         if values == [0]:
-            raise EmbodiedError(f"{FLAGS[one]} must be above 0: 0 would stop nothing")
+            raise EmbodiedError(
+                f"{FLAGS[flag_name]} must be above 0: 0 would stop nothing"
+            )
 
     start_s = getattr(args, times[0])
     rate_hz = getattr(args, times[1]) or 0.0

@@ -69,8 +69,8 @@ def training_log(
             logs.append(stack.enter_context(_tracked(tracker, folder.name)))
 
         def log(row: Mapping[str, Any]) -> None:
-            for one in logs:
-                one(row)
+            for write in logs:
+                write(row)
 
         yield log
 

@@ -78,15 +78,15 @@ def measure(path: Path) -> str:
     count = info.frames * len(pictures)
     alone = _per_hour(states_bytes, info.hours)
     rows = [("states only, without pictures", alone, "", "", "")]
-    for name, one in forms.items():
-        psnr = "exact" if np.isinf(one.psnr_db) else f"{one.psnr_db:.0f} dB"
+    for name, storage in forms.items():
+        psnr = "exact" if np.isinf(storage.psnr_db) else f"{storage.psnr_db:.0f} dB"
         rows.append(
             (
                 name,
-                _per_hour(states_bytes + one.size_bytes, info.hours),
-                f"{one.size_bytes / count / 1000:.2f} kB",
+                _per_hour(states_bytes + storage.size_bytes, info.hours),
+                f"{storage.size_bytes / count / 1000:.2f} kB",
                 psnr,
-                f"{count / one.read_s:.0f}",
+                f"{count / storage.read_s:.0f}",
             )
         )
     heading = ("form", "per robot-hour", "a picture", "fidelity", "pictures read per s")

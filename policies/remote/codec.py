@@ -110,22 +110,22 @@ def _plain(value: object) -> dict[bytes, Any]:
     }
 
 
-def _restored(found: dict[Any, Any]) -> Any:
+def _restored(entry: dict[Any, Any]) -> Any:
     """Returns the array or number that a map represents, or the map itself."""
-    if ARRAY in found:
-        return _array(found)
-    if NUMBER in found:
-        return _number(found)
-    return found
+    if ARRAY in entry:
+        return _array(entry)
+    if NUMBER in entry:
+        return _number(entry)
+    return entry
 
 
-def _array(found: dict[Any, Any]) -> np.ndarray:
+def _array(entry: dict[Any, Any]) -> np.ndarray:
     """Returns the array that a map represents; raises MessageError if it is invalid."""
-    if set(found) != ARRAY_KEYS:
-        raise MessageError(f"an array has the keys {_words(found)}")
-    data = found[b"data"]
-    shape = found[b"shape"]
-    dtype = _dtype(found[b"dtype"])
+    if set(entry) != ARRAY_KEYS:
+        raise MessageError(f"an array has the keys {_key_text(entry)}")
+    data = entry[b"data"]
+    shape = entry[b"shape"]
+    dtype = _dtype(entry[b"dtype"])
     if not isinstance(data, bytes):
         raise MessageError(f"the data of an array is a {type(data).__name__}")
     if not isinstance(shape, list) or len(shape) > MAX_DIMENSIONS:
@@ -150,13 +150,13 @@ def _array(found: dict[Any, Any]) -> np.ndarray:
         raise MessageError(f"an array is impossible: {one_line(error)}") from error
 
 
-def _number(found: dict[Any, Any]) -> bool | int | float:
+def _number(entry: dict[Any, Any]) -> bool | int | float:
     """Returns the number that a map represents; raises MessageError if it is invalid."""
-    value = found.get(b"data")
-    if set(found) != NUMBER_KEYS or not isinstance(value, bool | int | float):
-        raise MessageError(f"a number has the keys {_words(found)}")
+    value = entry.get(b"data")
+    if set(entry) != NUMBER_KEYS or not isinstance(value, bool | int | float):
+        raise MessageError(f"a number has the keys {_key_text(entry)}")
     # the dtype is checked, but not needed: a Python number is returned
-    _dtype(found[b"dtype"])
+    _dtype(entry[b"dtype"])
     return value
 
 
@@ -188,6 +188,6 @@ def _check(value: Any, depth: int) -> None:
         raise MessageError(f"a message holds a {type(value).__name__}")
 
 
-def _words(found: dict[Any, Any]) -> str:
+def _key_text(entry: dict[Any, Any]) -> str:
     """Returns the first few keys of a map, for an error message."""
-    return ", ".join(sorted(str(key)[:20] for key in found)[:5])
+    return ", ".join(sorted(str(key)[:20] for key in entry)[:5])

@@ -60,59 +60,59 @@ def read_settings(path: Path) -> Settings:
     """
     # ValueError covers errors of TOML and of UTF-8
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        entries = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise EmbodiedError(f"{path} cannot be read: {one_line(error)}") from error
     try:
-        return checked_settings(found)
+        return checked_settings(entries)
     except EmbodiedError as error:
         raise EmbodiedError(f"{path}: {error}") from error
 
 
-def checked_settings(found: dict[str, Any]) -> Settings:
+def checked_settings(entries: dict[str, Any]) -> Settings:
     """Returns the description of a server from the entries of a file.
 
     Raises:
         EmbodiedError: an entry is missing, unknown or wrong.
     """
-    _check(found)
+    _check(entries)
 
     # a server of this package would send this information itself
-    cameras = found.get("cameras", {})
+    cameras = entries.get("cameras", {})
     spec = PolicySpec(
-        control_mode=found.get("control_mode", "joint"),
-        control_hz=found.get("control_hz", DEFAULT_HZ),
+        control_mode=entries.get("control_mode", "joint"),
+        control_hz=entries.get("control_hz", DEFAULT_HZ),
         cameras=tuple(cameras),
-        image_size=found.get("image_size", 96),
+        image_size=entries.get("image_size", 96),
     )
     info = ServerInfo(
         gives="actions",
         spec=spec,
-        planner_hz=float(found.get("planner_hz", 4.0)),
+        planner_hz=float(entries.get("planner_hz", 4.0)),
         shape=PlanShape(
             effectors=0,
-            chunk_steps=found["chunk_steps"],
-            chunk_actions=found["actions"],
+            chunk_steps=entries["chunk_steps"],
+            chunk_actions=entries["actions"],
         ),
-        chunk_hz=float(found.get("chunk_hz", DEFAULT_HZ)),
+        chunk_hz=float(entries.get("chunk_hz", DEFAULT_HZ)),
     )
 
     # the names in its messages, and its address
     keys = Keys(
-        prompt=found.get("prompt_key", PROMPT),
-        state=found.get("state_key", STATE),
+        prompt=entries.get("prompt_key", PROMPT),
+        state=entries.get("state_key", STATE),
         images=cameras,
         is_ours=False,
     )
-    timeout_s = float(found.get("timeout_s", TIMEOUT_S))
-    endpoint = Endpoint(found["address"], timeout_s=timeout_s)
-    physical = found.get("units") == "physical"
+    timeout_s = float(entries.get("timeout_s", TIMEOUT_S))
+    endpoint = Endpoint(entries["address"], timeout_s=timeout_s)
+    physical = entries.get("units") == "physical"
     return Settings(endpoint, info, keys, physical)
 
 
-def _check(found: dict[str, Any]) -> None:
+def _check(entries: dict[str, Any]) -> None:
     """Raises EmbodiedError if an entry is missing, unknown or wrong."""
-    for name, value in found.items():
+    for name, value in entries.items():
         if name not in KEYS:
             raise unknown("key", name, KEYS)
         kinds, words = KEYS[name]
@@ -120,16 +120,16 @@ def _check(found: dict[str, Any]) -> None:
             raise EmbodiedError(f"{name} must be {words}, not {value!r}")
         if isinstance(value, int | float) and not 0 < value < 10_000:
             raise EmbodiedError(f"{name} must be above 0 and below 10000, not {value}")
-    missing = [name for name in NEEDED if name not in found]
+    missing = [name for name in NEEDED if name not in entries]
     if missing:
         raise EmbodiedError(f"{' and '.join(missing)} must be given")
 
-    if URI.fullmatch(found["address"]) is None:
+    if URI.fullmatch(entries["address"]) is None:
         raise EmbodiedError(
-            f"address must be like ws://127.0.0.1:8000, not {found['address']!r}"
+            f"address must be like ws://127.0.0.1:8000, not {entries['address']!r}"
         )
-    if found.get("units", UNITS[0]) not in UNITS:
-        raise unknown("units", found["units"], UNITS)
-    for camera, key in found.get("cameras", {}).items():
+    if entries.get("units", UNITS[0]) not in UNITS:
+        raise unknown("units", entries["units"], UNITS)
+    for camera, key in entries.get("cameras", {}).items():
         if not isinstance(key, str):
             raise EmbodiedError(f"the key of the camera {camera} must be a text")

@@ -78,8 +78,8 @@ def _write_files(args: argparse.Namespace, dataset: Dataset, parts: list[Part]) 
     targets = {part.name: folder / f"{part.name}.hdf5" for part in parts}
     require_new(list(targets.values()), args.overwrite, args.file)
 
-    found = _split(dataset, range(len(dataset)), parts, args.split_seed)
-    empty = [name for name, numbers in found.items() if not numbers]
+    numbers_of_parts = _split(dataset, range(len(dataset)), parts, args.split_seed)
+    empty = [name for name, numbers in numbers_of_parts.items() if not numbers]
     if empty:
         raise EmbodiedError(
             f"{', '.join(empty)} would be empty: {len(dataset)} episodes are too few for "
@@ -87,11 +87,11 @@ def _write_files(args: argparse.Namespace, dataset: Dataset, parts: list[Part]) 
         )
 
     folder.mkdir(parents=True, exist_ok=True)
-    total = sum(map(len, found.values()))
+    total = sum(map(len, numbers_of_parts.values()))
     with CountProgress("split", total, "episode") as progress:
-        for name, numbers in found.items():
+        for name, numbers in numbers_of_parts.items():
             write_subset(dataset, numbers, targets[name], on_copied=progress)
-    print(f"{folder}: {_sizes(found)}")
+    print(f"{folder}: {_sizes(numbers_of_parts)}")
     return 0
 
 
@@ -101,9 +101,14 @@ def _split(
     """Divides the episodes `numbers`; returns part -> numbers of its episodes."""
     # `split` returns indices into the list of seeds
     seeds = [dataset.episodes[number].seed for number in numbers]
-    found = split(seeds, parts, split_seed)
-    return {name: [numbers[i] for i in indices] for name, indices in found.items()}
+    numbers_of_parts = split(seeds, parts, split_seed)
+    return {
+        name: [numbers[i] for i in indices]
+        for name, indices in numbers_of_parts.items()
+    }
 
 
-def _sizes(found: Split) -> str:
-    return ", ".join(f"{name} {len(numbers)}" for name, numbers in found.items())
+def _sizes(numbers_of_parts: Split) -> str:
+    return ", ".join(
+        f"{name} {len(numbers)}" for name, numbers in numbers_of_parts.items()
+    )

@@ -68,7 +68,10 @@ def run(args: argparse.Namespace) -> int:
         "mask": args.mask,
         "episodes": len(numbers),
         "seeds": seeds,
-        "arrays": {one.key: _without_key(asdict(one)) for one in measured},
+        "arrays": {
+            array_statistics.key: _without_key(asdict(array_statistics))
+            for array_statistics in measured
+        },
     }
     text = json.dumps(content, indent=2, allow_nan=False)
     if args.output is None:
