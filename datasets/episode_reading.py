@@ -124,9 +124,9 @@ def _require_sound(episode: Episode, where: str) -> None:
 
     # streams, which may have any number of rows, but one value per tick
     for key, stream in episode.streams.items():
-        place = f"{where}/streams/{key}"
-        _require_rows(stream.tick, count=None, where=f"{place}/t")
-        _require_rows(stream.value, len(stream.tick), f"{place}/value")
+        stream_name = f"{where}/streams/{key}"
+        _require_rows(stream.tick, count=None, where=f"{stream_name}/t")
+        _require_rows(stream.value, len(stream.tick), f"{stream_name}/value")
     if episode.plans:
         _require_plans(episode.plans, where)
     _require_start(episode, where)

@@ -180,9 +180,9 @@ class Dataset(ClosedOnExit):
             EmbodiedError: there is no such array; lists those that exist.
         """
         source = self._source(number)
-        place, _, name = f"data/{source.demo}/{key}".rpartition("/")
-        with damage_named(self.path, f"/{place}"):
-            group = self._open(source.path).get(place)
+        parent, _, name = f"data/{source.demo}/{key}".rpartition("/")
+        with damage_named(self.path, f"/{parent}"):
+            group = self._open(source.path).get(parent)
             array = own_array(group, name)
         if array is None:
             raise unknown(

@@ -1,6 +1,6 @@
 """Splitting episodes into parts by their seeds.
 
-A hash of its seed gives each episode a place in [0, 1), and each part owns an interval of
+A hash of its seed gives each episode a position in [0, 1), and each part owns an interval of
 that range. So an episode stays in its part when others are added or removed.
 """
 
@@ -110,7 +110,7 @@ def _by_count(ordered: Sequence[int], parts: Sequence[Part]) -> Split:
     """Gives the first episodes to the first part, the next ones to the second, etc.
 
     Args:
-        ordered: indices of all episodes, sorted by their places in [0, 1).
+        ordered: indices of all episodes, sorted by their positions in [0, 1).
         parts: the parts with their counts; one of them may take all remaining episodes.
     """
     wanted = sum(part.count or 0 for part in parts)
@@ -140,7 +140,7 @@ def _by_share(positions: Sequence[float], parts: Sequence[Part]) -> Split:
             continue
         high = low + part.share
         # shares that add up to 1 must not lose the last episode to rounding, so the last
-        # interval ends beyond every place
+        # interval ends beyond every position
         if high > 1 - ROUNDING:
             high = 2.0
         indices_of_parts[part.name] = [

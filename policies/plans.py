@@ -97,7 +97,7 @@ def check_payload(payload: Payload, num: int, shape: PlanShape) -> None:
     skills = np.asarray(payload.subtask)
     if skills.dtype.kind not in "iu" or (skills < 0).any():
         raise EmbodiedError(
-            f"subtask of a plan must hold places in SKILLS, whole numbers, not {skills}"
+            f"subtask of a plan must hold indices into SKILLS, whole numbers, not {skills}"
         )
     if (skills >= len(SKILLS)).any():
         raise EmbodiedError(

@@ -50,18 +50,18 @@ class Transit:
             rows: name -> (n, ...), the messages; the same names in every call.
         """
         # `ravel` returns views here, so writing to them changes the tables
-        place = self._place(ids, number)
-        if np.count_nonzero(self._arrives.ravel()[place] != NEVER):
+        flat_index = self._flat_index(ids, number)
+        if np.count_nonzero(self._arrives.ravel()[flat_index] != NEVER):
             self._double_slots()
             self.put(ids, arrives, number, rows)
             return
 
-        self._arrives.ravel()[place] = arrives
-        self._number.ravel()[place] = number
+        self._arrives.ravel()[flat_index] = arrives
+        self._number.ravel()[flat_index] = number
         for name, value in rows.items():
             if name not in self._columns:
                 self._columns[name] = self._empty_column(np.asarray(value))
-            self._columns[name][place] = value
+            self._columns[name][flat_index] = value
 
         self.next_arrival[ids] = np.minimum(self.next_arrival[ids], arrives)
 
@@ -112,7 +112,7 @@ class Transit:
         self._set_arrivals(ids, np.where(others, arrives, NEVER))
         return number, self._read(ids, number)
 
-    def _place(self, ids: Array, number: Array) -> Array:
+    def _flat_index(self, ids: Array, number: Array) -> Array:
         """Returns (n,) indices of messages in the flattened arrays (N * slots, ...)."""
         slots = self._arrives.shape[1]
         return ids * slots + number % slots
@@ -128,27 +128,28 @@ class Transit:
 
     def _read(self, ids: Array, number: np.ndarray) -> dict[str, np.ndarray]:
         """Returns name -> (n, ...) copies of n messages, even if their slots are free."""
-        place = self._place(ids, number)
+        flat_index = self._flat_index(ids, number)
         return {
-            name: column.take(place, axis=0) for name, column in self._columns.items()
+            name: column.take(flat_index, axis=0)
+            for name, column in self._columns.items()
         }
 
     def _double_slots(self) -> None:
         """Doubles the number of slots per world, and moves the messages."""
-        # the messages that are on their way, with their old places
+        # the messages that are on their way, with their old indices
         world, slot = (self._arrives != NEVER).nonzero()
         number = self._number[world, slot]
         arrives = self._arrives[world, slot]
-        old_place = self._place(world, slot)
+        old_index = self._flat_index(world, slot)
 
         num_worlds, slots = self._arrives.shape
         self._arrives = np.full((num_worlds, 2 * slots), NEVER)
         self._number = np.zeros_like(self._arrives)
 
-        # with more slots, each message has a new place
-        place = self._place(world, number)
-        self._arrives.ravel()[place] = arrives
-        self._number.ravel()[place] = number
+        # with more slots, each message has a new index
+        flat_index = self._flat_index(world, number)
+        self._arrives.ravel()[flat_index] = arrives
+        self._number.ravel()[flat_index] = number
         for name, column in self._columns.items():
             self._columns[name] = self._empty_column(column)
-            self._columns[name][place] = column[old_place]
+            self._columns[name][flat_index] = column[old_index]

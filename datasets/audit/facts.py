@@ -291,28 +291,28 @@ def find_twins(
     key = scaled[:, int(np.argmax(scaled.std(axis=0)))]
     order = np.argsort(key, kind="stable")
     twins: dict[str, tuple[str, float]] = {}
-    for place, one in enumerate(order.tolist()):
-        for other in _neighbours(order, key, place, distance):
-            difference = float(np.abs(scaled[one] - scaled[other]).max())
+    for position, current in enumerate(order.tolist()):
+        for other in _neighbours(order, key, position, distance):
+            difference = float(np.abs(scaled[current] - scaled[other]).max())
             if difference <= distance:
-                first, second = sorted((one, other))
+                first, second = sorted((current, other))
                 twin = (comparable[first].demo, difference)
                 twins.setdefault(comparable[second].demo, twin)
     return twins
 
 
 def _neighbours(
-    order: np.ndarray, key: np.ndarray, place: int, distance: float
+    order: np.ndarray, key: np.ndarray, position: int, distance: float
 ) -> Iterable[int]:
-    """Yields the paths that follow a place in the order, up to a difference of the key.
+    """Yields the paths that follow a position in the order, up to a difference of the key.
 
     Args:
         order: (n,) numbers of the paths, sorted by their keys.
         key: (n,) the key of each path, by its number.
-        place: the position in the order, from 0.
+        position: the position in the order, from 0.
         distance: the largest difference of the two keys.
     """
-    for later in order[place + 1 :].tolist():
-        if key[later] - key[order[place]] > distance:
+    for later in order[position + 1 :].tolist():
+        if key[later] - key[order[position]] > distance:
             return
         yield later

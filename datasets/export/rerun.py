@@ -150,28 +150,30 @@ class _Recording:
             self._send("subtask", indexes, rr.TextLog.columns(text=words))
 
     def _write_vector(
-        self, place: str, rows: np.ndarray, names: Sequence[str], indexes: Any
+        self, entity_path: str, rows: np.ndarray, names: Sequence[str], indexes: Any
     ) -> None:
         """Writes a vector (F, d) as d lines of a plot."""
         if not rows.shape[1]:
             return
         rr = self._rr
-        self._log(place, rr.SeriesLines(names=list(names)))
+        self._log(entity_path, rr.SeriesLines(names=list(names)))
         columns = rr.Scalars.columns(scalars=rows.astype(np.float64))
-        self._send(place, indexes, columns)
+        self._send(entity_path, indexes, columns)
 
-    def _write_point(self, place: str, rows: np.ndarray, indexes: Any) -> None:
+    def _write_point(self, entity_path: str, rows: np.ndarray, indexes: Any) -> None:
         """Writes a point (F, 3) that moves in the world."""
         columns = self._rr.Points3D.columns(positions=rows.astype(np.float32))
-        self._send(place, indexes, columns)
+        self._send(entity_path, indexes, columns)
 
-    def _write_pictures(self, place: str, pictures: np.ndarray, indexes: Any) -> None:
+    def _write_pictures(
+        self, entity_path: str, pictures: np.ndarray, indexes: Any
+    ) -> None:
         """Writes colour images (F, H, W, 3) as PNG files."""
         rr = self._rr
         files = [png(picture) for picture in pictures]
         media = ["image/png"] * len(files)
         columns = rr.EncodedImage.columns(blob=files, media_type=media)
-        self._send(place, indexes, columns)
+        self._send(entity_path, indexes, columns)
 
     def _write_truth(self, key: str, pictures: np.ndarray, indexes: Any) -> None:
         """Writes depth images in m, or segmentation images, (F, H, W, 1).
@@ -190,24 +192,24 @@ class _Recording:
         # Rerun takes each image as a row of bytes
         content = pictures.reshape(count, -1).view(np.uint8)
         if is_depth:
-            place = f"camera/{key.removesuffix(DEPTH_SUFFIX)}/depth"
+            entity_path = f"camera/{key.removesuffix(DEPTH_SUFFIX)}/depth"
             archetype = rr.DepthImage
-            self._log(place, rr.DepthImage.from_fields(meter=1.0))
+            self._log(entity_path, rr.DepthImage.from_fields(meter=1.0))
         else:
-            place = f"camera/{key.removesuffix(SEGMENTATION_SUFFIX)}/segmentation"
+            entity_path = f"camera/{key.removesuffix(SEGMENTATION_SUFFIX)}/segmentation"
             archetype = rr.SegmentationImage
             names = self._metadata.get("segmentation_names", ())
-            self._log(place, rr.AnnotationContext(list(enumerate(names))))
+            self._log(entity_path, rr.AnnotationContext(list(enumerate(names))))
         columns = archetype.columns(buffer=content, format=[image_format] * count)
-        self._send(place, indexes, columns)
+        self._send(entity_path, indexes, columns)
 
-    def _log(self, place: str, item: Any) -> None:
+    def _log(self, entity_path: str, item: Any) -> None:
         """Writes an item that does not change over time."""
-        self._stream.log(place, item, static=True)
+        self._stream.log(entity_path, item, static=True)
 
-    def _send(self, place: str, indexes: Any, columns: Any) -> None:
+    def _send(self, entity_path: str, indexes: Any, columns: Any) -> None:
         """Writes columns with one row per time in `indexes`."""
-        self._rr.send_columns(place, indexes, columns, recording=self._stream)
+        self._rr.send_columns(entity_path, indexes, columns, recording=self._stream)
 
 
 def _parts(

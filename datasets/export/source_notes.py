@@ -56,6 +56,6 @@ def header_note(header: Header) -> dict[str, Any]:
 
 
 def episode_note(episode: SelectedEpisode) -> dict[str, Any]:
-    """Returns an episode's row of the table, and its place in the exported files."""
-    place = {"source": episode.file_index, "episode": episode.number}
-    return place | asdict(episode.meta)
+    """Returns an episode's row of the table, and its number in the exported files."""
+    origin = {"source": episode.file_index, "episode": episode.number}
+    return origin | asdict(episode.meta)

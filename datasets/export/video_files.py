@@ -27,7 +27,7 @@ MAX_FILE_MB = 200
 
 
 class PlacedVideo(NamedTuple):
-    """The place of an episode's images in the video files of a camera."""
+    """The position of an episode's images in the video files of a camera."""
 
     file: FileNumber
     start_s: float
@@ -127,7 +127,7 @@ class VideoFiles(ClosedOnExit):
         self._number = number.next()
 
     def add(self, pictures: np.ndarray) -> PlacedVideo:
-        """Adds the images (F, H, W, 3) uint8 of an episode; returns their place."""
+        """Adds the images (F, H, W, 3) uint8 of an episode; returns their position."""
         file = self._file_with_room()
         start_s = file.pictures / self._hz
         file.add(pictures)

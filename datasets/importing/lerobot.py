@@ -320,10 +320,10 @@ class LeRobotFolder:
         if self._features[name]["dtype"] == "image":
             return from_bytes(frames[name].to_pylist(), size, where)
 
-        place = f"videos/{name}"
-        number = FileNumber(row[f"{place}/chunk_index"], row[f"{place}/file_index"])
-        path = file_inside(self._folder, f"{place}/{number.path('mp4')}")
-        start_s = row[f"{place}/from_timestamp"]
+        prefix = f"videos/{name}"
+        number = FileNumber(row[f"{prefix}/chunk_index"], row[f"{prefix}/file_index"])
+        path = file_inside(self._folder, f"{prefix}/{number.path('mp4')}")
+        start_s = row[f"{prefix}/from_timestamp"]
         return from_video(path, start_s, row["length"], self._hz, size, where)
 
 

@@ -131,7 +131,7 @@ class RobomimicFile(ClosedOnExit):
             success=succeeded,
             states=states,
             instruction=self._instruction(demo),
-            note=_object(demo.attrs.get(NOTE)) or None,
+            note=_json_object(demo.attrs.get(NOTE)) or None,
         )
 
     def _vector(self, demo: H5, privileged: bool, count: int) -> np.ndarray:
@@ -171,8 +171,8 @@ class RobomimicFile(ClosedOnExit):
 
         RoboCasa stores one per episode, LIBERO one for the whole file.
         """
-        episode = _object(demo.attrs.get("ep_meta"))
-        problem = _object(self._file["data"].attrs.get("problem_info"))
+        episode = _json_object(demo.attrs.get("ep_meta"))
+        problem = _json_object(self._file["data"].attrs.get("problem_info"))
         text = episode.get("lang") or problem.get("language_instruction") or ""
         return text if isinstance(text, str) else ""
 
@@ -250,7 +250,7 @@ class RobomimicFile(ClosedOnExit):
         Raises:
             DatasetError: `hz` is None, and the file stores no rate.
         """
-        env_args = _object(self._file["data"].attrs.get("env_args"))
+        env_args = _json_object(self._file["data"].attrs.get("env_args"))
         env_kwargs = env_args.get("env_kwargs")
         if not isinstance(env_kwargs, dict):
             env_kwargs = {}
@@ -287,7 +287,7 @@ class RobomimicFile(ClosedOnExit):
         """
         if own_group(self._file, NOTES_GROUP) is None:
             return None
-        noted = _object(self._file[NOTES_GROUP].attrs.get(NOTE))
+        noted = _json_object(self._file[NOTES_GROUP].attrs.get(NOTE))
         sources = noted.get("sources")
         if not isinstance(sources, list) or len(sources) != 1:
             return None
@@ -311,8 +311,8 @@ def _array(demo: H5, key: str) -> H5:
     Raises:
         DatasetError: there is no such array, or its values are in another file.
     """
-    place, _, name = key.rpartition("/")
-    group = own_group(demo, place) if place else demo
+    parent, _, name = key.rpartition("/")
+    group = own_group(demo, parent) if parent else demo
     array = None if group is None else own_array(group, name)
     if array is None:
         raise DatasetError(
@@ -321,8 +321,8 @@ def _array(demo: H5, key: str) -> H5:
     return array
 
 
-def _object(text: Any) -> dict[str, Any]:
-    """Returns the JSON object in an attribute; an empty one if there is none."""
+def _json_object(text: Any) -> dict[str, Any]:
+    """Returns the JSON object in an attribute; {} if the attribute holds none."""
     if not isinstance(text, str | bytes):
         return {}
     try:

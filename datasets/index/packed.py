@@ -50,9 +50,9 @@ def write_packed(
         }
 
     directory = json.dumps({"notes": notes, "arrays": entries}).encode()
-    place = file.tell()
+    position = file.tell()
     file.write(directory)
-    file.write(FOOTER.pack(MAGIC, begin, place, zlib.crc32(directory)))
+    file.write(FOOTER.pack(MAGIC, begin, position, zlib.crc32(directory)))
 
 
 class Packed:
@@ -76,13 +76,13 @@ class Packed:
             if size < FOOTER.size:
                 raise ValueError("too short for a footer")
             file.seek(size - FOOTER.size)
-            magic, begin, place, crc = FOOTER.unpack(file.read(FOOTER.size))
-            length = size - FOOTER.size - place
-            if magic != MAGIC or not 0 <= begin <= place:
+            magic, begin, position, crc = FOOTER.unpack(file.read(FOOTER.size))
+            length = size - FOOTER.size - position
+            if magic != MAGIC or not 0 <= begin <= position:
                 raise ValueError("no footer")
             if not 0 < length <= LARGEST_DIRECTORY:
                 raise ValueError("no directory")
-            file.seek(place)
+            file.seek(position)
             directory = file.read(length)
 
         if zlib.crc32(directory) != crc:
@@ -91,7 +91,7 @@ class Packed:
         self.begin: int = begin
         self.notes: dict[str, Any] = content["notes"]
         self._entries: dict[str, Any] = content["arrays"]
-        self._arrays_end: int = place  # the directory follows the last array
+        self._arrays_end: int = position  # the directory follows the last array
 
     def __contains__(self, name: str) -> bool:
         return name in self._entries
@@ -107,16 +107,16 @@ class Packed:
         entry = self._entries[name]
         dtype = np.dtype(entry["dtype"])
         length = dtype.itemsize * math.prod(entry["shape"])
-        place = self.begin + entry["at"]
+        position = self.begin + entry["at"]
 
         # numpy would read an object's bytes as a pointer
         if dtype.hasobject:
             raise ValueError(f"{name} holds Python objects, not numbers")
-        if not 0 <= length <= self._arrays_end - place:
+        if not 0 <= length <= self._arrays_end - position:
             raise ValueError(f"{name} extends beyond the end of the packed arrays")
 
         with self._path.open("rb") as file:
-            file.seek(place)
+            file.seek(position)
             content = file.read(length)
         if zlib.crc32(content) != entry["crc"]:
             raise ValueError(f"the checksum of {name} does not match its bytes")

@@ -247,13 +247,13 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         """
         arrays: Arrays = {}
         for file in files:
-            places = np.flatnonzero(file_of == file)
-            in_file = Request(request.numbers[places], request.age[places])
+            of_file = np.flatnonzero(file_of == file)
+            in_file = Request(request.numbers[of_file], request.age[of_file])
             for name, values in self._from_file(file, in_file).items():
                 if name not in arrays:
                     shape = (len(file_of), *values.shape[1:])
                     arrays[name] = np.empty(shape, values.dtype)
-                arrays[name][places] = values
+                arrays[name][of_file] = values
         return arrays
 
     def _common_row(self, name: str) -> tuple[int, ...]:

@@ -174,7 +174,10 @@ def sweeps(results: Results) -> list[Sweep]:
             ordered = sorted(cells, key=lambda cell: cell.condition.delay_ms)
             curve = Curve(tuple(ordered))
             curves.setdefault(Setting.of(undelayed), []).append(curve)
-    return [Sweep(setting, tuple(own)) for setting, own in curves.items()]
+    return [
+        Sweep(setting, tuple(curves_of_setting))
+        for setting, curves_of_setting in curves.items()
+    ]
 
 
 def pairings(results: Results) -> list[Pairing]:

@@ -63,21 +63,22 @@ class Measured:
     read_s: float
 
 
-def measure(path: Path) -> str:
+def storage_table(path: Path) -> str:
     """Returns the table for a dataset, in Markdown."""
     info = dataset_info(path)
     keys = [array.key for array in info.arrays]
     pictures = [key for key in keys if key.endswith(IMAGE_SUFFIX)]
-    of_pictures = sum(a.size_bytes for a in info.arrays if is_picture_key(a.key))
-    states_bytes = info.size_bytes - of_pictures
+    picture_arrays = [array for array in info.arrays if is_picture_key(array.key)]
+    pictures_bytes = sum(array.size_bytes for array in picture_arrays)
+    states_bytes = info.size_bytes - pictures_bytes
 
-    forms = {"HDF5, each picture by gzip": _as_stored(path, pictures, of_pictures)}
+    forms = {"HDF5, each picture by gzip": _as_stored(path, pictures, pictures_bytes)}
     for name, (encoder, options) in VIDEOS.items():
         forms[name] = _as_video(path, pictures, info.record_hz, encoder, options)
 
     count = info.frames * len(pictures)
-    alone = _per_hour(states_bytes, info.hours)
-    rows = [("states only, without pictures", alone, "", "", "")]
+    states_per_hour = _per_hour(states_bytes, info.hours)
+    rows = [("states only, without pictures", states_per_hour, "", "", "")]
     for name, storage in forms.items():
         psnr = "exact" if np.isinf(storage.psnr_db) else f"{storage.psnr_db:.0f} dB"
         rows.append(
@@ -161,4 +162,4 @@ def _decoded(video: bytes) -> np.ndarray:
 
 if __name__ == "__main__":
     os.environ.setdefault("SVT_LOG", "1")  # the encoder's own lines: errors only
-    print(measure(Path(sys.argv[1])))  # noqa: T201
+    print(storage_table(Path(sys.argv[1])))  # noqa: T201

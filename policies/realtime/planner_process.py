@@ -178,7 +178,7 @@ class PlannerProcess(ClosedOnExit):
 
 
 def _serve(
-    pipe: Connection, policy: str, config: EnvConfig, places: Sequence[str]
+    pipe: Connection, policy: str, config: EnvConfig, own_tasks: Sequence[str]
 ) -> None:
     """Is run by the planner's process: makes plans until the parent ends it.
 
@@ -186,15 +186,15 @@ def _serve(
         pipe: the pipe to the parent process.
         policy: the policy's name.
         config: the config of the worlds.
-        places: the files or modules of the user's own tasks, which must be registered
+        own_tasks: the files or modules of the user's own tasks, which must be registered
             in each process.
     """
     # Ctrl-C reaches every process of a terminal; here the parent handles it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:
-            for place in places:
-                register_task(place)
+            for own_task in own_tasks:
+                register_task(own_task)
 
             with contextlib.closing(Worlds(config)) as worlds, one_thread():
                 system = find_policy(policy).make(worlds)

@@ -14,8 +14,8 @@ ALIGNMENT = 64  # bytes; the offset of each array is a multiple of this
 
 
 @dataclass(frozen=True)
-class Place:
-    """The place of an array in a block of shared memory."""
+class ArrayLocation:
+    """The location of an array in a block of shared memory."""
 
     name: str
     shape: tuple[int, ...]
@@ -28,7 +28,7 @@ class MemoryLayout:
     """A block of shared memory and the arrays in it, for another process to open."""
 
     block: str  # name of the block in the operating system
-    places: tuple[Place, ...]
+    locations: tuple[ArrayLocation, ...]
 
 
 class SharedArrays(ClosedOnExit):
@@ -48,25 +48,30 @@ class SharedArrays(ClosedOnExit):
         self._is_owner = is_owner
         self.layout = layout
         self._arrays: dict[str, np.ndarray] = {
-            place.name: np.ndarray(
-                place.shape, place.dtype, buffer=memory.buf, offset=place.offset
+            location.name: np.ndarray(
+                location.shape,
+                location.dtype,
+                buffer=memory.buf,
+                offset=location.offset,
             )
-            for place in layout.places
+            for location in layout.locations
         }
 
     @classmethod
     def like(cls, arrays: Mapping[str, np.ndarray]) -> SharedArrays:
         """Creates shared arrays of these names, shapes and types, without the values."""
-        places = []
+        locations = []
         offset = 0
         for name, value in arrays.items():
-            place = Place(name, value.shape, dtype=value.dtype.str, offset=offset)
-            places.append(place)
+            location = ArrayLocation(
+                name, value.shape, dtype=value.dtype.str, offset=offset
+            )
+            locations.append(location)
             # rounded up, so that the next array is aligned
             offset += -(-value.nbytes // ALIGNMENT) * ALIGNMENT
         # the size of a block must not be 0
         memory = SharedMemory(create=True, size=max(offset, 1))
-        return cls(memory, MemoryLayout(memory.name, tuple(places)), is_owner=True)
+        return cls(memory, MemoryLayout(memory.name, tuple(locations)), is_owner=True)
 
     @classmethod
     def opened(cls, layout: MemoryLayout) -> SharedArrays:

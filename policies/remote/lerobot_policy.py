@@ -21,7 +21,7 @@ START_TIMEOUT_S = 180.0  # importing LeRobot takes long
 READY = "PORT "  # the server prints this and its port when it is ready
 
 
-def open_lerobot(place: str) -> RemoteSource:
+def open_lerobot(location: str) -> RemoteSource:
     """Returns the source of `lerobot:FOLDER`, and starts its server.
 
     The server ends with this process.
@@ -29,11 +29,11 @@ def open_lerobot(place: str) -> RemoteSource:
     Raises:
         EmbodiedError: the folder contains no policy, or LeRobot cannot serve it.
     """
-    folder = Path(place)
+    folder = Path(location)
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise EmbodiedError(
-            f"lerobot:{place} is no policy of LeRobot: {' and '.join(missing)} not found "
+            f"lerobot:{location} is no policy of LeRobot: {' and '.join(missing)} not found "
             "in it; its trainings write checkpoints/last/pretrained_model"
         )
 

@@ -159,7 +159,7 @@ class RemotePlanner:
         plan = Payload(**fields)
         if not 0 <= plan.subtask[0] < len(SKILLS):
             raise MessageError(
-                f"the server's subtask is {plan.subtask[0]}, expected a place in SKILLS"
+                f"the server's subtask is {plan.subtask[0]}, expected an index into SKILLS"
             )
         if plan.chunk_hz is not None and plan.chunk_hz[0] <= 0:
             raise MessageError(f"the server's chunk_hz is {plan.chunk_hz[0]}")

@@ -136,23 +136,23 @@ class RemoteSource:
             raise EmbodiedError(f"the server at {uri} serves {difference}")
 
 
-def open_remote(place: str) -> RemoteSource:
+def open_remote(location: str) -> RemoteSource:
     """Returns the source of `remote:PLACE`.
 
     Raises:
         EmbodiedError: PLACE is neither HOST:PORT nor a valid FILE.toml.
     """
-    if place.endswith(".toml"):
-        settings = read_settings(Path(place))
+    if location.endswith(".toml"):
+        settings = read_settings(Path(location))
         return RemoteSource(_with_token(settings.endpoint), settings)
 
-    match = ADDRESS.fullmatch(place)
+    match = ADDRESS.fullmatch(location)
     if match is None or not 0 < int(match[2]) < 65_536:
         raise EmbodiedError(
-            f"remote:{place} must be remote:HOST:PORT, e.g. remote:127.0.0.1:8000, or "
+            f"remote:{location} must be remote:HOST:PORT, e.g. remote:127.0.0.1:8000, or "
             "remote:FILE.toml (docs/remote.md)"
         )
-    return RemoteSource(_with_token(Endpoint(f"ws://{place}")))
+    return RemoteSource(_with_token(Endpoint(f"ws://{location}")))
 
 
 def _with_token(endpoint: Endpoint) -> Endpoint:

@@ -44,7 +44,7 @@ class Script:
             if line.strip()
         ]
         # parse all lines now, so that errors are found before the first take
-        commands = [_parsed(place, line) for place, line in lines]
+        commands = [_parsed(location, line) for location, line in lines]
         self._commands = _repeated(commands)
 
     def close(self) -> None:
@@ -61,11 +61,11 @@ def _repeated(commands: list[tuple[Command, int]]) -> Iterator[Command]:
             yield command
 
 
-def _parsed(place: str, line: str) -> tuple[Command, int]:
+def _parsed(location: str, line: str) -> tuple[Command, int]:
     """Parses a line; returns the command, and the number of reads that return it.
 
     Args:
-        place: file and number of the line, for error messages.
+        location: file and number of the line, for error messages.
         line: the text.
 
     Raises:
@@ -74,32 +74,34 @@ def _parsed(place: str, line: str) -> tuple[Command, int]:
     try:
         stored: Any = json.loads(line)
     except ValueError as error:
-        raise EmbodiedError(f"{place} is not JSON: {error}") from error
+        raise EmbodiedError(f"{location} is not JSON: {error}") from error
     if not isinstance(stored, dict):
-        raise EmbodiedError(f"{place} must be an object, not {line.strip()[:40]}")
+        raise EmbodiedError(f"{location} must be an object, not {line.strip()[:40]}")
     for name in stored:
         if name not in FIELDS:
-            raise unknown(f"field of {place}", name, FIELDS)
+            raise unknown(f"field of {location}", name, FIELDS)
 
     values: dict[str, Any] = {}
     for name, size in SIZES.items():
-        values[name] = _numbers(place, name, stored.get(name, [0.0] * size), size)
-    [values["grip"]] = _numbers(place, "grip", [stored.get("grip", 0.0)], 1)
+        values[name] = _numbers(location, name, stored.get(name, [0.0] * size), size)
+    [values["grip"]] = _numbers(location, "grip", [stored.get("grip", 0.0)], 1)
     events = stored.get("events", [])
     for event in events if isinstance(events, list) else [events]:
         if event not in EVENTS:
-            raise unknown(f"event of {place}", str(event), EVENTS)
+            raise unknown(f"event of {location}", str(event), EVENTS)
     steps = stored.get("steps", 1)
     if type(steps) is not int or steps < 1:
-        raise EmbodiedError(f"{place}: steps must be a number from 1 on, not {steps}")
+        raise EmbodiedError(
+            f"{location}: steps must be a number from 1 on, not {steps}"
+        )
     return Command(**values, events=frozenset(events)), steps
 
 
-def _numbers(place: str, name: str, given: Any, size: int) -> Any:
+def _numbers(location: str, name: str, given: Any, size: int) -> Any:
     """Returns a field's numbers as a tuple.
 
     Args:
-        place: file and number of the line, for error messages.
+        location: file and number of the line, for error messages.
         name: the name of the field.
         given: the field's value.
         size: number of elements that it must have.
@@ -113,6 +115,6 @@ def _numbers(place: str, name: str, given: Any, size: int) -> Any:
     )
     if not is_valid:
         raise EmbodiedError(
-            f"{place}: {name} must be {size} numbers from -1 to 1, not {given}"
+            f"{location}: {name} must be {size} numbers from -1 to 1, not {given}"
         )
     return tuple(float(value) for value in given)

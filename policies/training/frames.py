@@ -46,7 +46,7 @@ class MemoryFrames:
 
 @dataclass(frozen=True)
 class EpisodeFrames:
-    """The place on disk of the images of one episode."""
+    """Where the images of one episode are on disk."""
 
     path: Path
     demo: str  # the episode's name in the file
@@ -100,11 +100,11 @@ class DiskFrames:
         cameras = len(self._sources[0])
         pictures = np.empty((len(wanted), cameras, *self._picture), np.uint8)
         for file in np.unique(self._file[episode]).tolist():
-            places = np.flatnonzero(self._file[episode] == file)
-            number = self._number[episode[places]]
+            of_file = np.flatnonzero(self._file[episode] == file)
+            number = self._number[episode[of_file]]
             for camera, source in enumerate(self._sources[file]):
-                taken = source.take(number, frame[places, None])  # (m, 1, H, W, 3)
-                pictures[places, camera] = taken[:, 0]
+                taken = source.take(number, frame[of_file, None])  # (m, 1, H, W, 3)
+                pictures[of_file, camera] = taken[:, 0]
         return torch.from_numpy(pictures).reshape(*rows.shape, cameras, *self._picture)
 
     def to(self, device: torch.device) -> DiskFrames:

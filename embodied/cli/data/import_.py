@@ -52,7 +52,9 @@ def run(args: argparse.Namespace) -> int:
 
     if args.source.is_dir():
         if args.hz is not None:
-            raise EmbodiedError("--hz has no effect: a folder of LeRobot says its rate")
+            raise EmbodiedError(
+                "--hz has no effect: a LeRobot dataset stores its frame rate"
+            )
         count = _write(args, LeRobotFolder(args.source))
     else:
         with RobomimicFile(args.source, args.hz) as source:
