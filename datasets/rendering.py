@@ -286,7 +286,7 @@ class _Rendering:
         rendered = replace(episode, obs=obs, image_tick=np.array(playing.image_ticks))
 
         stored = self._dataset.group(playing.number)
-        self._writer.write(rendered, lambda demo: copy_rest(stored, demo))
+        self._writer.write(rendered, lambda demo: copy_missing(stored, demo))
         self._report(episode.meta.seed)
 
     def _differs(self, playing: _Playing) -> DatasetError:
@@ -311,14 +311,14 @@ def as_mm(depth_m: np.ndarray) -> np.ndarray:
     return np.minimum(np.rint(depth_m * 1000.0), FAR_MM).astype(np.uint16)
 
 
-def copy_rest(source: H5, target: H5) -> None:
+def copy_missing(source: H5, target: H5) -> None:
     """Copies the attributes and arrays of a demo that the target does not have yet.
 
     These were added by other tools. Links to other places are not copied, and neither
     are images, since the target has rendered ones.
 
     Args:
-        source: a group.
+        source: a group of the recorded file.
         target: the group to copy to.
     """
     for name, value in source.attrs.items():
@@ -331,4 +331,4 @@ def copy_rest(source: H5, target: H5) -> None:
         if name not in target:
             source.copy(name, target)
         elif isinstance(source[name], h5py.Group):
-            copy_rest(source[name], target[name])
+            copy_missing(source[name], target[name])

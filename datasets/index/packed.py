@@ -50,9 +50,9 @@ def write_packed(
         }
 
     directory = json.dumps({"notes": notes, "arrays": entries}).encode()
-    position = file.tell()
+    directory_position = file.tell()
     file.write(directory)
-    file.write(FOOTER.pack(MAGIC, begin, position, zlib.crc32(directory)))
+    file.write(FOOTER.pack(MAGIC, begin, directory_position, zlib.crc32(directory)))
 
 
 class Packed:

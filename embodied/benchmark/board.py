@@ -133,14 +133,12 @@ def read_contestants(words: Sequence[str]) -> list[Contestant]:
     Raises:
         ResultsError: there are no such results, or no such policy in them.
     """
-    named_contestants = [
-        (word, contestant) for word in words for contestant in _read(word)
-    ]
+    pairs = [(word, contestant) for word in words for contestant in _read(word)]
 
     # a policy that is in two files gets the file as part of its name
-    names = [contestant.name for _, contestant in named_contestants]
+    names = [contestant.name for _, contestant in pairs]
     contestants = []
-    for word, contestant in named_contestants:
+    for word, contestant in pairs:
         name = contestant.name
         if names.count(name) > 1:
             name = f"{name} ({word.partition(':')[0]})"
@@ -266,13 +264,11 @@ def _model_mismatches(a: Provenance, b: Provenance) -> Iterator[_Mismatch]:
     if a.robot == b.robot and own and other and own != other:
         yield _Mismatch(f"the content of robot {a.robot}", own[:12], other[:12])
 
-    for task_with_robot in a.models.keys() & b.models.keys():
-        own_model = a.models[task_with_robot]
-        other_model = b.models[task_with_robot]
+    for name in a.models.keys() & b.models.keys():  # "task robot"
+        own_model = a.models[name]
+        other_model = b.models[name]
         if own_model != other_model:
-            yield _Mismatch(
-                f"the model of {task_with_robot}", own_model[:8], other_model[:8]
-            )
+            yield _Mismatch(f"the model of {name}", own_model[:8], other_model[:8])
 
 
 def _values(contestant: Contestant, name: str) -> list[str]:
