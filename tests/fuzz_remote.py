@@ -89,7 +89,7 @@ def read(end: str, data: bytes) -> None:
     else:
         info = INFO if end == "client" else CHUNKS
         planner = RemotePlanner(Endpoint("ws://nowhere"), info, Keys())
-        plan = planner._plan_of(message, Payload.empty(1, SHAPE))
+        plan = planner._plan_in_answer(message, Payload.empty(1, SHAPE))
         check_payload(plan, 1, SHAPE)
 
 
