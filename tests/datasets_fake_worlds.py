@@ -36,7 +36,7 @@ class FakeControl:
     def follow(self, other: FakeControl, which: np.ndarray) -> None:
         self.joint_target[which] = other.joint_target[which]
 
-    def resolve(self, action: np.ndarray) -> None:
+    def update_joint_target(self, action: np.ndarray) -> None:
         self.joint_target = np.clip(self.joint_target + 0.1 * action, -2, 2)
 
 
