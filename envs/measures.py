@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from embodied.errors import EmbodiedError
 from embodied.names import RULE, is_name
 
 if TYPE_CHECKING:
-    from embodied.envs.task import Task, TaskSpec
+    from embodied.envs.task import MeasuredTask, Task, TaskSpec
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def measured(spec: TaskSpec, task: Task, world: int) -> dict[str, float]:
     if not spec.measures:
         return {}
     with errors_of(spec.name, "measures"):
-        found = task.measures()  # type: ignore[attr-defined]
+        found = cast("MeasuredTask", task).measures()
 
     names = [measure.name for measure in spec.measures]
     if not isinstance(found, Mapping) or sorted(found) != sorted(names):
