@@ -27,21 +27,25 @@ def add_hall(spec: mujoco.MjSpec, fenced: bool = True) -> None:
         fenced: whether a guard rail stands behind the station. A robot that travels
             needs that room.
     """
-    world = spec.worldbody
-    # an endless plane; the size is (half x, half y, grid spacing) of the drawn part
-    floor = world.add_geom(
-        name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[6, 6, 0.1]
-    )
-    floor.rgba = list(FLOOR)
+    add_floor_and_light(spec)
     _paint_markings(spec)
-    _add_light(spec)
 
-    decor = Paint(spec, world, "hall_decor", decor=True)
+    decor = Paint(spec, spec.worldbody, "hall_decor", decor=True)
     _paint_walls(decor)
     if fenced:
         _paint_fence(decor)
     _paint_pallet(decor)
     decor.add()
+
+
+def add_floor_and_light(spec: mujoco.MjSpec) -> None:
+    """Adds what every hall has, and what varies in every task: the floor and a lamp."""
+    # an endless plane; the size is (half x, half y, grid spacing) of the drawn part
+    floor = spec.worldbody.add_geom(
+        name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[6, 6, 0.1]
+    )
+    floor.rgba = list(FLOOR)
+    _add_light(spec)
 
 
 def _paint_markings(spec: mujoco.MjSpec) -> None:

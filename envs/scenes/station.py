@@ -19,11 +19,17 @@ def start_station(name: str, robot: Robot, fenced: bool = True) -> mujoco.MjSpec
         robot: the robot.
         fenced: whether there is a guard rail behind it.
     """
+    spec = start_scene(name, robot)
+    add_hall(spec, fenced)
+    return spec
+
+
+def start_scene(name: str, robot: Robot) -> mujoco.MjSpec:
+    """Returns a spec `name` with the robot in it and the physics, and nothing else."""
     spec = robot.build()
     spec.modelname = name
     # keyframes of the robot alone do not fit the state of the whole scene
     for key in spec.keys:
         spec.delete(key)
     apply_defaults(spec)
-    add_hall(spec, fenced)
     return spec

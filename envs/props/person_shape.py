@@ -1,0 +1,304 @@
+"""The look of a walking person: limbs of clothes and skin, and the poses of a stride.
+
+The person is 1.80 m tall with the helmet, looks along +x, and stands on the floor at the
+frame's origin. The lengths are those of a man of median size (1.75 m) in R. Drillis and
+R. Contini, "Body Segment Parameters" (1966): shoulders 0.82, hips 0.52 and knees 0.28 of
+the height, upper arm 0.19 and forearm 0.15 of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from embodied.envs.props.shapes import (
+    COLLISION_GROUP,
+    Mesh,
+    Vector,
+    join_meshes,
+    make_visual,
+    touched_by_robots_only,
+)
+from embodied.robots.shells import Loft, PlacedLoft, Shape
+
+HIP_Z_M = 0.91
+SHOULDER_Z_M = 1.41
+THIGH_M = 0.43
+SHIN_M = 0.40
+FOOT_M = 0.08  # height of the ankle above the sole
+UPPER_ARM_M = 0.30
+# Length of a stride, that is of two steps, in normal walking.
+STRIDE_M = 1.40
+# Poses of one stride, and the number of amplitudes from standing to full steps.
+PHASES = 32
+AMPLITUDES = 5
+# The garments and other parts whose colours may differ, in the order of colours.
+DYED = ("vest", "trousers", "helmet", "skin")
+FIXED_COLOURS = {
+    "stripe": (0.88, 0.90, 0.86, 1.0),
+    "sleeve": (0.13, 0.18, 0.30, 1.0),
+    "shoe": (0.10, 0.09, 0.08, 1.0),
+    "glasses": (0.08, 0.10, 0.12, 1.0),
+}
+SIDES = {"left": 1.0, "right": -1.0}  # side -> sign of y
+# How far the joints of legs and arms are to either side.
+HIPS_Y_M = 0.095
+SHOULDERS_Y_M = 0.215
+
+
+@dataclass(frozen=True)
+class Limb:
+    """A part of the body that turns about the y axis where it hangs on its parent."""
+
+    name: str
+    parent: str  # another limb, or "" for the trunk
+    pos: tuple[float, float, float]  # on its parent, m
+
+
+def limbs() -> tuple[Limb, ...]:
+    """Returns the eight limbs, each after the one that carries it."""
+    found = []
+    for side, sign in SIDES.items():
+        hip = (0.0, sign * HIPS_Y_M, HIP_Z_M)
+        shoulder = (0.0, sign * SHOULDERS_Y_M, SHOULDER_Z_M)
+        found += [
+            Limb(f"{side}_thigh", "", hip),
+            Limb(f"{side}_shin", f"{side}_thigh", (0.0, 0.0, -THIGH_M)),
+            Limb(f"{side}_arm", "", shoulder),
+            Limb(f"{side}_forearm", f"{side}_arm", (0.0, 0.0, -UPPER_ARM_M)),
+        ]
+    return tuple(found)
+
+
+def stride_poses() -> tuple[np.ndarray, np.ndarray]:
+    """Returns the poses of a stride.
+
+    The row of an amplitude and a phase is `amplitude * PHASES + phase`; amplitude 0 is
+    standing.
+
+    Returns:
+        (rows, 8, 4) wxyz, rotation of each limb on its parent; and (rows,) m, how far
+        the trunk sinks so that the lower foot stands on the floor.
+    """
+    phase = 2 * np.pi * np.arange(PHASES) / PHASES  # (P,)
+    share = np.arange(AMPLITUDES)[:, None] / (AMPLITUDES - 1)  # (A, 1)
+    angles = {}  # about y, positive to the back; (A, P)
+    for side, sign in SIDES.items():
+        swing = sign * np.sin(phase)[None, :]
+        # a leg bends while it swings to the front, an arm swings with the other leg
+        lifting = np.maximum(0.0, sign * np.cos(phase))[None, :] ** 1.5
+        angles[f"{side}_thigh"] = -share * (0.40 * swing + 0.14 * lifting)
+        angles[f"{side}_shin"] = 0.03 + share * (0.05 + 0.85 * lifting)
+        angles[f"{side}_arm"] = share * (0.38 * swing + 0.02)
+        angles[f"{side}_forearm"] = -0.15 - share * (0.25 - 0.15 * swing)
+
+    sinking = np.full((AMPLITUDES, PHASES), np.inf)
+    for side in SIDES:
+        thigh = angles[f"{side}_thigh"]
+        shin = thigh + angles[f"{side}_shin"]
+        height = HIP_Z_M - THIGH_M * np.cos(thigh) - SHIN_M * np.cos(shin) - FOOT_M
+        sinking = np.minimum(sinking, height)
+
+    half = np.stack([angles[limb.name] for limb in limbs()], axis=-1) / 2  # (A, P, 8)
+    zero = np.zeros_like(half)
+    quats = np.stack([np.cos(half), zero, np.sin(half), zero], axis=-1)
+    return quats.reshape(-1, len(limbs()), 4), sinking.ravel()
+
+
+def add_person_shape(spec: mujoco.MjSpec, name: str) -> mujoco.MjsBody:
+    """Adds a person as a body `name` that the worlds move, and its limbs.
+
+    Limbs are bodies `<name>_<limb>`, parts that can be dyed geoms `<name>_<part>_<k>`.
+    What robots can touch are three upright shapes on the body itself: a capsule around
+    the legs, one around trunk and arms, and the head.
+    """
+    body = spec.worldbody.add_body(name=name, mocap=True)
+    _add_touchable(body, (0, 0, 0.22), (0, 0, 0.80), 0.20)
+    _add_touchable(body, (0, 0, 0.95), (0, 0, 1.28), 0.25)
+    _add_touchable(body, (0, 0, 1.62), (0, 0, 1.66), 0.12)
+
+    bodies = {"": body}
+    for limb in limbs():
+        bodies[limb.name] = bodies[limb.parent].add_body(
+            name=f"{name}_{limb.name}", pos=limb.pos
+        )
+    counts = dict.fromkeys((*DYED, *FIXED_COLOURS), 0)
+    for where, parts in _shapes().items():
+        for part, shapes in parts.items():
+            geom = bodies[where].add_geom(
+                name=f"{name}_{part}_{counts[part]}",
+                type=mujoco.mjtGeom.mjGEOM_MESH,
+                meshname=_mesh_of(spec, f"person_{where}_{part}", shapes),
+                mass=0,
+            )
+            make_visual(geom)
+            geom.rgba = list(FIXED_COLOURS.get(part, (0.6, 0.6, 0.6, 1.0)))
+            counts[part] += 1
+    return body
+
+
+def _add_touchable(
+    body: mujoco.MjsBody, start: Vector, end: Vector, radius_m: float
+) -> None:
+    """Adds an upright capsule that only robots touch, and that is not drawn."""
+    geom = body.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_CAPSULE,
+        fromto=[*start, *end],
+        size=[radius_m, 0, 0],
+        mass=0,
+        group=COLLISION_GROUP,
+    )
+    touched_by_robots_only(geom)
+
+
+def _mesh_of(spec: mujoco.MjSpec, name: str, shapes: tuple[Shape, ...]) -> str:
+    """Returns the name of the mesh of some shapes; adds it if it does not exist."""
+    if spec.mesh(name) is not None:
+        return name
+    vertices, faces = _joined(shapes)
+    mesh = spec.add_mesh(name=name, uservert=vertices.ravel(), userface=faces.ravel())
+    mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL
+    return name
+
+
+def _joined(shapes: tuple[Shape, ...]) -> Mesh:
+    return join_meshes([shape.mesh() for shape in shapes])
+
+
+def _shapes() -> dict[str, dict[str, tuple[Shape, ...]]]:
+    """Returns limb -> part -> shapes, in the limb's frame; "" is the trunk."""
+    shapes = {"": _trunk()}
+    for side, sign in SIDES.items():
+        shapes[f"{side}_thigh"] = {
+            "trousers": (_tapered(0.06, -THIGH_M - 0.02, 0.088, 0.062),)
+        }
+        shapes[f"{side}_shin"] = {
+            "trousers": (_tapered(0.02, -SHIN_M, 0.062, 0.052),),
+            "shoe": (_shoe(),),
+        }
+        shapes[f"{side}_arm"] = {
+            "sleeve": (_tapered(0.062, -UPPER_ARM_M - 0.02, 0.062, 0.045),)
+        }
+        hand = Loft(
+            "z",
+            (
+                (-0.235, 0, 0, 0.026, 0.017),
+                (-0.27, 0.006, 0, 0.036, 0.021),
+                (-0.33, 0.008, -sign * 0.004, 0.036, 0.020),
+                (-0.40, 0.010, -sign * 0.010, 0.020, 0.012),
+            ),
+            sides=10,
+        )
+        shapes[f"{side}_forearm"] = {
+            "sleeve": (_tapered(0.02, -0.25, 0.046, 0.034),),
+            "skin": (hand,),
+        }
+    return shapes
+
+
+def _trunk() -> dict[str, tuple[Shape, ...]]:
+    """Returns part -> shapes of pelvis, chest, neck, head and helmet."""
+    pelvis = Loft(
+        "z",
+        (
+            (0.82, 0, 0, 0.085, 0.120),
+            (0.88, -0.01, 0, 0.118, 0.172),
+            (1.00, -0.01, 0, 0.110, 0.162),
+        ),
+    )
+    vest_rows = (
+        (0.94, -0.005, 0, 0.122, 0.176),
+        (1.08, 0.0, 0, 0.112, 0.166),
+        (1.26, 0.0, 0, 0.128, 0.196),
+        (1.38, -0.005, 0, 0.116, 0.212),
+        (1.45, -0.01, 0, 0.086, 0.178),
+        (1.49, -0.01, 0, 0.058, 0.066),
+    )
+    stripes = [
+        Loft("z", tuple((z, -0.002, 0, rx, ry) for z in (low, low + 0.05)), smooth=0)
+        for low, rx, ry in ((1.03, 0.120, 0.174), (1.19, 0.125, 0.190))
+    ]
+    # two reflecting bands that run over the shoulders
+    bands: list[Shape] = [
+        Loft("z", tuple((z, x, sign * 0.10, 0.010, 0.022) for z, x in rows), smooth=0)
+        for sign in (-1, 1)
+        for rows in (
+            ((1.24, 0.110), (1.36, 0.105), (1.44, 0.066)),
+            ((1.24, -0.112), (1.36, -0.112), (1.44, -0.080)),
+        )
+    ]
+    neck = Loft("z", ((1.44, -0.01, 0, 0.055), (1.57, 0.005, 0, 0.052)), smooth=0)
+    head = Loft(
+        "z",
+        (
+            (1.515, 0.030, 0, 0.030, 0.030),
+            (1.545, 0.022, 0, 0.068, 0.056),
+            (1.62, 0.008, 0, 0.096, 0.076),
+            (1.70, 0.0, 0, 0.098, 0.080),
+            (1.75, 0.0, 0, 0.050, 0.045),
+        ),
+    )
+    nose = Loft(
+        "z", ((1.585, 0.100, 0, 0.020, 0.015), (1.64, 0.092, 0, 0.008)), smooth=0
+    )
+    helmet = Loft(
+        "z",
+        (
+            (1.675, -0.002, 0, 0.118, 0.100),
+            (1.715, -0.002, 0, 0.118, 0.100),
+            (1.775, -0.004, 0, 0.098, 0.082),
+            (1.802, -0.004, 0, 0.040, 0.035),
+        ),
+    )
+    brim = Loft(
+        "z",
+        ((1.674, 0.022, 0, 0.142, 0.104), (1.684, 0.022, 0, 0.138, 0.102)),
+        smooth=0,
+    )
+    ridge = Loft(
+        "x",
+        ((-0.09, 0, 1.765, 0.015, 0.028), (0.085, 0, 1.765, 0.015, 0.028)),
+        smooth=0,
+    )
+    glasses = Loft(
+        "z",
+        ((1.632, 0.030, 0, 0.078, 0.070), (1.660, 0.030, 0, 0.076, 0.072)),
+        smooth=0,
+    )
+    return {
+        "trousers": (pelvis,),
+        "vest": (Loft("z", vest_rows),),
+        "stripe": (*stripes, *bands),
+        "skin": (neck, head, nose),
+        "helmet": (helmet, brim, ridge),
+        "glasses": (glasses,),
+    }
+
+
+def _tapered(
+    top: float, bottom: float, top_radius: float, bottom_radius: float
+) -> Loft:
+    """Returns a limb between two heights, round at its ends."""
+    rows = (
+        (bottom, 0, 0, 0.6 * bottom_radius),
+        (bottom + 0.02, 0, 0, bottom_radius),
+        (top - 0.07, 0, 0, top_radius),
+        (top - 0.02, 0, 0, 0.85 * top_radius),
+        (top, 0, 0, 0.3 * top_radius),
+    )
+    return Loft("z", rows, smooth=1, sides=12)
+
+
+def _shoe() -> PlacedLoft:
+    """Returns a shoe below the ankle."""
+    rows = (
+        (-0.085, 0, 0.045, 0.030, 0.040),
+        (-0.060, 0, 0.050, 0.040, 0.048),
+        (0.06, 0, 0.045, 0.042, 0.042),
+        (0.15, 0, 0.032, 0.044, 0.030),
+        (0.185, 0, 0.026, 0.026, 0.020),
+    )
+    loft = Loft("x", rows, power=3, smooth=1, sides=12)
+    return PlacedLoft(loft, (0, 0, -SHIN_M - FOOT_M), (1, 0, 0, 0))

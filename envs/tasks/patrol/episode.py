@@ -1,0 +1,174 @@
+"""Samples episodes of Patrol: the signs, the round, and the people."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from embodied.envs.events import event_rng
+from embodied.envs.naming import first_distinct
+from embodied.envs.props.people import Clothes, Walk, meeting_m
+from embodied.envs.scenes.machine_hall import (
+    BEHIND_Y_M,
+    CROSSINGS_X_M,
+    ENDS_X_M,
+)
+from embodied.envs.tasks.patrol.scene import PEOPLE, STATIONS
+from embodied.envs.tasks.patrol.variation import (
+    HELMETS,
+    SKINS,
+    TASK_VARIABLES,
+    TROUSERS,
+    VESTS,
+)
+from embodied.envs.variation import Variation
+
+COUNT = len(STATIONS)
+# How many values are sampled, enough to find different ones for all stations.
+SAMPLES = 40
+# Variables that are sampled for each person.
+PER_PERSON = (
+    "vest",
+    "trousers",
+    "helmet",
+    "skin",
+    "is_reversed",
+    "walk_speed",
+    "keeps_right",
+    "pause_at",
+    "pause",
+)
+# People keep this far apart, from middle to middle; so many starts are tried.
+APART_M = 0.65
+START_TRIES = 24
+WATCHED_S = 60.0
+# At L4 one person halts: when, and for how long, s.
+HALT_S = (3.0, 12.0)
+HALTED_S = (2.0, 4.0)
+
+_LEFT, _RIGHT = CROSSINGS_X_M
+_NEAR, _FAR = ENDS_X_M
+_UP = BEHIND_Y_M
+# The loops that people walk: around one row's stations, or two, or all. None passes the
+# dock, at the near end of the right side.
+WAYS: tuple[tuple[tuple[float, float], ...], ...] = (
+    ((_NEAR, 0), (_LEFT, 0), (_LEFT, _UP), (_NEAR, _UP)),
+    ((_LEFT, 0), (_RIGHT, 0), (_RIGHT, _UP), (_LEFT, _UP)),
+    ((_RIGHT, 0), (_FAR, 0), (_FAR, _UP), (_RIGHT, _UP)),
+    ((_RIGHT, 0), (_LEFT, 0), (_LEFT, -_UP), (_RIGHT, -_UP)),
+    ((_FAR, 0), (_RIGHT, 0), (_RIGHT, -_UP), (_FAR, -_UP)),
+    ((_LEFT, -_UP), (_RIGHT, -_UP), (_RIGHT, _UP), (_LEFT, _UP)),
+    ((_NEAR, 0), (_FAR, 0), (_FAR, _UP), (_NEAR, _UP)),
+)
+
+
+def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
+    """Returns the sampled values of one episode, JSON-able.
+
+    `round` has the indices of the stations to look at, in order, and `walks` the people.
+    """
+    episode = variation.sample_each(seed, TASK_VARIABLES)
+    for name in ("number", "colour"):
+        values = variation.sample_many(seed, name, SAMPLES)
+        episode[name] = first_distinct(values, COUNT)
+    episode["station_x"] = variation.sample_many(seed, "station_x", COUNT)
+
+    # the round, and what its stations are called
+    order = variation.stream(seed, "asked").permutation(COUNT)
+    episode["round"] = [int(station) for station in order[: episode["asked"]]]
+    called_by = variation.sample_many(seed, "called_by", COUNT)
+    episode["called_by"] = called_by
+    words = [_name_of(episode, station) for station in episode["round"]]
+    episode["instruction"] = episode["sentence"].format(stations=_in_order(words))
+
+    for name in PER_PERSON:
+        episode[name] = variation.sample_many(seed, name, len(PEOPLE))
+    ways = variation.sample_many(seed, "way", SAMPLES)
+    episode["way"] = first_distinct(ways, len(PEOPLE))
+    episode["walks"] = _sample_walks(seed, variation, episode)
+    return episode
+
+
+def walks_of(episode: dict[str, Any]) -> list[Walk]:
+    """Returns the walks of the people who take part."""
+    return [Walk(**walk) for walk in episode["walks"]]
+
+
+def clothes_of(episode: dict[str, Any]) -> list[Clothes]:
+    """Returns the clothes of everyone."""
+    return [
+        Clothes(
+            vest=VESTS[episode["vest"][k]],
+            trousers=TROUSERS[episode["trousers"][k]],
+            helmet=HELMETS[episode["helmet"][k]],
+            skin=SKINS[episode["skin"][k]],
+        )
+        for k in range(len(PEOPLE))
+    ]
+
+
+def _sample_walks(
+    seed: int, variation: Variation, episode: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Returns the people's walks as JSON-able fields; they don't walk into each other."""
+    shares = variation.sample_many(seed, "way_start", START_TRIES * len(PEOPLE))
+    walks: list[Walk] = []
+    for person in range(episode["people"]):
+        # the first start that keeps clear of the others, or else the clearest
+        best: tuple[float, Walk | None] = (-1.0, None)
+        for share in shares[person * START_TRIES : (person + 1) * START_TRIES]:
+            walk = _walk(episode, person, share)
+            gaps = [meeting_m(walk, other, WATCHED_S) for other in walks]
+            gap = min(gaps, default=APART_M)
+            if gap > best[0]:
+                best = (gap, walk)
+            if gap >= APART_M:
+                break
+        assert best[1] is not None
+        walks.append(best[1])
+
+    fields = [asdict(walk) for walk in walks]
+    rng = event_rng(seed)
+    person = int(rng.integers(len(walks)))
+    halt_s = float(rng.uniform(*HALT_S))
+    halted_s = float(rng.uniform(*HALTED_S))
+    if variation.level == "L4":
+        fields[person] |= {"halt_s": halt_s, "halted_s": halted_s}
+    return fields
+
+
+def _walk(episode: dict[str, Any], person: int, start: float) -> Walk:
+    """Returns the walk of one person that starts at a share of its period."""
+    corners = WAYS[episode["way"][person]]
+    if episode["is_reversed"][person]:
+        corners = corners[::-1]
+    walk = Walk(
+        corners=corners,
+        speed_m_s=episode["walk_speed"][person],
+        right_m=episode["keeps_right"][person],
+        pause_at=episode["pause_at"][person],
+        pause_s=episode["pause"][person],
+    )
+    return walk.starting(start)
+
+
+def _name_of(episode: dict[str, Any], station: int) -> str:
+    """Returns what the instruction calls a station."""
+    if episode["called_by"][station] == "colour":
+        return f"the {episode['colour'][station]} station"
+    return f"station {episode['number'][station]}"
+
+
+def _in_order(words: list[str]) -> str:
+    """Returns words in order: "a, then b", "a, then b, then c"."""
+    return ", then ".join(words)
+
+
+def asked_places(episode: dict[str, Any]) -> np.ndarray:
+    """Returns (K,) each station's place in the round, from 1; 0 if it is not part."""
+    places = np.zeros(COUNT, np.int64)
+    for place, station in enumerate(episode["round"], start=1):
+        places[station] = place
+    return places

@@ -1,0 +1,181 @@
+"""Patrol: drive to the named stations in order, look at each, and keep clear of people."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from embodied.core import PHYSICS_HZ, Array, Layout
+from embodied.envs.facts import PerState
+from embodied.envs.reward import tolerance
+from embodied.envs.task import Needs, Outcome, TaskSpec, TaskStage
+from embodied.envs.tasks.patrol.episode import (
+    COUNT,
+    asked_places,
+    clothes_of,
+    sample_episode,
+    walks_of,
+)
+from embodied.envs.tasks.patrol.expert import patrol_expert
+from embodied.envs.tasks.patrol.facts import AIMED_RAD, NEAR_M, SEEN_S, Facts, Props
+from embodied.envs.tasks.patrol.scene import (
+    AHEAD_S,
+    BEAUTY,
+    CAMERA,
+    DOCK,
+    PEOPLE,
+    build_machine_hall,
+)
+from embodied.envs.tasks.patrol.variation import COLOURS, TABLE
+from embodied.envs.variation import Variation
+from embodied.robots.robot import Robot
+from embodied.sim.engine import Engine
+
+HEAD = "head"  # the camera that must look at the signs
+SEEN_TICKS = int(SEEN_S * PHYSICS_HZ)
+# Progress: the share of the first station, and of all of them.
+FIRST = 0.30
+ALL = 0.90
+
+
+class Patrol:
+    """N episodes of Patrol on an engine."""
+
+    state_layout = Layout(
+        (
+            ("signs_x_w", COUNT),  # m; the stations only shift along x
+            ("place", COUNT),  # in the round, from 1; 0 for stations that are not asked
+            ("seen", 1),  # how many stations of the round have been seen
+            ("camera_pos_w", 3),
+            ("camera_axis_w", 3),
+            ("people_m", 1),  # distance to the nearest person
+            # x and y of each person now and at AHEAD_S
+            ("people_w", 2 * len(PEOPLE) * len(AHEAD_S)),
+        )
+    )
+
+    def __init__(self, engine: Engine, robot: Robot) -> None:
+        xp = engine.xp
+        n = engine.num_worlds
+        self._engine = engine
+        camera = PATROL.cameras_for(robot)[-1]
+        self._props = Props(engine, robot, camera)
+        self._memory = {
+            "place": xp.zeros((n, COUNT), dtype=xp.int64),
+            "seen": xp.zeros(n, dtype=xp.int64),
+            # how long the next station has been looked at
+            "looked_ticks": xp.zeros(n, dtype=xp.int64),
+            "last_tick": xp.zeros(n, dtype=xp.int64),  # of the last control step
+            "touched": xp.zeros(n, dtype=xp.int64),  # 1 once it touched something
+            "came_near": xp.zeros(n, dtype=xp.int64),  # 1 once it drove too near
+            "least_people_m": xp.zeros(n),  # the least distance to people so far
+            **self._props.people.memory(),
+        }
+        self._facts = PerState(engine, partial(Facts, self._props, self._memory))
+
+    def memory(self) -> dict[str, Array]:
+        return self._memory
+
+    def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
+        """Samples an episode; sets signs, people and memory of one world."""
+        episode = sample_episode(seed, variation)
+        checkpoints = self._props.checkpoints
+        checkpoints.shift(world, episode["station_x"])
+        colours = [COLOURS[name] for name in episode["colour"]]
+        checkpoints.label(world, episode["number"], colours)
+        self._props.people.start(world, walks_of(episode), clothes_of(episode))
+
+        memory = self._memory
+        memory["place"][world] = self._engine.xp.asarray(asked_places(episode))
+        for name in ("seen", "looked_ticks", "last_tick", "touched", "came_near"):
+            memory[name][world] = 0
+        memory["least_people_m"][world] = np.inf
+        return episode
+
+    def before_step(self, tick: Array) -> None:
+        """Counts what was looked at and what was done wrong, and moves the people."""
+        xp = self._engine.xp
+        memory = self._memory
+        facts = self._facts()
+        passed = tick - memory["last_tick"]
+
+        # looking away begins the count anew
+        looked = xp.where(facts.is_looking, memory["looked_ticks"] + passed, 0)
+        is_seen = (looked >= SEEN_TICKS) & (memory["seen"] < facts.asked)
+        memory["seen"][...] = memory["seen"] + xp.astype(is_seen, xp.int64)
+        memory["looked_ticks"][...] = xp.where(is_seen, 0, looked)
+
+        # touching, or driving fast near people; the first step has no step before it
+        is_wrong = {"touched": facts.has_touched, "came_near": facts.is_too_near}
+        for name, wrong in is_wrong.items():
+            memory[name][...] = xp.where(wrong & (passed > 0), 1, memory[name])
+        nearest = xp.minimum(memory["least_people_m"], facts.people_m)
+        memory["least_people_m"][...] = nearest
+
+        memory["last_tick"][...] = tick
+        self._props.people.move(tick)
+
+    def state(self) -> Array:
+        """Returns (N, S), in the order of `state_layout`."""
+        xp = self._engine.xp
+        memory = self._memory
+        facts = self._facts()
+        ahead = self._props.people.places_ahead_w(memory["last_tick"], AHEAD_S)
+        parts = [
+            facts.signs_w[..., 0],
+            xp.astype(memory["place"], xp.float64),
+            xp.astype(memory["seen"], xp.float64)[:, None],
+            self._props.camera_pos_w,
+            self._props.camera_axis_w(),
+            facts.people_m[:, None],
+            xp.reshape(ahead, (ahead.shape[0], -1)),
+        ]
+        return xp.concat(parts, axis=1)
+
+    def judge(self) -> Outcome:
+        """Returns the judgement.
+
+        Success: every station of the round was seen, in order. Lost: the robot touched a
+        person or a thing, or drove too fast too near to a person.
+        """
+        xp = self._engine.xp
+        memory = self._memory
+        facts = self._facts()
+        lost = memory["touched"] + memory["came_near"] > 0
+        success = (memory["seen"] >= facts.asked) & ~lost
+
+        # towards the next station: the way, the aim and the look
+        driven = tolerance(facts.sign_m, bound=NEAR_M, margin=3.0)
+        aimed = tolerance(facts.off_axis_rad, bound=AIMED_RAD, margin=1.0)
+        share = 0.5 * driven + 0.2 * driven * aimed + 0.3 * facts.seen_share
+        # the first station counts as much in every round
+        seen = xp.astype(memory["seen"], xp.float64)
+        others = xp.astype(facts.asked, xp.float64) - 1
+        rest = (ALL - FIRST) / others
+        later = FIRST + rest * (seen - 1 + share)
+        progress = xp.where(seen > 0, later, FIRST * share)
+        progress = xp.where(success, 1.0, progress)
+        return Outcome(
+            success=success, progress=xp.where(lost, 0.0, progress), lost=lost
+        )
+
+
+PATROL = TaskSpec(
+    name="Patrol",
+    summary="drive to the named stations in order, look at each, keep clear of people",
+    needs=Needs(travels=True, cameras=(HEAD,)),
+    cameras=(CAMERA,),
+    # a sign can only be read from nearby
+    robot_cameras=(HEAD,),
+    horizon_s=55.0,
+    table=TABLE,
+    build=build_machine_hall,
+    bind=Patrol,
+    expert=patrol_expert,
+    default_robot="wheeled_arm",
+    beauty_camera=BEAUTY,
+    base_start=DOCK,
+    stages=(TaskStage("first", goal_progress=0.99 * FIRST, horizon_s=20.0),),
+)
