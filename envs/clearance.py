@@ -5,7 +5,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from embodied.arrays import dot, smallest
+from embodied.arrays import columns, dot, smallest
 from embodied.core import Array
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
@@ -45,7 +45,7 @@ class Outline:
         hands = [model.site(effector.site).id for effector in robot.effectors]
         self._hands_w = [sites[:, hand] for hand in hands]  # (N, 3) each
         joints = robot.base.joints.names
-        self._dofs = [int(model.joint(name).dofadr[0]) for name in joints]
+        self._dofs = columns([int(model.joint(name).dofadr[0]) for name in joints])
         self._qvel = engine.view("qvel")
 
     def speed_m_s(self) -> Array:

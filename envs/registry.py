@@ -34,6 +34,7 @@ TASKS = {
     "GaugeCheck": "embodied.envs.tasks.gauge_check.task:GAUGE_CHECK",
     "TeamSort": "embodied.envs.tasks.team_sort.task:TEAM_SORT",
     "PourWater": "embodied.envs.tasks.pour_water.task:POUR_WATER",
+    "Patrol": "embodied.envs.tasks.patrol.task:PATROL",
 }
 ROBOTS = {
     "arm": "embodied.robots.arm:ARM",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from embodied.arrays import columns
 from embodied.core import Array
 from embodied.envs.props.colours import FRAME_BLUE, SAFETY_YELLOW, STEEL
 from embodied.envs.props.paint import Paint
@@ -190,6 +191,8 @@ class Checkpoints:
         plates = [f"{name}_number" for name in names]
         texts = [_number_name(number) for number in numbers]
         self._signs = Signs(engine, plates, texts)
+        self._columns = columns(self._bodies)
+        self._front_to_sign = engine.xp.asarray((0.0, 0.0, SIGN_Z_M))
         for field in ("body_pos", "geom_rgba"):
             engine.model_view(field)  # worlds will differ in it
 
@@ -209,5 +212,5 @@ class Checkpoints:
 
     def signs_w(self) -> Array:
         """Returns (N, K, 3) m, the middles of the signs."""
-        places = self._engine.model_view("body_pos")[:, self._bodies]
-        return places + self._engine.xp.asarray((0.0, 0.0, SIGN_Z_M))
+        places = self._engine.model_view("body_pos")[:, self._columns]
+        return places + self._front_to_sign

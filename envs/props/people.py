@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import mujoco
 import numpy as np
 
+from embodied.arrays import columns
 from embodied.core import PHYSICS_HZ, Array
 from embodied.envs.props.parking import parked_w
 from embodied.envs.props.person_shape import (
@@ -72,51 +74,59 @@ class Walk:
         Columns are x and y in m, half the yaw in rad, strides, and the size of steps
         from 0 for standing to 1.
         """
-        points = _rounded(_dense(_shifted(np.array(self.corners, float), self.right_m)))
-        ends = np.concatenate([points, points[:1]])
-        steps = np.linalg.norm(np.diff(ends, axis=0), axis=1)
-        along = np.concatenate([[0.0], np.cumsum(steps)])  # m, at each of `ends`
-        length = along[-1]
-
-        walking_s = length / self.speed_m_s
-        period_s = walking_s + self.pause_s
-        time_s = np.linspace(0.0, period_s, SAMPLES + 1)
-        at_m, share = self._progress(time_s, walking_s)
-
-        x, y = (np.interp(at_m, along, ends[:, axis]) for axis in (0, 1))
-        # the direction between points a little before and after
-        before, after = (
-            _at(ends, along, (at_m + shift) % length) for shift in (-0.15, 0.15)
-        )
-        way = after - before
-        yaw = np.unwrap(np.arctan2(way[:, 1], way[:, 0]))
-        strides = at_m / length * max(1, round(length / STRIDE_M))
-        return np.stack([x, y, yaw / 2, strides, share], axis=1), period_s
+        # the same for every start
+        return _samples(replace(self, start_s=0.0, halt_s=NEVER_S, halted_s=0.0))
 
     def starting(self, share: float) -> Walk:
         """Returns this walk, started at a share of its period."""
         _, period_s = self.samples()
         return replace(self, start_s=share * period_s)
 
-    def _progress(
-        self, time_s: np.ndarray, walking_s: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the way gone (T,) m and the share of the full speed (T,) at times."""
-        share = np.ones_like(time_s)
-        walked_s = time_s
-        if self.pause_s > 0:
-            stop_s = self.pause_at * walking_s
-            for sign, since_s in (
-                (-1, time_s - stop_s),
-                (1, time_s - stop_s - self.pause_s),
-            ):
-                ramp = np.clip(since_s / STOPPING_S + 0.5, 0.0, 1.0)
-                share = share + sign * ramp
-                gone_s = STOPPING_S / 2 * ramp**2 + np.maximum(
-                    since_s - STOPPING_S / 2, 0
-                )
-                walked_s = walked_s + sign * gone_s
-        return walked_s * self.speed_m_s, share
+
+@lru_cache(maxsize=64)
+def _samples(walk: Walk) -> tuple[np.ndarray, float]:
+    """Returns `Walk.samples`; whoever shares the array does not write to it."""
+    corners = np.array(walk.corners, float)
+    points = _rounded(_dense(_shifted(corners, walk.right_m)))
+    ends = np.concatenate([points, points[:1]])
+    steps = np.linalg.norm(np.diff(ends, axis=0), axis=1)
+    along = np.concatenate([[0.0], np.cumsum(steps)])  # m, at each of `ends`
+    length = along[-1]
+
+    walking_s = length / walk.speed_m_s
+    period_s = walking_s + walk.pause_s
+    time_s = np.linspace(0.0, period_s, SAMPLES + 1)
+    walked_s, share = _walked(time_s, walk.pause_at * walking_s, walk.pause_s)
+    at_m = walked_s * walk.speed_m_s
+
+    # the direction between points a little before and after
+    place = _at(ends, along, at_m)
+    way = _at(ends, along, (at_m + 0.15) % length)
+    way = way - _at(ends, along, (at_m - 0.15) % length)
+    yaw = np.unwrap(np.arctan2(way[:, 1], way[:, 0]))
+    strides = at_m / length * max(1, round(length / STRIDE_M))
+    rows = np.stack([place[:, 0], place[:, 1], yaw / 2, strides, share], axis=1)
+    rows.flags.writeable = False
+    return rows, float(period_s)
+
+
+def _walked(
+    time_s: np.ndarray, stop_s: float, pause_s: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns how long someone has walked, (T,) s, and the share of full speed (T,).
+
+    The person stops at `stop_s` and walks on after a pause, each within STOPPING_S.
+    """
+    share = np.ones_like(time_s)
+    walked_s = time_s
+    if pause_s == 0:
+        return walked_s, share
+    for sign, since_s in ((-1, time_s - stop_s), (1, time_s - stop_s - pause_s)):
+        ramp = np.clip(since_s / STOPPING_S + 0.5, 0.0, 1.0)
+        share = share + sign * ramp
+        gone_s = STOPPING_S / 2 * ramp**2 + np.maximum(since_s - STOPPING_S / 2, 0.0)
+        walked_s = walked_s + sign * gone_s
+    return walked_s, share
 
 
 def meeting_m(one: Walk, other: Walk, during_s: float) -> float:
@@ -184,12 +194,15 @@ def add_people(spec: mujoco.MjSpec, names: Sequence[str]) -> None:
 class People:
     """M people in N worlds."""
 
-    def __init__(self, engine: Engine, names: Sequence[str]) -> None:
+    def __init__(
+        self, engine: Engine, names: Sequence[str], ahead_s: Sequence[float]
+    ) -> None:
         """Finds the people in the model.
 
         Args:
             engine: the worlds.
-            names: of their bodies.
+            names: of their bodies, which were added one after the other.
+            ahead_s: T times from now, s, for `places_ahead_w`.
         """
         xp = engine.xp
         model = engine.model
@@ -198,15 +211,18 @@ class People:
         self._engine = engine
         self._xp = xp
         self._names = tuple(names)
-        self._mocap = [int(model.body(name).mocapid[0]) for name in names]
-        parts = [f"{name}_{limb.name}" for name in names for limb in limbs()]
-        self._limbs = [model.body(name).id for name in parts]
+        self._mocap = columns([int(model.body(name).mocapid[0]) for name in names])
+        # trunk and limbs of everyone
+        first = model.body(names[0]).id
+        self._bodies = slice(first, first + count * (1 + len(limbs())))
+        self._now = xp.asarray([0.0])
+        self._ahead_s = xp.asarray(list(ahead_s))
         self._geoms = [_geoms_of(model, name) for name in names]
         for field in ("body_quat", "geom_rgba"):
             engine.model_view(field)  # worlds will differ in it
 
         quats, sinking = stride_poses()
-        self._quats = xp.asarray(quats)  # (rows, 8, 4)
+        self._quats = xp.asarray(quats)  # (rows, 9, 4)
         self._sinking = xp.asarray(sinking)  # (rows,) m
         # a factor for the columns of those who stand: no amplitude
         self._standing = xp.asarray([1.0, 1.0, 1.0, 1.0, 0.0])
@@ -267,23 +283,23 @@ class People:
 
     def move(self, tick: Array) -> None:
         """Moves everyone to where they are at the worlds' clocks `tick` (N,)."""
-        now = self._look_up(tick, (0.0,))[:, :, 0]  # (N, M, 5)
-        pos, quat, limb_quats = self._poses(now, self._memory["walker_z"])
+        now = self._look_up(tick, self._now)[:, :, 0]  # (N, M, 5)
+        pos, quat, body_quats = self._poses(now, self._memory["walker_z"])
         engine = self._engine
         engine.view("mocap_pos")[:, self._mocap] = pos
         engine.view("mocap_quat")[:, self._mocap] = quat
-        engine.model_view("body_quat")[:, self._limbs] = limb_quats
+        engine.model_view("body_quat")[:, self._bodies] = body_quats
 
     def _pose_one(self, world: int) -> None:
         """Moves the people of one world to where they start."""
         tick = self._xp.zeros(self._engine.num_worlds, dtype=self._xp.int64)
-        now = self._look_up(tick, (0.0,))[world : world + 1, :, 0]  # (1, M, 5)
+        now = self._look_up(tick, self._now)[world : world + 1, :, 0]  # (1, M, 5)
         height = self._memory["walker_z"][world : world + 1]
-        pos, quat, limb_quats = self._poses(now, height)
+        pos, quat, body_quats = self._poses(now, height)
         engine = self._engine
         engine.view("mocap_pos")[world, self._mocap] = pos[0]
         engine.view("mocap_quat")[world, self._mocap] = quat[0]
-        engine.model_view("body_quat")[world, self._limbs] = limb_quats[0]
+        engine.model_view("body_quat")[world, self._bodies] = body_quats[0]
 
     def is_present(self) -> Array:
         """Returns (N, M) bool, who takes part in the episode."""
@@ -293,16 +309,15 @@ class People:
         """Returns (N, M, 2) m, x and y of where everyone is."""
         return self._engine.view("mocap_pos")[:, self._mocap, :2]
 
-    def places_ahead_w(self, tick: Array, ahead_s: Sequence[float]) -> Array:
-        """Returns (N, M, T, 2) m, x and y of where everyone will be.
+    def places_ahead_w(self, tick: Array) -> Array:
+        """Returns (N, M, T, 2) m, x and y of where everyone will be some time ahead.
 
         Args:
             tick: (N,) the worlds' clocks.
-            ahead_s: T times from then.
         """
-        return self._look_up(tick, ahead_s)[..., :2]
+        return self._look_up(tick, self._ahead_s)[..., :2]
 
-    def _look_up(self, tick: Array, ahead_s: Sequence[float]) -> Array:
+    def _look_up(self, tick: Array, ahead_s: Array) -> Array:
         """Returns the walks at times after the clocks (N,), interpolated: (N, M, T, 5).
 
         Who has halted stays there as far as one can tell.
@@ -315,7 +330,7 @@ class People:
         is_walking = (now_s < memory["halt_s"]) | (now_s >= memory["going_on_s"])
         going = xp.astype(is_walking, xp.float64)[..., None]
         walked_s = walked_s + memory["walk_start_s"]
-        time_s = walked_s[..., None] + going * xp.asarray(ahead_s)  # (N, M, T)
+        time_s = walked_s[..., None] + going * ahead_s  # (N, M, T)
 
         # the rows of the walk before and after that time
         turns = time_s / memory["walk_period_s"][..., None]
@@ -337,7 +352,8 @@ class People:
             height_m: (n, M) of the ground that they stand on.
 
         Returns:
-            (n, M, 3) m, (n, M, 4) wxyz, and the rotations of all limbs (n, 8 M, 4) wxyz.
+            (n, M, 3) m, (n, M, 4) wxyz, and the rotations of trunks and limbs (n, 9 M, 4)
+            wxyz.
         """
         xp = self._xp
         strides = now[..., STRIDES]
@@ -350,8 +366,8 @@ class People:
         half_yaw = now[..., HALF_YAW]
         zero = xp.zeros_like(half_yaw)
         quat = xp.stack([xp.cos(half_yaw), zero, zero, xp.sin(half_yaw)], axis=-1)
-        limb_quats = xp.reshape(self._quats[pose], (now.shape[0], -1, 4))
-        return pos, quat, limb_quats
+        body_quats = xp.reshape(self._quats[pose], (now.shape[0], -1, 4))
+        return pos, quat, body_quats
 
 
 def _geoms_of(model: mujoco.MjModel, person: str) -> dict[str, list[int]]:

@@ -79,8 +79,9 @@ def stride_poses() -> tuple[np.ndarray, np.ndarray]:
     standing.
 
     Returns:
-        (rows, 8, 4) wxyz, rotation of each limb on its parent; and (rows,) m, how far
-        the trunk sinks so that the lower foot stands on the floor.
+        (rows, 9, 4) wxyz, rotations of the trunk, which keeps upright, and of each limb
+        on its parent; and (rows,) m, how far the trunk sinks so that the lower foot
+        stands on the floor.
     """
     phase = 2 * np.pi * np.arange(PHASES) / PHASES  # (P,)
     share = np.arange(AMPLITUDES)[:, None] / (AMPLITUDES - 1)  # (A, 1)
@@ -101,10 +102,11 @@ def stride_poses() -> tuple[np.ndarray, np.ndarray]:
         height = HIP_Z_M - THIGH_M * np.cos(thigh) - SHIN_M * np.cos(shin) - FOOT_M
         sinking = np.minimum(sinking, height)
 
-    half = np.stack([angles[limb.name] for limb in limbs()], axis=-1) / 2  # (A, P, 8)
+    bodies = [np.zeros_like(sinking), *(angles[limb.name] for limb in limbs())]
+    half = np.stack(bodies, axis=-1) / 2  # (A, P, 9)
     zero = np.zeros_like(half)
     quats = np.stack([np.cos(half), zero, np.sin(half), zero], axis=-1)
-    return quats.reshape(-1, len(limbs()), 4), sinking.ravel()
+    return quats.reshape(-1, len(bodies), 4), sinking.ravel()
 
 
 def add_person_shape(spec: mujoco.MjSpec, name: str) -> mujoco.MjsBody:

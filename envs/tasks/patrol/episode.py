@@ -93,7 +93,11 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
 
 def walks_of(episode: dict[str, Any]) -> list[Walk]:
     """Returns the walks of the people who take part."""
-    return [Walk(**walk) for walk in episode["walks"]]
+    walks = []
+    for fields in episode["walks"]:
+        corners = tuple((x, y) for x, y in fields["corners"])
+        walks.append(Walk(**{**fields, "corners": corners}))
+    return walks
 
 
 def clothes_of(episode: dict[str, Any]) -> list[Clothes]:

@@ -48,6 +48,8 @@ REACTION_S = 0.15
 # The robot waits rather than drive to a bay that is nearer to its goal by less than this.
 WORTH_M = 0.4
 FAR_M = 99.0
+# The largest turn in one plan. A larger one could be the other way around.
+TURN_RAD = 1.2
 BAYS_W = tuple((x, side * ROBOT_Y_M) for side in (1, -1) for x in BAYS_X_M)
 
 
@@ -115,9 +117,10 @@ def drive(xp: Any, state: Readings, pose: Array) -> Array:
     chosen = xp.argmin(rank, axis=1)
     place = places[xp.arange(num), chosen]
 
-    # who waits keeps its yaw
+    # who waits keeps its yaw; others turn by steps, since a base cannot turn on and on
     waits = chosen == places.shape[1] - 1
-    yaw = xp.where(waits, pose[:, 3], goal[:, 3])
+    turn = xp.clip(goal[:, 3] - pose[:, 3], -TURN_RAD, TURN_RAD)
+    yaw = pose[:, 3] + xp.where(waits, 0.0, turn)
     return xp.concat([place, pose[:, 2:3], yaw[:, None]], axis=1)
 
 

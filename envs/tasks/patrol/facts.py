@@ -13,7 +13,7 @@ from embodied.envs.facts import quantity
 from embodied.envs.props.checkpoint import Checkpoints
 from embodied.envs.props.people import PERSON_RADIUS_M, People
 from embodied.envs.safety import COLLISION, COLLISION_N
-from embodied.envs.tasks.patrol.scene import PEOPLE, STATIONS
+from embodied.envs.tasks.patrol.scene import AHEAD_S, PEOPLE, STATIONS
 from embodied.envs.tasks.patrol.variation import NUMBERS
 from embodied.robots.robot import Robot
 from embodied.sim.contact_force import ContactForce
@@ -41,7 +41,7 @@ class Props:
         self.xp = engine.xp
         self.worlds = engine.xp.arange(engine.num_worlds)
         self.checkpoints = Checkpoints(engine, STATIONS, NUMBERS)
-        self.people = People(engine, PEOPLE)
+        self.people = People(engine, PEOPLE, AHEAD_S)
         self.outline = Outline(engine, robot)
         sensors = [model.sensor(k).name for k in range(model.nsensor)]
         touches = [name for name in sensors if name.startswith(f"{COLLISION}_")]

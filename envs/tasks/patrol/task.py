@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from embodied.core import PHYSICS_HZ, Array, Layout
+from embodied.envs.clearance import FAR_M
 from embodied.envs.facts import PerState
+from embodied.envs.measures import Measure
 from embodied.envs.reward import tolerance
 from embodied.envs.task import Needs, Outcome, TaskSpec, TaskStage
 from embodied.envs.tasks.patrol.episode import (
@@ -38,6 +38,9 @@ SEEN_TICKS = int(SEEN_S * PHYSICS_HZ)
 # Progress: the share of the first station, and of all of them.
 FIRST = 0.30
 ALL = 0.90
+# A contact is one with a person if one is so near.
+TOUCHING_M = 0.08
+COUNTERS = ("seen", "looked_ticks", "last_tick", "touched", "met_person", "came_near")
 
 
 class Patrol:
@@ -70,6 +73,7 @@ class Patrol:
             "last_tick": xp.zeros(n, dtype=xp.int64),  # of the last control step
             "touched": xp.zeros(n, dtype=xp.int64),  # 1 once it touched something
             "came_near": xp.zeros(n, dtype=xp.int64),  # 1 once it drove too near
+            "met_person": xp.zeros(n, dtype=xp.int64),  # 1 once it touched a person
             "least_people_m": xp.zeros(n),  # the least distance to people so far
             **self._props.people.memory(),
         }
@@ -89,9 +93,9 @@ class Patrol:
 
         memory = self._memory
         memory["place"][world] = self._engine.xp.asarray(asked_places(episode))
-        for name in ("seen", "looked_ticks", "last_tick", "touched", "came_near"):
+        for name in COUNTERS:
             memory[name][world] = 0
-        memory["least_people_m"][world] = np.inf
+        memory["least_people_m"][world] = FAR_M
         return episode
 
     def before_step(self, tick: Array) -> None:
@@ -108,7 +112,11 @@ class Patrol:
         memory["looked_ticks"][...] = xp.where(is_seen, 0, looked)
 
         # touching, or driving fast near people; the first step has no step before it
-        is_wrong = {"touched": facts.has_touched, "came_near": facts.is_too_near}
+        is_wrong = {
+            "touched": facts.has_touched,
+            "met_person": facts.has_touched & (facts.people_m < TOUCHING_M),
+            "came_near": facts.is_too_near,
+        }
         for name, wrong in is_wrong.items():
             memory[name][...] = xp.where(wrong & (passed > 0), 1, memory[name])
         nearest = xp.minimum(memory["least_people_m"], facts.people_m)
@@ -122,7 +130,7 @@ class Patrol:
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()
-        ahead = self._props.people.places_ahead_w(memory["last_tick"], AHEAD_S)
+        ahead = self._props.people.places_ahead_w(memory["last_tick"])
         parts = [
             facts.signs_w[..., 0],
             xp.astype(memory["place"], xp.float64),
@@ -161,6 +169,17 @@ class Patrol:
             success=success, progress=xp.where(lost, 0.0, progress), lost=lost
         )
 
+    def measures(self) -> dict[str, Array]:
+        """Returns the distance to people, and what was done wrong."""
+        return {measure.name: self._memory[measure.name] for measure in MEASURES}
+
+
+MEASURES = (
+    Measure("least_people_m", "m", "least distance to a person, from above"),
+    Measure("met_person", "1", "whether the robot touched a person"),
+    Measure("came_near", "1", "whether it drove too fast near a person"),
+    Measure("touched", "1", "whether it touched anything"),
+)
 
 PATROL = TaskSpec(
     name="Patrol",
@@ -177,5 +196,6 @@ PATROL = TaskSpec(
     default_robot="wheeled_arm",
     beauty_camera=BEAUTY,
     base_start=DOCK,
+    measures=MEASURES,
     stages=(TaskStage("first", goal_progress=0.99 * FIRST, horizon_s=20.0),),
 )
