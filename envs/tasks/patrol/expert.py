@@ -23,10 +23,12 @@ from embodied.core import (
     Planner,
     skill_index,
 )
+from embodied.envs.props.people import PERSON_RADIUS_M
 from embodied.envs.scenes.machine_hall import FRONT_Y_M, ROBOT_Y_M
 from embodied.envs.skills.driving import DrivingPlanner
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.scripted import Readings, ScriptedPlanner, make_payload
+from embodied.envs.tasks.patrol.facts import KEPT_M
 from embodied.envs.tasks.patrol.scene import AHEAD_S, BAYS_X_M, PEOPLE, STATIONS
 from embodied.robots.mount import MountPose
 from embodied.robots.parts.arm import Arm
@@ -38,9 +40,9 @@ STAND_M = 0.90
 # A camera that looks across the arm has the hand in the middle of its picture. So the sign
 # is beside it: of the angle at which the camera looks aside, this share is kept.
 KEPT_ASIDE = 0.35
-# The least distances from the mount to a person's middle: while it drives, and while it
-# stands. The robot is within 0.65 m of its mount, a person within 0.25 m.
-DRIVING_M = 1.45
+# The least distances to a person's middle: while it drives, from the farthest hand; and
+# while it stands, from the mount.
+DRIVING_M = PERSON_RADIUS_M + KEPT_M + 0.20
 STANDING_M = 0.88
 # How fast and how soon the base follows a plan, for looking ahead.
 SPEED_M_S = 0.9
@@ -59,6 +61,8 @@ def patrol_expert(
     """Returns planner and controller of the expert, which drives from bay to bay."""
     mount = MountPose(robot, agent_layout)
     planner = ScriptedPlanner(agent_layout, state_layout, _look)
+    hands = [robot.tools_at_home[effector.name].pos for effector in robot.effectors]
+    reach_m = max(float(np.hypot(x, y)) for x, y, _ in hands)
     arm = robot.part(robot.effectors[0].arm)
     as_if_at = arm.as_if_at if isinstance(arm, Arm) else (0.0, 0.0, 0.0)
 
@@ -66,7 +70,7 @@ def patrol_expert(
         """Returns where an upright arm should stand (n, 4): x, y, z in m and yaw in rad."""
         xp, _, state = planner.read(observation)
         pose = mount.read(observation.agent_pos)
-        goal = drive(xp, state, pose)
+        goal = drive(xp, state, pose, reach_m + DRIVING_M)
         # `DrivingPlanner` takes the pose of the arm, not that of the mount
         forwards, leftwards, upwards = as_if_at
         yaw = goal[:, 3]
@@ -92,13 +96,14 @@ def _look(xp: Any, agent: Readings, state: Readings) -> Payload:
     )
 
 
-def drive(xp: Any, state: Readings, pose: Array) -> Array:
+def drive(xp: Any, state: Readings, pose: Array, driving_m: float) -> Array:
     """Returns the mounts' next goals (n, 4): x, y, z in m and yaw in rad.
 
     Args:
         xp: the array namespace.
         state: the privileged state.
         pose: (n, 4) the mounts' present poses.
+        driving_m: the least distance from a mount that drives to a person's middle.
     """
     goal = _stand_before_sign(xp, state, pose)
     num = pose.shape[0]
@@ -107,7 +112,8 @@ def drive(xp: Any, state: Readings, pose: Array) -> Array:
     bays = xp.broadcast_to(xp.asarray(BAYS_W), (num, len(BAYS_W), 2))
     here = pose[:, None, :2]
     places = xp.concat([goal[:, None, :2], bays, here], axis=1)  # (n, C, 2)
-    gap_m = _least_gaps(xp, places, pose[:, :2], _people_ahead(xp, state))  # (n, C)
+    people = _people_ahead(xp, state)
+    gap_m = _least_gaps(xp, places, pose[:, :2], people, driving_m)  # (n, C)
 
     # the clear one that is nearest to the goal, or the clearest if none is
     offset = places - goal[:, None, :2]
@@ -167,7 +173,9 @@ def _people_ahead(xp: Any, state: Readings) -> Array:
     return xp.concat([xp.reshape(pairs, shape), known[:, :, -1:]], axis=2)
 
 
-def _least_gaps(xp: Any, places: Array, here: Array, people: Array) -> Array:
+def _least_gaps(
+    xp: Any, places: Array, here: Array, people: Array, driving_m: float
+) -> Array:
     """Returns how far people keep away on the way to each place, (n, C) m.
 
     It is the least distance to anyone at any time, beyond the one that is allowed then.
@@ -177,6 +185,7 @@ def _least_gaps(xp: Any, places: Array, here: Array, people: Array) -> Array:
         places: (n, C, 2) m, where the mount may go.
         here: (n, 2) m, where it is.
         people: (n, M, T, 2) m, where people will be.
+        driving_m: the distance that is allowed while it drives.
     """
     steps = people.shape[2]
     time_s = xp.asarray(np.linspace(AHEAD_S[0], AHEAD_S[-1], steps))
@@ -191,6 +200,6 @@ def _least_gaps(xp: Any, places: Array, here: Array, people: Array) -> Array:
     distance = xp.sqrt(dot(offset, offset))
     # a little way is one that it creeps
     drives = (share < 1.0) & (length[..., None] > 0.1)  # (n, C, T)
-    allowed = xp.where(drives, DRIVING_M, STANDING_M)
+    allowed = xp.where(drives, driving_m, STANDING_M)
     gaps = distance - allowed[:, :, None]
     return smallest(smallest(gaps))
