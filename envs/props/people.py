@@ -325,7 +325,7 @@ class People:
         xp = self._xp
         memory = self._memory
         now_s = xp.astype(tick, xp.float64)[:, None] / PHYSICS_HZ  # (N, 1)
-        halted_s = xp.clip(now_s, memory["halt_s"], memory["going_on_s"])
+        halted_s = xp.minimum(xp.maximum(now_s, memory["halt_s"]), memory["going_on_s"])
         walked_s = now_s - (halted_s - memory["halt_s"])  # (N, M)
         is_walking = (now_s < memory["halt_s"]) | (now_s >= memory["going_on_s"])
         going = xp.astype(is_walking, xp.float64)[..., None]

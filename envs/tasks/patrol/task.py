@@ -52,7 +52,7 @@ class Patrol:
             ("place", COUNT),  # in the round, from 1; 0 for stations that are not asked
             ("seen", 1),  # how many stations of the round have been seen
             ("camera_pos_w", 3),
-            ("camera_axis_w", 3),
+            ("camera_axis_w", 2),  # x and y of the unit vector along which it looks
             ("people_m", 1),  # distance to the nearest person
             # x and y of each person now and at AHEAD_S
             ("people_w", 2 * len(PEOPLE) * len(AHEAD_S)),
@@ -136,7 +136,7 @@ class Patrol:
             xp.astype(memory["place"], xp.float64),
             xp.astype(memory["seen"], xp.float64)[:, None],
             self._props.camera_pos_w,
-            self._props.camera_axis_w(),
+            self._props.camera_axis_w()[:, :2],
             facts.people_m[:, None],
             xp.reshape(ahead, (ahead.shape[0], -1)),
         ]
