@@ -29,7 +29,7 @@ SQUARE = Walk(((0, 0), (4, 0), (4, 4), (0, 4)), speed_m_s=1.0)
 HALF_WIDTH_M = 0.26  # of the robot's base
 LEGS_RADIUS_M = 0.20
 # How far to the right of the mount the sign is, as the expert aims.
-WHEELED_ASIDE_M = -0.16
+WHEELED_ASIDE_M = -0.226
 
 
 def begun(num: int, robot: str = ROBOT, **settings: object) -> Worlds:

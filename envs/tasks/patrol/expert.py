@@ -39,7 +39,7 @@ from embodied.rotations import quat_from_rot6d
 STAND_M = 0.90
 # A camera that looks across the arm has the hand in the middle of its picture. So the sign
 # is beside it: of the angle at which the camera looks aside, this share is kept.
-KEPT_ASIDE = 0.35
+KEPT_ASIDE = 0.2
 # The least distances to a person's middle: while it drives, from the farthest hand; and
 # while it stands, from the mount.
 DRIVING_M = PERSON_RADIUS_M + KEPT_M + 0.20
