@@ -41,6 +41,8 @@ STEP_M = 0.02  # between points of the loop while it is sampled
 X, Y, HALF_YAW, STRIDES, AMPLITUDE = range(5)
 INVISIBLE = 0.0
 NEVER_S = 1e9
+# Where absent people are said to be: farther than anything in a hall.
+AWAY_M = 20.0
 
 
 @dataclass(frozen=True)
@@ -312,10 +314,14 @@ class People:
     def places_ahead_w(self, tick: Array) -> Array:
         """Returns (N, M, T, 2) m, x and y of where everyone will be some time ahead.
 
+        Who takes no part is at (AWAY_M, AWAY_M).
+
         Args:
             tick: (N,) the worlds' clocks.
         """
-        return self._look_up(tick, self._ahead_s)[..., :2]
+        places = self._look_up(tick, self._ahead_s)[..., :2]
+        is_present = self.is_present()[:, :, None, None]
+        return self._xp.where(is_present, places, AWAY_M)
 
     def _look_up(self, tick: Array, ahead_s: Array) -> Array:
         """Returns the walks at times after the clocks (N,), interpolated: (N, M, T, 5).
