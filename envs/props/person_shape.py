@@ -201,7 +201,7 @@ def _shapes() -> dict[str, dict[str, tuple[Shape, ...]]]:
 
 
 def _trunk() -> dict[str, tuple[Shape, ...]]:
-    """Returns part -> shapes of pelvis, chest, neck, head and helmet."""
+    """Returns part -> shapes of pelvis, chest and head."""
     pelvis = Loft(
         "z",
         (
@@ -231,6 +231,16 @@ def _trunk() -> dict[str, tuple[Shape, ...]]:
             ((1.24, -0.112), (1.36, -0.112), (1.44, -0.080)),
         )
     ]
+    return {
+        "trousers": (pelvis,),
+        "vest": (Loft("z", vest_rows),),
+        "stripe": (*stripes, *bands),
+        **_head(),
+    }
+
+
+def _head() -> dict[str, tuple[Shape, ...]]:
+    """Returns part -> shapes of neck, head, helmet and glasses."""
     neck = Loft("z", ((1.44, -0.01, 0, 0.055), (1.57, 0.005, 0, 0.052)), smooth=0)
     head = Loft(
         "z",
@@ -270,9 +280,6 @@ def _trunk() -> dict[str, tuple[Shape, ...]]:
         smooth=0,
     )
     return {
-        "trousers": (pelvis,),
-        "vest": (Loft("z", vest_rows),),
-        "stripe": (*stripes, *bands),
         "skin": (neck, head, nose),
         "helmet": (helmet, brim, ridge),
         "glasses": (glasses,),
