@@ -39,6 +39,7 @@ TITLES = {
     "baxter": "Baxter (robosuite), right arm, 2F-85",
     "fetch": "Fetch (Gymnasium-Robotics)",
     "fr3": "FR3 (robotblockset), Franka's hand",
+    "fr3_cup": "FR3 (robotblockset), a suction cup",
     "iiwa": "iiwa (robosuite), 2F-85",
     "jaco": "Jaco (robosuite), 2F-85",
     "kinova3": "Kinova3 (robosuite), 2F-85",
