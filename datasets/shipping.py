@@ -73,7 +73,7 @@ class Shipping(Generic[T]):
                     file.unlink()
                 report(item)
 
-            return _at(self.work, path)(seeds, ship)
+            return _with_path(self.work, path)(seeds, ship)
 
     def _shares_folder(self) -> bool:
         """Returns whether this machine has access to the collection's folder.
@@ -96,15 +96,23 @@ def run_recording(
 ) -> list[T]:
     """Runs recording work on an executor, and returns its results.
 
-    The files end up in the collection's folder, also if the executor's machines do not
-    share it. The other arguments are those of `Executor.run`.
+    The files end up in the collection's folder, even if the executor's machines do not
+    share it: a marker file tells them whether they see the same folder.
+
+    Args:
+        executor: runs the work.
+        work: records the episodes of some seeds.
+        seeds: one for each episode.
+        report: called with what is reported while the work runs.
+        at_once: number of seeds that are worked on together, see `Executor.run`.
     """
     if executor.shares_files:
         return executor.run(work, seeds, report, at_once)
 
+    # other machines have another working directory
     path = work.path.absolute()
     with _marked(path) as mark:
-        shipping = Shipping(_at(work, path), mark)
+        shipping = Shipping(_with_path(work, path), mark)
         return executor.run(shipping, seeds, receiving(path, report), at_once)
 
 
@@ -138,7 +146,7 @@ def _marked(path: Path) -> Iterator[str]:
         file.unlink(missing_ok=True)
 
 
-def _at(work: RecordingWork[T], path: Path) -> RecordingWork[T]:
+def _with_path(work: RecordingWork[T], path: Path) -> RecordingWork[T]:
     """Returns the same work for another path."""
     moved: Any = replace(work, path=path)  # type: ignore[type-var]
     return moved

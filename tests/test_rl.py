@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from stable_baselines3.common.vec_env import VecEnvWrapper
 
 from embodied.benchmark.results_file import read_results
-from embodied.cli import main
+from embodied.cli import main, train_rl
 from embodied.cli.terms import Terms, evaluation_terms
 from embodied.core import PolicySpec
 from embodied.envs.config import EnvConfig
@@ -116,6 +116,10 @@ class ScriptedEnv(VecEnvWrapper):
         reward = np.array([0.1, 0.6, 0.25, 0.0], np.float32)
         over = np.array([True, True, True, False])
         return self.observation, reward, over, infos
+
+
+def test_the_command_offers_all_algorithms() -> None:
+    assert train_rl.ALGORITHMS == ALGORITHMS
 
 
 def test_rewards_lead_to_success() -> None:

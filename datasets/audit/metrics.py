@@ -10,7 +10,7 @@ import numpy as np
 # A joint slower than this counts as still, in rad/s or m/s.
 STILL_PER_S = 0.01
 # A scene counts as still if no element of its state changes faster, per second.
-MOVING_PER_S = 0.02
+WORLD_STILL_PER_S = 0.02
 # Lags are searched up to this length.
 LONGEST_LAG_S = 1.0
 # `roughness` compares speeds over steps of at least this length.
@@ -62,8 +62,9 @@ def is_world_still(states: np.ndarray, hz: float) -> np.ndarray:
         states: (F, D); the first element is the time, which is ignored.
         hz: states per second.
     """
-    fastest: np.ndarray = np.abs(np.diff(states[:, 1:], axis=0)).max(axis=1, initial=0)
-    return fastest * hz < MOVING_PER_S
+    speed = np.abs(np.diff(states[:, 1:], axis=0)) * hz
+    fastest: np.ndarray = speed.max(axis=1, initial=0)  # 0 for a state of the time only
+    return fastest < WORLD_STILL_PER_S
 
 
 def sudden_steps(positions: np.ndarray) -> np.ndarray:

@@ -77,10 +77,11 @@ def write_audit_page(audits: Sequence[Audit], path: Path) -> None:
 
 def audit_section(audit: Audit) -> Section:
     """Returns the part of the page on one audit."""
-    # how many episodes each check flagged: a set, as it may flag an episode repeatedly
+    # how many episodes each check flagged
     flagged = [episode for episode in audit.episodes if episode.findings]
     num_flagged: Counter[str] = Counter()
     for episode in flagged:
+        # a set, because a check may have several findings in an episode
         num_flagged.update({finding.check for finding in episode.findings})
 
     faults = []
@@ -91,7 +92,11 @@ def audit_section(audit: Audit) -> Section:
         audit=audit,
         flagged=_pictured(audit, flagged),
         faults=tuple(faults),
-        thin=tuple(c.name for c in audit.coverage if c.is_thin(COVERAGE_SHARE)),
+        thin=tuple(
+            variable.name
+            for variable in audit.coverage
+            if variable.is_thin(COVERAGE_SHARE)
+        ),
         starts=starts_plot(audit),
         durations=_durations(audit),
     )

@@ -170,14 +170,14 @@ def find_crossing(
 ) -> Crossing | None:
     """Returns where the success of some cells crosses a level, with its interval.
 
-    Returns None if there is no level, or if the cells have no seed in common.
+    Returns None if `locate` finds no level to cross (NaN), or if the cells have no seed in common.
 
     Args:
         cells: each with the success rate at one point.
         locate: maps the cells' success rates to the position of the crossing.
         points: the measured points on the axis of the crossing.
     """
-    outcomes = paired_outcomes(cells)
+    outcomes = paired_outcomes(cells)  # (cells, seeds)
     value = locate(outcomes.mean(axis=1)) if outcomes.size else math.nan
     if math.isnan(value):
         return None
@@ -187,12 +187,14 @@ def find_crossing(
     num_seeds = outcomes.shape[1]
     drawn = rng.integers(0, num_seeds, (RESAMPLES, num_seeds))
     means = outcomes[:, drawn].mean(axis=2)  # (cells, RESAMPLES)
-    positions = np.array([locate(column) for column in means.T])
+    positions = np.array([locate(rates) for rates in means.T])
+    # draws without any success have no level
     positions = positions[~np.isnan(positions)]
 
     # this method does not interpolate: between infinite positions that would give nan
     limits = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
     low, high = np.quantile(positions, limits, method="inverted_cdf")
+    # the interval contains the value
     low = min(float(low), value)
     high = max(float(high), value)
     return Crossing.of(value, low, high, points)

@@ -227,9 +227,12 @@ class Results:
                 "to keep them, or another -o"
             )
 
-    def kept(self, condition: Condition) -> UnfinishedCell:
-        """Returns the episodes of a condition that are known already."""
-        # from finished and unfinished cells of this condition, whatever their seeds
+    def known_episodes(self, condition: Condition) -> UnfinishedCell:
+        """Returns the episodes of a condition that are known already.
+
+        They are from finished and unfinished cells of the condition, whatever their
+        seeds. The wall time is all that was spent on these cells.
+        """
         wall_s = 0.0
         episodes: dict[int, EpisodeResult] = {}
         parts: list[Cell | UnfinishedCell] = [*self.cells, *self.unfinished]

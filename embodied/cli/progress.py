@@ -297,15 +297,24 @@ class TrainingProgress(ClosedOnExit):
         overdue = now - self._last_line > LINE_EVERY_S
         if self._bar.disable and not self._quiet and overdue:
             self._last_line = now
-            self._print_line(row)
+            self._print_line(row, *self._begun)
 
-    def _print_line(self, row: Mapping[str, Any]) -> None:
-        begun, share = self._begun or (0.0, 0.0)  # `__call__` has set it
+    def _print_line(
+        self, row: Mapping[str, Any], begun_s: float, first_share: float
+    ) -> None:
+        """Prints a row with the remaining time.
+
+        Args:
+            row: the figures.
+            begun_s: when the first row was shown.
+            first_share: its share; a resumed training does not start at 0.
+        """
         parts = [f"{row['share']:.0%}", figures(row)]
-        # pace since the first row, because a resumed training does not start at share 0
-        rest = remaining(row["share"] - share, 1.0 - share, time.monotonic() - begun)
-        if rest:
-            parts.append(rest)
+        time_left = remaining(
+            row["share"] - first_share, 1.0 - first_share, time.monotonic() - begun_s
+        )
+        if time_left:
+            parts.append(time_left)
         print(f"train: {', '.join(parts)}", file=sys.stderr)
 
 

@@ -176,7 +176,7 @@ def episodes_left(results: Results, trials: Sequence[Trial]) -> int:
     """Returns how many episodes of the trials the results still lack."""
     left = 0
     for trial in trials:
-        kept = results.without_outdated(trial.condition).kept(trial.condition)
+        kept = results.without_outdated(trial.condition).known_episodes(trial.condition)
         left += trial.condition.num_episodes - len(kept.episodes)
     return left
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     Trainer = Callable[[RLConfig, Path, OnRow | None, bool], None]
 
+# as in `policies.rl.config`, which takes long to import
 ALGORITHMS = ("sac", "td3", "ppo")
 LEVEL = "L1"
 NUM_ENVS = {"cpu": 16, "warp": 4096}

@@ -82,7 +82,7 @@ class Ledger(Generic[R]):
         Args:
             words: the words of the command, after `embodied`.
             device: the device on which the command measures.
-            facts: about that device and its machine.
+            facts: what to note about that device and its machine.
         """
         kept_words = [word for word in words if word not in FLAGS_OF_A_RUN]
         line = shlex.join(["embodied", *kept_words])

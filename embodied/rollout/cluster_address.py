@@ -76,7 +76,7 @@ def cluster_address(text: str) -> ClusterAddress | None:
 
 
 def require_answer(address: ClusterAddress, within_s: float = ANSWER_WITHIN_S) -> None:
-    """Raises EmbodiedError unless a gRPC server answers at an address within a time."""
+    """Raises EmbodiedError unless a gRPC server answers at `address` in `within_s` s."""
     # greet the server as an HTTP/2 client does, and wait for the header of its answer
     deadline_s = time.monotonic() + within_s
     try:
@@ -85,6 +85,7 @@ def require_answer(address: ClusterAddress, within_s: float = ANSWER_WITHIN_S) -
             connection.sendall(HTTP2_PREFACE + NO_SETTINGS)
             answer = b""
             while len(answer) < FRAME_HEADER_BYTES:
+                # 0 would mean "do not wait", and less is an error
                 connection.settimeout(max(0.001, deadline_s - time.monotonic()))
                 received = connection.recv(FRAME_HEADER_BYTES)
                 if not received:

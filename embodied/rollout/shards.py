@@ -139,7 +139,7 @@ class Workers(ClosedOnExit):
         parts = split(seeds, self.count * parts_per_process(seeds, self.count, at_once))
 
         try:
-            return self._share_out(work, parts, on_report)
+            return self._run_on_processes(work, parts, on_report)
         except BaseException:
             self._kill()
             raise
@@ -155,21 +155,23 @@ class Workers(ClosedOnExit):
         # kill those that have not ended in time
         self._kill()
 
-    def _share_out(
+    def _run_on_processes(
         self, work: Work[T], parts: list[Sequence[int]], on_report: Report
     ) -> list[T]:
         """Runs all parts on the processes; returns the results in the order of parts."""
-        job: _Job[T] = _Job([_Part(part) for part in parts], [*range(len(parts))])
+        job: _Job[T] = _Job(
+            [_Part(part) for part in parts], waiting=[*range(len(parts))]
+        )
         while job.waiting or job.at_work:
             # as many processes as there are unfinished parts, up to the count; this also
             # replaces processes that have died
             self._start(min(self.count, len(job.waiting) + len(job.at_work)))
             self._hand_out(work, job)
-            # Read one message of each ready pipe, in the order of `at_work`. The list is
-            # a copy, because `_take` removes finished parts from `at_work`.
+            # read one message of each ready pipe
             ready = set(wait(list(job.at_work)))
-            for pipe in [pipe for pipe in job.at_work if pipe in ready]:
-                self._take(pipe, job, on_report)
+            for pipe in list(job.at_work):  # a copy: `_take` removes finished parts
+                if pipe in ready:
+                    self._take(pipe, job, on_report)
         return [result for part in job.parts for result in part.results]
 
     def _hand_out(self, work: Work[T], job: _Job[T]) -> None:

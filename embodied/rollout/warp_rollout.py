@@ -36,7 +36,8 @@ def play_on_warp(
     last episode has ended.
 
     Args:
-        worlds: N worlds; world i starts from the seed `first_seed` + i.
+        worlds: N worlds made with `seed=first_seed`, so that world i starts from the
+            seed `first_seed` + i.
         policy: takes and returns numpy arrays.
         first_seed: seed of world 0.
         on_step: called after each step with the number of ended episodes.
@@ -61,10 +62,11 @@ def play_on_warp(
         # an episode is terminated or truncated, or ends a while after its first success
         success = result.success.cpu().numpy()
         ended = torch.logical_or(result.terminated, result.truncated).cpu().numpy()
-        success_tick = np.where(success & (success_tick < 0), tick, success_tick)
-        has_succeeded = success_tick >= 0
-        settled = has_succeeded & (tick >= success_tick + AFTER_SUCCESS_TICKS)
-        for world in np.flatnonzero(ended | settled):
+        success_tick = np.where(success & (success_tick == NEVER), tick, success_tick)
+        has_succeeded = success_tick != NEVER
+        success_is_old = tick >= success_tick + AFTER_SUCCESS_TICKS
+        is_over = ended | (has_succeeded & success_is_old)
+        for world in np.flatnonzero(is_over):
             if episodes[world] is None:
                 episodes[world] = _episode(result, int(world), tick)
 

@@ -157,7 +157,8 @@ class CpuEngine:
             kept[_MODEL + field] = values[ids]
             kept[_SETTLED + field] = self._settled[field][ids]
         # Forces and accelerations belong to the previous physics step, so they cannot be
-        # computed from the state. Views of such derived fields are read-only.
+        # computed from the state. Those that anybody has viewed are kept; views of such
+        # derived fields are read-only, and no others are.
         for field, values in self._views.items():
             if not values.flags.writeable:
                 kept[_DERIVED + field] = values[ids]

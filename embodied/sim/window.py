@@ -90,7 +90,7 @@ def _check_display() -> None:
         )
     import glfw
 
-    load_triton_first()
+    load_triton_first()  # before OpenGL, see there
     with warnings.catch_warnings():
         # the error below replaces glfw's warning
         warnings.simplefilter("ignore")

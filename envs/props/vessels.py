@@ -318,7 +318,7 @@ class Cup(Vessel):
         within = x * x + y * y < (size.radius + WALL_M) ** 2
         return within & (z > 0.0) & (z < size.height)
 
-    def mark(self, world: int, which: int, grains: int, rgb: Rgb) -> None:
+    def draw_mark(self, world: int, which: int, grains: int, rgb: Rgb) -> None:
         """Paints one of the marks of one world at the level of so many grains."""
         z = self._size.level_m(grains)
         self._engine.model_view("geom_pos")[world, self._marks[which], 2] = z
@@ -332,7 +332,7 @@ class Cup(Vessel):
         """Pushes the glass by horizontal forces (N, 2), N, until called again."""
         self._forces[:, self._body, :2] = force_n
 
-    def show_one(self, world: int, grains: int) -> None:
+    def draw_level(self, world: int, grains: int) -> None:
         """Draws the water of one world as high as so many grains make it."""
         half, z = self._drawn(np.array([float(grains)]))
         self._engine.model_view("geom_size")[world, self._level, 1] = half[0]

@@ -228,18 +228,19 @@ def grip_of(
     is_standing: Array,
     back_m: float = 0.0,
 ) -> Grip:
-    """Returns the grip on a parcel: from above, with the fingers across its width.
+    """Returns the grip on a parcel: from above, or from the side if it stands on an end.
 
-    If the label is on an end, the hand's x axis points towards it. A parcel that stands
-    on an end is gripped from the side.
+    From above, the fingers are across its width. If the label is on an end, the hand's x
+    axis points towards it.
 
     Args:
         hand: The hand, with fingers or with a suction cup.
         parcel: One parcel in each of n worlds.
         side_approach: (n, 3) horizontal approach direction for parcels that stand.
-        is_standing: (n,) bool, parcels that stand on an end on the plate.
-        back_m: The hand stays back from the parcel by this, against its approach: its
-            palm is nearer to the finger tips than that of our own hand.
+        is_standing: (n,) bool, parcels that stand on an end on the
+            scanner's plate.
+        back_m: How far the TCP stays back from the parcel, against the approach. Hands
+            need it whose palm is nearer to the finger tips than the Franka hand's.
     """
     xp = array_namespace(side_approach)
     label = parcel.label_direction()
@@ -269,11 +270,11 @@ def grip_of(
     lean = xp.where(is_standing | is_label_up, 0.0, hand.lean_rad())[:, None]
     sin = xp.sin(lean)
     cos = xp.cos(lean)
-    above = Grip(pos, x=cos * along - sin * up, z=-cos * up - sin * along)
+    from_above = Grip(pos, x=cos * along - sin * up, z=-cos * up - sin * along)
     from_side = level_grip(pos, along, hand.lean_rad())
     stands = is_standing[:, None]
-    z = xp.where(stands, from_side.z, above.z)
-    grip = Grip(pos - back_m * z, x=xp.where(stands, from_side.x, above.x), z=z)
+    z = xp.where(stands, from_side.z, from_above.z)
+    grip = Grip(pos - back_m * z, x=xp.where(stands, from_side.x, from_above.x), z=z)
     return _on_surface(grip, parcel) if hand.is_cup else grip
 
 

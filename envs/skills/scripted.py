@@ -161,7 +161,7 @@ def make_payload(
     completion: Array,
     vel_w: Array | None = None,
 ) -> Payload:
-    """Returns plans for one effector, without a goal for a base.
+    """Returns payloads for one effector, without a goal for a base.
 
     Args:
         skill: (n,) int64, index into SKILLS.

@@ -145,13 +145,14 @@ class Takes:
     def _write(self, episode: Episode, marked: bool) -> None:
         """Writes a take with its labels to the dataset."""
         meta = episode.meta
-        # without a policy to correct, there are no take-overs
+        # without a policy to correct, what the recorder counts are no take-overs
         if self._writer.header.correction is None:
             meta = replace(meta, takeovers=None, takeover_s=None)
         meta = replace(
             meta,
             operator=self._labels.operator,
             device=self._labels.device,
+            # the person marks a take while it runs, or when deciding on it
             marked=marked or self._operator.is_marked,
         )
         self._writer.write(replace(episode, meta=meta))

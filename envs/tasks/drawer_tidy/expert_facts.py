@@ -15,7 +15,7 @@ OPEN_M = 0.165
 # Things that take no part in the episode are parked above this height.
 OVERHEAD_Z_W = 2.0
 # Added to positions of things that are no obstacle, to move them out of the way.
-NOWHERE_M = 10.0
+FAR_OFFSET_M = 10.0
 # Two positions with a squared distance below this belong to the same thing.
 SAME_PLACE_M2 = 1e-12
 # The fingers are around a thing if the TCP is within this distance of its middle,
@@ -95,7 +95,7 @@ class ExpertFacts:
             drawer=state["drawer_pos_w"],
             opening=state["opening"][:, 0],
             thing=thing,
-            others=_others(xp, state["things_pos_w"], thing.pos),
+            others=_obstacles_pos_w(xp, state["things_pos_w"], thing.pos),
             neighbour_top=xp.where(is_other_inside, other_top, 0.0),
             share_in=(1.0 * first.is_inside + 1.0 * second.is_inside) / 2,
         )
@@ -139,17 +139,22 @@ def _choose_rows(xp: Any, is_chosen: Array, value: Array, otherwise: Array) -> A
     return xp.where(rows, value, otherwise)
 
 
-def _others(xp: Any, things_pos_w: Array, pos: Array) -> Array:
-    """Returns positions (n, K, 3) m of the things that are obstacles to one at `pos`.
+def _obstacles_pos_w(xp: Any, things_pos_w: Array, pos: Array) -> Array:
+    """Returns positions (n, K, 3) m of all things, as obstacles to the one at `pos`.
 
-    The thing itself and things that take no part are no obstacles. They keep their rows,
-    with positions far away.
+    The thing itself and things that take no part are no obstacles: they are moved far
+    away.
+
+    Args:
+        xp: The array namespace.
+        things_pos_w: (n, 3 K) m, of all things, one after another.
+        pos: (n, 3) m, of one of them.
     """
     things = xp.reshape(things_pos_w, (pos.shape[0], -1, 3))
     gap = things - pos[:, None, :]
     is_itself = dot(gap, gap) < SAME_PLACE_M2
     is_parked = things[:, :, 2] > OVERHEAD_Z_W
-    return things + xp.where(is_itself | is_parked, NOWHERE_M, 0.0)[:, :, None]
+    return things + xp.where(is_itself | is_parked, FAR_OFFSET_M, 0.0)[:, :, None]
 
 
 def _half_height(xp: Any, rot6d: Array, size: Array) -> Array:

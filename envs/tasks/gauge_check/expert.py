@@ -82,7 +82,10 @@ def gauge_check_expert(
 
 
 def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
-    """Returns the plans of n hands, each for a robot that stands at its gauge."""
+    """Returns the payloads of n hands, as if each robot stood at its next gauge.
+
+    `DrivingPlanner` drives it there.
+    """
     facts = _read_facts(xp, agent, state)
     up = xp.asarray([0.0, 0.0, 1.0])
     clear_z = xp.full_like(facts.tip[:, 2], button_top_z() + CLEAR_M)
@@ -106,7 +109,7 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
         skill=skill,
         pos_w=tip_goal + TIP_M * up,
         quat_wxyz=pointing_down(xp, xp.zeros_like(clear_z)),
-        gripper=xp.full_like(clear_z, -1.0),
+        gripper=xp.full_like(clear_z, -1.0),  # closed
         completion=completion_of(xp, ORDER, skill),
     )
 

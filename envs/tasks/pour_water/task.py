@@ -88,19 +88,19 @@ class PourWater:
         props.bottle.place(world, bottle_pos_w(episode), bottle_yaw(episode))
         props.bottle.weigh(world, episode["bottle_mass"])
         props.cup.place(world, cup_pos_w(episode))
-        marks = marks_of(episode)
-        for k, grains in enumerate(marks):
-            colour = MARK_COLOURS[episode["mark_colour"][k]]
-            props.cup.mark(world, k, grains, colour)
+        mark_grains = marks_of(episode)
+        for mark, grains in enumerate(mark_grains):
+            colour = MARK_COLOURS[episode["mark_colour"][mark]]
+            props.cup.draw_mark(world, mark, grains, colour)
 
         rgb = WATERS[episode["water"]]
         props.water.place(world, grains_w(episode))
         props.water.paint(world, rgb)
         props.cup.paint_water(world, rgb)
-        props.cup.show_one(world, 0)
+        props.cup.draw_level(world, grains=0)
 
         memory = self._memory
-        memory["mark"][world] = marks[episode["target"]]
+        memory["mark"][world] = mark_grains[episode["target"]]
         memory["push"][world] = episode["push_n"]
         memory["event_tick"][world] = event_tick(episode)
         return episode

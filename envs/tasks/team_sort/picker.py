@@ -172,8 +172,9 @@ def _posture(
 ) -> Grip:
     """Returns the grip with the hand's axes for the present step.
 
-    An empty hand has the axes of the grip, a hand with a parcel those that turn the
-    label onwards.
+    An empty hand has the axes of the grip. A hand with a parcel has those that turn the
+    label onwards, that is towards the hand that sorts. A hand faces along its x axis and
+    points along its z axis.
     """
     xp = facts.xp
     hand = facts.picker
@@ -181,13 +182,16 @@ def _posture(
     down = for_each_world(xp, DOWN, like=hand.x)
     up = for_each_world(xp, UP, like=hand.x)
 
-    # a hand with a parcel keeps its axes until the parcel is lifted; then it faces
-    # onwards and points down, or points onwards, level, if the label was underneath
+    # A hand with a parcel faces onwards and points down. If the label is underneath, the
+    # hand then points onwards, level. Once begun, this turn goes on, although the hand
+    # no longer faces onwards.
     is_facing_onwards = dot(hand.x, onwards) > FACING_COS
-    has_left_down = hand.z[:, 2] > -FACING_COS  # the turn to level has begun
-    is_level = (must_turn & (is_facing_onwards | has_left_down))[:, None]
-    carry_x = xp.where(is_level, up, onwards)
-    carry_z = xp.where(is_level, onwards, down)
+    has_begun_to_level = hand.z[:, 2] > -FACING_COS  # it no longer points down
+    must_be_level = must_turn & (is_facing_onwards | has_begun_to_level)
+    carry_x = xp.where(must_be_level[:, None], up, onwards)
+    carry_z = xp.where(must_be_level[:, None], onwards, down)
+
+    # it keeps its axes until the parcel is lifted off the belt
     must_lift = must_lift_off_belt(facts, parcel)[:, None]
     carry_x = xp.where(must_lift, hand.x, carry_x)
     carry_z = xp.where(must_lift, hand.z, carry_z)

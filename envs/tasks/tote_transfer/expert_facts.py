@@ -105,16 +105,16 @@ class ExpertFacts:
 
 
 def grip_point(
-    xp: Any, tote: Array, rot6d: Array, depth_m: float = GRASP_DEPTH_M
+    xp: Any, tote_pos_w: Array, rot6d: Array, depth_m: float = GRASP_DEPTH_M
 ) -> Array:
-    """Returns the grip (n, 3) m, on the wall that will face the robot in the rack.
+    """Returns the grip (n, 3) m, on the wall that faces the robot once it is in the rack.
 
     That is the wall on the -y side of the tote's own frame.
     """
-    size = ToteSize()
+    size = ToteSize()  # width and height are the same for all totes
     y_axis = rot6d[:, 3:]  # of the tote, in the world
-    up = xp.asarray([0.0, 0.0, 1.0]) * (size.height - depth_m)
-    return tote - y_axis * (size.width / 2) + up
+    to_grip_height = xp.asarray([0.0, 0.0, 1.0]) * (size.height - depth_m)
+    return tote_pos_w - y_axis * (size.width / 2) + to_grip_height
 
 
 def tote_yaw(xp: Any, rot6d: Array) -> Array:

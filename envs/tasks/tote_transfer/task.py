@@ -105,6 +105,7 @@ class ToteTransfer:
         totes.place(world, tote, pos_w, yaw)
         totes.set_present(world, tote, is_present)
         if is_present:
+            # all totes of an episode have the same mass
             size = ToteSize(length=episode["length"][tote], mass=episode["mass"])
             totes.resize(world, tote, size)
             totes.paint(world, tote, COLOURS[episode["colour"][tote]])
