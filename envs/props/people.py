@@ -134,14 +134,15 @@ def _walked(
 def meeting_m(one: Walk, other: Walk, during_s: float) -> float:
     """Returns the least distance between two people during so many seconds, m."""
     time_s = np.arange(0.0, during_s, 0.2)
-    places = []
+    places: list[np.ndarray] = []  # (2, T) m each
     for walk in (one, other):
         rows, period_s = walk.samples()
         turns = (time_s + walk.start_s) / period_s
         at = (turns - np.floor(turns)) * SAMPLES
         grid = np.arange(SAMPLES + 1)
-        places.append([np.interp(at, grid, rows[:, axis]) for axis in (X, Y)])
-    return float(np.linalg.norm(np.subtract(*places), axis=0).min())
+        xy = [np.interp(at, grid, rows[:, axis]) for axis in (X, Y)]
+        places.append(np.stack(xy))
+    return float(np.linalg.norm(places[0] - places[1], axis=0).min())
 
 
 def _shifted(corners: np.ndarray, right_m: float) -> np.ndarray:
