@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Literal
@@ -88,7 +88,12 @@ def task_objects(task: str) -> Objects:
     return objects
 
 
-def read_library(path: Path, config: EnvConfig, finding: Finding | None) -> Library:
+def read_library(
+    path: Path,
+    config: EnvConfig,
+    finding: Finding | None,
+    on_read: Callable[[int], None],
+) -> Library:
     """Returns the segments of all successful demonstrations of a file.
 
     The demonstrations are replayed. So the poses of the objects are known at every control
@@ -99,6 +104,7 @@ def read_library(path: Path, config: EnvConfig, finding: Finding | None) -> Libr
         config: the config that `source_config` returned.
         finding: how segments are found; None for the plans if all episodes have some,
             else the gripper.
+        on_read: is called with the number of demonstrations replayed since the last call.
 
     Raises:
         EmbodiedError: the replay of a demonstration differs from its recording, or
@@ -120,6 +126,7 @@ def read_library(path: Path, config: EnvConfig, finding: Finding | None) -> Libr
             for first in range(0, len(numbers), worlds.num_worlds):
                 batch = numbers[first : first + worlds.num_worlds]
                 motions += _replayed_motions(dataset, worlds, batch)
+                on_read(len(batch))
     objects = task_objects(config.task)
     return segment_library(
         [(motion, find_segments(motion, objects, by_plans)) for motion in motions]

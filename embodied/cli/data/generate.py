@@ -18,7 +18,7 @@ from embodied.cli.collect import (
     writing_mode,
 )
 from embodied.cli.output import require_writable
-from embodied.cli.progress import stages
+from embodied.cli.progress import CountProgress, stages
 from embodied.datasets.reader import Dataset
 from embodied.envs.config import EnvConfig
 from embodied.errors import EmbodiedError
@@ -114,9 +114,9 @@ def run(args: argparse.Namespace) -> int:
         )
     played = source_config(args.file, args.robot)
     seeds = tried_seeds(args)
-    work = generation_work(args, played)
 
     begun = time.monotonic()
+    work = generation_work(args, played)
     try:
         with arguments.executor(args, len(seeds)) as workers:
             generated = generate(
@@ -185,9 +185,12 @@ def generation_work(args: argparse.Namespace, played: EnvConfig) -> Generation:
 
     with Dataset(args.file) as dataset:
         planner_hz = dataset.header.planner_hz or PLANNER_HZ
+        demonstrations = sum(meta.success for meta in dataset.episodes)
     header = generation_header(config, args.file, record_hz, planner_hz, args.noise)
+    with CountProgress("read", demonstrations, "episode", args.json) as progress:
+        library = read_library(args.file, played, args.segments, progress)
     return Generation(
-        library=read_library(args.file, played, args.segments),
+        library=library,
         config=config,
         source=args.file.name,
         path=args.output,
