@@ -26,9 +26,9 @@ STANDS_M_S = 0.05
 NEAR_M = 1.5
 AIMED_RAD = float(np.deg2rad(20.0))
 BEFORE_COS = 0.5  # of the angle between the sign's normal and the way to the camera
-# A robot that is nearer to people than KEPT_M must not drive faster than CREEP_M_S. Both
-# are from ISO 3691-4 (driverless industrial trucks), Annex A: 0.5 m of clearance along a
-# truck's path, and at most 0.3 m/s where there is less.
+# A robot that is nearer to people than KEPT_M must not drive faster than CREEP_M_S. The
+# two were chosen for this task, after what is usual for driverless trucks, the subject of
+# ISO 3691-4; no conformity with it is claimed.
 KEPT_M = 0.5
 CREEP_M_S = 0.3
 
