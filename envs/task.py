@@ -230,8 +230,8 @@ class TaskSpec:
     def cameras_for(self, robot: Robot) -> tuple[str, ...]:
         """Returns the cameras that policies look through, with this robot.
 
-        If a robot has such a camera on each of its hands, such as `left_wrist` and
-        `right_wrist` for "wrist", policies get only the first one.
+        If a robot has such a camera on each of its hands, a left wrist and a right one
+        for "wrist", policies get only the first one.
         """
         carried = []
         for wanted in self.robot_cameras:

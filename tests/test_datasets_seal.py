@@ -79,10 +79,10 @@ def require_true(path: Path) -> None:
     for key in ARRAYS:
         one = index.places[key]
         other = found.places[key]
-        assert (one.layout, one.dtype, one.row) == (
+        assert (one.layout, one.dtype, one.row_shape) == (
             other.layout,
             other.dtype,
-            other.row,
+            other.row_shape,
         )
         for name in PLACES_ARRAYS:
             assert np.array_equal(getattr(one, name), getattr(other, name)), key

@@ -196,7 +196,8 @@ def test_any_call_of_the_system_may_fail(
             with h5_files.new_file(path, tmp_path / "temporary") as new:
                 new.h5["rows"] = np.arange(9000)
                 new.h5["rows"][:3] = 7
-                new.h5["other/rows"] = np.arange(3)
+                # a group that HDF5 makes by itself would have the time in it
+                new.h5.create_group("other")["rows"] = np.arange(3)
         except EmbodiedError as error:
             return str(error)
         return ""
@@ -319,6 +320,7 @@ def test_all_files_are_written_in_one_place() -> None:
         "datasets/growing.py",
         "datasets/index/opening.py",
         "datasets/index/seal.py",
+        "datasets/trial_walk.py",  # it reads alone, and imports nothing of ours
     }
     found = {}
     for package in ("embodied", "envs", "policies", "datasets"):
