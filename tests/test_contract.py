@@ -13,13 +13,17 @@ from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
 from embodied.contract import tables
 from embodied.contract.case import Case
-from embodied.contract.starts import LEVELS_AND_SPLITS
-from embodied.contract.suite import CONTRACTS, Trial, trials_of
+from embodied.contract.judging import the_expert_succeeds_and_is_judged_again
+from embodied.contract.starts import (
+    LEVELS_AND_SPLITS,
+    starts_are_clear_and_unsolved,
+)
+from embodied.contract.suite import CONTRACTS, Contract, Trial, trials_of
 from embodied.envs.registry import get_task, task_names
 from embodied.envs.variation import LEVELS
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
-from tests.ground import CASES, SLOW_TASKS, env_config, every_case, started_worlds
+from tests.ground import CASES, env_config, every_case, started_worlds
 
 # What needs no step of the worlds.
 OF_TABLES = [
@@ -28,12 +32,35 @@ OF_TABLES = [
 every_task = pytest.mark.parametrize("task", task_names())
 
 
+# Of other robots than a task's default, each keeps to every SHARE-th contract with a task,
+# and to the others with other tasks; to these with all tasks.
+SHARE = 3
+WITH_EVERY_ROBOT = (
+    starts_are_clear_and_unsolved,
+    the_expert_succeeds_and_is_judged_again,
+)
+
+
+def is_tried(contract: Contract, task: str, case: Case) -> bool:
+    """Returns whether a contract is tried with a task and a robot.
+
+    All are tried with the task's default robot. Of the others each (contract, robot) is
+    tried with some tasks, and each (task, robot) with some contracts, in turns.
+    """
+    if case.robot == get_task(task).default_robot:
+        return True
+    if contract.check in WITH_EVERY_ROBOT:
+        return True
+    turn = CONTRACTS.index(contract) + task_names().index(task)
+    return turn % SHARE == 0
+
+
 def trials() -> list[object]:
     """Each contract with each task.
 
-    Slow are those with other robots than the task's default, those that take long, but
-    for the first task, and those that step the worlds of a slow task. Of levels, other
-    robots are tried at the last one only, which varies most.
+    Slow are those with other robots than the task's default, and those that take long,
+    but for the first task. Of levels, other robots are tried at the last one only, which
+    varies most.
     """
     found = []
     for contract in CONTRACTS:
@@ -41,14 +68,14 @@ def trials() -> list[object]:
         for task in task_names():
             cases = [Case(*case) for case in CASES if case[0] == task]
             for trial in trials_of(contract, cases):
+                if not is_tried(contract, task, trial.case):
+                    continue
                 is_default = trial.case.robot == get_task(task).default_robot
                 has_levels = contract.variants in (LEVELS, LEVELS_AND_SPLITS)
                 if has_levels and not is_default and trial.variant != last_variant:
                     continue
-                is_slow = (
-                    not is_default
-                    or (contract.is_long and task != task_names()[0])
-                    or (task in SLOW_TASKS and contract not in OF_TABLES)
+                is_slow = not is_default or (
+                    contract.is_long and task != task_names()[0]
                 )
                 words = (contract.check.__name__, task, trial.where)
                 found.append(
@@ -59,6 +86,17 @@ def trials() -> list[object]:
                     )
                 )
     return found
+
+
+def test_every_contract_is_tried_with_every_robot() -> None:
+    tried = {
+        (contract.check, case[1])
+        for contract in CONTRACTS
+        for case in CASES
+        if is_tried(contract, case[0], Case(*case))
+    }
+    robots = {case[1] for case in CASES}
+    assert tried == {(c.check, robot) for c in CONTRACTS for robot in robots}
 
 
 @pytest.mark.parametrize("trial", trials())
