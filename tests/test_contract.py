@@ -23,7 +23,7 @@ from embodied.envs.registry import get_task, task_names
 from embodied.envs.variation import LEVELS
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
-from tests.ground import CASES, env_config, every_case, started_worlds
+from tests.ground import CASES, SLOW_TASKS, env_config, every_case, started_worlds
 
 # What needs no step of the worlds.
 OF_TABLES = [
@@ -58,9 +58,9 @@ def is_tried(contract: Contract, task: str, case: Case) -> bool:
 def trials() -> list[object]:
     """Each contract with each task.
 
-    Slow are those with other robots than the task's default, and those that take long,
-    but for the first task. Of levels, other robots are tried at the last one only, which
-    varies most.
+    Slow are those with other robots than the task's default, those that take long, but
+    for the first task, and those that step the worlds of a slow task. Of levels, other
+    robots are tried at the last one only, which varies most.
     """
     found = []
     for contract in CONTRACTS:
@@ -74,8 +74,10 @@ def trials() -> list[object]:
                 has_levels = contract.variants in (LEVELS, LEVELS_AND_SPLITS)
                 if has_levels and not is_default and trial.variant != last_variant:
                     continue
-                is_slow = not is_default or (
-                    contract.is_long and task != task_names()[0]
+                is_slow = (
+                    not is_default
+                    or (contract.is_long and task != task_names()[0])
+                    or (task in SLOW_TASKS and contract not in OF_TABLES)
                 )
                 words = (contract.check.__name__, task, trial.where)
                 found.append(

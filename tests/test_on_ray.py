@@ -142,7 +142,7 @@ FAILURES = [
     ("refused", EmbodiedError, "^no such camera$"),
     ("full", EmbodiedError, "^No space left on device$"),
     ("bug", RuntimeError, r"(?s)seeds 4 to 7 failed.*in _fail.*one over nothing"),
-    ("exit", EmbodiedError, "seeds 4 to 7 done, which it repeats"),
+    ("exit", EmbodiedError, "work on seeds 4 to 7, which it repeats"),
 ]
 
 
