@@ -7,7 +7,7 @@ shares (0.9, not 90).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -240,18 +240,10 @@ def median(
     if sample.size < 2:
         return Median(middle, lower, upper, None, None)
 
-    interval = stats.bootstrap(
-        (sample,),
-        np.median,
-        n_resamples=RESAMPLES,
-        confidence_level=confidence,
-        method="percentile",
-        rng=np.random.default_rng(BOOTSTRAP_SEED),
-    ).confidence_interval
-
     # remove rounding errors of the resampled medians
-    low = max(interval.low, sample.min())
-    high = min(interval.high, sample.max())
+    low, high = _bootstrap_limits(sample, np.median, confidence)
+    low = max(low, sample.min())
+    high = min(high, sample.max())
     return Median(
         middle, lower, upper, float(min(low, middle)), float(max(high, middle))
     )
@@ -272,12 +264,22 @@ def mean(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
     middle = float(sample.mean())
     if (sample == sample[0]).all():
         return Estimate(middle, middle, middle)
+    return Estimate(middle, *_bootstrap_limits(sample, np.mean, confidence))
+
+
+def _bootstrap_limits(
+    sample: np.ndarray, statistic: Callable[..., Any], confidence: float
+) -> tuple[float, float]:
+    """Returns the percentile-bootstrap interval of a statistic of a sample (n,).
+
+    The same sample always gives the same interval.
+    """
     interval = stats.bootstrap(
         (sample,),
-        np.mean,
+        statistic,
         n_resamples=RESAMPLES,
         confidence_level=confidence,
         method="percentile",
         rng=np.random.default_rng(BOOTSTRAP_SEED),
     ).confidence_interval
-    return Estimate(middle, float(interval.low), float(interval.high))
+    return float(interval.low), float(interval.high)
