@@ -173,6 +173,7 @@ def _shapes() -> dict[str, dict[str, tuple[Shape, ...]]]:
     """Returns limb -> part -> shapes, in the limb's frame; "" is the trunk."""
     shapes = {"": _trunk()}
     for side, sign in SIDES.items():
+        # the leg
         shapes[f"{side}_thigh"] = {
             "trousers": (_tapered(0.06, -THIGH_M - 0.02, 0.088, 0.062),)
         }
@@ -180,6 +181,8 @@ def _shapes() -> dict[str, dict[str, tuple[Shape, ...]]]:
             "trousers": (_tapered(0.02, -SHIN_M, 0.062, 0.052),),
             "shoe": (_shoe(),),
         }
+
+        # the arm, and its hand with the fingers together
         shapes[f"{side}_arm"] = {
             "sleeve": (_tapered(0.062, -UPPER_ARM_M - 0.02, 0.062, 0.045),)
         }
@@ -197,6 +200,7 @@ def _shapes() -> dict[str, dict[str, tuple[Shape, ...]]]:
             "sleeve": (_tapered(0.02, -0.25, 0.046, 0.034),),
             "skin": (hand,),
         }
+
     return shapes
 
 
@@ -241,6 +245,7 @@ def _trunk() -> dict[str, tuple[Shape, ...]]:
 
 def _head() -> dict[str, tuple[Shape, ...]]:
     """Returns part -> shapes of neck, head, helmet and glasses."""
+    # skin
     neck = Loft("z", ((1.44, -0.01, 0, 0.055), (1.57, 0.005, 0, 0.052)), smooth=0)
     head = Loft(
         "z",
@@ -255,6 +260,8 @@ def _head() -> dict[str, tuple[Shape, ...]]:
     nose = Loft(
         "z", ((1.585, 0.100, 0, 0.020, 0.015), (1.64, 0.092, 0, 0.008)), smooth=0
     )
+
+    # the helmet, with a brim and a ridge from front to back
     helmet = Loft(
         "z",
         (
@@ -274,11 +281,13 @@ def _head() -> dict[str, tuple[Shape, ...]]:
         ((-0.09, 0, 1.765, 0.015, 0.028), (0.085, 0, 1.765, 0.015, 0.028)),
         smooth=0,
     )
+
     glasses = Loft(
         "z",
         ((1.632, 0.030, 0, 0.078, 0.070), (1.660, 0.030, 0, 0.076, 0.072)),
         smooth=0,
     )
+
     return {
         "skin": (neck, head, nose),
         "helmet": (helmet, brim, ridge),

@@ -163,6 +163,8 @@ def _draw_bottle(spec: mujoco.MjSpec, body: mujoco.MjsBody, size: BottleSize) ->
         (size.neck_z, mouth),
         (size.height, mouth),
     )
+
+    # the glass, and the thick bottom that shows through it
     spec.add_material(
         name="bottle_glass", rgba=BOTTLE_GLASS, specular=0.9, shininess=0.9
     )
@@ -175,6 +177,8 @@ def _draw_bottle(spec: mujoco.MjSpec, body: mujoco.MjsBody, size: BottleSize) ->
         [_square(((0.0003, 0.86 * outer), (0.0045, outer + 0.0004)))],
         "bottle_collar",
     )
+
+    # the collar
     ring = _ring_mesh(
         mouth + 0.0015, size.height - 0.006, size.height, sides=24, power=6
     )

@@ -1,4 +1,4 @@
-"""Own robots cost nothing: steps per second of described robots beside `arm`.
+"""What described robots cost: processor time of their steps beside that of `arm`.
 
     python examples/public_robots/speed.py runs/public --robot fr3 xarm7
 
