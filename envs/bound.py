@@ -19,7 +19,12 @@ from embodied.sim.engine import Engine
 
 @dataclass(frozen=True)
 class Bound:
-    """The parts of N worlds apart from their physics, on either engine."""
+    """What worlds add to their physics, on either engine.
+
+    `Worlds` and `WarpWorlds` make one when they are built: the task that judges, the robot
+    with its control and proprioception, and the safety signals. All of these read and
+    write the arrays of the one engine.
+    """
 
     engine: Engine
     robot: Robot
@@ -54,5 +59,6 @@ class Bound:
             "task": self.task.memory,
             "control": self.control.memory,
             "proprioception": self.proprioception.memory,
+            # objects that observe every physics step, such as the peak of a force
             "watchers": partial(memory_of_watchers, self.engine),
         }

@@ -65,20 +65,24 @@ class Outline:
         xp = self._xp
         offset = people_w - self._pos_w[:, None, :2]  # (N, M, 2)
 
-        # in the base's frame, beyond the rectangle along x and y
-        forwards = self._xmat[:, None, 0::3][..., :2]  # (N, 1, 2), its x axis
+        # The base's x and y axes, seen from above, (N, 1, 2) each. They are the first and
+        # the second column of its rotation matrix, which is stored row by row.
+        forwards = self._xmat[:, None, 0::3][..., :2]
         leftwards = self._xmat[:, None, 1::3][..., :2]
+
+        # in the base's frame: how far each person is outside the rectangle along x and y
         local = xp.stack([dot(offset, forwards), dot(offset, leftwards)], axis=-1)
         beyond = xp.maximum(xp.abs(local - self._middle_m) - self._half_m, 0.0)
         nearest = xp.sqrt(dot(beyond, beyond))
 
-        # the arms: the nearest point of each line from mount to hand
+        # The arms: the distance to the nearest point of the line from mount to hand. That
+        # point is at the fraction `share` of the line.
         for hand_w in self._hands_w:
             along = hand_w[:, None, :2] - self._pos_w[:, None, :2]  # (N, 1, 2)
-            length = xp.maximum(dot(along, along), 1e-9)
-            share = xp.clip(dot(offset, along) / length, 0.0, 1.0)[..., None]
-            aside = offset - share * along
-            from_arm = xp.sqrt(dot(aside, aside)) - ARM_RADIUS_M
+            length2 = xp.maximum(dot(along, along), 1e-9)  # m2, never 0
+            share = xp.clip(dot(offset, along) / length2, 0.0, 1.0)[..., None]
+            from_line = offset - share * along
+            from_arm = xp.sqrt(dot(from_line, from_line)) - ARM_RADIUS_M
             nearest = xp.minimum(nearest, from_arm)
         return xp.maximum(nearest - radius_m, 0.0)
 

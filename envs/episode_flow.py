@@ -13,7 +13,11 @@ from embodied.sim.engine import HostEngine
 
 
 class EpisodeFlow:
-    """Tells engine, control, cameras, scorer and checks when episodes begin and stop."""
+    """Tells engine, control, cameras, scorer and checks when episodes begin and stop.
+
+    Each of them keeps state per episode, which must be reset in the right order. `Worlds`
+    calls this class, so that the order stands in one place.
+    """
 
     def __init__(
         self,

@@ -54,33 +54,34 @@ def measured(spec: TaskSpec, task: Task, world: int) -> dict[str, float]:
     with errors_of(spec.name, "measures"):
         # a task whose spec has measures has the method, see `check_bound`
         measured_task: MeasuredTask = task  # type: ignore[assignment]
-        found: object = measured_task.measures()
+        returned: object = measured_task.measures()
 
     names = [measure.name for measure in spec.measures]
-    if not isinstance(found, Mapping) or sorted(found) != sorted(names):
+    if not isinstance(returned, Mapping) or sorted(returned) != sorted(names):
         raise EmbodiedError(
             f"task {spec.name}: measures must return a dictionary of arrays (N,) by the "
-            f"names of its spec, {', '.join(names)}, not {_brief(found)}"
+            f"names of its spec, {', '.join(names)}, not {_brief(returned)}"
         )
-    values = {}
+    measures = {}
     for name in names:
-        shape = getattr(found[name], "shape", ())
+        values = returned[name]
+        shape = getattr(values, "shape", ())
         if len(shape) != 1:
-            what = f"one of the shape {shape}" if shape else repr(found[name])
+            wrong = f"one of the shape {shape}" if shape else repr(values)
             raise EmbodiedError(
-                f"task {spec.name}: measures: {name} must be an array (N,), not {what}"
+                f"task {spec.name}: measures: {name} must be an array (N,), not {wrong}"
             )
-        value = float(found[name][world])
+        value = float(values[world])
         if not np.isfinite(value):
             raise EmbodiedError(
                 f"task {spec.name}: measures must be finite numbers: {name} is {value}"
             )
-        values[name] = value
-    return values
+        measures[name] = value
+    return measures
 
 
-def _brief(found: object) -> str:
-    """Returns in a few words what a task returned."""
-    if isinstance(found, Mapping):
-        return f"one of {', '.join(map(str, found)) or 'nothing'}"
-    return repr(found)
+def _brief(returned: object) -> str:
+    """Returns a short description of what a task returned, for an error message."""
+    if isinstance(returned, Mapping):
+        return f"one of {', '.join(map(str, returned)) or 'nothing'}"
+    return repr(returned)

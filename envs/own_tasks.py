@@ -142,7 +142,10 @@ def _add(own: registry.OwnTask) -> None:
 
 
 def _is_offered(spec: TaskSpec, module: ModuleType) -> bool:
-    """Returns whether the task is already registered by this or an installed package."""
+    """Returns whether this package, or an installed one, registers the task already.
+
+    Then a user has typed the place of a task that can be used by its name.
+    """
     # it is the same task if it has the same name and is in the same file
     place = registry.offered_places().get(spec.name)
     if place is None or module.__file__ is None:

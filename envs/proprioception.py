@@ -25,6 +25,7 @@ class Proprioception:
         self._xp = engine.xp
         self._qpos = engine.view("qpos")
         self._qvel = engine.view("qvel")
+        # columns of `qpos` and of `qvel` that belong to the joints, in the order of names
         self._positions = columns([model.joint(name).qposadr[0] for name in names])
         self._speeds = columns([model.joint(name).dofadr[0] for name in names])
         self._hands = [Hand(engine, robot, effector) for effector in robot.effectors]

@@ -123,7 +123,7 @@ def checked_ids(worlds: Ids, num_worlds: int) -> np.ndarray:
             f"worlds {worlds!r}: expected whole numbers from 0 to {num_worlds - 1}"
         )
     if len(np.unique(ids)) < len(ids):
-        raise EmbodiedError(f"worlds {worlds!r}: each may stand there only once")
+        raise EmbodiedError(f"worlds {worlds!r}: each may occur only once")
     return ids
 
 

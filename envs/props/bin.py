@@ -88,13 +88,15 @@ def _walls(size: BinSize) -> list[Box]:
     y = size.width / 2
     wall = WALL_M / 2
     z = size.height / 2
-    along = (x + WALL_M, wall, z)
-    across = (wall, y, z)
+
+    # half sizes; the walls along x are longer, as they cover the corners
+    along_x = (x + WALL_M, wall, z)
+    along_y = (wall, y, z)
     return [
-        ((0, -1 * (y + wall), z), along),
-        ((0, y + wall, z), along),
-        ((-1 * (x + wall), 0, z), across),
-        ((x + wall, 0, z), across),
+        ((0, -1 * (y + wall), z), along_x),
+        ((0, y + wall, z), along_x),
+        ((-1 * (x + wall), 0, z), along_y),
+        ((x + wall, 0, z), along_y),
     ]
 
 

@@ -197,7 +197,12 @@ class Checkpoints:
             engine.model_view(field)  # worlds will differ in it
 
     def shift(self, world: int, along_m: Sequence[float]) -> None:
-        """Moves each station of one world along x from its nominal place, m."""
+        """Moves the stations of one world along x from their nominal places.
+
+        Args:
+            world: index of the world.
+            along_m: K distances in m, one for each station.
+        """
         for station, body in enumerate(self._bodies):
             pos = self._places[station] + np.array([along_m[station], 0.0, 0.0])
             xp = self._engine.xp

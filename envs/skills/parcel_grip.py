@@ -135,10 +135,10 @@ class Parcels:
             is_scanned=state["parcel_scanned"] > 0.5,
         )
 
-    def one(self, which: Array) -> Parcels:
-        """Returns the parcel `which` (n,) of each world."""
-        worlds = array_namespace(which).arange(which.shape[0])
-        chosen = {name: values[worlds, which] for name, values in vars(self).items()}
+    def one(self, index: Array) -> Parcels:
+        """Returns one parcel of each world: the one with its `index` (n,)."""
+        worlds = array_namespace(index).arange(index.shape[0])
+        chosen = {name: values[worlds, index] for name, values in vars(self).items()}
         return Parcels(**chosen)
 
     def bottom_z(self) -> Array:

@@ -17,7 +17,7 @@ class HandPlan(NamedTuple):
 
     skill: Array  # (n,) int64, index into SKILLS
     pos_w: Array  # (n, 3) m, where its tool point goes
-    quat_wxyz: Array  # (n, 4) how it is turned there
+    quat_wxyz: Array  # (n, 4) the hand's rotation there
     gripper: Array  # (n,) in [-1, 1], -1 closed
 
 
@@ -30,9 +30,9 @@ DecideTwo = Callable[
 
 
 class TwoHandsPlanner:
-    """A planner whose plans are those of a function, for a robot's first two hands.
+    """A planner that gets its plans from a function, for a robot's first two hands.
 
-    It sees the privileged state and remembers nothing.
+    It sees the privileged state and keeps no state of its own.
     """
 
     plan_shape = PlanShape(effectors=2)
@@ -59,7 +59,7 @@ class TwoHandsPlanner:
         self._decide = decide
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        """Does nothing: nothing is remembered."""
+        """Does nothing: the planner keeps no state."""
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
         xp: Any = array_namespace(observation.agent_pos)
@@ -70,7 +70,10 @@ class TwoHandsPlanner:
         return self._joined(xp, hands, plans, completion)
 
     def _hands(self, agent_pos: Array) -> list[Readings]:
-        """Returns both hands, as experts see them."""
+        """Returns TCP, axes and gripper width of both hands, (n, width) each.
+
+        Other hands than the reference hand get the virtual TCP of `HandView`.
+        """
         hands = []
         for effector, view in zip(self._effectors, self._views, strict=True):
             parts = {
@@ -91,12 +94,15 @@ class TwoHandsPlanner:
         plans: Sequence[HandPlan],
         completion: Array,
     ) -> Payload:
-        """Returns both plans as one, with the subtask of the hand that has farther to go."""
-        ways = [
+        """Returns the plans of both hands as one payload.
+
+        A payload has a single subtask: that of the hand that has farther to go.
+        """
+        to_goals = [  # (n, 3) m each
             plan.pos_w - hand["tcp_pos_w"]
             for plan, hand in zip(plans, hands, strict=True)
         ]
-        is_second = dot(ways[1], ways[1]) > dot(ways[0], ways[0])
+        is_second = dot(to_goals[1], to_goals[1]) > dot(to_goals[0], to_goals[0])
         subtask = xp.where(is_second, plans[1].skill, plans[0].skill)
 
         pos_w = []

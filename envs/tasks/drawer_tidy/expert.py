@@ -137,7 +137,8 @@ def decide(
         xp: the array namespace.
         agent: proprioception.
         state: privileged state.
-        palm_m: how deep the hand may reach over a thing, see `Gripper.palm_m`.
+        palm_m: height of the robot's palm above its TCP, which limits how low the hand
+            may go over a thing.
     """
     facts = ExpertFacts.read(xp, agent, state)
     step = _choose(xp, facts, palm_m)

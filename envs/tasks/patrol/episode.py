@@ -40,19 +40,21 @@ PER_PERSON = (
     "pause_at",
     "pause",
 )
-# People keep this far apart, from middle to middle; so many starts are tried.
+# The least distance between the middles of two people.
 APART_M = 0.65
+# How many points of a loop are tried as a person's start, to keep that distance.
 START_TRIES = 24
+# The distance is checked over this time, which is longer than an episode.
 WATCHED_S = 60.0
-# At L4 one person halts: when, and for how long, s.
+# At level L4 one person halts: the time at which that happens, and how long it takes.
 HALT_S = (3.0, 12.0)
 HALTED_S = (2.0, 4.0)
 
 _LEFT, _RIGHT = CROSSINGS_X_M
 _NEAR, _FAR = ENDS_X_M
 _UP = BEHIND_Y_M
-# The loops that people walk: around one row's stations, or two, or all. None passes the
-# dock, at the near end of the right side.
+# The loops that people walk, each by its corners (x, y) in m: around one station or
+# several. None passes the dock, where the robot starts.
 WAYS: tuple[tuple[tuple[float, float], ...], ...] = (
     ((_NEAR, 0), (_LEFT, 0), (_LEFT, _UP), (_NEAR, _UP)),
     ((_LEFT, 0), (_RIGHT, 0), (_RIGHT, _UP), (_LEFT, _UP)),
@@ -67,7 +69,8 @@ WAYS: tuple[tuple[tuple[float, float], ...], ...] = (
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     """Returns the sampled values of one episode, JSON-able.
 
-    `round` has the indices of the stations to look at, in order, and `walks` the people.
+    `round` has the indices of the stations to look at, in order, and `walks` the fields of
+    a `Walk` for each person who takes part.
     """
     episode = variation.sample_each(seed, TASK_VARIABLES)
     for name in ("number", "colour"):
@@ -75,13 +78,15 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
         episode[name] = first_distinct(values, COUNT)
     episode["station_x"] = variation.sample_many(seed, "station_x", COUNT)
 
-    # the round, and what its stations are called
+    # the round, and its stations' names in the instruction
     order = variation.stream(seed, "asked").permutation(COUNT)
     episode["round"] = [int(station) for station in order[: episode["asked"]]]
     called_by = variation.sample_many(seed, "called_by", COUNT)
     episode["called_by"] = called_by
-    words = [_name_of(episode, station) for station in episode["round"]]
-    episode["instruction"] = episode["sentence"].format(stations=_in_order(words))
+    names = [_name_of(episode, station) for station in episode["round"]]
+    # "a, then b, then c"
+    stations = ", then ".join(names)
+    episode["instruction"] = episode["sentence"].format(stations=stations)
 
     for name in PER_PERSON:
         episode[name] = variation.sample_many(seed, name, len(PEOPLE))
@@ -101,7 +106,7 @@ def walks_of(episode: dict[str, Any]) -> list[Walk]:
 
 
 def clothes_of(episode: dict[str, Any]) -> list[Clothes]:
-    """Returns the clothes of everyone."""
+    """Returns the colours of each person's clothes and skin, in the order of PEOPLE."""
     return [
         Clothes(
             vest=VESTS[episode["vest"][k]],
@@ -116,12 +121,17 @@ def clothes_of(episode: dict[str, Any]) -> list[Clothes]:
 def _sample_walks(
     seed: int, variation: Variation, episode: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """Returns the people's walks as JSON-able fields; they don't walk into each other."""
+    """Returns the fields, JSON-able, of a `Walk` for each person who takes part.
+
+    People walk by the clock and do not react to each other, so each one's start is chosen
+    such that nobody is walked into.
+    """
     shares = variation.sample_many(seed, "way_start", START_TRIES * len(PEOPLE))
     walks: list[Walk] = []
     for person in range(episode["people"]):
-        # the first start that keeps clear of the others, or else the clearest
-        best: tuple[float, Walk | None] = (-1.0, None)
+        # the first start that keeps APART_M from the people before, or else the start with
+        # the largest distance
+        best: tuple[float, Walk | None] = (-1.0, None)  # distance in m, and the walk
         for share in shares[person * START_TRIES : (person + 1) * START_TRIES]:
             walk = _walk(episode, person, share)
             gaps = [meeting_m(walk, other, WATCHED_S) for other in walks]
@@ -134,6 +144,9 @@ def _sample_walks(
         walks.append(best[1])
 
     fields = [asdict(walk) for walk in walks]
+
+    # The event of level L4: one person halts. The values are drawn at every level, so that
+    # they depend on the seed alone.
     rng = event_rng(seed)
     person = int(rng.integers(len(walks)))
     halt_s = float(rng.uniform(*HALT_S))
@@ -144,7 +157,13 @@ def _sample_walks(
 
 
 def _walk(episode: dict[str, Any], person: int, start: float) -> Walk:
-    """Returns the walk of one person that starts at a share of its period."""
+    """Returns the walk of one person.
+
+    Args:
+        episode: the sampled values.
+        person: index into PEOPLE.
+        start: where on the loop it starts, as a share of the time of one loop.
+    """
     corners = WAYS[episode["way"][person]]
     if episode["is_reversed"][person]:
         corners = corners[::-1]
@@ -159,19 +178,14 @@ def _walk(episode: dict[str, Any], person: int, start: float) -> Walk:
 
 
 def _name_of(episode: dict[str, Any], station: int) -> str:
-    """Returns what the instruction calls a station."""
+    """Returns a station's name in the instruction, by its number or its colour."""
     if episode["called_by"][station] == "colour":
         return f"the {episode['colour'][station]} station"
     return f"station {episode['number'][station]}"
 
 
-def _in_order(words: list[str]) -> str:
-    """Returns words in order: "a, then b", "a, then b, then c"."""
-    return ", then ".join(words)
-
-
 def asked_places(episode: dict[str, Any]) -> np.ndarray:
-    """Returns (K,) each station's place in the round, from 1; 0 if it is not part."""
+    """Returns (K,) each station's place in the round, from 1; 0 if it is not in it."""
     places = np.zeros(COUNT, np.int64)
     for place, station in enumerate(episode["round"], start=1):
         places[station] = place

@@ -1,8 +1,8 @@
 """The scripted planner of Patrol: drives from bay to bay while nobody is in its way.
 
-It knows where everyone will walk in the next three seconds, unless they halt. Of the
-places to drive to, it takes the one nearest to its goal whose way stays clear of people;
-otherwise it waits.
+The privileged state tells where everyone will walk in the next three seconds, unless they
+halt. The robot can drive to its goal, to the place before any station (a bay), or stay.
+Of the choices that keep it clear of people, it takes the one nearest to its goal.
 
 It decides from the present state alone, so that it recovers from whatever happens.
 """
@@ -35,23 +35,26 @@ from embodied.robots.parts.arm import Arm
 from embodied.robots.robot import Robot
 from embodied.rotations import quat_from_rot6d
 
-# From the mount to the sign of a station that it looks at.
+# The distance from the mount to the station's front when the robot looks at a sign.
 STAND_M = 0.90
 # A camera that looks across the arm has the hand in the middle of its picture. So the sign
-# is beside it: of the angle at which the camera looks aside, this share is kept.
+# is kept beside the middle: at this share of the camera's slope to the side.
 KEPT_ASIDE = 0.2
-# The least distances to a person's middle: while it drives, from the farthest hand; and
-# while it stands, from the mount.
+# The least distance to a person's middle while the robot drives: that of a mount is larger
+# by the distance from the mount to its farthest hand.
 DRIVING_M = PERSON_RADIUS_M + KEPT_M + 0.20
+# The least distance from a mount that stands to a person's middle.
 STANDING_M = 0.88
-# How fast and how soon the base follows a plan, for looking ahead.
+# The base's speed, and its delay after a plan, that are assumed for looking ahead.
 SPEED_M_S = 0.9
 REACTION_S = 0.15
-# The robot waits rather than drive to a bay that is nearer to its goal by less than this.
+# The robot stays rather than drive to a bay that is nearer to its goal by less than this.
 WORTH_M = 0.4
+# Larger than any distance in the hall.
 FAR_M = 99.0
-# The largest turn in one plan. A larger one could be the other way around.
+# The largest turn in one plan. A larger one could be executed the other way around.
 TURN_RAD = 1.2
+# x and y in m of the places before the stations, from which a robot looks at their signs.
 BAYS_W = tuple((x, side * ROBOT_Y_M) for side in (1, -1) for x in BAYS_X_M)
 
 
@@ -60,9 +63,10 @@ def patrol_expert(
 ) -> tuple[Planner, Controller]:
     """Returns planner and controller of the expert, which drives from bay to bay."""
     mount = MountPose(robot, agent_layout)
-    planner = ScriptedPlanner(agent_layout, state_layout, _look)
+    planner = ScriptedPlanner(agent_layout, state_layout, _keep_hand_still)
+    # the horizontal distance from the mount to the farthest hand, at home
     hands = [robot.tools_at_home[effector.name].pos for effector in robot.effectors]
-    reach_m = max(float(np.hypot(x, y)) for x, y, _ in hands)
+    hand_m = max(float(np.hypot(x, y)) for x, y, _ in hands)
     arm = robot.part(robot.effectors[0].arm)
     as_if_at = arm.as_if_at if isinstance(arm, Arm) else (0.0, 0.0, 0.0)
 
@@ -70,7 +74,7 @@ def patrol_expert(
         """Returns where an upright arm should stand (n, 4): x, y, z in m and yaw in rad."""
         xp, _, state = planner.read(observation)
         pose = mount.read(observation.agent_pos)
-        goal = drive(xp, state, pose, reach_m + DRIVING_M)
+        goal = drive(xp, state, pose, hand_m + DRIVING_M)
         # `DrivingPlanner` takes the pose of the arm, not that of the mount
         forwards, leftwards, upwards = as_if_at
         yaw = goal[:, 3]
@@ -83,16 +87,20 @@ def patrol_expert(
     )
 
 
-def _look(xp: Any, agent: Readings, state: Readings) -> Payload:
-    """Returns the plans of n robots that stand: the hand keeps still."""
+def _keep_hand_still(xp: Any, agent: Readings, state: Readings) -> Payload:
+    """Returns the plans of n robots that stand and look: the hand stays where it is.
+
+    `DrivingPlanner` turns them into plans to drive while a robot must go elsewhere.
+    """
     num = agent["tcp_pos_w"].shape[0]
-    asked = xp.max(state["place"], axis=1)
+    # `place` counts the round's stations from 1, so its largest value is their number
+    count = xp.max(state["place"], axis=1)
     return make_payload(
         skill=xp.full((num,), skill_index("look_at"), dtype=xp.int64),
         pos_w=agent["tcp_pos_w"],
         quat_wxyz=quat_from_rot6d(agent["tcp_rot6d"]),
         gripper=xp.ones(num),
-        completion=state["seen"][:, 0] / asked,
+        completion=state["seen"][:, 0] / count,
     )
 
 
@@ -108,44 +116,51 @@ def drive(xp: Any, state: Readings, pose: Array, driving_m: float) -> Array:
     goal = _stand_before_sign(xp, state, pose)
     num = pose.shape[0]
 
-    # candidates: the goal, the bays, and the present place
+    # C candidates: the goal, the bays, and the present place
     bays = xp.broadcast_to(xp.asarray(BAYS_W), (num, len(BAYS_W), 2))
     here = pose[:, None, :2]
-    places = xp.concat([goal[:, None, :2], bays, here], axis=1)  # (n, C, 2)
+    candidates = xp.concat([goal[:, None, :2], bays, here], axis=1)  # (n, C, 2)
     people = _people_ahead(xp, state)
-    gap_m = _least_gaps(xp, places, pose[:, :2], people, driving_m)  # (n, C)
+    gap_m = _least_gaps(xp, candidates, pose[:, :2], people, driving_m)  # (n, C)
 
-    # the clear one that is nearest to the goal, or the clearest if none is
-    offset = places - goal[:, None, :2]
-    left_m = xp.sqrt(dot(offset, offset))
-    handicap = xp.asarray([-2 * WORTH_M] + [0.0] * len(BAYS_W) + [-WORTH_M])
-    rank = xp.where(gap_m > 0, left_m + handicap, FAR_M - gap_m)
-    chosen = xp.argmin(rank, axis=1)
-    place = places[xp.arange(num), chosen]
+    # The lowest cost wins. Where people stay clear, it is the distance from the candidate
+    # to the goal, less a bonus for the goal itself and for staying. Other candidates cost
+    # more than any of these, and less the larger their gap.
+    to_goal = candidates - goal[:, None, :2]
+    to_goal_m = xp.sqrt(dot(to_goal, to_goal))
+    minus_bonus = xp.asarray([-2 * WORTH_M] + [0.0] * len(BAYS_W) + [-WORTH_M])
+    cost = xp.where(gap_m > 0, to_goal_m + minus_bonus, FAR_M - gap_m)
+    chosen = xp.argmin(cost, axis=1)
+    xy = candidates[xp.arange(num), chosen]
 
-    # who waits keeps its yaw; others turn by steps, since a base cannot turn on and on
-    waits = chosen == places.shape[1] - 1
+    # a robot that stays keeps its yaw; the others turn by at most TURN_RAD per plan
+    stays = chosen == candidates.shape[1] - 1
     turn = xp.clip(goal[:, 3] - pose[:, 3], -TURN_RAD, TURN_RAD)
-    yaw = pose[:, 3] + xp.where(waits, 0.0, turn)
-    return xp.concat([place, pose[:, 2:3], yaw[:, None]], axis=1)
+    yaw = pose[:, 3] + xp.where(stays, 0.0, turn)
+    return xp.concat([xy, pose[:, 2:3], yaw[:, None]], axis=1)
 
 
 def _stand_before_sign(xp: Any, state: Readings, pose: Array) -> Array:
     """Returns the mounts' poses (n, 4) at which the camera looks at the next sign.
 
-    The camera's place and axis on the mount are those of the present state.
+    The camera is assumed to stay where it is on the mount, and to look in the same
+    direction from there.
     """
+    # the next station of the round, or the last one at the end
     place = state["place"]
-    asked = xp.max(place, axis=1)
-    next_place = xp.minimum(state["seen"][:, 0] + 1, asked)
-    is_next = xp.abs(place - next_place[:, None]) < 0.5
+    count = xp.max(place, axis=1)
+    next_place = xp.minimum(state["seen"][:, 0] + 1, count)
+    is_next = (
+        xp.abs(place - next_place[:, None]) < 0.5
+    )  # whole numbers stored as floats
     target = xp.argmax(xp.astype(is_next, xp.int64), axis=1)
     worlds = xp.arange(pose.shape[0])
+    # 1 for a station in the row at y > 0, to the left; -1 for one in the other row
     side = xp.asarray([np.sign(station.place[1]) for station in STATIONS])[target]
     sign_x = state["signs_x_w"][worlds, target]
     yaw = side * np.pi / 2
 
-    # the point beside the camera's axis at STAND_M ahead of the mount, in the mount's frame
+    # the camera's position and axis in the mount's frame, horizontally
     offset = state["camera_pos_w"] - pose[:, :3]
     axis = state["camera_axis_w"]
     cos = xp.cos(pose[:, 3])
@@ -154,18 +169,21 @@ def _stand_before_sign(xp: Any, state: Readings, pose: Array) -> Array:
     camera_y = cos * offset[:, 1] - sin * offset[:, 0]
     axis_x = xp.maximum(cos * axis[:, 0] + sin * axis[:, 1], 0.2)
     axis_y = cos * axis[:, 1] - sin * axis[:, 0]
-    aside = KEPT_ASIDE * axis_y / axis_x
-    seen_y = camera_y + (STAND_M - camera_x) * aside
 
-    # that point is to be at the sign: the robot looks along side * y
-    x = sign_x + side * seen_y
+    # the point STAND_M ahead of the mount that should be at the sign: on a line from the
+    # camera with a share of the slope of its axis
+    slope = KEPT_ASIDE * axis_y / axis_x
+    sign_y_in_mount = camera_y + (STAND_M - camera_x) * slope
+    # the robot faces the row, so the mount's y axis points along -side * x in the world
+    x = sign_x + side * sign_y_in_mount
     y = side * (FRONT_Y_M - STAND_M)
     return xp.stack([x, y, pose[:, 2], yaw], axis=1)
 
 
 def _people_ahead(xp: Any, state: Readings) -> Array:
-    """Returns where people will be (n, M, T, 2) m, every 0.25 s; T = 13."""
+    """Returns the positions (n, M, T, 2) m of M people every 0.25 s from now; T = 13."""
     num = state["people_w"].shape[0]
+    # the state has them every 0.5 s; the positions in between are their means
     known = xp.reshape(state["people_w"], (num, len(PEOPLE), len(AHEAD_S), 2))
     between = (known[:, :, 1:] + known[:, :, :-1]) / 2
     pairs = xp.stack([known[:, :, :-1], between], axis=3)  # (n, M, T, 2, 2)
@@ -176,30 +194,32 @@ def _people_ahead(xp: Any, state: Readings) -> Array:
 def _least_gaps(
     xp: Any, places: Array, here: Array, people: Array, driving_m: float
 ) -> Array:
-    """Returns how far people keep away on the way to each place, (n, C) m.
+    """Returns how clear of people the way to each place is, (n, C) m.
 
-    It is the least distance to anyone at any time, beyond the one that is allowed then.
+    It is the least distance to anyone at any time, minus the distance that must be kept
+    then. A place with a negative gap would take the robot too near to someone.
 
     Args:
         xp: the array namespace.
         places: (n, C, 2) m, where the mount may go.
         here: (n, 2) m, where it is.
         people: (n, M, T, 2) m, where people will be.
-        driving_m: the distance that is allowed while it drives.
+        driving_m: the distance that must be kept while it drives.
     """
     steps = people.shape[2]
     time_s = xp.asarray(np.linspace(AHEAD_S[0], AHEAD_S[-1], steps))
+    # the mount at each time, (n, C, T, 2) m: a share of the straight way to the place
     way = places - here[:, None, :]
     length = xp.sqrt(dot(way, way))  # (n, C) m
     driven_m = SPEED_M_S * xp.maximum(time_s - REACTION_S, 0.0)  # (T,)
     share = xp.clip(driven_m / xp.maximum(length, 1e-6)[..., None], 0.0, 1.0)
     mount = here[:, None, None, :] + share[..., None] * way[:, :, None, :]
-
-    # (n, C, M, T) m between the mount and each person
-    offset = mount[:, :, None] - people[:, None]
+    offset = mount[:, :, None] - people[:, None]  # (n, C, M, T, 2)
     distance = xp.sqrt(dot(offset, offset))
-    # a little way is one that it creeps
+
+    # on a way of at most 0.1 m the robot only creeps, so it counts as standing
     drives = (share < 1.0) & (length[..., None] > 0.1)  # (n, C, T)
-    allowed = xp.where(drives, driving_m, STANDING_M)
-    gaps = distance - allowed[:, :, None]
+    least = xp.where(drives, driving_m, STANDING_M)
+    gaps = distance - least[:, :, None]  # (n, C, M, T)
+    # the smallest over times, then over people
     return smallest(smallest(gaps))

@@ -19,13 +19,19 @@ from embodied.robots.robot import Robot
 from embodied.sim.contact_force import ContactForce
 from embodied.sim.engine import Engine
 
-# A station is seen while the robot stands, its camera is near the sign and before it, and
-# the sign is near the middle of the picture, for SEEN_S.
+# A station has been seen after the robot has looked at its sign for this long. It looks at
+# a sign if all of the following hold.
 SEEN_S = 1.0
+# The base is slower than this.
 STANDS_M_S = 0.05
+# The camera is nearer to the sign than this.
 NEAR_M = 1.5
+# The angle between the camera's axis and the sign is smaller than this, so that the sign is
+# near the middle of the picture.
 AIMED_RAD = float(np.deg2rad(20.0))
-BEFORE_COS = 0.5  # of the angle between the sign's normal and the way to the camera
+# The cosine of the angle between the sign's normal and the direction to the camera is
+# larger than this, so that the sign is seen from the front.
+BEFORE_COS = 0.5
 # A robot that is nearer to people than KEPT_M must not drive faster than CREEP_M_S. The
 # two were chosen for this task, after what is usual for driverless trucks, the subject of
 # ISO 3691-4; no conformity with it is claimed.
@@ -43,22 +49,24 @@ class Props:
         self.checkpoints = Checkpoints(engine, STATIONS, NUMBERS)
         self.people = People(engine, PEOPLE, AHEAD_S)
         self.outline = Outline(engine, robot)
+        # the sensors of the robot's contacts with what is not part of it
         sensors = [model.sensor(k).name for k in range(model.nsensor)]
         touches = [name for name in sensors if name.startswith(f"{COLLISION}_")]
         self.touches = ContactForce(engine, *touches)
 
-        number = model.camera(camera).id
-        self.camera_pos_w = engine.view("cam_xpos")[:, number]  # (N, 3)
-        self._camera_xmat = engine.view("cam_xmat")[:, number]
+        camera_id = model.camera(camera).id
+        self.camera_pos_w = engine.view("cam_xpos")[:, camera_id]  # (N, 3)
+        self._camera_xmat = engine.view("cam_xmat")[:, camera_id]  # (N, 9)
         # (K, 3) the signs' outward normals
         yaws = np.array([station.facing_rad for station in STATIONS])
         normals = np.stack([-np.cos(yaws), -np.sin(yaws), np.zeros_like(yaws)], axis=1)
         self.normals_w = engine.xp.asarray(normals)
 
     def camera_axis_w(self) -> Array:
-        """Returns (N, 3), where the camera looks."""
+        """Returns (N, 3), a unit vector in the direction in which the camera looks."""
         xmat = self.xp.reshape(self._camera_xmat, (-1, 9))
-        return -xmat[:, 2::3]  # a camera looks along its own -z axis
+        # a camera looks along its own -z axis; z is the third column of the matrix
+        return -xmat[:, 2::3]
 
 
 class Facts:
@@ -76,13 +84,14 @@ class Facts:
 
     @quantity
     def asked(self) -> Array:
-        """(N,) int, how many stations are to be seen."""
+        """(N,) int, the number of stations in the round."""
         return self._xp.max(self._memory["place"], axis=1)
 
     @quantity
     def target(self) -> Array:
         """(N,) int, index of the station to look at next; the last one at the end."""
         xp = self._xp
+        # `place` is a station's place in the round, from 1
         next_place = xp.minimum(self._memory["seen"] + 1, self.asked)
         is_next = self._memory["place"] == next_place[:, None]
         return xp.argmax(xp.astype(is_next, xp.int64), axis=1)
@@ -115,7 +124,7 @@ class Facts:
 
     @quantity
     def seen_share(self) -> Array:
-        """(N,) in [0, 1], how much of SEEN_S the target has been looked at."""
+        """(N,) in [0, 1], how long the target has been looked at, as a share of SEEN_S."""
         looked = self._memory["looked_ticks"]
         share = self._xp.astype(looked, self._xp.float64) / (SEEN_S * PHYSICS_HZ)
         return self._xp.clip(share, 0.0, 1.0)
@@ -140,5 +149,5 @@ class Facts:
 
     @quantity
     def has_touched(self) -> Array:
-        """(N,) bool, it touched a person or a thing in the last control step."""
+        """(N,) bool, the robot touched a person or a thing in the last control step."""
         return any_of(self._props.touches.peaks_n() > COLLISION_N)

@@ -25,7 +25,7 @@ STATIONS = tuple(
     )
 )
 PEOPLE = ("person_0", "person_1", "person_2")
-# The state tells where everyone will be at these times from now, s.
+# The privileged state tells where everyone will be at these times from now, s.
 AHEAD_S = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 # Where a robot starts: x, y in m and yaw in rad, at the near end of the right side, with
 # its front to the wall.

@@ -35,11 +35,12 @@ from embodied.sim.engine import Engine
 
 HEAD = "head"  # the camera that must look at the signs
 SEEN_TICKS = int(SEEN_S * PHYSICS_HZ)
-# Progress: the share of the first station, and of all of them.
+# The progress once the first station has been seen, and once all of them have been.
 FIRST = 0.30
 ALL = 0.90
-# A contact is one with a person if one is so near.
+# A contact counts as one with a person if a person is at most this far from the robot.
 TOUCHING_M = 0.08
+# Entries of the memory that begin an episode as 0.
 COUNTERS = ("seen", "looked_ticks", "last_tick", "touched", "met_person", "came_near")
 
 
@@ -99,28 +100,28 @@ class Patrol:
         return episode
 
     def before_step(self, tick: Array) -> None:
-        """Counts what was looked at and what was done wrong, and moves the people."""
+        """Counts the stations that were seen and what was done wrong; moves the people."""
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()
-        passed = tick - memory["last_tick"]
+        passed_ticks = tick - memory["last_tick"]
 
-        # looking away begins the count anew
-        looked = xp.where(facts.is_looking, memory["looked_ticks"] + passed, 0)
+        # how long the robot has looked at the next sign; looking away begins anew
+        looked = xp.where(facts.is_looking, memory["looked_ticks"] + passed_ticks, 0)
         is_seen = (looked >= SEEN_TICKS) & (memory["seen"] < facts.asked)
         memory["seen"][...] = memory["seen"] + xp.astype(is_seen, xp.int64)
         memory["looked_ticks"][...] = xp.where(is_seen, 0, looked)
 
-        # touching, or driving fast near people; the first step has no step before it
+        # what was done wrong in the step before this one; before the first, there is none
         is_wrong = {
             "touched": facts.has_touched,
             "met_person": facts.has_touched & (facts.people_m < TOUCHING_M),
             "came_near": facts.is_too_near,
         }
         for name, wrong in is_wrong.items():
-            memory[name][...] = xp.where(wrong & (passed > 0), 1, memory[name])
-        nearest = xp.minimum(memory["least_people_m"], facts.people_m)
-        memory["least_people_m"][...] = nearest
+            memory[name][...] = xp.where(wrong & (passed_ticks > 0), 1, memory[name])
+        least_m = xp.minimum(memory["least_people_m"], facts.people_m)
+        memory["least_people_m"][...] = least_m
 
         memory["last_tick"][...] = tick
         self._props.people.move(tick)
@@ -154,15 +155,17 @@ class Patrol:
         lost = memory["touched"] + memory["came_near"] > 0
         success = (memory["seen"] >= facts.asked) & ~lost
 
-        # towards the next station: the way, the aim and the look
+        # progress towards the next station, in [0, 1]: 0.5 for driving to it, 0.2 for
+        # aiming the camera at its sign, and 0.3 for looking long enough
         driven = tolerance(facts.sign_m, bound=NEAR_M, margin=3.0)
         aimed = tolerance(facts.off_axis_rad, bound=AIMED_RAD, margin=1.0)
         share = 0.5 * driven + 0.2 * driven * aimed + 0.3 * facts.seen_share
-        # the first station counts as much in every round
+        # The first station counts FIRST in a round of any length, because it is a stage of
+        # its own. The others share what remains up to ALL.
         seen = xp.astype(memory["seen"], xp.float64)
-        others = xp.astype(facts.asked, xp.float64) - 1
-        rest = (ALL - FIRST) / others
-        later = FIRST + rest * (seen - 1 + share)
+        other_stations = xp.astype(facts.asked, xp.float64) - 1
+        per_station = (ALL - FIRST) / other_stations
+        later = FIRST + per_station * (seen - 1 + share)
         progress = xp.where(seen > 0, later, FIRST * share)
         progress = xp.where(success, 1.0, progress)
         return Outcome(
@@ -170,7 +173,7 @@ class Patrol:
         )
 
     def measures(self) -> dict[str, Array]:
-        """Returns the distance to people, and what was done wrong."""
+        """Returns the values of MEASURES: name -> (N,), so far in the episodes."""
         return {measure.name: self._memory[measure.name] for measure in MEASURES}
 
 

@@ -16,8 +16,9 @@ from embodied.envs.variation import Variation
 
 COLOUR_SAMPLES = 24  # enough to find two different ones
 ABOVE_TABLE_M = 0.0003
-# A push slides the empty glass, and does not tip it.
+# The force of the push at level L4, which slides the empty glass but does not tip it.
 PUSH_N = (1.7, 2.0)
+# Time of the push.
 EVENT_S = (0.2, 0.8)
 
 
@@ -30,7 +31,8 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     colours = variation.sample_many(seed, "mark_colour", COLOUR_SAMPLES)
     episode["mark_colour"] = first_distinct(colours, 2)
 
-    # at level L4 the glass is pushed
+    # At level L4 the glass is pushed. The values are drawn at every level, so that they
+    # depend on the seed alone.
     rng = event_rng(seed)
     angle = rng.uniform(-np.pi, np.pi)
     push = horizontal_force(rng.uniform(*PUSH_N), angle)
@@ -60,7 +62,7 @@ def bottle_pos_w(episode: dict[str, Any]) -> np.ndarray:
 
 
 def bottle_yaw(episode: dict[str, Any]) -> float:
-    """Returns how the bottle is turned at the start, rad."""
+    """Returns the bottle's yaw at the start, rad."""
     return float(BOTTLE_YAW + episode["bottle_yaw"])
 
 
@@ -72,7 +74,10 @@ def cup_pos_w(episode: dict[str, Any]) -> np.ndarray:
 
 
 def grains_w(episode: dict[str, Any]) -> np.ndarray:
-    """Returns where the water starts, (GRAINS, 3) m: in the bottle."""
+    """Returns the positions (GRAINS, 3) m of the water's grains at the start.
+
+    They are at rest in the bottle, which has been moved and turned with them.
+    """
     yaw = bottle_yaw(episode)
     cos = np.cos(yaw)
     sin = np.sin(yaw)

@@ -19,16 +19,20 @@ from embodied.envs.tasks.pour_water.scene import (
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# How high on the bottle the hand takes it, and how far in front of its middle, so that
-# the palm stays clear.
+# The height of the grip above the bottle's underside.
 GRIP_Z_M = 0.062
+# The TCP stays this far in front of the bottle's axis, so that the palm does not touch the
+# bottle.
 GRIP_BEFORE_M = 0.004
+# A gripper holds the bottle if its width is the bottle's +- HELD_SLACK_M, and the TCP is
+# within HELD_ERROR_M of the grip.
 HELD_SLACK_M = 0.004
 HELD_ERROR_M = 0.03
-# Water outside of both vessels is spilled if it is lower than this, or as slow: at rest
-# on the hand, say.
+# A grain outside of both vessels is spilled if it is lower than this, or slower than
+# AT_REST_M_S: it may have come to rest on the hand.
 SPILLED_Z_W = TABLE.top_z + 3 * RADIUS_M
 AT_REST_M_S = 0.01
+# A vessel whose underside is lower than this has fallen off the table.
 FALLEN_Z_W = 0.6
 # A glass that leans by more than 30 degrees is overturned.
 OVERTURNED_COS = 0.87
@@ -56,14 +60,14 @@ class Facts:
         self.bottle_up_w = props.bottle.up_w()  # (N, 3) unit vectors
         self.cup_pos_w = props.cup.pos_w()  # (N, 3) m, of its underside
 
-        # (N, K) bool, where each grain is
-        grains = props.water.positions_w()
+        # the state of each grain, (N, K) bool
+        grains = props.water.positions_w()  # (N, K, 3) m
         is_in_cup = props.cup.holds(grains)
         is_in_bottle = props.bottle.holds(grains) & ~is_in_cup
         is_low = grains[:, :, 2] < SPILLED_Z_W
         is_at_rest = props.water.speeds_m_s() < AT_REST_M_S
         is_spilled = (is_low | is_at_rest) & ~is_in_cup & ~is_in_bottle
-        # (N,) int, how many
+        # the number of grains in each state, (N,) int; those in none of them are in the air
         self.in_cup = count_of(is_in_cup)
         self.in_bottle = count_of(is_in_bottle)
         self.spilled = count_of(is_spilled)
@@ -71,17 +75,17 @@ class Facts:
 
     @quantity
     def fill(self) -> Array:
-        """(N,) what is in the glass, as a share of what the mark asks for."""
+        """(N,) the grains in the glass, as a share of those up to the named mark."""
         return self._xp.astype(self.in_cup, self._xp.float64) / self._memory["mark"]
 
     @quantity
     def grip_pos_w(self) -> Array:
-        """(N, 3) m, where the hand takes the bottle."""
+        """(N, 3) m, the TCP position for taking the bottle."""
         return self.bottle_pos_w + GRIP_Z_M * self.bottle_up_w
 
     @quantity
     def grip_error_m(self) -> Array:
-        """(N,) from the TCP to the grip."""
+        """(N,) m, from the TCP to the grip on the bottle."""
         error = self._props.hand.pos_w() - self.grip_pos_w
         return self._xp.sqrt(dot(error, error))
 
@@ -89,18 +93,18 @@ class Facts:
     def is_held(self) -> Array:
         """(N,) bool, the gripper is closed on the bottle."""
         width = 2 * BOTTLE_SIZE.outer_half_width
-        slack = self._xp.abs(self._props.hand.width_m() - width)
-        return (slack < HELD_SLACK_M) & (self.grip_error_m < HELD_ERROR_M)
+        width_error = self._xp.abs(self._props.hand.width_m() - width)
+        return (width_error < HELD_SLACK_M) & (self.grip_error_m < HELD_ERROR_M)
 
     @quantity
     def aside_m(self) -> Array:
-        """(N,) horizontal distance from the bottle's grip to the glass."""
+        """(N,) m, horizontal distance from the grip on the bottle to the glass."""
         offset = (self.grip_pos_w - self.cup_pos_w)[:, :2]
         return self._xp.sqrt(dot(offset, offset))
 
     @quantity
     def is_overturned(self) -> Array:
-        """(N,) bool, bottle or glass have fallen, or the glass lies."""
+        """(N,) bool, a vessel has fallen off the table, or the glass has toppled over."""
         lies = self._props.cup.up_w()[:, 2] < OVERTURNED_COS
         fallen = self.cup_pos_w[:, 2] < FALLEN_Z_W
         return lies | fallen | (self.bottle_pos_w[:, 2] < FALLEN_Z_W)

@@ -17,11 +17,11 @@ SETTLING_S = 1.5
 
 @cache
 def settled_filling() -> np.ndarray:
-    """Returns where the grains come to rest, (GRAINS, 3) m in the bottle's frame.
+    """Returns the grains' positions at rest, (GRAINS, 3) m in the bottle's frame.
 
-    A regular filling is not at rest: its collapse would shake the bottle at the start of
-    each episode, and take the solver three times as long. So it is simulated once, in a
-    bottle that stands alone.
+    Grains on a regular grid are not at rest: their collapse would shake the bottle at the
+    start of each episode, and take the solver three times as long. So the collapse is
+    simulated once per process, in a bottle that stands alone.
     """
     spec = mujoco.MjSpec()
     spec.compiler.degree = False
@@ -38,7 +38,8 @@ def settled_filling() -> np.ndarray:
     mujoco.mj_step(model, data, round(SETTLING_S / TIMESTEP_S))
 
     bottle = data.body(BOTTLE)
+    # from the world's frame to the bottle's: rows times the rotation matrix
     offset = data.qpos[grains].reshape(-1, 3) - bottle.xpos
     settled = offset @ bottle.xmat.reshape(3, 3)
-    settled.setflags(write=False)
+    settled.setflags(write=False)  # all callers share the cached array
     return settled

@@ -37,7 +37,7 @@ def solve_water(spec: mujoco.MjSpec) -> None:
     save: a vessel has a dozen walls, a grain is one ball.
     """
     spec.option.solver = mujoco.mjtSolver.mjSOL_CG
-    spec.option.iterations = 40
+    spec.option.iterations = CG_ITERATIONS
     spec.option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_MIDPHASE)
 
 

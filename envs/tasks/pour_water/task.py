@@ -37,9 +37,9 @@ from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# How far the level may be off the mark, as a share of it, and how much of all the water
-# may be spilled.
+# The largest error of the level, as a share of the named mark.
 LEVEL_SHARE = 0.10
+# The largest share of all the water that may be spilled.
 SPILL_SHARE = 0.05
 # The bottle is upright again if it leans by less than 25 degrees.
 UPRIGHT_COS = 0.906
@@ -138,12 +138,13 @@ class PourWater:
         """
         xp = self._engine.xp
         facts = self._facts()
-        off = xp.abs(facts.fill - 1.0)
+        level_error = xp.abs(facts.fill - 1.0)
         is_upright = facts.bottle_up_w[:, 2] > UPRIGHT_COS
-        is_spilled = facts.spilled > SPILL_SHARE * GRAINS
-        lost = is_spilled | facts.is_overturned | (facts.fill > 1.0 + LEVEL_SHARE)
-        is_calm = is_upright & (facts.in_air == 0)
-        success = (off <= LEVEL_SHARE) & is_calm & ~lost
+        is_too_much_spilled = facts.spilled > SPILL_SHARE * GRAINS
+        is_too_full = facts.fill > 1.0 + LEVEL_SHARE
+        lost = is_too_much_spilled | facts.is_overturned | is_too_full
+        has_ended = is_upright & (facts.in_air == 0)  # nothing flows any more
+        success = (level_error <= LEVEL_SHARE) & has_ended & ~lost
 
         progress = staged_progress(xp, facts)
         return Outcome(
@@ -151,11 +152,11 @@ class PourWater:
             progress=xp.where(success, 1.0, xp.where(lost, 0.0, progress)),
             lost=lost,
             # a few grains beside the glass are allowed
-            dropped=xp.where(is_spilled, facts.spilled, 0),
+            dropped=xp.where(is_too_much_spilled, facts.spilled, 0),
         )
 
     def measures(self) -> dict[str, Array]:
-        """Returns how far off the mark the level is, and how much was spilled."""
+        """Returns the level's error and the spilled water, both as shares, (N,) each."""
         xp = self._engine.xp
         facts = self._facts()
         spilled = xp.astype(facts.spilled, xp.float64)
@@ -166,23 +167,25 @@ class PourWater:
 
 
 def staged_progress(xp: Any, facts: Facts) -> Array:
-    """Returns the progress (N,), below 1, of taking, bringing and pouring.
+    """Returns the progress (N,), below 1, of taking the bottle, bringing it and pouring.
 
-    Up to 0.25 for reaching the bottle; 0.35 in the hand, up to 0.55 beside the glass;
-    up to 0.95 with the level at the mark.
+    It is at most 0.25 while the hand reaches for the bottle, from 0.35 on once the bottle
+    is in the hand, up to 0.55 beside the glass, and up to 0.95 with the level at the mark.
 
     Args:
         xp: The array namespace.
-        facts: Of the present state.
+        facts: Facts of the present state.
     """
     reached = tolerance(facts.grip_error_m, bound=0.01, margin=0.4)
     lifted = (facts.bottle_pos_w[:, 2] - TABLE.top_z) / LIFT_M
     lifted = xp.clip(lifted, 0.0, 1.0)
     brought = tolerance(facts.aside_m, bound=0.13, margin=0.4)
     in_hand = 0.35 + 0.10 * lifted + 0.10 * lifted * brought
-    before = xp.where(facts.is_held, in_hand, 0.25 * reached)
-    short = xp.clip(facts.fill, 0.0, 1.0)
-    return xp.where(facts.in_cup > 0, xp.maximum(before, 0.55 + 0.40 * short), before)
+    before_pouring = xp.where(facts.is_held, in_hand, 0.25 * reached)
+    # water in the glass stays, so the progress does not fall when the bottle is put away
+    pouring = 0.55 + 0.40 * xp.clip(facts.fill, 0.0, 1.0)
+    pouring = xp.maximum(before_pouring, pouring)
+    return xp.where(facts.in_cup > 0, pouring, before_pouring)
 
 
 POUR_WATER = TaskSpec(
