@@ -149,12 +149,13 @@ class CorrectedPolicy:
         self._subtask[ids] = NO_SUBTASK
 
     def act(self, observation: Observation) -> np.ndarray:
-        # Both are asked at every step: the one that does not drive knows what goes on.
+        # Both are asked at every step, also the one that does not drive: it must keep its
+        # state up to date, because it may drive at the next step.
         wanted = np.asarray(self._policy.act(self._seen_by_policy(observation)))
         self._intended = np.array(self._expert.act(observation), np.float32)
         self._note_plans()
 
-        # (N,) largest difference; NaN or infinite if the policy's action is
+        # (N,) largest difference of an element; NaN or infinite if the policy's action is
         difference = np.abs(wanted - self._intended).max(axis=1)
         expert_drives = self._switch.update(
             difference, self._subtask, np.asarray(observation.tick)

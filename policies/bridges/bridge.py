@@ -57,7 +57,7 @@ class Arrival:
         now: (n,) the current ticks.
         plan: the new plans, n rows.
         tick_frame: (n,) of the new plans.
-        shown: the plans that they replace, n rows, as the bridge had merged them.
+        shown: the plans that they replace, n rows, as the bridge had changed them.
         shown_frame: (n,) the `tick_frame` of the replaced plans.
         is_first: (n,) bool, whether there is no plan to replace yet; the rows of `shown`
             are empty plans then.

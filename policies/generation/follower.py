@@ -21,28 +21,33 @@ from embodied.rotations import (
     quat_to_rotvec,
 )
 
-# The path's clock waits while the hand is farther than this from the path. On the way to an
-# object the hand may be far off; ...
+# The demonstrated path stands still while the hand is farther from it than a limit. On the
+# way to an object, the limit is wide.
 WAY_M = 0.05
-# ... near the object it must be closer; ...
+# Near the object, it is narrow.
 NEAR_M = 0.012
-# ... and closest at the step at which it arrives, in position and rotation.
+# At the step at which the hand arrives at the object, it is narrowest, and the rotation has
+# a limit, too.
 ARRIVED_M = 0.006
 ARRIVED_RAD = 0.06
-# The time in a segment that the clock may wait near the object or on arrival. It is limited,
-# because a contact with the object may keep the hand from coming any closer.
+# The longest time in a segment for which the path stands still near the object or on
+# arrival. It is limited, because a contact may keep the hand from coming any closer.
 PATIENCE_S = 1.0
-# A hand gives up that has waited this long without a break, or has no segment left.
+# The world gives up if its path has stood still for this long without a break, or has ended
+# this long ago.
 GIVE_UP_S = 6.0
 NO_ROW = -1  # the row of a world without a segment
 NO_OBJECT = -1  # the guided object of an empty hand
 
 
 class Follower:
-    """The controller of N worlds; plans tell it nothing.
+    """The controller of N worlds, which follows segments of demonstrations.
 
-    A path has a clock of its own, which waits for the hand. The way to an object begins at
-    the hand's current position, and blends into the demonstrated way from there.
+    It needs no plans. In each world, it goes through the rows of a segment (`Rows`), one per
+    control step, and waits at a row while the hand is too far from it. The demonstrated path
+    is moved along with its anchor: it guides a point, which is the object in the hand, or the
+    hand itself if it is empty, to the same positions relative to the anchor. The path begins
+    where the guided point is, and blends into the demonstrated one on the way to the anchor.
     """
 
     def __init__(self, worlds: Worlds, library: Library) -> None:
@@ -71,15 +76,16 @@ class Follower:
         # (N,) indices into `_names`: the anchor, and the object in the hand
         self._anchor = np.zeros(n, np.int64)
         self._guided = np.full(n, NO_OBJECT)
-        # (N,) numbers of control steps: for how many in a row the clock has waited, and
-        # for how many of this segment it has waited near the anchor or on arrival
+        # (N,) numbers of control steps for which the path has stood still: without a break
+        # until now; and in this segment, near the anchor or on arrival
         self._waited = np.zeros(n, np.int64)
         self._waited_near = np.zeros(n, np.int64)
-        # the distance of the guided point from the path when the segment began, and the
-        # rotation of the hand from the demonstrated one
+        # (N, 3) at the start of the segment: from the demonstrated path to the guided
+        # point, m; and from the demonstrated rotation to the hand's, a rotation vector
         self._start_offset_m = np.zeros((n, 3))
         self._start_offset_rad = np.zeros((n, 3))
-        # the rotation of the anchor, which is kept from the hand's arrival on
+        # (N, 4) the anchor's rotation until the hand arrives; from then on it is kept, as
+        # the hand may turn the anchor
         self._anchor_quat = np.zeros((n, 4))
         # the objects at the last observation, for their velocities
         self._last_pos = np.zeros((n, 0, 3))  # (N, O, 3)
@@ -113,7 +119,7 @@ class Follower:
         self._begin_due_segments(ids, here)
         targets, is_waiting = self._targets(ids, here)
 
-        # the clock goes on where the hand is on the path, and stops at the path's end
+        # go on to the next row where the hand is on the path; stay at the path's last row
         is_over = self._row[ids] == self._stop_row[ids] - 1
         stays = is_waiting | is_over
         self._waited[ids] = np.where(stays, self._waited[ids] + 1, 0)
@@ -125,11 +131,11 @@ class Follower:
         return actions
 
     def _targets(self, ids: np.ndarray, scene: Scene) -> tuple[HandTargets, np.ndarray]:
-        """Returns the targets of the hands, and whether each clock (n,) must wait."""
+        """Returns the targets of the hands, and whether each path (n,) must stand still."""
         rows = self._rows
         row = self._row[ids]
         each = np.arange(len(ids))
-        share = rows.share[row]
+        share = rows.share[row]  # (n,) of the way to the anchor; 1 near it
         is_near = share >= 1
         turn = self._turn(ids, row)
         self._anchor_quat[ids] = np.where(
@@ -138,8 +144,9 @@ class Follower:
             scene.quat_wxyz[each, self._anchor[ids]],
         )
 
-        # The guided point is to have its demonstrated position relative to the anchor, plus
-        # the rest of the offset at the segment's start, which fades smoothly to zero.
+        # The target of the guided point is its demonstrated position relative to the anchor,
+        # plus what remains of the offset at the segment's start. The offset fades to zero by
+        # a smooth step, 3 s^2 - 2 s^3.
         remaining = (1 - share * share * (3 - 2 * share))[:, None]
         guided_w = self._moved_with_anchor(ids, scene, row, turn)
         guided_w += remaining * self._start_offset_m[ids]
@@ -152,7 +159,7 @@ class Follower:
             quat_multiply(quat, quat_conjugate(scene.hand_quat_wxyz))
         )
 
-        # the clock waits until the hand is near enough, above all on arrival
+        # the path stands still until the hand is near enough; on arrival it must be nearest
         distance_m = np.sqrt(dot(error_m, error_m))
         angle_rad = np.sqrt(dot(error_rad, error_rad))
         is_arriving = ~is_near & (
@@ -186,14 +193,14 @@ class Follower:
         return targets, is_waiting
 
     def _turn(self, ids: np.ndarray, row: np.ndarray) -> np.ndarray:
-        """Returns the rotations (n, 4) by which the demonstrated paths are turned."""
+        """Returns the rotations (n, 4) from the demonstrated anchors to the current ones."""
         demonstrated = self._rows.anchor_quat_wxyz[row]
         return quat_multiply(self._anchor_quat[ids], quat_conjugate(demonstrated))
 
     def _moved_with_anchor(
         self, ids: np.ndarray, scene: Scene, row: np.ndarray, turn: np.ndarray
     ) -> np.ndarray:
-        """Returns the demonstrated guided points (n, 3), moved along with their anchors.
+        """Returns the demonstrated guided points (n, 3) m, moved along with their anchors.
 
         Args:
             ids: (n,) the worlds.
@@ -207,7 +214,7 @@ class Follower:
         return anchor + quat_rotate(turn, from_anchor)
 
     def _guided_pos_w(self, ids: np.ndarray, scene: Scene) -> np.ndarray:
-        """Returns the positions (n, 3) of the objects in the hands; of empty hands, theirs."""
+        """Returns the guided points (n, 3) m: the objects in the hands, or empty hands."""
         guided = self._guided[ids]
         objects = scene.pos_w[np.arange(len(ids)), np.maximum(guided, 0)]
         return np.where((guided != NO_OBJECT)[:, None], objects, scene.hand_pos_w)
@@ -246,7 +253,14 @@ class Follower:
                 self._begin(world, segment, scene, k)
 
     def _begin(self, world: int, segment: LibrarySegment, scene: Scene, k: int) -> None:
-        """Begins a segment in a world; `k` is the world's row in the scene."""
+        """Begins a segment in a world.
+
+        Args:
+            world: index of the world.
+            segment: the segment to follow.
+            scene: the scene in n worlds.
+            k: the world's row in the scene.
+        """
         self._row[world] = segment.first_row
         self._stop_row[world] = segment.stop_row
         self._anchor[world] = self._names.index(segment.anchor)

@@ -218,7 +218,7 @@ def _rows(motion: Motion, segment: Segment) -> Rows:
 
 
 def _without_pauses(rows: Rows, width_m: np.ndarray, dt_s: float) -> np.ndarray:
-    """Returns the indices of the rows to keep.
+    """Returns the indices of the rows to keep, so that the copies do not pause.
 
     Args:
         rows: the R rows of one segment.
@@ -235,7 +235,8 @@ def _without_pauses(rows: Rows, width_m: np.ndarray, dt_s: float) -> np.ndarray:
     is_still = np.max(speeds_m_s, axis=0) < STILL_M_S
     is_still &= (np.linalg.norm(rows.turning, axis=1) < STILL_RAD_S) & ~grip_changes
 
-    # of each pause only the beginning is kept, and the segment's last row in any case
+    # of each pause only the beginning is kept, and the segment's last row in any case;
+    # `changes` are the first row of each still interval and the row after its last, in turn
     kept = np.ones(len(is_still), bool)
     padded = np.concatenate([[False], is_still, [False]])
     changes = np.flatnonzero(np.diff(padded)).tolist()
@@ -247,13 +248,14 @@ def _without_pauses(rows: Rows, width_m: np.ndarray, dt_s: float) -> np.ndarray:
 
 
 def _smoothed_rate(values: np.ndarray, dt_s: float) -> np.ndarray:
-    """Returns the rates of change (T, k) per s of values (T, k), over SMOOTH_S."""
+    """Returns the rates of change (T, k) per s of values (T, k), means over SMOOTH_S."""
     if len(values) < 2:
         return np.zeros_like(values)
     rate = np.gradient(values, axis=0) / dt_s
     half = int(SMOOTH_S / dt_s / 2)
     if not half:
         return rate
+    # the mean over a window around each step, as a difference of cumulative sums
     window = 2 * half + 1
     padded = np.pad(rate, ((half, half), (0, 0)), mode="edge")
     sums = np.cumsum(np.pad(padded, ((1, 0), (0, 0))), axis=0)

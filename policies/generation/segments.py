@@ -149,9 +149,8 @@ def closed_intervals(width_m: np.ndarray, dt_s: float) -> list[tuple[int, int]]:
     is_steady = np.abs(np.gradient(width_m)) / dt_s < STEADY_M_S
     intervals = []
     started = -1  # the step at which the gripper closed; -1 while it is open
-    reference = width_m[
-        0
-    ]  # the widest since it opened, or the width at which it closed
+    # the widest width since it opened; while it is closed, the width at which it closed
+    reference = width_m[0]
     narrowest = width_m[0]  # the narrowest width since it closed
     for step, width in enumerate(width_m.tolist()):
         narrowest = min(narrowest, width)
@@ -204,12 +203,14 @@ def _intervals(flags: np.ndarray, shortest: int) -> list[tuple[int, int]]:
     A run of equal flags that is shorter than `shortest` steps is ignored: its flags count
     as equal to those before it.
     """
+    # fill the short runs
     edges = [0, *(np.flatnonzero(np.diff(flags)) + 1).tolist(), len(flags)]
     steady = flags.copy()
     for start, stop in pairwise(edges):
         if start > 0 and stop - start < shortest:
             steady[start:stop] = steady[start - 1]
 
+    # the flags change at the start and at the stop of each interval, in turn
     padded = np.concatenate([[False], steady, [False]])
     changes = np.flatnonzero(np.diff(padded)).tolist()
     return list(zip(changes[::2], changes[1::2], strict=True))

@@ -72,15 +72,17 @@ class HandServo:
         if self._robot.travels:
             drive = _drive(mount, targets)
 
-        # the hand's velocity relative to the mount, which may move itself
+        # the hand's velocity relative to the mount: subtract the velocity that the moving
+        # mount gives the hand, v + w x r
         velocity = targets.velocity + _limited(
             GAIN_PER_S * targets.error_m, CATCH_UP_M_S
         )
         correction = _limited(TURN_GAIN_PER_S * targets.error_rad, CATCH_UP_RAD_S)
-        spin = drive[:, 3:] * np.array([0.0, 0.0, 1.0])
-        lever = targets.hand_pos_w - mount[:, :3]
-        velocity = quat_rotate(to_mount, velocity - drive[:, :3] - cross(spin, lever))
-        turning = quat_rotate(to_mount, targets.turning + correction - spin)
+        mount_turning = drive[:, 3:] * np.array([0.0, 0.0, 1.0])  # (n, 3) rad/s
+        mount_to_hand = targets.hand_pos_w - mount[:, :3]
+        carried = drive[:, :3] + cross(mount_turning, mount_to_hand)
+        velocity = quat_rotate(to_mount, velocity - carried)
+        turning = quat_rotate(to_mount, targets.turning + correction - mount_turning)
 
         elements = []
         for part in self._robot.parts:
@@ -107,9 +109,13 @@ class HandServo:
 
 
 def _drive(mount: np.ndarray, targets: HandTargets) -> np.ndarray:
-    """Returns how fast the mounts are to move, (n, 4) m/s and rad/s in the world."""
+    """Returns the velocities of the mounts, (n, 4) m/s and rad/s in the world.
+
+    They are those of the targets, plus a correction of the mounts' errors.
+    """
     error = targets.mount - mount
-    error[:, 3] = np.arctan2(np.sin(error[:, 3]), np.cos(error[:, 3]))  # within pi
+    # wrap the yaw error to [-pi, pi]
+    error[:, 3] = np.arctan2(np.sin(error[:, 3]), np.cos(error[:, 3]))
     return targets.mount_velocity + MOUNT_GAIN_PER_S * error
 
 

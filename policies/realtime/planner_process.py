@@ -89,7 +89,7 @@ class PlannerProcess(ClosedOnExit):
         self._await_plan()
         payload = self.take()
         if payload is None:
-            raise ValueError("a plan that is there was not taken")
+            raise ValueError("a plan is done, but its message did not arrive")
         return payload
 
     def start(self, observation: Observation) -> None:
@@ -121,7 +121,7 @@ class PlannerProcess(ClosedOnExit):
         self.is_busy = False
         self.unanswered = np.array([unanswered])
         if self._payload is None:
-            raise ValueError("no plan was begun")
+            raise ValueError("a plan arrived, but none was started")
         arrays = self._payload.read()
         # convert back to the planner's precision
         exact = {name: arrays[name].astype(dtype) for name, dtype in types.items()}

@@ -51,7 +51,7 @@ def run_in_real_time(
             system = RealTimeSystem(process, simulated)
             keeper = _RecordKeeper(system)
             meter = MotionMeter(worlds)
-            with _no_collection():
+            with _without_garbage_collection():
                 results = rollout(worlds, system, seeds, [meter, keeper])
     return [meter.measured(result) for result in results], keeper.records
 
@@ -87,7 +87,7 @@ class _RecordKeeper:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def _without_garbage_collection() -> Iterator[None]:
     """Disables garbage collection, which may take longer than a control step."""
     gc.collect()
     gc.disable()
