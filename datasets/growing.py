@@ -231,12 +231,12 @@ def _records(content: bytes) -> Iterator[tuple[int, bytes]]:
     A kill may leave the last record incomplete. Its bytes were not overwritten yet, so
     it is dropped.
     """
-    place = 0
-    while place + RECORD.size <= len(content):
-        position, length, crc = RECORD.unpack_from(content, place)
-        place += RECORD.size
-        block = content[place : place + length]
+    offset = 0  # in the undo file; `position` is in the file that was overwritten
+    while offset + RECORD.size <= len(content):
+        position, length, crc = RECORD.unpack_from(content, offset)
+        offset += RECORD.size
+        block = content[offset : offset + length]
         if len(block) != length or zlib.crc32(block) != crc:
             return
         yield position, block
-        place += length
+        offset += length

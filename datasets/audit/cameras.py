@@ -73,8 +73,8 @@ def find_swapped(view: View, context: Context) -> list[Finding]:
     """Finds two cameras that show each other's view, or the same view."""
     limits = context.limits
     facts = context.facts
-    own = facts.own_pictures.get(view.demo, {})  # this episode's mean images
-    usual = facts.pictures  # the median ones of all episodes
+    own = facts.own_pictures.get(view.demo, {})  # camera -> this episode's mean image
+    usual = facts.pictures  # camera -> the median of all episodes' mean images
     findings = []
     for one, other in itertools.combinations(sorted(view.cameras), 2):
         if _have_equal_images(view.cameras[one], view.cameras[other]):

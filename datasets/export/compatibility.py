@@ -12,9 +12,9 @@ INTENDED_SINCE = 3  # the first schema version whose actions are the intended on
 
 def require_one_robot(paths: Sequence[Path], headers: Sequence[Header]) -> None:
     """Raises DatasetError unless all files have the same robot, rate and actions."""
-    first = _must_be_equal(headers[0])
+    first = _shared_properties(headers[0])
     for path, header in zip(paths, headers, strict=True):
-        for name, value in _must_be_equal(header).items():
+        for name, value in _shared_properties(header).items():
             if value != first[name]:
                 raise DatasetError(
                     f"{paths[0]} and {path} cannot be exported as one set: {name} is"
@@ -22,8 +22,12 @@ def require_one_robot(paths: Sequence[Path], headers: Sequence[Header]) -> None:
                 )
 
 
-def _must_be_equal(header: Header) -> dict[str, object]:
-    """Returns the properties that all files of one export must share, by name."""
+def _shared_properties(header: Header) -> dict[str, object]:
+    """Returns the properties that all files of one export must share, by name.
+
+    The names stand in an error message. Actions are the ones that the policy intended,
+    before any noise, only since `INTENDED_SINCE`.
+    """
     metadata = header.metadata
     return {
         "robot": metadata.get("robot"),

@@ -146,15 +146,15 @@ class FeatureStatistics:
         self._pictures: dict[str, PictureStatistics] = {}
 
     def of_images(self, columns: Mapping[str, Any]) -> dict[str, PictureStatistics]:
-        """Returns feature -> statistics of an episode's images."""
-        found = {}
+        """Returns feature -> statistics of an episode's images, by a sample of them."""
+        statistics = {}
         for name, values in columns.items():
             if self._features[name]["dtype"] in ("image", "video"):
                 number = min(len(values), MAX_PICTURES)
                 rows = np.linspace(0, len(values) - 1, number).astype(int)
-                found[name] = PictureStatistics()
-                found[name].add(values[rows])
-        return found
+                statistics[name] = PictureStatistics()
+                statistics[name].add(values[rows])
+        return statistics
 
     def add(
         self,

@@ -153,7 +153,7 @@ class Selection:
         file_index, number = self._chosen[index]
         dataset = self._datasets[file_index]
         episode = dataset.episode(number, images=False)
-        every_stride = slice(None, None, self._stride)
+        every_stride = slice(None, None, self._stride)  # the first frame of each period
         pictures = {}
         truth = {}
         if images:

@@ -162,9 +162,8 @@ class Follower:
         # the path stands still until the hand is near enough; on arrival it must be nearest
         distance_m = np.sqrt(dot(error_m, error_m))
         angle_rad = np.sqrt(dot(error_rad, error_rad))
-        is_arriving = ~is_near & (
-            rows.share[np.minimum(row + 1, len(rows.share) - 1)] >= 1
-        )
+        next_row = np.minimum(row + 1, len(rows.share) - 1)
+        is_arriving = ~is_near & (rows.share[next_row] >= 1)
         limit_m = np.where(is_near, NEAR_M, WAY_M)
         is_waiting = distance_m > np.where(is_arriving, ARRIVED_M, limit_m)
         # a hand that holds an object need not have the demonstrated rotation, because the

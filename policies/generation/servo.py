@@ -80,8 +80,8 @@ class HandServo:
         correction = _limited(TURN_GAIN_PER_S * targets.error_rad, CATCH_UP_RAD_S)
         mount_turning = drive[:, 3:] * np.array([0.0, 0.0, 1.0])  # (n, 3) rad/s
         mount_to_hand = targets.hand_pos_w - mount[:, :3]
-        carried = drive[:, :3] + cross(mount_turning, mount_to_hand)
-        velocity = quat_rotate(to_mount, velocity - carried)
+        relative = velocity - drive[:, :3] - cross(mount_turning, mount_to_hand)
+        velocity = quat_rotate(to_mount, relative)
         turning = quat_rotate(to_mount, targets.turning + correction - mount_turning)
 
         elements = []
