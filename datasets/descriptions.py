@@ -178,6 +178,7 @@ def write_demo_descriptions(demo: H5) -> None:
             write_text(demo[name], "description", text)
 
     def write(key: str, item: H5) -> None:
+        """Writes the description and the unit of an item at `key`, if it is a known array."""
         described = describe(key)
         # `start/fields` has many arrays, whose descriptions would take too many bytes
         is_field = key.startswith(FIELDS_PREFIX)

@@ -162,6 +162,7 @@ def arrays_below(group: H5) -> dict[str, H5]:
     arrays: dict[str, H5] = {}
 
     def keep(name: str | bytes, item: H5) -> None:
+        """Keeps an item of the file if it is an array whose values are in this file."""
         # h5py returns a name as bytes if it is not UTF-8
         if isinstance(name, bytes):
             raise ValueError(f"the name {name!r} is no text")

@@ -36,7 +36,7 @@ def open_to_read(path: Path, is_foreign: bool = False) -> H5:
     """Opens an HDF5 file for reading, also while other processes read it.
 
     Args:
-        path: of the file.
+        path: the file's path.
         is_foreign: whether another tool wrote the file.
 
     Raises:

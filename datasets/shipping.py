@@ -57,6 +57,11 @@ class Shipping(Generic[T]):
     mark: str
 
     def __call__(self, seeds: Sequence[int], report: Report) -> Sequence[T]:
+        """Records some seeds on a machine of the cluster; `report` goes to our process.
+
+        If this machine sees the dataset's folder, the work writes there itself. If not, the
+        files travel through `report`.
+        """
         if self._shares_folder():
             return self.work(seeds, report)
 
@@ -67,6 +72,7 @@ class Shipping(Generic[T]):
             parts.mkdir()
 
             def ship(item: Any) -> None:
+                """Sends the files written so far, and then passes on what the work reports."""
                 # the files of the reported episode are complete, and no other is begun
                 for file in sorted(parts.iterdir()):
                     report(ShippedFile(file.name, file.read_bytes()))
@@ -125,6 +131,7 @@ def receiving(path: Path, report: Report) -> Callable[[Any], None]:
     """
 
     def receive(item: Any) -> None:
+        """Writes a file that was sent; passes on everything else that is reported."""
         if not isinstance(item, ShippedFile):
             report(item)
             return

@@ -77,7 +77,7 @@ def _failure(path: Path, size: int, mtime_ns: int) -> str:
     """Returns why a child process did not come to the end of a file; "" if it did.
 
     Args:
-        path: of the file.
+        path: the file's path.
         size: the file's size; like `mtime_ns` it lets a changed file be tried anew.
         mtime_ns: when the file was last changed.
     """

@@ -32,7 +32,7 @@ def walk(path: str, longest_step_s: float) -> None:
     low-level functions, which take a third of the time.
 
     Args:
-        path: of the file.
+        path: the file's path.
         longest_step_s: processor time that a step may take before the system ends this
             process.
     """

@@ -21,6 +21,7 @@ def lazy_exports(
     module_of = {name: module for module, names in exports.items() for name in names}
 
     def get(name: str) -> Any:
+        """Imports a name of the package when it is first used; Python calls this."""
         if name not in module_of:
             package = namespace["__name__"]
             raise AttributeError(f"module {package!r} has no attribute {name!r}")

@@ -60,7 +60,7 @@ class Outline:
 
         Args:
             people_w: (N, M, 2) m, where the people are.
-            radius_m: of a person.
+            radius_m: the radius of a person.
         """
         xp = self._xp
         offset = people_w - self._pos_w[:, None, :2]  # (N, M, 2)
@@ -93,7 +93,7 @@ class Outline:
             people_w: (N, M, 2) m, where the people are.
             is_present: (N, M) bool, who is there. For those who are not, the distance is
                 FAR_M.
-            radius_m: of a person.
+            radius_m: the radius of a person.
         """
         distance = self.distance_m(people_w, radius_m)
         return smallest(self._xp.where(is_present, distance, FAR_M))

@@ -56,6 +56,7 @@ class PerState(Generic[F]):
         self._facts: F
 
     def __call__(self) -> F:
+        """Returns the facts of the present state; they are made anew only after a change."""
         version = self._engine.version  # another one after each change of the state
         if version != self._version:
             self._facts = self._make_facts()

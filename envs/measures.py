@@ -41,7 +41,7 @@ def measured(spec: TaskSpec, task: Task, world: int) -> dict[str, float]:
     """Returns the measures of one world's episode so far: name -> number.
 
     Args:
-        spec: of the task, whose `measures` name them.
+        spec: the task, whose `measures` name the numbers.
         task: the bound task.
         world: index of the world.
 

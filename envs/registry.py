@@ -225,7 +225,10 @@ def _described(path: Path, changed_ns: tuple[int, ...]) -> Robot:
 
 @cache
 def _places(group: str) -> Mapping[str, str]:
-    """Returns name -> module:attribute, for this and all installed packages."""
+    """Returns name -> module:attribute, of this and all installed packages.
+
+    An installed package cannot replace an entry of this one.
+    """
     offered = _offered(group)
     return {**BUILT_IN[group], **{name: entry.value for name, entry in offered.items()}}
 

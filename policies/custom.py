@@ -148,6 +148,7 @@ class _PlannerSource:
         return _tried_spec(self, self.policy_spec, task, robot)
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> DualSystem:
+        """Returns the policy for these worlds; `dual` replaces the default timing of plans."""
         return dual_system(
             worlds,
             self.make_planner(worlds),

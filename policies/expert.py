@@ -29,6 +29,7 @@ class Expert:
             return self.make(worlds).spec
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> DualSystem:
+        """Returns the task's expert for these worlds; `dual` replaces the default timing."""
         planner, controller = worlds.spec.expert(
             worlds.agent_layout, worlds.state_layout, worlds.robot
         )

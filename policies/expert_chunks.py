@@ -89,6 +89,7 @@ class ExpertChunks:
     trained_for = None
 
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
+        """Returns the requirements of the task's expert."""
         with closing(Worlds(EnvConfig(task, robot=robot))) as worlds:
             _, controller = worlds.spec.expert(
                 worlds.agent_layout, worlds.state_layout, worlds.robot
@@ -96,6 +97,7 @@ class ExpertChunks:
             return replace(controller.spec, privileged=True)
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> DualSystem:
+        """Returns the policy for these worlds; `dual` replaces the default timing of plans."""
         planner, controller = worlds.spec.expert(
             worlds.agent_layout, worlds.state_layout, worlds.robot
         )

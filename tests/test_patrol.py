@@ -11,9 +11,10 @@ import pytest
 from embodied.core import PHYSICS_HZ
 from embodied.envs.clearance import FAR_M
 from embodied.envs.props.checkpoint import PLATE_M, SIGN_Z_M
-from embodied.envs.props.people import AWAY_M, PERSON_RADIUS_M, Walk, meeting_m
+from embodied.envs.props.people import AWAY_M, PERSON_RADIUS_M
 from embodied.envs.props.person_shape import FOOT_M, SHIN_M, THIGH_M, stride_poses
 from embodied.envs.props.sign import SignStyle, draw_text
+from embodied.envs.props.walks import Walk, meeting_m
 from embodied.envs.scenes.machine_hall import FRONT_Y_M, ROBOT_Y_M
 from embodied.envs.tasks.patrol.episode import walks_of
 from embodied.envs.tasks.patrol.expert import STAND_M

@@ -110,6 +110,13 @@ def _scalar(dtype: str) -> dict[str, Any]:
 
 
 def _picture(hz: int, size: tuple[int, int], pictures: Pictures) -> dict[str, Any]:
+    """Returns the description of a feature of images, as `meta/info.json` has it.
+
+    Args:
+        hz: frames per second.
+        size: (H, W) of the images.
+        pictures: how images are stored.
+    """
     feature: dict[str, Any] = {
         "dtype": pictures,
         "shape": [*size, 3],

@@ -294,7 +294,8 @@ def _meta(
 def _noted_meta(note: Mapping[str, Any], number: int) -> EpisodeMeta:
     """Returns the row of the table of episodes that our export noted.
 
-    Fields that the note lacks get their defaults.
+    The note comes from a file that others may have edited, so its types are checked.
+    Fields that it lacks get their defaults.
 
     Raises:
         DatasetError: a value has a wrong type, or a field without a default is missing.

@@ -121,6 +121,7 @@ class LeRobotFolder:
     def _load(
         self, number: int, row: Mapping[str, Any], success: bool | None
     ) -> ForeignEpisode:
+        """Returns the episode with this number and table row; `success` is that of `load`."""
         frames = self._frames(row)
         actions = self._vector(frames, ACTION)
         count = len(actions)
@@ -313,7 +314,7 @@ class LeRobotFolder:
         Args:
             name: the name of the camera's feature.
             row: the row of the episode, in the table of episodes.
-            frames: the number of frames of the episode.
+            frames: the episode's frames, as a pyarrow table.
         """
         size = tuple(self._features[name]["shape"][:2])
         where = f"{name}, episode {row['episode_index']} of {self._folder}"

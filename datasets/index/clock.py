@@ -82,7 +82,7 @@ def episode_clock(rows: np.ndarray, ticks: np.ndarray) -> Clock:
     step = np.maximum((last - first) // np.maximum(rows - 1, 1), 1)
 
     # Store the ticks only if evenly spaced rows would not have the same ones.
-    owner = np.repeat(np.arange(len(rows)), rows)
-    within = np.arange(len(ticks)) - first_row[owner]
+    owner = np.repeat(np.arange(len(rows)), rows)  # (all rows,) the row's episode
+    within = np.arange(len(ticks)) - first_row[owner]  # its number in that episode
     is_regular = np.array_equal(first[owner] + step[owner] * within, ticks)
     return Clock(rows, first, step, ticks[:0] if is_regular else ticks)

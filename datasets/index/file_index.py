@@ -156,8 +156,9 @@ def unpacked(
 def _are_below(arrays: list[np.ndarray], end: int) -> bool:
     """Returns whether all arrays hold whole numbers from 0 to `end` - 1."""
     return all(
-        one.dtype.kind == "i" and (not one.size or 0 <= one.min() <= one.max() < end)
-        for one in arrays
+        array.dtype.kind == "i"
+        and (not array.size or 0 <= array.min() <= array.max() < end)
+        for array in arrays
     )
 
 

@@ -129,7 +129,7 @@ def clock_in(path: Path, index: FileIndex, key: str, places: ArrayPlaces) -> Clo
 
     # Several plans may be made from one image, so their ticks may be equal; all other
     # ticks must rise. Ticks of different episodes are not compared.
-    owner = np.repeat(np.arange(len(places.rows)), places.rows)
+    owner = np.repeat(np.arange(len(places.rows)), places.rows)  # episode of each row
     least = 0 if key.startswith("plans/") else 1
     is_too_early = (np.diff(ticks) < least) & (np.diff(owner) == 0)
     if is_too_early.any():

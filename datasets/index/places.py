@@ -344,6 +344,7 @@ def _array_names(file: H5, demos: Sequence[str]) -> list[str]:
     names: list[str] = []
 
     def keep(name: str, item: H5) -> None:
+        """Adds the name of an item that is an array."""
         # a window requests `streams/reward/value` as `streams/reward`
         if isinstance(item, h5py.Dataset):
             names.append(name.removesuffix("/value"))
@@ -383,6 +384,7 @@ def _chunks(array: _Opened) -> tuple[np.ndarray, np.ndarray] | None:
     size = np.zeros(array.shape[0], np.int32)
 
     def keep(chunk: h5py.h5d.StoreInfo) -> None:
+        """Notes where a chunk lies and how long it is; a chunk is one row."""
         # HDF5 sets this mask for a chunk that it stored without compression
         if not chunk.filter_mask:
             row = chunk.chunk_offset[0]

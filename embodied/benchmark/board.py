@@ -109,7 +109,7 @@ class Board:
 
     Attributes:
         contestants: the compared policies, in the order in which they were given.
-        scenarios: those in which all contestants were measured.
+        scenarios: the scenarios in which all contestants were measured.
         standings: one for each contestant, best first; ties share a rank.
         duels: each pair of contestants, over all scenarios together.
         local_duels: each pair of contestants in each scenario; () for a single scenario.

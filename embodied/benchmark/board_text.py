@@ -98,6 +98,7 @@ def board_values(board: Board) -> dict[str, Any]:
     names = [contestant.name for contestant in board.contestants]
 
     def duel_values(duel: Duel) -> dict[str, Any]:
+        """Returns a comparison of two contestants as JSON values."""
         return {
             "first": names[duel.first],
             "second": names[duel.second],

@@ -63,6 +63,7 @@ def half_delay(row: Row) -> Crossing | None:
     delays_ms = np.array([column.delay_ms for column in row.columns])
 
     def locate(success: np.ndarray) -> float:
+        """Returns the delay in ms, for success rates in the order of `delays_ms`."""
         return falling(delays_ms, success, success[0] / 2)
 
     return find_crossing(row.ordered, locate, delays_ms.tolist())
@@ -81,6 +82,7 @@ def half_rate(panel: Panel) -> Crossing | None:
     log2_rates = np.log2(rates_hz)
 
     def locate(success: np.ndarray) -> float:
+        """Returns log2 of the rate in Hz, for success rates in the order of `rates_hz`."""
         # `falling` needs an ascending axis, and the rates descend: negate them
         return -falling(-log2_rates, success, success[0] / 2)
 
@@ -110,6 +112,7 @@ def break_even(panel: Panel, column: Column) -> Crossing | None:
     log2_rates = np.log2(rates_hz)
 
     def locate(success: np.ndarray) -> float:
+        """Returns log2 of the break-even rate; NaN if success does not grow with it."""
         # the punctual cells in the order of their rates, then the late one
         punctual_success = success[:-1]
         late_success = success[-1]

@@ -43,6 +43,11 @@ class Playing:
     weights: str = ""  # expected SHA-256 of the policy's weights; "" accepts any
 
     def __call__(self, seeds: Sequence[int], report: Report) -> list[EpisodeResult]:
+        """Returns the results of the episodes of some seeds, in their order.
+
+        An episode that raises an unexpected error becomes a failed result, so that one bad
+        start does not end an evaluation.
+        """
         self._require_weights()
         results: dict[int, EpisodeResult] = {}
 
@@ -112,6 +117,7 @@ class Filming:
     shot: Shot
 
     def __call__(self, seeds: Sequence[int], report: Report) -> list[Clip]:
+        """Returns one clip per seed, in their order."""
         # film every episode of the rollout
         film = Film(self.shot, range(len(seeds)))
         # filmed episodes take long: `Advances` also reports progress within them
@@ -205,6 +211,7 @@ def measure(
                     keeper.add(episode)
 
             def run(seeds: Sequence[int]) -> None:
+                """Runs the episodes of those seeds that are not known yet, and keeps their results."""
                 new = [seed for seed in seeds if seed not in known]
                 playing = Playing(trial.runner, condition.weights)
                 at_once = trial.runner.num_envs

@@ -31,7 +31,7 @@ class CellFailures:
 
     Attributes:
         cell: the cell.
-        episodes: those without success at the end, in the order of seeds.
+        episodes: the episodes without success at the end, in the order of seeds.
         endings: `EpisodeResult.ended` -> number of episodes, most frequent first.
         subtasks: last subtask -> number of episodes, most frequent first; "" for none.
     """

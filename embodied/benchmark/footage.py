@@ -40,7 +40,7 @@ def film_trials(
 
     Args:
         results: the results, which hold the outcome of each seed.
-        trials: those to film, all of them in the results.
+        trials: the cells to film, all of them in the results.
         count: the most successes, and the most failures, of a video; 0 films nothing.
         workers: runs the episodes.
         stage: shows the progress.

@@ -106,7 +106,7 @@ class Cell:
         episodes: one per seed.
         view: the command that shows its episodes, as words without a seed; () in results
             of schema version 3.
-        abilities: those that its suite says it measures (see `suites`).
+        abilities: the abilities that its suite says it measures (see `suites`).
         rule: the rule that could stop it early, in words; "" if the number of episodes
             was fixed beforehand.
 

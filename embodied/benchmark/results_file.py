@@ -270,6 +270,7 @@ def _decode_cell(content: Any, where: str) -> Cell:
 
 
 def _decode_unfinished(content: Any) -> tuple[UnfinishedCell, ...]:
+    """Returns the cells in the JSON value of `unfinished`."""
     if not isinstance(content, list):
         raise ResultsError(
             f"'unfinished' is a {type(content).__name__}, not a list of cells"

@@ -83,7 +83,7 @@ class Suite:
         """Returns the entry `suite` in the provenance of results.
 
         Args:
-            seeds: those to be measured, perhaps fewer than the protocol's.
+            seeds: the seeds to be measured, perhaps fewer than the protocol's.
         """
         return {
             "name": self.name,

@@ -167,6 +167,12 @@ def _tests_of_delay(all_panels: Sequence[Panel]) -> dict[int, PairedTest]:
 
 
 def _row_figures(row: Row, tests: dict[int, PairedTest]) -> RowFigures:
+    """Returns the figures of a row of the heat map.
+
+    Args:
+        row: the cells, by their column, which is the delay of plans.
+        tests: id of a cell -> its test against the shortest delay.
+    """
     points = {}
     for column in row.columns:
         cell = row.cells[column]
@@ -227,6 +233,13 @@ def recoveries(results: Results) -> list[Recovery]:
 
 
 def _recovery(interrupted: Cell, undisturbed: Cell, test: PairedTest) -> Recovery:
+    """Returns the cost of a freeze or an outage.
+
+    Args:
+        interrupted: the cell with the interruption.
+        undisturbed: the cell that is equal in all else.
+        test: the test of the difference in their success.
+    """
     condition = interrupted.condition
     single = _single_interruption(condition.freeze, condition.outage)
 

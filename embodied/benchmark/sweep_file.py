@@ -213,6 +213,7 @@ def read_sweep(path: Path) -> SweepRecord:
 
 
 def _panel_record(figures: PanelFigures) -> PanelRecord:
+    """Returns a heat map and its findings in the form of the file."""
     panel = figures.panel
     # place and title, rows, findings
     return PanelRecord(
@@ -231,6 +232,7 @@ def _panel_record(figures: PanelFigures) -> PanelRecord:
 
 
 def _row_record(figures: RowFigures) -> RowRecord:
+    """Returns a row of a heat map in the form of the file."""
     points = []
     for column, point in figures.points.items():
         points.append(
@@ -262,6 +264,7 @@ def _row_record(figures: RowFigures) -> RowRecord:
 
 
 def _recovery_record(recovery: Recovery) -> RecoveryRecord:
+    """Returns the cost of an interruption in the form of the file."""
     condition = recovery.interrupted.condition
     return RecoveryRecord(
         policy=condition.policy,

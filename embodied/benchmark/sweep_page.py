@@ -110,6 +110,7 @@ def sweep_page(results: Results) -> str:
 
 
 def _panel_view(figures: PanelFigures) -> PanelView:
+    """Returns what the template needs of a panel: its findings and its charts."""
     # channels are names, and a single delay makes no curve
     panel = figures.panel
     if panel.has_channels or len(panel.columns) < 2:

@@ -164,7 +164,7 @@ def _reasons(base: PointFigures, point: PointFigures, column: Column) -> list[st
     Args:
         base: the cell with the shortest delay.
         point: the cell that is significantly worse.
-        column: its delay.
+        column: the delay of the worse cell.
     """
     sentences = []
     failed = point.success.episodes - point.success.successes

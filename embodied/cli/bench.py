@@ -62,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that only `embodied bench data` takes."""
     data = parser.add_argument_group("only for `embodied bench data`")
     data.add_argument(
         "--dataset",
@@ -81,6 +82,7 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_gpu_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that only `embodied bench gpu` takes."""
     # Their defaults are None, so that `run` can refuse them without `gpu`. The actual
     # defaults are set in `run` and in `bench_gpu`.
     gpu = parser.add_argument_group("only for `embodied bench gpu`")
@@ -177,6 +179,7 @@ def as_text(figures: list[Figure]) -> str:
 
 
 def _row(figure: Figure) -> tuple[str, ...]:
+    """Returns the cells of a measured quantity's row in the printed table."""
     quartiles = f"{figure.lower_quartile:.4g} to {figure.upper_quartile:.4g}"
     return (
         figure.name,

@@ -74,6 +74,7 @@ def as_text(speeds: list[DataSpeed]) -> str:
 
 
 def _row(speed: DataSpeed) -> tuple[str, ...]:
+    """Returns the cells of a measured loader's row in the printed table."""
     measured = speed.speed
     ratio = "" if speed.ours_over_it is None else f"{speed.ours_over_it:.3g}"
     if speed.ours_in_all_rows is not None:

@@ -64,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_episodes(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that say which episodes to record, and by which policy."""
     arguments.add_output(parser, "the dataset, e.g. totes.hdf5")
 
     parser.add_argument(

@@ -94,6 +94,7 @@ class _RowClock:
         self._steps: list[float] = []
 
     def __call__(self, row: Mapping[str, float]) -> None:
+        """Notes the time and the steps of a row of the training's history."""
         self._times_s.append(time.monotonic())
         self._steps.append(row["steps"])
         # the time before the first row does not count, because it includes the start

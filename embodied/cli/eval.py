@@ -75,6 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_cells(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that say what to measure: policies, tasks, levels and seeds."""
     parser.add_argument(
         "--policy",
         nargs="+",
@@ -93,6 +94,7 @@ def _add_cells(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that say where to write the report, and what to film for it."""
     arguments.add_output(
         parser,
         "folder for the results and the report",

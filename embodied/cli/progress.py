@@ -89,6 +89,7 @@ class Tally:
         return remaining(self.done_with_parts, self.total, self.wall_s)
 
     def __str__(self) -> str:
+        """Returns the counts in words, e.g. "4 of 5 succeeded, 35 x real time"."""
         if not self.done:
             return ""
         speed = f"{self.speed:.0f}" if self.speed >= 1 else f"{self.speed:.2g}"
@@ -195,6 +196,7 @@ class EpisodeProgress:
         return f"all: {rest}" if rest else ""
 
     def _print_line(self) -> None:
+        """Prints the progress as a line of its own, for logs and pipes."""
         tally = self.tally
         parts = [f"{tally.done}/{tally.total}", str(tally), tally.remaining]
         parts.append(self._rest_of_all)
@@ -215,6 +217,7 @@ def stages(quiet: bool, episodes: int | None = None) -> Stage:
 
     @contextmanager
     def stage(title: str, total: int) -> Iterator[EpisodeProgress]:
+        """Yields the progress of one stage, and ends its line afterwards."""
         progress = EpisodeProgress(title, total, quiet, whole)
         try:
             yield progress
@@ -307,7 +310,7 @@ class TrainingProgress(ClosedOnExit):
         Args:
             row: the figures.
             begun_s: when the first row was shown.
-            first_share: its share; a resumed training does not start at 0.
+            first_share: the share done by then; a resumed training does not start at 0.
         """
         parts = [f"{row['share']:.0%}", figures(row)]
         time_left = remaining(

@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     with arguments.executor(args, args.episodes) as workers:
         # a question with a level is of success, one without is of cost
         def measure(question: SurveyQuestion, number: str) -> SurveyRow:
+            """Returns the answer to one question; `number` is its place in the list, for display."""
             title = f"{number} {question.subject.task} {question.subject.robot}"
             if question.level is not None:
                 return measure_success(question, title, workers, stage, args.num_envs)

@@ -111,6 +111,7 @@ def add_timing(
 
 
 def _add_delays(group: argparse._ArgumentGroup) -> None:
+    """Adds the arguments on the rate of plans and on how late they arrive."""
     group.add_argument(
         "--planner-hz",
         type=float,
@@ -166,6 +167,7 @@ def _add_delays(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_losses(group: argparse._ArgumentGroup) -> None:
+    """Adds the argument on plans that get lost."""
     group.add_argument(
         "--drop",
         type=float,

@@ -82,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_real_time(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments on running in real time."""
     parser.add_argument(
         "--realtime",
         action="store_true",
@@ -266,6 +267,7 @@ class Live:
         indices: np.ndarray,
         observation: Observation,
     ) -> None:
+        """Opens the window if it is not open yet, and prints the instruction."""
         if self.window is None:
             self.window = Window(worlds.engine)
         self.begun_s = time.monotonic()
@@ -273,6 +275,7 @@ class Live:
         print(observation.instruction[0])
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
+        """Waits until the step's real time has come, and shows the scene."""
         # the next picture is due at num_shown / WINDOW_HZ of simulated time
         now_s = (int(step.before.tick[0]) + worlds.ticks_per_step) / PHYSICS_HZ
         if self.window is None or now_s * WINDOW_HZ < self.num_shown:

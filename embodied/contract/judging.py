@@ -49,6 +49,7 @@ class StateLog:
         """Does nothing: states count once the worlds move."""
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
+        """Logs the state and the task's judgement of it, when that is due."""
         # the episodes started together, so all worlds have the tick of world 0
         due = int(step.before.tick[0]) % LOG_TICKS == 0
         # a logged state covers all worlds, so all must be running and sound
@@ -140,6 +141,7 @@ class TorchView:
         return self._engine.version
 
     def view(self, field: str) -> torch.Tensor:
+        """Returns a field of the state as a tensor (N, ...)."""
         # Writeable arrays share memory with the engine. Read-only ones are copied,
         # because torch has no read-only tensors.
         values = self._engine.view(field)

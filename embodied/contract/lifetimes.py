@@ -29,6 +29,7 @@ def worlds_are_freed_once_nothing_refers_to_them(case: Case) -> None:
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
+    """Disables garbage collection within the context."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

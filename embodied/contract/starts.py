@@ -131,7 +131,8 @@ class Seen:
         """Returns the elements that never changed, such as `plate_pos_w.0`.
 
         Args:
-            layouts: those of the first elements: proprioception, or it and the state.
+            layouts: the layouts of the first elements: of the proprioception, or of it and
+            the privileged state.
         """
         names = []
         for layout in layouts:

@@ -69,6 +69,7 @@ def _attributes(attributes: Mapping[str, tuple[str, str]]) -> str:
 
 
 def _arrays(arrays: list[Described], rate: str) -> str:
+    """Returns the table of some arrays that have one row per `rate`."""
     rows = []
     for array in arrays:
         unit = "" if array.unit == "1" else array.unit

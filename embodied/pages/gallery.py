@@ -63,6 +63,7 @@ class ProgressTrace:
         indices: np.ndarray,
         observation: Observation,
     ) -> None:
+        """Begins the trace with the first frame, which shows no progress yet."""
         self.values = [0.0]
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
@@ -95,6 +96,7 @@ class FilmWork:
     plans: tuple[FilmPlan, ...]
 
     def __call__(self, seeds: Sequence[int], report: Report) -> list[Take]:
+        """Returns the films of the plans with these indices, which are passed as seeds."""
         takes = []
         for k in seeds:
             takes.append(film(self.plans[k]))

@@ -94,6 +94,7 @@ def camera_speed_sentence(speed: CameraSpeed) -> str:
 
 
 def _world_lines(ledger: Ledger[GpuRow], tasks: Sequence[str]) -> list[list[str]]:
+    """Returns the rows of the table of simulation speeds, grouped by task."""
     speeds = [row for row in ledger.rows if isinstance(row, WorldSpeed)]
     speeds.sort(key=lambda speed: (speed.device, speed.num_worlds))
 
@@ -107,6 +108,7 @@ def _world_lines(ledger: Ledger[GpuRow], tasks: Sequence[str]) -> list[list[str]
 
 
 def _world_line(speed: WorldSpeed) -> list[str]:
+    """Returns the row of one measured speed, with the columns of WORLD_HEAD."""
     return [
         speed.task,
         speed.robot,
@@ -122,6 +124,7 @@ def _world_line(speed: WorldSpeed) -> list[str]:
 
 
 def _camera_lines(ledger: Ledger[GpuRow], tasks: Sequence[str]) -> list[list[str]]:
+    """Returns the rows of the table of rendering speeds, grouped by task."""
     speeds = [row for row in ledger.rows if isinstance(row, CameraSpeed)]
     speeds.sort(key=lambda speed: (speed.device, speed.num_worlds))
 

@@ -140,6 +140,7 @@ def _pictures(path: Path, keys: Sequence[str]) -> Iterator[np.ndarray]:
 def _encoded(
     pictures: np.ndarray, hz: int, encoder: str, options: dict[str, str]
 ) -> bytes:
+    """Returns the MP4 file of a video of pictures (F, H, W, 3), as bytes."""
     target = io.BytesIO()
     with av.open(target, "w", format="mp4") as container:
         stream: Any = container.add_stream(encoder, rate=hz, options=options)

@@ -96,6 +96,7 @@ def _episodes_sentence(successes: Sequence[ExpertSuccess]) -> str:
 def _success_table(
     successes: SuccessTable, levels: Sequence[str], pairs: Sequence[Pair]
 ) -> str:
+    """Returns the table of the expert's success rates, by task, robot and level."""
     # if cells differ in the number of episodes, each gives its own
     uneven = len({row.rate.episodes for row in successes.values()}) > 1
 
@@ -128,6 +129,7 @@ def _time(row: ExpertSuccess | None) -> str:
 def _cost_table(
     costs: Mapping[Pair, TaskCost], successes: SuccessTable, pairs: Sequence[Pair]
 ) -> str:
+    """Returns the table of the cost of simulating each task with each robot."""
     lines = []
     for pair in pairs:
         if pair not in costs:

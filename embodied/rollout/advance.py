@@ -46,10 +46,12 @@ class Advances:
         indices: np.ndarray,
         observation: Observation,
     ) -> None:
+        """Notes the seeds of the episodes that start in worlds `ids`."""
         for world, index in zip(ids.tolist(), indices.tolist(), strict=True):
             self._running[world] = self._seeds[index]
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
+        """Reports the elapsed share of each episode's horizon, when that is due."""
         horizon_ticks = worlds.horizon_s * PHYSICS_HZ
         for world, seed in self._running.items():
             tick = int(step.before.tick[world]) + worlds.ticks_per_step

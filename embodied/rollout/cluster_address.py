@@ -104,6 +104,7 @@ def require_answer(address: ClusterAddress, within_s: float = ANSWER_WITHIN_S) -
 
 
 def _no_answer(address: ClusterAddress, reason: str) -> EmbodiedError:
+    """Returns the error for an address at which no cluster answers."""
     return EmbodiedError(
         f"no Ray cluster answers at {address.text} ({reason}): see `ray status` for its "
         f"address, start one with `ray start --head --port {address.port}`, or leave out "

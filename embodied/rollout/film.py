@@ -89,11 +89,13 @@ class Film:
         indices: np.ndarray,
         observation: Observation,
     ) -> None:
+        """Renders the first frame of each filmed episode that starts."""
         for world, index in zip(ids.tolist(), indices.tolist(), strict=True):
             if index in self._episodes:
                 self._frames[world] = [self._render(worlds, world)]
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
+        """Renders the frames that are due after a step."""
         for world, frames in self._frames.items():
             # the number of frames due by the end of this step: 0, or more than 1 if the
             # control rate is lower than the frame rate

@@ -68,7 +68,8 @@ class Grid:
         return height + CAPTION_HEIGHT_PX, width
 
     @property
-    def size(self) -> tuple[int, int]:  # (H, W), rounded up to even numbers for H.264
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the grid's frames, rounded up to even numbers, which H.264 needs."""
         columns = min(self.columns, len(self.clips))
         rows = -(-len(self.clips) // self.columns)  # rounded up
         tile_height, tile_width = self.tile_size
@@ -100,6 +101,7 @@ class Grid:
         return np.asarray(canvas)
 
     def _draw_tile(self, clip: Clip, k: int) -> Image.Image:
+        """Returns frame `k` of a clip with its caption: policy, status and instruction."""
         height, width = self.tile_size
         tile = Image.new("RGB", (width, height), CAPTION_RGB)
         tile.paste(Image.fromarray(clip.frame(k)), (0, CAPTION_HEIGHT_PX))

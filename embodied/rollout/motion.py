@@ -75,6 +75,7 @@ class MotionMeter:
         indices: np.ndarray,
         observation: Observation,
     ) -> None:
+        """Sets the sums of the worlds `ids` (n,) to zero, for new episodes."""
         self._steps[ids] = 0
         self._energy_j[ids] = 0.0
         self._num_samples[ids] = 1
@@ -83,6 +84,7 @@ class MotionMeter:
         self._jerk_m2[ids] = 0.0
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
+        """Adds the step's energy, and samples the tools' positions when that is due."""
         force = self._force[:, self._actuators]
         speed = self._speed[:, self._actuators]
         power_w = dot(np.abs(force), np.abs(speed))
@@ -94,6 +96,7 @@ class MotionMeter:
             self._sample(np.flatnonzero(due))
 
     def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
+        """Keeps the energy and the smoothness of an episode that ended."""
         energy_j = float(self._energy_j[world])
         # the figures of a faulty world are meaningless
         if not math.isfinite(energy_j) or result.fault:

@@ -184,6 +184,7 @@ def rollout(
 
 
 def _check_control(worlds: Worlds, policy: Policy) -> None:
+    """Raises EmbodiedError unless worlds and policy have the same control mode and rate."""
     wanted = policy.spec
     config = worlds.config
     if (wanted.control_mode, wanted.control_hz) != (

@@ -252,6 +252,7 @@ class Workers(ClosedOnExit):
                 self._workers.append(_Worker(process, pipe))
 
     def _kill(self) -> None:
+        """Ends all processes at once, and waits until they are gone."""
         for worker in self._workers:
             worker.process.kill()
             worker.pipe.close()

@@ -114,6 +114,10 @@ def _check_frame(frame: np.ndarray, index: int, shape: tuple[int, ...] | None) -
 
 
 def _configure_stream(stream: Any, height: int, width: int) -> None:
+    """Sets the size, the pixel format and the colour space of a video stream.
+
+    Odd sizes are rounded up, because H.264 needs even ones.
+    """
     stream.height = height + height % 2
     stream.width = width + width % 2
     stream.pix_fmt = "yuv420p"

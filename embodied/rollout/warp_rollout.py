@@ -94,6 +94,7 @@ def _observation(
 
 
 def _episode(result: WarpStepResult, world: int, tick: int) -> WarpEpisode:
+    """Returns the result of the episode that ended in a world at a tick."""
     return WarpEpisode(
         success_at_end=bool(result.success[world]),
         progress_end=float(result.progress[world]),

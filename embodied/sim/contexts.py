@@ -256,6 +256,7 @@ def _release_function(backend: str) -> Callable[[mujoco.Renderer], None]:
 
 
 def _release_egl(renderer: mujoco.Renderer) -> None:
+    """Makes no context of EGL current in this thread."""
     egl: Any = sys.modules["mujoco.egl"]
     library = egl.EGL
     # a thread has one current context per API; OpenGL's is the one to release
@@ -279,6 +280,7 @@ def _release_glfw(renderer: mujoco.Renderer) -> None:
 
 
 def _release_cgl(renderer: mujoco.Renderer) -> None:
+    """Makes no context of macOS's CGL current in this thread."""
     cgl: Any = sys.modules["mujoco.cgl"]
     context: Any = renderer._gl_context
     if context is not None:

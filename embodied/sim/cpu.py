@@ -93,6 +93,7 @@ class CpuEngine:
         return self._views[field]
 
     def model_view(self, field: str) -> np.ndarray:
+        """Returns a live array (N, ...) of a field of the model, in which worlds may differ."""
         if field not in self._model_views:
             values = self._batch.expand(field)
             self._model_views[field] = values
@@ -130,6 +131,7 @@ class CpuEngine:
         self._are_all_moving = bool(self._is_moving.all())
 
     def refresh(self, ids: np.ndarray) -> None:
+        """Computes what follows from changed states and model fields of worlds `ids` (n,)."""
         self._check_threads()
         self.version += 1
         # MuJoCo computes constants from the model's fields, e.g. inverse inertias
@@ -151,6 +153,7 @@ class CpuEngine:
             self._batch.step(moving, nstep=nstep, stage=_VELOCITY_STAGE)
 
     def keep(self, ids: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns all that `recall` needs to bring worlds `ids` (n,) back: name -> (n, ...)."""
         # the model's fields: current values, and values at the last `refresh`
         kept = {"state": self._batch.state[ids]}
         for field, values in self._model_views.items():
@@ -165,6 +168,7 @@ class CpuEngine:
         return kept
 
     def recall(self, ids: np.ndarray, kept: Mapping[str, np.ndarray]) -> None:
+        """Brings worlds `ids` (n,) to the states that `keep` returned."""
         # the reset clears the warnings, which are not part of the state
         self.wake(ids)
         self.reset(ids)
@@ -208,6 +212,7 @@ class CpuEngine:
         return bool(np.count_nonzero(self._warnings))  # faster than `any`
 
     def faults(self) -> np.ndarray:
+        """Returns each world's fault (N,) int64, an index into FAULTS."""
         # later kinds of warnings overwrite earlier ones, see `_WARNING_FAULTS`
         result = np.zeros(self.num_worlds, dtype=np.int64)
         for kind, fault in self._fault_of_warning.items():

@@ -49,7 +49,7 @@ class Checkpoint:
     """A station: its name, kind of machine, and where its front is.
 
     Attributes:
-        name: of its body.
+        name: the name of its body.
         kind: "cabinet", "pump" or "meter".
         place: x and y of the front's middle, m.
         facing_rad: the yaw of someone who reads the sign.
@@ -179,7 +179,7 @@ class Checkpoints:
         Args:
             engine: the worlds.
             stations: the stations, at their nominal places.
-            numbers: that their signs can show.
+            numbers: the numbers that their signs can show.
         """
         self._engine = engine
         self._numbers = list(numbers)

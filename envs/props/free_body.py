@@ -78,7 +78,8 @@ class FreeBody:
 class FreeBodies:
     """K free bodies in N worlds; each joint has its body's name.
 
-    Props that differ in size or colour between worlds derive from this class.
+    Props whose size or colour differs between worlds derive from this class. Methods that
+    take `which` choose bodies by their index in `names`.
     """
 
     def __init__(

@@ -70,7 +70,7 @@ PLATE_Z_M = 1.185  # centre of the plate with the name
 
 @dataclass(frozen=True)
 class Reading:
-    """The reading of a dial: positions on its scale, in [0, 1]."""
+    """What a dial shows: the positions of its needle and limit marks, in [0, 1]."""
 
     needle: float
     low: float
@@ -239,7 +239,10 @@ def _draw_dial() -> Image.Image:
 
 
 class Gauges:
-    """The K gauge stations of a scene in N worlds; `Buttons` reads their buttons."""
+    """The K gauge stations of a scene in N worlds: their places, plates and dials.
+
+    Their buttons are read by `Buttons`.
+    """
 
     def __init__(
         self,

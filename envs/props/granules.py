@@ -1,7 +1,8 @@
 """Water as a few dozen smooth grains, which pile up, flow and spill.
 
-Grains are spheres without friction among themselves and in vessels. So they need not
-turn, and each has three slides in place of a free joint, which halves the work.
+Grains are spheres without friction on each other and in vessels, so they need not turn.
+Each therefore has three slide joints instead of a free joint, which halves the work of
+the simulation.
 """
 
 from __future__ import annotations
@@ -15,27 +16,30 @@ from embodied.envs.props.shapes import COLLISION_GROUP, Rgb
 from embodied.sim.engine import Engine
 
 RADIUS_M = 0.0075
-# Of the contacts of grains: soft enough for 40 iterations of conjugate gradients.
+# MuJoCo's `solref` of the grains' contacts: soft enough for a solver that makes 40
+# iterations of conjugate gradients.
 SOLREF = (0.01, 1.0)
-# A grain weighs as much as the water of its share of a vessel, of which grains fill
-# half.
+# Twice the mass of a ball of water of that radius, because grains fill only half of the
+# volume that water would.
 MASS_KG = 0.0035
-# Smooth grains would all run out as soon as the lowest wall leans down. With drag they
-# creep down a slope of 3 degrees at 6 cm/s, and still fall at up to 1.1 m/s.
+# Damping of the slides. Without it all grains would run out of a vessel as soon as one of
+# its walls slopes down. With it they creep down a slope of 3 degrees at 6 cm/s, and still
+# fall at up to 1.1 m/s.
 DRAG_N_S_M = 0.03
-# Drawn larger than they are, neighbours run into each other, as water does.
+# Grains are drawn larger than they are, so that neighbours merge and look like water.
 DRAWN_RADIUS_M = 0.0102
 PREFIX = "grain"
 WATER = (0.36, 0.66, 0.88, 1.0)
-# The layers of a filling: nine grains, then four in their gaps. The distance of a layer
-# from the next but one, in diameters: a little more than touching.
+# Grains fill a vessel in layers: nine of them, then four in the gaps of the nine, and so
+# on. Their x and y, as multiples of the distance of neighbours:
 NINE = tuple((x, y) for x in (-1.0, 0.0, 1.0) for y in (-1.0, 0.0, 1.0))
 FOUR = tuple((x, y) for x in (-0.5, 0.5) for y in (-0.5, 0.5))
+# The distance from one layer of nine to the next, in diameters: they do not quite touch.
 LAYER_PAIR = 1.03
 
 
 def add_granules(spec: mujoco.MjSpec, count: int) -> None:
-    """Adds grains of water; a start places them."""
+    """Adds `count` grains of water at the origin; `Granules.place` puts them in place."""
     inertia = 0.4 * MASS_KG * RADIUS_M**2  # kg m2, of a ball
     for k in range(count):
         body = spec.worldbody.add_body(
@@ -57,7 +61,7 @@ def add_granules(spec: mujoco.MjSpec, count: int) -> None:
         ball.condim = 1
         ball.solref = SOLREF
         ball.group = COLLISION_GROUP
-        # sites cost nothing to look for contacts
+        # the drawn sphere is a site, because a geom would cost time in the collision search
         body.add_site(
             name=f"{PREFIX}_{k}",
             type=mujoco.mjtGeom.mjGEOM_SPHERE,
@@ -68,17 +72,18 @@ def add_granules(spec: mujoco.MjSpec, count: int) -> None:
 
 
 def filling(count: int, half_width_m: float, floor_m: float) -> np.ndarray:
-    """Returns places (count, 3) m of grains in a square vessel, which don't touch.
+    """Returns positions (count, 3) m at which grains fill a square vessel.
 
-    Grains that start inside each other cost a hundred times as much to resolve.
+    The grains do not touch, because a start with grains inside each other would take the
+    solver a hundred times as long.
 
     Args:
-        count: of the grains.
-        half_width_m: of the vessel's inside.
-        floor_m: height of its floor; heights are in the same frame.
+        count: the number of grains.
+        half_width_m: half the width of the vessel's inside.
+        floor_m: height of its floor; the returned heights are in the same frame.
     """
-    pitch = half_width_m - RADIUS_M - 0.0005
-    # how much higher the four lie than the nine, whose gaps they are in
+    pitch = half_width_m - RADIUS_M - 0.0005  # distance of neighbours in a layer
+    # how much higher the layer of four lies than the layer of nine below it
     aside = pitch / np.sqrt(2)
     rise = np.sqrt(max((2 * RADIUS_M) ** 2 - aside**2, 0.0)) + 0.0006
     places: list[tuple[float, float, float]] = []
@@ -91,7 +96,7 @@ def filling(count: int, half_width_m: float, floor_m: float) -> np.ndarray:
 
 
 class Granules:
-    """The grains of N worlds."""
+    """The K grains of each of N worlds."""
 
     def __init__(self, engine: Engine, count: int) -> None:
         self._engine = engine
@@ -108,7 +113,7 @@ class Granules:
 
     @staticmethod
     def qpos_of(model: mujoco.MjModel, count: int) -> slice:
-        """Returns where a state has the grains' positions: x, y, z of each in turn."""
+        """Returns the columns of `qpos` with the grains' positions: x, y, z of each."""
         first = int(model.joint(f"{PREFIX}_0_x").qposadr[0])
         return slice(first, first + 3 * count)
 

@@ -1,14 +1,14 @@
 """People who walk along loops, in N worlds: obstacles that robots keep clear of.
 
-Where a person is follows from the time and from its walk alone. So a walk is sampled once,
-when its episode starts, and worlds look up where everyone is.
+Nothing that a robot does changes where a person walks. So each walk is computed once, at
+the start of its episode, as a table of positions over time. Each control step then looks
+up in these tables where everyone is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 
 import mujoco
 import numpy as np
@@ -20,167 +20,31 @@ from embodied.envs.props.person_shape import (
     AMPLITUDES,
     DYED,
     PHASES,
-    STRIDE_M,
     add_person_shape,
     limbs,
     stride_poses,
 )
 from embodied.envs.props.shapes import Rgb
+from embodied.envs.props.walks import (
+    AMPLITUDE,
+    HALF_YAW,
+    NEVER_S,
+    SAMPLES,
+    STRIDES,
+    Walk,
+)
 from embodied.sim.engine import Engine
 
 # Half the breadth of shoulders and arms: the radius of a person seen from above.
 PERSON_RADIUS_M = 0.25
-# A walk is stored at this many times, evenly spaced over its period, and at its end.
-SAMPLES = 160
-# Corners are rounded over this length of the loop.
-ROUNDING_M = 0.7
-# The time in which a person stops or starts to walk.
-STOPPING_S = 0.6
-STEP_M = 0.02  # between points of the loop while it is sampled
-# Columns of a stored walk.
-X, Y, HALF_YAW, STRIDES, AMPLITUDE = range(5)
 INVISIBLE = 0.0
-NEVER_S = 1e9
 # Where absent people are said to be: farther than anything in a hall.
 AWAY_M = 20.0
 
 
 @dataclass(frozen=True)
-class Walk:
-    """A person's way around a closed loop.
-
-    Attributes:
-        corners: (x, y) of the loop's corners in the world, m.
-        speed_m_s: of walking.
-        start_s: how long the person has walked from the first corner at the start.
-        right_m: the person keeps this far to the right of the loop.
-        pause_at: where the person stops, as a share of the loop.
-        pause_s: for how long; 0 for a person who never stops.
-        halt_s: when the person stops once more, at once, in s of the episode; NEVER_S
-            for never. Who looks ahead does not know of it.
-        halted_s: for how long.
-    """
-
-    corners: tuple[tuple[float, float], ...]
-    speed_m_s: float
-    start_s: float = 0.0
-    right_m: float = 0.0
-    pause_at: float = 0.5
-    pause_s: float = 0.0
-    halt_s: float = NEVER_S
-    halted_s: float = 0.0
-
-    def samples(self) -> tuple[np.ndarray, float]:
-        """Returns the walk, (SAMPLES + 1, 5), and its period in s.
-
-        Columns are x and y in m, half the yaw in rad, strides, and the size of steps
-        from 0 for standing to 1.
-        """
-        # the same for every start
-        return _samples(replace(self, start_s=0.0, halt_s=NEVER_S, halted_s=0.0))
-
-    def starting(self, share: float) -> Walk:
-        """Returns this walk, started at a share of its period."""
-        _, period_s = self.samples()
-        return replace(self, start_s=share * period_s)
-
-
-@lru_cache(maxsize=64)
-def _samples(walk: Walk) -> tuple[np.ndarray, float]:
-    """Returns `Walk.samples`; whoever shares the array does not write to it."""
-    corners = np.array(walk.corners, float)
-    points = _rounded(_dense(_shifted(corners, walk.right_m)))
-    ends = np.concatenate([points, points[:1]])
-    steps = np.linalg.norm(np.diff(ends, axis=0), axis=1)
-    along = np.concatenate([[0.0], np.cumsum(steps)])  # m, at each of `ends`
-    length = along[-1]
-
-    walking_s = length / walk.speed_m_s
-    period_s = walking_s + walk.pause_s
-    time_s = np.linspace(0.0, period_s, SAMPLES + 1)
-    walked_s, share = _walked(time_s, walk.pause_at * walking_s, walk.pause_s)
-    at_m = walked_s * walk.speed_m_s
-
-    # the direction between points a little before and after
-    place = _at(ends, along, at_m)
-    way = _at(ends, along, (at_m + 0.15) % length)
-    way = way - _at(ends, along, (at_m - 0.15) % length)
-    yaw = np.unwrap(np.arctan2(way[:, 1], way[:, 0]))
-    strides = at_m / length * max(1, round(length / STRIDE_M))
-    rows = np.stack([place[:, 0], place[:, 1], yaw / 2, strides, share], axis=1)
-    rows.flags.writeable = False
-    return rows, float(period_s)
-
-
-def _walked(
-    time_s: np.ndarray, stop_s: float, pause_s: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns how long someone has walked, (T,) s, and the share of full speed (T,).
-
-    The person stops at `stop_s` and walks on after a pause, each within STOPPING_S.
-    """
-    share = np.ones_like(time_s)
-    walked_s = time_s
-    if pause_s == 0:
-        return walked_s, share
-    for sign, since_s in ((-1, time_s - stop_s), (1, time_s - stop_s - pause_s)):
-        ramp = np.clip(since_s / STOPPING_S + 0.5, 0.0, 1.0)
-        share = share + sign * ramp
-        gone_s = STOPPING_S / 2 * ramp**2 + np.maximum(since_s - STOPPING_S / 2, 0.0)
-        walked_s = walked_s + sign * gone_s
-    return walked_s, share
-
-
-def meeting_m(one: Walk, other: Walk, during_s: float) -> float:
-    """Returns the least distance between two people during so many seconds, m."""
-    time_s = np.arange(0.0, during_s, 0.2)
-    places: list[np.ndarray] = []  # (2, T) m each
-    for walk in (one, other):
-        rows, period_s = walk.samples()
-        turns = (time_s + walk.start_s) / period_s
-        at = (turns - np.floor(turns)) * SAMPLES
-        grid = np.arange(SAMPLES + 1)
-        xy = [np.interp(at, grid, rows[:, axis]) for axis in (X, Y)]
-        places.append(np.stack(xy))
-    return float(np.linalg.norm(places[0] - places[1], axis=0).min())
-
-
-def _shifted(corners: np.ndarray, right_m: float) -> np.ndarray:
-    """Returns the corners (P, 2) of a loop that runs `right_m` to the right."""
-    way = np.roll(corners, -1, axis=0) - corners
-    way /= np.linalg.norm(way, axis=1, keepdims=True)
-    right = np.stack([way[:, 1], -way[:, 0]], axis=1)
-    before = np.roll(right, 1, axis=0)  # of the edge that ends at the corner
-    scale = 1 + np.sum(before * right, axis=1, keepdims=True)
-    return corners + right_m * (before + right) / scale
-
-
-def _dense(corners: np.ndarray) -> np.ndarray:
-    """Returns points (n, 2) on a loop, about STEP_M apart."""
-    points = []
-    for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        count = max(1, round(np.linalg.norm(end - start) / STEP_M))
-        points.append(start + (end - start) * np.arange(count)[:, None] / count)
-    return np.concatenate(points)
-
-
-def _rounded(points: np.ndarray) -> np.ndarray:
-    """Returns the means (n, 2) of the points of a loop over ROUNDING_M around each."""
-    reach = round(ROUNDING_M / STEP_M / 2)
-    total = np.zeros_like(points)
-    for shift in range(-reach, reach + 1):
-        total += np.roll(points, shift, axis=0)
-    return total / (2 * reach + 1)
-
-
-def _at(ends: np.ndarray, along: np.ndarray, at_m: np.ndarray) -> np.ndarray:
-    """Returns the points (T, 2) at distances `at_m` (T,) along a loop."""
-    return np.stack([np.interp(at_m, along, ends[:, axis]) for axis in (0, 1)], axis=1)
-
-
-@dataclass(frozen=True)
 class Clothes:
-    """The colours of a person, in the order of DYED."""
+    """The colours of a person, by the names of the parts in DYED."""
 
     vest: Rgb
     trousers: Rgb
@@ -189,7 +53,7 @@ class Clothes:
 
 
 def add_people(spec: mujoco.MjSpec, names: Sequence[str]) -> None:
-    """Adds people as bodies `names`; `People` moves them."""
+    """Adds people as mocap bodies `names`, parked overhead; `People` moves them."""
     for place, name in enumerate(names):
         add_person_shape(spec, name).pos = parked_w(place)
 
@@ -204,8 +68,8 @@ class People:
 
         Args:
             engine: the worlds.
-            names: of their bodies, which were added one after the other.
-            ahead_s: T times from now, s, for `places_ahead_w`.
+            names: the names of their bodies, which were added one after the other.
+            ahead_s: T times from now at which `places_ahead_w` foresees them, s.
         """
         xp = engine.xp
         model = engine.model
@@ -215,7 +79,7 @@ class People:
         self._xp = xp
         self._names = tuple(names)
         self._mocap = columns([int(model.body(name).mocapid[0]) for name in names])
-        # trunk and limbs of everyone
+        # the ids of the bodies of everyone, trunk and limbs, which are consecutive
         first = model.body(names[0]).id
         self._bodies = slice(first, first + count * (1 + len(limbs())))
         self._now = xp.asarray([0.0])
@@ -224,10 +88,12 @@ class People:
         for field in ("body_quat", "geom_rgba"):
             engine.model_view(field)  # worlds will differ in it
 
+        # poses of walking: the rotations of trunk and limbs, and how much lower the
+        # hips are than in standing
         quats, sinking = stride_poses()
-        self._quats = xp.asarray(quats)  # (rows, 9, 4)
-        self._sinking = xp.asarray(sinking)  # (rows,) m
-        # a factor for the columns of those who stand: no amplitude
+        self._quats = xp.asarray(quats)  # (poses, 9, 4) wxyz
+        self._sinking = xp.asarray(sinking)  # (poses,) m
+        # multiplies the columns of those who have halted: sets the AMPLITUDE to 0
         self._standing = xp.asarray([1.0, 1.0, 1.0, 1.0, 0.0])
         self._worlds = xp.arange(num)[:, None, None]  # (N, 1, 1)
         self._people = xp.arange(count)[None, :, None]  # (1, M, 1)
@@ -248,14 +114,23 @@ class People:
     def start(
         self, world: int, walks: Sequence[Walk], clothes: Sequence[Clothes]
     ) -> None:
-        """Gives the first people of one world their walks and clothes; others leave."""
+        """Starts an episode of one world: gives people their walks and clothes.
+
+        There may be fewer walks than people. The others take no part: they are invisible
+        and parked overhead.
+
+        Args:
+            world: the world.
+            walks: the walks of the first people.
+            clothes: their clothes.
+        """
         xp = self._xp
         memory = self._memory
         for person in range(len(self._names)):
             is_present = person < len(walks)
             self._dye(world, person, clothes[person] if is_present else None)
 
-            # an absent person stands where it is parked
+            # the table of an absent person stays at its parking place
             walk = walks[person] if is_present else None
             parked = parked_w(person)
             table = np.zeros((SAMPLES + 1, 5))
@@ -325,13 +200,19 @@ class People:
         return self._xp.where(is_present, places, AWAY_M)
 
     def _look_up(self, tick: Array, ahead_s: Array) -> Array:
-        """Returns the walks at times after the clocks (N,), interpolated: (N, M, T, 5).
+        """Returns the rows of everyone's table at some times, interpolated: (N, M, T, 5).
 
-        Who has halted stays there as far as one can tell.
+        A person who has halted is expected to stay there, because nobody can foresee when
+        it goes on.
+
+        Args:
+            tick: (N,) the worlds' clocks.
+            ahead_s: (T,) times after these.
         """
         xp = self._xp
         memory = self._memory
         now_s = xp.astype(tick, xp.float64)[:, None] / PHYSICS_HZ  # (N, 1)
+        # the time walked is the time without the part of the halt that has passed
         halted_s = xp.minimum(xp.maximum(now_s, memory["halt_s"]), memory["going_on_s"])
         walked_s = now_s - (halted_s - memory["halt_s"])  # (N, M)
         is_walking = (now_s < memory["halt_s"]) | (now_s >= memory["going_on_s"])
@@ -347,26 +228,25 @@ class People:
         walks = memory["walks"]
         before = walks[self._worlds, self._people, first]
         after = walks[self._worlds, self._people, first + 1]
-        found = before + share * (after - before)
+        now = before + share * (after - before)
         # a person who has halted takes no steps
-        return found * xp.where(is_walking[..., None, None], 1.0, self._standing)
+        return now * xp.where(is_walking[..., None, None], 1.0, self._standing)
 
     def _poses(self, now: Array, height_m: Array) -> tuple[Array, Array, Array]:
         """Returns the poses of people.
 
         Args:
-            now: (n, M, 5) columns of their walks.
+            now: (n, M, 5) their rows of the tables.
             height_m: (n, M) of the ground that they stand on.
-
         Returns:
-            (n, M, 3) m, (n, M, 4) wxyz, and the rotations of trunks and limbs (n, 9 M, 4)
-            wxyz.
+            Positions (n, M, 3) m and rotations (n, M, 4) wxyz of the mocap bodies; and
+            the rotations of trunks and limbs in their parents' frames (n, 9 M, 4) wxyz.
         """
         xp = self._xp
         strides = now[..., STRIDES]
         phase = xp.astype((strides - xp.floor(strides)) * PHASES, xp.int64)
         size = xp.astype(now[..., AMPLITUDE] * (AMPLITUDES - 1) + 0.5, xp.int64)
-        pose = size * PHASES + xp.clip(phase, 0, PHASES - 1)  # (n, M)
+        pose = size * PHASES + xp.clip(phase, 0, PHASES - 1)  # (n, M) row of `_quats`
 
         z = height_m - self._sinking[pose]
         pos = xp.concat([now[..., :2], z[..., None]], axis=-1)

@@ -31,10 +31,11 @@ FOOT_M = 0.08  # height of the ankle above the sole
 UPPER_ARM_M = 0.30
 # Length of a stride, that is of two steps, in normal walking.
 STRIDE_M = 1.40
-# Poses of one stride, and the number of amplitudes from standing to full steps.
+# The table of poses has this many phases of a stride, for each of this many amplitudes
+# from standing to full steps.
 PHASES = 32
 AMPLITUDES = 5
-# The garments and other parts whose colours may differ, in the order of colours.
+# The garments and other parts whose colours may differ between worlds.
 DYED = ("vest", "trousers", "helmet", "skin")
 FIXED_COLOURS = {
     "stripe": (0.88, 0.90, 0.86, 1.0),
@@ -43,65 +44,66 @@ FIXED_COLOURS = {
     "glasses": (0.08, 0.10, 0.12, 1.0),
 }
 SIDES = {"left": 1.0, "right": -1.0}  # side -> sign of y
-# How far the joints of legs and arms are to either side.
+# Distances of the hip joints and of the shoulder joints from the body's middle.
 HIPS_Y_M = 0.095
 SHOULDERS_Y_M = 0.215
 
 
 @dataclass(frozen=True)
 class Limb:
-    """A part of the body that turns about the y axis where it hangs on its parent."""
+    """A part of the body. It turns about the y axis through its joint with its parent."""
 
     name: str
     parent: str  # another limb, or "" for the trunk
-    pos: tuple[float, float, float]  # on its parent, m
+    pos: tuple[float, float, float]  # of the joint in the parent's frame, m
 
 
 def limbs() -> tuple[Limb, ...]:
-    """Returns the eight limbs, each after the one that carries it."""
-    found = []
+    """Returns the eight limbs; parents come before their children."""
+    limbs = []
     for side, sign in SIDES.items():
         hip = (0.0, sign * HIPS_Y_M, HIP_Z_M)
         shoulder = (0.0, sign * SHOULDERS_Y_M, SHOULDER_Z_M)
-        found += [
+        limbs += [
             Limb(f"{side}_thigh", "", hip),
             Limb(f"{side}_shin", f"{side}_thigh", (0.0, 0.0, -THIGH_M)),
             Limb(f"{side}_arm", "", shoulder),
             Limb(f"{side}_forearm", f"{side}_arm", (0.0, 0.0, -UPPER_ARM_M)),
         ]
-    return tuple(found)
+    return tuple(limbs)
 
 
 def stride_poses() -> tuple[np.ndarray, np.ndarray]:
-    """Returns the poses of a stride.
+    """Returns a table of the poses of a walking person.
 
     The row of an amplitude and a phase is `amplitude * PHASES + phase`; amplitude 0 is
     standing.
 
     Returns:
-        (rows, 9, 4) wxyz, rotations of the trunk, which keeps upright, and of each limb
-        on its parent; and (rows,) m, how far the trunk sinks so that the lower foot
-        stands on the floor.
+        (rows, 9, 4) wxyz, the rotations of the trunk, which stays upright, and of the
+        limbs relative to their parents; and (rows,) m, how much lower the trunk is than
+        with straight legs, so that the lower foot stands on the floor.
     """
     phase = 2 * np.pi * np.arange(PHASES) / PHASES  # (P,)
     share = np.arange(AMPLITUDES)[:, None] / (AMPLITUDES - 1)  # (A, 1)
     angles = {}  # about y, positive to the back; (A, P)
     for side, sign in SIDES.items():
         swing = sign * np.sin(phase)[None, :]
-        # a leg bends while it swings to the front, an arm swings with the other leg
+        # the knee bends while the leg swings forwards; an arm swings with the other leg
         lifting = np.maximum(0.0, sign * np.cos(phase))[None, :] ** 1.5
         angles[f"{side}_thigh"] = -share * (0.40 * swing + 0.14 * lifting)
         angles[f"{side}_shin"] = 0.03 + share * (0.05 + 0.85 * lifting)
         angles[f"{side}_arm"] = share * (0.38 * swing + 0.02)
         angles[f"{side}_forearm"] = -0.15 - share * (0.25 - 0.15 * swing)
 
+    # the height of the lower foot's sole above the floor if the hips stayed where they are
     sinking = np.full((AMPLITUDES, PHASES), np.inf)
     for side in SIDES:
         thigh = angles[f"{side}_thigh"]
         shin = thigh + angles[f"{side}_shin"]
         height = HIP_Z_M - THIGH_M * np.cos(thigh) - SHIN_M * np.cos(shin) - FOOT_M
         sinking = np.minimum(sinking, height)
-
+    # quaternions of rotations about y; the trunk's angle is 0
     bodies = [np.zeros_like(sinking), *(angles[limb.name] for limb in limbs())]
     half = np.stack(bodies, axis=-1) / 2  # (A, P, 9)
     zero = np.zeros_like(half)
@@ -110,11 +112,11 @@ def stride_poses() -> tuple[np.ndarray, np.ndarray]:
 
 
 def add_person_shape(spec: mujoco.MjSpec, name: str) -> mujoco.MjsBody:
-    """Adds a person as a body `name` that the worlds move, and its limbs.
+    """Adds a person as a mocap body `name`, and its limbs as bodies `<name>_<limb>`.
 
-    Limbs are bodies `<name>_<limb>`, parts that can be dyed geoms `<name>_<part>_<k>`.
-    What robots can touch are three upright shapes on the body itself: a capsule around
-    the legs, one around trunk and arms, and the head.
+    Visual geoms are called `<name>_<part>_<k>`, where the part is a garment or the skin.
+    Robots collide only with three invisible capsules on the body itself: around the legs,
+    around trunk and arms, and around the head.
     """
     body = spec.worldbody.add_body(name=name, mocap=True)
     _add_touchable(body, (0, 0, 0.22), (0, 0, 0.80), 0.20)
@@ -170,7 +172,11 @@ def _joined(shapes: tuple[Shape, ...]) -> Mesh:
 
 
 def _shapes() -> dict[str, dict[str, tuple[Shape, ...]]]:
-    """Returns limb -> part -> shapes, in the limb's frame; "" is the trunk."""
+    """Returns limb -> part -> shapes, in the limb's frame; "" is the trunk.
+
+    A part is one of DYED or of FIXED_COLOURS. The numbers below are sections of lofts: for
+    one along z, (z, centre x, centre y, half x, half y) in m, or (z, x, y, radius).
+    """
     shapes = {"": _trunk()}
     for side, sign in SIDES.items():
         # the leg
@@ -298,7 +304,7 @@ def _head() -> dict[str, tuple[Shape, ...]]:
 def _tapered(
     top: float, bottom: float, top_radius: float, bottom_radius: float
 ) -> Loft:
-    """Returns a limb between two heights, round at its ends."""
+    """Returns a limb along z between two heights, with round ends; all in m."""
     rows = (
         (bottom, 0, 0, 0.6 * bottom_radius),
         (bottom + 0.02, 0, 0, bottom_radius),
@@ -310,7 +316,7 @@ def _tapered(
 
 
 def _shoe() -> PlacedLoft:
-    """Returns a shoe below the ankle."""
+    """Returns a shoe, in the frame of the shin that carries it."""
     rows = (
         (-0.085, 0, 0.045, 0.030, 0.040),
         (-0.060, 0, 0.050, 0.040, 0.048),

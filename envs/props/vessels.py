@@ -1,4 +1,8 @@
-"""A bottle to pour from, and a glass with two marks to pour into."""
+"""A bottle to pour from, and a glass with two marks to pour into.
+
+Both are made of thin boxes that collide with the grains of water and are not drawn, and of
+meshes that are only drawn.
+"""
 
 from __future__ import annotations
 
@@ -34,12 +38,16 @@ MARKS = ("cup_mark_0", "cup_mark_1")
 LEVEL = "cup_level"
 MARK_HALF_M = 0.0017
 CUP_SIDES = 8
-THIN_M = 1e-4  # half the height of water that is drawn without a grain
+THIN_M = 1e-4  # half the drawn height of no water, because a geom needs a size
 
 
 @dataclass(frozen=True)
 class BottleSize:
-    """Half widths of its square inside, and heights above its underside, m."""
+    """Half widths of its square inside and heights above its underside, m; mass in kg.
+
+    From the floor up to `shoulder_z` the inside is wide; up to `neck_z` it narrows to the
+    mouth; and from there to `height` it is as wide as the mouth.
+    """
 
     half_width: float = 0.028
     mouth_half_width: float = 0.023
@@ -55,31 +63,33 @@ class BottleSize:
 
 @dataclass(frozen=True)
 class CupSize:
-    """Inner radius and height of a glass, m."""
+    """Inner radius and height of a glass in m, and its mass in kg."""
 
     radius: float = 0.033
     height: float = 0.100
     mass: float = 0.25
-    # how much one grain of water raises the level
+    # how much one grain of water raises the drawn level
     rise_m: float = 0.0009
 
     def level_m(self, grains: float) -> float:
-        """Returns how high so many grains of water stand above its underside."""
+        """Returns the height of the level above the underside for a number of grains, m."""
         return FLOOR_M + self.rise_m * grains
 
 
 def add_bottle(spec: mujoco.MjSpec, size: BottleSize) -> None:
-    """Adds a free bottle, its frame in the middle of its underside."""
+    """Adds a bottle with a free joint; its frame is in the middle of its underside."""
     body = _free_body(spec, BOTTLE, size.mass, size.outer_half_width, size.height)
     outer = size.outer_half_width
     floor = add_box(
         body, (0, 0, FLOOR_M / 2), (outer, outer, FLOOR_M / 2), BOTTLE_GLASS
     )
     _make_wall(floor)
-    # it stands on the table with friction
+    # the floor also touches the table, and that contact needs friction
     floor.condim = 3
     floor.friction[0] = SLIDING_FRICTION
 
+    # four walls around each of three sections; (distance from the axis, height) of the
+    # sections' ends
     low = (size.half_width, FLOOR_M)
     shoulder = (size.half_width, size.shoulder_z)
     neck = (size.mouth_half_width, size.neck_z)
@@ -93,7 +103,7 @@ def add_bottle(spec: mujoco.MjSpec, size: BottleSize) -> None:
 def _free_body(
     spec: mujoco.MjSpec, name: str, mass: float, radius: float, height: float
 ) -> mujoco.MjsBody:
-    """Adds a free body with the inertia of a hollow can."""
+    """Adds a body with a free joint and the inertia of a hollow can."""
     body = spec.worldbody.add_body(
         name=name,
         explicitinertial=True,
@@ -112,7 +122,7 @@ def _inertia(mass: float, radius: float, height: float) -> np.ndarray:
 
 
 def _make_wall(geom: mujoco.MjsGeom) -> None:
-    """Makes a geom stiff and smooth for water, and seen by no camera."""
+    """Makes a geom's contacts with water stiff and frictionless, and hides the geom."""
     geom.condim = 1
     geom.solref = SOLREF
     geom.group = COLLISION_GROUP
@@ -125,25 +135,26 @@ def _add_wall(
     end: tuple[float, float],
     half_across: float,
 ) -> None:
-    """Adds a wall whose inner face goes from one (distance, height) to another, m.
+    """Adds a flat wall, given by the lower and the upper edge of its inner face.
 
     Args:
-        body: of the vessel.
-        angle: of the wall about the vessel's axis, rad.
-        start: of its lower edge, from the axis.
-        end: of its upper edge.
-        half_across: half its width.
+        body: the vessel's body.
+        angle: the direction from the vessel's axis to the wall, rad.
+        start: the lower edge: (distance from the axis, height), m.
+        end: the upper edge, in the same way.
+        half_across: half the wall's width, m.
     """
     out = end[0] - start[0]
     up = end[1] - start[1]
-    lean = np.arctan2(out, up)
-    # out of the inner face by half the wall
+    lean = np.arctan2(out, up)  # from the vertical, outwards
+    # the centre is half the wall's thickness outside the middle of the inner face
     distance = (start[0] + end[0]) / 2 + WALL_M / 2 * np.cos(lean)
     z = (start[1] + end[1]) / 2 - WALL_M / 2 * np.sin(lean)
     pos = (distance * np.cos(angle), distance * np.sin(angle), z)
     wall = add_box(
         body, pos, (WALL_M / 2, half_across, np.hypot(out, up) / 2), BOTTLE_GLASS
     )
+    # lean about y, then turn about the vessel's axis
     turn = np.array([np.cos(angle / 2), 0.0, 0.0, np.sin(angle / 2)])
     tip = np.array([np.cos(lean / 2), 0.0, np.sin(lean / 2), 0.0])
     quat = np.zeros(4)
@@ -187,7 +198,11 @@ def _draw_bottle(spec: mujoco.MjSpec, body: mujoco.MjsBody, size: BottleSize) ->
 
 
 def _square(outline: tuple[tuple[float, float], ...]) -> Loft:
-    """Returns a square shape with rounded edges of an outline (height, half width)."""
+    """Returns a shape whose sections are squares with rounded corners.
+
+    Args:
+        outline: (height, half width) of the sections from below, m.
+    """
     sections = tuple((z, 0.0, 0.0, half) for z, half in outline)
     return Loft("z", sections, power=7.0, smooth=0, sides=40)
 
@@ -195,13 +210,22 @@ def _square(outline: tuple[tuple[float, float], ...]) -> Loft:
 def _ring_mesh(
     radius: float, low_z: float, high_z: float, sides: int = 32, power: float = 2.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns a band around a vessel, seen from outside and inside."""
+    """Returns the mesh of a band around a vessel, visible from outside and inside.
+
+    Args:
+        radius: the band's radius, m.
+        low_z: height of its lower edge, m.
+        high_z: height of its upper edge, m.
+        sides: number of vertices around it.
+        power: 2 for a circle; larger ones approach a square.
+    """
+    # the superellipse |x / radius|^power + |y / radius|^power = 1
     angle = np.arange(sides) * 2 * np.pi / sides
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     circle = radius * np.sign(circle) * np.abs(circle) ** (2 / power)
     low = np.column_stack([circle, np.full(sides, low_z)])
     high = np.column_stack([circle, np.full(sides, high_z)])
-    # the same twice, since each face is seen from one side
+    # all vertices twice, because a face is visible from one side only
     vertices = np.concatenate([low, high, low, high])
     side = np.arange(sides)
     after = (side + 1) % sides
@@ -216,7 +240,7 @@ def _ring_mesh(
 
 
 def add_cup(spec: mujoco.MjSpec, size: CupSize) -> None:
-    """Adds a free glass, its frame in the middle of its underside."""
+    """Adds a glass with a free joint; its frame is in the middle of its underside."""
     body = _free_body(spec, CUP, size.mass, size.radius, size.height)
     half = 0.72 * size.radius
     foot = add_box(body, (0, 0, FLOOR_M / 2), (half, half, FLOOR_M / 2), CUP_GLASS)
@@ -264,12 +288,13 @@ class Vessel(FreeBody):
         self._xmat = engine.view("xmat")[:, self._body]  # (N, 9)
 
     def up_w(self) -> Array:
-        """Returns the vessel's own vertical in the world, (N, 3)."""
-        return self._xmat[:, 2::3]
+        """Returns the vessel's z axis in the world, (N, 3)."""
+        return self._xmat[:, 2::3]  # the third column; matrices are stored row by row
 
     def inside(self, points_w: Array) -> tuple[Array, Array, Array]:
         """Returns points (N, K, 3) in the vessel's frame: x, y and z, (N, K) each."""
         offset = points_w - self.pos_w()[:, None]
+        # along the vessel's axes, which are the columns of the rotation matrix
         x = dot(offset, self._xmat[:, None, 0::3])
         y = dot(offset, self._xmat[:, None, 1::3])
         z = dot(offset, self._xmat[:, None, 2::3])
@@ -282,6 +307,7 @@ class Bottle(Vessel):
     def __init__(self, engine: Engine, size: BottleSize) -> None:
         super().__init__(engine, BOTTLE)
         self._size = size
+        # asking for a field lets worlds differ in it
         engine.model_view("body_mass")
         engine.model_view("body_inertia")
 
@@ -290,8 +316,8 @@ class Bottle(Vessel):
         x, y, z = self.inside(points_w)
         xp = self._engine.xp
         half = self._size.outer_half_width
-        beside = xp.maximum(xp.abs(x), xp.abs(y))
-        return (beside < half) & (z > 0.0) & (z < self._size.height)
+        from_axis = xp.maximum(xp.abs(x), xp.abs(y))  # of a square
+        return (from_axis < half) & (z > 0.0) & (z < self._size.height)
 
     def weigh(self, world: int, mass: float) -> None:
         """Sets the mass of one world's empty bottle, in kg, and its inertia."""
@@ -323,7 +349,14 @@ class Cup(Vessel):
         return within & (z > 0.0) & (z < size.height)
 
     def draw_mark(self, world: int, which: int, grains: int, rgb: Rgb) -> None:
-        """Paints one of the marks of one world at the level of so many grains."""
+        """Puts one of a world's marks at the level of a number of grains, and colours it.
+
+        Args:
+            world: the world.
+            which: index of the mark.
+            grains: the number of grains.
+            rgb: the colour.
+        """
         z = self._size.level_m(grains)
         self._engine.model_view("geom_pos")[world, self._marks[which], 2] = z
         self._engine.model_view("geom_rgba")[world, self._marks[which]] = (*rgb, 1.0)
@@ -337,21 +370,22 @@ class Cup(Vessel):
         self._forces[:, self._body, :2] = force_n
 
     def draw_level(self, world: int, grains: int) -> None:
-        """Draws the water of one world as high as so many grains make it."""
+        """Draws the water of one world at the level of a number of grains."""
         half, z = self._drawn(np.array([float(grains)]))
         self._engine.model_view("geom_size")[world, self._level, 1] = half[0]
         self._engine.model_view("geom_pos")[world, self._level, 2] = z[0]
 
     def show(self, grains: Array) -> None:
-        """Draws the water as high as (N,) grains make it."""
+        """Draws the water of all worlds at the levels of numbers of grains (N,)."""
         half, z = self._drawn(grains)
         self._geom_size[:, self._level, 1] = half
         self._geom_pos[:, self._level, 2] = z
 
     def _drawn(self, grains: Array) -> tuple[Array, Array]:
-        """Returns half the height of the drawn water and its middle's, (N,) m each.
+        """Returns half the height of the drawn water, and the height of its middle.
 
-        That of an empty glass is below it.
+        They are (N,) m each. The water of an empty glass is drawn below the glass, where
+        nobody sees it.
         """
         half = self._size.rise_m * grains / 2 + THIN_M
         z = half + FLOOR_M

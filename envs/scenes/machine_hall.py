@@ -1,7 +1,7 @@
-"""A machine hall: an aisle between two rows of stations, with ways for people.
+"""A machine hall: an aisle between two rows of stations, with walkways for people.
 
 The aisle runs along x. People walk in its middle and cross it between the stations, on
-green ways; robots drive beside them, along yellow lines.
+green walkways; robots drive on either side, along yellow lines.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ WALL_X_M = 4.3
 WALL_Y_M = 4.1
 # The y of the stations' fronts.
 FRONT_Y_M = 2.3
-# Middle lines of the ways for people, and half their width.
+# Centre lines of the walkways along y (two between the stations, and two at the ends of
+# the aisle), of those behind the stations, and half the width of the one in the middle.
 CROSSINGS_X_M = (-1.15, 1.15)
 ENDS_X_M = (-3.45, 3.45)
 BEHIND_Y_M = 3.55
 WAY_HALF_M = 0.55
-# Middle line of the way for robots, on either side of the aisle.
+# Centre line of the robots' lane, on either side of the aisle.
 ROBOT_Y_M = 1.45
 LINE_HALF_M = 0.03
 WAY_GREEN = (0.30, 0.52, 0.40, 1.0)
@@ -73,7 +74,7 @@ def _add_walls(spec: mujoco.MjSpec) -> None:
 
 
 def _paint_ways(paint: Paint) -> None:
-    """Paints the ways for people: green, with white edges, and zebra bars to cross.
+    """Paints the walkways: green with white edges, and zebra crossings over the lanes.
 
     Boxes are given by their middle and half size, m.
     """
@@ -85,7 +86,7 @@ def _paint_ways(paint: Paint) -> None:
         paint.box((0, sign * half, 0.0012), length, WHITE)
         paint.box((0, sign * BEHIND_Y_M, z), (WALL_X_M - 0.3, 0.4, z), WAY_GREEN)
 
-    # zebra bars along x where people cross the ways of robots
+    # zebra crossings where people cross the robots' lanes
     for x in (*CROSSINGS_X_M, *ENDS_X_M):
         for sign in (-1, 1):
             for k in range(6):

@@ -15,5 +15,6 @@ def fingertip_w(tcp_w: Array, rot6d: Array, tip_m: float = TIP_M) -> Array:
         rot6d: (n, 6), the hands' x and y axes.
         tip_m: The distance from the tool centre point to the fingertips.
     """
-    # along the hand's z axis, which points from the palm to the fingertips
+    # along the hand's z axis, the cross product of its x and y axes, which points from
+    # the palm to the fingertips
     return tcp_w + tip_m * cross(rot6d[:, :3], rot6d[:, 3:])

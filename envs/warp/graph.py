@@ -145,6 +145,7 @@ class CudaGraphs:
             return work()
 
     def capture(self, work: Work) -> tuple[Launch, Tensors]:
+        """Records the work as a graph, see `Recorder`."""
         # torch's allocations in the capture use the pool, which this object keeps alive
         own_pool = torch.cuda.use_mem_pool(self._pool, self._device)
         with (

@@ -96,6 +96,10 @@ class _Effector:
             self._mount = MountPose(robot, worlds.agent_layout, base)
 
     def __call__(self, agent_pos: Array) -> np.ndarray:
+        """Returns the position and three NaN, (N, 6), from proprioception (N, P).
+
+        The NaN stand for the rotations, which have no such coordinates.
+        """
         # from the world to the mount, if the mount can move, and on to the arm
         position = np.asarray(agent_pos)[:, self._part]
         if self._mount is not None:

@@ -36,6 +36,7 @@ class Ensemble(Hold):
         self._is_known[ids] = False
 
     def merge(self, arrival: Arrival) -> Payload:
+        """Returns the arrived plan with the weighted mean of the latest chunks as its chunk."""
         ids = arrival.ids
         newest = arrival.plan.chunk
         if self._chunks.shape[2:] != newest.shape[1:]:

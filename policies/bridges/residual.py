@@ -52,6 +52,7 @@ class PathResidual(Hold):
         self._start[ids] = np.nan
 
     def merge(self, arrival: Arrival) -> Payload:
+        """Returns the arrived plan unchanged, and computes the path that its chunk describes."""
         chunk = arrival.plan.chunk  # (n, H, A) velocities, as shares of the top speed
         # points of the path: its start, and the end of each row
         num_points = chunk.shape[1] + 1
@@ -67,6 +68,7 @@ class PathResidual(Hold):
     def correct(
         self, observation: Observation, payload: Payload, age_s: Array, action: Array
     ) -> Array:
+        """Returns the actions (N, A) plus a share of their distance from the path."""
         step = np.asarray(observation.tick) // self._ticks_per_step  # (N,)
         slots = self._past.shape[1]
         # (N, A) the current coordinates; NaN for elements without one

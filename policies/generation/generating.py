@@ -126,6 +126,7 @@ class _Successes:
         self._source = source
 
     def write(self, episode: Episode) -> None:
+        """Writes a successful episode with its origin; marks the seed of a failed one."""
         seed = episode.meta.seed
         segments = self._origins.followed.pop(seed)
         if not episode.meta.success:

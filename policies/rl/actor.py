@@ -91,6 +91,7 @@ class Actor(nn.Module):
         return actor
 
     def forward(self, observation: Tensor) -> Tensor:  # (n, P + S) -> (n, A)
+        """Returns actions in [-1, 1]."""
         activation = ACTIVATIONS[self.config.activation]
         x = (observation - self.mean) / self.std
         x = x.clamp(-OBSERVATION_LIMIT, OBSERVATION_LIMIT)

@@ -74,6 +74,7 @@ class MixedReplay(NStepReplayBuffer):
     def sample(
         self, batch_size: int, env: VecNormalize | None = None
     ) -> ReplayBufferSamples:
+        """Returns a batch of transitions, half of it from the teacher's if there are some."""
         if self.prior is None:
             return super().sample(batch_size, env)
 

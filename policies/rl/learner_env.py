@@ -84,6 +84,7 @@ class LearnerVecEnv(VecEnvWrapper):
     def step_wait(
         self,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
+        """Returns the step's observations, rewards, ends and infos, as the learner needs them."""
         # the worlds' own reward is their progress, in [0, 1]
         observation, progress, ended, infos = self.venv.step_wait()
         for info in infos:

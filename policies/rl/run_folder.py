@@ -111,6 +111,7 @@ class ActorRun:
         return TrainedFor(self.info.stage, self.info.metadata["config"]["level"])
 
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
+        """Returns the policy's requirements; raises EmbodiedError if the run does not fit."""
         # make the policy once, to find a wrong task or robot and damaged weights early
         mode = self.info.spec.control_mode
         with closing(Worlds(EnvConfig(task, robot=robot, control_mode=mode))) as worlds:
@@ -118,6 +119,7 @@ class ActorRun:
         return self.info.spec
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> Policy:
+        """Returns the policy for these worlds; one of residual learning includes its base."""
         check_worlds(self.folder, self.info.metadata, worlds)
         actor = load_actor(self.folder, self.info)
         residual = self.info.residual

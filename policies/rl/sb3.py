@@ -213,6 +213,7 @@ class SB3Learner:
         return learned_actor(self.algorithm, self.env).state_dict()
 
     def info(self) -> dict[str, Any]:
+        """Returns the information that the run folder needs to use the actor, JSON-able."""
         metadata = self._worlds.metadata()
         info = ActorInfo(
             task=metadata["task"],

@@ -63,6 +63,7 @@ class Gamepad:
         self._down: set[int] = set()  # event buttons that are held
 
     def open(self) -> None:
+        """Connects to the gamepad; raises EmbodiedError if there is none."""
         if self._pygame is None:
             self._pygame = import_pygame()
         self._pygame.display.init()  # pygame delivers events only with a display

@@ -32,6 +32,7 @@ class Script:
         self._commands: Iterator[Command] = iter(())
 
     def open(self) -> None:
+        """Reads and parses the script; raises EmbodiedError if it is missing or wrong."""
         try:
             text = self._path.read_text(encoding="utf-8")
         except (OSError, UnicodeError) as error:

@@ -49,6 +49,7 @@ class SpaceMouse:
         self._buttons = 0  # bits of the buttons that are down
 
     def open(self) -> None:
+        """Connects to the SpaceMouse; raises EmbodiedError if there is none."""
         if self._hid is None:
             self._hid = _import_hid()
 
@@ -124,6 +125,7 @@ def _axes(data: bytes) -> list[float]:
 
 
 def _import_hid() -> Any:
+    """Returns the module `hid`; raises EmbodiedError if hidapi is not installed."""
     try:
         return importlib.import_module("hid")
     except ImportError as error:

@@ -165,6 +165,7 @@ class BatchRequests:
         self._generator = generator
 
     def __iter__(self) -> Iterator[BatchRequest]:
+        """Yields requests: random plans, and the augmentation of their observations."""
         n = self._batch_size
         generator = self._generator
         while True:

@@ -92,6 +92,7 @@ class DiskFrames:
         )
 
     def take(self, rows: Tensor) -> Tensor:
+        """Returns the images (..., cameras, H, W, 3) of frames `rows` (...) of all episodes."""
         # (n,) the episode of each row, and the frame within the episode
         wanted = rows.flatten().numpy()
         episode = np.searchsorted(self._first_rows, wanted, side="right") - 1

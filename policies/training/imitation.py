@@ -373,6 +373,7 @@ class ImitationLearner:
         return self._info.to_json()
 
     def checkpoint(self) -> Mapping[str, Tensor]:
+        """Returns all tensors that `restore` needs to continue the training, by name."""
         return join_parts(
             {
                 "net": self.net.state_dict(),

@@ -115,7 +115,7 @@ class ChunkController:
 
     Args:
         net: the networks.
-        spec: their requirements on the worlds.
+        spec: the policy's requirements on the worlds.
     """
 
     takes: tuple[PayloadKind, ...] = ("latent",)

@@ -82,6 +82,7 @@ class RunInfo:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> RunInfo:
+        """Returns the information in the JSON value that a run's folder stores."""
         return cls(
             task=stored["task"],
             robot=stored["robot"],
@@ -116,6 +117,7 @@ class VLARun:
         return weights_hash(self.folder)
 
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
+        """Returns the policy's requirements; raises EmbodiedError if the run does not fit."""
         # make the policy once, to find a wrong task or robot and damaged weights early
         mode = self.info.spec.control_mode
         with closing(Worlds(EnvConfig(task, robot=robot, control_mode=mode))) as worlds:
@@ -123,6 +125,7 @@ class VLARun:
         return self.info.spec
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> DualSystem:
+        """Returns the policy for these worlds; `dual` replaces the default timing of plans."""
         check_worlds(self.folder, self.info.trained_in, worlds)
         net = load_net(self.folder)
         return dual_system(

@@ -24,6 +24,8 @@ class _Absent(importlib.abc.Loader):
         return None
 
     def exec_module(self, module):
+        """Fills a stand-in module; Python's import system calls this."""
+
         # any name can be imported from the module: it is an empty class
         def attribute(name):
             if name.startswith("__"):

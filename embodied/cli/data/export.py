@@ -138,6 +138,7 @@ def _lerobot(
     selection: Selection,
     episodes: Iterable[SelectedEpisode],
 ) -> None:
+    """Exports to LeRobot's format, version 2.1 or 3.0."""
     export = export_lerobot_v2 if args.v2 else export_lerobot
     pictures: Pictures = args.images or "video"
     export(selection, episodes, args.output, pictures, args.subtasks, args.resume)
@@ -148,6 +149,7 @@ def _robomimic(
     selection: Selection,
     episodes: Iterable[SelectedEpisode],
 ) -> None:
+    """Exports to a file in robomimic's format."""
     export_robomimic(selection, episodes, args.output, args.key, args.resume)
 
 
@@ -156,6 +158,7 @@ def _minari(
     selection: Selection,
     episodes: Iterable[SelectedEpisode],
 ) -> None:
+    """Exports to a Minari dataset."""
     export_minari(selection, episodes, args.output, args.resume)
 
 
@@ -164,6 +167,7 @@ def _rerun(
     selection: Selection,
     episodes: Iterable[SelectedEpisode],
 ) -> None:
+    """Exports to recordings for the viewer Rerun."""
     export_rerun(selection, episodes, args.output, args.resume)
 
 

@@ -126,6 +126,7 @@ _HEAD = ("array", "type", "row", "rows", "unit", "size")
 
 
 def _row(array: ArrayInfo) -> tuple[str, ...]:
+    """Returns the cells of an array's row in the printed table."""
     row = " x ".join(map(str, array.row)) or "1"
     # a key that stands for several arrays has no common type, shape or number of rows
     is_many = not array.dtype
@@ -146,6 +147,7 @@ def _seeds(info: DatasetInfo) -> str:
 
 
 def _success(info: DatasetInfo) -> str:
+    """Returns the number of successes, the rate with its interval, and the faults, in words."""
     if not info.episodes:
         return "no episodes"
     success = wilson(info.successes, info.episodes)

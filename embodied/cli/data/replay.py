@@ -137,6 +137,7 @@ def as_text(reports: Sequence[ReplayReport], causes: Sequence[str]) -> str:
 
 
 def _row(report: ReplayReport) -> tuple[str, str, str, str]:
+    """Returns the cells of a replayed episode's row in the printed table."""
     result = "identical"
     if not report.identical:
         result = (

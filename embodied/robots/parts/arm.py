@@ -57,6 +57,7 @@ class Arm(Part):
         return is_mounted_rotated and not self.along_carrier
 
     def action_group(self, mode: str) -> ActionGroup:
+        """Returns the arm's part of an action in a control mode."""
         if mode == "joint":
             return self.joints.position_group(self.name, "rad", "joint")
         if mode == "joint_delta":
@@ -70,6 +71,7 @@ class Arm(Part):
         )
 
     def law(self, mode: str, engine: Engine, robot: Robot, dt_s: float) -> TargetLaw:
+        """Returns the rule that turns the arm's actions into joint targets in a control mode."""
         if mode == "joint":
             return PositionLaw(self.joints, engine, dt_s)
         if mode == "joint_delta":

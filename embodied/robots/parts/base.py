@@ -80,6 +80,7 @@ class FixedBase(Base):
         return self.yaw_rad != 0.0
 
     def add_to(self, spec: mujoco.MjSpec, mount: mujoco.MjsBody) -> mujoco.MjsBody:
+        """Adds the base below the robot's mount, and stands it at its place."""
         body = super().add_to(spec, mount)
         body.pos = list(self.mount_pos_w)
         if self.yaw_rad:
@@ -87,6 +88,10 @@ class FixedBase(Base):
         return body
 
     def mount_pose(self, xp: Any, joint_pos: Array, lift_m: Array) -> Array:
+        """Returns the pose (N, 4) of the mount: x, y, z in m and yaw in rad.
+
+        Only a torso that lifts the mount by `lift_m` can move it.
+        """
         place = [*self.mount_pos_w, self.yaw_rad]
         fixed = xp.asarray(place, dtype=joint_pos.dtype)
         pose = xp.broadcast_to(fixed, (joint_pos.shape[0], 4))
@@ -114,6 +119,7 @@ class OmnidirectionalBase(Base):
     travels: ClassVar[bool] = True
 
     def action_group(self, mode: str) -> ActionGroup:
+        """Returns the base's part of an action: a pose in the world, or speeds."""
         if mode == "joint":
             named = replace(self.joints, labels=("x", "y", "yaw"))
             return named.position_group(self.name, "m, m, rad", "world")

@@ -63,6 +63,7 @@ class Gripper(Part):
         return self.width_m
 
     def action_group(self, mode: str) -> ActionGroup:
+        """Returns the gripper's part of an action: the width between its pads."""
         return ActionGroup(
             self.name,
             labels=("width",),
@@ -76,6 +77,7 @@ class Gripper(Part):
         return OpeningLaw(self.open_target, engine)
 
     def prefixed(self, prefix: str, on: str | None = None) -> Self:
+        """Returns the gripper with a prefix to all names in the model, see the base class."""
         return replace(
             super().prefixed(prefix, on),
             fingers=tuple(prefix + finger for finger in self.fingers),

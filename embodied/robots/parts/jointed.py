@@ -21,6 +21,7 @@ class JointedPart(Part):
     unit: ClassVar[str] = "rad"  # of the joints' positions
 
     def action_group(self, mode: str) -> ActionGroup | None:
+        """Returns the part's share of an action in a control mode; None without joints."""
         if not len(self.joints):
             return None
         if mode == "joint":

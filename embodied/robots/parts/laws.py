@@ -113,6 +113,7 @@ class SpeedLaw:
         return self._reader.read()
 
     def targets(self, action: Array, previous: Array) -> Array:
+        """Returns the next joint targets (N, T), from the actions and the previous targets."""
         measured = self._reader.read()
         moves = action * self._full_step
         if self._to_joint_axes is not None:

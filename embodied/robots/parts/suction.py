@@ -39,6 +39,7 @@ class SuctionGripper(Gripper):
         return 1.0
 
     def action_group(self, mode: str) -> ActionGroup:
+        """Returns the gripper's part of an action: whether to release the vacuum."""
         return ActionGroup(
             self.name,
             labels=("release",),

@@ -216,6 +216,7 @@ class WarpEngine:
         return self._tensor(array).view(self.num_worlds, *shape)
 
     def view(self, field: str) -> Array:
+        """Returns a live tensor (N, ...) of a field of the state."""
         if field not in self._views:
             shape: tuple[int, ...] = ()
             if field != "time":  # a plain number in MjData
@@ -224,6 +225,7 @@ class WarpEngine:
         return self._views[field]
 
     def model_view(self, field: str) -> Array:
+        """Returns a live tensor (N, ...) of a field of the model in which worlds differ."""
         if field not in self._model_views:
             raise EmbodiedError(
                 f"worlds of the engine 'warp' differ in {sorted(self._model_views)}, "
@@ -283,6 +285,7 @@ class WarpEngine:
         return {name: values[ids] for name, values in self._memory().items()}
 
     def recall(self, ids: Array, kept: Mapping[str, Array]) -> None:
+        """Brings worlds `ids` (n,) to the states that `keep` returned."""
         memory = self._memory()
         for name, rows in kept.items():
             # these worlds may not yet have a view of a field in the snapshot

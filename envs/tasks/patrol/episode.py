@@ -9,7 +9,8 @@ import numpy as np
 
 from embodied.envs.events import event_rng
 from embodied.envs.naming import first_distinct
-from embodied.envs.props.people import Clothes, Walk, meeting_m
+from embodied.envs.props.people import Clothes
+from embodied.envs.props.walks import Walk, meeting_m
 from embodied.envs.scenes.machine_hall import (
     BEHIND_Y_M,
     CROSSINGS_X_M,

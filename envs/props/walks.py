@@ -1,0 +1,186 @@
+"""The walks of people along closed loops, each as a table of positions over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from embodied.envs.props.person_shape import STRIDE_M
+
+# The table of a walk has this many rows, evenly spaced over one turn around the loop, and
+# one more for the end.
+SAMPLES = 160
+# A loop is smoothed by a moving average over this length, which rounds its corners.
+ROUNDING_M = 0.7
+# The time in which a person stops or starts to walk.
+STOPPING_S = 0.6
+STEP_M = 0.02  # between the points of a loop from which its table is computed
+# Columns of the table of a walk: position in m; half the yaw in rad, as a quaternion needs
+# it; the number of strides since the start; and the size of the steps, from 0 for
+# standing to 1 for walking.
+X, Y, HALF_YAW, STRIDES, AMPLITUDE = range(5)
+NEVER_S = 1e9
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A person's way around a closed loop.
+
+    Attributes:
+        corners: (x, y) of the loop's corners in the world, m.
+        speed_m_s: the walking speed.
+        start_s: how long the person has walked from the first corner when the episode
+            begins.
+        right_m: the person keeps this far to the right of the loop.
+        pause_at: where on the loop the person stops in every turn, as a share of the
+            loop's length.
+        pause_s: for how long; 0 for a person who never stops.
+        halt_s: the time in the episode at which the person stops abruptly, once;
+            NEVER_S for never. `People.places_ahead_w` does not foresee it.
+        halted_s: how long this halt lasts.
+    """
+
+    corners: tuple[tuple[float, float], ...]
+    speed_m_s: float
+    start_s: float = 0.0
+    right_m: float = 0.0
+    pause_at: float = 0.5
+    pause_s: float = 0.0
+    halt_s: float = NEVER_S
+    halted_s: float = 0.0
+
+    def samples(self) -> tuple[np.ndarray, float]:
+        """Returns the table of the walk, (SAMPLES + 1, 5), and the time of one turn in s.
+
+        The columns are those above. The table begins at the first corner.
+        """
+        # the table depends neither on the start nor on the halt, so the cache need not
+        # tell such walks apart
+        return _samples(replace(self, start_s=0.0, halt_s=NEVER_S, halted_s=0.0))
+
+    def starting(self, share: float) -> Walk:
+        """Returns this walk, started at a share of its period."""
+        _, period_s = self.samples()
+        return replace(self, start_s=share * period_s)
+
+
+@lru_cache(maxsize=64)
+def _samples(walk: Walk) -> tuple[np.ndarray, float]:
+    """Computes `Walk.samples`. The cached array is shared, hence read-only."""
+    corners = np.array(walk.corners, float)
+    points = _rounded(_dense(_shifted(corners, walk.right_m)))
+    ends = np.concatenate([points, points[:1]])  # closed: the first point again
+    steps = np.linalg.norm(np.diff(ends, axis=0), axis=1)
+    along = np.concatenate([[0.0], np.cumsum(steps)])  # m, from the first point to each
+    length = along[-1]
+
+    walking_s = length / walk.speed_m_s
+    period_s = walking_s + walk.pause_s
+    time_s = np.linspace(0.0, period_s, SAMPLES + 1)
+    walked_s, share = _walked(time_s, walk.pause_at * walking_s, walk.pause_s)
+    at_m = walked_s * walk.speed_m_s  # (SAMPLES + 1,) the distance walked
+    # a person looks along the line between points 0.15 m behind and ahead
+    place = _at(ends, along, at_m)
+    way = _at(ends, along, (at_m + 0.15) % length)
+    way = way - _at(ends, along, (at_m - 0.15) % length)
+    yaw = np.unwrap(np.arctan2(way[:, 1], way[:, 0]))
+    # a whole number of strides per turn, so that the next turn continues the gait
+    strides = at_m / length * max(1, round(length / STRIDE_M))
+    rows = np.stack([place[:, 0], place[:, 1], yaw / 2, strides, share], axis=1)
+    rows.flags.writeable = False
+    return rows, float(period_s)
+
+
+def _walked(
+    time_s: np.ndarray, stop_s: float, pause_s: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns how long someone has walked without the pause, and the share of full speed.
+
+    The speed falls linearly to 0 around `stop_s` and rises again after `pause_s`, each
+    within STOPPING_S.
+
+    Args:
+        time_s: (T,) times since the start.
+        stop_s: when the pause begins.
+        pause_s: its length; 0 for none.
+
+    Returns:
+        The time (T,) in which full speed would cover the same distance, s; and the
+        share (T,).
+    """
+    share = np.ones_like(time_s)
+    walked_s = time_s
+    if pause_s == 0:
+        return walked_s, share
+    for sign, since_s in ((-1, time_s - stop_s), (1, time_s - stop_s - pause_s)):
+        # `gone_s` is the integral of the ramp, which is centred at 0
+        ramp = np.clip(since_s / STOPPING_S + 0.5, 0.0, 1.0)
+        share = share + sign * ramp
+        gone_s = STOPPING_S / 2 * ramp**2 + np.maximum(since_s - STOPPING_S / 2, 0.0)
+        walked_s = walked_s + sign * gone_s
+    return walked_s, share
+
+
+def meeting_m(one: Walk, other: Walk, during_s: float) -> float:
+    """Returns how close two people come to each other, m.
+
+    Halts are not considered.
+
+    Args:
+        one: a walk.
+        other: another one.
+        during_s: the time from the start of the episode that is looked at.
+    """
+    time_s = np.arange(0.0, during_s, 0.2)
+    places: list[np.ndarray] = []  # (2, T) m each
+    for walk in (one, other):
+        rows, period_s = walk.samples()
+        turns = (time_s + walk.start_s) / period_s
+        row = (turns - np.floor(turns)) * SAMPLES  # (T,) with a fraction
+        xy = [np.interp(row, np.arange(SAMPLES + 1), rows[:, axis]) for axis in (X, Y)]
+        places.append(np.stack(xy))
+    return float(np.linalg.norm(places[0] - places[1], axis=0).min())
+
+
+def _shifted(corners: np.ndarray, right_m: float) -> np.ndarray:
+    """Returns the corners (P, 2) of a parallel loop, `right_m` to the right of a loop."""
+    way = np.roll(corners, -1, axis=0) - corners
+    way /= np.linalg.norm(way, axis=1, keepdims=True)
+    # unit vectors to the right of the edge that starts at each corner, and of the edge
+    # that ends there
+    right = np.stack([way[:, 1], -way[:, 0]], axis=1)
+    before = np.roll(right, 1, axis=0)
+    # the shifted corner is right_m from both edges: a mitre
+    scale = 1 + np.sum(before * right, axis=1, keepdims=True)
+    return corners + right_m * (before + right) / scale
+
+
+def _dense(corners: np.ndarray) -> np.ndarray:
+    """Returns points (n, 2) on a loop, about STEP_M apart."""
+    points = []
+    for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        count = max(1, round(np.linalg.norm(end - start) / STEP_M))
+        points.append(start + (end - start) * np.arange(count)[:, None] / count)
+    return np.concatenate(points)
+
+
+def _rounded(points: np.ndarray) -> np.ndarray:
+    """Returns a loop (n, 2) with round corners: the moving average over ROUNDING_M."""
+    reach = round(ROUNDING_M / STEP_M / 2)
+    total = np.zeros_like(points)
+    for shift in range(-reach, reach + 1):
+        total += np.roll(points, shift, axis=0)
+    return total / (2 * reach + 1)
+
+
+def _at(ends: np.ndarray, along: np.ndarray, at_m: np.ndarray) -> np.ndarray:
+    """Returns the points (T, 2) at distances along a loop, m.
+
+    Args:
+        ends: (n, 2) points on the loop, the first one also at the end.
+        along: (n,) their distances from the first one along the loop.
+        at_m: (T,) the distances that are asked for.
+    """
+    return np.stack([np.interp(at_m, along, ends[:, axis]) for axis in (0, 1)], axis=1)
