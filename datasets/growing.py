@@ -39,6 +39,7 @@ class GrowingFile:
     def __init__(
         self, path: Path, temporary: Path, identity: str, ctrl_c: CtrlCKept
     ) -> None:
+        """Notes the paths; nothing is written yet."""
         self.done = 0
         self._path = path
         self._temporary = temporary

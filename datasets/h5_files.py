@@ -161,6 +161,7 @@ class _Sink(io.RawIOBase):
     """
 
     def __init__(self, path: Path, undo: Undo | None = None) -> None:
+        """Opens the file: an existing one with `undo`, which keeps what is overwritten."""
         self.error: OSError | None = None
         self._undo = undo
         flags = os.O_RDWR if undo is not None else os.O_RDWR | os.O_CREAT | os.O_TRUNC

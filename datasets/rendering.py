@@ -133,6 +133,7 @@ class _Rendering:
         truth: GroundTruth,
         report: Report,
     ) -> None:
+        """Begins without running episodes; the arguments are those of one process' work."""
         self._request = work.request
         self._dataset = dataset
         self._writer = writer

@@ -272,6 +272,7 @@ class _Batch:
     """
 
     def __init__(self, worlds: Worlds, episodes: Sequence[Episode]) -> None:
+        """Prepares the comparison; nothing is replayed yet."""
         running = filled(worlds, episodes)
         self._worlds = worlds
         self._episodes = running

@@ -23,6 +23,7 @@ class VectorStatistics:
     """
 
     def __init__(self, width: int) -> None:
+        """Begins with no vectors."""
         self._count = 0
         self._min = np.full(width, np.inf)
         self._max = np.full(width, -np.inf)

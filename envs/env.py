@@ -51,6 +51,7 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
     observation_space: spaces.Dict
 
     def __init__(self, config: EnvConfig, render_mode: str | None = None) -> None:
+        """Makes the world; "human" is possible only with a display."""
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise unknown("render_mode", render_mode, RENDER_MODES)
         modes = RENDER_MODES if has_display() else RENDER_MODES[1:]  # without "human"

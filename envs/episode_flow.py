@@ -28,6 +28,7 @@ class EpisodeFlow:
         scorer: HostScorer,
         watch: TaskWatch,
     ) -> None:
+        """Keeps the objects that must be told."""
         self._engine = engine
         self._control = control
         self._episodes = episodes

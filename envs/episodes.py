@@ -51,6 +51,7 @@ class Episodes:
         variation: Variation,
         task_name: str,
     ) -> None:
+        """Keeps what a start is written to; no episode has begun yet."""
         self._engine = engine
         self._task = task
         self._task_name = task_name

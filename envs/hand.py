@@ -21,6 +21,7 @@ class Hand:
     def __init__(
         self, engine: Engine, robot: Robot, effector: Effector | None = None
     ) -> None:
+        """Finds the tool centre point and the fingers in the model."""
         model = engine.model
         effector = effector or robot.effectors[0]
         gripper = robot.gripper_of(effector)

@@ -26,6 +26,7 @@ class Measure:
     meaning: str  # one phrase
 
     def __post_init__(self) -> None:
+        """Raises EmbodiedError for an invalid name, and for an empty unit or meaning."""
         if not is_name(self.name):
             raise EmbodiedError(
                 f"a measure's name consists of {RULE}, unlike {self.name!r}"

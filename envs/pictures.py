@@ -24,6 +24,7 @@ class Pictures:
     def __init__(
         self, engine: HostEngine, config: EnvConfig, task_cameras: tuple[str, ...]
     ) -> None:
+        """Chooses the cameras; the first frame makes their GL contexts."""
         self.cameras = choose_cameras(config, task_cameras, engine.model)
         self.feed = CameraFeed(
             engine, self.cameras, config.image_size, config.camera_hz

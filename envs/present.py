@@ -37,6 +37,7 @@ class Present:
         make_origin: Callable[[], Origin],
         memories: Memories,
     ) -> None:
+        """Keeps where the state is found; nothing is copied yet."""
         self._engine = engine
         self._make_origin = make_origin
         self._memories = memories

@@ -19,6 +19,7 @@ class Proprioception:
     """
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
+        """Finds joints, tool centre points and grippers, and names the vector's parts."""
         model = engine.model
         names = robot.joint_names
         num_joints = len(names)

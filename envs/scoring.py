@@ -144,6 +144,7 @@ class HostScorer:
     """Keeps the clocks and faults of N worlds on the CPU, and scores their steps."""
 
     def __init__(self, rules: ScoringRules, num_worlds: int) -> None:
+        """Begins with all clocks at 0."""
         self.rules = rules
         self.tick = np.zeros(num_worlds, np.int64)  # each world's clock
         self._held_ticks = np.zeros(num_worlds, np.int64)

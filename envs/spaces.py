@@ -52,6 +52,7 @@ class Observer:
     """
 
     def __init__(self, worlds: Worlds) -> None:
+        """Computes the observation space of one world."""
         config = worlds.config
         self._worlds = worlds
         self._shows_state = config.obs != "pixels"

@@ -38,6 +38,7 @@ class Interval:
     high: float
 
     def __post_init__(self) -> None:
+        """Raises EmbodiedError unless both ends are numbers, the lower one first."""
         if not is_number(self.low) or not is_number(self.high):
             raise EmbodiedError(
                 f"an interval is (low, high), two finite numbers, not ({self.low!r}, "
@@ -107,6 +108,7 @@ class Variable:
     held_out: Range
 
     def __post_init__(self) -> None:
+        """Raises EmbodiedError for an invalid name, factor or combination of ranges."""
         if not is_name(self.name):
             raise EmbodiedError(
                 f"a variable's name consists of {RULE}, unlike {self.name!r}"
@@ -254,6 +256,7 @@ class Variation:
         split: str,
         overrides: Mapping[str, Any] | None = None,
     ) -> None:
+        """Chooses the range of each variable for this level and split."""
         if level not in LEVELS:
             raise unknown("level", level, LEVELS)
         if split not in SPLITS:

@@ -55,6 +55,7 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
         render_mode: str | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
     ) -> None:
+        """Makes the worlds; the first episodes begin with `reset`."""
         if render_mode not in (None, "rgb_array"):
             raise unknown(
                 "render_mode of a vector environment", str(render_mode), ("rgb_array",)

@@ -44,6 +44,7 @@ class Worlds:
     """
 
     def __init__(self, config: EnvConfig, num_worlds: int = 1) -> None:
+        """Compiles the model and joins engine, task, robot, cameras and scoring."""
         _check(config, num_worlds)
         self.config = config
         self.num_worlds = num_worlds

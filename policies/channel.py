@@ -42,6 +42,7 @@ class Interruption:
     rate_hz: float = 0.0
 
     def __post_init__(self) -> None:
+        """Raises EmbodiedError for a negative or infinite time, or two kinds of times."""
         make_fields_plain(self)
         for name in ("duration_s", "start_s", "rate_hz"):
             value = getattr(self, name)
@@ -117,6 +118,7 @@ class Channel:
         freeze: Interruption,
         outage: Interruption | None = None,
     ) -> None:
+        """Makes the tables of random delays and losses, which `reset` fills."""
         self._compute = DelayTable(latency.compute, Stream.PLAN_COMPUTE, num_worlds)
         self._uplink = DelayTable(latency.uplink, Stream.PLAN_UPLINK, num_worlds)
         self._downlink = DelayTable(latency.downlink, Stream.PLAN_DOWNLINK, num_worlds)

@@ -24,6 +24,7 @@ class Clock:
     """
 
     def __init__(self, rate_hz: float) -> None:
+        """Keeps the rate as a fraction; raises EmbodiedError for an impossible one."""
         if not math.isfinite(rate_hz) or not 0 < rate_hz <= PHYSICS_HZ:
             raise EmbodiedError(
                 f"a rate must be above 0 and at most {PHYSICS_HZ} Hz (one event per "

@@ -139,6 +139,7 @@ class CorrectedPolicy:
         return self._executed_by.copy()
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
+        """Begins episodes in worlds `ids` (n,); the policy drives first."""
         num_worlds = len(observation.tick)
         if num_worlds != len(self._executed_by):
             self._allocate(num_worlds)
@@ -149,6 +150,7 @@ class CorrectedPolicy:
         self._subtask[ids] = NO_SUBTASK
 
     def act(self, observation: Observation) -> np.ndarray:
+        """Returns the actions (N, A): the expert's where it has taken over."""
         # Both are asked at every step, also the one that does not drive: it must keep its
         # state up to date, because it may drive at the next step.
         wanted = np.asarray(self._policy.act(self._seen_by_policy(observation)))

@@ -72,6 +72,7 @@ class EpisodeRunner:
     correction: Correction | None = None
 
     def __post_init__(self) -> None:
+        """Raises EmbodiedError for impossible numbers, and for noise with a correction."""
         make_fields_plain(self)
 
         if self.num_envs < 1:

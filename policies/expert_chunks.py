@@ -49,6 +49,7 @@ class ChunkingPlanner:
     def __init__(
         self, planner: Planner, controller: Controller, worlds: Worlds
     ) -> None:
+        """Prepares the forecast of the robot's motion, by which the controller runs ahead."""
         self._planner = planner
         self._controller = controller
         self._forecast = Forecast(worlds.robot, worlds.agent_layout)
@@ -63,6 +64,7 @@ class ChunkingPlanner:
         self._planner.reset(ids, seeds)
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
+        """Returns the planner's plans, each with a chunk of the controller's future actions."""
         plan = self._planner.plan(observation, ids)
         num = len(plan.subtask)
         agent_pos = np.array(observation.agent_pos, np.float64)

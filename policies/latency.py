@@ -90,6 +90,7 @@ class Trace:
     from_start: bool = False
 
     def __post_init__(self) -> None:
+        """Makes the delays a tuple; raises EmbodiedError for none, or an impossible one."""
         # a tuple is hashable and immutable
         object.__setattr__(
             self, "ms", tuple(float(to_python(value)) for value in self.ms)
@@ -178,6 +179,7 @@ class DelayTable:
     """
 
     def __init__(self, source: Latency, stream: int, num_worlds: int) -> None:
+        """Makes an empty table, which each episode's start fills."""
         self._source = source
         self._stream = stream
         self._table = np.zeros((num_worlds, SAMPLES_PER_EPISODE), np.int64)

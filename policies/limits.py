@@ -35,6 +35,7 @@ class ReferenceLimits:
         gripper_elements: tuple[int, ...],
         hold_action: HoldAction | None,
     ) -> None:
+        """Begins without actions; the first one gives the arrays their width."""
         self._max_step = max_step
         self._grippers = list(gripper_elements)
         self._hold_action = hold_action

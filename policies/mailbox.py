@@ -133,6 +133,7 @@ class Mailbox:
         shape: PlanShape,
         bridge: Bridge,
     ) -> None:
+        """Begins without plans."""
         if mode not in MAILBOX_MODES:
             raise unknown("mailbox mode", mode, MAILBOX_MODES)
         self._mode = mode

@@ -77,6 +77,7 @@ class NoisyPolicy(PolicyWrapper):
         self._unsampled_seeds.update(zip(worlds, seeds, strict=True))
 
     def act(self, observation: Observation) -> np.ndarray:
+        """Returns the wrapped policy's actions (N, A), disturbed where a shove is on."""
         self._intended = np.array(self._wrapped.act(observation), np.float32)
         if self._unsampled_seeds:
             self._sample_shoves()

@@ -20,6 +20,7 @@ class PlanCounts:
     """
 
     def __init__(self, num_worlds: int, gripper_elements: Sequence[int]) -> None:
+        """Begins with all counts at 0."""
         self._grippers = list(gripper_elements)
         # All arrays are (N,) unless noted.
         self._seq = np.full(num_worlds, -1, np.int64)  # of the shown plans

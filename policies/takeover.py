@@ -57,6 +57,7 @@ class TakeoverRule:
     after_s: float | None = None
 
     def __post_init__(self) -> None:
+        """Raises EmbodiedError for a threshold or a time that is impossible."""
         make_fields_plain(self)
         if not 0 < self.stray <= 1:
             raise EmbodiedError(

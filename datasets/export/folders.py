@@ -42,6 +42,7 @@ class NewFolder:
     def __init__(
         self, path: Path, identity: Any, resume: bool, kept: Sequence[str]
     ) -> None:
+        """Begins the folder, or finds what a killed call has finished in it."""
         self.path = path
         self.finished: list[Any] = []
         self._journal = path / JOURNAL

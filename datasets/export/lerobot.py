@@ -77,6 +77,7 @@ class _Writer(ClosedOnExit):
         pictures: Pictures,
         subtasks: bool,
     ) -> None:
+        """Opens the files that stay open while episodes are added."""
         self._pa = load_pyarrow()
         self._new_folder = new_folder
         folder = new_folder.path

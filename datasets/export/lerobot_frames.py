@@ -52,6 +52,7 @@ class FrameColumns:
     """
 
     def __init__(self, pa: Any, features: Features, hz: int) -> None:
+        """Begins with no episodes; `pa` is the module pyarrow."""
         self._pa = pa
         self._features = features
         self._hz = hz

@@ -88,6 +88,7 @@ class _Recording:
     """
 
     def __init__(self, rr: Any, path: Path, number: int, selection: Selection) -> None:
+        """Opens the file; `rr` is the module rerun."""
         self._rr = rr
         self._selection = selection
         self._metadata = selection.headers[0].metadata

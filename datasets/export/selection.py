@@ -79,6 +79,7 @@ class Selection:
     """
 
     def __init__(self, paths: Sequence[Path], choice: Choice) -> None:
+        """Opens the files, and checks that their episodes can be exported together."""
         require_distinct(paths)
         self.paths = tuple(paths)
         self._datasets = [Dataset(path) for path in paths]

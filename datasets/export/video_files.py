@@ -51,6 +51,7 @@ class VideoFile(ClosedOnExit):
     """
 
     def __init__(self, path: Path, hz: int, size: tuple[int, int]) -> None:
+        """Opens the file and its H.264 stream."""
         require_even(size)
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path

@@ -65,6 +65,7 @@ class LeRobotFolder:
     """
 
     def __init__(self, folder: Path) -> None:
+        """Reads all tables but the frames."""
         self._pa = load_pyarrow()
         self._folder = folder
         info = read_json(folder, "meta/info.json")

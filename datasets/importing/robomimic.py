@@ -50,6 +50,7 @@ class RobomimicFile(ClosedOnExit):
     """
 
     def __init__(self, path: Path, hz: int | None = None) -> None:
+        """Opens the file, and finds its episodes and their arrays."""
         self._path = path
         try:
             self._file = open_to_read(path, is_foreign=True)

@@ -70,6 +70,7 @@ class Packed:
     """
 
     def __init__(self, path: Path) -> None:
+        """Reads the directory at the end of the file; arrays are read on demand."""
         self._path = path
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)

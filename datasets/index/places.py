@@ -214,6 +214,7 @@ class _Collected:
     """
 
     def __init__(self, file: H5, demos: Sequence[str], key: str) -> None:
+        """Begins with no episodes; the first one determines type and shape of the rows."""
         self.key = key
         self._file = file
         self._file_name = h5py.h5f.get_name(file.id)

@@ -23,6 +23,7 @@ class MemoryRows:
     def __init__(
         self, source: StoredRows, places: ArrayPlaces, episodes: np.ndarray
     ) -> None:
+        """Reads all rows of the episodes."""
         self._rows = torch.from_numpy(source.all_rows(episodes))
         counts = places.rows[episodes]
         # (E,) index of each episode's first row. Episodes that are not in memory get an

@@ -49,6 +49,7 @@ class Window:
     plan_age_s: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
+        """Raises EmbodiedError for rows, a row to start at, or an age that cannot be."""
         if not self.rows:
             raise EmbodiedError(
                 "a window needs rows: give some, such as {'actions': range(16)}"

@@ -123,6 +123,7 @@ class Cell:
     rule: str = ""
 
     def __post_init__(self) -> None:
+        """Raises ResultsError unless there is one episode for each seed, in order."""
         expected = self.condition.seeds
         seeds = [episode.seed for episode in self.episodes]
         if not seeds or seeds != list(expected):

@@ -24,6 +24,7 @@ class Scenario:
 
     @classmethod
     def of(cls, condition: Condition) -> Scenario:
+        """Returns the scenario of a cell's condition."""
         return cls(
             condition.task,
             condition.robot,

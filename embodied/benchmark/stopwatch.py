@@ -18,6 +18,7 @@ class Stopwatch:
     call: Callable[..., Any]
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        """Wraps the function; it is measured when `call` is called in its place."""
         self.seconds = 0.0
 
         def call(*arguments: Any) -> Any:

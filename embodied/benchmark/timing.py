@@ -67,6 +67,7 @@ class Timing:
     bridge: str = "hold"
 
     def __post_init__(self) -> None:
+        """Raises EmbodiedError for settings that exclude each other, and unknown names."""
         transport = (self.transport_ms, self.jitter)
         compute = (self.compute_ms, self.compute_jitter)
         traces = (self.trace, self.compute_trace)

@@ -231,6 +231,7 @@ class CountProgress(ClosedOnExit):
     """Shows how many items are done: it is called with the number of new ones."""
 
     def __init__(self, title: str, total: int, unit: str, quiet: bool = False) -> None:
+        """Shows the empty bar."""
         self._title = title
         self._quiet = quiet
         self._begun = time.monotonic()
@@ -270,6 +271,7 @@ class TrainingProgress(ClosedOnExit):
     """Shows the progress of a training: it is called with each row of its figures."""
 
     def __init__(self, quiet: bool) -> None:
+        """Shows the empty bar, whose end is the end of the budget."""
         self._quiet = quiet
         # (time, spent share of the budget) at the first row
         self._begun: tuple[float, float] | None = None

@@ -45,6 +45,7 @@ class RobotControl:
     def __init__(
         self, robot: Robot, engine: Engine, mode: str, control_hz: int
     ) -> None:
+        """Finds joints and servos in the model; `mode` is one of CONTROL_MODES."""
         self.mode = mode
         self.interface = robot.interface(mode)
         self.joint_interface = robot.interface("joint")

@@ -55,6 +55,7 @@ class Robot:
         return self
 
     def __post_init__(self) -> None:
+        """Checks names and mountings; raises EmbodiedError for a wrong one."""
         names: list[str] = []
         for part in self.parts:
             self._check_part(part, names)

@@ -23,6 +23,7 @@ class EpisodeStats:
     """Figures of the running episode in each world; all arrays are (N,)."""
 
     def __init__(self, num_worlds: int, ticks_per_step: int) -> None:
+        """Begins with N idle worlds."""
         self.index = np.full(num_worlds, IDLE)
         self.tick = np.zeros(num_worlds, np.int64)  # since the episode's start
         self.success_tick = np.full(num_worlds, NEVER)  # of the first success

@@ -39,6 +39,7 @@ class MotionMeter:
     """
 
     def __init__(self, worlds: Worlds) -> None:
+        """Finds servos and tool points in the model."""
         model = worlds.engine.model
         num = worlds.num_worlds
         robot = worlds.robot

@@ -209,6 +209,7 @@ class _Rollout:
         hooks: Sequence[Hook],
         on_result: OnResult | None,
     ) -> None:
+        """Prepares the rollout; the arguments are those of `rollout`."""
         self._worlds = worlds
         self._policy = policy
         self._seeds = seeds

@@ -84,6 +84,7 @@ class ContactForce:
     """
 
     def __init__(self, engine: Engine, *names: str) -> None:
+        """Finds the sensors with these names, and joins the engine's watchers."""
         model = engine.model
         count = len(names)
         starts = [int(model.sensor_historyadr[model.sensor(name).id]) for name in names]

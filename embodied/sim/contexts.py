@@ -88,6 +88,7 @@ class ProcessContexts:
     """All contexts of this process; one at a time is in use."""
 
     def __init__(self) -> None:
+        """Begins without contexts."""
         self._lock = threading.Lock()  # held while a context is in use
         self._keys = itertools.count()
         self._renderers: dict[int, mujoco.Renderer] = {}  # by key

@@ -59,6 +59,7 @@ class CpuEngine:
     def __init__(
         self, model: mujoco.MjModel, num_worlds: int, num_threads: int = 0
     ) -> None:
+        """Makes N worlds of the model; 0 threads means as many as cores."""
         mujoco.set_mju_user_warning(_log_warning)
         self.model = model
         self.num_worlds = num_worlds
@@ -143,6 +144,7 @@ class CpuEngine:
         self._batch.forward(ids, stage=_VELOCITY_STAGE)
 
     def step(self, nstep: int) -> None:
+        """Advances the worlds that do not rest by `nstep` physics steps."""
         self._check_threads()
         self.version += 1
         if self._are_all_moving:

@@ -139,6 +139,7 @@ class Bins:
     def __init__(
         self, engine: Engine, places: tuple[BinPlace, ...], size: BinSize
     ) -> None:
+        """Finds the bins at `places` in the model."""
         self._engine = engine
         self._size = size
         model = engine.model

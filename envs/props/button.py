@@ -73,6 +73,7 @@ class Buttons:
     """The K buttons of a scene in N worlds."""
 
     def __init__(self, engine: Engine, names: Sequence[str]) -> None:
+        """Finds the buttons with these names in the model."""
         self._engine = engine
         model = engine.model
         # columns of `qpos`; ids of the bodies; and the worlds' indices, for choosing one

@@ -32,6 +32,7 @@ class Dirt:
     """
 
     def __init__(self, xp: Any, num_worlds: int) -> None:
+        """Begins with clean stains."""
         self._xp = xp
         n = num_worlds
         self._areas = xp.asarray(cell_areas())  # (S, C) m2

@@ -185,6 +185,7 @@ class Drawers:
     """The poses, openings and contents of the drawers in N worlds."""
 
     def __init__(self, engine: Engine, size: DrawersSize) -> None:
+        """Finds the drawers in the model."""
         self._engine = engine
         self.size = size
         model = engine.model

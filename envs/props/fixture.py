@@ -152,6 +152,7 @@ class Fixture:
     """The fixture of N worlds."""
 
     def __init__(self, engine: Engine, size: FixtureSize) -> None:
+        """Finds the fixture in the model."""
         self._engine = engine
         self._size = size
         model = engine.model

@@ -99,6 +99,7 @@ class Granules:
     """The K grains of each of N worlds."""
 
     def __init__(self, engine: Engine, count: int) -> None:
+        """Finds the `count` grains in the model, which were added one after the other."""
         self._engine = engine
         model = engine.model
         self._qpos = self.qpos_of(model, count)

@@ -219,6 +219,7 @@ class Pad:
     """The pad and its mat in N worlds."""
 
     def __init__(self, engine: Engine) -> None:
+        """Finds the pad and the mat in the model."""
         self._engine = engine
         model = engine.model
         self._body = model.body(PAD).id

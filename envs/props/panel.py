@@ -158,6 +158,7 @@ class Panel:
     """Lamps and row names in N worlds."""
 
     def __init__(self, engine: Engine) -> None:
+        """Finds lamps and plates in the model."""
         self._engine = engine
         xp = engine.xp
         self._lamps = [engine.model.geom(name).id for name in LAMPS]

@@ -34,6 +34,7 @@ class ParcelProps:
     def __init__(
         self, engine: Engine, parcels: Parcels, bins: Bins, num_bins: int
     ) -> None:
+        """Keeps the props, and index arrays of worlds and bins."""
         self.xp = engine.xp
         self.parcels = parcels
         self.bins = bins
@@ -52,6 +53,7 @@ class ParcelFacts:
     """
 
     def __init__(self, props: ParcelProps, memory: Mapping[str, Array]) -> None:
+        """Reads the poses; other quantities are computed when they are first used."""
         self._xp = props.xp
         self._parcels = props.parcels
         self._bins = props.bins

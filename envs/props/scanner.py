@@ -110,6 +110,7 @@ class Scanner:
     """The scanner and its lamp in N worlds."""
 
     def __init__(self, engine: Engine, place: ScannerPlace) -> None:
+        """Finds the scanner in the model."""
         self._engine = engine
         self._place = place
         model = engine.model

@@ -266,6 +266,7 @@ class Signs:
     def __init__(
         self, engine: Engine, plates: Sequence[str], texts: Sequence[str]
     ) -> None:
+        """Finds the plates with these names, and the materials that show the texts."""
         self._engine = engine
         model = engine.model
         # a plate shows a text if its geom has the text's material

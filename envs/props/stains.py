@@ -149,6 +149,7 @@ class Stains:
     """The stains of N worlds: S blobs of C cells."""
 
     def __init__(self, engine: Engine) -> None:
+        """Finds the stains in the model."""
         self._engine = engine
         model = engine.model
         self._bodies = [model.body(name).id for name in STAINS]

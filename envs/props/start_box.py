@@ -72,6 +72,7 @@ class StartBox:
     """The start box of N worlds; its button is read by `Buttons`."""
 
     def __init__(self, engine: Engine, place: StartBoxPlace) -> None:
+        """Finds the box and its lamp in the model."""
         self._engine = engine
         self._place = place
         self._body = engine.model.body(BODY).id

@@ -293,6 +293,7 @@ class Valves:
     """The K valves of a scene in N worlds."""
 
     def __init__(self, engine: Engine, names: Sequence[str]) -> None:
+        """Finds the valves with these names in the model."""
         self._engine = engine
         model = engine.model
         xp = engine.xp

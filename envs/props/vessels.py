@@ -331,6 +331,7 @@ class Cup(Vessel):
     """The glass of N worlds, its two marks, and the level that it shows."""
 
     def __init__(self, engine: Engine, size: CupSize) -> None:
+        """Finds the glass, its marks and its drawn water in the model."""
         super().__init__(engine, CUP)
         self._size = size
         model = engine.model

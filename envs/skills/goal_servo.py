@@ -65,6 +65,7 @@ class GoalServo:
     def __init__(
         self, agent_layout: Layout, robot: Robot, control_hz: int = 200
     ) -> None:
+        """Finds what the controller reads in proprioception of this layout."""
         self.spec = PolicySpec(control_mode="ee_delta", control_hz=control_hz)
         self._robot = robot
         self._slices = agent_layout.slices()

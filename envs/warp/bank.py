@@ -17,6 +17,7 @@ class DeviceBank:
     """
 
     def __init__(self, starts: StartBank, engine: WarpEngine) -> None:
+        """Copies the starts to the device."""
         self._engine = engine
         self._size = len(starts)
         varied = engine.model_views()

@@ -59,6 +59,7 @@ class StepGraph:
         device: torch.device,
         recorder: Recorder | None,
     ) -> None:
+        """Prepares the input; the graph is made at the second call."""
         self._function = function
         self._device = device
         self._recorder = recorder

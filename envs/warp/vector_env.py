@@ -48,6 +48,7 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
     single_observation_space: spaces.Dict
 
     def __init__(self, config: EnvConfig, num_envs: int = 1) -> None:
+        """Makes the worlds; the first episodes begin with `reset`."""
         self.num_envs = num_envs
         self.render_mode = None
         self.metadata = {

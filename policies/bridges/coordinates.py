@@ -86,6 +86,7 @@ class _Effector:
     """
 
     def __init__(self, worlds: Worlds, arm: Arm) -> None:
+        """Finds the effector's position in proprioception, and the arm's mount."""
         robot: Robot = worlds.robot
         name = robot.effector_of(arm).name
         self._part = worlds.agent_layout.slices()[f"{name}_pos_w"]

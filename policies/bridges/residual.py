@@ -25,6 +25,7 @@ class PathResidual(Hold):
     kinds: tuple[PayloadKind, ...] = ("chunk",)
 
     def __init__(self, setting: Setting) -> None:
+        """Raises EmbodiedError in control modes whose actions are not speeds."""
         if setting.coordinates is None or setting.interface is None:
             raise EmbodiedError(
                 "the bridge 'residual' needs actions that are speeds (joint_delta or "

@@ -51,6 +51,7 @@ class Follower:
     """
 
     def __init__(self, worlds: Worlds, library: Library) -> None:
+        """Begins without episodes; `library` has the demonstrations' segments."""
         n = worlds.num_worlds
         self.spec = PolicySpec(
             control_mode="ee_delta",

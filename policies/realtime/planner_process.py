@@ -46,6 +46,7 @@ class PlannerProcess(ClosedOnExit):
     """
 
     def __init__(self, policy: str, config: EnvConfig) -> None:
+        """Starts the process, and waits until it has loaded the planner."""
         context = multiprocessing.get_context("spawn")
         self._pipe, child_pipe = context.Pipe()
         self._process = context.Process(

@@ -44,6 +44,7 @@ class SharedArrays(ClosedOnExit):
     def __init__(
         self, memory: SharedMemory, layout: MemoryLayout, is_owner: bool
     ) -> None:
+        """Makes arrays that view the memory; its owner frees it in the end."""
         self._memory = memory
         self._is_owner = is_owner
         self.layout = layout

@@ -62,6 +62,7 @@ class RealTimeSystem(DualSystem):
     """
 
     def __init__(self, process: PlannerProcess, simulated: DualSystem) -> None:
+        """Takes everything from the simulated system, except for its planner."""
         super().__init__(
             planner=process,
             controller=simulated.controller,
@@ -90,6 +91,7 @@ class RealTimeSystem(DualSystem):
         self._pacer.reset()
 
     def act(self, observation: Observation) -> np.ndarray:
+        """Waits for the step's time, takes a finished plan, and returns the action (1, A)."""
         self._pacer.wait()
         now = np.asarray(observation.tick)
         payload = self._process.take()

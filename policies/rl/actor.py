@@ -44,6 +44,7 @@ class Actor(nn.Module):
     std: Tensor  # (P + S,)
 
     def __init__(self, config: ActorConfig) -> None:
+        """Makes the layers; mean and deviation of the observations are set later."""
         super().__init__()
         self.config = config
         widths = [config.inputs, *config.hidden, config.actions]
@@ -115,6 +116,7 @@ class ActorPolicy:
         """Does nothing, since the policy has no state."""
 
     def act(self, observation: Observation) -> np.ndarray:
+        """Returns the actions (N, A)."""
         parts = [observation.agent_pos, observation.environment_state]
         inputs = np.concatenate(parts, axis=1).astype(np.float32)  # (N, P + S)
 

@@ -84,6 +84,7 @@ class RLConfig:
     delay_ms: float = 0.0
 
     def __post_init__(self) -> None:
+        """Raises EmbodiedError for impossible numbers, or settings that exclude each other."""
         make_fields_plain(self)
         if self.algorithm not in ALGORITHMS:
             raise unknown("algorithm", self.algorithm, ALGORITHMS)

@@ -79,6 +79,7 @@ class ResidualPolicy(PolicyWrapper):
     def __init__(
         self, base: Policy, correction: ActorPolicy, residual: Residual
     ) -> None:
+        """Wraps the base; the network that corrects it needs the privileged state."""
         super().__init__(base)
         self.spec = replace(base.spec, privileged=True)
         self._actor = correction
@@ -90,6 +91,7 @@ class ResidualPolicy(PolicyWrapper):
         self._wrapped.reset(ids, observation, seeds)
 
     def act(self, observation: Observation) -> np.ndarray:
+        """Returns the base's actions (N, A) plus the corrections."""
         wanted = np.asarray(self._wrapped.act(observation), np.float32)
         # N and A are known with the first call
         if self._correction.shape != wanted.shape:

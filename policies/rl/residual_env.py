@@ -33,6 +33,7 @@ class ResidualVecEnv(VecEnvWrapper):
     venv: SB3VecEnv
 
     def __init__(self, venv: SB3VecEnv, base: Policy, residual: Residual) -> None:
+        """Adds the base's action to the observations."""
         self.base = base
         self._worlds = venv.env.worlds
         self._scale = residual.scale

@@ -254,6 +254,7 @@ class _Progress(BaseCallback):
     """
 
     def __init__(self, run: TrainingRun, config: RLConfig) -> None:
+        """Begins with no ended episodes."""
         super().__init__()
         self._run = run
         self._config = config

@@ -79,6 +79,7 @@ class Gamepad:
         self._pad = None
 
     def read(self) -> Command:
+        """Returns the command of sticks, triggers and buttons now."""
         self._pygame.event.pump()
         ahead = -self._axis(LEFT_Y)
         left = -self._axis(LEFT_X)

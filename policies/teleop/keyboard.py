@@ -85,6 +85,7 @@ class Keyboard:
         self._held.discard(key)
 
     def read(self) -> Command:
+        """Returns the command of the keys that are held now, and those pressed since."""
         events = frozenset(self._events)
         self._events.clear()
         speed = SLOW_SHARE if SLOW_KEY in self._held else 1.0

@@ -100,6 +100,7 @@ class Operator:
     """
 
     def __init__(self, worlds: Worlds, device: Device, aid: str = "goal") -> None:
+        """Prepares the servo for commands, and the expert, whose goals can aid a person."""
         if worlds.num_worlds != 1:
             raise EmbodiedError(
                 f"a person acts in one world, not in {worlds.num_worlds}"

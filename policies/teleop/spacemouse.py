@@ -74,6 +74,7 @@ class SpaceMouse:
         self._mouse = None
 
     def read(self) -> Command:
+        """Returns the command of the knob now, and of the buttons pressed since."""
         events: set[str] = set()
         report = bytes(self._mouse.read(64))
         while report:

@@ -29,6 +29,7 @@ class Budget:
     max_steps: int | None = None
 
     def __post_init__(self) -> None:
+        """Raises EmbodiedError unless the budget is above 0."""
         make_fields_plain(self)
         if self.max_steps is not None:
             if self.max_steps < 1:

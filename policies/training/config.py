@@ -64,6 +64,7 @@ class ImitationConfig:
     shadow_weight: float = 1.0
 
     def __post_init__(self) -> None:
+        """Raises EmbodiedError for numbers that are impossible."""
         make_fields_plain(self)
         checked_seed(self.seed)
 

@@ -66,6 +66,7 @@ class DiskFrames:
     def __init__(
         self, episodes: Sequence[EpisodeFrames], cameras: Sequence[str]
     ) -> None:
+        """Opens the files; nothing is read yet."""
         # (E,) the row of each episode's first frame
         counts = np.array([episode.count for episode in episodes])
         self._first_rows = np.cumsum(counts) - counts

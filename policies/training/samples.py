@@ -204,6 +204,7 @@ class _SamplesBuilder:
     """Concatenates the rows of episodes."""
 
     def __init__(self) -> None:
+        """Begins with no episodes."""
         names = [f.name for f in fields(Samples)]
         for not_a_tensor in ("frames", "sentences", "control_hz"):
             names.remove(not_a_tensor)

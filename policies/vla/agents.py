@@ -50,6 +50,7 @@ class VLAPlanner:
             self._history[world] = []
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
+        """Returns the network's plans for worlds `ids` (n,)."""
         images = self._images(observation, ids)
         tokens = self._vocabulary.encode(observation.instruction)
         agent_pos = torch.from_numpy(np.asarray(observation.agent_pos, np.float32))
@@ -121,6 +122,7 @@ class ChunkController:
     takes: tuple[PayloadKind, ...] = ("latent",)
 
     def __init__(self, net: DualSystemNet, spec: PolicySpec) -> None:
+        """Begins without chunks; `reset` makes room for the worlds."""
         self.spec = spec
         self._net = net.controller.eval()
         self._config = net.config
@@ -130,6 +132,7 @@ class ChunkController:
         self._next_step = np.zeros(0, np.int64)  # (N,) index into the chunk
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
+        """Forgets the chunks of worlds `ids` (n,)."""
         # the number of worlds is unknown, so grow the arrays to the largest id
         missing = int(np.max(ids)) + 1 - len(self._next_step)
         if missing > 0:
@@ -143,6 +146,7 @@ class ChunkController:
         self._next_step[ids] = self._config.execute
 
     def act(self, observation: Observation, payload: Payload, age_s: Array) -> Array:
+        """Returns the next actions (N, A) of the chunks; predicts chunks that are used up."""
         # Predict a new chunk in each world that has executed `execute` actions of the old
         # one. Worlds begin episodes at different times, so they need it at different
         # steps.

@@ -172,6 +172,7 @@ class PlannerNet(nn.Module):
     """
 
     def __init__(self, config: NetConfig) -> None:
+        """Makes the layers: encoders of the inputs, a trunk, and one layer for all outputs."""
         super().__init__()
         self._effectors = len(config.effectors)
         self._bases = config.bases
@@ -276,6 +277,7 @@ class ControllerNet(nn.Module):
     """
 
     def __init__(self, config: NetConfig, latent_size: int) -> None:
+        """Makes the layers; `latent_size` is the number of elements of the planner's latent."""
         super().__init__()
         # the columns of the effectors' poses in the proprioception
         effectors = config.effectors

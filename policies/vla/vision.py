@@ -40,6 +40,7 @@ class FilmConv(nn.Module):
         widths: tuple[int, int, int] = (32, 32, 32),
         heads: int = 8,
     ) -> None:
+        """Makes the layers: patches, two conditioned convolutions, and the two readouts."""
         super().__init__()
         first, middle, last = widths
         patch_pixels = 4

@@ -45,6 +45,7 @@ class EndEffectorLaw:
     def __init__(
         self, arm: Arm, effector: Effector, engine: Engine, dt_s: float
     ) -> None:
+        """Finds the arm's joints and its tcp in the model; `dt_s` is the control period."""
         model = engine.model
         xp = engine.xp
         self._engine = engine

@@ -43,6 +43,7 @@ class PositionLaw:
     """
 
     def __init__(self, joints: Joints, engine: Engine, dt_s: float) -> None:
+        """Keeps the joints' limits; `dt_s` is the control period."""
         xp = engine.xp
         low = xp.asarray([low for low, _ in joints.ranges])
         high = xp.asarray([high for _, high in joints.ranges])

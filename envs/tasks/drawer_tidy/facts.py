@@ -31,6 +31,7 @@ class Props:
     """The parts of the scene in N worlds, as a task moves and reads them."""
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
+        """Finds the parts in the model."""
         xp = engine.xp
         self.xp = xp
         self.things = Things(engine, THING_NAMES)
@@ -45,6 +46,7 @@ class Facts:
     """Quantities of N worlds in one state: D drawers, K things, two of them named."""
 
     def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
+        """Reads what most facts need; others are computed when they are first used."""
         self._props = props
         self._memory = memory
         self._xp = props.xp

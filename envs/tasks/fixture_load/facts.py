@@ -40,6 +40,7 @@ class Props:
     """The parts of the scene in N worlds, as a task moves and reads them."""
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
+        """Finds the parts in the model."""
         self.xp = engine.xp
         self.parts = Workpieces(engine, PARTS)
         self.fixture = Fixture(engine, FIXTURE)
@@ -59,6 +60,7 @@ class Facts:
     """Quantities of N worlds in one state; "the part" is the workpiece that is named."""
 
     def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
+        """Reads the named workpiece; other facts are computed when they are first used."""
         self._props = props
         self._memory = memory
         self._xp = props.xp

@@ -43,6 +43,7 @@ class Props:
     """The parts of the scene in N worlds, as a task moves and reads them."""
 
     def __init__(self, engine: Engine, robot: Robot, camera: str) -> None:
+        """Finds the parts in the model; signs must be seen by the robot's `camera`."""
         model = engine.model
         self.xp = engine.xp
         self.worlds = engine.xp.arange(engine.num_worlds)

@@ -53,6 +53,7 @@ class Facts:
     """Quantities of N worlds in one state."""
 
     def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
+        """Reads the poses, and counts the grains in bottle and glass and beside them."""
         self._props = props
         self._memory = memory
         self._xp = props.xp

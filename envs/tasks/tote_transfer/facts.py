@@ -45,6 +45,7 @@ class Props:
     """The parts of the scene in N worlds, as a task moves and reads them."""
 
     def __init__(self, engine: Engine, robot: Robot, station: Station) -> None:
+        """Finds the parts in the model, and computes limits from the station's sizes."""
         xp = engine.xp
         tote = ToteSize()
         self.xp = xp
@@ -77,6 +78,7 @@ class Facts:
     """Quantities of N worlds in one state; "the tote" is the one that is named."""
 
     def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
+        """Reads the named tote; other facts are computed when they are first used."""
         self._props = props
         self._memory = memory
         self._xp = props.xp

@@ -27,6 +27,7 @@ class Props:
     """The parts of the scene in N worlds, as a task moves and reads them."""
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
+        """Finds the parts in the model."""
         xp = engine.xp
         count = len(VALVES)
         self.xp = xp
