@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import mujoco
 import numpy as np
 
@@ -14,13 +16,15 @@ from embodied.sim.engine import Engine
 ARM_RADIUS_M = 0.08
 # The distance to people who are not there.
 FAR_M = 99.0
+# (8, 3) of a cube from -1 to 1
+CORNERS = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
 
 
 class Outline:
     """The outline of a robot on the floor, in N worlds.
 
-    It is the rectangle of its base, and for each arm the line from the mount to the hand
-    with the arm's width.
+    It is the rectangle of its base, and for each arm the line from the mount over the
+    elbow to the hand, with the arm's width.
     """
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
@@ -44,6 +48,9 @@ class Outline:
         sites = engine.view("site_xpos")
         hands = [model.site(effector.site).id for effector in robot.effectors]
         self._hands_w = [sites[:, hand] for hand in hands]  # (N, 3) each
+        arms = [robot.part(effector.arm) for effector in robot.effectors]
+        elbows = [_elbow_of(engine, arm.joints.names) for arm in arms]
+        self._elbows_w = [engine.view("xpos")[:, elbow] for elbow in elbows]
         joints = robot.base.joints.names
         self._dofs = columns([int(model.joint(name).dofadr[0]) for name in joints])
         self._qvel = engine.view("qvel")
@@ -75,16 +82,30 @@ class Outline:
         beyond = xp.maximum(xp.abs(local - self._middle_m) - self._half_m, 0.0)
         nearest = xp.sqrt(dot(beyond, beyond))
 
-        # The arms: the distance to the nearest point of the line from mount to hand. That
-        # point is at the fraction `share` of the line.
-        for hand_w in self._hands_w:
-            along = hand_w[:, None, :2] - self._pos_w[:, None, :2]  # (N, 1, 2)
-            length2 = xp.maximum(dot(along, along), 1e-9)  # m2, never 0
-            share = xp.clip(dot(offset, along) / length2, 0.0, 1.0)[..., None]
-            from_line = offset - share * along
-            from_arm = xp.sqrt(dot(from_line, from_line)) - ARM_RADIUS_M
-            nearest = xp.minimum(nearest, from_arm)
+        # the arms: two lines each, from mount to elbow and on to the hand
+        for elbow_w, hand_w in zip(self._elbows_w, self._hands_w, strict=True):
+            for start_w, end_w in ((self._pos_w, elbow_w), (elbow_w, hand_w)):
+                aside_m = self._from_line_m(people_w, start_w, end_w)
+                nearest = xp.minimum(nearest, aside_m - ARM_RADIUS_M)
         return xp.maximum(nearest - radius_m, 0.0)
+
+    def _from_line_m(self, people_w: Array, start_w: Array, end_w: Array) -> Array:
+        """Returns (N, M) m, from above, from each person to the line between two points.
+
+        Args:
+            people_w: (N, M, 2) m, where the people are.
+            start_w: (N, 3) m, where the line begins.
+            end_w: (N, 3) m, where it ends.
+        """
+        xp = self._xp
+        offset = people_w - start_w[:, None, :2]  # (N, M, 2)
+        along = end_w[:, None, :2] - start_w[:, None, :2]  # (N, 1, 2)
+        length2 = xp.maximum(dot(along, along), 1e-9)  # m2, never 0
+
+        # the nearest point is at the fraction `share` of the line
+        share = xp.clip(dot(offset, along) / length2, 0.0, 1.0)[..., None]
+        from_line = offset - share * along
+        return xp.sqrt(dot(from_line, from_line))
 
     def nearest_m(self, people_w: Array, is_present: Array, radius_m: float) -> Array:
         """Returns (N,) m, from the outline to the nearest person that is there.
@@ -102,7 +123,6 @@ class Outline:
 def _corners_of(engine: Engine, body: int) -> np.ndarray:
     """Returns the corners (n, 2) m of a body's collision geoms, from above, in its frame."""
     model = engine.model
-    signs = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
     corners = []
     for geom in np.flatnonzero(model.geom_bodyid == body):
         if not (model.geom_contype[geom] or model.geom_conaffinity[geom]):
@@ -110,6 +130,45 @@ def _corners_of(engine: Engine, body: int) -> np.ndarray:
         matrix = np.zeros(9)
         mujoco.mju_quat2Mat(matrix, model.geom_quat[geom])
         middle, half = np.split(model.geom_aabb[geom], 2)
-        box = middle + signs * half  # (8, 3) in the geom's frame
+        box = middle + CORNERS * half  # (8, 3) in the geom's frame
         corners.append(model.geom_pos[geom] + box @ matrix.reshape(3, 3).T)
     return np.concatenate(corners)[:, :2]
+
+
+def _elbow_of(engine: Engine, joints: Sequence[str]) -> int:
+    """Returns the link of an arm that is farthest from the line between its ends.
+
+    Args:
+        engine: the worlds; their model's first keyframe has the arm at home.
+        joints: the arm's joints, from the mount to the hand.
+    """
+    model = engine.model
+    data = mujoco.MjData(model)
+    mujoco.mj_resetDataKeyframe(model, data, 0)
+    mujoco.mj_kinematics(model, data)
+    links = [int(model.joint(name).bodyid[0]) for name in joints]
+    points = data.xpos[links]  # (J, 3) m
+    along = points[-1] - points[0]
+    aside = np.cross(points - points[0], along)  # (J, 3)
+    return links[int(np.argmax(np.linalg.norm(aside, axis=1)))]
+
+
+def half_breadth_m(robot: Robot) -> float:
+    """Returns how far a robot at home reaches to its sides, from the middle of its base."""
+    model = robot.build().compile()
+    data = mujoco.MjData(model)
+    mujoco.mj_resetDataKeyframe(model, data, 0)
+    mujoco.mj_kinematics(model, data)
+    root = model.body(robot.base.root_body).id
+    to_base = data.xmat[root].reshape(3, 3).T
+
+    aside_m = 0.0
+    touchable = (model.geom_contype > 0) | (model.geom_conaffinity > 0)
+    for geom in np.flatnonzero(touchable & (model.geom_bodyid > 0)):
+        # the corners of the geom's box, in the base's frame
+        matrix = data.geom_xmat[geom].reshape(3, 3)
+        middle, half = np.split(model.geom_aabb[geom], 2)
+        corners_w = data.geom_xpos[geom] + (middle + CORNERS * half) @ matrix.T
+        corners = (corners_w - data.xpos[root]) @ to_base.T  # (8, 3) m
+        aside_m = max(aside_m, float(np.abs(corners[:, 1]).max()))
+    return aside_m

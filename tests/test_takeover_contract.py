@@ -16,15 +16,11 @@ EPISODES = 3
 FIRST_SEED = 310
 # experts that begin at the beginning succeed in nearly all (docs/ground.md)
 LEAST_SUCCESSES = 2
-# What experts cannot do yet, and why.
-SHORT = {
-    ("Patrol", "dual_arm"): "it drives with its arms stretched out, and touches things",
-}
 # each task with its default robot, and every fourth pair: with 3 robots a task, others in turn
 PAIRS = [
     pair
     for k, pair in enumerate(TASKS_AND_ROBOTS)
-    if pair[1] == get_task(pair[0]).default_robot or k % 4 == 0 or pair in SHORT
+    if pair[1] == get_task(pair[0]).default_robot or k % 4 == 0
 ]
 
 
@@ -43,12 +39,7 @@ def corrected_runs(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("task", "robot"), PAIRS)
-def test_an_expert_takes_over_from_any_state(
-    task: str, robot: str, request: pytest.FixtureRequest
-) -> None:
-    if (task, robot) in SHORT:
-        # strict: a success must be noticed, and the line above deleted
-        request.applymarker(pytest.mark.xfail(reason=SHORT[task, robot], strict=True))
+def test_an_expert_takes_over_from_any_state(task: str, robot: str) -> None:
     results = corrected_runs(task, robot, after_s=1.0, episodes=EPISODES)
     successes = sum(result.success_at_end for result in results)
     assert successes >= LEAST_SUCCESSES, [result.ended for result in results]

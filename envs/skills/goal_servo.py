@@ -19,6 +19,8 @@ from embodied.robots.mount import MountPose
 from embodied.robots.parts.arm import Arm
 from embodied.robots.parts.base import Base
 from embodied.robots.parts.gripper import Gripper
+from embodied.robots.parts.head import Head
+from embodied.robots.parts.jointed import JointedPart
 from embodied.robots.parts.part import Part
 from embodied.robots.parts.torso import Lift, Waist
 from embodied.robots.robot import Robot
@@ -63,9 +65,22 @@ class GoalServo:
     takes: tuple[PayloadKind, ...] = ("goals",)
 
     def __init__(
-        self, agent_layout: Layout, robot: Robot, control_hz: int = 200
+        self,
+        agent_layout: Layout,
+        robot: Robot,
+        control_hz: int = 200,
+        homes_heads: bool = False,
     ) -> None:
-        """Finds what the controller reads in proprioception of this layout."""
+        """Finds the robot's mounts, arms and grippers.
+
+        Args:
+            agent_layout: The layout of proprioception.
+            robot: The robot.
+            control_hz: The rate of actions.
+            homes_heads: Whether heads turn to their home posture; otherwise they stay
+                as they are.
+        """
+        self._homes_heads = homes_heads
         self.spec = PolicySpec(control_mode="ee_delta", control_hz=control_hz)
         self._robot = robot
         self._slices = agent_layout.slices()
@@ -108,7 +123,10 @@ class GoalServo:
             elif isinstance(part, Lift) and drive.travels:
                 elements.append(xp.where(is_driving, drive.lift_action(part), 0.0))
             elif isinstance(part, Waist):
-                elements.append(self._waist_action(part, agent_pos))
+                # the hands reach their goals without bowing the waist
+                elements.append(self._homing_action(part, agent_pos))
+            elif isinstance(part, Head) and self._homes_heads:
+                elements.append(self._homing_action(part, agent_pos))
             elif self._has_no_goal(part, payload):
                 elements.append(self._action_without_goal(part, agent_pos))
             elif isinstance(part, Arm):
@@ -164,18 +182,15 @@ class GoalServo:
         width = 0 if group is None else len(group.labels)
         return 0 * agent_pos[:, :width]
 
-    def _waist_action(self, waist: Waist, agent_pos: Array) -> Array:
-        """Returns the action (N, J) that keeps a waist upright, its home posture.
-
-        The hands reach their goals without bowing the waist.
-        """
+    def _homing_action(self, part: JointedPart, agent_pos: Array) -> Array:
+        """Returns the action (N, J) that brings a part with J joints to its home."""
         xp = array_namespace(agent_pos)
         first_joint = self._slices["joint_pos"].start
-        joints = self._robot.joint_slice(waist)
+        joints = self._robot.joint_slice(part)
         columns = slice(first_joint + joints.start, first_joint + joints.stop)
         angle = agent_pos[:, columns]
-        home = xp.asarray(waist.joints.home)
-        return DRIVE_GAIN_PER_S * (home - angle) / xp.asarray(waist.joints.speeds)
+        home = xp.asarray(part.joints.home)
+        return DRIVE_GAIN_PER_S * (home - angle) / xp.asarray(part.joints.speeds)
 
     def _arm_action(
         self,

@@ -1,4 +1,4 @@
-"""Adds goals for the hands that an expert does not use: they stay at home."""
+"""Where hands are at home, and goals for hands that an expert does not use."""
 
 from __future__ import annotations
 
@@ -9,15 +9,63 @@ from typing import Any
 from embodied.arrays import array_namespace
 from embodied.core import Array, Layout, Observation, Payload, Planner
 from embodied.robots.mount import MountPose
+from embodied.robots.parts.part import Effector
 from embodied.robots.robot import Robot
 from embodied.rotations import quat_from_yaw, quat_multiply, quat_rotate
+
+
+class HomePoses:
+    """The poses of hands at home, relative to their mounts, as those stand now."""
+
+    def __init__(
+        self, agent_layout: Layout, robot: Robot, effectors: Sequence[Effector]
+    ) -> None:
+        """Stores each hand's home pose, and finds its mount.
+
+        Args:
+            agent_layout: The layout of proprioception.
+            robot: The robot.
+            effectors: Its hands, K of them.
+        """
+        self._mounts = []
+        self._homes = []
+        for effector in effectors:
+            base = robot.base_of(robot.part(effector.arm))
+            self._mounts.append(MountPose(robot, agent_layout, base))
+            self._homes.append(robot.tools_at_home[effector.name])
+
+    def read(self, agent_pos: Array) -> tuple[Array, Array]:
+        """Returns positions (n, K, 3) in m and rotations (n, K, 4) wxyz in the world.
+
+        Args:
+            agent_pos: (n, P) proprioception.
+        """
+        xp: Any = array_namespace(agent_pos)
+        pos_w = []
+        quat_wxyz = []
+        for mount, home in zip(self._mounts, self._homes, strict=True):
+            mount_pose = mount.read(agent_pos)  # (n, 4)
+            mount_quat = quat_from_yaw(mount_pose[:, 3])
+            num = mount_pose.shape[0]
+
+            # the home pose relative to the mount, once per world
+            home_pos = xp.asarray(home.pos, dtype=mount_pose.dtype)
+            home_pos = xp.broadcast_to(home_pos, (num, 3))
+            home_quat = xp.asarray(home.quat_wxyz, dtype=mount_pose.dtype)
+            home_quat = xp.broadcast_to(home_quat, (num, 4))
+
+            # the same in the world
+            pos_w.append(mount_pose[:, :3] + quat_rotate(mount_quat, home_pos))
+            quat_wxyz.append(quat_multiply(mount_quat, home_quat))
+        return xp.stack(pos_w, axis=1), xp.stack(quat_wxyz, axis=1)
 
 
 class OtherHandsPlanner:
     """Wraps a planner for a robot's first hand or hands, for robots with more.
 
     The goal of each other hand is its home pose relative to its mount, with the gripper
-    open. For a robot without other hands, the wrapped planner's plans are unchanged.
+    open. For a robot without other hands, the wrapped planner's plans are unchanged. A
+    planner that plans for no hand at all keeps every hand at home.
     """
 
     def __init__(self, planner: Planner, agent_layout: Layout, robot: Robot) -> None:
@@ -33,13 +81,8 @@ class OtherHandsPlanner:
         count = planned + len(other_effectors)
         self.plan_shape = replace(planner.plan_shape, effectors=count)
         self._planner = planner
-        # for each other effector: its mount, and its home pose relative to the mount
-        self._mounts = []
-        self._homes = []
-        for effector in other_effectors:
-            base = robot.base_of(robot.part(effector.arm))
-            self._mounts.append(MountPose(robot, agent_layout, base))
-            self._homes.append(robot.tools_at_home[effector.name])
+        self._others = len(other_effectors)
+        self._homes = HomePoses(agent_layout, robot, other_effectors)
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
         self._planner.reset(ids, seeds)
@@ -47,38 +90,20 @@ class OtherHandsPlanner:
     def plan(self, observation: Observation, ids: Array) -> Payload:
         """Returns the wrapped planner's plans, with goals for all hands."""
         payload = self._planner.plan(observation, ids)
-        if not self._homes:
+        if not self._others:
             return payload
 
         xp: Any = array_namespace(observation.agent_pos)
-        pos_w = [payload.goal_pos_w]
-        quat_wxyz = [payload.goal_quat_wxyz]
-        for mount, home in zip(self._mounts, self._homes, strict=True):
-            mount_pose = mount.read(observation.agent_pos)  # (n, 4)
-            mount_quat = quat_from_yaw(mount_pose[:, 3])
-            num = mount_pose.shape[0]
-
-            # the home pose relative to the mount, once per world
-            home_pos = xp.asarray(home.pos, dtype=mount_pose.dtype)
-            home_pos = xp.broadcast_to(home_pos, (num, 3))
-            home_quat = xp.asarray(home.quat_wxyz, dtype=mount_pose.dtype)
-            home_quat = xp.broadcast_to(home_quat, (num, 4))
-
-            # the same in the world, with an axis for the effector
-            pos = mount_pose[:, :3] + quat_rotate(mount_quat, home_pos)
-            pos_w.append(pos[:, None])
-            quat_wxyz.append(quat_multiply(mount_quat, home_quat)[:, None])
+        home_pos_w, home_quat_wxyz = self._homes.read(observation.agent_pos)
 
         # the other hands have goals at rest and open grippers
-        count = len(self._homes)
-        vel_w = [payload.goal_vel_w] + [
-            xp.zeros_like(payload.goal_vel_w[:, :1])
-        ] * count
-        gripper = [payload.gripper] + [xp.ones_like(payload.gripper[:, :1])] * count
+        open_grippers = xp.ones_like(home_pos_w[..., 0])
         return replace(
             payload,
-            goal_pos_w=xp.concat(pos_w, axis=1),
-            goal_quat_wxyz=xp.concat(quat_wxyz, axis=1),
-            goal_vel_w=xp.concat(vel_w, axis=1),
-            gripper=xp.concat(gripper, axis=1),
+            goal_pos_w=xp.concat([payload.goal_pos_w, home_pos_w], axis=1),
+            goal_quat_wxyz=xp.concat([payload.goal_quat_wxyz, home_quat_wxyz], axis=1),
+            goal_vel_w=xp.concat(
+                [payload.goal_vel_w, xp.zeros_like(home_pos_w)], axis=1
+            ),
+            gripper=xp.concat([payload.gripper, open_grippers], axis=1),
         )

@@ -48,14 +48,13 @@ class ScriptedPlanner:
     anything that happens: each plan follows from the present state alone.
     """
 
-    plan_shape = PlanShape()
-
     def __init__(
         self,
         agent_layout: Layout,
         state_layout: Layout,
         decide: Decide,
         hand: HandView | None = None,
+        effectors: int = 1,
     ) -> None:
         """Stores the layouts and the function.
 
@@ -65,7 +64,9 @@ class ScriptedPlanner:
             decide: Returns the plans.
             hand: Converts the hand's TCP and gripper width to those that `decide`
                 expects; None for a hand that needs no conversion.
+            effectors: How many hands those plans have goals for, the robot's first ones.
         """
+        self.plan_shape = PlanShape(effectors=effectors)
         # name of a layout's entry -> its columns
         self._agent = _with_first_effector(agent_layout.slices())
         self._state = state_layout.slices()

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from embodied.arrays import dot, smallest
+from embodied.arrays import any_of, dot, smallest
 from embodied.core import (
     Array,
     Controller,
@@ -23,17 +23,18 @@ from embodied.core import (
     Planner,
     skill_index,
 )
+from embodied.envs.clearance import half_breadth_m
 from embodied.envs.props.people import PERSON_RADIUS_M
 from embodied.envs.scenes.machine_hall import FRONT_Y_M, ROBOT_Y_M
 from embodied.envs.skills.driving import DrivingPlanner
 from embodied.envs.skills.goal_servo import GoalServo
-from embodied.envs.skills.scripted import Readings, ScriptedPlanner, make_payload
+from embodied.envs.skills.other_hands import HomePoses
+from embodied.envs.skills.scripted import Readings, ScriptedPlanner
 from embodied.envs.tasks.patrol.facts import KEPT_M
 from embodied.envs.tasks.patrol.scene import AHEAD_S, BAYS_X_M, PEOPLE, STATIONS
 from embodied.robots.mount import MountPose
 from embodied.robots.parts.arm import Arm
 from embodied.robots.robot import Robot
-from embodied.rotations import quat_from_rot6d
 
 # The distance from the mount to the station's front when the robot looks at a sign.
 STAND_M = 0.90
@@ -43,8 +44,10 @@ KEPT_ASIDE = 0.2
 # The least distance to a person's middle while the robot drives: that of a mount is larger
 # by the distance from the mount to its farthest hand.
 DRIVING_M = PERSON_RADIUS_M + KEPT_M + 0.20
-# The least distance from a mount that stands to a person's middle.
+# The least distance from a mount that stands to a person's middle. For a robot that
+# reaches far to its sides it is larger: that reach and ASIDE_M.
 STANDING_M = 0.88
+ASIDE_M = PERSON_RADIUS_M
 # The base's speed, and its delay after a plan, that are assumed for looking ahead.
 SPEED_M_S = 0.9
 REACTION_S = 0.15
@@ -52,6 +55,8 @@ REACTION_S = 0.15
 WORTH_M = 0.4
 # Larger than any distance in the hall.
 FAR_M = 99.0
+# A hand that is farther than this from its home is stretched out.
+AT_HOME_M = 0.12
 # The largest turn in one plan. A larger one could be executed the other way around.
 TURN_RAD = 1.2
 # x and y in m of the places before the stations, from which a robot looks at their signs.
@@ -63,10 +68,17 @@ def patrol_expert(
 ) -> tuple[Planner, Controller]:
     """Returns planner and controller of the expert, which drives from bay to bay."""
     mount = MountPose(robot, agent_layout)
-    planner = ScriptedPlanner(agent_layout, state_layout, _keep_hand_still)
+    planner = ScriptedPlanner(agent_layout, state_layout, _look, effectors=0)
     # the horizontal distance from the mount to the farthest hand, at home
     hands = [robot.tools_at_home[effector.name].pos for effector in robot.effectors]
     hand_m = max(float(np.hypot(x, y)) for x, y, _ in hands)
+    driving_m = hand_m + DRIVING_M
+    standing_m = max(STANDING_M, half_breadth_m(robot) + ASIDE_M)
+
+    # where the hands are, and where they would be at home
+    slices = agent_layout.slices()
+    tools = [slices[f"{effector.name}_pos_w"] for effector in robot.effectors]
+    homes = HomePoses(agent_layout, robot, robot.effectors)
     arm = robot.part(robot.effectors[0].arm)
     as_if_at = arm.as_if_at if isinstance(arm, Arm) else (0.0, 0.0, 0.0)
 
@@ -74,7 +86,15 @@ def patrol_expert(
         """Returns where an upright arm should stand (n, 4): x, y, z in m and yaw in rad."""
         xp, _, state = planner.read(observation)
         pose = mount.read(observation.agent_pos)
-        goal = drive(xp, state, pose, hand_m + DRIVING_M)
+        goal = drive(xp, state, pose, driving_m, standing_m)
+
+        # hands that are stretched out come home before the robot drives
+        home_pos_w, _ = homes.read(observation.agent_pos)
+        hands_w = xp.stack([observation.agent_pos[:, tool] for tool in tools], axis=1)
+        from_home = hands_w - home_pos_w  # (n, E, 3)
+        is_out = any_of(dot(from_home, from_home) > AT_HOME_M**2)
+        goal = xp.where(is_out[:, None], pose, goal)
+
         # `DrivingPlanner` takes the pose of the arm, not that of the mount
         forwards, leftwards, upwards = as_if_at
         yaw = goal[:, 3]
@@ -83,28 +103,34 @@ def patrol_expert(
         return xp.stack([x, y, goal[:, 2] + upwards, yaw], axis=1)
 
     return DrivingPlanner(planner, agent_layout, robot, stand), GoalServo(
-        agent_layout, robot
+        agent_layout, robot, homes_heads=True
     )
 
 
-def _keep_hand_still(xp: Any, agent: Readings, state: Readings) -> Payload:
-    """Returns the plans of n robots that stand and look: the hand stays where it is.
+def _look(xp: Any, agent: Readings, state: Readings) -> Payload:
+    """Returns the plans of n robots that stand and look, without goals for hands.
 
-    `DrivingPlanner` turns them into plans to drive while a robot must go elsewhere.
+    `DrivingPlanner` brings all hands home, and turns these plans into plans to drive
+    while a robot must go elsewhere.
     """
-    num = agent["tcp_pos_w"].shape[0]
+    num = state["place"].shape[0]
     # `place` counts the round's stations from 1, so its largest value is their number
     count = xp.max(state["place"], axis=1)
-    return make_payload(
-        skill=xp.full((num,), skill_index("look_at"), dtype=xp.int64),
-        pos_w=agent["tcp_pos_w"],
-        quat_wxyz=quat_from_rot6d(agent["tcp_rot6d"]),
-        gripper=xp.ones(num),
+    return Payload(
+        subtask=xp.full((num,), skill_index("look_at"), dtype=xp.int64),
+        goal_pos_w=xp.zeros((num, 0, 3)),
+        goal_quat_wxyz=xp.zeros((num, 0, 4)),
+        goal_vel_w=xp.zeros((num, 0, 3)),
+        gripper=xp.zeros((num, 0)),
         completion=state["seen"][:, 0] / count,
+        latent=xp.zeros((num, 0)),
+        base_goal_w=xp.zeros((num, 0, 4)),
     )
 
 
-def drive(xp: Any, state: Readings, pose: Array, driving_m: float) -> Array:
+def drive(
+    xp: Any, state: Readings, pose: Array, driving_m: float, standing_m: float
+) -> Array:
     """Returns the mounts' next goals (n, 4): x, y, z in m and yaw in rad.
 
     Args:
@@ -112,6 +138,7 @@ def drive(xp: Any, state: Readings, pose: Array, driving_m: float) -> Array:
         state: the privileged state.
         pose: (n, 4) the mounts' present poses.
         driving_m: the least distance from a mount that drives to a person's middle.
+        standing_m: the same from a mount that stands.
     """
     goal = _stand_before_sign(xp, state, pose)
     num = pose.shape[0]
@@ -121,7 +148,8 @@ def drive(xp: Any, state: Readings, pose: Array, driving_m: float) -> Array:
     here = pose[:, None, :2]
     candidates = xp.concat([goal[:, None, :2], bays, here], axis=1)  # (n, C, 2)
     people = _people_ahead(xp, state)
-    gap_m = _least_gaps(xp, candidates, pose[:, :2], people, driving_m)  # (n, C)
+    least_m = (driving_m, standing_m)
+    gap_m = _least_gaps(xp, candidates, pose[:, :2], people, least_m)  # (n, C)
 
     # The lowest cost wins. Where people stay clear, it is the distance from the candidate
     # to the goal, less a bonus for the goal itself and for staying. Other candidates cost
@@ -192,7 +220,7 @@ def _people_ahead(xp: Any, state: Readings) -> Array:
 
 
 def _least_gaps(
-    xp: Any, places: Array, here: Array, people: Array, driving_m: float
+    xp: Any, places: Array, here: Array, people: Array, least_m: tuple[float, float]
 ) -> Array:
     """Returns how clear of people the way to each place is, (n, C) m.
 
@@ -204,7 +232,7 @@ def _least_gaps(
         places: (n, C, 2) m, where the mount may go.
         here: (n, 2) m, where it is.
         people: (n, M, T, 2) m, where people will be.
-        driving_m: the distance that must be kept while it drives.
+        least_m: the distances that must be kept while it drives, and while it stands.
     """
     steps = people.shape[2]
     time_s = xp.asarray(np.linspace(AHEAD_S[0], AHEAD_S[-1], steps))
@@ -219,7 +247,8 @@ def _least_gaps(
 
     # on a way of at most 0.1 m the robot only creeps, so it counts as standing
     drives = (share < 1.0) & (length[..., None] > 0.1)  # (n, C, T)
-    least = xp.where(drives, driving_m, STANDING_M)
+    driving_m, standing_m = least_m
+    least = xp.where(drives, driving_m, standing_m)
     gaps = distance - least[:, :, None]  # (n, C, M, T)
     # the smallest over times, then over people
     return smallest(smallest(gaps))
