@@ -4,8 +4,9 @@
 
 It installs the packages that hold the models into OUT/packages, copies the descriptions
 beside this file to OUT, and plays the tasks. Nothing of those packages is changed. Each
-episode's outcome is kept in OUT/episodes.jsonl, so that a run that was stopped goes on
-where it was. `--table` prints the table of what is there.
+episode's outcome is kept in OUT/episodes.jsonl with the version of the code that played
+it, so that a run that was stopped goes on where it was. `--table` prints the table of
+what is there.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import subprocess
 import sys
 import time
 import warnings
+from functools import cache
 from pathlib import Path
 
+import embodied
 from embodied.benchmark.statistics import wilson_limits
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_robot, get_task
@@ -84,8 +87,8 @@ def main() -> None:
             cell = Cell(args.output, name, task, args.level)
             if not args.table:
                 cell.play(args.seeds, end)
-            cells[name, task] = cell.words()
-            print(name, task, cells[name, task], flush=True)
+            cells[name, task] = cell
+            print(name, task, cell.words(), flush=True)
     print(as_markdown(cells, args.robot, args.task))
 
 
@@ -102,6 +105,26 @@ def install(folder: Path) -> None:
     subprocess.run([*pip, "--target", str(folder), *PACKAGES], check=True)
 
 
+@cache
+def code_version() -> str:
+    """Returns the commit of the code, or the package's version outside of a checkout.
+
+    A `+` after the commit says that files were changed since.
+    """
+    folder = Path(embodied.__file__).parents[1]
+    git = ["git", "-C", str(folder)]
+    if not (folder / ".git").exists():
+        return embodied.__version__
+    commit = subprocess.run(
+        [*git, "rev-parse", "--short=8", "HEAD"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+    unchanged = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "embodied"])
+    return commit if unchanged.returncode == 0 else f"{commit}+"
+
+
 class Cell:
     """The episodes of one robot in one task."""
 
@@ -112,6 +135,7 @@ class Cell:
         self._level = level
         self._problem = ""
         self._outcomes: dict[int, bool] = {}  # seed -> whether it succeeded
+        self._versions: dict[int, str] = {}  # seed -> of the code that played it
         try:
             self._robot = get_robot(str(output / f"{name}.toml"))
         except EmbodiedError as error:
@@ -127,6 +151,7 @@ class Cell:
             row = json.loads(line)
             if row["cell"] == self._key:
                 self._outcomes[row["seed"]] = row["success"]
+                self._versions[row["seed"]] = row.get("code", "unknown")
 
     def play(self, seeds: int, end: float) -> None:
         """Plays the seeds below a number that are still to be played, until a time."""
@@ -150,9 +175,11 @@ class Cell:
             with self._log.open("a") as log:
                 for result in runner.run(batch):
                     self._outcomes[result.seed] = result.success_at_end
+                    self._versions[result.seed] = code_version()
                     row = {
                         "cell": self._key,
                         "seed": result.seed,
+                        "code": code_version(),
                         "success": result.success_at_end,
                         "ended": result.ended,
                         "subtask": result.subtask,
@@ -170,17 +197,32 @@ class Cell:
         low, high = wilson_limits(successes, played)
         return f"{successes} of {played} ({100 * low:.0f}-{100 * high:.0f}%)"
 
+    def versions(self) -> list[str]:
+        """Returns the versions of the code that played the episodes."""
+        return sorted(set(self._versions.values()))
+
 
 def as_markdown(
-    cells: dict[tuple[str, str], str], robots: list[str], tasks: list[str]
+    cells: dict[tuple[str, str], Cell], robots: list[str], tasks: list[str]
 ) -> str:
     """Returns the table, a row for each robot."""
-    head = ["robot", "changed by hand", *tasks]
+    head = ["robot", "changed by hand", *tasks, "code"]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for name in robots:
-        row = [TITLES[name], changes(name), *(cells[name, task] for task in tasks)]
+        of_robot = {task: cells[name, task] for task in tasks}
+        words = [cell.words() for cell in of_robot.values()]
+        row = [TITLES[name], changes(name), *words, versions_in_words(of_robot)]
         lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines)
+
+
+def versions_in_words(of_robot: dict[str, Cell]) -> str:
+    """Returns the code's version for a row: by task, where that differs."""
+    played = {task: cell.versions() for task, cell in of_robot.items()}
+    by_task = {task: ", ".join(found) for task, found in played.items() if found}
+    if len(set(by_task.values())) <= 1:
+        return next(iter(by_task.values()), "")
+    return "; ".join(f"{task} {versions}" for task, versions in by_task.items())
 
 
 def changes(name: str) -> str:
