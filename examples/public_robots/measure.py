@@ -121,7 +121,9 @@ def code_version() -> str:
         capture_output=True,
         text=True,
     ).stdout.strip()
-    unchanged = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "embodied"])
+    unchanged = subprocess.run(
+        [*git, "diff", "--quiet", "HEAD", "--", "embodied"], check=False
+    )
     return commit if unchanged.returncode == 0 else f"{commit}+"
 
 

@@ -103,11 +103,19 @@ class Route:
         waypoint_rad: the largest angle about the column from one waypoint to the next.
         radius_m: the smallest and the largest distance of waypoints from the column.
         slots_m: the place of each parcel along the depth of its bin.
+        beside_m: the place of each parcel across its bin, to the left as seen from the
+            column: away from the scanner.
+        above_bin_m: a parcel goes down within this distance of its place.
+        drops_if_stopped: the hand lets go above the bin, too, where something stops it
+            on its way down: a wide wrist may come to rest on the scanner's head.
     """
 
     waypoint_rad: float = WAYPOINT_RAD
     radius_m: tuple[float, float] = RADIUS_M
     slots_m: tuple[float, ...] = BIN_SLOTS_M
+    beside_m: tuple[float, ...] = (0.0, 0.0, 0.0)
+    above_bin_m: float = ABOVE_BIN_M
+    drops_if_stopped: bool = False
 
     def waypoint(self, xp: Any, hand_w: Array, goal_w: Array) -> Array:
         """Returns the next waypoint (n, 3) from the hand (n, 3) to a goal (n, 3)."""
@@ -124,6 +132,9 @@ WIDE_WRIST_ROUTE = Route(
     waypoint_rad=0.15,
     radius_m=(0.40, 0.42),
     slots_m=(-0.06, -0.06, -0.06),
+    beside_m=(0.028, 0.028, -0.028),
+    above_bin_m=0.012,
+    drops_if_stopped=True,
 )
 
 
@@ -159,7 +170,14 @@ def decide(
             the parcel.
         to_bin: The route from the scanner to the bins.
     """
-    facts = ExpertFacts.read(xp, agent, state, back_m=back_m, slots_m=to_bin.slots_m)
+    facts = ExpertFacts.read(
+        xp,
+        agent,
+        state,
+        back_m=back_m,
+        slots_m=to_bin.slots_m,
+        beside_m=to_bin.beside_m,
+    )
     posture = facts.posture()
     # `is_riding`: the next parcel is on the belt, within reach
     must_fetch = ~facts.is_held & ~facts.is_idle & ~facts.is_on_plate
@@ -330,9 +348,12 @@ def _rows_to_bin(facts: ExpertFacts, posture: Grip, route: Route) -> list[Row]:
     from_slot = (parcel.pos_w - facts.slot_w)[:, :2]
     distance = xp.sqrt(dot(from_slot, from_slot))
     must_lift = (bottom_z < plate_z + LOW_M) & (distance > AWAY_M)
-    is_above_slot = distance < ABOVE_BIN_M
+    is_above_slot = distance < route.above_bin_m
     may_place = has_read & is_above_slot & (posture.alignment(hand) > DROP_COS)
-    may_drop = may_place & (hand.pos_w[:, 2] < drop_z + DROP_SLACK_M)
+    is_low_enough = hand.pos_w[:, 2] < drop_z + DROP_SLACK_M
+    if route.drops_if_stopped:
+        is_low_enough = is_low_enough | facts.is_stopped
+    may_drop = may_place & is_low_enough
 
     # after it has turned a parcel, the hand first points down again
     is_tilted = hand.z[:, 2] > -POINTS_DOWN_COS

@@ -39,6 +39,8 @@ IN_BIN_M = 0.14
 # Offset of the place in its bin at which each of the three parcels is dropped, from the
 # bin's centre and away from the robot.
 BIN_SLOTS_M = (-0.05, 0.03, -0.01)
+# A robot has stopped if none of its joints is faster than this, in rad/s or m/s.
+STOPPED_RAD_S = 0.03
 # Priorities of the parcels; the hand works on the one with the highest.
 HELD = 6.0
 ON_PLATE = 5.0
@@ -70,6 +72,7 @@ class ExpertFacts:
     is_idle: Array  # there is no parcel to work on
     is_held: Array  # the parcel to work on is held
     is_on_plate: Array  # the parcel to work on is on the plate
+    is_stopped: Array  # no joint of the robot moves
     # the hand stays back from a grip by this, so that its palm does not hit the parcel
     back_m: float = 0.0
 
@@ -81,6 +84,7 @@ class ExpertFacts:
         state: Readings,
         back_m: float = 0.0,
         slots_m: tuple[float, ...] = BIN_SLOTS_M,
+        beside_m: tuple[float, ...] = (0.0, 0.0, 0.0),
     ) -> ExpertFacts:
         """Returns the facts of an observation.
 
@@ -104,7 +108,10 @@ class ExpertFacts:
         which = xp.argmax(priority, axis=1)
         worlds = xp.arange(which.shape[0])
         parcel = parcels.one(which)
-        slot_m = xp.asarray(slots_m)[which]  # (n,)
+        # (n, 1) each, the place of the parcel along and across its bin
+        slot_m = xp.asarray(slots_m)[which][:, None]
+        beside_m = xp.asarray(beside_m)[which][:, None]
+        outward = horizontal(parcel.bin_w)
         ones = xp.ones_like(priority)
         # count by products with ones, because `dot` adds in the same order for every n
         finished = dot(xp.where(is_finished, 1.0, 0.0), ones)
@@ -114,11 +121,12 @@ class ExpertFacts:
             hand=hand,
             parcel=parcel,
             plate_w=plate_w,
-            slot_w=parcel.bin_w + horizontal(parcel.bin_w) * slot_m[:, None],
+            slot_w=parcel.bin_w + outward * slot_m + left_of(outward) * beside_m,
             share_done=finished / xp.maximum(wanted, ones[:, 0]),
             is_idle=priority[worlds, which] <= LEAST,
             is_held=is_held[worlds, which],
             is_on_plate=is_on_plate[worlds, which],
+            is_stopped=xp.max(xp.abs(agent["joint_vel"]), axis=1) < STOPPED_RAD_S,
             back_m=back_m,
         )
 
