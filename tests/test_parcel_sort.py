@@ -7,8 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from embodied.core import SKILLS
 from embodied.envs.config import EnvConfig
 from embodied.envs.tasks.parcel_sort.episode import LEAST_GAP_M, sample_episode
+from embodied.envs.tasks.parcel_sort.expert import (
+    SLIM_WRIST_ROUTE,
+    WIDE_WRIST_ROUTE,
+    Route,
+    decide,
+)
 from embodied.envs.tasks.parcel_sort.facts import PASSED_Y_W
 from embodied.envs.tasks.parcel_sort.scene import BELT, BIN, PARCELS, SCANNER
 from embodied.envs.tasks.parcel_sort.task import ParcelSort
@@ -309,6 +316,53 @@ def test_below_l4_nothing_happens(level: str) -> None:
         sampled = sample_episode(seed, Variation(TABLE, level, "train"), 0.0)
         assert sampled["belt_speed_after"] == sampled["belt_speed"]
         assert sampled["push_n"] == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("route", "speed_rad_s", "skill"),
+    [
+        (SLIM_WRIST_ROUTE, 0.0, "place"),
+        (WIDE_WRIST_ROUTE, 0.2, "place"),
+        (WIDE_WRIST_ROUTE, 0.0, "release"),
+    ],
+)
+def test_a_wide_wrist_lets_go_where_something_stops_it_above_the_bin(
+    route: Route, speed_rad_s: float, skill: str
+) -> None:
+    # A read parcel is held over its place, higher than where the hand lets go.
+    worlds = sort_worlds()
+    parcel = wanted_of(worlds)
+    bin_w = in_bin(worlds, parcel)
+    outward = np.array([*bin_w[:2], 0]) / np.linalg.norm(bin_w[:2])
+    left = np.array([-outward[1], outward[0], 0])
+    beside = outward * route.slots_m[parcel] + left * route.beside_m[parcel]
+    held_w = bin_w + beside + (0, 0, 0.2)
+    worlds.task.memory()["scanned"][0, parcel] = 1
+    yaw = np.arctan2(outward[1], outward[0])
+    put(worlds, parcel, held_w, (np.cos(yaw / 2), 0, 0, np.sin(yaw / 2)))
+
+    values = worlds.task.state()
+    slices = worlds.state_layout.slices()
+    state = {name: values[:, columns] for name, columns in slices.items()}
+    agent = {
+        "tcp_pos_w": held_w[None],
+        "tcp_rot6d": np.concatenate([outward, -left])[None],  # the hand points down
+        "gripper_width": np.array([[0.05]]),
+        "joint_vel": np.full((1, 7), speed_rad_s),
+    }
+    payload = decide(np, agent, state, to_bin=route)
+    assert SKILLS[int(payload.subtask[0])] == skill
+
+
+def test_three_parcels_in_one_bin_lie_below_its_rim_and_between_its_walls() -> None:
+    samples = Variation(TABLE, "L3", "train")
+    widest = max(samples.sample_many(0, "width", 100))
+    highest = max(samples.sample_many(0, "height", 100))
+    places = list(zip(WIDE_WRIST_ROUTE.slots_m, WIDE_WRIST_ROUTE.beside_m, strict=True))
+    for place in places:
+        assert abs(place[1]) + widest / 2 < BIN.width / 2
+        # what lies on another parcel is in the bin if its middle is below the rim
+        assert (places.count(place) - 0.5) * highest < BIN.height
 
 
 @pytest.mark.parametrize(

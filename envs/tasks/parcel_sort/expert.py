@@ -106,6 +106,7 @@ class Route:
         beside_m: the place of each parcel across its bin, to the left as seen from the
             column: away from the scanner.
         above_bin_m: a parcel goes down within this distance of its place.
+        above_rim_m: the TCP lets go this far above the bin's rim, or higher.
         drops_if_stopped: the hand lets go above the bin, too, where something stops it
             on its way down: a wide wrist may come to rest on the scanner's head.
     """
@@ -115,6 +116,7 @@ class Route:
     slots_m: tuple[float, ...] = BIN_SLOTS_M
     beside_m: tuple[float, ...] = (0.0, 0.0, 0.0)
     above_bin_m: float = ABOVE_BIN_M
+    above_rim_m: float = ABOVE_RIM_M
     drops_if_stopped: bool = False
 
     def waypoint(self, xp: Any, hand_w: Array, goal_w: Array) -> Array:
@@ -134,6 +136,7 @@ WIDE_WRIST_ROUTE = Route(
     slots_m=(-0.06, -0.06, -0.06),
     beside_m=(0.028, 0.028, -0.028),
     above_bin_m=0.012,
+    above_rim_m=0.035,  # fingers that open beside the middle stay above the walls
     drops_if_stopped=True,
 )
 
@@ -341,7 +344,7 @@ def _rows_to_bin(facts: ExpertFacts, posture: Grip, route: Route) -> list[Row]:
 
     # the goal for dropping it
     drop_z = xp.maximum(
-        slot_z + INTO_BIN_M + above_bottom, slot_z + BIN.height + ABOVE_RIM_M
+        slot_z + INTO_BIN_M + above_bottom, slot_z + BIN.height + route.above_rim_m
     )
     lowered = with_z(xp, over_slot, drop_z)
 
