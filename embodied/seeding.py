@@ -68,6 +68,7 @@ def generator_words(generator: np.random.Generator) -> np.ndarray:
 
 def generator_at(words: np.ndarray) -> np.random.Generator:
     """Returns a generator with the state from `generator_words`."""
+    # PCG64 has two numbers of 128 bits, of which each word holds a half
     high, low, increment_high, increment_low, has_half, half = words.tolist()
     bits = np.random.PCG64()
     bits.state = {

@@ -84,6 +84,7 @@ class Present:
             raise EmbodiedError(
                 f"expected a Snapshot, as `snapshot()` returns it, not {type(snapshot).__name__}"
             )
+        # it must be of the same task, robot, control mode and model
         theirs = asdict(snapshot.origin)
         for name, own in asdict(self._origin).items():
             if theirs[name] != own:
@@ -97,6 +98,7 @@ class Present:
                 "each, or one for all; `snapshot.rows` chooses"
             )
 
+        # it must have all arrays that these worlds continue from, in the same shapes
         for name, live in self._memory().items():
             if name not in snapshot.arrays:
                 raise EmbodiedError(

@@ -252,6 +252,7 @@ def picture_paths(demo: H5) -> dict[str, str]:
 def read_camera(item: H5) -> Camera:
     """Reads the images of a camera, `FRAMES_AT_ONCE` in memory at a time."""
     require_sound_size(item)
+    # of each frame: its checksum, the spread of its grey levels, and the frame made small
     digests = []
     spreads = []
     small = []

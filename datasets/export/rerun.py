@@ -118,6 +118,7 @@ class _Recording:
         ):
             for part, rows in _parts(values, self._metadata.get(layout, ())).items():
                 names = [f"{part}.{i}" for i in range(rows.shape[1])]
+                # a plot of each part; positions are also shown as points in space
                 self._write_vector(f"{vector}/{part}", rows, names, indexes)
                 if part.endswith(POSITION) and rows.shape[1] == AXES:
                     self._write_point(f"world/{part}", rows, indexes)

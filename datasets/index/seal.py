@@ -114,9 +114,10 @@ def _append(
 ) -> None:
     """Appends an index and the table of episodes to the file that they describe."""
     arrays, notes = packed_arrays(index)
+    # the table of episodes, column by column
     columns = {
-        each.name: [getattr(meta, each.name) for meta in metas]
-        for each in fields(EpisodeMeta)
+        column.name: [getattr(meta, column.name) for meta in metas]
+        for column in fields(EpisodeMeta)
     }
     arrays["metas"] = as_bytes(columns)
     notes |= {"seal_version": SEAL_VERSION, "names": names}

@@ -88,10 +88,10 @@ class Duel:
         It assumes that the observed difference is the true one, or WORTHWHILE if none
         was observed.
         """
-        found = self.difference
-        size = abs(found.value) or WORTHWHILE
-        pairs = required_pairs(size, found.discordant or WORTHWHILE)
-        return round(pairs * found.design_effect)
+        observed = self.difference
+        size = abs(observed.value) or WORTHWHILE
+        pairs = required_pairs(size, observed.discordant or WORTHWHILE)
+        return round(pairs * observed.design_effect)
 
 
 @dataclass(frozen=True)
@@ -372,6 +372,7 @@ def _notes(contestants: Sequence[Contestant]) -> list[str]:
     for other in contestants[1:]:
         a = first.provenance
         b = other.provenance
+        # packages whose versions differ
         different = [
             f"{name} {a.versions.get(name, 'none')} against {b.versions.get(name, 'none')}"
             for name in sorted(a.versions.keys() | b.versions.keys())

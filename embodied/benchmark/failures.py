@@ -124,6 +124,7 @@ def view_command(cell: Cell, seed: int) -> str:
 
 def failure_modes(cell: Cell) -> list[FailureMode]:
     """Returns the failure modes of a cell, most frequent first."""
+    # (part of the task, what happened there) -> seeds of the episodes that failed so
     modes: dict[tuple[str, str], list[int]] = {}
     for episode in failed(cell):
         key = (episode.subtask or episode.stage, failure_event(episode))

@@ -53,8 +53,10 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(board_values(board), indent=2))
         return 0
 
+    # the ranking, and the comparisons over all cells together
     lines = [*ranking_lines(board), ""]
     lines += [duel_text(board, duel) for duel in board.duels]
+    # the comparisons within single cells; only decided ones are listed
     decided = [duel for duel in board.local_duels if duel.verdict != UNDECIDED]
     if board.local_duels:
         lines.append(

@@ -223,7 +223,17 @@ def _stopping_rules(
 
 
 def _against(condition: Condition, other: Contestant, alpha: float) -> Against:
-    """Returns the rule that compares a cell with the same cell of another policy."""
+    """Returns the rule of --against, which stops a cell once two policies differ.
+
+    Args:
+        condition: the condition of the cell to be measured.
+        other: the policy to compare with, measured before.
+        alpha: the significance level.
+
+    Raises:
+        EmbodiedError: the other policy was not measured in this cell, or not over all
+            of its seeds.
+    """
     scenario = Scenario.of(condition)
     cell = other.cells.get(scenario)
     if cell is None:
@@ -238,11 +248,11 @@ def _against(condition: Condition, other: Contestant, alpha: float) -> Against:
         if episode.seed in condition.seeds
     }
     if len(outcomes) < condition.num_episodes:
-        own = cell.condition.seeds
+        measured = cell.condition.seeds
         raise EmbodiedError(
-            f"--against: {other.name} was measured over the seeds {own.start} to "
-            f"{own.stop - 1} in {scenario.description}: give --seed {own.start} and --episodes "
-            f"{len(own)} or fewer"
+            f"--against: {other.name} was measured over the seeds {measured.start} to "
+            f"{measured.stop - 1} in {scenario.description}: give --seed {measured.start} "
+            f"and --episodes {len(measured)} or fewer"
         )
     return Against(other.name, outcomes, alpha)
 

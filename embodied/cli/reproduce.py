@@ -75,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
             f"{path} holds no finished cell: there is nothing to repeat"
         )
 
+    # measure the same episodes again, under the conditions in the file
     trials = [_repeating_trial(cell, path, args) for cell in cells]
     _check_robots(results.provenance, trials, path)
     stage = stages(args.json)

@@ -82,13 +82,13 @@ def _samples(walk: Walk) -> tuple[np.ndarray, float]:
     walked_s, share = _walked(time_s, walk.pause_at * walking_s, walk.pause_s)
     at_m = walked_s * walk.speed_m_s  # (SAMPLES + 1,) the distance walked
     # a person looks along the line between points 0.15 m behind and ahead
-    place = _at(ends, along, at_m)
-    way = _at(ends, along, (at_m + 0.15) % length)
-    way = way - _at(ends, along, (at_m - 0.15) % length)
-    yaw = np.unwrap(np.arctan2(way[:, 1], way[:, 0]))
+    xy = _at(ends, along, at_m)
+    forwards = _at(ends, along, (at_m + 0.15) % length)
+    forwards = forwards - _at(ends, along, (at_m - 0.15) % length)
+    yaw = np.unwrap(np.arctan2(forwards[:, 1], forwards[:, 0]))
     # a whole number of strides per turn, so that the next turn continues the gait
     strides = at_m / length * max(1, round(length / STRIDE_M))
-    rows = np.stack([place[:, 0], place[:, 1], yaw / 2, strides, share], axis=1)
+    rows = np.stack([xy[:, 0], xy[:, 1], yaw / 2, strides, share], axis=1)
     rows.flags.writeable = False
     return rows, float(period_s)
 
@@ -146,11 +146,11 @@ def meeting_m(one: Walk, other: Walk, during_s: float) -> float:
 
 def _shifted(corners: np.ndarray, right_m: float) -> np.ndarray:
     """Returns the corners (P, 2) of a parallel loop, `right_m` to the right of a loop."""
-    way = np.roll(corners, -1, axis=0) - corners
-    way /= np.linalg.norm(way, axis=1, keepdims=True)
+    edge = np.roll(corners, -1, axis=0) - corners  # from each corner to the next
+    edge /= np.linalg.norm(edge, axis=1, keepdims=True)
     # unit vectors to the right of the edge that starts at each corner, and of the edge
     # that ends there
-    right = np.stack([way[:, 1], -way[:, 0]], axis=1)
+    right = np.stack([edge[:, 1], -edge[:, 0]], axis=1)
     before = np.roll(right, 1, axis=0)
     # the shifted corner is right_m from both edges: a mitre
     scale = 1 + np.sum(before * right, axis=1, keepdims=True)

@@ -143,7 +143,14 @@ class Library:
 def segment_library(
     cut_demonstrations: Sequence[tuple[Motion, Sequence[Segment]]],
 ) -> Library:
-    """Returns the library of some demonstrations, each with its segments."""
+    """Returns the library of some demonstrations.
+
+    The rows of all segments stand in one table, so that many worlds can look up rows of
+    different segments at once.
+
+    Args:
+        cut_demonstrations: (motion, its segments) of each demonstration.
+    """
     parts: list[Rows] = []
     demonstrations = []
     first_row = 0
@@ -167,6 +174,7 @@ def segment_library(
             first_row = stop_row
         demonstrations.append(library_segments)
 
+    # join the tables of all segments, column by column
     joined = {}
     for f in fields(Rows):
         joined[f.name] = np.concatenate([getattr(part, f.name) for part in parts])

@@ -102,6 +102,8 @@ def begin_without_correction(algorithm: Any) -> None:
 
 def learned_actor(algorithm: BaseAlgorithm, env: LearnerVecEnv) -> Actor:
     """Returns the learned policy without its noise, independent of Stable-Baselines3."""
+    # the layers of each algorithm's actor, and the functions between and after them, as
+    # Stable-Baselines3 builds them; the last case is TD3
     policy: Any = algorithm.policy
     if isinstance(algorithm, PPO):
         layers = [*policy.mlp_extractor.policy_net, policy.action_net]

@@ -90,21 +90,21 @@ class Takes:
         for seed in seeds:
             if seed in self._writer.seeds:
                 continue
-            result = self._one(seed)
+            result = self._record_one(seed)
             if result is None:
                 break
             kept.append(result)
         return kept
 
-    def _one(self, seed: int) -> EpisodeResult | None:
-        """Repeats a take until it is kept.
+    def _record_one(self, seed: int) -> EpisodeResult | None:
+        """Repeats a take from the same start until the person keeps it, and writes it.
 
         Returns:
             Its result; None if the person ends the session.
         """
         while True:
             held = Held()
-            decision, result = self._try(seed, held)
+            decision, result = self._run_once(seed, held)
             if decision == "quit":
                 return None
             if decision == "discard" or result is None or held.episode is None:
@@ -112,7 +112,7 @@ class Takes:
             self._write(held.episode, marked=decision == "mark")
             return result
 
-    def _try(self, seed: int, held: Held) -> tuple[str, EpisodeResult | None]:
+    def _run_once(self, seed: int, held: Held) -> tuple[str, EpisodeResult | None]:
         """Runs a take once.
 
         Args:

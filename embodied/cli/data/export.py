@@ -92,8 +92,8 @@ def run(args: argparse.Namespace) -> int:
     omitted = list(selection.omitted)
     if args.format == "lerobot" and selection.spec.truth:
         omitted.append("depth and segmentation, for which LeRobot has no place")
-    for what in omitted:
-        print(f"left out: {what}")
+    for part in omitted:
+        print(f"left out: {part}")
 
     with_images = bool(selection.spec.cameras) and args.images != "none"
     with (
@@ -107,8 +107,8 @@ def run(args: argparse.Namespace) -> int:
             raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
     selection.close()
 
-    rest = selection.total_episodes - len(selection)
-    not_taken = f"; {rest} are not in the mask {args.mask}" if rest else ""
+    num_others = selection.total_episodes - len(selection)
+    not_taken = f"; {num_others} are not in the mask {args.mask}" if num_others else ""
     print(f"{args.output}: {len(selection)} episodes{not_taken}")
     return 0
 

@@ -76,8 +76,7 @@ class PanelReset:
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
         """Samples an episode, and sets panel, console and memory of one world."""
         episode = sample_episode(seed, variation)
-        fault = episode["place"]
-
+        fault = episode["place"]  # index of the lamp that is lit first
         memory = self._memory
         next_tick, wait_ticks = event_ticks(episode)
         memory["lights"][world] = episode["lights"]
@@ -85,6 +84,7 @@ class PanelReset:
         memory["meant"][world] = [int(k == fault) for k in range(LAMP_COUNT)]
         memory["down"][world] = 0
         memory["resets"][world] = 0
+        # the event "again" lights a second lamp after the first reset
         memory["needed"][world] = 2 if episode["event"] == "again" else 1
         memory["wrong"][world] = 0
         memory["next"][world] = episode["next_place"]

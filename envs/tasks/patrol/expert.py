@@ -220,7 +220,11 @@ def _people_ahead(xp: Any, state: Readings) -> Array:
 
 
 def _least_gaps(
-    xp: Any, places: Array, here: Array, people: Array, least_m: tuple[float, float]
+    xp: Any,
+    places: Array,
+    mount_w: Array,
+    people: Array,
+    least_m: tuple[float, float],
 ) -> Array:
     """Returns how clear of people the way to each place is, (n, C) m.
 
@@ -230,18 +234,18 @@ def _least_gaps(
     Args:
         xp: the array namespace.
         places: (n, C, 2) m, where the mount may go.
-        here: (n, 2) m, where it is.
+        mount_w: (n, 2) m, where it is.
         people: (n, M, T, 2) m, where people will be.
         least_m: the distances that must be kept while it drives, and while it stands.
     """
     steps = people.shape[2]
     time_s = xp.asarray(np.linspace(AHEAD_S[0], AHEAD_S[-1], steps))
     # the mount at each time, (n, C, T, 2) m: a share of the straight way to the place
-    way = places - here[:, None, :]
-    length = xp.sqrt(dot(way, way))  # (n, C) m
+    to_place = places - mount_w[:, None, :]
+    length = xp.sqrt(dot(to_place, to_place))  # (n, C) m
     driven_m = SPEED_M_S * xp.maximum(time_s - REACTION_S, 0.0)  # (T,)
     share = xp.clip(driven_m / xp.maximum(length, 1e-6)[..., None], 0.0, 1.0)
-    mount = here[:, None, None, :] + share[..., None] * way[:, :, None, :]
+    mount = mount_w[:, None, None, :] + share[..., None] * to_place[:, :, None, :]
     offset = mount[:, :, None] - people[:, None]  # (n, C, M, T, 2)
     distance = xp.sqrt(dot(offset, offset))
 

@@ -128,9 +128,13 @@ def plan_picker(facts: ExpertFacts) -> HandPlan:
 
 
 def _parcel_to_work_on(facts: ExpertFacts) -> tuple[Parcels, Array, Array]:
-    """Returns the parcel, whether it is held, and whether there is no work, (n,) bool.
+    """Returns the parcel that the picker works on.
 
-    It is the parcel in the hand, or else the one that is farthest along the belt.
+    It is the parcel in its hand, or else the one that is farthest along the belt.
+
+    Returns:
+        The parcel; whether it is held, (n,) bool; and whether there is no work, (n,)
+        bool.
     """
     xp = facts.xp
     parcels = facts.parcels
@@ -140,16 +144,17 @@ def _parcel_to_work_on(facts: ExpertFacts) -> tuple[Parcels, Array, Array]:
     is_to_pick = parcels.is_wanted & ~parcels.is_scanned & ~facts.is_held_by_sorter
     is_to_pick = is_to_pick & is_on_belt
 
+    # (n, K) the priorities of all parcels, of which the highest is chosen
     along_belt = xp.clip(y, *ALONG_BELT_Y_W)
     priority = TO_PICK + PER_M_ALONG_BELT * along_belt
     priority = xp.where(is_to_pick, priority, NOT_TO_PICK)
     priority = xp.where(facts.is_held_by_picker, HELD, priority)
 
-    which = xp.argmax(priority, axis=1)
-    worlds = xp.arange(which.shape[0])
-    is_held = facts.is_held_by_picker[worlds, which]
-    is_idle = priority[worlds, which] < LEAST
-    return parcels.one(which), is_held, is_idle
+    index = xp.argmax(priority, axis=1)  # (n,)
+    worlds = xp.arange(index.shape[0])
+    is_held = facts.is_held_by_picker[worlds, index]
+    is_idle = priority[worlds, index] < LEAST
+    return parcels.one(index), is_held, is_idle
 
 
 def _grip(facts: ExpertFacts, parcel: Parcels) -> Grip:

@@ -160,13 +160,20 @@ def _rows_of_empty_hand(
 ) -> list[Row]:
     """Returns the rows of the decision table for an empty hand.
 
-    It waits beside the stand until it may take a parcel, then takes it.
+    The hand waits beside the stand until it may take a parcel, and then takes it.
+
+    Args:
+        facts: what the expert sees.
+        grip: where the hand takes the parcel on the stand.
+        is_empty: (n,) bool, whether the hand is empty.
+        may_take: (n,) bool, whether there is a parcel, and the picker is out of the way.
     """
     xp = facts.xp
     hand = facts.sorter
     hover = grip.pos_w - HOVER_M * grip.z
     wait = for_each_world(xp, WAIT_W, like=hover)
     hover = xp.where(may_take[:, None], hover, wait)
+    # the way there leads around the robot's own column
     waypoint = around_column(
         xp, hand.pos_w, hover, radius_m=RADIUS_M, turn_rad=WAYPOINT_RAD
     )
