@@ -129,6 +129,10 @@ PREFIXES = {
         "embodied.policies.remote.lerobot_policy:open_lerobot",
         "FOLDER of a policy that LeRobot trained on an export of ours",
     ),
+    "transformers": BuiltIn(
+        "embodied.policies.vlm.source:open_transformers",
+        "FOLDER of a vision-language model that plans, or FILE.toml (docs/vlm_planner.md)",
+    ),
 }
 
 

@@ -11,7 +11,9 @@ from embodied.cli.main import build_parser
 from embodied.policies.registry import PREFIXES
 from embodied.policies.remote import settings
 
-PAGE = (Path(__file__).parent.parent / "docs" / "remote.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = (DOCS / "remote.md").read_text(encoding="utf-8")
+VLM_PAGE = (DOCS / "vlm_planner.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:
@@ -37,5 +39,6 @@ def test_the_file_of_the_page_is_read() -> None:
     assert read.keys.images["wrist"] == "observation/wrist_image"
 
 
-def test_the_page_names_all_prefixes() -> None:
-    assert [name for name in PREFIXES if f"--policy {name}:" not in PAGE] == []
+def test_the_pages_name_all_prefixes() -> None:
+    pages = PAGE + VLM_PAGE
+    assert [name for name in PREFIXES if f"--policy {name}:" not in pages] == []

@@ -58,6 +58,8 @@ class SelectedEpisode:
         success: (F,) bool, at the end of the frame's period.
         states: (F, D) float64, the physics state.
         subtasks: (frame, word) for each frame at which the subtask changes.
+        tick: (F,) int64, when the frames were observed.
+        plans: name of an array -> (K, ...) of the episode's plans.
         truth: `<camera>_depth` -> (F, H, W, 1) float32 in m, and
             `<camera>_segmentation` -> (F, H, W, 1) uint16.
     """
@@ -73,6 +75,8 @@ class SelectedEpisode:
     success: np.ndarray
     states: np.ndarray
     subtasks: tuple[tuple[int, str], ...]
+    tick: np.ndarray
+    plans: Mapping[str, np.ndarray]
     truth: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 

@@ -185,6 +185,8 @@ class Selection:
             success=success_of_frames(episode, frames),
             states=episode.states[frames],
             subtasks=subtasks_of_frames(episode, frames),
+            tick=episode.frame_tick[frames],
+            plans=episode.plans,
             truth=truth,
         )
 

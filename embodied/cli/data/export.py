@@ -18,6 +18,8 @@ from embodied.datasets.export.rerun import export_rerun
 from embodied.datasets.export.robomimic import export_robomimic
 from embodied.datasets.export.selection import ALL, Choice, Selection
 from embodied.errors import EmbodiedError
+from embodied.policies.vlm.pairs import export_pairs
+from embodied.policies.vlm.settings import default_settings, read_settings
 
 HELP = """Write the episodes of one or several datasets of one robot in the format of another tool. Only successes are
 taken, unless another mask is asked for."""
@@ -74,6 +76,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="robomimic: an observation to write, such as agent_pos, wrist_image or tcp_pos_w; may be repeated",
     )
     parser.add_argument(
+        "--settings",
+        type=Path,
+        metavar="FILE.toml",
+        help="vlm: how the model will be asked (docs/vlm_planner.md; default: as without a file)",
+    )
+    parser.add_argument(
         "--resume",
         action="store_true",
         help="go on with an export that was stopped, given the same words",
@@ -121,6 +129,7 @@ def refuse_without_effect(args: argparse.Namespace) -> None:
         "--subtasks": (args.subtasks, ("lerobot",)),
         "--v2": (args.v2, ("lerobot",)),
         "--key": (args.key is not None, ("robomimic",)),
+        "--settings": (args.settings is not None, ("vlm",)),
     }
 
     for flag, (given, formats) in used.items():
@@ -171,9 +180,21 @@ def _rerun(
     export_rerun(selection, episodes, args.output, args.resume)
 
 
+def _vlm(
+    args: argparse.Namespace,
+    selection: Selection,
+    episodes: Iterable[SelectedEpisode],
+) -> None:
+    settings = default_settings(Path())
+    if args.settings is not None:
+        settings = read_settings(str(args.settings))
+    print(export_pairs(selection, episodes, args.output, settings, args.resume))
+
+
 FORMATS: dict[str, Export] = {
     "lerobot": _lerobot,
     "robomimic": _robomimic,
     "minari": _minari,
     "rerun": _rerun,
+    "vlm": _vlm,
 }

@@ -1,0 +1,1 @@
+"""Planners that are vision-language models (VLMs) of the package transformers."""

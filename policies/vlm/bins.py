@@ -1,0 +1,61 @@
+"""Numbers as words of three digits, as language models write them.
+
+RT-2 (arXiv 2307.15818) and RT-1 (arXiv 2212.06817) divide the range of each number evenly
+into 256 bins, and their models write the number of the bin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from embodied.core import Array
+
+NUM_BINS = 256
+MAX_BINS = 1000  # three digits
+
+
+@dataclass(frozen=True)
+class Bins:
+    """A range that is divided evenly, with a bin at each of its ends.
+
+    Bin k stands for `low` + k (`high` - `low`) / (`count` - 1), so both ends can be
+    written exactly, and a number inside is off by at most half a step.
+
+    Attributes:
+        low: the number of the first bin.
+        high: the number of the last bin.
+        count: the number of bins.
+        is_circle: whether the first bin comes after the last, as with angles.
+    """
+
+    low: float
+    high: float
+    count: int = NUM_BINS
+    is_circle: bool = False
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of all bins, which have the same length."""
+        return tuple(f"{k:03d}" for k in range(self.count))
+
+    @property
+    def step(self) -> float:
+        return (self.high - self.low) / (self.count - 1)
+
+    def value(self, index: Array) -> np.ndarray:
+        """Returns the numbers for which bins stand, of the same shape."""
+        return self.low + np.asarray(index, np.float64) * self.step
+
+    def index(self, value: Array) -> np.ndarray:
+        """Returns the bins nearest to numbers; outside of the range, the bin at its end."""
+        nearest = np.rint((np.asarray(value) - self.low) / self.step).astype(np.int64)
+        if self.is_circle:
+            return nearest % self.count
+        return np.clip(nearest, 0, self.count - 1)
+
+
+def angle_bins(count: int) -> Bins:
+    """Returns the bins of a turn, from -pi to a bin before pi, which is the same, rad."""
+    return Bins(-np.pi, np.pi - 2 * np.pi / count, count, is_circle=True)

@@ -1,0 +1,206 @@
+"""What `transformers:` names: a model's folder, or a file with settings for one."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from embodied.core import SKILLS
+from embodied.errors import EmbodiedError, one_line, unknown
+from embodied.policies.vlm.bins import MAX_BINS
+from embodied.policies.vlm.form import FormConfig
+
+# what a prompt can say
+FIELDS = ("instruction", "subtasks", "form", "ranges", "proprioception")
+# key of a file -> (types that its value may have, the types in words)
+KEYS: dict[str, tuple[tuple[type, ...], str]] = {
+    "folder": ((str,), "a text"),
+    "prompt": ((str,), "a text"),
+    "subtasks": ((list,), "a list of names"),
+    "bins": ((int,), "a whole number"),
+    "box_m": ((list,), "a list of three ranges, such as [[-1, 1], [-1, 1], [0, 1]]"),
+    "cameras": ((list,), "a list of names"),
+    "image_size": ((int,), "a whole number"),
+    "camera_hz": ((int,), "a whole number"),
+    "planner_hz": ((int, float), "a number"),
+    "device": ((str,), "a text"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A model, and how it is asked.
+
+    Attributes:
+        folder: the folder of the model.
+        prompt: the template of the question, with `$instruction` and others of FIELDS.
+        form: what answers are made of.
+        cameras: names of the cameras whose images it sees; None for the task's.
+        image_size: height and width of frames in pixels; its processor resizes them.
+        camera_hz: frames per second.
+        planner_hz: default number of plans per second.
+        device: where it runs, such as "cpu" or "cuda:1"; "auto" for a GPU if there is
+            one.
+    """
+
+    folder: Path
+    prompt: Template
+    form: FormConfig = field(default_factory=FormConfig)
+    cameras: tuple[str, ...] | None = None
+    image_size: int = 224
+    camera_hz: int = 8
+    planner_hz: float = 2.0
+    device: str = "auto"
+
+
+def read_settings(location: str) -> Settings:
+    """Returns the settings of a folder, which are defaults, or those of a file *.toml.
+
+    Raises:
+        EmbodiedError: the file cannot be read, or an entry is missing, unknown or wrong.
+    """
+    path = Path(location)
+    if path.suffix != ".toml":
+        return default_settings(path)
+
+    entries = _read(path, tomllib.loads)
+    try:
+        return checked_settings(entries, path.parent)
+    except EmbodiedError as error:
+        raise EmbodiedError(f"{path}: {error}") from error
+
+
+def default_settings(folder: Path) -> Settings:
+    """Returns the settings that are used for a folder without a file."""
+    return Settings(folder, checked_prompt(default_prompt()))
+
+
+def default_prompt() -> str:
+    """Returns the text of the prompt that is used without settings."""
+    return files("embodied.policies.vlm").joinpath("prompt.txt").read_text("utf-8")
+
+
+def checked_settings(entries: dict[str, Any], beside: Path) -> Settings:
+    """Returns the settings with the entries of a file.
+
+    Args:
+        entries: the entries; paths in them are relative to the file.
+        beside: the folder that holds the file.
+
+    Raises:
+        EmbodiedError: an entry is missing, unknown or wrong.
+    """
+    _check_kinds(entries)
+    if "folder" not in entries:
+        raise EmbodiedError("folder must be given, the folder of the model")
+
+    prompt = default_prompt()
+    if "prompt" in entries:
+        prompt = _read(beside / entries["prompt"], str)
+    form = {
+        key: entries[key] for key in ("subtasks", "bins", "box_m") if key in entries
+    }
+    if "subtasks" in form:
+        form["subtasks"] = _checked_subtasks(form["subtasks"])
+    if "box_m" in form:
+        form["box_m"] = _checked_box(form["box_m"])
+
+    rest = ("cameras", "image_size", "camera_hz", "planner_hz", "device")
+    given = {key: entries[key] for key in rest if key in entries}
+    if "cameras" in given:
+        given["cameras"] = tuple(given["cameras"])
+        if not given["cameras"]:
+            raise EmbodiedError("cameras must name at least one")
+    return Settings(
+        folder=beside / entries["folder"],
+        prompt=checked_prompt(prompt),
+        form=FormConfig(**form),
+        **given,
+    )
+
+
+def checked_prompt(text: str) -> Template:
+    """Returns the template of a prompt.
+
+    Raises:
+        EmbodiedError: it has a field that does not exist, or a single $.
+    """
+    template = Template(text.strip())
+    if not template.is_valid():
+        raise EmbodiedError(
+            "the prompt has a $ without a name after it: write $$ for $"
+        )
+    for name in template.get_identifiers():
+        if name not in FIELDS:
+            raise unknown("field of the prompt", name, FIELDS)
+    if "instruction" not in template.get_identifiers():
+        raise EmbodiedError("the prompt must have the field $instruction")
+    return template
+
+
+def _check_kinds(entries: dict[str, Any]) -> None:
+    """Raises EmbodiedError if an entry is unknown, or of another type or size."""
+    for name, value in entries.items():
+        if name not in KEYS:
+            raise unknown("key", name, KEYS)
+        kinds, words = KEYS[name]
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise EmbodiedError(f"{name} must be {words}, not {value!r}")
+
+    for name in ("image_size", "camera_hz", "planner_hz"):
+        if not 0 < entries.get(name, 1) <= 4096:
+            raise EmbodiedError(
+                f"{name} must be above 0 and at most 4096, not {entries[name]}"
+            )
+    if not 2 <= entries.get("bins", 2) <= MAX_BINS:
+        raise EmbodiedError(
+            f"bins must be from 2 to {MAX_BINS}, since numbers have three digits, not "
+            f"{entries['bins']}"
+        )
+    for name in ("subtasks", "cameras"):
+        if not all(isinstance(item, str) for item in entries.get(name, ())):
+            raise EmbodiedError(
+                f"{name} must be a list of names, not {entries[name]!r}"
+            )
+
+
+def _checked_subtasks(names: list[str]) -> tuple[str, ...]:
+    """Returns the subtasks; raises EmbodiedError if one does not exist."""
+    for name in names:
+        if name not in SKILLS:
+            raise unknown("subtask", name, SKILLS)
+    if not names or len(set(names)) < len(names):
+        raise EmbodiedError("subtasks must name at least one, and each once")
+    return tuple(names)
+
+
+def _checked_box(box: list[Any]) -> tuple[Any, ...]:
+    """Returns the ranges of a box; raises EmbodiedError unless they are three."""
+    _, words = KEYS["box_m"]
+    wrong = EmbodiedError(f"box_m must be {words}, not {box!r}")
+    if len(box) != 3:
+        raise wrong
+    for limits in box:
+        if not isinstance(limits, list) or len(limits) != 2:
+            raise wrong
+        # a bool is an int in Python
+        if not all(type(limit) in (int, float) for limit in limits):
+            raise wrong
+        if not -100 <= limits[0] < limits[1] <= 100:
+            raise EmbodiedError(
+                f"a range of box_m must rise, within -100 and 100 m, not {limits!r}"
+            )
+    return tuple((float(low), float(high)) for low, high in box)
+
+
+def _read(path: Path, parse: Any) -> Any:
+    """Returns what `parse` makes of the text of a file."""
+    # ValueError covers errors of TOML and of UTF-8
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EmbodiedError(f"{path} cannot be read: {one_line(error)}") from error

@@ -1,0 +1,207 @@
+"""Vision-language models of transformers as planners: a tiny random one, made here."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from embodied.benchmark.results_file import read_results
+from embodied.core import SKILLS
+from embodied.envs.worlds import Worlds
+from embodied.errors import EmbodiedError
+from embodied.policies.dual_system import DualSystem
+from embodied.policies.episodes import EpisodeRunner, env_config_for
+from embodied.policies.plans import check_payload
+from embodied.policies.registry import find_policy
+from embodied.policies.vlm.folder import load_model
+from embodied.policies.vlm.source import open_transformers
+from tests.commands import QUICKLY, TASK, embodied, refused
+from tests.tiny_vlm import save_tiny_vlm
+
+WEIGHTS = "model.safetensors"
+OUTPUT = "lm_head.weight"  # the layer that gives the scores of tokens
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_vlm(tmp_path_factory.mktemp("vlm") / "tiny")
+
+
+@pytest.fixture
+def own_copy(folder: Path, tmp_path: Path) -> Path:
+    """A copy that a test may spoil."""
+    return shutil.copytree(folder, tmp_path / "copy")
+
+
+def refuse_network(*args: object) -> NoReturn:
+    raise AssertionError("nothing may ask the network")
+
+
+def change_weights(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    weights = load_file(folder / WEIGHTS)
+    change(weights)
+    save_file(weights, folder / WEIGHTS, {"format": "pt"})
+
+
+def test_it_is_evaluated_with_delays(folder: Path, tmp_path: Path) -> None:
+    words = ("eval", TASK, "--stage", "reach", "--level", "L1", "--episodes", "2")
+    policy = f"transformers:{folder}"
+    options = ("--planner-hz", "1", "--delay-ms", "0", "250", *QUICKLY)
+    out = tmp_path / "out"
+    assert embodied(*words, "--policy", policy, *options, "-o", out) == 0
+
+    prompt, late = read_results(out / "results.json").cells
+    for cell in (prompt, late):
+        assert len(cell.condition.weights) == 64
+        assert [episode.plan_faults for episode in cell.episodes] == [0, 0]
+        assert all(episode.fault == "" for episode in cell.episodes)
+        assert all(episode.subtask in SKILLS for episode in cell.episodes)
+    for one, other in zip(prompt.episodes, late.episodes, strict=True):
+        later = one.mean_plan_age_s + 0.25
+        assert other.mean_plan_age_s == pytest.approx(later, abs=0.05)
+        assert other.reward_sum != one.reward_sum
+
+
+def test_no_world_depends_on_the_others(folder: Path) -> None:
+    name = f"transformers:{folder}"
+    spec = find_policy(name).spec(TASK)
+    assert spec.cameras == ("overview",)
+    assert not spec.privileged
+    config = replace(env_config_for(spec, TASK, "L2", "train"), horizon_s=1)
+
+    together = EpisodeRunner(name, config, num_envs=2).run([3, 4])
+    alone = EpisodeRunner(name, config, num_envs=1).run([4])
+    assert alone[0] == replace(together[1], index=0)
+
+
+def test_what_it_sees_and_reads_decides(own_copy: Path) -> None:
+    (own_copy / "vlm.toml").write_text('folder = "."\nsubtasks = ["lift", "press"]\n')
+    source = open_transformers(str(own_copy / "vlm.toml"))
+    config = env_config_for(source.spec(TASK), TASK, "L2", "train")
+    ids = np.arange(2)
+    with closing(Worlds(config, num_worlds=2)) as worlds:
+        worlds.reset(ids, [3, 4])
+        observation = worlds.observe()
+        policy = source.make(worlds)
+        assert isinstance(policy, DualSystem)
+
+        payload = policy.planner.plan(observation, ids)
+        check_payload(payload, 2, worlds.robot.plan_shape)
+        assert {SKILLS[k] for k in payload.subtask} <= {"lift", "press"}
+
+        # the same question has the same answer, another one another
+        again = policy.planner.plan(observation, ids)
+        np.testing.assert_array_equal(again.goal_pos_w, payload.goal_pos_w)
+        black = {name: 0 * frames for name, frames in observation.pixels.items()}
+        sees = policy.planner.plan(replace(observation, pixels=black), ids)
+        reads = policy.planner.plan(replace(observation, instruction=("", "?")), ids)
+        for other in (sees, reads):
+            assert (other.goal_pos_w != payload.goal_pos_w).any()
+
+
+def test_scores_that_are_not_finite_lose_the_plan(
+    own_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def spoil(weights: dict[str, Any]) -> None:
+        weights[OUTPUT][:] = np.nan
+
+    change_weights(own_copy, spoil)
+    words = ("eval", TASK, "--level", "L1", "--episodes", "1", "--workers", "1")
+    policy = f"transformers:{own_copy}"
+    error = refused(capsys, *words, "--policy", policy, "-o", tmp_path / "out")
+    assert "goal_pos_w of a plan must be finite" in error
+
+
+def test_the_hash_is_of_the_weights_and_the_question(own_copy: Path) -> None:
+    hashes = [open_transformers(str(own_copy)).weights_hash]
+    (own_copy / "ask.txt").write_text("What next? $instruction")
+    file = own_copy / "vlm.toml"
+    file.write_text('folder = "."\nprompt = "ask.txt"\n')
+    hashes.append(open_transformers(str(file)).weights_hash)
+
+    def nudge(weights: dict[str, Any]) -> None:
+        weights[OUTPUT] += 0.001
+
+    change_weights(own_copy, nudge)
+    hashes.append(open_transformers(str(file)).weights_hash)
+    assert len(set(hashes)) == 3
+
+
+def test_it_is_loaded_without_the_network(
+    own_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket.socket, "connect", refuse_network)
+    # a config may name a repository that it came from
+    config = json.loads((own_copy / "config.json").read_text())
+    config["_name_or_path"] = "org/model"
+    (own_copy / "config.json").write_text(json.dumps(config))
+    assert load_model(own_copy, "cpu").encode("12") != []
+
+
+def another_kind(folder: Path) -> None:
+    (folder / "config.json").write_text('{"model_type": "bert"}')
+
+
+def too_few_weights(folder: Path) -> None:
+    change_weights(folder, lambda weights: weights.pop(OUTPUT))
+
+
+def other_sizes(folder: Path) -> None:
+    def cut(weights: dict[str, Any]) -> None:
+        weights[OUTPUT] = weights[OUTPUT][:, :8].copy()
+
+    change_weights(folder, cut)
+
+
+def damaged_weights(folder: Path) -> None:
+    (folder / WEIGHTS).write_bytes(b"\xff" * 64)
+
+
+def a_processor_of_nothing(folder: Path) -> None:
+    (folder / "processor_config.json").write_text("{}")
+
+
+def no_place_for_images(folder: Path) -> None:
+    (folder / "chat_template.jinja").write_text("{{ nothing.at_all }}")
+
+
+def too_many_tokens(folder: Path) -> None:
+    """Gives every digit a token that the network does not know."""
+    file = folder / "tokenizer.json"
+    stored = json.loads(file.read_text())
+    for digit in "0123456789":
+        stored["model"]["vocab"][digit] += 1000
+    file.write_text(json.dumps(stored))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (another_kind, "of the kind 'bert', which is no image-text-to-text model"),
+        (too_few_weights, "1 missing keys, the first is lm_head.weight"),
+        (other_sizes, "lm_head.weight"),
+        (damaged_weights, "cannot be loaded: "),
+        (a_processor_of_nothing, "the processor in "),
+        (no_place_for_images, "chat template"),
+        (too_many_tokens, "they do not belong together"),
+    ],
+)
+def test_models_that_cannot_plan_are_told(
+    spoil: Callable[[Path], None], words: str, own_copy: Path
+) -> None:
+    spoil(own_copy)
+    with pytest.raises(EmbodiedError) as caught:
+        find_policy(f"transformers:{own_copy}").spec(TASK)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
