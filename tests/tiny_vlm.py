@@ -8,6 +8,7 @@ from typing import Any
 
 IMAGE_PIXELS = 16
 PATCH_PIXELS = 8
+SPREAD = 0.5  # of the weights, so that all of the input counts
 TEMPLATE = (
     "{% for message in messages %}{% for part in message.content %}"
     "{% if part.type == 'image' %}<image>{% else %}{{ part.text }}{% endif %}"
@@ -30,6 +31,7 @@ def save_tiny_vlm(folder: Path, seed: int = 0) -> Path:
         num_attention_heads=2,
         image_size=IMAGE_PIXELS,
         patch_size=PATCH_PIXELS,
+        initializer_range=SPREAD,
     )
     text = transformers.LlamaConfig(
         vocab_size=len(tokenizer),
@@ -38,7 +40,7 @@ def save_tiny_vlm(folder: Path, seed: int = 0) -> Path:
         num_hidden_layers=1,
         num_attention_heads=2,
         max_position_embeddings=4096,
-        initializer_range=0.5,
+        initializer_range=SPREAD,
     )
     config = transformers.LlavaConfig(
         vision_config=vision,
