@@ -145,7 +145,7 @@ def _described(spec: ArraySpec, key: str, rows: str) -> Described:
     """Returns the description of an array from its specification."""
     # where the schema allows any float, this package writes float64
     dtype = "float64" if spec.dtype is np.floating else spec.dtype.__name__
-    return Described(key, dtype, spec.shape, rows, spec.unit, spec.meaning)
+    return Described(key, dtype, spec.shape, rows, unit=spec.unit, meaning=spec.meaning)
 
 
 _BY_KEY = {array.key: array for array in described_arrays()}

@@ -326,7 +326,9 @@ class LeRobotFolder:
         number = FileNumber(row[f"{prefix}/chunk_index"], row[f"{prefix}/file_index"])
         path = file_inside(self._folder, f"{prefix}/{number.path('mp4')}")
         start_s = row[f"{prefix}/from_timestamp"]
-        return from_video(path, start_s, row["length"], self._hz, size, where)
+        return from_video(
+            path, start_s, count=row["length"], hz=self._hz, size=size, where=where
+        )
 
 
 def _check_row(

@@ -26,12 +26,12 @@ class Scenario:
     def of(cls, condition: Condition) -> Scenario:
         """Returns the scenario of a cell's condition."""
         return cls(
-            condition.task,
-            condition.robot,
-            condition.level,
-            condition.split,
-            condition.stage,
-            _timing_text(condition),
+            task=condition.task,
+            robot=condition.robot,
+            level=condition.level,
+            split=condition.split,
+            stage=condition.stage,
+            timing=_timing_text(condition),
         )
 
     @property

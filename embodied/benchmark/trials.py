@@ -126,7 +126,14 @@ class Candidate:
         source = find_policy(name)
         spec = source.spec(task, robot)
         chosen = choose_robot(get_task(task), robot)
-        return cls(label, name, source, spec, get_task(task).name, chosen.name)
+        return cls(
+            label=label,
+            name=name,
+            source=source,
+            spec=spec,
+            task=get_task(task).name,
+            robot=chosen.name,
+        )
 
     def trials(
         self,

@@ -138,8 +138,8 @@ def _least_impaired(results: Results, setting: Setting) -> tuple[Cell, ...]:
         if Setting.of(condition) != setting:
             continue
 
-        known = chosen.get(condition.policy)
-        if known is None or _impairment(condition) < _impairment(known.condition):
+        best = chosen.get(condition.policy)
+        if best is None or _impairment(condition) < _impairment(best.condition):
             chosen[condition.policy] = cell
     return tuple(chosen.values())
 

@@ -215,6 +215,13 @@ def _room(xp: Any, pos_w: Array, yaw: Array, span: Array, others_w: Array) -> Ar
 
     It is the horizontal distance from the centre of a finger to the centre of the
     nearest neighbour, clipped to ROOM_M.
+
+    Args:
+        xp: the array namespace.
+        pos_w: (n, 3) m, centre of the thing to grasp.
+        yaw: (n, 5) rad, of the hand in each candidate.
+        span: (n, 5) m, the thing's width between the fingers.
+        others_w: (n, K, 3) m, centres of the other things.
     """
     # the y axis of a hand that points down, along which the fingers open
     hand_y = xp.stack([xp.sin(yaw), -xp.cos(yaw)], axis=2)  # (n, 5, 2)

@@ -61,7 +61,7 @@ class ExpertFacts:
 
 
 def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
-    """Returns the plans for n worlds."""
+    """Returns the plans for n worlds, from proprioception and the privileged state."""
     num = agent["tcp_pos_w"].shape[0]
     # rotation of a hand that points straight at the face
     quat = quat_multiply(face_quat(xp, CONSOLE, num), hand_quat_in_face(xp, num))
@@ -125,6 +125,7 @@ def _choose(xp: Any, facts: ExpertFacts) -> tuple[Array, Array]:
 
     For `look_at` the goal is not used: `decide` sends the hand aside.
     """
+    # the goals: in front of the button, and as deep as a press needs
     out = outwards(xp, CONSOLE)
     standoff = facts.top + STANDOFF_M * out
     pressed = facts.top - DEPTH_M * out
