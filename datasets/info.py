@@ -182,7 +182,7 @@ def _arrays(dataset: Dataset) -> tuple[ArrayInfo, ...]:
 
 
 def _array_info(key: str, array: H5) -> ArrayInfo:
-    """Returns the entry for one array of one episode."""
+    """Returns the entry for one array of an episode in the dataset's description."""
     size_bytes = int(array.id.get_storage_size())
     if key.startswith(f"{VARIED}/"):
         return ArrayInfo(

@@ -212,7 +212,7 @@ class Recorder:
         self._expect_frames(worlds, before.tick + worlds.ticks_per_step)
 
     def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
-        """Writes the episode of a world to the sink."""
+        """Writes the episode that ended in a world to the sink."""
         running = self._running.pop(world)
         self._next_frame_tick[world] = NO_FRAME
         self._frame_due[world] = False

@@ -35,7 +35,7 @@ class VectorStatistics:
         self._every = 1
 
     def add(self, values: np.ndarray) -> None:
-        """Adds values (n, d)."""
+        """Adds n vectors, (n, d), to all that were added before."""
         values = values.astype(np.float64)
         self._min = np.minimum(self._min, values.min(axis=0))
         self._max = np.maximum(self._max, values.max(axis=0))

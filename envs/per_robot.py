@@ -44,7 +44,7 @@ def robot_views(
 def _view(
     robot: Robot, base: Base, interface: ActionInterface, agent_layout: Layout
 ) -> RobotView:
-    """Returns the robot on one base."""
+    """Returns what one robot of a team sees and commands: columns of the team's arrays."""
     own = [part for part in robot.parts if robot.base_of(part) == base]
     names = {part.name for part in own}
 

@@ -139,7 +139,7 @@ class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[mi
         self._env.close()
 
     def _space(self, view: RobotView) -> spaces.Dict:
-        """Returns the observation space of one robot."""
+        """Returns the observation space of one robot of the team."""
         parts: dict[str, Any] = dict(self._env.observation_space.spaces)
         whole = parts["agent_pos"]
         own = list(view.agent_pos)

@@ -27,7 +27,7 @@ class ChannelProfile:
 
     @property
     def description(self) -> str:
-        """The summary with all figures, in one line."""
+        """The profile in one line: its summary and all its figures."""
         delays = (
             ("compute", self.latency.compute),
             ("up", self.latency.uplink),

@@ -41,7 +41,7 @@ class PlanCounts:
         self._last_action = np.zeros((num_worlds, 0), np.float32)
 
     def reset(self, ids: Array) -> None:
-        """Begins episodes in worlds `ids`."""
+        """Sets the counts of worlds `ids` (n,) to 0, for new episodes."""
         self._seq[ids] = -1
         self._has_plan[ids] = 0
         self._is_replaced[ids] = False
@@ -91,7 +91,7 @@ class PlanCounts:
         self._last_action = np.array(action, np.float32)
 
     def of(self, world: int) -> PlanUse:
-        """Returns the figures of a world's episode so far."""
+        """Returns how the plans of a world's episode were used so far."""
         steps = int(self._steps[world])
         with_plan = int(self._steps_with_plan[world])
         replacements = int(self._replacements[world])

@@ -30,7 +30,7 @@ def find_fault(view: View, context: Context) -> list[Finding]:
 
 
 def find_not_finite(view: View, context: Context) -> list[Finding]:
-    """Finds arrays with NaN or infinity."""
+    """Finds arrays of an episode that hold NaN or infinity."""
     findings = []
     for path, rows in view.arrays.items():
         # integers are always finite
@@ -88,7 +88,7 @@ def find_ragged(view: View, context: Context) -> list[Finding]:
 
 
 def find_bad_times(view: View, context: Context) -> list[Finding]:
-    """Finds timestamps that are not evenly spaced."""
+    """Finds timestamps of frames or control steps that are not evenly spaced."""
     ticks_per_step = PHYSICS_HZ / view.source.control_hz
     ticks_per_frame = PHYSICS_HZ / view.source.frame_hz
     findings = []

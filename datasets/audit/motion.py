@@ -227,7 +227,7 @@ def find_jumps(view: View, context: Context) -> list[Finding]:
 
 
 def find_jerk(view: View, context: Context) -> list[Finding]:
-    """Finds shaking movements."""
+    """Finds shaking movements, whose speeds change a lot from step to step."""
     # without the grippers if possible, since they move abruptly by nature
     positions = view.joints if view.joints.size else view.positions
     if len(positions) < 2 or not np.isfinite(positions).all():

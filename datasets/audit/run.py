@@ -167,7 +167,7 @@ def _summary(demo: H5, source: Source) -> EpisodeSummary:
 
 
 def _audit_episode(view: View, context: Context) -> EpisodeAudit:
-    """Returns the audit of one episode."""
+    """Returns the audit of one episode, with the findings of all checks."""
     meta = view.meta
     return EpisodeAudit(
         demo=view.demo,

@@ -196,7 +196,7 @@ class _Writer(ClosedOnExit):
         }
 
     def _info(self) -> dict[str, Any]:
-        """Returns the content of `info.json`."""
+        """Returns the content of `info.json`, by which LeRobot knows the dataset's form."""
         count = self._frames.episodes
         videos = self._video_keys()
 

@@ -107,7 +107,7 @@ def _write_episodes(
 
 
 def _write_episode(group: H5, number: int, episode: SelectedEpisode) -> None:
-    """Writes an episode to its group."""
+    """Writes an episode to its group of Minari's HDF5 file."""
     count = len(episode.actions)
     # Minari needs one more observation than actions, so repeat the last one
     rows = np.append(np.arange(count), count - 1)

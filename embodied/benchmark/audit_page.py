@@ -76,7 +76,7 @@ def write_audit_page(audits: Sequence[Audit], path: Path) -> None:
 
 
 def audit_section(audit: Audit) -> Section:
-    """Returns the part of the page on one audit."""
+    """Returns the values from which the page's template renders one audit."""
     # how many episodes each check flagged
     flagged = [episode for episode in audit.episodes if episode.findings]
     num_flagged: Counter[str] = Counter()

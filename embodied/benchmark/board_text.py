@@ -82,7 +82,7 @@ def ranking_lines(board: Board) -> list[str]:
 
 
 def headline(board: Board) -> str:
-    """Returns a sentence on who is best."""
+    """Returns a sentence on which of the compared policies is best."""
     best = [standing for standing in board.standings if standing.rank == 1]
     names = [board.contestants[standing.index].name for standing in best]
     rates = listing([pooled_text(standing.rate) for standing in best])

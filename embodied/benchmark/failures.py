@@ -43,7 +43,7 @@ class CellFailures:
 
     @classmethod
     def of(cls, cell: Cell) -> CellFailures:
-        """Counts the failures of a cell."""
+        """Returns the failed episodes of a cell, counted by ending and by last subtask."""
         episodes = failed(cell)
         endings = Counter(episode.ended for episode in episodes)
         subtasks = Counter(episode.subtask for episode in episodes)

@@ -33,7 +33,7 @@ ADDED = {Rate: {"rate": {"type": "number", "minimum": 0, "maximum": 1}}}
 
 @cache
 def results_schema() -> dict[str, Any]:
-    """Returns the JSON schema of the current version."""
+    """Returns the JSON schema of `results.json` in its current version."""
     cell = {
         "condition": dataclass_schema(Condition),
         "label": TEXT,

@@ -227,7 +227,7 @@ def _policy_labels(cells: Sequence[Cell]) -> dict[str, str]:
 
 
 def _cells_by_row(cells: Sequence[Cell]) -> dict[_RowKey, dict[Column, Cell]]:
-    """Returns row -> column -> cell."""
+    """Returns row -> column -> cell, for the heat maps of one task, robot and setting."""
     # A column is the sum of compute and transport time. If both vary, equal sums may
     # differ in compute time, so the row has to name it.
     computes_ms = {cell.condition.compute_ms for cell in cells}

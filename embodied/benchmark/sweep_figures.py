@@ -124,7 +124,7 @@ class Recovery:
 
 
 def sweep_figures(results: Results) -> list[PanelFigures]:
-    """Returns the figures of all panels of a sweep."""
+    """Returns the figures of all heat maps of a sweep."""
     all_panels = panels(results)
     tests = _tests_of_delay(all_panels)
 

@@ -156,7 +156,7 @@ def episodes_sha256(results: Results) -> str:
 
 @cache
 def sweep_schema() -> dict[str, Any]:
-    """Returns the JSON schema of the current version."""
+    """Returns the JSON schema of `sweep.json` in its current version."""
     schema = dataclass_schema(SweepRecord)
     head = {
         "format": {"const": FORMAT},

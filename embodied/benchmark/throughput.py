@@ -106,7 +106,7 @@ def measure_all(task: str, robot: str | None, episodes: int) -> Iterator[Figure]
 
 
 def bench_config(task: str, robot: str | None) -> EnvConfig:
-    """Returns the config for stepping and frames."""
+    """Returns the config of the worlds for timing steps and frames."""
     return EnvConfig(
         task,
         robot=robot,

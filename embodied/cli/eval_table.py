@@ -30,7 +30,7 @@ COLUMNS = (
 
 
 def results_table(results: Results) -> str:
-    """Returns a table with one row per cell."""
+    """Returns a table of an evaluation, with one row per cell."""
     rows = [_row(cell) for cell in results.cells]
     tasks_with_robots = [cell.condition.task_with_robot for cell in results.cells]
     if len(set(tasks_with_robots)) < 2:
@@ -42,7 +42,7 @@ def results_table(results: Results) -> str:
 
 
 def comparisons(results: Results) -> list[str]:
-    """Returns one line per paired comparison."""
+    """Returns one line for each comparison of two cells on the same seeds."""
     lines = []
     for pairing in views.pairings(results):
         first = pairing.first

@@ -208,7 +208,7 @@ def _named(summaries: dict[str, str]) -> Rows:
 
 
 def describe_task(name: str) -> dict[str, Any]:
-    """Returns the facts about a task for its row."""
+    """Returns what the list of tasks shows of one task."""
     task = get_task(name)
     return {
         "name": task.env_id,

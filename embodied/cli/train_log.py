@@ -87,7 +87,7 @@ class TensorBoardEvents(ClosedOnExit):
                 file.unlink()
 
     def __call__(self, row: Mapping[str, Any]) -> None:
-        """Writes the figures of a row."""
+        """Writes a row of the training's figures to the tracker."""
         step = int(row[STEP])
         if self._writer is None:
             # imported here, because it takes a second

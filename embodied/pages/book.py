@@ -101,7 +101,7 @@ class Book(Generic[R]):
             ) from error
 
     def write(self, ledger: Ledger[R]) -> None:
-        """Replaces both files, each atomically."""
+        """Replaces the page and the JSON file beside it, each atomically."""
         content = {
             "format": f"embodied-{self.kind}",
             "schema_version": SCHEMA_VERSION,

@@ -74,7 +74,7 @@ def gpu_page(ledger: Ledger[GpuRow], tasks: Sequence[str]) -> str:
 
 
 def world_speed_sentence(speed: WorldSpeed) -> str:
-    """Returns a speed in words."""
+    """Returns a measured speed in words, for the command's output."""
     sentence = (
         f"{speed.task} {speed.robot}, {speed.num_worlds} worlds on {speed.device}: "
         f"{_millions(speed.env)} of {_millions(speed.bare)} million world-steps "

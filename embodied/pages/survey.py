@@ -150,7 +150,7 @@ def measure_success(
 
 
 def _success_row(subject: Subject, cell: Cell) -> ExpertSuccess:
-    """Returns the survey's row of a measured cell."""
+    """Returns the row of a measured cell in the survey of success rates."""
     summary = summarize(cell)
 
     # without any success there is no time

@@ -89,7 +89,7 @@ class Grid:
             yield last
 
     def frame(self, k: int) -> np.ndarray:  # (H, W, 3)
-        """Returns the grid with frame k of every clip."""
+        """Returns the picture of the whole grid, with frame `k` of every clip."""
         height, width = self.size
         tile_height, tile_width = self.tile_size
         canvas = Image.new("RGB", (width, height), BACKGROUND_RGB)

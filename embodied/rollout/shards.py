@@ -175,7 +175,7 @@ class Workers(ClosedOnExit):
         return [result for part in job.parts for result in part.results]
 
     def _hand_out(self, work: Work[T], job: _Job[T]) -> None:
-        """Gives waiting parts to free processes."""
+        """Gives the parts of the job that wait to processes that are free."""
         free = [w.pipe for w in self._workers if w.pipe not in job.at_work]
         for pipe in free[: len(job.waiting)]:
             part = job.parts[job.waiting[0]]

@@ -89,7 +89,7 @@ class PickAndPlace:
         self._size = size
 
     def decide(self, xp: Any, agent: Readings, state: Readings) -> Payload:
-        """Returns the plans for n worlds."""
+        """Returns the plans for n worlds, from proprioception and the privileged state."""
         facts = self._facts(xp, agent, state)
         skill, pos = _choose(xp, facts)
 
@@ -107,7 +107,7 @@ class PickAndPlace:
         )
 
     def _facts(self, xp: Any, agent: Readings, state: Readings) -> BoxFacts:
-        """Returns the facts of an observation."""
+        """Returns what the decisions need, computed from the observations of n worlds."""
         _, width_m, height_m = self._size
         tcp = agent["tcp_pos_w"]
         box = state[f"{self._thing}_pos_w"]

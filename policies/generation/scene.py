@@ -37,7 +37,7 @@ class Scene:
     tick: np.ndarray
 
     def rows(self, ids: np.ndarray) -> Scene:
-        """Returns the rows `ids` only."""
+        """Returns the scene of worlds `ids` (n,) only."""
         return Scene(
             names=self.names,
             pos_w=self.pos_w[ids],
@@ -70,7 +70,7 @@ class SceneReader:
         self._state_parts = worlds.state_layout.slices()
 
     def read(self, observation: Observation) -> Scene:
-        """Returns the scene in an observation of n worlds."""
+        """Returns the poses of the hand and of the objects in n worlds."""
         state = np.asarray(observation.environment_state)
         agent = np.asarray(observation.agent_pos)
         readings = {name: state[:, part] for name, part in self._state_parts.items()}

@@ -239,7 +239,7 @@ class PpoTrainer:
         return torch.where(lost, -1.0, reward * (1 - self.config.discount))
 
     def _figures(self) -> dict[str, float]:
-        """Returns the figures of the training so far."""
+        """Returns the figures of the training so far, a row of its history."""
         # joined to one tensor, so that the host waits for the device only once
         means = [self.success.mean(), self.progress.mean(), self.mean_reward]
         success, progress, reward = torch.stack(means).tolist()
@@ -264,7 +264,7 @@ class PpoTrainer:
         )
 
     def checkpoint(self) -> dict[str, Tensor]:
-        """Returns the whole state of the training."""
+        """Returns the whole state of the training, to continue it later."""
         # the learning rate is adapted during training
         rate = torch.tensor(self.ppo.learning_rate, dtype=torch.float64)
 

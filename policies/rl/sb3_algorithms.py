@@ -32,7 +32,7 @@ TD3_NOISE = 0.2  # standard deviation of the exploration noise
 
 
 def make_algorithm(config: RLConfig, env: LearnerVecEnv) -> Any:
-    """Returns an algorithm before its first step."""
+    """Returns an algorithm of Stable-Baselines3 before its first step."""
     name = config.algorithm
     nets: dict[str, Any] = {"net_arch": list(HIDDEN[name])}
     common: dict[str, Any] = {
@@ -66,7 +66,7 @@ def make_algorithm(config: RLConfig, env: LearnerVecEnv) -> Any:
 
 
 def _off_policy(config: RLConfig) -> dict[str, Any]:
-    """Returns the arguments that SAC and TD3 share."""
+    """Returns the constructor's arguments that SAC and TD3 share."""
     # with demonstrations there is data to learn from at once
     random_steps = RANDOM_STEPS
     if config.demonstrations:

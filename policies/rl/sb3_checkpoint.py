@@ -88,7 +88,7 @@ def _entropy_weight(algorithm: Any) -> dict[str, Tensor]:
 
 
 def _replay_tensors(algorithm: Any) -> dict[str, Tensor]:
-    """Returns the filled part of a replay buffer."""
+    """Returns the filled part of a replay buffer as tensors, to store it."""
     replay = getattr(algorithm, "replay_buffer", None)
     if replay is None:
         return {}

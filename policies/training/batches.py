@@ -95,7 +95,7 @@ class BatchDataset(Dataset[Batch]):
         self._chunk = torch.arange(chunk)
 
     def __getitem__(self, request: BatchRequest) -> Batch:
-        """Returns the batch for a request."""
+        """Returns the batch of observations and targets that a request describes."""
         samples = self.samples
         request = request.to(samples.step.device)
         plans = request.plans

@@ -347,7 +347,7 @@ class ImitationLearner:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Returns figures on the held-out episodes."""
+        """Returns the figures of the networks on episodes that are held out from training."""
         self.net.eval()
         request = self._requests.undisturbed(len(self._held_out.samples))
         batch = self._held_out[request]

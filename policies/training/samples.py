@@ -267,7 +267,7 @@ class _SamplesBuilder:
         self._pictures.append(np.stack(pictures, axis=1))
 
     def samples(self, in_memory: bool) -> Samples:
-        """Returns the samples of all added episodes."""
+        """Returns the samples of all added episodes, joined."""
         frames: Frames
         if in_memory:
             frames = MemoryFrames(torch.from_numpy(np.concatenate(self._pictures)))

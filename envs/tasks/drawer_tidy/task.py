@@ -133,7 +133,7 @@ class DrawerTidy:
         props.things.push(memory["target"][:, 0], shove_n)
 
     def state(self) -> Array:
-        """Returns (N, S), in the order of `state_layout`."""
+        """Returns the privileged state (N, S), whose parts `state_layout` names."""
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()

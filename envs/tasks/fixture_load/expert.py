@@ -101,7 +101,7 @@ class ExpertFacts:
 
 
 def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
-    """Returns the plans for n worlds."""
+    """Returns the plans for n worlds, from proprioception and the privileged state."""
     facts = _read_facts(xp, agent, state)
     skill, pos = _choose(xp, facts)
 
@@ -121,7 +121,7 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
 
 
 def _read_facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
-    """Returns the facts of an observation."""
+    """Returns what the decisions need, computed from the observations of n worlds."""
     tcp = agent["tcp_pos_w"]
     rot6d = agent["tcp_rot6d"]
     part = state["part_pos_w"]

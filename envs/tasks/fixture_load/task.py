@@ -147,7 +147,7 @@ class FixtureLoad:
         props.parts.push(memory["part"], force)
 
     def state(self) -> Array:
-        """Returns (N, 29), in the order of `state_layout`."""
+        """Returns the privileged state (N, 29), whose parts `state_layout` names."""
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()

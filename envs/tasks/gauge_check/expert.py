@@ -115,7 +115,7 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
 
 
 def _read_facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
-    """Returns the facts of an observation."""
+    """Returns what the decisions need, computed from the observations of n worlds."""
     count = len(PLACES)
     num = agent["tcp_pos_w"].shape[0]
     worlds = xp.arange(num)

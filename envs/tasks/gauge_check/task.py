@@ -148,7 +148,7 @@ class GaugeCheck:
         self._props.gauges.show(memory["shares"])
 
     def state(self) -> Array:
-        """Returns (N, 24), in the order of `state_layout`."""
+        """Returns the privileged state (N, 24), whose parts `state_layout` names."""
         xp = self._engine.xp
         memory = self._memory
         shares = memory["shares"]

@@ -126,7 +126,7 @@ class ExpertFacts:
 
 
 def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
-    """Returns the plans for n worlds."""
+    """Returns the plans for n worlds, from proprioception and the privileged state."""
     facts = _facts(xp, agent, state)
 
     # how far to tilt the bottle from here: the less water is missing, the slower it is
@@ -158,7 +158,7 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
 
 
 def _facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
-    """Returns the facts of an observation."""
+    """Returns what the decisions need, computed from the observations of n worlds."""
     tcp = agent["tcp_pos_w"]
     bottle = state["bottle_pos_w"]
     rot6d = state["bottle_rot6d"]

@@ -115,7 +115,7 @@ class PourWater:
         self._props.cup.push(xp.where(is_pushed[:, None], memory["push"], 0.0))
 
     def state(self) -> Array:
-        """Returns (N, 26), in the order of `state_layout`."""
+        """Returns the privileged state (N, 26), whose parts `state_layout` names."""
         xp = self._engine.xp
         facts = self._facts()
         props = self._props

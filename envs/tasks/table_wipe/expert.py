@@ -89,7 +89,7 @@ class ExpertFacts:
 
 
 def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
-    """Returns the plans for n worlds."""
+    """Returns the plans for n worlds, from proprioception and the privileged state."""
     stroke = _stroke(xp, state)
     facts = _read_facts(xp, agent, state, stroke)
     skill, pos = _choose(xp, agent, state, stroke, facts)
@@ -155,7 +155,7 @@ def _stroke(xp: Any, state: Readings) -> Stroke:
 def _read_facts(
     xp: Any, agent: Readings, state: Readings, stroke: Stroke
 ) -> ExpertFacts:
-    """Returns the facts of an observation."""
+    """Returns what the decisions need, computed from the observations of n worlds."""
     pad = state["pad_pos_w"]
 
     # the hand: its horizontal and vertical error to the grip, GRIP_Z_M above the pad

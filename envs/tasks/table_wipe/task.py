@@ -172,7 +172,7 @@ class TableWipe:
         memory["peak_n"][...] = facts.peak_press_n
 
     def state(self) -> Array:
-        """Returns (N, S), in the order of `state_layout`."""
+        """Returns the privileged state (N, S), whose parts `state_layout` names."""
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()

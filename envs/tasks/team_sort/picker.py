@@ -111,7 +111,7 @@ class SettingDown:
 
 
 def plan_picker(facts: ExpertFacts) -> HandPlan:
-    """Returns the plan of the hand that picks."""
+    """Returns the plan of the hand that brings parcels from the belt to the stand."""
     xp = facts.xp
     hand = facts.picker
     parcel, is_held, is_idle = _parcel_to_work_on(facts)

@@ -73,7 +73,7 @@ NOTHING_TO_DO = 0.0
 
 
 def plan_sorter(facts: ExpertFacts) -> HandPlan:
-    """Returns the plan of the hand that sorts."""
+    """Returns the plan of the hand that takes parcels from the stand to scanner and bins."""
     xp = facts.xp
     hand = facts.sorter
 

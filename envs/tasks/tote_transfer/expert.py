@@ -102,7 +102,7 @@ class ToteTransferExpert:
         return xp.stack([x, y, z, yaw], axis=1)
 
     def decide(self, xp: Any, agent: Readings, state: Readings) -> Payload:
-        """Returns the plans for n worlds."""
+        """Returns the plans for n worlds, from proprioception and the privileged state."""
         # a fixed robot stands at the world's origin; express all positions relative to
         # the place where this robot should stand, so that the same rules apply
         facts_w = ExpertFacts.read(xp, agent, state, self._depth_m)

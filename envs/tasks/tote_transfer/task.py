@@ -128,7 +128,7 @@ class ToteTransfer:
         self._props.totes.push(memory["tote"], force)
 
     def state(self) -> Array:
-        """Returns (N, 24), in the order of `state_layout`."""
+        """Returns the privileged state (N, 24), whose parts `state_layout` names."""
         facts = self._facts()
         parts = [
             # the named tote

@@ -73,7 +73,7 @@ class ExpertFacts:
 
 
 def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
-    """Returns the plans for n worlds."""
+    """Returns the plans for n worlds, from proprioception and the privileged state."""
     hub = state["valve_pos_w"]
     angle = state["valve_angle"][:, 0]
     target = state["target_angle"][:, 0]

@@ -108,7 +108,7 @@ class ValveTurn:
             valves.paint(world, valve, COLOURS[episode["colour"][place]])
 
     def before_step(self, tick: Array) -> None:
-        """Pushes the named valve when it is time."""
+        """Pushes the named valve's handle in worlds where its push is due."""
         xp = self._engine.xp
         memory = self._memory
         is_at_target = self._facts().angle_error < ANGLE_RAD
@@ -125,7 +125,7 @@ class ValveTurn:
         self._props.valves.push(memory["valve"], torque_n_m)
 
     def state(self) -> Array:
-        """Returns (N, 14), in the order of `state_layout`."""
+        """Returns the privileged state (N, 14), whose parts `state_layout` names."""
         xp = self._engine.xp
         facts = self._facts()
         # the named valve comes first among the hubs and among the angles
