@@ -163,9 +163,14 @@ class Channel:
                 self._outages[world] = begins + self._outage_ticks * num_earlier
 
     def received_at(self, ids: Array, captured: Array, number: Array) -> Array:
-        """Returns when observations captured at some ticks reach the planner.
+        """Returns the ticks (n,) at which observations reach the planner.
 
-        It is NEVER for those that an outage keeps from it.
+        They are NEVER for observations that an outage keeps from it.
+
+        Args:
+            ids: (n,) the worlds.
+            captured: (n,) ticks at which the observations were captured.
+            number: (n,) numbers of the observations in their episodes.
         """
         received = captured + self._uplink.ticks(ids, number)
         if not self._outage.max_count:

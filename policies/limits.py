@@ -126,7 +126,13 @@ class ReferenceLimits:
     def _stop(
         self, action: np.ndarray, stop: np.ndarray, observation: Observation
     ) -> np.ndarray:
-        """Replaces the actions of stopped robots by rest, with grippers as they were."""
+        """Replaces the actions of stopped robots by rest, with grippers as they were.
+
+        Args:
+            action: (N, A) the actions.
+            stop: (N,) bool, the robots to stop.
+            observation: the present observation, at whose pose robots rest.
+        """
         # `hold` is read only at the beginning of a stop. If it were read at each step,
         # the robot would follow its own drift.
         just_stopped = stop & ~self._stopped

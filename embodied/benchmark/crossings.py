@@ -44,7 +44,14 @@ class Crossing:
     def of(
         cls, value: float, low: float, high: float, points: Sequence[float]
     ) -> Crossing:
-        """Returns a crossing; infinite positions lie outside the measured points."""
+        """Returns a crossing; infinite positions lie outside the measured points.
+
+        Args:
+            value: the position on the axis.
+            low: the lower limit of its interval.
+            high: the upper limit.
+            points: the measured positions.
+        """
         if math.isinf(value):
             side = "above" if value > 0 else "below"
             return cls(None, _finite(low), _finite(high), side)

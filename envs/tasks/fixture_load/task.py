@@ -85,7 +85,11 @@ class FixtureLoad:
         return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        """Samples an episode, and sets the scene and the memory of one world."""
+        """Samples an episode, and sets the scene and the memory of one world.
+
+        Returns:
+            The sampled values by name, which are stored with the episode.
+        """
         episode = sample_episode(seed, variation)
         props = self._props
 

@@ -83,7 +83,11 @@ class GaugeCheck:
         return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        """Samples an episode, and sets gauges and memory of one world."""
+        """Samples an episode, and sets gauges and memory of one world.
+
+        Returns:
+            The sampled values by name, which are stored with the episode.
+        """
         episode = sample_episode(seed, variation)
         gauges = self._props.gauges
         for station in range(COUNT):

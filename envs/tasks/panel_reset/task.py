@@ -74,7 +74,11 @@ class PanelReset:
         return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        """Samples an episode, and sets panel, console and memory of one world."""
+        """Samples an episode, and sets panel, console and memory of one world.
+
+        Returns:
+            The sampled values by name, which are stored with the episode.
+        """
         episode = sample_episode(seed, variation)
         fault = episode["place"]  # index of the lamp that is lit first
         memory = self._memory

@@ -86,10 +86,18 @@ class ExpertFacts:
         slots_m: tuple[float, ...] = BIN_SLOTS_M,
         beside_m: tuple[float, ...] = (0.0, 0.0, 0.0),
     ) -> ExpertFacts:
-        """Returns the facts of an observation.
+        """Returns the facts of an observation of n worlds.
 
         The parcel to work on is the first of these that exists: a held one, one on the
         plate, one that has been scanned, the one farthest downstream within reach.
+
+        Args:
+            xp: the array namespace.
+            agent: the parts of proprioception.
+            state: the parts of the privileged state.
+            back_m: how far the hand stays back from a grip, to keep its palm clear.
+            slots_m: of each parcel, how far outwards from its bin's middle it is put.
+            beside_m: the same, to the left of the middle.
         """
         hand = Hand.read(agent)
         parcels = Parcels.read(state, BIN.floor_z)

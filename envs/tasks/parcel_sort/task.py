@@ -88,7 +88,11 @@ class ParcelSort:
         return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        """Samples an episode, and sets parcels, props and memory of one world."""
+        """Samples an episode, and sets parcels, props and memory of one world.
+
+        Returns:
+            The sampled values by name, which are stored with the episode.
+        """
         episode = sample_episode(seed, variation, self._later_s)
         # values of parcels that take no part stay 0
         memory = self._memory

@@ -83,7 +83,11 @@ class PourWater:
         return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        """Samples an episode, and sets the scene and the memory of one world."""
+        """Samples an episode, and sets the scene and the memory of one world.
+
+        Returns:
+            The sampled values by name, which are stored with the episode.
+        """
         episode = sample_episode(seed, variation)
         props = self._props
         props.bottle.place(world, bottle_pos_w(episode), bottle_yaw(episode))

@@ -90,7 +90,11 @@ class TableWipe:
         return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        """Samples an episode, and sets table, pad, dirt and memory of one world."""
+        """Samples an episode, and sets table, pad, dirt and memory of one world.
+
+        Returns:
+            The sampled values by name, which are stored with the episode.
+        """
         episode = sample_episode(seed, variation)
         pad_xy_w = np.asarray(MAT_XY) + episode["pad_offset"]
 

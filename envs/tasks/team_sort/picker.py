@@ -175,11 +175,18 @@ def _grip(facts: ExpertFacts, parcel: Parcels) -> Grip:
 def _posture(
     facts: ExpertFacts, parcel: Parcels, grip: Grip, is_held: Array, must_turn: Array
 ) -> Grip:
-    """Returns the grip with the hand's axes for the present step.
+    """Returns the grip with the axes that the hand should have at present.
 
     An empty hand has the axes of the grip. A hand with a parcel has those that turn the
     label onwards, that is towards the hand that sorts. A hand faces along its x axis and
     points along its z axis.
+
+    Args:
+        facts: what the expert sees.
+        parcel: the parcel that the hand works on.
+        grip: where and how an empty hand would take it.
+        is_held: (n,) bool, whether the hand holds it.
+        must_turn: (n,) bool, whether its label is underneath.
     """
     xp = facts.xp
     hand = facts.picker
@@ -237,6 +244,13 @@ def _rows_of_empty_hand(
     """Returns the rows of the decision table for an empty hand.
 
     It backs off from a parcel that it has set down, goes to the next one and takes it.
+
+    Args:
+        facts: what the expert sees.
+        parcel: the parcel to take next.
+        grip: where and how the hand takes it.
+        is_empty: (n,) bool, whether the hand is empty.
+        is_idle: (n,) bool, whether there is no parcel to take.
     """
     xp = facts.xp
     hand = facts.picker
@@ -270,6 +284,13 @@ def _rows_to_stand(
 
     The hand lifts the parcel, turns it on the way, sets it down on the stand and lets
     go. It waits at READY_W while another parcel or the other hand is at the stand.
+
+    Args:
+        facts: what the expert sees.
+        parcel: the parcel in the hand.
+        posture: the axes that the hand should have.
+        is_held: (n,) bool, whether the hand holds the parcel.
+        must_turn: (n,) bool, whether the parcel's label is underneath.
     """
     xp = facts.xp
     hand = facts.picker

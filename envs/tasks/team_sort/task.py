@@ -86,7 +86,11 @@ class TeamSort:
         return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        """Samples an episode, and sets parcels, props and memory of one world."""
+        """Samples an episode, and sets parcels, props and memory of one world.
+
+        Returns:
+            The sampled values by name, which are stored with the episode.
+        """
         episode = sample_episode(seed, variation)
         # parcels that take no part keep the zeros
         memory = self._memory

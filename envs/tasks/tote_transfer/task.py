@@ -78,7 +78,11 @@ class ToteTransfer:
         return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        """Samples an episode, and sets totes, rack, belt and memory of one world."""
+        """Samples an episode, and sets totes, rack, belt and memory of one world.
+
+        Returns:
+            The sampled values by name, which are stored with the episode.
+        """
         episode = sample_episode(seed, variation, self._station)
         target = target_of(episode)
 

@@ -73,7 +73,11 @@ class ValveTurn:
         return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        """Samples an episode, and sets console, valves and memory of one world."""
+        """Samples an episode, and sets console, valves and memory of one world.
+
+        Returns:
+            The sampled values by name, which are stored with the episode.
+        """
         episode = sample_episode(seed, variation)
         self._place_valves(world, episode)
 
