@@ -15,6 +15,7 @@ from embodied.envs.registry import task_id
 from embodied.envs.task_checks import check_spec, check_stage
 from embodied.envs.variation import Variable, Variation
 from embodied.errors import EmbodiedError, unknown
+from embodied.robots.parts.gripper import Gripper
 from embodied.robots.parts.suction import SuctionGripper
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
@@ -96,7 +97,7 @@ class Needs:
     """A task's requirements for a robot.
 
     Attributes:
-        effectors: the number of effectors; the first must have the gripper.
+        effectors: the number of effectors; each of these must have the gripper.
         opening_m: opening width of the gripper's fingers.
         suction_n: pull of a suction gripper, which may replace fingers; None if a
             suction gripper cannot do the task, as objects have no flat surface.
@@ -120,7 +121,10 @@ class Needs:
         if count < self.effectors:
             missing.append(f"{self.effectors} effectors (it has {count})")
 
-        missing += self._missing_grip(robot)
+        # a hand beyond those that the task needs may be of any kind
+        for effector in robot.effectors[: self.effectors]:
+            whose = "its" if self.effectors == 1 else f"that of {effector.name}"
+            missing += self._missing_grip(robot.gripper_of(effector), whose)
         farthest_m = max((arm.reach_m for arm in robot.arms), default=0.0)
         if farthest_m < self.reach_m:
             missing.append(
@@ -136,24 +140,26 @@ class Needs:
             missing.append(f"the cameras {', '.join(absent)}")
         return missing
 
-    def _missing_grip(self, robot: Robot) -> list[str]:
-        """Returns descriptions of what the first gripper lacks; empty if it fits."""
-        hands = [robot.gripper_of(effector) for effector in robot.effectors[:1]]
-        cups = [hand for hand in hands if isinstance(hand, SuctionGripper)]
-        if not cups:
-            width_m = max((hand.width_m for hand in hands), default=0.0)
-            if width_m < self.opening_m:
+    def _missing_grip(self, gripper: Gripper, whose: str) -> list[str]:
+        """Returns descriptions of what a gripper lacks; empty if it fits.
+
+        Args:
+            gripper: The gripper.
+            whose: How messages refer to it.
+        """
+        if not isinstance(gripper, SuctionGripper):
+            if gripper.width_m < self.opening_m:
                 fingers = f"a gripper that opens to {self.opening_m:g} m"
-                return [f"{fingers} (its opens to {width_m:g} m)"]
+                return [f"{fingers} ({whose} opens to {gripper.width_m:g} m)"]
             return []
 
-        force_n = cups[0].force_n
         if self.suction_n is None and self.opening_m > 0:
             fingers = f"fingers that open to {self.opening_m:g} m"
-            return [f"{fingers} (its gripper holds by suction)"]
-        if self.suction_n is not None and force_n < self.suction_n:
+            holder = "its gripper" if whose == "its" else whose
+            return [f"{fingers} ({holder} holds by suction)"]
+        if self.suction_n is not None and gripper.force_n < self.suction_n:
             cup = f"a suction gripper that holds {self.suction_n:g} N"
-            return [f"{cup} (its holds {force_n:g} N)"]
+            return [f"{cup} ({whose} holds {gripper.force_n:g} N)"]
         return []
 
 

@@ -203,6 +203,16 @@ def test_a_team_has_one_each() -> None:
     assert [gripper.name for gripper in team.grippers] == ["r1_gripper", "r2_gripper"]
 
 
+@pytest.mark.parametrize("robots", [(CUP_ARM, ARM), (ARM, CUP_ARM)])
+def test_a_task_of_two_hands_needs_the_fingers_of_both(
+    robots: tuple[Robot, Robot],
+) -> None:
+    with pytest.raises(
+        EmbodiedError, match=r"fingers that open to 0.075 m \(that of r"
+    ):
+        Worlds(env_config(task="TeamSort", robot=team_of(robots)), 1)
+
+
 # By description
 # --------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ class HandPlan(NamedTuple):
 
 # Returns a plan for each hand, and the share (n,) of the task that is done, from the
 # array namespace, both hands and the privileged state. Of each hand there are
-# `tcp_pos_w`, `tcp_rot6d` and `gripper_width`.
+# `tcp_pos_w`, `tcp_rot6d` and `gripper_width`, or for a suction cup `gripper_vacuum`.
 DecideTwo = Callable[
     [Any, Sequence[Readings], Readings], tuple[Sequence[HandPlan], Array]
 ]
@@ -70,7 +70,7 @@ class TwoHandsPlanner:
         return self._joined(xp, hands, plans, completion)
 
     def _hands(self, agent_pos: Array) -> list[Readings]:
-        """Returns TCP, axes and gripper width of both hands, (n, width) each.
+        """Returns TCP, axes and gripper width or vacuum of both hands, (n, width) each.
 
         Other hands than the reference hand get the virtual TCP of `HandView`.
         """
@@ -79,8 +79,12 @@ class TwoHandsPlanner:
             parts = {
                 "tcp_pos_w": f"{effector.name}_pos_w",
                 "tcp_rot6d": f"{effector.name}_rot6d",
-                "gripper_width": f"{effector.gripper}_width",
             }
+            # of a gripper it is its width, of a suction cup its vacuum
+            for kind in ("width", "vacuum"):
+                name = f"{effector.gripper}_{kind}"
+                if name in self._agent:
+                    parts[f"gripper_{kind}"] = name
             own = {key: agent_pos[:, self._agent[name]] for key, name in parts.items()}
             if view:
                 own["tcp_pos_w"] = view.virtual_tcp(own["tcp_pos_w"], own["tcp_rot6d"])
