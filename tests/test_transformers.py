@@ -22,6 +22,7 @@ from embodied.errors import EmbodiedError
 from embodied.policies.dual_system import DualSystem
 from embodied.policies.episodes import EpisodeRunner, env_config_for
 from embodied.policies.plans import check_payload
+from embodied.policies.pretrained import pretrained_folder
 from embodied.policies.registry import find_policy
 from embodied.policies.vlm.folder import load_model
 from embodied.policies.vlm.source import open_transformers
@@ -139,6 +140,40 @@ def test_the_hash_is_of_the_weights_and_the_question(own_copy: Path) -> None:
     change_weights(own_copy, nudge)
     hashes.append(open_transformers(str(file)).weights_hash)
     assert len(set(hashes)) == 3
+
+
+def test_a_head_steers_the_controller_of_a_run(
+    own_copy: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    short: None,
+) -> None:
+    file = own_copy / "vlm.toml"
+    file.write_text('folder = "."\n')
+    run = pretrained_folder(TASK, "arm")
+    words = ("--level", "L1", "--episodes", "2", "--num-envs", "2")
+    head = tmp_path / "head"
+    assert embodied("fit-head", file, "--run", run, *words, "-o", head) == 0
+    assert "of the variance of the latents in the episodes held out" in (
+        capsys.readouterr().out
+    )
+
+    file.write_text(f'folder = "."\nhead = "{head}"\nplanner_hz = 4\n')
+    source = open_transformers(str(file))
+    spec = source.spec(TASK)
+    assert spec == find_policy(str(run)).spec(TASK)
+    config = replace(env_config_for(spec, TASK, "L1", "train"), horizon_s=1)
+    runner = EpisodeRunner(f"transformers:{file}", config, num_envs=2)
+    together = runner.run([3, 4])
+    alone = replace(runner, num_envs=1).run([4])
+    assert alone[0] == replace(together[1], index=0)
+    assert [result.plan_faults for result in together] == [0, 0]
+
+    # what it was fitted to must not change
+    (own_copy / "ask.txt").write_text("What next? $instruction")
+    file.write_text(f'folder = "."\nhead = "{head}"\nprompt = "ask.txt"\n')
+    with pytest.raises(EmbodiedError, match="another model or another question"):
+        open_transformers(str(file))
 
 
 def test_it_is_loaded_without_the_network(

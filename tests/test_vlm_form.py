@@ -232,6 +232,7 @@ WRONG_ENTRIES: dict[str, tuple[dict[str, Any], str]] = {
     "box": ({"box_m": [[0, 1]]}, "a list of three ranges"),
     "range": ({"box_m": [[0, 1], [0, 1], [1, 0]]}, "must rise"),
     "word": ({"box_m": [[0, 1], [0, 1], ["a", 1]]}, "a list of three ranges"),
+    "head": ({"head": "h", "image_size": 96}, "pictures are those of its run"),
     "no prompt": ({"prompt": "nowhere.txt"}, "cannot be read"),
 }
 
@@ -344,10 +345,11 @@ def test_the_page_is_true() -> None:
     for _, *words in commands:
         build_parser(words).parse_args(words)
 
-    # its settings name every key, and its question is the one that ships
+    # its settings name every key, one as a remark; its question is the one that ships
     [text] = blocks("toml")
     entries = tomllib.loads(text)
-    assert entries.keys() == KEYS.keys()
+    assert entries.keys() == KEYS.keys() - {"head"}
+    assert "# head = " in text
     del entries["prompt"]
     assert checked_settings(entries, Path()).form.bins == 512
     assert blocks("text") == [default_prompt()]

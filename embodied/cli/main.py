@@ -25,6 +25,7 @@ VERBS = {
     "collect": "record demonstrations into a dataset",
     "teleop": "demonstrate a task yourself, with a device in your hand",
     "train": "train a policy on a dataset",
+    "fit-head": "let a vision-language model steer the controller of a trained policy",
     "eval": "measure a policy's success over seeds and conditions, with intervals",
     "sweep": "find the rate, delay, jitter and loss of plans at which a task breaks",
     "serve": "let others ask a policy what to do, over a network",

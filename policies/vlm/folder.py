@@ -20,6 +20,7 @@ import torch
 from embodied.errors import EmbodiedError, one_line
 from embodied.policies.device import training_device
 from embodied.policies.vlm.packages import load_transformers
+from embodied.policies.vlm.settings import Settings
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer_config.json"
@@ -86,10 +87,11 @@ def check_folder(folder: Path) -> None:
     _check_config(folder)
 
 
-def hash_of_folder(folder: Path) -> str:
-    """Returns the SHA-256 of everything that answers depend on."""
+def asked_hash(settings: Settings) -> str:
+    """Returns the SHA-256 of a model's files, and of how it is asked."""
     digest = hashlib.sha256()
-    paths = {path for kind in HASHED for path in folder.glob(kind)}
+    digest.update(f"{settings.prompt.template}\n{settings.form!r}".encode())
+    paths = {path for kind in HASHED for path in settings.folder.glob(kind)}
     for path in sorted(paths):
         digest.update(path.name.encode())
         with path.open("rb") as file:

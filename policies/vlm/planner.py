@@ -1,25 +1,27 @@
-"""A vision-language model as System 2."""
+"""Vision-language models as System 2, by their answers or by their hidden state."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from string import Template
 
 import numpy as np
+import torch
 
 from embodied.core import Array, Observation, Payload
 from embodied.errors import EmbodiedError
+from embodied.policies.vla.latents import payload_of_latents
+from embodied.policies.vla.network import PlannerNet
 from embodied.policies.vlm.answering import Answering
 from embodied.policies.vlm.chat import beginning_of_answers
 from embodied.policies.vlm.folder import Model
 from embodied.policies.vlm.form import PlanForm
 from embodied.policies.vlm.grammar import Grammar
+from embodied.policies.vlm.head import Head
+from embodied.policies.vlm.questions import Questions
 
-Images = list[np.ndarray]  # (H, W, 3) uint8 each
 
-
-class VLMPlanner:
-    """Asks a model what to do next, from the newest images and the instruction.
+class AnsweringPlanner:
+    """Asks a model what to do next; its answers are the plans.
 
     It keeps no memory. Worlds are asked about one after the other: in a batch, a model's
     rounding depends on the other rows, and here no world may depend on another.
@@ -27,9 +29,8 @@ class VLMPlanner:
     Args:
         model: the model.
         form: the form of its answers.
-        prompt: the question, with the fields of `settings.FIELDS`.
-        cameras: names of the cameras whose images it sees.
-        image_size: height and width of their frames in pixels.
+        questions: makes its inputs.
+        image_size: height and width of the images in pixels.
 
     Raises:
         EmbodiedError: the model's tokeniser cannot write such answers, or its processor
@@ -37,17 +38,11 @@ class VLMPlanner:
     """
 
     def __init__(
-        self,
-        model: Model,
-        form: PlanForm,
-        prompt: Template,
-        cameras: tuple[str, ...],
-        image_size: int,
+        self, model: Model, form: PlanForm, questions: Questions, image_size: int
     ) -> None:
         self.plan_shape = form.plan_shape
         self._form = form
-        self._prompt = prompt
-        self._cameras = cameras
+        self._questions = questions
         try:
             beginning = beginning_of_answers(model)
             grammar = Grammar(form.words, model.encode, beginning)
@@ -56,11 +51,7 @@ class VLMPlanner:
                 f"the model in {model.folder} cannot write plans: {error}"
             ) from error
         self._answering = Answering(model, grammar)
-
-        # try a question, to find early what does not fit
-        black = np.zeros((image_size, image_size, 3), np.uint8)
-        trial = form.question(prompt, "Do what is to be done.", "nowhere")
-        self._answering.check(trial, [black] * len(cameras))
+        questions.check(image_size, grammar.max_tokens)
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
         """Does nothing: the planner keeps no memory."""
@@ -71,10 +62,8 @@ class VLMPlanner:
         Where the network's output is not finite, neither are the goals, so that the
         dual system throws the plan away.
         """
-        answers = [
-            self._answering.choose(question, images)
-            for question, images in self._questions(observation)
-        ]
+        inputs = self._questions.inputs(observation)
+        answers = [self._answering.choose(each) for each in inputs]
         chosen = [words for words, _ in answers]
         is_finite = np.array([finite for _, finite in answers])
 
@@ -82,12 +71,58 @@ class VLMPlanner:
         payload.goal_pos_w[~is_finite] = np.nan
         return payload
 
-    def _questions(self, observation: Observation) -> list[tuple[str, Images]]:
-        """Returns the question about each of n worlds, with its images."""
-        texts = self._form.proprioception(observation.agent_pos)
-        questions = []
-        for k, instruction in enumerate(observation.instruction):
-            images = [np.asarray(observation.pixels[name][k]) for name in self._cameras]
-            question = self._form.question(self._prompt, instruction, texts[k])
-            questions.append((question, images))
-        return questions
+
+class LatentPlanner:
+    """Reads a model's hidden state after the question; a trained head makes latents of it.
+
+    It keeps no memory, and reads for one world after the other, as `AnsweringPlanner`.
+
+    Args:
+        model: the model.
+        questions: makes its inputs.
+        head: makes latents of hidden states.
+        net: the planner network whose latents they are, which also says the goals in
+            them.
+        image_size: height and width of the images in pixels.
+
+    Raises:
+        EmbodiedError: the model's processor cannot ask such questions.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        questions: Questions,
+        head: Head,
+        net: PlannerNet,
+        image_size: int,
+    ) -> None:
+        self.plan_shape = net.plan_shape
+        self._model = model
+        self._questions = questions
+        self._head = head
+        self._net = net
+        questions.check(image_size, answer_tokens=0)
+
+    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
+        """Does nothing: the planner keeps no memory."""
+
+    def plan(self, observation: Observation, ids: Array) -> Payload:
+        """Returns the plans of n worlds."""
+        latents = [
+            self._head.latent(hidden_state(self._model, each))
+            for each in self._questions.inputs(observation)
+        ]
+        return payload_of_latents(self._net, np.stack(latents))
+
+
+def hidden_state(model: Model, inputs: object) -> np.ndarray:  # (H,) float32
+    """Returns a model's hidden state of the last token, after its last layer.
+
+    Args:
+        model: the model.
+        inputs: a question, see `Questions.inputs`.
+    """
+    with torch.inference_mode():
+        output = model.network(**dict(inputs), output_hidden_states=True)
+    return output.hidden_states[-1][0, -1].float().cpu().numpy()

@@ -20,6 +20,7 @@ FIELDS = ("instruction", "subtasks", "form", "ranges", "proprioception")
 KEYS: dict[str, tuple[tuple[type, ...], str]] = {
     "folder": ((str,), "a text"),
     "prompt": ((str,), "a text"),
+    "head": ((str,), "a text"),
     "subtasks": ((list,), "a list of names"),
     "bins": ((int,), "a whole number"),
     "box_m": ((list,), "a list of three ranges, such as [[-1, 1], [-1, 1], [0, 1]]"),
@@ -43,6 +44,8 @@ class Settings:
         image_size: height and width of frames in pixels; its processor resizes them.
         camera_hz: frames per second.
         planner_hz: default number of plans per second.
+        head: folder of a head, which makes latents of the model's hidden states; None
+            for plans by answers.
         device: where it runs, such as "cpu" or "cuda:1"; "auto" for a GPU if there is
             one.
     """
@@ -54,6 +57,7 @@ class Settings:
     image_size: int = 224
     camera_hz: int = 8
     planner_hz: float = 2.0
+    head: Path | None = None
     device: str = "auto"
 
 
@@ -95,6 +99,7 @@ def checked_settings(entries: dict[str, Any], beside: Path) -> Settings:
         EmbodiedError: an entry is missing, unknown or wrong.
     """
     _check_kinds(entries)
+    _check_head(entries)
     if "folder" not in entries:
         raise EmbodiedError("folder must be given, the folder of the model")
 
@@ -110,11 +115,13 @@ def checked_settings(entries: dict[str, Any], beside: Path) -> Settings:
         form["box_m"] = _checked_box(form["box_m"])
 
     rest = ("cameras", "image_size", "camera_hz", "planner_hz", "device")
-    given = {key: entries[key] for key in rest if key in entries}
+    given: dict[str, Any] = {key: entries[key] for key in rest if key in entries}
     if "cameras" in given:
         given["cameras"] = tuple(given["cameras"])
         if not given["cameras"]:
             raise EmbodiedError("cameras must name at least one")
+    if "head" in entries:
+        given["head"] = beside / entries["head"]
     return Settings(
         folder=beside / entries["folder"],
         prompt=checked_prompt(prompt),
@@ -140,6 +147,15 @@ def checked_prompt(text: str) -> Template:
     if "instruction" not in template.get_identifiers():
         raise EmbodiedError("the prompt must have the field $instruction")
     return template
+
+
+def _check_head(entries: dict[str, Any]) -> None:
+    """Raises EmbodiedError if an entry has no effect with a head."""
+    idle = [name for name in ("cameras", "image_size", "camera_hz") if name in entries]
+    if "head" in entries and idle:
+        raise EmbodiedError(
+            f"{' and '.join(idle)}: with a head, pictures are those of its run"
+        )
 
 
 def _check_kinds(entries: dict[str, Any]) -> None:

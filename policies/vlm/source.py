@@ -1,4 +1,8 @@
-"""The policy `transformers:FOLDER`: a vision-language model plans, the goal servo acts."""
+"""The policy `transformers:FOLDER`: a vision-language model plans, a controller acts.
+
+By its answers, the model gives goals, which the goal servo drives to. By its hidden state
+and a head, it gives latents, which the controller of a run acts on.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +10,35 @@ import hashlib
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from embodied.core import PolicySpec
 from embodied.envs.registry import get_robot, get_task
 from embodied.envs.task import TaskSpec
 from embodied.envs.worlds import Worlds
+from embodied.errors import EmbodiedError
 from embodied.policies.assembly import dual_system
 from embodied.policies.custom import goal_servo
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from embodied.policies.episodes import env_config_for
-from embodied.policies.vlm.folder import check_folder, hash_of_folder, load_model
+from embodied.policies.run_folder import check_worlds
+from embodied.policies.vla.agents import ChunkController
+from embodied.policies.vla.run_folder import VLARun, load_net
+from embodied.policies.vlm.folder import asked_hash, check_folder, load_model
 from embodied.policies.vlm.form import PlanForm
-from embodied.policies.vlm.planner import VLMPlanner
+from embodied.policies.vlm.head import Head, HeadInfo, read_head
+from embodied.policies.vlm.planner import AnsweringPlanner, LatentPlanner
+from embodied.policies.vlm.questions import Questions
 from embodied.policies.vlm.settings import Settings, read_settings
+from embodied.policies.vlm.teaching import open_teacher
 from embodied.robots.robot import Robot
 
 CONTROL_HZ = 200  # of the goal servo
 
 
 @dataclass(frozen=True)
-class TransformersSource:
-    """The source of a policy whose planner is a vision-language model."""
+class AnsweringSource:
+    """The source of a policy whose planner answers with a subtask and goals."""
 
     settings: Settings
 
@@ -38,10 +50,7 @@ class TransformersSource:
 
     @cached_property
     def weights_hash(self) -> str:
-        """SHA-256 of the model's files, and of how it is asked."""
-        asked = (self.settings.prompt.template, self.settings.form)
-        content = f"{hash_of_folder(self.settings.folder)}\n{asked!r}"
-        return hashlib.sha256(content.encode()).hexdigest()
+        return asked_hash(self.settings)
 
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
         known = get_task(task)
@@ -58,9 +67,10 @@ class TransformersSource:
         spec = self._spec(worlds.spec, worlds.robot)
         form = PlanForm(worlds.robot, worlds.agent_layout, settings.form)
         model = load_model(settings.folder, settings.device)
+        questions = Questions(model, form, settings.prompt, spec.cameras)
         return dual_system(
             worlds,
-            VLMPlanner(model, form, settings.prompt, spec.cameras, settings.image_size),
+            AnsweringPlanner(model, form, questions, settings.image_size),
             goal_servo(worlds),
             spec=spec,
             config=dual or DualSystemConfig(planner_hz=settings.planner_hz),
@@ -79,12 +89,93 @@ class TransformersSource:
         )
 
 
-def open_transformers(location: str) -> TransformersSource:
+@dataclass(frozen=True)
+class LatentSource:
+    """The source of a policy whose planner gives latents, by a head.
+
+    Attributes:
+        settings: the model, and how it is asked.
+        head: makes latents of its hidden states.
+        run: the run whose latents they are, and whose controller acts.
+    """
+
+    settings: Settings
+    head: Head
+    run: VLARun
+
+    trained_for = None
+
+    @property
+    def planner_hz(self) -> float:
+        return self.settings.planner_hz
+
+    @cached_property
+    def weights_hash(self) -> str:
+        digest = hashlib.sha256(asked_hash(self.settings).encode())
+        digest.update(self.run.weights_hash.encode())
+        for name in sorted(vars(self.head)):
+            digest.update(getattr(self.head, name).tobytes())
+        return digest.hexdigest()
+
+    def spec(self, task: str, robot: str | None = None) -> PolicySpec:
+        spec = self.run.spec(task, robot)
+        config = env_config_for(spec, task, level="L1", split="train", robot=robot)
+        with closing(Worlds(config)) as worlds:
+            self.make(worlds)
+        return spec
+
+    def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> DualSystem:
+        settings = self.settings
+        info = self.run.info
+        check_worlds(self.run.folder, info.trained_in, worlds)
+        net = load_net(self.run.folder)
+        form = PlanForm(worlds.robot, worlds.agent_layout, settings.form)
+        model = load_model(settings.folder, settings.device)
+        questions = Questions(model, form, settings.prompt, info.spec.cameras)
+        size = info.spec.image_size
+        return dual_system(
+            worlds,
+            LatentPlanner(model, questions, self.head, net.planner, size),
+            ChunkController(net, info.spec),
+            spec=info.spec,
+            config=dual or DualSystemConfig(planner_hz=settings.planner_hz),
+        )
+
+
+def open_transformers(location: str) -> AnsweringSource | LatentSource:
     """Returns the source of `transformers:FOLDER` or `transformers:FILE.toml`.
 
     Raises:
-        EmbodiedError: the folder has no model, or the file is wrong.
+        EmbodiedError: the folder has no model, the file is wrong, or its head was fitted
+            to something else.
     """
     settings = read_settings(location)
     check_folder(settings.folder)
-    return TransformersSource(settings)
+    if settings.head is None:
+        return AnsweringSource(settings)
+
+    head, info = read_head(settings.head)
+    run = open_teacher(Path(info.run))
+    _check_head(settings, settings.head, info, run)
+    width = load_net(run.folder).planner.plan_shape.latent
+    if len(head.bias) != width:
+        raise EmbodiedError(
+            f"the head in {settings.head} makes {len(head.bias)} numbers, but a latent "
+            f"of {run.folder} has {width}"
+        )
+    return LatentSource(settings, head, run)
+
+
+def _check_head(settings: Settings, folder: Path, info: HeadInfo, run: VLARun) -> None:
+    """Raises EmbodiedError if a head was fitted to another model, question or run."""
+    again = "fit it again with `embodied fit-head`"
+    if info.asked != asked_hash(settings):
+        raise EmbodiedError(
+            f"the head in {folder} was fitted to another model or another question "
+            f"(prompt, subtasks, bins, box_m): {again}"
+        )
+    if info.run_weights != run.weights_hash:
+        raise EmbodiedError(
+            f"the head in {folder} was fitted to {info.run}, which has other weights "
+            f"now: {again}"
+        )
