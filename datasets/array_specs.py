@@ -167,6 +167,9 @@ PLAN_PAYLOAD = (
 # Arrays that only some planners give, or that only some episodes need.
 PLAN_OPTIONAL = (
     ArraySpec(
+        "latent", np.float32, "(L,)", "what the networks of a learned policy agreed on"
+    ),
+    ArraySpec(
         "chunk",
         np.float32,
         "(H, A)",

@@ -378,7 +378,6 @@ def _plan_table(plans: list[tuple[Plan, int]]) -> dict[str, np.ndarray]:
     """
     if not plans:
         return {}
-
     table = {}
     for spec in PLAN_TIMES:
         ticks = [int(getattr(plan, spec.name)[row]) for plan, row in plans]
@@ -387,10 +386,11 @@ def _plan_table(plans: list[tuple[Plan, int]]) -> dict[str, np.ndarray]:
         rows = [getattr(plan.payload, spec.name)[row] for plan, row in plans]
         table[spec.name] = np.stack(rows)
 
-    # Action chunks are optional, but a planner gives them with all of its plans or none.
+    # a planner gives latents (else 0 wide) and chunks with all of its plans, or none
     first_plan, _ = plans[0]
-    for name in ("chunk", "chunk_hz"):
-        if getattr(first_plan.payload, name) is not None:
+    for name in ("latent", "chunk", "chunk_hz"):
+        value = getattr(first_plan.payload, name)
+        if value is not None and value.size:
             rows = [getattr(plan.payload, name)[row] for plan, row in plans]
             table[name] = np.stack(rows)
     # 0 stands for a plan without a fault; the array is left out if no plan has one

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from embodied.datasets.reader import Dataset
 from embodied.errors import EmbodiedError
 from embodied.policies.pretrained import pretrained_folder
 from embodied.policies.vla.latents import payload_of_latents
@@ -19,7 +20,7 @@ from embodied.policies.vlm.head import (
     read_head,
     write_head,
 )
-from tests.commands import refused
+from tests.commands import embodied, refused
 
 ROWS = 400
 HIDDEN = 12
@@ -120,6 +121,22 @@ def test_a_latent_says_its_goals() -> None:
     np.testing.assert_allclose(payload.gripper, output.gripper, atol=1e-6)
     np.testing.assert_allclose(payload.completion, output.completion, atol=1e-6)
     np.testing.assert_array_equal(payload.subtask, output.subtask_logits.argmax(dim=1))
+
+
+def test_datasets_keep_latents(tmp_path: Path, short: None) -> None:
+    path = tmp_path / "late.hdf5"
+    words = ("--policy", "pretrained", "--episodes", 1, "--level", "L1")
+    options = ("--record-hz", 5, "--workers", 1)
+    assert embodied("collect", "ToteTransfer", "-o", path, *words, *options) == 0
+
+    # a latent says the goals that stand beside it
+    net = load_net(pretrained_folder("ToteTransfer", "arm")).planner
+    with Dataset(path) as dataset:
+        plans = dataset.episode(0, images=False).plans
+    assert plans["latent"].shape == (len(plans["seq"]), net.plan_shape.latent)
+    payload = payload_of_latents(net, plans["latent"])
+    np.testing.assert_allclose(payload.goal_pos_w, plans["goal_pos_w"], atol=1e-5)
+    np.testing.assert_array_equal(payload.subtask, plans["subtask"])
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def export_pairs(
     """Writes pairs of questions and answers, as a folder with `pairs.jsonl` and images.
 
     Each line has `images`, the paths of PNG files in the folder, and `messages`, a user's
-    and an assistant's: the form that TRL's trainer reads.
+    and an assistant's, in the form that chat templates have.
 
     Args:
         selection: the episodes to export.
@@ -200,7 +200,7 @@ def _check_cameras(
 
 
 def _line(images: list[str], question: str, answer: str) -> dict[str, Any]:
-    """Returns a pair in the form that TRL reads."""
+    """Returns a pair as a user's and an assistant's message."""
     content = [{"type": "image"} for _ in images]
     asked = [*content, {"type": "text", "text": question}]
     return {

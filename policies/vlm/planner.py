@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -116,7 +117,7 @@ class LatentPlanner:
         return payload_of_latents(self._net, np.stack(latents))
 
 
-def hidden_state(model: Model, inputs: object) -> np.ndarray:  # (H,) float32
+def hidden_state(model: Model, inputs: Any) -> np.ndarray:  # (H,) float32
     """Returns a model's hidden state of the last token, after its last layer.
 
     Args:
@@ -124,5 +125,5 @@ def hidden_state(model: Model, inputs: object) -> np.ndarray:  # (H,) float32
         inputs: a question, see `Questions.inputs`.
     """
     with torch.inference_mode():
-        output = model.network(**dict(inputs), output_hidden_states=True)
+        output = model.network(**inputs, output_hidden_states=True)
     return output.hidden_states[-1][0, -1].float().cpu().numpy()
