@@ -29,7 +29,7 @@ TOP_FOLDERS = ("embodied", "envs", "policies", "datasets", "docs", "tests", "exa
 # Files that pages and docstrings let a user write or get.
 EXAMPLE_FILES = re.compile(
     r"\.\w+|(my_\w+|six|try_it|why|cube|cubes|named|totes|demo|random|x|two|best|chart|info|stats|embodied"
-    r"|FILE|FILE\.stats|(meta/)?(modality|info)|metadata|train_config|policy|report|results|sweep|history|checkpoint|clips?|pyproject)\.\w+|runs/.*|.*[<*{].*"
+    r"|FILE|FILE\.stats|(meta/)?(modality|info)|metadata|(train_|generation_)?config|policy|head|report|results|sweep|history|checkpoint|clips?|pyproject)\.\w+|runs/.*|.*[<*{].*"
 )
 # What other libraries call their things, and what is an example in a sentence.
 FOREIGN_WORDS = {

@@ -61,8 +61,8 @@ class Answering:
 class _Follow:
     """Allows a model only the tokens of a grammar; called by `generate` at each step.
 
-    transformers' own `prefix_allowed_tokens_fn` adds minus infinity to the scores of
-    other tokens, which a score of NaN survives.
+    The function for that in transformers adds minus infinity to the scores of other
+    tokens, which a score of NaN survives.
 
     Args:
         grammar: the answers that are allowed.
