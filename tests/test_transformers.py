@@ -57,23 +57,21 @@ def change_weights(folder: Path, change: Callable[[dict[str, Any]], None]) -> No
     save_file(weights, folder / WEIGHTS, {"format": "pt"})
 
 
-def test_it_is_evaluated_with_delays(folder: Path, tmp_path: Path, short: None) -> None:
+def test_it_is_evaluated_late(folder: Path, tmp_path: Path, short: None) -> None:
     words = ("eval", TASK, "--level", "L1", "--episodes", "2")
     policy = f"transformers:{folder / 'vlm.toml'}"
-    options = ("--delay-ms", "0", "250", *QUICKLY)
+    options = ("--delay-ms", "250", *QUICKLY)
     out = tmp_path / "out"
     assert embodied(*words, "--policy", policy, *options, "-o", out) == 0
 
-    prompt, late = read_results(out / "results.json").cells
-    for cell in (prompt, late):
-        assert len(cell.condition.weights) == 64
-        assert [episode.plan_faults for episode in cell.episodes] == [0, 0]
-        assert all(episode.fault == "" for episode in cell.episodes)
-        assert all(episode.subtask in SKILLS for episode in cell.episodes)
-    for one, other in zip(prompt.episodes, late.episodes, strict=True):
-        later = one.mean_plan_age_s + 0.25
-        assert other.mean_plan_age_s == pytest.approx(later, abs=0.05)
-        assert other.reward_sum != one.reward_sum
+    [cell] = read_results(out / "results.json").cells
+    assert len(cell.condition.weights) == 64
+    for episode in cell.episodes:
+        assert episode.plan_faults == 0
+        assert episode.fault == ""
+        assert episode.subtask in SKILLS
+        # a plan per second, 250 ms late
+        assert episode.mean_plan_age_s == pytest.approx(0.25 + 0.5, abs=0.1)
 
 
 def test_no_world_depends_on_the_others(folder: Path) -> None:
@@ -142,6 +140,7 @@ def test_the_hash_is_of_the_weights_and_the_question(own_copy: Path) -> None:
     assert len(set(hashes)) == 3
 
 
+@pytest.mark.slow
 def test_a_head_steers_the_controller_of_a_run(
     own_copy: Path,
     tmp_path: Path,
