@@ -24,7 +24,7 @@ def payload_of_latents(net: PlannerNet, latent: np.ndarray) -> Payload:
     """
     shape = net.plan_shape
     per_effector = (len(latent), shape.effectors)
-    parts = torch.from_numpy(latent).split(net.sizes, dim=1)
+    parts = torch.split(torch.from_numpy(latent), list(net.sizes), dim=1)
     goal, rotation, speed, gripper, completion, subtask, _, base = parts
 
     # positions, velocities and goals of bases are normalised in latents
