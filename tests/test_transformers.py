@@ -16,7 +16,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from embodied.benchmark.results_file import read_results
-from embodied.core import SKILLS
+from embodied.core import SKILLS, Observation
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.policies.dual_system import DualSystem
@@ -24,10 +24,16 @@ from embodied.policies.episodes import EpisodeRunner, env_config_for
 from embodied.policies.plans import check_payload
 from embodied.policies.pretrained import pretrained_folder
 from embodied.policies.registry import find_policy
+from embodied.policies.vlm.bins import Bins
+from embodied.policies.vlm.chat import beginning_of_answers, question_text
 from embodied.policies.vlm.folder import load_model
+from embodied.policies.vlm.form import PlanForm
+from embodied.policies.vlm.grammar import Grammar
+from embodied.policies.vlm.planner import hidden_state
+from embodied.policies.vlm.questions import Questions
 from embodied.policies.vlm.source import open_transformers
 from tests.commands import QUICKLY, TASK, embodied, refused
-from tests.tiny_vlm import save_tiny_vlm
+from tests.tiny_vlm import save_tiny_vlm, template
 
 WEIGHTS = "model.safetensors"
 SETTINGS = 'folder = "."\nimage_size = 32\ncamera_hz = 2\nplanner_hz = 1\n'
@@ -94,22 +100,55 @@ def test_what_it_sees_and_reads_decides(own_copy: Path) -> None:
     ids = np.arange(2)
     with closing(Worlds(config, num_worlds=2)) as worlds:
         worlds.reset(ids, [3, 4])
-        observation = worlds.observe()
+        seen = worlds.observe()
         policy = source.make(worlds)
         assert isinstance(policy, DualSystem)
-
-        payload = policy.planner.plan(observation, ids)
+        payload = policy.planner.plan(seen, ids)
         check_payload(payload, 2, worlds.robot.plan_shape)
-        assert {SKILLS[k] for k in payload.subtask} <= {"lift", "press"}
+        form = PlanForm(worlds.robot, worlds.agent_layout, source.settings.form)
+    assert {SKILLS[k] for k in payload.subtask} <= {"lift", "press"}
 
-        # the same question has the same answer, another one another
-        again = policy.planner.plan(observation, ids)
-        np.testing.assert_array_equal(again.goal_pos_w, payload.goal_pos_w)
-        black = {name: 0 * frames for name, frames in observation.pixels.items()}
-        sees = policy.planner.plan(replace(observation, pixels=black), ids)
-        reads = policy.planner.plan(replace(observation, instruction=("", "?")), ids)
-        for other in (sees, reads):
-            assert (other.goal_pos_w != payload.goal_pos_w).any()
+    # the same question has the same answer
+    again = policy.planner.plan(seen, ids)
+    np.testing.assert_array_equal(again.goal_pos_w, payload.goal_pos_w)
+
+    # what is seen, read and felt reaches the network
+    model = load_model(own_copy, "cpu")
+    prompt = source.settings.prompt
+    questions = Questions(model, form, prompt, config.cameras or ())
+
+    def state(observation: Observation) -> np.ndarray:
+        return hidden_state(model, next(questions.inputs(observation)))
+
+    black = {name: 0 * frames for name, frames in seen.pixels.items()}
+    others = [
+        replace(seen, pixels=black),
+        replace(seen, instruction=("", "?")),
+        replace(seen, agent_pos=seen.agent_pos + 0.1),
+    ]
+    for other in others:
+        assert (state(other) != state(seen)).any()
+
+
+@pytest.mark.parametrize(("before", "lead"), [("\nAnswer:", " "), ("<end>\n", "")])
+def test_what_a_trainer_writes_is_what_the_planner_may_answer(
+    before: str, lead: str, own_copy: Path
+) -> None:
+    (own_copy / "chat_template.jinja").write_text(template(before, lead))
+    model = load_model(own_copy, "cpu")
+    words = [SKILLS, *[Bins(0, 1).words] * 8]
+    grammar = Grammar(words, model.encode, beginning_of_answers(model))
+    chosen = [3, 0, 17, 255, 128, 99, 100, 7, 200]
+    answer = " ".join(choices[k] for choices, k in zip(words, chosen, strict=True))
+
+    # a question with its answer, as a trainer has it: tokens of one text
+    asked = {"role": "user", "content": [{"type": "text", "text": "What next?"}]}
+    answered = {"role": "assistant", "content": [{"type": "text", "text": answer}]}
+    whole = model.processor.apply_chat_template([asked, answered])
+    question = question_text(model, "What next?", 0)
+    tokens = model.encode(whole)[len(model.encode(question)) :]
+    assert grammar.read(tokens) == chosen
+    assert grammar.allowed(tokens) == []
 
 
 def test_scores_that_are_not_finite_lose_the_plan(

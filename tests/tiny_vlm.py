@@ -10,10 +10,18 @@ IMAGE_PIXELS = 16
 PATCH_PIXELS = 8
 SPREAD = 0.5  # of the weights, so that all of the input counts
 TEMPLATE = (
-    "{% for message in messages %}{% for part in message.content %}"
+    "{% for message in messages %}"
+    "{% if message.role == 'assistant' %}LEAD{% endif %}"
+    "{% for part in message.content %}"
     "{% if part.type == 'image' %}<image>{% else %}{{ part.text }}{% endif %}"
-    "{% endfor %}{% endfor %}\nAnswer:"
+    "{% endfor %}{% endfor %}"
+    "{% if add_generation_prompt %}BEFORE{% endif %}"
 )
+
+
+def template(before: str, lead: str) -> str:
+    """Returns a chat template, by what ends a question and what leads to an answer."""
+    return TEMPLATE.replace("LEAD", before + lead).replace("BEFORE", before)
 
 
 def save_tiny_vlm(folder: Path, seed: int = 0) -> Path:
@@ -61,7 +69,7 @@ def save_tiny_vlm(folder: Path, seed: int = 0) -> Path:
         patch_size=PATCH_PIXELS,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
-        chat_template=TEMPLATE,
+        chat_template=template("\nAnswer:", " "),
     )
     processor.save_pretrained(folder)
     return folder
