@@ -35,6 +35,7 @@ TASKS = {
     "TeamSort": "embodied.envs.tasks.team_sort.task:TEAM_SORT",
     "PourWater": "embodied.envs.tasks.pour_water.task:POUR_WATER",
     "Patrol": "embodied.envs.tasks.patrol.task:PATROL",
+    "DishRack": "embodied.envs.tasks.dish_rack.task:DISH_RACK",
 }
 ROBOTS = {
     "arm": "embodied.robots.arm:ARM",

@@ -47,7 +47,7 @@ def add_tableware(
     table: mujoco.MjsBody,
     plates: tuple[Place, ...],
     bowl: Place,
-    mug: Place,
+    mug: Place | None,
 ) -> None:
     """Adds the tableware to a table.
 
@@ -56,7 +56,7 @@ def add_tableware(
         table: body of the table.
         plates: places of the plates.
         bowl: place of the bowl of fruit.
-        mug: place of the mug.
+        mug: place of the mug; None for no mug.
     """
     for name, rgb in COLOURS.items():
         spec.add_material(name=name, rgba=[*rgb, 1], specular=0.5, shininess=0.6)
@@ -67,8 +67,9 @@ def add_tableware(
         lofts["china"].append(_solid_of_revolution(plate, PLATE))
         lofts["china_rim"].append(_solid_of_revolution(plate, PLATE_RIM))
     lofts["china"].append(_solid_of_revolution(bowl, BOWL))
-    lofts["mug"].append(_solid_of_revolution(mug, MUG))
-    lofts["china_rim"].append(_solid_of_revolution(mug, MUG_RIM))
+    if mug:
+        lofts["mug"].append(_solid_of_revolution(mug, MUG))
+        lofts["china_rim"].append(_solid_of_revolution(mug, MUG_RIM))
 
     lofts[TOP_FRUIT].append(_ball(bowl, 0.105, FRUIT_RADIUS_M))
     for k, fruit in enumerate(RING_OF_FRUITS, start=1):
@@ -78,6 +79,8 @@ def add_tableware(
         lofts[fruit].append(_ball((x, y), 0.080, FRUIT_RADIUS_M))
 
     for name, parts in lofts.items():
+        if not parts:
+            continue
         geom = add_shell(spec, table, f"tableware_{name}", shapes=parts, material=name)
         geom.group = DECOR_GROUP
 

@@ -1,0 +1,165 @@
+"""Deep plates with an upright rim, by which a hand takes them.
+
+Plates differ in mass and colour between worlds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from embodied.envs.props.free_body import WEIGHTLESS_GRAVCOMP, FreeBodies
+from embodied.envs.props.shapes import (
+    COLLISION_GROUP,
+    Rgb,
+    add_box,
+    add_visual_mesh,
+    upright,
+)
+from embodied.robots.shells import Loft
+from embodied.sim.engine import Engine
+
+# The rim is a ring of flat walls; 12 of them are round enough to stand in a rack at any
+# angle.
+SIDES = 12
+SLIDING_FRICTION = 0.5
+NOMINAL_RGBA = (0.93, 0.93, 0.91, 1.0)
+# The walls begin this far above the underside, so that a plate stands on its foot alone.
+FOOT_M = 0.001
+PARTS = ("china", "rim")  # drawn meshes
+
+
+@dataclass(frozen=True)
+class PlateSize:
+    """Sizes in m and mass in kg.
+
+    `radius` is the distance from the plate's axis to the outer faces of its rim.
+    """
+
+    radius: float = 0.085
+    height: float = 0.028
+    wall: float = 0.004
+    floor: float = 0.005
+    mass: float = 0.30
+
+    @property
+    def grip_radius(self) -> float:
+        """Distance from the axis to the middle of the rim's wall, m."""
+        return self.radius - self.wall / 2
+
+
+def add_plate(spec: mujoco.MjSpec, name: str, size: PlateSize) -> None:
+    """Adds a free plate, its frame in the middle of its underside, its axis along z.
+
+    It is weightless until a world makes it present.
+    """
+    body = spec.worldbody.add_body(
+        name=name,
+        explicitinertial=True,
+        mass=size.mass,
+        ipos=[0, 0, 0.35 * size.height],
+        inertia=_inertia(size, size.mass),
+    )
+    body.gravcomp = WEIGHTLESS_GRAVCOMP
+    body.add_freejoint(name=name)
+
+    # the floor: two squares inside the ring, one turned by 45 degrees, of which only the
+    # first touches the table
+    half = 0.70 * size.radius
+    for k, low_z in enumerate((0.0, FOOT_M / 2)):
+        half_z = (size.floor - low_z) / 2
+        square = add_box(
+            body, (0, 0, low_z + half_z), (half, half, half_z), NOMINAL_RGBA
+        )
+        square.quat = upright(k * np.pi / 4)
+        _make_china(square)
+
+    half_across = size.radius * np.tan(np.pi / SIDES)
+    half_z = (size.height - FOOT_M) / 2
+    for k in range(SIDES):
+        angle = 2 * np.pi * k / SIDES
+        pos = (
+            size.grip_radius * np.cos(angle),
+            size.grip_radius * np.sin(angle),
+            FOOT_M + half_z,
+        )
+        wall = add_box(body, pos, (size.wall / 2, half_across, half_z), NOMINAL_RGBA)
+        wall.quat = upright(angle)
+        _make_china(wall)
+    _draw(spec, body, name, size)
+
+
+def _make_china(geom: mujoco.MjsGeom) -> None:
+    """Gives a geom the friction of china, and hides it behind the drawn meshes."""
+    geom.friction[0] = SLIDING_FRICTION
+    geom.group = COLLISION_GROUP
+
+
+def _draw(
+    spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, size: PlateSize
+) -> None:
+    """Draws a plate with a foot and a coloured edge, as turned on a wheel."""
+    # (height, radius) from the foot up the outside, and down the inside to the middle
+    outer = size.radius + 0.001
+    inner = size.radius - size.wall - 0.0005
+    rim_z = size.height
+    profile = (
+        (0.0, 0.66 * size.radius),
+        (0.0025, 0.68 * size.radius),
+        (0.0030, 0.90 * size.radius),
+        (0.0080, outer - 0.0015),
+        (rim_z - 0.003, outer),
+        (rim_z - 0.003, inner),
+        (size.floor + 0.005, inner - 0.002),
+        (size.floor + 0.0006, 0.88 * size.radius),
+        (size.floor + 0.0006, 0.001),
+    )
+    edge = (
+        (rim_z - 0.004, outer + 0.0003),
+        (rim_z - 0.0005, outer + 0.0002),
+        (rim_z, outer - 0.001),
+        (rim_z, inner + 0.001),
+        (rim_z - 0.0005, inner - 0.0002),
+        (rim_z - 0.004, inner - 0.0004),
+    )
+    for part, outline in zip(PARTS, (profile, edge), strict=True):
+        sections = tuple((z, 0.0, 0.0, radius) for z, radius in outline)
+        mesh = Loft("z", sections, smooth=0, sides=48).mesh()
+        geom = add_visual_mesh(spec, body, f"{name}_{part}", mesh)
+        geom.rgba = NOMINAL_RGBA
+
+
+def _inertia(size: PlateSize, mass: float) -> np.ndarray:
+    """Returns the principal inertia (3,) in kg m2, of half a disc and half a ring."""
+    along = 0.75 * mass * size.radius**2
+    across = along / 2 + mass * size.height**2 / 12
+    return np.array([across, across, along])
+
+
+class Plates(FreeBodies):
+    """The K plates of a scene in N worlds."""
+
+    def __init__(
+        self, engine: Engine, names: Sequence[str], size: PlateSize | None = None
+    ) -> None:
+        geoms = [[f"{name}_{part}" for part in PARTS] for name in names]
+        super().__init__(engine, names, geoms, ("body_mass", "body_inertia"))
+        self._size = size or PlateSize()
+
+    def weigh(self, world: int, which: int, mass: float) -> None:
+        """Sets the mass of one plate, in kg, and the inertia that follows from it."""
+        body = self._bodies[which]
+        self._engine.model_view("body_mass")[world, body] = mass
+        self._engine.model_view("body_inertia")[world, body] = _inertia(
+            self._size, mass
+        )
+
+    def paint(self, world: int, which: int, china: Rgb, rim: Rgb) -> None:
+        """Colours one plate and its edge."""
+        china_geom, rim_geom = self._geoms[which]
+        rgba = self._engine.model_view("geom_rgba")
+        rgba[world, china_geom, :3] = china
+        rgba[world, rim_geom, :3] = rim

@@ -1,0 +1,1 @@
+"""DishRack: clear plates and cups from a table into a dish rack."""

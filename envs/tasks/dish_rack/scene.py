@@ -1,0 +1,57 @@
+"""The table of DishRack: plates, cups and a dish rack, and a kitchen around."""
+
+from __future__ import annotations
+
+import mujoco
+
+from embodied.envs.props.dish_rack import DishRackSize, add_dish_rack
+from embodied.envs.props.plate import PlateSize, add_plate
+from embodied.envs.props.table import TableSize, add_table
+from embodied.envs.props.tableware import add_tableware
+from embodied.envs.props.things import SIZES, add_thing
+from embodied.envs.scenes.kitchen import add_kitchen
+from embodied.envs.scenes.station import start_station
+from embodied.envs.scenes.views import add_view
+from embodied.robots.robot import Robot
+from embodied.sim.contact_force import SUM_OF_CONTACTS, add_contact_sensor
+
+TABLE = TableSize()
+RACK = DishRackSize(floor_z=TABLE.top_z)
+PLATE = PlateSize()
+CUP = SIZES["cup"]
+PLATES = ("plate_0", "plate_1")
+CUPS = ("cup_0", "cup_1")
+# All dishes, in the order of the state.
+DISHES = (*PLATES, *CUPS)
+FORCES = tuple(f"{name}_force" for name in DISHES)
+# Nominal places of the dishes in the world, m.
+PLATE_XY = ((0.44, -0.08), (0.45, -0.30))
+CUP_XY = ((0.63, -0.08), (0.63, -0.25))
+CAMERA = "overview"
+CLOSE_UP = "rack"
+BEAUTY = "kitchen"
+
+
+def build_dish_table(robot: Robot) -> mujoco.MjSpec:
+    """Returns the kitchen with a robot at its table.
+
+    Absent dishes are parked. Cameras `overview` and `rack`, which sees into the slots,
+    are for policies, `kitchen` for people.
+    """
+    spec = start_station("dish_table", robot, fenced=False)
+    add_kitchen(spec)
+    table = add_table(spec, TABLE)
+    add_tableware(spec, table, plates=(), bowl=(0.20, -0.50), mug=None)
+    add_dish_rack(spec, RACK)
+    for name in PLATES:
+        add_plate(spec, name, PLATE)
+    for name in CUPS:
+        add_thing(spec, name)
+    for sensor, name in zip(FORCES, DISHES, strict=True):
+        add_contact_sensor(spec, sensor, name, reduce=SUM_OF_CONTACTS)
+
+    top_z = TABLE.top_z
+    add_view(spec, CAMERA, (1.14, 0.0, 1.42), (0.50, 0.0, 0.76), 46)
+    add_view(spec, CLOSE_UP, (0.86, -0.16, 1.16), (0.55, 0.22, top_z + 0.05), 40)
+    add_view(spec, BEAUTY, (1.24, -0.90, 1.36), (0.44, 0.03, 0.86), 46)
+    return spec

@@ -1,0 +1,260 @@
+"""DishRack: clear plates and cups from a table into a dish rack.
+
+Plates go on edge into slots, cups stand in their places mouth up.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from embodied.arrays import any_of, count_of, largest
+from embodied.core import Array, Layout
+from embodied.envs.events import PUSH_TICKS, is_during
+from embodied.envs.facts import PerState
+from embodied.envs.measures import Measure
+from embodied.envs.props.things import ThingSize
+from embodied.envs.reward import tolerance
+from embodied.envs.skills.scripted import scripted_expert
+from embodied.envs.task import Needs, Outcome, TaskSpec, TaskStage
+from embodied.envs.tasks.dish_rack.episode import (
+    event_tick,
+    is_present,
+    pose_of,
+    sample_episode,
+)
+from embodied.envs.tasks.dish_rack.expert import decide
+from embodied.envs.tasks.dish_rack.facts import Facts, Props
+from embodied.envs.tasks.dish_rack.scene import (
+    BEAUTY,
+    CAMERA,
+    CLOSE_UP,
+    CUP,
+    DISHES,
+    PLATE,
+    PLATES,
+    TABLE,
+    build_dish_table,
+)
+from embodied.envs.tasks.dish_rack.variation import CHINA, EDGES
+from embodied.envs.tasks.dish_rack.variation import TABLE as VARIABLES
+from embodied.envs.variation import Variation
+from embodied.robots.robot import Robot
+from embodied.sim.engine import Engine
+
+# A dish breaks if the net force on it exceeds this in any physics step: a fall of 9 cm
+# onto the table for a plate, of 13 cm for a cup. An expert sets them down with 20 N.
+BREAKING_N = 45.0
+LIFT_M = 0.10  # above the table: a dish that is higher counts as lifted
+
+
+class DishRack:
+    """N episodes of DishRack on an engine."""
+
+    # dishes are in the order of `DISHES`: plates, then cups
+    state_layout = Layout(
+        (
+            ("dishes_pos_w", 3 * len(DISHES)),  # undersides of plates, middles of cups
+            ("dishes_rot6d", 6 * len(DISHES)),
+            ("dishes_vel_w", 3 * len(DISHES)),
+            ("present", len(DISHES)),  # 1 for dishes that take part
+            ("in_rack", len(DISHES)),  # 1 for dishes in a slot or a place of the rack
+            ("cup_width", 1),
+            ("rack_pos_w", 3),
+            ("rack_heading", 2),  # cosine and sine of its yaw
+            ("impact", 1),  # N, the largest net force on a dish so far
+        )
+    )
+
+    def __init__(self, engine: Engine, robot: Robot) -> None:
+        xp = engine.xp
+        n = engine.num_worlds
+        count = len(DISHES)
+        self._engine = engine
+        self._props = Props(engine, robot)
+        self._memory = {
+            "present": xp.zeros((n, count)),  # 1 for dishes that take part
+            "span": xp.zeros((n, count)),  # m, what fingers hold of each dish
+            "peak_n": xp.zeros(n),  # N, largest net force on a dish so far
+            # from event_tick on: the pushed cup or plate, and the force on it along x
+            # and y, N
+            "push_plate": xp.zeros((n, 2)),
+            "push_cup": xp.zeros((n, 2)),
+            "pushed_plate": xp.zeros(n, dtype=xp.int64),
+            "pushed_cup": xp.zeros(n, dtype=xp.int64),
+            "event_tick": xp.zeros(n, dtype=xp.int64),
+        }
+        self._facts = PerState(engine, partial(Facts, self._props, self._memory))
+
+    def memory(self) -> dict[str, Array]:
+        return self._memory
+
+    def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
+        """Samples an episode, and sets the scene and the memory of one world."""
+        episode = sample_episode(seed, variation)
+        for dish in range(len(DISHES)):
+            self._place_dish(world, dish, episode)
+        shift_m = (episode["rack_x"], episode["rack_y"])
+        self._props.rack.place(world, shift_m, episode["rack_yaw"])
+
+        memory = self._memory
+        for dish in range(len(DISHES)):
+            is_plate = dish < len(PLATES)
+            memory["present"][world, dish] = is_present(episode, dish)
+            span_m = PLATE.wall if is_plate else _cup_size(episode).x
+            memory["span"][world, dish] = span_m
+        memory["peak_n"][world] = 0.0
+
+        pushed = episode["pushed"]
+        is_plate = pushed < len(PLATES)
+        nothing = (0.0, 0.0)
+        memory["push_plate"][world] = episode["push_n"] if is_plate else nothing
+        memory["push_cup"][world] = nothing if is_plate else episode["push_n"]
+        memory["pushed_plate"][world] = pushed if is_plate else 0
+        memory["pushed_cup"][world] = 0 if is_plate else pushed - len(PLATES)
+        memory["event_tick"][world] = event_tick(episode)
+        return episode
+
+    def _place_dish(self, world: int, dish: int, episode: dict[str, Any]) -> None:
+        """Places a dish, with its sampled mass and colour if it takes part."""
+        pos_w, yaw = pose_of(episode, dish)
+        present = is_present(episode, dish)
+        is_plate = dish < len(PLATES)
+        dishes = self._props.plates if is_plate else self._props.cups
+        which = dish if is_plate else dish - len(PLATES)
+        dishes.place(world, which, pos_w, yaw)
+        dishes.set_present(world, which, present)
+        if not present:
+            return
+
+        if is_plate:
+            china = episode["plate_china"]
+            self._props.plates.weigh(world, which, episode["plate_mass"])
+            self._props.plates.paint(world, which, CHINA[china], EDGES[china])
+        else:
+            self._props.cups.resize(world, which, _cup_size(episode))
+            self._props.cups.paint(world, which, CHINA[episode["cup_china"]])
+
+    def before_step(self, tick: Array) -> None:
+        """Updates the largest force on a dish, and pushes a dish when that is due."""
+        xp = self._engine.xp
+        memory = self._memory
+        props = self._props
+        force_n = largest(props.force.peaks_n() * memory["present"])
+        memory["peak_n"][...] = xp.maximum(memory["peak_n"], force_n)
+
+        is_pushed = is_during(tick, memory["event_tick"], PUSH_TICKS)[:, None]
+        props.plates.push(
+            memory["pushed_plate"], xp.where(is_pushed, memory["push_plate"], 0.0)
+        )
+        props.cups.push(
+            memory["pushed_cup"], xp.where(is_pushed, memory["push_cup"], 0.0)
+        )
+
+    def state(self) -> Array:
+        """Returns (N, S), in the order of `state_layout`."""
+        xp = self._engine.xp
+        memory = self._memory
+        facts = self._facts()
+        n = self._engine.num_worlds
+        # the x and y axes of all dishes, one dish after another
+        axes = xp.stack([facts.rotations[..., 0], facts.rotations[..., 1]], axis=2)
+        parts = [
+            xp.reshape(facts.pos_w, (n, -1)),
+            xp.reshape(axes, (n, -1)),
+            xp.reshape(facts.vel_w, (n, -1)),
+            memory["present"],
+            xp.astype(facts.is_in_rack, xp.float64),
+            memory["span"][:, -1:],
+            facts.rack_pos_w,
+            facts.rack_heading,
+            memory["peak_n"][:, None],
+        ]
+        return xp.concat(parts, axis=1)
+
+    def judge(self) -> Outcome:
+        """Returns the judgement.
+
+        Success: all dishes are placed. Lost: one has fallen or is broken.
+        """
+        xp = self._engine.xp
+        facts = self._facts()
+        is_broken = self._memory["peak_n"] > BREAKING_N
+        lost = any_of(facts.is_fallen) | is_broken
+        success = (facts.placed == facts.count) & ~lost
+        progress = xp.where(success, 1.0, staged_progress(xp, facts))
+        return Outcome(
+            success=success,
+            progress=xp.where(lost, 0.0, progress),
+            lost=lost,
+            dropped=count_of(facts.is_fallen),
+        )
+
+    def measures(self) -> dict[str, Array]:
+        """Returns how many dishes are placed, and how hard they were set down."""
+        xp = self._engine.xp
+        facts = self._facts()
+        placed = xp.astype(facts.placed, xp.float64)
+        return {
+            "placed_share": placed / facts.count,
+            "impact": xp.astype(self._memory["peak_n"], xp.float64),
+        }
+
+
+def _cup_size(episode: dict[str, Any]) -> ThingSize:
+    """Returns the size of the episode's cups."""
+    return CUP.scaled(episode["cup_girth"], 1.0, episode["cup_mass"])
+
+
+def staged_progress(xp: Any, facts: Facts) -> Array:
+    """Returns the progress (N,), below 1.
+
+    The first dish brings up to 0.12 while a hand reaches for it, and up to 0.30 as it is
+    lifted. All dishes together bring 0.65, in equal shares: each counts in full once it is
+    placed, the one that is carried in part.
+
+    Args:
+        xp: The array namespace.
+        facts: Facts of the present state.
+    """
+    is_left = facts.is_present & ~facts.is_placed
+    reached = tolerance(facts.grip_error_m, bound=0.012, margin=0.4)
+    lifted = xp.clip((facts.pos_w[..., 2] - TABLE.top_z) / LIFT_M, 0.0, 1.0)
+    brought = tolerance(facts.way_to_rack_m, bound=0.01, margin=0.4)
+    # near its slot a dish is lowered again, which must not cost progress
+    raised = xp.maximum(lifted, brought)
+
+    # the best of the dishes that are left
+    begun = xp.where(facts.is_held, 0.4 + 0.6 * raised, 0.4 * reached)
+    begun = largest(xp.where(is_left, begun, 0.0))
+    carried = xp.where(facts.is_held, 0.3 + 0.2 * raised + 0.4 * brought, 0.2 * reached)
+    carried = largest(xp.where(is_left, carried, 0.0))
+
+    is_any_placed = facts.placed > 0
+    begun = xp.where(is_any_placed, 1.0, begun)
+    is_under_way = is_any_placed | (begun > 0.4)
+    done = facts.placed + xp.where(is_under_way, carried, 0.0)
+    return 0.30 * begun + 0.65 * done / facts.count
+
+
+DISH_RACK = TaskSpec(
+    name="DishRack",
+    summary="clear plates and cups from a table into a dish rack",
+    needs=Needs(opening_m=0.075, reach_m=0.75),
+    cameras=(CAMERA, CLOSE_UP),
+    horizon_s=35.0,
+    table=VARIABLES,
+    build=build_dish_table,
+    bind=DishRack,
+    expert=partial(scripted_expert, decide),
+    beauty_camera=BEAUTY,
+    stages=(
+        TaskStage("reach", goal_progress=0.118, horizon_s=5.0),
+        TaskStage("lift", goal_progress=0.33, horizon_s=8.0),
+    ),
+    measures=(
+        Measure("placed_share", "1", "share of the dishes that stand in the rack"),
+        Measure("impact", "N", "the largest net force on a dish in a physics step"),
+    ),
+    constant=("rack_pos_w.2",),  # the rack stands on the table
+)
