@@ -256,5 +256,6 @@ DISH_RACK = TaskSpec(
         Measure("placed_share", "1", "share of the dishes that stand in the rack"),
         Measure("impact", "N", "the largest net force on a dish in a physics step"),
     ),
-    constant=("rack_pos_w.2",),  # the rack stands on the table
+    # the rack stands on the table; there are a plate and a cup in every episode
+    constant=("rack_pos_w.2", "present.0", "present.2"),
 )
