@@ -39,16 +39,19 @@ ORDER = ("reach", "grasp", "lift", "carry", "place", "release", "retreat")
 TILT_RAD = float(np.pi / 2 - RACK.lean)
 # The hand's height above a grip before it goes down.
 HOVER_M = 0.09
-# Farther than this from the grip, the hand travels at the height CLEAR_Z_W.
+# Farther than this from the grip, an empty hand travels at the height CLEAR_Z_W.
 FAR_M = 0.06
 CLEAR_Z_W = TABLE.top_z + 0.25
+# A hand at most this far below its travel height may travel.
 SAG_M = 0.04
+# The hand goes down to the grip when its horizontal error is below NEAR_M; the fingers
+# close when its error is below ON_M.
 NEAR_M = 0.010
 ON_M = 0.005
-# Heights of the hand to travel with a cup and a plate.
+# Heights of the hand to travel with a cup and with a plate.
 CUP_TRAVEL_Z_W = TABLE.top_z + 0.23
 PLATE_TRAVEL_Z_W = TABLE.top_z + 0.31
-# Above this height a plate may be tipped.
+# Above this height of the hand a plate is tipped on edge.
 TIP_Z_W = TABLE.top_z + 0.19
 # How far up its slot a plate begins to go down, and how far a cup above its place.
 ABOVE_SLOT_M = 0.125
@@ -58,18 +61,23 @@ ABOVE_PLACE_M = 0.08
 ACROSS_M = 0.004
 ALONG_M = 0.006
 INSIDE_M = 0.014
-# The goal for lowering is this far below a dish, so that it goes down slowly.
+# The goal for lowering is this far below a dish, so that it goes down slowly, and at
+# most PRESS_M below its seat.
 STEP_M = 0.02
 PRESS_M = 0.002
-# A dish is down at this height above its seat, or if it rests a little higher.
+# A dish is down at the height DOWN_M above its seat, or below RESTS_M if it is at rest.
 DOWN_M = 0.003
 RESTS_M = 0.010
 AT_REST_M2_S2 = 0.015**2
-# The widths to which a gripper opens to take and to let go of a dish, beyond the dish.
+# The width of the open gripper, that with which it takes a plate's rim, and how much wider
+# than a dish it opens to let it go, which leaves neighbours alone.
+WIDTH_M = 0.08
 OPEN_PLATE_M = 0.036
 EASE_M = 0.014
-WIDTH_M = 0.08
+# The goal for leaving a cup is this far above the hand; for a plate it is this far behind
+# the hand, and a little above.
 BACK_M = 0.08
+UP_M = 0.02
 
 
 @dataclass(frozen=True)
@@ -184,7 +192,7 @@ def _choose(xp: Any, facts: ExpertFacts, goals: Goals) -> tuple[Array, Array]:
 
     # the hand leaves a plate the way it came, and a cup upwards
     hand_z = _approach(xp, facts.rot6d)
-    back = tcp - BACK_M * hand_z + 0.02 * up
+    back = tcp - BACK_M * hand_z + UP_M * up
     is_leaving = facts.is_at_placed_plate | facts.is_at_placed_cup
     rows = [  # the last that applies wins
         Row("reach", when=~is_held, goal_w=hover),
@@ -196,7 +204,7 @@ def _choose(xp: Any, facts: ExpertFacts, goals: Goals) -> tuple[Array, Array]:
         Row("place", when=is_held & goals.may_lower, goal_w=goals.lowered),
         Row("release", when=is_held & goals.is_down, goal_w=tcp),
         Row("retreat", when=~is_held & facts.is_done, goal_w=with_z(xp, tcp, clear_z)),
-        Row("retreat", when=~is_held & is_leaving, goal_w=tcp + 0.1 * up),
+        Row("retreat", when=~is_held & is_leaving, goal_w=tcp + BACK_M * up),
         Row("retreat", when=~is_held & facts.is_at_placed_plate, goal_w=back),
         Row("release", when=~is_held & facts.is_letting_go, goal_w=tcp),
     ]

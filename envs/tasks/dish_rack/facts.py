@@ -30,8 +30,9 @@ from embodied.sim.engine import Engine
 # the plate's underside or the cup's middle.
 RIM_GRIP_Z_M = PLATE.height
 CUP_GRIP_Z_M = 0.0145
-# A gripper holds a dish if its width is at most this much larger than what is between the
-# fingers, and the TCP within HELD_ERROR_M of the grip.
+# A gripper holds a dish if its width is at most this much smaller or larger than what is
+# between the fingers, and the TCP within HELD_ERROR_M of the grip.
+NARROWER_M = 0.003
 WIDER_M = 0.006
 HELD_ERROR_M = 0.025
 # A plate is in a slot if its middle's errors to the seat, across the slot, along the
@@ -146,7 +147,8 @@ class Facts:
         spans = self._memory["span"]  # (N, K) m between the fingers
         is_held = spans < 0
         for hand in self._props.hands:
-            is_closed = hand.width_m()[:, None] < spans + WIDER_M
+            width = hand.width_m()[:, None]
+            is_closed = (width > spans - NARROWER_M) & (width < spans + WIDER_M)
             is_held = is_held | (is_closed & (self._grip_error_m(hand) < HELD_ERROR_M))
         return is_held
 

@@ -42,9 +42,9 @@ from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# A dish breaks if the net force on it exceeds this in any physics step: a fall of 9 cm
-# onto the table for a plate, of 13 cm for a cup. An expert sets them down with 20 N.
-BREAKING_N = 45.0
+# A dish breaks if the net force on it exceeds this in any physics step: a fall of 16 cm
+# onto the table for a plate, of 23 cm for a cup. The expert sets them down with 20 N.
+BREAKING_N = 60.0
 LIFT_M = 0.10  # above the table: a dish that is higher counts as lifted
 
 
