@@ -41,7 +41,7 @@ def build_dish_table(robot: Robot) -> mujoco.MjSpec:
     spec = start_station("dish_table", robot, fenced=False)
     add_kitchen(spec)
     table = add_table(spec, TABLE)
-    add_tableware(spec, table, plates=(), bowl=(0.20, -0.50), mug=None)
+    add_tableware(spec, table, plates=(), bowl=(0.21, 0.44), mug=None)
     add_dish_rack(spec, RACK)
     for name in PLATES:
         add_plate(spec, name, PLATE)
@@ -51,7 +51,7 @@ def build_dish_table(robot: Robot) -> mujoco.MjSpec:
         add_contact_sensor(spec, sensor, name, reduce=SUM_OF_CONTACTS)
 
     top_z = TABLE.top_z
-    add_view(spec, CAMERA, (1.14, 0.0, 1.42), (0.50, 0.0, 0.76), 46)
+    add_view(spec, CAMERA, (1.20, 0.02, 1.44), (0.56, 0.02, 0.75), 51)
     add_view(spec, CLOSE_UP, (0.86, -0.16, 1.16), (0.55, 0.22, top_z + 0.05), 40)
-    add_view(spec, BEAUTY, (1.24, -0.90, 1.36), (0.44, 0.03, 0.86), 46)
+    add_view(spec, BEAUTY, (1.24, -0.86, 1.36), (0.44, 0.05, 0.84), 46)
     return spec
