@@ -321,6 +321,16 @@ def test_files_that_are_missing_or_broken(
     assert "is not JSON" in import_refused(capsys, lerobot)
 
 
+def test_names_that_are_not_utf8_are_refused(
+    lerobot: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames = lerobot / "data/chunk-000/file-000.parquet"
+    data = frames.read_bytes()
+    assert b"timestamp" in data
+    frames.write_bytes(data.replace(b"timestamp", b"\xff\xfemestamp"))
+    assert "cannot be read" in import_refused(capsys, lerobot)
+
+
 def test_a_list_of_files_is_no_video(
     lerobot: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
