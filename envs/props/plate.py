@@ -14,17 +14,18 @@ import numpy as np
 from embodied.envs.props.free_body import WEIGHTLESS_GRAVCOMP, FreeBodies
 from embodied.envs.props.shapes import (
     COLLISION_GROUP,
+    Mesh,
     Rgb,
     add_box,
     add_visual_mesh,
     upright,
 )
-from embodied.robots.shells import Loft
 from embodied.sim.engine import Engine
 
 # The rim is a ring of flat walls; 12 of them are round enough to stand in a rack at any
 # angle.
 SIDES = 12
+DRAWN_SIDES = 48
 SLIDING_FRICTION = 0.5
 NOMINAL_RGBA = (0.93, 0.93, 0.91, 1.0)
 # The walls begin this far above the underside, so that a plate stands on its foot alone.
@@ -102,11 +103,13 @@ def _draw(
     spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, size: PlateSize
 ) -> None:
     """Draws a plate with a foot and a coloured edge, as turned on a wheel."""
-    # (height, radius) from the foot up the outside, and down the inside to the middle
+    # (height, radius): up the outside, over the rim, and down the inside to the middle
     outer = size.radius + 0.001
     inner = size.radius - size.wall - 0.0005
     rim_z = size.height
     profile = (
+        (0.0015, 0.001),
+        (0.0015, 0.64 * size.radius),
         (0.0, 0.66 * size.radius),
         (0.0025, 0.68 * size.radius),
         (0.0030, 0.90 * size.radius),
@@ -126,10 +129,32 @@ def _draw(
         (rim_z - 0.004, inner - 0.0004),
     )
     for part, outline in zip(PARTS, (profile, edge), strict=True):
-        sections = tuple((z, 0.0, 0.0, radius) for z, radius in outline)
-        mesh = Loft("z", sections, smooth=0, sides=48).mesh()
-        geom = add_visual_mesh(spec, body, f"{name}_{part}", mesh)
+        geom = add_visual_mesh(spec, body, f"{name}_{part}", _turned(outline))
         geom.rgba = NOMINAL_RGBA
+
+
+def _turned(outline: tuple[tuple[float, float], ...]) -> Mesh:
+    """Returns the surface of an outline (height, radius) that is turned about z.
+
+    It has no ends: what the outline leaves open stays open.
+    """
+    angle = 2 * np.pi * np.arange(DRAWN_SIDES) / DRAWN_SIDES
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    rings = [
+        np.column_stack([radius * circle, np.full(DRAWN_SIDES, z)])
+        for z, radius in outline
+    ]
+
+    # two triangles between each two neighbours on a ring and on the next one
+    side = np.arange(DRAWN_SIDES)
+    after = (side + 1) % DRAWN_SIDES
+    faces = []
+    for k in range(len(outline) - 1):
+        low = k * DRAWN_SIDES
+        high = low + DRAWN_SIDES
+        faces.append(np.stack([low + side, low + after, high + after], 1))
+        faces.append(np.stack([low + side, high + after, high + side], 1))
+    return np.concatenate(rings), np.concatenate(faces)
 
 
 def _inertia(size: PlateSize, mass: float) -> np.ndarray:
