@@ -36,6 +36,7 @@ TASKS = {
     "PourWater": "embodied.envs.tasks.pour_water.task:POUR_WATER",
     "Patrol": "embodied.envs.tasks.patrol.task:PATROL",
     "DishRack": "embodied.envs.tasks.dish_rack.task:DISH_RACK",
+    "WeighPack": "embodied.envs.tasks.weigh_pack.task:WEIGH_PACK",
 }
 ROBOTS = {
     "arm": "embodied.robots.arm:ARM",

@@ -58,6 +58,7 @@ WITHOUT_HELD_OUT = {
     },
     "TeamSort": {"parcels", "kind", "label", "named_bin", "white_bin"},
     "PourWater": {"target"},
+    "WeighPack": {"weight_class", "own_box"},
     "DishRack": {"plates", "cups", "yaw"},
 }
 # variables of which an episode records the part that it uses: as many values as there

@@ -1,0 +1,291 @@
+"""Cardboard boxes in a row, open at the top, each with a hinged flap that closes it.
+
+An open flap leans back on its stop, towards the robot. Past the vertical it falls shut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from embodied.arrays import columns
+from embodied.core import Array
+from embodied.envs.props.paint import Paint
+from embodied.envs.props.shapes import Vector, add_box, box_inertia
+from embodied.envs.props.sign import (
+    FACING_PLUS_X,
+    Signs,
+    SignStyle,
+    add_plate,
+    add_text,
+)
+from embodied.sim.engine import Engine
+from embodied.sim.physics import FRICTION_SOLIMP, PAD_SOLREF
+
+GROUP = "boxes"  # the body that carries all boxes
+MARK = "box_mark"  # prefix of the marks' materials
+PRINTED = (0.97, 0.97, 0.95)  # colour of the letters
+CARDBOARD = (0.76, 0.60, 0.41, 1.0)
+INSIDE = (0.66, 0.50, 0.33, 1.0)
+EDGE = (0.55, 0.40, 0.25, 1.0)
+SLIDING_FRICTION = 0.5
+FLAP_MASS_KG = 0.06
+# The flap falls shut in about half a second.
+FLAP_DAMPING_N_M_S = 0.012
+# The largest angle of an open flap from a shut one.
+OPEN_RAD = float(np.deg2rad(125.0))
+# A flap is closed if its angle is below this.
+CLOSED_RAD = float(np.deg2rad(6.0))
+# Rotations of the mark inside a flap, which is read when the flap is open, and of the one
+# on top of it, wxyz. Seen from +x, their letters are upright.
+INSIDE_FLAP = (0.0, np.sqrt(0.5), np.sqrt(0.5), 0.0)
+ON_FLAP = (np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5))
+# The marks of one box: inside its flap, on top of it, and on its wall that faces +x.
+PLATES = ("inside", "top", "front")
+
+
+@dataclass(frozen=True)
+class PackingBoxSize:
+    """Sizes of one box, m. Its frame is at the centre of its floor, x away from the hinge."""
+
+    depth: float = 0.130  # inside, along x
+    width: float = 0.140  # inside, along y
+    height: float = 0.062  # from the floor to the rim
+    wall: float = 0.004
+    floor: float = 0.006  # thickness of the floor
+
+    @property
+    def hinge(self) -> np.ndarray:
+        """(3,) middle of the flap's hinge in the box's frame."""
+        # the flap is as thick as a wall, and its underside lies on the rim
+        return np.array([-self.depth / 2 - self.wall, 0.0, self.height + self.wall / 2])
+
+    @property
+    def flap(self) -> float:
+        """Length of the flap, from its hinge to its front edge."""
+        return self.depth + 2 * self.wall
+
+    @property
+    def inner(self) -> np.ndarray:
+        """(2, 3) low and high corner of the space inside, in the box's frame."""
+        half_x = self.depth / 2
+        half_y = self.width / 2
+        return np.array([(-half_x, -half_y, 0.0), (half_x, half_y, self.height)])
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A letter and the colour that it is printed on."""
+
+    letter: str
+    rgb: tuple[float, float, float]
+
+
+def add_packing_boxes(
+    spec: mujoco.MjSpec,
+    size: PackingBoxSize,
+    places: Sequence[tuple[float, float, float]],
+    marks: Sequence[Mark],
+) -> None:
+    """Adds boxes `box_0`, `box_1` and so on; worlds may shift all of them together.
+
+    Args:
+        spec: the scene.
+        size: the size of each.
+        places: (x, y, z) of the centres of their floors, m.
+        marks: all marks that they may carry; worlds choose.
+    """
+    for plate, style_m in _plate_sizes(size).items():
+        for mark in marks:
+            style = SignStyle(style_m, ink=PRINTED, paper=mark.rgb, stretched=True)
+            add_text(spec, f"{MARK}_{plate}_{mark.letter}", mark.letter, style)
+
+    group = spec.worldbody.add_body(name=GROUP)
+    for k, place in enumerate(places):
+        name = f"box_{k}"
+        box = group.add_body(name=name, pos=list(place))
+        _add_walls(spec, box, name, size)
+        flap = _add_flap(box, name, size)
+        _paint_flap(spec, flap, name, size)
+        _add_marks(spec, box, flap, name, size, marks[0].letter)
+        # the flap lies on the walls, held by its hinge
+        spec.add_exclude(name=f"{name}_flap", bodyname1=name, bodyname2=flap.name)
+
+
+def _plate_sizes(size: PackingBoxSize) -> dict[str, tuple[float, float]]:
+    """Returns the size (width, height) in m of each mark on a box."""
+    square = size.depth - 0.014
+    return {
+        "inside": (square, square),
+        "top": (square, square),
+        "front": (size.width - 0.020, size.height - 0.010),
+    }
+
+
+def _add_walls(
+    spec: mujoco.MjSpec, box: mujoco.MjsBody, name: str, size: PackingBoxSize
+) -> None:
+    """Adds floor and walls; boxes are given by middle and half size, m."""
+    half_x = size.depth / 2
+    half_y = size.width / 2
+    half_wall = size.wall / 2
+    # the walls stand on the floor, 2 mm into it so that there is no gap
+    low = -0.002
+    mid_z = (size.height + low) / 2
+    half_z = (size.height - low) / 2
+
+    floor_half = (half_x + size.wall, half_y + size.wall, size.floor / 2)
+    boxes = [((0.0, 0.0, -size.floor / 2), floor_half, INSIDE)]
+    for side in (-1, 1):
+        across = (half_wall, half_y + size.wall, half_z)
+        along = (half_x, half_wall, half_z)
+        boxes.append(((side * (half_x + half_wall), 0.0, mid_z), across, CARDBOARD))
+        boxes.append(((0.0, side * (half_y + half_wall), mid_z), along, CARDBOARD))
+    for pos, half, rgba in boxes:
+        add_box(box, pos, half, rgba).friction[0] = SLIDING_FRICTION
+
+    # the cut edges around the rim are lighter than the inside, and the seams darker
+    paint = Paint(spec, box, f"{name}_paint")
+    for side in (-1, 1):
+        seam_x = side * (half_x + size.wall)
+        for y in (-1, 1):
+            corner = (seam_x, y * (half_y + size.wall), mid_z)
+            paint.box(corner, (0.0012, 0.0012, half_z), EDGE)
+    paint.add()
+
+
+def _add_flap(box: mujoco.MjsBody, name: str, size: PackingBoxSize) -> mujoco.MjsBody:
+    """Adds a flap on its hinge, and returns its body.
+
+    The frame is at the hinge. Of a shut flap, x points to its front edge and z up.
+    """
+    flap = box.add_body(
+        name=f"{name}_flap",
+        pos=size.hinge.tolist(),
+        mass=FLAP_MASS_KG,
+        explicitinertial=True,
+    )
+    half_x = size.flap / 2
+    half_y = size.width / 2 + size.wall
+    flap.ipos = [half_x, 0, 0]
+    plate_size = (size.flap, 2 * half_y, size.wall)
+    flap.inertia = box_inertia(plate_size, FLAP_MASS_KG)
+
+    # about -y, so that a positive angle raises the flap
+    hinge = flap.add_joint(
+        name=f"{name}_flap", type=mujoco.mjtJoint.mjJNT_HINGE, axis=[0, -1, 0]
+    )
+    hinge.limited = mujoco.mjtLimited.mjLIMITED_TRUE
+    hinge.range = [0, OPEN_RAD]
+    # stiff, so that a hand cannot press the light flap into its box
+    hinge.solref_limit = PAD_SOLREF
+    hinge.solimp_limit = FRICTION_SOLIMP
+    hinge.damping = [FLAP_DAMPING_N_M_S, 0.0, 0.0]
+    plate_half = (half_x, half_y, size.wall / 2)
+    plate = add_box(flap, (half_x, 0, 0), plate_half, CARDBOARD, f"{name}_flap")
+    plate.friction[0] = SLIDING_FRICTION
+    return flap
+
+
+def _paint_flap(
+    spec: mujoco.MjSpec, flap: mujoco.MjsBody, name: str, size: PackingBoxSize
+) -> None:
+    """Paints the tongue at the flap's front edge, and the crease at its hinge."""
+    paint = Paint(spec, flap, f"{name}_flap_paint")
+    half_y = size.width / 2
+    tongue = (size.flap + 0.001, 0, -0.009)
+    paint.box(tongue, (0.0015, half_y - 0.006, 0.011), INSIDE)
+    crease = (0.002, 0, 0)
+    paint.box(crease, (0.003, half_y + size.wall, size.wall / 2 + 0.0006), EDGE)
+    paint.add()
+
+
+def _add_marks(
+    spec: mujoco.MjSpec,
+    box: mujoco.MjsBody,
+    flap: mujoco.MjsBody,
+    name: str,
+    size: PackingBoxSize,
+    letter: str,
+) -> None:
+    """Adds the plates with a box's mark."""
+    sizes = _plate_sizes(size)
+    half_thick = size.wall / 2
+    middle = size.flap / 2
+    front_x = size.depth / 2 + size.wall
+    poses: dict[str, tuple[mujoco.MjsBody, Vector, Vector]] = {
+        "inside": (flap, (middle, 0, -half_thick), INSIDE_FLAP),
+        "top": (flap, (middle, 0, half_thick), ON_FLAP),
+        "front": (box, (front_x, 0, size.height / 2), FACING_PLUS_X),
+    }
+    for plate, (body, pos, quat) in poses.items():
+        add_plate(
+            spec,
+            body,
+            f"{name}_{plate}",
+            material=f"{MARK}_{plate}_{letter}",
+            pos=pos,
+            size_m=sizes[plate],
+            quat=quat,
+        )
+
+
+class PackingBoxes:
+    """The K boxes of a scene in N worlds."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        size: PackingBoxSize,
+        count: int,
+        marks: Sequence[Mark],
+    ) -> None:
+        self._engine = engine
+        model = engine.model
+        xp = engine.xp
+        names = [f"box_{k}" for k in range(count)]
+        self._group = model.body(GROUP).id
+        self._boxes = columns([model.body(name).id for name in names])
+        joints = [model.joint(f"{name}_flap") for name in names]
+        self._qpos = columns([joint.qposadr[0] for joint in joints])
+        self._signs = {
+            plate: Signs(
+                engine,
+                [f"{name}_{plate}" for name in names],
+                [f"{MARK}_{plate}_{mark.letter}" for mark in marks],
+            )
+            for plate in PLATES
+        }
+        # (2, 3) low and high corner of the space inside, in a box's frame
+        self._inner = xp.asarray(size.inner)
+        engine.model_view("body_pos")  # asking for it lets worlds differ in it
+
+    def shift(self, world: int, offset_m: tuple[float, float]) -> None:
+        """Moves all boxes of one world by (x, y) m from their nominal places."""
+        self._engine.model_view("body_pos")[world, self._group] = (*offset_m, 0.0)
+
+    def mark(self, world: int, marks: Sequence[int]) -> None:
+        """Gives each box of one world its mark, an index into the marks of `__init__`."""
+        for signs in self._signs.values():
+            signs.write(world, marks)
+
+    def open(self, world: int, angles_rad: Sequence[float]) -> None:
+        """Sets the angle of each flap of one world."""
+        self._engine.view("qpos")[world, self._qpos] = np.asarray(angles_rad)
+
+    def floors_w(self) -> Array:
+        """Returns the centres (N, K, 3) of the boxes' floors, m."""
+        return self._engine.view("xpos")[:, self._boxes]
+
+    def angles_rad(self) -> Array:
+        """Returns the angle (N, K) of each flap: 0 if it is shut."""
+        return self._engine.view("qpos")[:, self._qpos]
+
+    def hold(self, point_w: Array) -> Array:
+        """Returns which boxes have a point (N, 3) m inside them: (N, K) bool."""
+        offset = point_w[:, None, :] - self.floors_w()
+        within = (offset > self._inner[0]) & (offset < self._inner[1])
+        return within[..., 0] & within[..., 1] & within[..., 2]

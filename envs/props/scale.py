@@ -1,0 +1,217 @@
+"""A bench scale: a pan on a load cell, and a display that faces up and towards +x.
+
+The pan sinks by a few mm, as a spring does under its load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from embodied.core import Array
+from embodied.envs.props.paint import Paint
+from embodied.envs.props.shapes import Rgb, add_box
+from embodied.envs.props.sign import PLATE_M, SignStyle, add_plate, add_text
+from embodied.sim.engine import Engine
+
+BODY = "scale"
+PAN = "scale_pan"
+DISPLAY = "scale_display"
+BLANK = "blank"  # the display before anything was weighed
+CASE = (0.30, 0.33, 0.36, 1.0)
+CONSOLE = (0.20, 0.22, 0.24, 1.0)
+STEEL = (0.74, 0.76, 0.78, 1.0)
+BEZEL = (0.08, 0.09, 0.10, 1.0)
+GREEN_KEY = (0.12, 0.50, 0.24, 1.0)
+GREY_KEY = (0.62, 0.64, 0.66, 1.0)
+FOOT = (0.08, 0.08, 0.09, 1.0)
+DARK: Rgb = (0.07, 0.10, 0.09)  # of a display that shows nothing yet
+DASHES: Rgb = (0.35, 0.75, 0.55)
+LETTERS: Rgb = (0.98, 0.98, 0.97)
+GRAVITY_M_S2 = 9.81
+STIFFNESS_N_M = 2000.0
+# With the pan and a load of 0.3 kg, half the critical damping.
+DAMPING_N_S_M = 35.0
+PAN_KG = 0.3
+# The pan meets its stops here, below and above its rest position.
+DOWN_M = 0.008
+UP_M = 0.001
+SLIDING_FRICTION = 0.5
+TILT_RAD = float(np.deg2rad(35.0))  # of the display, from lying flat
+
+
+@dataclass(frozen=True)
+class ScalePlace:
+    """Nominal place of the centre of the scale's underside, and its sizes, m."""
+
+    x: float = 0.53
+    y: float = -0.15
+    z: float = 0.70
+    half: tuple[float, float, float] = (0.085, 0.085, 0.020)  # of its case
+    pan_half: float = 0.078
+    pan_z: float = 0.056  # height of the pan's upper face above the underside
+    display: tuple[float, float] = (0.130, 0.090)  # width and height
+
+    @property
+    def pan(self) -> np.ndarray:
+        """(3,) centre of the pan's upper face in the world, at rest."""
+        return np.array([self.x, self.y, self.z + self.pan_z])
+
+
+def add_scale(
+    spec: mujoco.MjSpec, place: ScalePlace, texts: Sequence[tuple[str, str, Rgb]]
+) -> None:
+    """Adds the scale as a body that worlds may shift, with its frame at its underside.
+
+    Args:
+        spec: the scene.
+        place: its place and size.
+        texts: what its display can show: a name, the text, and the colour behind it.
+    """
+    scale = spec.worldbody.add_body(name=BODY, pos=[place.x, place.y, place.z])
+    half_x, _, half_z = place.half
+    add_box(scale, (0, 0, half_z), place.half, CASE)
+    _add_pan(spec, scale, place)
+    _add_display(spec, scale, place, texts)
+
+    paint = Paint(spec, scale, "scale_paint")
+    column = (0, 0, 2 * half_z + 0.003)
+    paint.box(column, (0.05, 0.05, 0.003), BEZEL)
+    for x in (-1, 1):
+        for y in (-1, 1):
+            foot = (x * (half_x - 0.012), y * (place.half[1] - 0.012))
+            paint.cylinder((*foot, -0.0005), (*foot, 0.003), 0.013, FOOT)
+    paint.add()
+
+
+def _add_pan(spec: mujoco.MjSpec, scale: mujoco.MjsBody, place: ScalePlace) -> None:
+    """Adds the pan on its spring; its frame is at the centre of its upper face."""
+    pan = scale.add_body(
+        name=PAN, pos=[0, 0, place.pan_z], mass=PAN_KG, explicitinertial=True
+    )
+    half = (place.pan_half, place.pan_half, 0.003)
+    pan.inertia = [6e-4, 6e-4, 1.2e-3]  # kg m2, of a plate 0.156 m wide
+    pan.gravcomp = 1.0  # the scale's tare
+    plate = add_box(pan, (0, 0, -half[2]), half, STEEL, name=PAN)
+    plate.friction[0] = SLIDING_FRICTION
+
+    spring = pan.add_joint(name=PAN, type=mujoco.mjtJoint.mjJNT_SLIDE, axis=[0, 0, 1])
+    spring.limited = mujoco.mjtLimited.mjLIMITED_TRUE
+    spring.range = [-DOWN_M, UP_M]
+    spring.stiffness = [STIFFNESS_N_M, 0.0, 0.0]
+    spring.damping = [DAMPING_N_S_M, 0.0, 0.0]
+    spec.add_exclude(name=PAN, bodyname1=BODY, bodyname2=PAN)
+
+    # a low rim, and two lines that show the middle
+    paint = Paint(spec, pan, "scale_pan_paint")
+    line = 0.0003
+    edge = place.pan_half - 0.004
+    for side in (-1, 1):
+        paint.box((side * edge, 0, 0), (0.0015, edge, line), BEZEL)
+        paint.box((0, side * edge, 0), (edge, 0.0015, line), BEZEL)
+    paint.add()
+
+
+def _add_display(
+    spec: mujoco.MjSpec,
+    scale: mujoco.MjsBody,
+    place: ScalePlace,
+    texts: Sequence[tuple[str, str, Rgb]],
+) -> None:
+    """Adds the console behind the pan with the tilted display and two keys."""
+    width, height = place.display
+    style = SignStyle(place.display, ink=DASHES, paper=DARK)
+    add_text(spec, f"{DISPLAY}_{BLANK}", "- - -", style)
+    for name, text, rgb in texts:
+        style = SignStyle(place.display, ink=LETTERS, paper=rgb, stretched=True)
+        add_text(spec, f"{DISPLAY}_{name}", text, style)
+
+    # the console's frame: on the display's surface, x to its right as it is read, y up
+    # along it, z out of it
+    sin = np.sin(TILT_RAD / 2) * np.sqrt(0.5)
+    cos = np.cos(TILT_RAD / 2) * np.sqrt(0.5)
+    console_x = place.half[0] + 0.056
+    console = scale.add_body(
+        name=f"{BODY}_console", pos=[console_x, 0, 0.056], quat=[cos, sin, sin, cos]
+    )
+    half = (width / 2 + 0.012, height / 2 + 0.010, 0.012)
+    add_box(console, (0, 0, -half[2]), half, CONSOLE)
+    add_plate(
+        spec,
+        console,
+        DISPLAY,
+        material=f"{DISPLAY}_{BLANK}",
+        pos=(0, 0.0, 0.0015 - PLATE_M),
+        size_m=place.display,
+        quat=(1, 0, 0, 0),
+    )
+
+    paint = Paint(spec, console, "scale_console_paint")
+    paint.box((0, 0, 0), (width / 2 + 0.004, height / 2 + 0.004, 0.001), BEZEL)
+    paint.add()
+    stand = Paint(spec, scale, "scale_stand_paint")
+    stand.box((console_x + 0.002, 0, 0.018), (0.030, 0.045, 0.018), CASE)
+    for y, rgba in ((-0.025, GREY_KEY), (0.025, GREEN_KEY)):
+        stand.cylinder(
+            (-place.half[0] - 0.001, y, 0.02), (-place.half[0], y, 0.02), 0.009, rgba
+        )
+    stand.add()
+
+
+class Scale:
+    """The scale of N worlds."""
+
+    def __init__(self, engine: Engine, place: ScalePlace, names: Sequence[str]) -> None:
+        """Finds the scale in the model.
+
+        Args:
+            engine: the worlds.
+            place: its nominal place.
+            names: names of the texts that its display can show, without BLANK.
+        """
+        self._engine = engine
+        self._place = place
+        model = engine.model
+        xp = engine.xp
+        self._body = model.body(BODY).id
+        self._pan = model.body(PAN).id
+        self._qpos = int(model.joint(PAN).qposadr[0])
+        self._display = model.geom(DISPLAY).id
+        materials = [model.material(f"{DISPLAY}_{name}").id for name in (*names, BLANK)]
+        self._materials = xp.asarray(materials, dtype=xp.int32)
+        # asking for a field lets worlds differ in it
+        for field in ("body_pos", "geom_matid"):
+            engine.model_view(field)
+
+    def shift(self, world: int, offset_m: tuple[float, float]) -> None:
+        """Moves one world's scale by (x, y) m from its nominal place."""
+        place = self._place
+        pos = (place.x + offset_m[0], place.y + offset_m[1], place.z)
+        self._engine.model_view("body_pos")[world, self._body] = pos
+
+    def pan_w(self) -> Array:
+        """Returns the centre (N, 3) of the pan's upper face, m."""
+        return self._engine.view("xpos")[:, self._pan]
+
+    def reading_kg(self) -> Array:
+        """Returns the load (N,) on the pan as the scale measures it."""
+        sunk_m = -self._engine.view("qpos")[:, self._qpos]
+        return sunk_m * (STIFFNESS_N_M / GRAVITY_M_S2)
+
+    def show(self, texts: Array) -> None:
+        """Shows a text on each world's display.
+
+        Args:
+            texts: (N,) indices into the names of `__init__`; their number shows BLANK.
+        """
+        shown = self._materials[texts]
+        self._engine.model_view("geom_matid")[:, self._display] = shown
+
+    def clear(self, world: int) -> None:
+        """Shows BLANK on one world's display."""
+        self._engine.model_view("geom_matid")[world, self._display] = self._materials[
+            -1
+        ]

@@ -1,0 +1,1 @@
+"""WeighPack: weigh an item, put it into the box that the scale shows, and close it."""
