@@ -1,6 +1,8 @@
 """DishRack: clear plates and cups from a table into a dish rack.
 
-Plates go on edge into slots, cups stand in their places mouth up.
+Plates go on edge into slots, cups stand in their places mouth up. To turn a cup over, a
+hand would have to be level at the table or at the rack with its wrist camera underneath,
+and the camera's housing reaches lower below the fingers than the cups' middles are high.
 """
 
 from __future__ import annotations
