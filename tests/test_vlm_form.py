@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import tomllib
 from collections.abc import Callable
 from contextlib import closing
@@ -322,6 +323,21 @@ def test_folders_without_a_model_are_told(
     assert words in refused(
         capsys, "eval", TASK, "--policy", policy, "-o", tmp_path / "out"
     )
+
+
+def test_without_transformers_the_extra_is_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("config.json", "processor_config.json", "tokenizer_config.json"):
+        (tmp_path / name).write_text('{"model_type": "llava"}')
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    # as if it were not installed
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    policy = f"transformers:{tmp_path}"
+    words = ("eval", TASK, "--policy", policy, "-o", tmp_path / "out")
+    assert "pip install 'embodied-ground[transformers]'" in refused(capsys, *words)
 
 
 def test_a_place_without_a_folder_is_told(
