@@ -27,7 +27,9 @@ from embodied.envs.config import EnvConfig
 from embodied.envs.skills.scripted import pointing_down
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
+from embodied.policies.episodes import EpisodeRunner, env_config_for
 from embodied.policies.plans import check_payload
+from embodied.policies.registry import find_policy
 from embodied.policies.vlm.bins import Bins
 from embodied.policies.vlm.form import FormConfig, PlanForm
 from embodied.policies.vlm.grammar import Beginning, Grammar
@@ -369,3 +371,16 @@ def test_the_page_is_true() -> None:
     del entries["prompt"]
     assert checked_settings(entries, Path()).form.bins == 512
     assert blocks("text") == [default_prompt()]
+
+
+def test_the_module_of_the_page_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [text] = blocks("python")
+    (tmp_path / "my_rounded.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    source = find_policy("my_rounded:finer")
+    config = env_config_for(source.spec("PanelReset"), "PanelReset", "L1", "train")
+    [result] = EpisodeRunner("my_rounded:finer", config).run([10_000])
+    assert result.success_at_end
+    assert result.plan_faults == 0

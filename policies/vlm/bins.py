@@ -1,7 +1,9 @@
 """Numbers as words of three digits, as language models write them.
 
 RT-2 (arXiv 2307.15818) and RT-1 (arXiv 2212.06817) divide the range of each number evenly
-into 256 bins, and their models write the number of the bin.
+into 256 bins, and their models write the number of the bin. Their numbers are changes of
+a pose. Goals have wider ranges, so there are more bins here, as many as three digits tell
+apart; docs/vlm_planner.md measures what that is worth.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ import numpy as np
 
 from embodied.core import Array
 
-NUM_BINS = 256
 MAX_BINS = 1000  # three digits
 
 
@@ -32,7 +33,7 @@ class Bins:
 
     low: float
     high: float
-    count: int = NUM_BINS
+    count: int = MAX_BINS
     is_circle: bool = False
 
     @property

@@ -3,7 +3,7 @@
 An answer is one line of words, as RT-2 writes its actions (arXiv 2307.15818, section 3.2):
 
     subtask  x y z roll pitch yaw gripper  [x y z yaw]  done
-    reach    196 120 090 128 128 140 255                012
+    reach    768 470 352 500 500 548 999                047
 
 There are seven numbers for each effector, and four for each base that travels. All are
 bins of fixed ranges (`bins.py`), so any line of this form is a plan. RT-2 gives changes
@@ -20,7 +20,7 @@ import numpy as np
 
 from embodied.core import SKILLS, Array, Layout, Payload
 from embodied.errors import EmbodiedError
-from embodied.policies.vlm.bins import NUM_BINS, Bins, angle_bins
+from embodied.policies.vlm.bins import MAX_BINS, Bins, angle_bins
 from embodied.policies.vlm.poses import seen_from_mount, seen_in_world
 from embodied.robots.mount import MountPose
 from embodied.robots.robot import Robot
@@ -53,7 +53,7 @@ class FormConfig:
     """
 
     subtasks: tuple[str, ...] = SKILLS
-    bins: int = NUM_BINS
+    bins: int = MAX_BINS
     box_m: tuple[Range, Range, Range] = field(default=BOX_M)
 
 
