@@ -133,15 +133,22 @@ def _require_sound(episode: Episode, where: str) -> None:
 
 
 def _require_plans(plans: Mapping[str, np.ndarray], where: str) -> None:
-    """Raises DatasetError unless all arrays have one row per plan, times as integers."""
+    """Raises DatasetError if arrays of the plans have a wrong shape or type.
+
+    All must have the same length, one row per plan. Those of PLAN_NUMBERS, the times and
+    the subtask, must be 1-D arrays of integers.
+    """
     # None stands for an array without axes, which has no rows
-    counts = {len(plan) if plan.ndim else None for plan in plans.values()}
+    counts = {len(rows) if rows.ndim else None for rows in plans.values()}
     if len(counts) > 1 or None in counts:
         raise DatasetError(f"{where}/plans has arrays of different lengths")
     for key in PLAN_NUMBERS:
-        plan = plans.get(key)
-        if plan is not None and (plan.ndim != 1 or plan.dtype.kind not in "iu"):
-            raise DatasetError(f"{where}/plans/{key} holds no whole numbers")
+        rows = plans.get(key)
+        if rows is not None and (rows.ndim != 1 or rows.dtype.kind not in "iu"):
+            raise DatasetError(
+                f"{where}/plans/{key} must be a 1-D array of integers, not {rows.ndim}-D "
+                f"of {rows.dtype}"
+            )
 
 
 def _require_observations(obs: Mapping[str, np.ndarray], where: str) -> None:

@@ -66,7 +66,7 @@ class EpisodeWriter(ClosedOnExit):
         Args:
             path: the path of the dataset.
             header: the header of the dataset.
-            mode: see the class.
+            mode: new, resume, overwrite or join; see the class.
             masks: name -> seeds of the episodes in it; None for the default masks.
         """
         if mode not in get_args(Mode):
@@ -89,6 +89,7 @@ class EpisodeWriter(ClosedOnExit):
         elif mode == "resume":
             self._require_same_collection()
             self._parts.mkdir(parents=True, exist_ok=True)
+        # mode "join": the process that owns the collection has made the folder
         elif not self._parts.is_dir():
             raise DatasetError(f"there is no collection for {path} to join")
 

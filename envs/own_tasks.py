@@ -147,10 +147,11 @@ def _is_offered(spec: TaskSpec, module: ModuleType) -> bool:
     Then a user has typed the place of a task that can be used by its name.
     """
     # it is the same task if it has the same name and is in the same file
-    place = registry.offered_places().get(spec.name)
-    if place is None or module.__file__ is None:
+    offered = registry.offered_places().get(spec.name)  # module:variable
+    if offered is None or module.__file__ is None:
         return False
-    module_spec = find_spec(place.partition(":")[0])
+    module_name = offered.partition(":")[0]
+    module_spec = find_spec(module_name)
     return module_spec is not None and module_spec.origin == module.__file__
 
 

@@ -274,11 +274,11 @@ def check_start(name: str, sampled: object) -> None:
 
 
 def check_present(name: str, task: Task, num_worlds: int, ids: np.ndarray) -> None:
-    """Checks a task's results for the current states, on the engine `cpu`.
+    """Checks what a task returns for the current states, on the engine `cpu`.
 
     Args:
         name: name of the task.
-        task: the bound task.
+        task: the task, bound to the engine's worlds by `TaskSpec.bind`.
         num_worlds: N.
         ids: (n,) the worlds that have begun and have no fault.
 

@@ -35,7 +35,10 @@ class ReferenceLimits:
         gripper_elements: tuple[int, ...],
         hold_action: HoldAction | None,
     ) -> None:
-        """Begins without actions; the first one gives the arrays their width."""
+        """Begins without actions; the first one gives the arrays their width.
+
+        The arguments are described at the class.
+        """
         self._max_step = max_step
         self._grippers = list(gripper_elements)
         self._hold_action = hold_action
@@ -48,7 +51,9 @@ class ReferenceLimits:
         # The action size A is known with the first action.
         self._last = np.zeros((num_worlds, 0), np.float32)  # (N, A) the last actions
         self._hold = self._last  # (N, A) the actions that stopped robots ramp to
-        self._step = np.zeros(0, np.float32)  # (A,) largest change per control step
+        # (A,) largest change of each element per control step: `max_step`, but infinity for
+        # grippers
+        self._step = np.zeros(0, np.float32)
 
     def reset(self, ids: Array) -> None:
         """Begins episodes in worlds `ids`, at rest."""

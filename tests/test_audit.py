@@ -14,14 +14,19 @@ from hypothesis import strategies as st
 from embodied.datasets.audit import store
 from embodied.datasets.audit.context import Context
 from embodied.datasets.audit.diversity import find_gaps, range_coverage
-from embodied.datasets.audit.facts import EpisodeSummary, find_twins, set_facts
+from embodied.datasets.audit.facts import (
+    EpisodeSummary,
+    episode_summary,
+    find_twins,
+    set_facts,
+)
 from embodied.datasets.audit.findings import FAULTS
 from embodied.datasets.audit.metrics import lag, roughness, stretches, sudden_steps
 from embodied.datasets.audit.motion import find_idle
-from embodied.datasets.audit.run import Audit, audit
+from embodied.datasets.audit.run import Audit, audit, opened
 from embodied.datasets.audit.table import CHECKS
 from embodied.datasets.audit.thresholds import THRESHOLDS
-from embodied.datasets.audit.view import Source, View
+from embodied.datasets.audit.view import Source, View, picture_paths, read_view
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import DatasetError
 from tests import audit_plants as plants
@@ -234,6 +239,29 @@ def test_files_from_elsewhere_are_checked_as_far_as_they_go(
     found = found_in(audit(foreign))
     assert check in found[PLANTED]
     assert found.keys() == {PLANTED}
+
+
+def test_a_damaged_camera_leaves_the_other_cameras_to_be_compared(
+    good: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "damaged.hdf5"
+    shutil.copy(good, path)
+    with opened(path) as (file, source):
+        demo = file[f"data/{PLANTED}"]
+        cameras = list(picture_paths(demo).items())
+        camera, array = cameras[0]
+        chunk = demo[array].id.get_chunk_info(0)
+        view = read_view(demo, source)
+    with path.open("r+b") as bytes_of_file:
+        bytes_of_file.seek(chunk.byte_offset)
+        bytes_of_file.write(bytes(chunk.size))
+
+    with opened(path) as (file, _):
+        pictures = episode_summary(view, file[f"data/{PLANTED}"]).pictures
+
+    others = {name for name, _ in cameras} - {camera}
+    assert others
+    assert pictures.keys() == others
 
 
 def test_what_is_no_dataset_is_refused(tmp_path: Path) -> None:

@@ -134,8 +134,16 @@ def test_no_link_leads_out_of_the_file(path: Path, key: str, tmp_path: Path) -> 
         ("obs/front_image", np.zeros((3, 8, 8, 4), np.uint8), "of 4 channels"),
         ("streams/action/t", np.zeros(4), "action/value has 15 rows in place of 4"),
         ("plans/subtask", np.zeros(9), "plans has arrays of different lengths"),
-        ("plans/subtask", np.zeros((2, 3), int), "subtask holds no whole numbers"),
-        ("plans/tick_arrived", np.zeros(2), "tick_arrived holds no whole numbers"),
+        (
+            "plans/subtask",
+            np.zeros((2, 3), int),
+            "subtask must be a 1-D array of integers, not 2-D",
+        ),
+        (
+            "plans/tick_arrived",
+            np.zeros(2),
+            "tick_arrived must be a 1-D array of integers",
+        ),
         ("start/state", np.zeros((2, 2)), "start/state is no vector"),
         ("start/fields/geom_size", "big", "start/geom_size holds no numbers"),
     ],

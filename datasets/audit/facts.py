@@ -182,16 +182,18 @@ def _moves(view: View) -> dict[str, np.ndarray]:
 def _mean_pictures(demo: H5) -> dict[str, np.ndarray]:
     """Returns camera -> (h, w, C) the mean of a few of its images, reduced in size.
 
-    Damaged images are left out without an error here: `read_view` reports them.
+    A camera is left out if one of these images is damaged, or if it has none. That is no
+    error here: `read_view` reports damaged images.
     """
     means = {}
-    with suppress(DatasetError):
-        for camera, path in picture_paths(demo).items():
-            item = demo[path]
-            if len(item):
-                rows = np.linspace(0, len(item) - 1, SAMPLED_PICTURES).astype(int)
-                frames = np.stack([read_array(item, int(row)) for row in rows])
-                means[camera] = shrink(frames).mean(axis=0)
+    for camera, path in picture_paths(demo).items():
+        item = demo[path]
+        if not len(item):
+            continue
+        rows = np.linspace(0, len(item) - 1, SAMPLED_PICTURES).astype(int)
+        with suppress(DatasetError):
+            frames = np.stack([read_array(item, int(row)) for row in rows])
+            means[camera] = shrink(frames).mean(axis=0)
     return means
 
 

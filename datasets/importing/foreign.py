@@ -134,6 +134,9 @@ def write_import(
 def import_header(foreign: ForeignSet, actions: ActionRange) -> Header:
     """Returns the header of the file that an import writes.
 
+    A dataset that was exported from a file of ours keeps that file's header, apart from
+    what describes streams and executed actions: exports hold neither.
+
     Args:
         foreign: the properties that all imported episodes share.
         actions: the range of all actions.
@@ -146,6 +149,7 @@ def import_header(foreign: ForeignSet, actions: ActionRange) -> Header:
         "env_id": f"imported/{foreign.name}",
         "task": foreign.name,
         "robot": foreign.robot,
+        # ticks of our clock: `as_episode` converts the times of frames to them
         "physics_hz": PHYSICS_HZ,
         "agent_layout": foreign.agent_layout,
         "state_layout": foreign.state_layout,
@@ -163,8 +167,11 @@ def import_header(foreign: ForeignSet, actions: ActionRange) -> Header:
                 f"the notes of our export are damaged: {error!r}"
             ) from error
 
-    # Nothing is known between frames, so the streams have one row per frame: the control
-    # rate is the frame rate, and a frame's action is also the executed one.
+    # Nothing is known between frames, so the streams have one row per frame, and the
+    # control rate is the frame rate. A file of ours has two interfaces: `joint_interface`
+    # for the actions to learn, `action_interface` for the executed ones. Here the actions
+    # to learn also stand for the executed ones, which an export lacks; so both
+    # interfaces are the same, even if the exported file had another for the executed.
     config |= {
         "control_mode": ACTIONS_MODE,
         "control_hz": foreign.hz,

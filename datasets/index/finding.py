@@ -18,7 +18,7 @@ from embodied.datasets.schema import H5, DatasetError
 
 
 def find_index(path: Path, stamp: Stamp) -> FileIndex:
-    """Returns the index of a file's episodes, still without places and clocks.
+    """Returns the index of a file's episodes, before `find_missing` adds to it.
 
     Raises:
         DatasetError: the file is not a dataset, or has no episodes.
@@ -46,13 +46,16 @@ def index_of_episodes(
     instructions: Sequence[str],
     masks: dict[str, list[int]],
 ) -> FileIndex:
-    """Returns an index of episodes, still without places and clocks.
+    """Returns an index of episodes: their names, instructions and masks.
+
+    The places of arrays in the file, and the clocks, are empty: `find_missing` adds
+    those that a reader needs.
 
     Args:
         stamp: the stamp of the file.
         demos: (E,) names of the episodes.
         instructions: (E,) their instructions.
-        masks: name -> numbers of episodes.
+        masks: name -> numbers of the episodes in it, from 0 in the order of `demos`.
     """
     # sentence -> its number, in order of first occurrence
     sentences: dict[str, int] = {}

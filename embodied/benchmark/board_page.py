@@ -85,7 +85,9 @@ def _episodes(contestant: Contestant, board: Board) -> int:
 def _abilities(board: Board) -> list[tuple[str, str, list[tuple[int, Pooled]]]]:
     """Returns the rows of the table of abilities.
 
-    Each row is (ability, its kind, [(index of a contestant, its success rate), ...]).
+    Each row is (ability, its kind, [(index of a contestant, its success rate), ...]). A
+    suite puts each cell into one class of abilities, and may add dimensions; so the kind
+    is "class" for the abilities in CLASSES, else "dimension".
     """
     rows: dict[str, list[tuple[int, Pooled]]] = {}
     for index, contestant in enumerate(board.contestants):
@@ -105,13 +107,17 @@ def _cells(board: Board) -> Iterator[tuple[Scenario, int, Cell]]:
 
 
 def _other_measures(board: Board) -> Iterator[tuple[Any, ...]]:
-    """Yields (scenario, index of the contestant, summary, other measures) of each cell."""
+    """Yields (scenario, index of the contestant, summary, measures) of each cell.
+
+    The measures are those other than success, an `OtherMeasures`. They compare the pace
+    of a contestant with the expert's, and its success with its own without delay.
+    """
     for scenario, index, cell in _cells(board):
-        # the cost of delay is measured against the same contestant without delay
         undelayed = None
         if scenario.timing:
             undelayed = board.contestants[index].cells.get(scenario.without_timing)
-        measures = other_measures(cell, _expert(board, scenario), undelayed)
+        expert = _expert(board, scenario)
+        measures = other_measures(cell, expert, undelayed)
         yield scenario, index, summarize(cell), measures
 
 

@@ -122,7 +122,7 @@ def facts(meta: EpisodeMeta) -> list[tuple[str, str]]:
         ("contact force, peak", meta.peak_contact_force_n, "N"),
         ("collisions", meta.collisions, ""),
         ("joint margin, least", meta.min_joint_margin_rad, "rad"),
-        ("dropped", meta.dropped, ""),
+        ("objects dropped, at most at once", meta.dropped, ""),
     )
 
     for name, value, unit in optional:

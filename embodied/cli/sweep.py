@@ -86,7 +86,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures the missing cells, writes all files, and prints the findings."""
+    """Measures the trials that the results lack, writes all files, prints the findings.
+
+    A trial is one cell of the grid: a policy on a task with one timing of its plans.
+    """
     trials, shard = grid_trials(args)
     provenance = replace(
         trials_provenance(trials, ["embodied", *args.words]), shard=shard
@@ -96,8 +99,8 @@ def run(args: argparse.Namespace) -> int:
         with arguments.executor(args, args.episodes) as workers:
             claim_folder(args.output, FILES, args.resume, args.overwrite)
             left = episodes_left(resume_results(path, provenance), trials)
-            stage = stages(args.json, left)
-            results = evaluate(path, provenance, trials, workers, stage)
+            progress = stages(args.json, left)
+            results = evaluate(path, provenance, trials, workers, progress)
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
 
@@ -107,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def grid_trials(args: argparse.Namespace) -> tuple[list[Trial], str]:
-    """Returns the cells of the grid, and the shard, e.g. "3/16" or "" for all seeds.
+    """Returns a trial for each cell of the grid, and the shard, e.g. "3/16" or "" for all seeds.
 
     Raises:
         EmbodiedError: a name does not exist, a value is invalid, or a flag would have no

@@ -119,6 +119,7 @@ def _outcome_cells(row: PolicyOutcomes | None) -> list[str]:
         return [""] * len(OUTCOME_HEAD)
 
     # in the order of OUTCOME_HEAD
+    # `only_cpu` and `only_warp` are the seeds that succeed on this engine alone
     return [
         row.level,
         str(row.on_cpu.episodes),

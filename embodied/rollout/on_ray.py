@@ -182,7 +182,17 @@ class RayExecutor(ClosedOnExit):
             ) from None
 
     def _next(self, messages: Any, part: Sequence[int]) -> Message:
-        """Returns the kind and content of a part's next message; "end" after the last."""
+        """Returns kind and content of the next message from a part of the work.
+
+        After the last message the kind is "end".
+
+        Args:
+            messages: Ray's stream of the messages that the part sends (see `_part`).
+            part: the seeds of the part.
+
+        Raises:
+            EmbodiedError: the part failed, or Ray could not finish it.
+        """
         from ray.exceptions import RayError
 
         try:

@@ -132,7 +132,8 @@ class Totes(FreeBodies):
         """Sets the size of one world's tote: its geoms, mass and inertia.
 
         All boxes are computed anew, because scaling each box by itself would open gaps
-        between the walls.
+        between the walls. Bounds that MuJoCo derives from the sizes, such as
+        `geom_rbound`, follow at the engine's next `refresh`.
         """
         pos, half = _boxes(size)
         centre, inertia = _inertia(size)

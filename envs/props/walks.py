@@ -133,13 +133,14 @@ def meeting_m(one: Walk, other: Walk, during_s: float) -> float:
         other: another one.
         during_s: the time from the start of the episode that is looked at.
     """
-    time_s = np.arange(0.0, during_s, 0.2)
+    time_s = np.arange(0.0, during_s, 0.2)  # (T,) since the start of the episode
     places: list[np.ndarray] = []  # (2, T) m each
     for walk in (one, other):
-        rows, period_s = walk.samples()
+        table, period_s = walk.samples()
+        # at the start of the episode the person has walked for `start_s` already
         turns = (time_s + walk.start_s) / period_s
-        row = (turns - np.floor(turns)) * SAMPLES  # (T,) with a fraction
-        xy = [np.interp(row, np.arange(SAMPLES + 1), rows[:, axis]) for axis in (X, Y)]
+        row = (turns - np.floor(turns)) * SAMPLES  # (T,) rows of the table, fractional
+        xy = [np.interp(row, np.arange(SAMPLES + 1), table[:, axis]) for axis in (X, Y)]
         places.append(np.stack(xy))
     return float(np.linalg.norm(places[0] - places[1], axis=0).min())
 

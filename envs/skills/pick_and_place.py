@@ -26,12 +26,16 @@ ORDER = ("reach", "grasp", "lift", "carry", "place", "release", "retreat")
 HOVER_M = 0.10
 # The hand goes down to the box when its horizontal error is below this.
 NEAR_M = 0.012
-# The fingers close when the hand's error is below this. The box is lowered when its
-# horizontal error to its place is below this.
-ON_M = 0.008
+# The fingers close when the hand's error to the box is below this.
+AT_BOX_M = 0.008
+# The box is lowered when its horizontal error to its place is below this.
+OVER_PLACE_M = 0.008
 # A box that is already down counts as in its place with twice that error: it is released
 # there rather than lifted again.
-PLACED_M = 2 * ON_M
+PLACED_M = 2 * OVER_PLACE_M
+# A held box less than this above its place is lifted before it is carried. It is half the
+# height of the carry, so that a box that sags a little on the way is not lifted again.
+LOW_M = HOVER_M / 2
 # The gripper holds the box if it is at most this much narrower or wider than the box, and
 # the hand's errors to the box's centre are below IN_HAND_M.
 NARROWER_M = 0.006
@@ -130,11 +134,11 @@ class PickAndPlace:
             box=box,
             place=place,
             is_held=is_closed & (error_xy < IN_HAND_M) & (error_z < IN_HAND_M),
-            is_low=box[:, 2] < place[:, 2] + HOVER_M / 2,
-            is_over_place=offset_xy < ON_M,
+            is_low=box[:, 2] < place[:, 2] + LOW_M,
+            is_over_place=offset_xy < OVER_PLACE_M,
             is_set_down=(offset_xy < PLACED_M) & (offset[:, 2] < SET_DOWN_M),
             is_hand_over_box=error_xy < NEAR_M,
-            is_hand_at_box=(error_xy < ON_M) & (error_z < ON_M),
+            is_hand_at_box=(error_xy < AT_BOX_M) & (error_z < AT_BOX_M),
         )
 
 

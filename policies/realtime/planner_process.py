@@ -60,7 +60,9 @@ class PlannerProcess(ClosedOnExit):
         self._observation: SharedArrays | None = None
         self._payload: SharedArrays | None = None
         self.is_busy = False
-        self.unanswered = np.zeros(1, bool)  # see `core.Planner`
+        # (1,) for the one world: whether its last plan is missing because the server of a
+        # remote planner did not answer (see `core.Planner`)
+        self.unanswered = np.zeros(1, bool)
 
         if not self._pipe.poll(START_TIMEOUT_S):
             self.close()
@@ -113,14 +115,16 @@ class PlannerProcess(ClosedOnExit):
     def take(self) -> Payload | None:
         """Returns the plan if it is done, else None, without waiting.
 
+        It also sets `unanswered`.
+
         Raises:
             EmbodiedError: the planner raised an error, or its process has ended.
         """
         if not self.is_busy or not self._pipe.poll():
             return None
-        types, unanswered = self._receive("planned")
+        types, is_unanswered = self._receive("planned")
         self.is_busy = False
-        self.unanswered = np.array([unanswered])
+        self.unanswered = np.array([is_unanswered])
         if self._payload is None:
             raise ValueError("a plan arrived, but none was started")
         arrays = self._payload.read()
@@ -240,8 +244,8 @@ def _answer(pipe: Connection, planner: Planner) -> None:
                 }
                 planned.write(given)
                 types = {name: value.dtype.str for name, value in given.items()}
-                unanswered = bool(np.any(getattr(planner, "unanswered", False)))
-                pipe.send(("planned", (types, unanswered)))
+                is_unanswered = bool(np.any(getattr(planner, "unanswered", False)))
+                pipe.send(("planned", (types, is_unanswered)))
 
 
 def _widened(value: np.ndarray) -> np.ndarray:

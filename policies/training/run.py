@@ -87,7 +87,7 @@ class TrainingRun:
         self.history: list[Row] = []
         self._learner = learner
         self._budget = budget
-        self._identity = dict(identity)
+        self._shared_settings = dict(identity)
         self._on_row = on_row
         self._begun = time.monotonic()
         self._earlier_s = 0.0  # time spent in earlier sessions
@@ -150,7 +150,8 @@ class TrainingRun:
         write_json(self.folder / HISTORY, self.history)
         info = {
             **self._learner.info(),
-            "training": self._identity,
+            # a training that resumes this one compares its settings with these
+            "training": self._shared_settings,
             "budget": asdict(self._budget),
             "finished": finished,
         }

@@ -187,12 +187,14 @@ def _facts(reading: Reading, model: mujoco.MjModel) -> list[tuple[str, str]]:
     description = reading.description
     stand = model.body(reading.robot.base.root_body).id
     facts = [("mass", f"{model.body_subtreemass[stand]:.1f} kg on the mount")]
+    # of each arm: what the description says, its hand, and the arm that was made of both
     parts = zip(description.arms, reading.hands, reading.robot.arms, strict=True)
-    for arm, hand, part in parts:
-        facts.append((f"{arm.prefix}reach", f"{part.reach_m:.2f} m"))
-        facts += (
-            _cup(arm, hand) if isinstance(hand, Cup) else _fingers(reading, arm, hand)
-        )
+    for described, hand, arm in parts:
+        facts.append((f"{described.prefix}reach", f"{arm.reach_m:.2f} m"))
+        if isinstance(hand, Cup):
+            facts += _cup(described, hand)
+        else:
+            facts += _fingers(reading, described, hand)
 
     # joints that do not move, and elements of the file that the robot lacks
     held = [f"{name} at {value:.3g}" for name, value in reading.source.held.items()]

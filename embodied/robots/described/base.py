@@ -61,6 +61,11 @@ def carrier_of(
 ) -> Carrier:
     """Returns what carries the arms.
 
+    Tasks are laid out for the file's origin at `mount.pos_w` from a point on the floor
+    where a fixed robot stands. `as_if_at` is the point TASK_MOUNT_M above that one, seen
+    from the mount, hence the minus signs. It is for planners that drive the base, so a
+    fixed base has none.
+
     Args:
         description: of the robot.
         source: what was read of its file.
@@ -78,10 +83,12 @@ def carrier_of(
         fixed = FixedBase(build=build, root_body=stand, mount_pos_w=(x, y, z))
         return Carrier((fixed,), "base", stand)
 
+    # our base: the file's origin is at the mount
     if not description.base.joints:
         as_if_at = (-x, -y, TASK_MOUNT_M - z)
         return Carrier(_our_parts(description), "torso", stand, as_if_at)
 
+    # the file's base: its yaw axis is at the mount, and the origin beside it
     axis_x, axis_y = source.yaw_axis
     base = _file_base(description, source, model, build, prefix)
     as_if_at = (-axis_x - x, -axis_y - y, TASK_MOUNT_M - z)

@@ -77,7 +77,12 @@ class Gripper(Part):
         return OpeningLaw(self.open_target, engine)
 
     def prefixed(self, prefix: str, on: str | None = None) -> Self:
-        """Returns the gripper with a prefix to all names in the model, see the base class."""
+        """Returns the gripper with a prefix before all its names in the model.
+
+        Args:
+            prefix: the prefix.
+            on: the name of the arm that carries it; None for the same arm with the prefix.
+        """
         return replace(
             super().prefixed(prefix, on),
             fingers=tuple(prefix + finger for finger in self.fingers),

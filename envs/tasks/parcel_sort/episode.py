@@ -24,7 +24,8 @@ TOP_YAW_RAD = 0.0
 # The nominal yaw of a parcel with its label on an end. The label then faces downstream
 # and away from the robot.
 END_YAW_RAD = 1.13
-# The sampled yaw offset counts this much more if the label is on the top.
+# The sampled yaw offset counts twice if the label is on the top: such a parcel is only set
+# down on the scanner, so it may lie turned farther than one whose label must be tilted up.
 TOP_YAW_FACTOR = 2.0
 ABOVE_BELT_M = 0.0005  # a parcel starts this high above the belt, so that none sinks in
 # The least distance between the centres of successive parcels.

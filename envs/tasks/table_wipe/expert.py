@@ -63,9 +63,13 @@ NOWHERE_M2 = 99.0
 
 @dataclass(frozen=True)
 class Stroke:
-    """A straight stroke along y over the remains of a stain, in n worlds."""
+    """A stroke, the straight way on which the pad wipes a stain, in n worlds.
 
-    lane_x: Array  # (n,) m
+    It runs along y over the remains of the stain. Its lane is the strip of the table that
+    it cleans, LANE_M wide, with the stroke in the middle.
+    """
+
+    lane_x: Array  # (n,) m, the middle of the lane
     low_y: Array  # (n,) m, the end with the lower y
     high_y: Array  # (n,) m, the end with the higher y
     is_needed: Array  # (n,) bool, a named stain is left to wipe
@@ -82,10 +86,12 @@ class ExpertFacts:
     # about the pad
     is_low: Array  # too low to be carried
     is_touching: Array  # the table
-    is_at_stroke: Array  # so near to the stroke that it may be lowered
-    is_over_stroke: Array  # so near to the stroke that it need not be lifted
+    is_at_stroke: Array  # horizontally so near to the stroke that it may be lowered
+    # less near, but a pad that is low already may wipe there: it need not be lifted
+    is_over_stroke: Array
+    # all is wiped, and the pad is over its mat, at any height
     is_above_mat: Array
-    is_put_back: Array
+    is_put_back: Array  # all is wiped, and the pad lies on its mat
 
 
 def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
@@ -164,11 +170,13 @@ def _read_facts(
     pad_to_hand = agent["tcp_pos_w"] - pad
     error_xy = xp.sqrt(dot(pad_to_hand[:, :2], pad_to_hand[:, :2]))
     error_z = xp.abs(pad_to_hand[:, 2] - GRIP_Z_M)
+    # a hand that goes down to a sliding pad would close beside its handle
     velocity = state["pad_vel_w"]
     is_pad_still = dot(velocity, velocity) < STILL_M_S**2
 
-    # the pad: its distances to the stroke, across it and past its ends (negative
-    # between the ends), and the larger of its errors along x and y to the mat
+    # the pad: its distance from the middle of the stroke's lane, its distance past an end
+    # of the stroke (negative between the ends), and the larger of its errors along x and
+    # y to the mat
     height = pad[:, 2] - state["table_z"][:, 0]
     off_lane = xp.abs(pad[:, 0] - stroke.lane_x)
     past_end = xp.maximum(stroke.low_y - pad[:, 1], pad[:, 1] - stroke.high_y)
@@ -176,7 +184,7 @@ def _read_facts(
         xp.abs(pad[:, 0] - state["mat_pos_w"][:, 0]),
         xp.abs(pad[:, 1] - state["mat_pos_w"][:, 1]),
     )
-    is_over_lane = (off_lane < ASTRAY_M) & (past_end < ASTRAY_M)
+    is_near_stroke = (off_lane < ASTRAY_M) & (past_end < ASTRAY_M)
     is_all_wiped = ~stroke.is_needed
     is_touching = height < TOUCHING_M
 
@@ -187,7 +195,7 @@ def _read_facts(
         is_low=height < LOW_M,
         is_touching=is_touching,
         is_at_stroke=(off_lane < AT_M) & (past_end < AT_M),
-        is_over_stroke=is_over_lane & stroke.is_needed,
+        is_over_stroke=is_near_stroke & stroke.is_needed,
         is_above_mat=is_all_wiped & (off_mat < AT_M),
         is_put_back=is_all_wiped & (off_mat < PUT_BACK_M) & is_touching,
     )

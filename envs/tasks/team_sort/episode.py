@@ -15,7 +15,8 @@ from embodied.envs.tasks.team_sort.scene import BELT
 from embodied.envs.tasks.team_sort.variation import PER_PARCEL, TASK_VARIABLES
 from embodied.envs.variation import Variation
 
-# The random stream of events, apart from those of the table's variables.
+# The random stream of the event and of the parcel that is made kind 0, apart from those of
+# the table's variables.
 EVENT_STREAM = 0x5453
 # Parcels are of at most this many kinds; each kind has a label colour of its own.
 KINDS = 3
@@ -39,17 +40,20 @@ SPEED_FACTOR = (0.5, 1.4)
 
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     """Returns the sampled values of one episode, JSON-able."""
-    # values that differ between parcels are sampled once per parcel
     episode = variation.sample_each(seed, TASK_VARIABLES)
     count = episode["parcels"]
+    # values that differ between parcels are sampled again, once per parcel
     for name in PER_PARCEL:
         episode[name] = variation.sample_many(seed, name, count)
     colours = variation.sample_many(seed, "colour", COLOUR_SAMPLES)
     episode["colour"] = first_distinct(colours, KINDS)
 
-    # the sentence names the colour of kind 0, so at least one parcel is of that kind
+    # the sentence names the colour of kind 0, so a parcel chosen at random is made of that
+    # kind; the numbers for the event come from the same stream afterwards
     rng = event_rng(seed, EVENT_STREAM)
     episode["kind"][int(rng.integers(count))] = 0
+
+    # parcels of kind 0 belong into the named bin, all others into the other of the two
     named_bin = episode["named_bin"]
     episode["bin"] = [
         named_bin if kind == 0 else 1 - named_bin for kind in episode["kind"]

@@ -81,21 +81,26 @@ def plan_sorter(facts: ExpertFacts) -> HandPlan:
     is_to_take = facts.is_on_stand & facts.parcels.is_wanted
     priority = xp.where(is_to_take, ON_STAND, NOTHING_TO_DO)
     priority = xp.where(facts.is_held_by_sorter, HELD, priority)
-    which = xp.argmax(priority, axis=1)
-    worlds = xp.arange(which.shape[0])
-    parcel = facts.parcels.one(which)
-    is_held = facts.is_held_by_sorter[worlds, which]
+    chosen = xp.argmax(priority, axis=1)  # (n,) the index of the parcel in each world
+    worlds = xp.arange(chosen.shape[0])
+    parcel = facts.parcels.one(chosen)
+    is_held = facts.is_held_by_sorter[worlds, chosen]
     # it is not taken while the hand that brought it is still at the stand
-    has_work = priority[worlds, which] > NOTHING_TO_DO
+    has_work = priority[worlds, chosen] > NOTHING_TO_DO
     may_take = has_work & facts.is_clear_of_stand(facts.picker)
 
-    slot_m = xp.asarray(BIN_SLOTS_M)[which][:, None]
-    slot_w = parcel.bin_w + horizontal(parcel.bin_w) * slot_m
+    # each parcel has a place of its own in the bin, on the horizontal line from the robot,
+    # which stands at the world's origin, through the bin's middle
+    outwards = horizontal(parcel.bin_w)
+    slot_m = xp.asarray(BIN_SLOTS_M)[chosen][:, None]
+    slot_w = parcel.bin_w + outwards * slot_m
+    # the label is on the side that faces ONWARDS, so the hand's x axis points there
     onwards = for_each_world(xp, ONWARDS, like=hand.x)
     grip = grip_from_above(parcel, preferred_x=onwards)
     posture = _posture(
         facts, parcel, grip, slot_w=slot_w, is_held=is_held, may_take=may_take
     )
+    # the decision table: the last of its rows that applies gives skill and goal
     rows = _rows_of_empty_hand(facts, grip, is_empty=~is_held, may_take=may_take)
     rows += _rows_to_scanner(facts, parcel, is_held)
     rows += _rows_to_bin(facts, parcel, posture, slot_w, is_held)

@@ -78,7 +78,10 @@ class ToteTransfer:
         return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        """Samples an episode, and sets totes, rack, belt and memory of one world.
+        """Samples an episode, and sets up one world for it.
+
+        That sets totes, rack and belt, and the world's row of the task's `memory`: which
+        tote to bring where, and the event.
 
         Returns:
             The sampled values by name, which are stored with the episode.
