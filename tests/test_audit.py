@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from embodied.benchmark.audit_page import write_audit_page
 from embodied.datasets.audit import store
 from embodied.datasets.audit.context import Context
 from embodied.datasets.audit.diversity import find_gaps, range_coverage
@@ -262,6 +263,12 @@ def test_a_damaged_camera_leaves_the_other_cameras_to_be_compared(
     others = {name for name, _ in cameras} - {camera}
     assert others
     assert pictures.keys() == others
+
+    # the report shows the images that can be read
+    report = tmp_path / "report.html"
+    write_audit_page([audit(path, replays=False)], report)
+    assert all(f"{name}, first" in report.read_text() for name in others)
+    assert f"{camera}, first" not in report.read_text()
 
 
 def test_what_is_no_dataset_is_refused(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ class ContiguousRows(_RowsOnDisk):
     """Rows stored one after the other, so each window takes a single read."""
 
     def take(self, episodes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Returns windows of rows, see the base class; each window takes one read."""
+        """Returns windows of rows, as `Rows.take` says; each window takes one read."""
         places = self._places
         n, c = rows.shape
         taken = np.empty((n, c, *places.row_shape), places.dtype)
@@ -163,7 +163,7 @@ class ContiguousRows(_RowsOnDisk):
         return taken
 
     def all_rows(self, episodes: np.ndarray) -> np.ndarray:
-        """Returns all rows of some episodes, see the base class; each takes one read."""
+        """Returns (all rows, ...) of some episodes; each episode takes one read."""
         places = self._places
         counts = places.rows[episodes]
         taken = np.empty((counts.sum(), *places.row_shape), places.dtype)
@@ -195,7 +195,7 @@ class GzipRows(_RowsOnDisk):
     """Rows that are compressed one by one, such as images."""
 
     def take(self, episodes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Returns windows of rows, see the base class; each row is decompressed once."""
+        """Returns windows of rows, as `Rows.take` says; each row is decompressed once."""
         places = self._places
         taken = np.empty((*rows.shape, *places.row_shape), places.dtype)
         flat = taken.reshape(rows.size, math.prod(places.row_shape))
@@ -217,7 +217,7 @@ class GzipRows(_RowsOnDisk):
         return taken
 
     def all_rows(self, episodes: np.ndarray) -> np.ndarray:
-        """Returns all rows of some episodes, see the base class."""
+        """Returns (all rows, ...) of some episodes, as `StoredRows.all_rows` says."""
         counts = self._places.rows[episodes]
         episode_of_row = np.repeat(episodes, counts)  # (all rows,)
         row_in_episode = np.concatenate([np.arange(count) for count in counts])
@@ -252,7 +252,7 @@ class Hdf5Rows(_RowsOnDisk):
     """Rows in any layout, read by the HDF5 library."""
 
     def take(self, episodes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Returns windows of rows, see the base class; each window is one slice in HDF5."""
+        """Returns windows of rows, as `Rows.take` says; each window is one HDF5 slice."""
         places = self._places
         # in the machine's byte order, which torch needs
         dtype = places.dtype.newbyteorder("=")
@@ -264,7 +264,7 @@ class Hdf5Rows(_RowsOnDisk):
         return taken
 
     def all_rows(self, episodes: np.ndarray) -> np.ndarray:
-        """Returns all rows of some episodes, see the base class."""
+        """Returns (all rows, ...) of some episodes, as `StoredRows.all_rows` says."""
         blocks = [
             self._read(episode, 0, int(self._places.rows[episode]))
             for episode in episodes.tolist()

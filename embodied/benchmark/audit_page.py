@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from embodied.datasets.audit.run import Audit, opened
 from embodied.datasets.audit.table import CHECKS
 from embodied.datasets.audit.thresholds import THRESHOLDS
 from embodied.datasets.audit.view import picture_paths
+from embodied.datasets.guarded import read_array
+from embodied.datasets.schema import DatasetError
 from embodied.files import replace_text
 
 # At most this many flagged episodes have pictures; the others are in the table only.
@@ -162,7 +165,10 @@ def _durations(audit: Audit) -> Coverage:
 
 
 def _pictured(audit: Audit, flagged: Sequence[EpisodeAudit]) -> tuple[Pictured, ...]:
-    """Returns flagged episodes with their pictures, those to exclude first."""
+    """Returns flagged episodes with their pictures, those to exclude first.
+
+    Pictures that are damaged are left out; the findings name them.
+    """
     # False sorts first: episodes to exclude, then those to review
     ordered = sorted(flagged, key=lambda episode: episode.verdict != "EXCLUDE")
     pictured = []
@@ -172,9 +178,11 @@ def _pictured(audit: Audit, flagged: Sequence[EpisodeAudit]) -> tuple[Pictured, 
             pictures: list[tuple[str, bytes]] = []
             for camera, path in picture_paths(demo).items():
                 frames = demo[path]
-                if len(frames):
-                    pictures.append((f"{camera}, first", png(frames[0])))
-                    pictures.append((f"{camera}, last", png(frames[-1])))
+                count = len(frames)
+                for row, word in ((0, "first"), (count - 1, "last")) if count else ():
+                    with suppress(DatasetError):
+                        picture = png(read_array(frames, row))
+                        pictures.append((f"{camera}, {word}", picture))
             pictured.append(Pictured(episode, tuple(pictures)))
     return tuple(pictured)
 
