@@ -248,9 +248,9 @@ def _require_possible_size(array: H5, num_bytes: int) -> None:
             f"{array.file.filename} is damaged: {array.name} declares {array.shape} "
             f"{array.dtype}, {num_bytes / 1e9:.3g} GB, but holds {stored} bytes"
         )
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if num_bytes > memory:
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if num_bytes > memory_bytes:
         raise DatasetError(
             f"{array.name} of {array.file.filename} has {num_bytes / 1e9:.3g} GB, more "
-            f"than the {memory / 1e9:.3g} GB of this machine's memory"
+            f"than the {memory_bytes / 1e9:.3g} GB of this machine's memory"
         )

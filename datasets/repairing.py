@@ -122,8 +122,8 @@ def _sources(path: Path) -> list[Path]:
     """
     if path.name.endswith(PARTS_SUFFIX) and path.is_dir():
         path = path.with_name(path.name.removesuffix(PARTS_SUFFIX))
-    own = [path] if path.exists() else []
-    sources = [*own, *part_files(path)]
+    merged = [path] if path.exists() else []
+    sources = [*merged, *part_files(path)]
     if not sources:
         raise DatasetError(
             f"there is neither a dataset at {path} nor a collection in "

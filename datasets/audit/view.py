@@ -150,19 +150,19 @@ class View:
         They are in rad and m in a dataset of ours. In a file from elsewhere they are the
         position of the robot in any form, in the file's own units.
         """
-        own = self.arrays.get("streams/agent_pos/value")
-        if own is not None:
-            return _columns(own, self._position_columns())
+        agent_pos = self.arrays.get("streams/agent_pos/value")
+        if agent_pos is not None:
+            return _columns(agent_pos, self._position_columns())
         return _foreign_positions(self.arrays)
 
     @cached_property
     def joints(self) -> np.ndarray:
         """(T, J) positions of the joints without grippers; (0, 0) if unknown."""
-        own = self.arrays.get("streams/agent_pos/value")
+        agent_pos = self.arrays.get("streams/agent_pos/value")
         columns = self.source.agent_slices.get("joint_pos")
-        if own is None or columns is None:
+        if agent_pos is None or columns is None:
             return np.zeros((0, 0))
-        return _columns(own, range(*columns.indices(own.shape[1])))
+        return _columns(agent_pos, range(*columns.indices(agent_pos.shape[1])))
 
     @cached_property
     def targets(self) -> np.ndarray:

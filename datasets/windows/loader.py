@@ -120,11 +120,11 @@ class WindowLoader:
             EmbodiedError: the loader of that state had another seed, batch size, number
                 of windows or other weights.
         """
-        own = self.state_dict()
+        settings = self.state_dict()
         for name in ("seed", "batch_size", "windows", "weights"):
-            if state[name] != own[name]:
+            if state[name] != settings[name]:
                 raise EmbodiedError(
-                    f"a loader with {name} {own[name]} cannot go on from one with "
+                    f"a loader with {name} {settings[name]} cannot go on from one with "
                     f"{state[name]}"
                 )
         self.epoch = state["epoch"]

@@ -242,10 +242,10 @@ def _mismatches(first: Contestant, second: Contestant) -> Iterator[_Mismatch]:
     # Without a shared scenario: the attribute that no two scenarios share says why.
     if not first.cells.keys() & second.cells.keys():
         for name in ("task", "robot", "level", "split", "stage", "timing"):
-            own = _values(first, name)
-            other = _values(second, name)
-            if not set(own) & set(other):
-                yield _Mismatch(name, listing(own), listing(other))
+            firsts = _values(first, name)
+            seconds = _values(second, name)
+            if not set(firsts) & set(seconds):
+                yield _Mismatch(name, listing(firsts), listing(seconds))
         yield _Mismatch(
             "all cells", _first_scenario_text(first), _first_scenario_text(second)
         )
@@ -259,16 +259,16 @@ def _mismatches(first: Contestant, second: Contestant) -> Iterator[_Mismatch]:
 def _model_mismatches(a: Provenance, b: Provenance) -> Iterator[_Mismatch]:
     """Yields robots and models that have the same name but other contents."""
     # only robots that were read from files have a hash
-    own = a.metadata.get("robot_hash")
-    other = b.metadata.get("robot_hash")
-    if a.robot == b.robot and own and other and own != other:
-        yield _Mismatch(f"the content of robot {a.robot}", own[:12], other[:12])
+    hash_a = a.metadata.get("robot_hash")
+    hash_b = b.metadata.get("robot_hash")
+    if a.robot == b.robot and hash_a and hash_b and hash_a != hash_b:
+        yield _Mismatch(f"the content of robot {a.robot}", hash_a[:12], hash_b[:12])
 
     for name in a.models.keys() & b.models.keys():  # "task robot"
-        own_model = a.models[name]
-        other_model = b.models[name]
-        if own_model != other_model:
-            yield _Mismatch(f"the model of {name}", own_model[:8], other_model[:8])
+        model_a = a.models[name]
+        model_b = b.models[name]
+        if model_a != model_b:
+            yield _Mismatch(f"the model of {name}", model_a[:8], model_b[:8])
 
 
 def _values(contestant: Contestant, name: str) -> list[str]:
@@ -287,9 +287,9 @@ def _share_seeds(first: Contestant, second: Contestant, scenario: Scenario) -> b
     """Returns whether both were measured in a scenario with at least one shared seed."""
     if scenario not in second.cells:
         return False
-    own = first.cells[scenario].condition.seeds
+    one = first.cells[scenario].condition.seeds
     other = second.cells[scenario].condition.seeds
-    return max(own.start, other.start) < min(own.stop, other.stop)
+    return max(one.start, other.start) < min(one.stop, other.stop)
 
 
 def _seeds(contestant: Contestant) -> str:
@@ -331,9 +331,9 @@ def _duels(
     for question in questions:
         first = contestants[question.first]
         second = contestants[question.second]
-        own = scenarios if question.scenario is None else [question.scenario]
+        compared = scenarios if question.scenario is None else [question.scenario]
         difference = pooled_difference(
-            [(first.cells[scenario], second.cells[scenario]) for scenario in own]
+            [(first.cells[scenario], second.cells[scenario]) for scenario in compared]
         )
         assert difference is not None  # all contestants share seeds in `scenarios`
         answers.append((question, difference))

@@ -128,11 +128,12 @@ def pooled_difference(
     episode_pairs: list[tuple[EpisodeResult, EpisodeResult]] = []
     weights = []
     for first, second, seeds in shared:
-        own = {episode.seed: episode for episode in first.episodes}
-        other = {episode.seed: episode for episode in second.episodes}
+        # seed -> the episode of each
+        of_first = {episode.seed: episode for episode in first.episodes}
+        of_second = {episode.seed: episode for episode in second.episodes}
         for seed in seeds:
             keys.append((first.condition.task_with_robot, seed))
-            episode_pairs.append((own[seed], other[seed]))
+            episode_pairs.append((of_first[seed], of_second[seed]))
             weights.append(1 / (len(shared) * len(seeds)))
 
     return _difference(keys, episode_pairs, np.array(weights), metric)

@@ -281,12 +281,12 @@ def scores(results: Results, subject: str) -> list[Score]:
 
 def headline(results: Results, subject: str = "trained") -> str:
     """Returns a sentence on the subject's scores, e.g. for a command's last line."""
-    own = scores(results, report_subject(results, subject))
+    measured = scores(results, report_subject(results, subject))
     parts = []
-    for i, score in enumerate(own):
+    for i, score in enumerate(measured):
         of_what = "" if i else " of episodes"
         parts.append(f"{score.share}{of_what} at {score.setting.title} ({score.basis})")
-    return f"The {own[0].cell.label} policy succeeds in {listing(parts)}."
+    return f"The {measured[0].cell.label} policy succeeds in {listing(parts)}."
 
 
 def delay_sentence(curve: Curve) -> str:

@@ -111,7 +111,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures the missing cells, writes results and report, and prints the results."""
+    """Measures what the results lack, writes results and report, and prints the results."""
     if args.reproduce is not None:
         return reproduce.run(args)
 
@@ -126,13 +126,15 @@ def run(args: argparse.Namespace) -> int:
         shard=chosen.shard,
     )
     episodes = trials[0].condition.num_episodes
-    stage = stages(args.json)
+    progress = stages(args.json)
     try:
         with arguments.executor(args, episodes) as workers:
             claim_folder(args.output, (RESULTS, REPORT), args.resume, args.overwrite)
             path = args.output / RESULTS
-            results = evaluate(path, provenance, trials, workers, stage, chosen.rules)
-            write_page(args, results, trials, workers, stage)
+            results = evaluate(
+                path, provenance, trials, workers, progress, chosen.rules
+            )
+            write_page(args, results, trials, workers, progress)
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
 

@@ -125,8 +125,8 @@ def _measure(
     """Compares outcomes if the question has a level, else motion."""
     if not args.json:
         task, robot = question.subject.pair
-        part = question.level or "motion"
-        print(f"{number} {task} {robot} {part}", file=sys.stderr)
+        what = question.level or "motion"
+        print(f"{number} {task} {robot} {what}", file=sys.stderr)
 
     if question.level is None:
         return measure_motion(question, args.device)

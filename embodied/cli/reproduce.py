@@ -78,11 +78,11 @@ def run(args: argparse.Namespace) -> int:
     # measure the same episodes again, under the conditions in the file
     trials = [_repeating_trial(cell, path, args) for cell in cells]
     _check_robots(results.provenance, trials, path)
-    stage = stages(args.json)
+    progress = stages(args.json)
     repetitions = []
     with arguments.executor(args, len(cells[0].episodes)) as workers:
         for cell, trial in zip(cells, trials, strict=True):
-            repetitions.append(Repetition(cell, measure(trial, workers, stage)))
+            repetitions.append(Repetition(cell, measure(trial, workers, progress)))
 
     differences = setup_differences(results.provenance, trials)
     if args.json:

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         seeds=arguments.seeds(args),
         costs=not args.no_costs,
     )
-    stage = stages(args.json)
+    progress = stages(args.json)
 
     with arguments.executor(args, args.episodes) as workers:
         # a question with a level is of success, one without is of cost
@@ -71,7 +71,9 @@ def run(args: argparse.Namespace) -> int:
             """Returns the answer to one question; `number` is its place in the list, for display."""
             title = f"{number} {question.subject.task} {question.subject.robot}"
             if question.level is not None:
-                return measure_success(question, title, workers, stage, args.num_envs)
+                return measure_success(
+                    question, title, workers, progress, args.num_envs
+                )
 
             if not args.json:
                 print(f"{title} cost", file=sys.stderr)

@@ -33,8 +33,9 @@ def view_command_words(trial: Trial) -> tuple[str, ...]:
         return ()
     if config.robot is not None and not isinstance(config.robot, str):
         return ()
-    own = own_task(config.task)
-    if own is not None and not own.place:
+    # a task of the user's own can be typed only if it has a place
+    task = own_task(config.task)
+    if task is not None and not task.place:
         return ()
 
     words = ["embodied", "view", word_for(config.task)]

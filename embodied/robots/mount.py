@@ -25,22 +25,22 @@ class MountPose:
         # `joint_pos` is a slice of proprioception; the base's joints are a slice of that
         first = agent_layout.slices()["joint_pos"].start
         self._base = base or robot.base
-        own = robot.joint_slice(self._base)
-        self._base_columns = slice(first + own.start, first + own.stop)
+        columns = robot.joint_slice(self._base)
+        self._base_columns = slice(first + columns.start, first + columns.stop)
 
         # each joint of a lift raises the mount; each joint of a waist tilts it forwards
         self._lift_columns: list[int] = []
         for torso in robot.torsos:
             if robot.base_of(torso) != self._base:
                 continue
-            own = robot.joint_slice(torso)
-            self._lift_columns += range(first + own.start, first + own.stop)
+            columns = robot.joint_slice(torso)
+            self._lift_columns += range(first + columns.start, first + columns.stop)
         self._waist_columns: list[int] = []
         for waist in robot.waists:
             if robot.base_of(waist) != self._base:
                 continue
-            own = robot.joint_slice(waist)
-            self._waist_columns += range(first + own.start, first + own.stop)
+            columns = robot.joint_slice(waist)
+            self._waist_columns += range(first + columns.start, first + columns.stop)
 
     def read(self, agent_pos: Array) -> Array:
         """Returns (n, 4) x, y, z in m and yaw in rad in the world.

@@ -304,11 +304,11 @@ def _within(folder: str) -> contextlib.AbstractContextManager[None]:
 
 def _require_same_versions(wanted: Mapping[str, str]) -> None:
     """Raises EmbodiedError if this node has other versions."""
-    own = own_versions()
+    installed = own_versions()
     differing = [
-        f"{name} {own.get(name, 'none')} for {wanted[name]}"
+        f"{name} {installed.get(name, 'none')} for {wanted[name]}"
         for name in wanted
-        if own.get(name) != wanted[name]
+        if installed.get(name) != wanted[name]
     ]
     if differing:
         raise EmbodiedError(

@@ -85,10 +85,12 @@ class TwoHandsPlanner:
                 name = f"{effector.gripper}_{kind}"
                 if name in self._agent:
                     parts[f"gripper_{kind}"] = name
-            own = {key: agent_pos[:, self._agent[name]] for key, name in parts.items()}
+            hand = {key: agent_pos[:, self._agent[name]] for key, name in parts.items()}
             if view:
-                own["tcp_pos_w"] = view.virtual_tcp(own["tcp_pos_w"], own["tcp_rot6d"])
-            hands.append(own)
+                hand["tcp_pos_w"] = view.virtual_tcp(
+                    hand["tcp_pos_w"], hand["tcp_rot6d"]
+                )
+            hands.append(hand)
         return hands
 
     def _joined(

@@ -178,7 +178,7 @@ def yaw_axis(
     _check_axes(data.xaxis[ids], names)
 
     # the slides must lie between the world and the yaw joint
-    place = np.array(data.xanchor[ids[2], :2])
+    yaw_axis_xy = np.array(data.xanchor[ids[2], :2])
     data.qpos[model.jnt_qposadr[ids[2]]] = TURN_RAD
     mujoco.mj_kinematics(model, data)
     for name, axis, wanted in zip(names[:2], data.xaxis[ids], AXES, strict=False):
@@ -194,7 +194,7 @@ def yaw_axis(
                 f"joint {name!r} is not on the base: {names[2]!r} of base.joints does not "
                 "carry it"
             )
-    return float(place[0]), float(place[1])
+    return float(yaw_axis_xy[0]), float(yaw_axis_xy[1])
 
 
 def _check_axes(axes: np.ndarray, names: Sequence[str]) -> None:

@@ -53,8 +53,9 @@ def find_arms(model: mujoco.MjModel, file: str) -> list[list[str]]:
             f"{file}: no arm is found: the longest chain of hinges has {len(first)} "
             f"joints, expected at least {LEAST_JOINTS}"
         )
-    own = subtree(model, int(model.jnt_bodyid[first[0]]))
-    second = _arm_joints(model, set(range(model.nbody)) - own)
+    # a second arm is looked for among the bodies that are not part of the first
+    bodies = subtree(model, int(model.jnt_bodyid[first[0]]))
+    second = _arm_joints(model, set(range(model.nbody)) - bodies)
     is_alike = len(second) == len(first) and not set(second) & set(first)
     arms = [first, second] if is_alike else [first]
     return [[model.joint(j).name for j in arm] for arm in arms]

@@ -85,11 +85,11 @@ def changed_ns(path: Path) -> tuple[int, ...]:
     If the description cannot be read, only its own time is returned. If it does not
     exist, the result is empty.
     """
-    own = (path.stat().st_mtime_ns,) if path.exists() else ()
+    own_time_ns = (path.stat().st_mtime_ns,) if path.exists() else ()
     try:
-        return own + file_times_ns(read_description(path))
+        return own_time_ns + file_times_ns(read_description(path))
     except EmbodiedError:
-        return own
+        return own_time_ns
 
 
 def file_times_ns(description: Description) -> tuple[int, ...]:

@@ -199,10 +199,10 @@ def _file_arm(spec: mujoco.MjSpec, arm: DescribedArm) -> FileArm:
 
     if gripper.mjcf:
         prefix = arm.prefix + HAND_PREFIX
-        own = read_model(gripper.mjcf, "the key gripper.mjcf")
-        sites = [site.name for site in own.sites if site.name]
-        bodies = [body.name for body in own.bodies]
-        attach_gripper(spec, own, gripper, prefix)
+        hand = read_model(gripper.mjcf, "the key gripper.mjcf")
+        sites = [site.name for site in hand.sites if site.name]
+        bodies = [body.name for body in hand.bodies]
+        attach_gripper(spec, hand, gripper, prefix)
         tcp = _prefixed_tcp(arm.tcp, sites, bodies, prefix)
 
     return FileArm(

@@ -128,8 +128,8 @@ class WarpCameras:
         height, width = self._size
         count = height * width
         begin = self.cameras.index(camera) * count
-        own = pixels[:, begin : begin + count]  # (N, H * W, ...)
-        return own.view(len(pixels), height, width, *pixels.shape[2:])
+        flat = pixels[:, begin : begin + count]  # (N, H * W, ...)
+        return flat.view(len(pixels), height, width, *pixels.shape[2:])
 
     def _make_context(self) -> Any:
         """Returns mujoco_warp's render context; makes the arrays for its frames."""

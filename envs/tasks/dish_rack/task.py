@@ -123,19 +123,19 @@ class DishRack:
         present = is_present(episode, dish)
         is_plate = dish < len(PLATES)
         dishes = self._props.plates if is_plate else self._props.cups
-        which = dish if is_plate else dish - len(PLATES)
-        dishes.place(world, which, pos_w, yaw)
-        dishes.set_present(world, which, present)
+        number = dish if is_plate else dish - len(PLATES)  # among plates, or cups
+        dishes.place(world, number, pos_w, yaw)
+        dishes.set_present(world, number, present)
         if not present:
             return
 
         if is_plate:
             china = episode["plate_china"]
-            self._props.plates.weigh(world, which, episode["plate_mass"])
-            self._props.plates.paint(world, which, CHINA[china], EDGES[china])
+            self._props.plates.weigh(world, number, episode["plate_mass"])
+            self._props.plates.paint(world, number, CHINA[china], EDGES[china])
         else:
-            self._props.cups.resize(world, which, _cup_size(episode))
-            self._props.cups.paint(world, which, CHINA[episode["cup_china"]])
+            self._props.cups.resize(world, number, _cup_size(episode))
+            self._props.cups.paint(world, number, CHINA[episode["cup_china"]])
 
     def before_step(self, tick: Array) -> None:
         """Updates the largest force on a dish, and pushes a dish when that is due."""

@@ -15,7 +15,8 @@ from embodied.envs.tasks.parcel_sort.scene import BELT, BINS
 from embodied.envs.tasks.parcel_sort.variation import PER_PARCEL, TASK_VARIABLES
 from embodied.envs.variation import Variation
 
-# The random stream of events, apart from those of the table's variables.
+# The random stream of the event and of the parcel that a named bin gets, apart from those
+# of the table's variables.
 EVENT_STREAM = 0x5053
 # How many colours are sampled, enough to find different ones.
 COLOUR_SAMPLES = 64

@@ -113,12 +113,12 @@ class ExpertFacts:
         priority = _priority(xp, parcels, is_held, is_on_plate)
         priority = xp.where(is_unfinished, priority, FINISHED)
 
-        which = xp.argmax(priority, axis=1)
-        worlds = xp.arange(which.shape[0])
-        parcel = parcels.one(which)
+        chosen = xp.argmax(priority, axis=1)  # (n,) the parcel to work on
+        worlds = xp.arange(chosen.shape[0])
+        parcel = parcels.one(chosen)
         # (n, 1) each, the place of the parcel along and across its bin
-        slot_m = xp.asarray(slots_m)[which][:, None]
-        beside_m = xp.asarray(beside_m)[which][:, None]
+        slot_m = xp.asarray(slots_m)[chosen][:, None]
+        beside_m = xp.asarray(beside_m)[chosen][:, None]
         outward = horizontal(parcel.bin_w)
         ones = xp.ones_like(priority)
         # count by products with ones, because `dot` adds in the same order for every n
@@ -131,9 +131,9 @@ class ExpertFacts:
             plate_w=plate_w,
             slot_w=parcel.bin_w + outward * slot_m + left_of(outward) * beside_m,
             share_done=finished / xp.maximum(wanted, ones[:, 0]),
-            is_idle=priority[worlds, which] <= LEAST,
-            is_held=is_held[worlds, which],
-            is_on_plate=is_on_plate[worlds, which],
+            is_idle=priority[worlds, chosen] <= LEAST,
+            is_held=is_held[worlds, chosen],
+            is_on_plate=is_on_plate[worlds, chosen],
             is_stopped=xp.max(xp.abs(agent["joint_vel"]), axis=1) < STOPPED_RAD_S,
             back_m=back_m,
         )
