@@ -219,12 +219,18 @@ def as_markdown(
 
 
 def versions_in_words(of_robot: dict[str, Cell]) -> str:
-    """Returns the code's version for a row: by task, where that differs."""
-    played = {task: cell.versions() for task, cell in of_robot.items()}
-    by_task = {task: ", ".join(found) for task, found in played.items() if found}
-    if len(set(by_task.values())) <= 1:
-        return next(iter(by_task.values()), "")
-    return "; ".join(f"{task} {versions}" for task, versions in by_task.items())
+    """Returns the code's version for a row; tasks that differ from most are named."""
+    played = {task: ", ".join(cell.versions()) for task, cell in of_robot.items()}
+    of_tasks = [versions for versions in played.values() if versions]
+    if not of_tasks:
+        return ""
+
+    usual = max(of_tasks, key=of_tasks.count)
+    words = [usual]
+    for task, versions in played.items():
+        if versions and versions != usual:
+            words.append(f"{task} {versions}")
+    return "; ".join(words)
 
 
 def changes(name: str) -> str:
