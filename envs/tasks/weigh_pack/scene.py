@@ -46,7 +46,7 @@ def build_packing_station(robot: Robot) -> mujoco.MjSpec:
         spec,
         BEAUTY,
         pos_w=(1.72, -1.50, 1.72),
-        target_w=(0.36, 0.02, 0.78),
-        fovy_deg=38,
+        target_w=(0.28, -0.01, 0.80),
+        fovy_deg=42,
     )
     return spec
