@@ -90,7 +90,7 @@ def add_packing_boxes(
     places: Sequence[tuple[float, float, float]],
     marks: Sequence[Mark],
 ) -> None:
-    """Adds boxes `box_0`, `box_1` and so on; worlds may shift all of them together.
+    """Adds boxes named box_0, box_1 and so on; worlds may shift all of them together.
 
     Args:
         spec: the scene.
