@@ -208,7 +208,7 @@ def test_every_verb_that_takes_a_task_takes_a_place(
         "serve": ["expert", "--task", "none.py:T"],
     }
     of_results = {"compare", "report", "merge"}
-    others = {"doctor", "demo", "data", "completion", "robot"}
+    others = {"doctor", "demo", "data", "completion", "robot", "fit-head"}
     assert set(VERBS) - set(words) == others | of_results
     for verb, arguments in words.items():
         assert "there is no file none.py" in refused(capsys, verb, *arguments)
