@@ -84,8 +84,7 @@ def every_observed_element_is_alive(case: Case) -> None:
     One robot is enough, because robots differ only in their proprioception.
     """
     seen = Seen()
-    for worlds in _random_episodes(case, seen):
-        layouts = (worlds.agent_layout, worlds.state_layout)
+    *_, worlds = _random_episodes(case, seen)
 
     # the expert acts in the mode `ee_delta`, at 200 Hz
     config = case.config(level="L3", control_mode="ee_delta", control_hz=200)
@@ -93,7 +92,7 @@ def every_observed_element_is_alive(case: Case) -> None:
     policy = find_policy("expert").make(experts)
     rollout(experts, policy, range(EPISODES), [seen])
 
-    constant = seen.constant(*layouts)
+    constant = seen.constant(worlds.agent_layout, worlds.state_layout)
     expected = set(case.spec.constant)
     dead = sorted(constant - expected)
     require(
