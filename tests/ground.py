@@ -26,6 +26,8 @@ TASKS_AND_ROBOTS = [
 SLOW_ROBOTS = ("dual_arm",)
 # So is the share of tasks whose physics costs several times as much as the others'.
 SLOW_TASKS = ("PourWater",)
+# Of robots that are not a task's default, one of so many tasks is tried with each.
+SHARE = 3
 
 
 def _cases() -> list[tuple[str, str, str]]:
@@ -51,13 +53,32 @@ def _cases() -> list[tuple[str, str, str]]:
 CASES = _cases()  # (task, robot, control mode)
 
 
+def _is_tried(task: str, robot: str) -> bool:
+    """Returns whether a task's share of such tests is tried with a robot.
+
+    It is with the task's default robot, and with all robots of one task. Of the others,
+    each robot is tried with a third of the tasks, in turns, so that new tasks do not
+    multiply the tests.
+    """
+    spec = get_task(task)
+    if task == TOTE_TRANSFER or robot == spec.default_robot:
+        return True
+    turn = task_names().index(task) + robots_for(spec).index(robot)
+    return turn % SHARE == 0
+
+
 def slowly(cases: Sequence[tuple[str, ...]]) -> list[Any]:
-    """Parameters of tests: task, robot and more, of which some tasks' and robots' are
-    slow.
+    """Parameters of tests: task, robot and more.
+
+    Slow are those of slow tasks and robots, and of other robots than a task's default.
     """
     found = []
     for case in cases:
-        is_slow = case[0] in SLOW_TASKS or case[1] in SLOW_ROBOTS
+        task, robot = case[:2]
+        if not _is_tried(task, robot):
+            continue
+        is_other = robot != get_task(task).default_robot and task != TOTE_TRANSFER
+        is_slow = is_other or task in SLOW_TASKS or robot in SLOW_ROBOTS
         found.append(pytest.param(*case, marks=[pytest.mark.slow] if is_slow else []))
     return found
 

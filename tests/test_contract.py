@@ -34,7 +34,7 @@ every_task = pytest.mark.parametrize("task", task_names())
 
 # Of other robots than a task's default, each keeps to every SHARE-th contract with a task,
 # and to the others with other tasks; to these with all tasks.
-SHARE = 3
+SHARE = 4
 WITH_EVERY_ROBOT = (
     starts_are_clear_and_unsolved,
     the_expert_succeeds_and_is_judged_again,

@@ -16,11 +16,11 @@ EPISODES = 3
 FIRST_SEED = 310
 # experts that begin at the beginning succeed in nearly all (docs/ground.md)
 LEAST_SUCCESSES = 2
-# each task with its default robot, and every fourth pair: with 3 robots a task, others in turn
+# each task with its default robot, and every seventh pair: with 3 robots a task, others in turn
 PAIRS = [
     pair
     for k, pair in enumerate(TASKS_AND_ROBOTS)
-    if pair[1] == get_task(pair[0]).default_robot or k % 4 == 0
+    if pair[1] == get_task(pair[0]).default_robot or k % 7 == 0
 ]
 
 
