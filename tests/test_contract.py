@@ -13,7 +13,6 @@ from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
 from embodied.contract import tables
 from embodied.contract.case import Case
-from embodied.contract.judging import the_expert_succeeds_and_is_judged_again
 from embodied.contract.starts import (
     LEVELS_AND_SPLITS,
     starts_are_clear_and_unsolved,
@@ -35,10 +34,7 @@ every_task = pytest.mark.parametrize("task", task_names())
 # Of other robots than a task's default, each keeps to every SHARE-th contract with a task,
 # and to the others with other tasks; to these with all tasks.
 SHARE = 4
-WITH_EVERY_ROBOT = (
-    starts_are_clear_and_unsolved,
-    the_expert_succeeds_and_is_judged_again,
-)
+WITH_EVERY_ROBOT = (starts_are_clear_and_unsolved,)
 
 
 def is_tried(contract: Contract, task: str, case: Case) -> bool:

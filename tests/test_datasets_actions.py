@@ -114,8 +114,9 @@ def test_a_second_control_resolves_actions_as_the_real_one(
 
 
 @pytest.mark.slow
+# every second task, as whole episodes take their time
 @pytest.mark.parametrize(
-    "task", sorted({task for task, _ in TASKS_AND_ROBOTS} - TOO_FINE_TO_PLAY)
+    "task", sorted({task for task, _ in TASKS_AND_ROBOTS} - TOO_FINE_TO_PLAY)[::2]
 )
 def test_the_actions_alone_do_the_task(task: str, tmp_path: Path) -> None:
     """Those of undisturbed episodes: others recover from shoves, which a play lacks."""
