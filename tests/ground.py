@@ -27,7 +27,7 @@ SLOW_ROBOTS = ("dual_arm",)
 # So is the share of tasks whose physics costs several times as much as the others'.
 SLOW_TASKS = ("PourWater",)
 # Of robots that are not a task's default, one of so many tasks is tried with each.
-SHARE = 3
+SHARE = 5
 
 
 def _cases() -> list[tuple[str, str, str]]:
@@ -57,7 +57,7 @@ def _is_tried(task: str, robot: str) -> bool:
     """Returns whether a task's share of such tests is tried with a robot.
 
     It is with the task's default robot, and with all robots of one task. Of the others,
-    each robot is tried with a third of the tasks, in turns, so that new tasks do not
+    each robot is tried with one task of SHARE, in turns, so that new tasks do not
     multiply the tests.
     """
     spec = get_task(task)
