@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from embodied.core import PlanShape, PolicySpec
-from embodied.errors import EmbodiedError, one_line, unknown
+from embodied.errors import EmbodiedError, unknown
 from embodied.policies.remote.client import TIMEOUT_S, Endpoint
 from embodied.policies.remote.wire import PROMPT, STATE, Keys, ServerInfo
+from embodied.policies.settings_file import Kinds, check_kinds, read_toml
 
 URI = re.compile(r"wss?://[^\s/@]+(/[^\s]*)?")
 DEFAULT_HZ = 20  # the default frame rate of our datasets
-# key of a file -> (types that its value may have, the types in words)
-KEYS: dict[str, tuple[tuple[type, ...], str]] = {
+KEYS: Kinds = {
     "address": ((str,), "a text"),
     "actions": ((int,), "a whole number"),
     "chunk_steps": ((int,), "a whole number"),
@@ -58,11 +57,7 @@ def read_settings(path: Path) -> Settings:
     Raises:
         EmbodiedError: the file cannot be read, or an entry is missing, unknown or wrong.
     """
-    # ValueError covers errors of TOML and of UTF-8
-    try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise EmbodiedError(f"{path} cannot be read: {one_line(error)}") from error
+    entries = read_toml(path)
     try:
         return checked_settings(entries)
     except EmbodiedError as error:
@@ -112,12 +107,8 @@ def checked_settings(entries: dict[str, Any]) -> Settings:
 
 def _check(entries: dict[str, Any]) -> None:
     """Raises EmbodiedError if an entry is missing, unknown or wrong."""
+    check_kinds(entries, KEYS)
     for name, value in entries.items():
-        if name not in KEYS:
-            raise unknown("key", name, KEYS)
-        kinds, words = KEYS[name]
-        if not isinstance(value, kinds) or isinstance(value, bool):
-            raise EmbodiedError(f"{name} must be {words}, not {value!r}")
         if isinstance(value, int | float) and not 0 < value < 10_000:
             raise EmbodiedError(f"{name} must be above 0 and below 10000, not {value}")
     missing = [name for name in NEEDED if name not in entries]

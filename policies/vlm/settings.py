@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -10,14 +9,14 @@ from string import Template
 from typing import Any
 
 from embodied.core import SKILLS
-from embodied.errors import EmbodiedError, one_line, unknown
+from embodied.errors import EmbodiedError, unknown
+from embodied.policies.settings_file import Kinds, check_kinds, read_text, read_toml
 from embodied.policies.vlm.bins import MAX_BINS
 from embodied.policies.vlm.form import FormConfig
 
 # what a prompt can say
 FIELDS = ("instruction", "subtasks", "form", "ranges", "proprioception")
-# key of a file -> (types that its value may have, the types in words)
-KEYS: dict[str, tuple[tuple[type, ...], str]] = {
+KEYS: Kinds = {
     "folder": ((str,), "a text"),
     "prompt": ((str,), "a text"),
     "head": ((str,), "a text"),
@@ -71,7 +70,7 @@ def read_settings(location: str) -> Settings:
     if path.suffix != ".toml":
         return default_settings(path)
 
-    entries = _read(path, tomllib.loads)
+    entries = read_toml(path)
     try:
         return checked_settings(entries, path.parent)
     except EmbodiedError as error:
@@ -98,14 +97,15 @@ def checked_settings(entries: dict[str, Any], beside: Path) -> Settings:
     Raises:
         EmbodiedError: an entry is missing, unknown or wrong.
     """
-    _check_kinds(entries)
+    check_kinds(entries, KEYS)
+    _check_sizes(entries)
     _check_head(entries)
     if "folder" not in entries:
         raise EmbodiedError("folder must be given, the folder of the model")
 
     prompt = default_prompt()
     if "prompt" in entries:
-        prompt = _read(beside / entries["prompt"], str)
+        prompt = read_text(beside / entries["prompt"])
     form = {
         key: entries[key] for key in ("subtasks", "bins", "box_m") if key in entries
     }
@@ -158,15 +158,8 @@ def _check_head(entries: dict[str, Any]) -> None:
         )
 
 
-def _check_kinds(entries: dict[str, Any]) -> None:
-    """Raises EmbodiedError if an entry is unknown, or of another type or size."""
-    for name, value in entries.items():
-        if name not in KEYS:
-            raise unknown("key", name, KEYS)
-        kinds, words = KEYS[name]
-        if not isinstance(value, kinds) or isinstance(value, bool):
-            raise EmbodiedError(f"{name} must be {words}, not {value!r}")
-
+def _check_sizes(entries: dict[str, Any]) -> None:
+    """Raises EmbodiedError if a number is out of its range, or a list of other items."""
     for name in ("image_size", "camera_hz", "planner_hz"):
         if not 0 < entries.get(name, 1) <= 4096:
             raise EmbodiedError(
@@ -211,12 +204,3 @@ def _checked_box(box: list[Any]) -> tuple[Any, ...]:
                 f"a range of box_m must rise, within -100 and 100 m, not {limits!r}"
             )
     return tuple((float(low), float(high)) for low, high in box)
-
-
-def _read(path: Path, parse: Any) -> Any:
-    """Returns what `parse` makes of the text of a file."""
-    # ValueError covers errors of TOML and of UTF-8
-    try:
-        return parse(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise EmbodiedError(f"{path} cannot be read: {one_line(error)}") from error
