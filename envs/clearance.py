@@ -9,6 +9,7 @@ import numpy as np
 
 from embodied.arrays import columns, dot, smallest
 from embodied.core import Array
+from embodied.robots.geometry import points_of
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
@@ -16,8 +17,6 @@ from embodied.sim.engine import Engine
 ARM_RADIUS_M = 0.08
 # The distance to people who are not there.
 FAR_M = 99.0
-# (8, 3) of a cube from -1 to 1
-CORNERS = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
 
 
 class Outline:
@@ -37,14 +36,19 @@ class Outline:
         model = engine.model
         xp = engine.xp
         self._xp = xp
+
+        # the rectangle of the base, in the base's frame
         root = model.body(robot.base.root_body).id
-        corners = _corners_of(engine, root)  # (n, 2) m
+        bodies = np.arange(model.nbody) == root
+        corners = _points_in(model, _at_home(model), bodies, frame=root)[:, :2]
         self._middle_m = xp.asarray((corners.min(axis=0) + corners.max(axis=0)) / 2)
         self._half_m = xp.asarray((corners.max(axis=0) - corners.min(axis=0)) / 2)
         self._corner_m = float(np.linalg.norm(corners, axis=1).max())
 
         self._pos_w = engine.view("xpos")[:, root]  # (N, 3)
         self._xmat = engine.view("xmat")[:, root]  # (N, 9)
+
+        # hands and elbows, and the base's motion
         sites = engine.view("site_xpos")
         hands = [model.site(effector.site).id for effector in robot.effectors]
         self._hands_w = [sites[:, hand] for hand in hands]  # (N, 3) each
@@ -120,19 +124,29 @@ class Outline:
         return smallest(self._xp.where(is_present, distance, FAR_M))
 
 
-def _corners_of(engine: Engine, body: int) -> np.ndarray:
-    """Returns the corners (n, 2) m of a body's collision geoms, from above, in its frame."""
-    model = engine.model
-    corners = []
-    for geom in np.flatnonzero(model.geom_bodyid == body):
-        if not (model.geom_contype[geom] or model.geom_conaffinity[geom]):
-            continue
-        matrix = np.zeros(9)
-        mujoco.mju_quat2Mat(matrix, model.geom_quat[geom])
-        middle, half = np.split(model.geom_aabb[geom], 2)
-        box = middle + CORNERS * half  # (8, 3) in the geom's frame
-        corners.append(model.geom_pos[geom] + box @ matrix.reshape(3, 3).T)
-    return np.concatenate(corners)[:, :2]
+def _at_home(model: mujoco.MjModel) -> mujoco.MjData:
+    """Returns the state at the model's first keyframe, in which robots are at home."""
+    data = mujoco.MjData(model)
+    mujoco.mj_resetDataKeyframe(model, data, 0)
+    mujoco.mj_kinematics(model, data)
+    return data
+
+
+def _points_in(
+    model: mujoco.MjModel, data: mujoco.MjData, bodies: np.ndarray, frame: int
+) -> np.ndarray:
+    """Returns points (n, 3) m of the collision geoms of bodies, in a body's frame.
+
+    Args:
+        model: the model.
+        data: its state.
+        bodies: (nbody,) bool, whose geoms are meant.
+        frame: the body that has the frame.
+    """
+    touchable = (model.geom_contype > 0) | (model.geom_conaffinity > 0)
+    geoms = np.flatnonzero(touchable & bodies[model.geom_bodyid])
+    points_w = np.concatenate([points_of(model, data, int(geom)) for geom in geoms])
+    return (points_w - data.xpos[frame]) @ data.xmat[frame].reshape(3, 3)
 
 
 def _elbow_of(engine: Engine, joints: Sequence[str]) -> int:
@@ -143,9 +157,7 @@ def _elbow_of(engine: Engine, joints: Sequence[str]) -> int:
         joints: the arm's joints, from the mount to the hand.
     """
     model = engine.model
-    data = mujoco.MjData(model)
-    mujoco.mj_resetDataKeyframe(model, data, 0)
-    mujoco.mj_kinematics(model, data)
+    data = _at_home(model)
     links = [int(model.joint(name).bodyid[0]) for name in joints]
     points = data.xpos[links]  # (J, 3) m
     along = points[-1] - points[0]
@@ -156,19 +168,7 @@ def _elbow_of(engine: Engine, joints: Sequence[str]) -> int:
 def half_breadth_m(robot: Robot) -> float:
     """Returns how far a robot at home reaches to its sides, from the middle of its base."""
     model = robot.build().compile()
-    data = mujoco.MjData(model)
-    mujoco.mj_resetDataKeyframe(model, data, 0)
-    mujoco.mj_kinematics(model, data)
     root = model.body(robot.base.root_body).id
-    to_base = data.xmat[root].reshape(3, 3).T
-
-    aside_m = 0.0
-    touchable = (model.geom_contype > 0) | (model.geom_conaffinity > 0)
-    for geom in np.flatnonzero(touchable & (model.geom_bodyid > 0)):
-        # the corners of the geom's box, in the base's frame
-        matrix = data.geom_xmat[geom].reshape(3, 3)
-        middle, half = np.split(model.geom_aabb[geom], 2)
-        corners_w = data.geom_xpos[geom] + (middle + CORNERS * half) @ matrix.T
-        corners = (corners_w - data.xpos[root]) @ to_base.T  # (8, 3) m
-        aside_m = max(aside_m, float(np.abs(corners[:, 1]).max()))
-    return aside_m
+    bodies = np.arange(model.nbody) > 0
+    points = _points_in(model, _at_home(model), bodies, frame=root)
+    return float(np.abs(points[:, 1]).max())

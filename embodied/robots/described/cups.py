@@ -11,11 +11,11 @@ from embodied.errors import EmbodiedError
 from embodied.robots.described.builders import add_tool, prefix_of, tcp_site
 from embodied.robots.described.description import DescribedArm, Description
 from embodied.robots.described.faces import FaceFinder
-from embodied.robots.described.geometry import solid_geoms
 from embodied.robots.described.holding import subtree
 from embodied.robots.described.linkage import scratch
 from embodied.robots.described.source import FileArm
 from embodied.robots.described.tcp_axes import MAX_Z_ERROR_DEG
+from embodied.robots.geometry import solid_geoms
 from embodied.robots.parts.part import Effector, Placement
 from embodied.robots.parts.suction import SuctionGripper
 from embodied.robots.suction import LIP_POINTS, RADIUS_M, add_cup, vacuum_force_n

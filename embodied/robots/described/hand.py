@@ -14,11 +14,11 @@ import numpy as np
 from embodied.errors import EmbodiedError
 from embodied.robots.described.description import DescribedArm
 from embodied.robots.described.faces import FaceFinder, PadFace
-from embodied.robots.described.geometry import main_axis, points_of, solid_geoms
 from embodied.robots.described.holding import subtree
 from embodied.robots.described.linkage import scratch, settled
 from embodied.robots.described.source import FileArm
 from embodied.robots.described.tcp_axes import TcpSite, check_tcp_axes, in_tcp_frame
+from embodied.robots.geometry import main_axis, points_of, solid_geoms
 from embodied.robots.parts.gripper import PALM_M, TIP_M
 
 # Differences of distances below this are noise. They neither tell which end of a finger's

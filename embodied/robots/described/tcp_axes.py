@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 
 from embodied.errors import EmbodiedError
-from embodied.robots.described.geometry import main_axis, points_of
+from embodied.robots.geometry import main_axis, points_of
 
 # The largest angle between the tcp's y axis and the direction in which the fingers open.
 MAX_Y_ERROR_DEG = 20.0

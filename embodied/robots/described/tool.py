@@ -9,9 +9,9 @@ import numpy as np
 
 from embodied.errors import EmbodiedError, unknown
 from embodied.robots.described.chain import Parts
-from embodied.robots.described.geometry import main_axis, points_of, solid_geoms
 from embodied.robots.described.holding import subtree
 from embodied.robots.described.linkage import scratch, settled
+from embodied.robots.geometry import main_axis, points_of, solid_geoms
 from embodied.robots.parts.gripper import TIP_M
 
 # Geoms that move by less than this between closed and open do not belong to fingers.

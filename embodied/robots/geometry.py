@@ -1,4 +1,4 @@
-"""Points of geoms, and the main axis of their motion."""
+"""Points of geoms, which of them are solid, and the main axis of their motion."""
 
 from __future__ import annotations
 
