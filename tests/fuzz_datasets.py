@@ -184,8 +184,14 @@ def mutated_lerobot(folder: Path, rng: np.random.Generator) -> Path:
 
 
 def _changed_json(text: str, rng: np.random.Generator) -> str:
-    """Returns JSON in which one value has become another one."""
-    content = json.loads(text)
+    """Returns JSON in which one value has become another one.
+
+    A text that an earlier change has made no JSON of stays as it is.
+    """
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return text
     place = content
     while True:
         keys = list(place) if isinstance(place, dict) else list(range(len(place)))
