@@ -48,6 +48,8 @@ class SharedArrays(ClosedOnExit):
         self._memory = memory
         self._is_owner = is_owner
         self.layout = layout
+
+        # name -> array, at its place in the memory
         self._arrays: dict[str, np.ndarray] = {
             location.name: np.ndarray(
                 location.shape,

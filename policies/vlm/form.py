@@ -120,6 +120,8 @@ class PlanForm:
             for name, bins in zip(HAND, self._hand_bins[:3], strict=False)
         ]
         last = self._done_bins.words[-1]
+
+        # what every robot has, then what only those that drive have
         text = (
             f"numbers from 000 to {last} stand for {', '.join(parts)}, forwards, left and "
             "up of the arm's mount; roll, pitch, yaw -180 to 180 degrees, of a hand that "

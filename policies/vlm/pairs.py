@@ -190,6 +190,8 @@ def _check_cameras(
                 f"are {', '.join(recorded) or 'no cameras'}: name others with cameras = "
                 "[...] in the settings"
             )
+
+        # the model is shown square pictures
         if recorded[camera] != (image_size, image_size):
             height, width = recorded[camera]
             raise EmbodiedError(

@@ -44,6 +44,8 @@ class AnsweringPlanner:
         self.plan_shape = form.plan_shape
         self._form = form
         self._questions = questions
+
+        # a tokeniser may lack what answers are written with
         try:
             beginning = beginning_of_answers(model)
             grammar = Grammar(form.words, model.encode, beginning)

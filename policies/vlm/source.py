@@ -55,11 +55,7 @@ class AnsweringSource:
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
         known = get_task(task)
         spec = self._spec(known, get_robot(robot or known.default_robot))
-
-        # make the policy once, to find early what does not fit
-        config = env_config_for(spec, task, level="L1", split="train", robot=robot)
-        with closing(Worlds(config)) as worlds:
-            self.make(worlds)
+        _make_once(self, spec, task, robot)
         return spec
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> DualSystem:
@@ -119,16 +115,17 @@ class LatentSource:
 
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
         spec = self.run.spec(task, robot)
-        config = env_config_for(spec, task, level="L1", split="train", robot=robot)
-        with closing(Worlds(config)) as worlds:
-            self.make(worlds)
+        _make_once(self, spec, task, robot)
         return spec
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> DualSystem:
+        # the run's networks: the planner that says latents, and the controller
         settings = self.settings
         info = self.run.info
         check_worlds(self.run.folder, info.trained_in, worlds)
         net = load_net(self.run.folder)
+
+        # the model, which is shown the pictures that the run's planner sees
         form = PlanForm(worlds.robot, worlds.agent_layout, settings.form)
         model = load_model(settings.folder, settings.device)
         questions = Questions(model, form, settings.prompt, info.spec.cameras)
@@ -140,6 +137,18 @@ class LatentSource:
             spec=info.spec,
             config=dual or DualSystemConfig(planner_hz=settings.planner_hz),
         )
+
+
+def _make_once(
+    source: AnsweringSource | LatentSource,
+    spec: PolicySpec,
+    task: str,
+    robot: str | None,
+) -> None:
+    """Makes a policy in a world of its task, to find early what does not fit."""
+    config = env_config_for(spec, task, level="L1", split="train", robot=robot)
+    with closing(Worlds(config)) as worlds:
+        source.make(worlds)
 
 
 def open_transformers(location: str) -> AnsweringSource | LatentSource:

@@ -123,6 +123,8 @@ class PourWater:
         xp = self._engine.xp
         facts = self._facts()
         props = self._props
+
+        # how many grains are where
         counts = [facts.in_cup, facts.in_air, facts.in_bottle, facts.spilled]
         parts = [
             facts.bottle_pos_w,

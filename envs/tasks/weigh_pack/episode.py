@@ -79,12 +79,14 @@ def memory_of(episode: dict[str, Any]) -> dict[str, Any]:
         "boxes": episode["boxes"],
         "own_box": episode["own_box"],
         "marks": [*marks_of(episode), len(MARKS)],
+        # nothing has been weighed, and no box been asked for or shut
         "asked": BOXES,  # none
         "weighed": 0.0,
         "steady_kg": 0.0,
         "steady_tick": 0,
         "wrong_box": 0,
         "wrong_boxes": 0,
+        # the event of level L4
         "push": episode["push_n"],
         "event_tick": int(episode["event_s"] * PHYSICS_HZ),
     }

@@ -167,6 +167,7 @@ class WeighPack:
         memory = self._memory
         facts = self._facts()
         parts = [
+            # the item, and the scale
             facts.item_pos_w,
             facts.item_rot6d,
             facts.item_vel_w,
@@ -174,6 +175,7 @@ class WeighPack:
             facts.pan_w,
             facts.reading_kg[:, None],
             xp.astype(facts.is_weighed[:, None], xp.float64),
+            # the box that is asked for, then all boxes
             facts.asked_pos_w,
             facts.asked_flap_rad[:, None],
             xp.reshape(facts.floors_w, (-1, 3 * BOXES)),
