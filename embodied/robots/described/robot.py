@@ -106,13 +106,13 @@ def understand(description: Description) -> Reading:
     ArmsBuilder(description, is_bare=True).attach(source, spec, mount, Placement())
     for arm, names in zip(description.arms, source.arms, strict=True):
         add_tool(spec, description, arm, names, Placement())
-    model = spec.compile()
+    model = _compiled(spec)
     _check_cameras(description, model)
 
     prefix = prefix_of(description)
     # the servos where the robot stands: rounding depends on it
     mount.pos = list(description.mount.pos_w)
-    servos = measure_servos(spec.compile(), prefix, source.driven, source.limits)
+    servos = measure_servos(_compiled(spec), prefix, source.driven, source.limits)
     arms = ArmsBuilder(description, servos)
     carrier = carrier_of(description, source, model, stand, prefix)
     parts: list[Part] = [*carrier.parts]
@@ -145,6 +145,19 @@ def understand(description: Description) -> Reading:
     )
     _check_home(bare)
     return Reading(description, source, tuple(hands), robot, bare)
+
+
+def _compiled(spec: mujoco.MjSpec) -> mujoco.MjModel:
+    """Returns a compiled model of the robot.
+
+    Raises:
+        EmbodiedError: the file compiles, but its arms do not on their mount.
+    """
+    try:
+        return spec.compile()
+    except ValueError as error:
+        message = " ".join(str(error).split())
+        raise EmbodiedError(f"the arms do not compile on a mount: {message}") from error
 
 
 def _check_cameras(description: Description, model: mujoco.MjModel) -> None:
@@ -243,7 +256,7 @@ def _check_home_range(joints: Joints) -> None:
 def _check_home(robot: Robot) -> None:
     """Raises EmbodiedError for a home where parts of the robot overlap."""
     # contacts at home, as the simulation finds them
-    model = robot.build().compile()
+    model = _compiled(robot.build())
     data = mujoco.MjData(model)
     mujoco.mj_resetDataKeyframe(model, data, 0)
     mujoco.mj_forward(model, data)

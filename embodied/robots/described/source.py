@@ -127,6 +127,9 @@ def read_model(path: str, named_by: str) -> mujoco.MjSpec:
         message = " ".join(str(error).split())
         raise EmbodiedError(f"the file {path} does not compile: {message}") from error
     _name_all(spec)
+    # a robot's base stands on its mount: it is not moved from outside of the physics
+    for body in spec.bodies:
+        body.mocap = False
     return spec
 
 
