@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from embodied.datasets.index import seal
-from embodied.datasets.index.file_index import CLOCK_ARRAYS, PLACES_ARRAYS, Stamp
-from embodied.datasets.index.finding import find_index, find_missing
+from embodied.datasets.index.file_index import CLOCK_ARRAYS, POSITION_ARRAYS, Stamp
+from embodied.datasets.index.finding import add_missing, build_index
 from embodied.datasets.index.opening import index_path, open_index
 from embodied.datasets.index.seal import sealed
 from embodied.datasets.merge import find_episodes, merge
@@ -67,8 +67,8 @@ def content_size(path: Path, folder: Path) -> int:
 def require_true(path: Path) -> None:
     """Raises unless the index and the table of episodes are what the groups say."""
     index = open_index(path, ARRAYS, CLOCKS, keep=False)
-    found = find_index(path, Stamp.of(path.stat()))
-    find_missing(path, found, ARRAYS, CLOCKS)
+    found = build_index(path, Stamp.of(path.stat()))
+    add_missing(path, found, ARRAYS, CLOCKS)
 
     assert index.demos == found.demos
     assert index.sentences == found.sentences
@@ -77,14 +77,14 @@ def require_true(path: Path) -> None:
         k: v.tolist() for k, v in found.masks.items()
     }
     for key in ARRAYS:
-        one = index.places[key]
-        other = found.places[key]
+        one = index.positions[key]
+        other = found.positions[key]
         assert (one.layout, one.dtype, one.row_shape) == (
             other.layout,
             other.dtype,
             other.row_shape,
         )
-        for name in PLACES_ARRAYS:
+        for name in POSITION_ARRAYS:
             assert np.array_equal(getattr(one, name), getattr(other, name)), key
     for key in CLOCKS:
         for name in CLOCK_ARRAYS:
@@ -109,11 +109,11 @@ def test_all_that_writes_a_dataset_seals_it(path: Path, tmp_path: Path) -> None:
 def test_a_seal_goes_along_and_saves_the_visit(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("embodied.datasets.index.finding.find_places", None)
-    monkeypatch.setattr("embodied.datasets.index.opening.find_index", None)
+    monkeypatch.setattr("embodied.datasets.index.finding.find_row_positions", None)
+    monkeypatch.setattr("embodied.datasets.index.opening.build_index", None)
     monkeypatch.setattr("embodied.datasets.merge.read_meta", None)
 
-    assert set(ARRAYS) <= open_index(copy, ARRAYS, CLOCKS).places.keys()
+    assert set(ARRAYS) <= open_index(copy, ARRAYS, CLOCKS).positions.keys()
     assert [each.meta.seed for each in find_episodes(copy)] == list(SEEDS)
     assert not index_path(copy).exists()
 

@@ -344,7 +344,7 @@ def test_the_index_is_made_once_and_anew_when_the_file_has_changed(
     kept = index_path(path).read_bytes()
 
     # what is there is not searched for again
-    module = "embodied.datasets.index.finding.find_places"
+    module = "embodied.datasets.index.finding.find_row_positions"
     with monkeypatch.context() as patched:
         patched.setattr(module, None)
         Windows(path, Window(ROWS), "all")

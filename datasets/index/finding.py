@@ -10,15 +10,22 @@ import numpy as np
 from embodied.datasets.guarded import damage_named, read_attribute
 from embodied.datasets.index.clock import Clock, episode_clock
 from embodied.datasets.index.file_index import FileIndex, Stamp
-from embodied.datasets.index.places import ArrayPlaces, OnEpisode, find_places
+from embodied.datasets.index.row_positions import (
+    OnEpisode,
+    RowPositions,
+    find_row_positions,
+)
 from embodied.datasets.index.rows import FileOnDisk, rows_on_disk
 from embodied.datasets.masks import default_masks
 from embodied.datasets.opening import demo_names, open_file, read_meta, stored_masks
 from embodied.datasets.schema import H5, DatasetError
 
 
-def find_index(path: Path, stamp: Stamp) -> FileIndex:
-    """Returns the index of a file's episodes, before `find_missing` adds to it.
+def build_index(path: Path, stamp: Stamp) -> FileIndex:
+    """Reads a file's episodes from its HDF5 groups, and returns them as an index.
+
+    The index has no row positions and no clocks yet: `add_missing` adds those that a
+    reader needs.
 
     Raises:
         DatasetError: the file is not a dataset, or has no episodes.
@@ -27,8 +34,9 @@ def find_index(path: Path, stamp: Stamp) -> FileIndex:
         demos = demo_names(file)
         if not demos:
             raise DatasetError(f"{path} has no episodes to learn from")
-        masks = stored_masks(file, demos)
         data = file["data"]
+        # files of other tools may have no masks: then every file gets the same default ones
+        masks = stored_masks(file, demos)
         if masks is None:
             masks = default_masks([read_meta(data[demo]) for demo in demos])
         texts = [_instruction(data[demo]) for demo in demos]
@@ -48,16 +56,17 @@ def index_of_episodes(
 ) -> FileIndex:
     """Returns an index of episodes: their names, instructions and masks.
 
-    The places of arrays in the file, and the clocks, are empty: `find_missing` adds
-    those that a reader needs.
+    The index has no row positions and no clocks yet: `add_missing` adds those that a
+    reader needs.
 
     Args:
         stamp: the stamp of the file.
         demos: (E,) names of the episodes.
-        instructions: (E,) their instructions.
-        masks: name -> numbers of the episodes in it, from 0 in the order of `demos`.
+        instructions: (E,) the instruction of each episode.
+        masks: name of a mask -> numbers of the episodes in the mask, which count from 0
+            in the order of `demos`.
     """
-    # sentence -> its number, in order of first occurrence
+    # instruction -> its number, in the order of first occurrence
     sentences: dict[str, int] = {}
     numbers = [sentences.setdefault(text, len(sentences)) for text in instructions]
     return FileIndex(
@@ -65,23 +74,23 @@ def index_of_episodes(
         demos=tuple(demos),
         sentences=tuple(sentences),
         instruction=np.array(numbers, np.int64),
-        masks={name: np.array(these, np.int64) for name, these in masks.items()},
+        masks={name: np.array(episodes, np.int64) for name, episodes in masks.items()},
     )
 
 
-def find_missing(
+def add_missing(
     path: Path,
     index: FileIndex,
     arrays: Sequence[str],
     clocks: Sequence[str],
     on_episode: OnEpisode | None = None,
 ) -> bool:
-    """Adds the places and clocks of some arrays, where the index does not have them.
+    """Adds the row positions and clocks that a reader needs and an index lacks.
 
     Args:
         path: the path of the dataset.
-        index: the index to add to.
-        arrays: names of the arrays whose places are needed.
+        index: the index, which is changed.
+        arrays: names of the arrays whose row positions are needed.
         clocks: names of the arrays of ticks whose clocks are needed.
         on_episode: a function that is called after each episode that is searched.
 
@@ -89,53 +98,58 @@ def find_missing(
         Whether anything was added.
 
     Raises:
-        DatasetError: episodes differ in an array's form, or ticks do not rise.
+        DatasetError: episodes differ in an array's row shape or type, or ticks do not
+            rise.
         EmbodiedError: there is no such array.
     """
-    missing = [key for key in arrays if key not in index.places]
+    missing = [key for key in arrays if key not in index.positions]
     missing_clocks = [key for key in clocks if key not in index.clocks]
     if not missing and not missing_clocks:
         return False
 
     keys = list(dict.fromkeys([*missing, *missing_clocks]))
     with open_file(path) as file, damage_named(path):
-        found = find_places(file, index.demos, keys, on_episode)
-    index.places.update({key: found[key] for key in missing})
+        found = find_row_positions(file, index.demos, keys, on_episode)
+    index.positions.update({key: found[key] for key in missing})
     for key in missing_clocks:
-        index.clocks[key] = clock_in(path, index, key, found[key])
+        index.clocks[key] = read_clock(path, index, key, found[key])
     return True
 
 
-def clock_in(path: Path, index: FileIndex, key: str, places: ArrayPlaces) -> Clock:
+def read_clock(
+    path: Path, index: FileIndex, key: str, positions: RowPositions
+) -> Clock:
     """Reads an array of ticks from a file.
 
     Args:
         path: the path of the dataset.
         index: the index of its episodes.
         key: the array's name.
-        places: where the array's rows lie.
+        positions: where the array's rows lie.
 
     Raises:
         DatasetError: the array does not hold one whole number per row, an episode has no
             row, or the ticks of an episode do not rise.
     """
-    if places.row_shape or places.dtype.kind not in "iu":
+    if positions.row_shape or positions.dtype.kind not in "iu":
         raise DatasetError(f"{path}: {key} must hold a whole number in each row")
-    empty = np.flatnonzero(places.rows == 0)
+    empty = np.flatnonzero(positions.rows == 0)
     if len(empty):
         raise DatasetError(f"{path}: {index.demos[empty[0]]} has no row of {key}")
 
     file = FileOnDisk(path, index.stamp)
-    source = rows_on_disk(file, places, key, index.demos)
+    source = rows_on_disk(file, positions, key, index.demos)
     ticks = source.all_rows(np.arange(len(index.demos))).astype(np.int64)
     file.close()
 
-    # Several plans may be made from one image, so their ticks may be equal; all other
-    # ticks must rise. Ticks of different episodes are not compared.
-    owner = np.repeat(np.arange(len(places.rows)), places.rows)  # episode of each row
-    least = 0 if key.startswith("plans/") else 1
-    is_too_early = (np.diff(ticks) < least) & (np.diff(owner) == 0)
+    # Several plans may be made from one image, so the ticks of plans may be equal; all
+    # other ticks must rise.
+    least_step = 0 if key.startswith("plans/") else 1
+    # (all rows,) the episode of each row, because only ticks of one episode are compared
+    episode_of_row = np.repeat(np.arange(len(positions.rows)), positions.rows)
+    is_same_episode = np.diff(episode_of_row) == 0
+    is_too_early = (np.diff(ticks) < least_step) & is_same_episode
     if is_too_early.any():
-        demo = index.demos[owner[np.argmax(is_too_early)]]
+        demo = index.demos[episode_of_row[np.argmax(is_too_early)]]
         raise DatasetError(f"{path}: the ticks of {key} in {demo} do not rise")
-    return episode_clock(places.rows, ticks)
+    return episode_clock(positions.rows, ticks)

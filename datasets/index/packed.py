@@ -17,22 +17,24 @@ from typing import IO, Any
 
 import numpy as np
 
-MAGIC = b"EMBINDEX"
-# MAGIC; the positions in the file of the first array and of the directory; the
-# directory's checksum
+MAGIC = b"EMBINDEX"  # marks a footer as ours
+# The footer's fields: MAGIC (8 bytes); the file position of the first array (uint64); the
+# file position of the directory (uint64); the directory's CRC-32 (uint32); 4 unused bytes.
 FOOTER = struct.Struct("<8sQQI4x")
-LARGEST_DIRECTORY = 2**26  # bytes; a longer one can only be damage
+# A longer directory can only be damage, because the directory of a dataset with thousands
+# of episodes takes far less than these 64 MiB.
+LARGEST_DIRECTORY = 2**26
 
 
 def write_packed(
-    file: IO[bytes], arrays: Mapping[str, np.ndarray], notes: Mapping[str, Any]
+    file: IO[bytes], arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
 ) -> None:
-    """Appends arrays and notes to a file.
+    """Appends arrays and metadata to a file.
 
     Args:
-        file: open for appending.
-        arrays: the arrays, by name.
-        notes: JSON values to keep in the directory.
+        file: the file, open for appending.
+        arrays: the arrays to store, by name.
+        metadata: JSON values to store in the directory.
     """
     begin = file.seek(0, os.SEEK_END)
     entries: dict[str, Any] = {}
@@ -49,19 +51,20 @@ def write_packed(
             "crc": zlib.crc32(content),
         }
 
-    directory = json.dumps({"notes": notes, "arrays": entries}).encode()
+    # the file format calls the metadata `notes`
+    directory = json.dumps({"notes": metadata, "arrays": entries}).encode()
     directory_position = file.tell()
     file.write(directory)
     file.write(FOOTER.pack(MAGIC, begin, directory_position, zlib.crc32(directory)))
 
 
 class Packed:
-    """Reads the arrays and notes that `write_packed` appended to a file.
+    """Reads the arrays and metadata that `write_packed` appended to a file.
 
     Attributes:
         begin: the position of the first array, which is the file's size before
             `write_packed` appended to it.
-        notes: the notes given to `write_packed`.
+        metadata: the metadata given to `write_packed`.
 
     Raises:
         OSError: the file cannot be read.
@@ -90,7 +93,8 @@ class Packed:
             raise ValueError("the directory is damaged")
         content = json.loads(directory)
         self.begin: int = begin
-        self.notes: dict[str, Any] = content["notes"]
+        self.metadata: dict[str, Any] = content["notes"]
+        # name of an array -> its type, shape, position and checksum
         self._entries: dict[str, Any] = content["arrays"]
         self._arrays_end: int = position  # the directory follows the last array
 
@@ -98,7 +102,7 @@ class Packed:
         return name in self._entries
 
     def array(self, name: str) -> np.ndarray:
-        """Returns an array.
+        """Reads an array from the file, and checks its bytes by their checksum.
 
         Raises:
             KeyError: there is no array of that name.
@@ -110,7 +114,7 @@ class Packed:
         length = dtype.itemsize * math.prod(entry["shape"])
         position = self.begin + entry["at"]
 
-        # numpy would read an object's bytes as a pointer
+        # numpy would take an object's bytes from the file as a memory address
         if dtype.hasobject:
             raise ValueError(f"{name} holds Python objects, not numbers")
         if not 0 <= length <= self._arrays_end - position:
@@ -124,7 +128,7 @@ class Packed:
         return np.frombuffer(content, dtype).reshape(entry["shape"])
 
     def arrays_below(self, group: str) -> dict[str, np.ndarray]:
-        """Returns the arrays named `group/<name>`, by `<name>`."""
+        """Reads all arrays named `group/<name>`; returns them by `<name>`."""
         prefix = f"{group}/"
         return {
             name.removeprefix(prefix): self.array(name)
@@ -133,11 +137,11 @@ class Packed:
         }
 
 
-def as_bytes(value: Any) -> np.ndarray:
-    """Returns a value's JSON text as an array (n,) uint8."""
+def json_to_array(value: Any) -> np.ndarray:
+    """Returns the bytes of a value's JSON text as an array (n,) uint8."""
     return np.frombuffer(json.dumps(value).encode(), np.uint8)
 
 
-def from_bytes(array: np.ndarray) -> Any:
-    """Returns the value of a JSON text (n,) uint8, the inverse of `as_bytes`."""
+def array_to_json(array: np.ndarray) -> Any:
+    """Returns the value whose JSON text `json_to_array` stored in an array (n,) uint8."""
     return json.loads(array.tobytes())

@@ -19,7 +19,7 @@ from zlib_ng import zlib_ng
 
 from embodied.datasets.guarded import damage_named, read_array
 from embodied.datasets.index.file_index import Stamp
-from embodied.datasets.index.places import ArrayPlaces
+from embodied.datasets.index.row_positions import RowPositions
 from embodied.datasets.opening import open_file
 from embodied.datasets.schema import H5, DatasetError
 
@@ -38,7 +38,8 @@ class FileOnDisk:
         self._stamp = stamp
         self._descriptor: int | None = None
         self._hdf5: H5 = None
-        self._owner = 0  # the process that opened `_hdf5`, which must not cross a fork
+        # the id of the process that opened `_hdf5`, because HDF5 must not cross a fork
+        self._owner = 0
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_descriptor": None, "_hdf5": None, "_closer": None}
@@ -80,54 +81,60 @@ class FileOnDisk:
 
 
 class Rows(Protocol):
-    """The rows of one array in the episodes of a file."""
+    """Reads the rows of one array in the episodes of a file."""
 
     def take(self, episodes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Returns (n, c, ...), c rows of each of n episodes.
+        """Returns (n, c, ...): n windows, each with c rows of one episode.
 
         Args:
-            episodes: (n,) numbers of episodes in the file.
-            rows: (n, c) rows within each of them, in rising order; some may be equal.
+            episodes: (n,) the number of each window's episode in the file.
+            rows: (n, c) the numbers of the rows in that episode, in rising order; a row
+                may be repeated.
         """
 
 
 class StoredRows(Rows, Protocol):
-    """The rows of one array in all episodes of a file, on the disk."""
+    """Reads the rows of one array in all episodes of a file from the disk."""
 
     def all_rows(self, episodes: np.ndarray) -> np.ndarray:
-        """Returns (all rows, ...), every row of some episodes, concatenated."""
+        """Returns (all rows, ...), every row of some episodes, concatenated.
+
+        Args:
+            episodes: (m,) numbers of the episodes.
+        """
 
 
 def rows_on_disk(
-    file: FileOnDisk, places: ArrayPlaces, key: str, demos: Sequence[str]
+    file: FileOnDisk, positions: RowPositions, key: str, demos: Sequence[str]
 ) -> StoredRows:
-    """Returns the reader for an array's layout.
+    """Returns a reader of an array's rows, of the class for the array's layout.
 
     Args:
-        file: the dataset.
-        places: where the array's rows lie in the file.
+        file: the dataset's file.
+        positions: the positions of the array's rows in the file.
         key: the array's name within an episode.
         demos: the names of the episodes.
     """
-    if places.layout == "contiguous":
-        return ContiguousRows(file, places, key, demos)
-    if places.layout == "gzip":
-        return GzipRows(file, places, key, demos)
-    return Hdf5Rows(file, places, key, demos)
+    if positions.layout == "contiguous":
+        return ContiguousRows(file, positions, key, demos)
+    if positions.layout == "gzip":
+        return GzipRows(file, positions, key, demos)
+    return Hdf5Rows(file, positions, key, demos)
 
 
 class _RowsOnDisk:
-    """The base of the readers: their arguments, and the error for a damaged row."""
+    """The base class of the readers; see `rows_on_disk` for the arguments."""
 
     def __init__(
-        self, file: FileOnDisk, places: ArrayPlaces, key: str, demos: Sequence[str]
+        self, file: FileOnDisk, positions: RowPositions, key: str, demos: Sequence[str]
     ) -> None:
         self._file = file
-        self._places = places
+        self._positions = positions
         self._key = key
         self._demos = demos
 
     def _damage(self, episode: int, row: int) -> DatasetError:
+        """Returns the error for a row that cannot be read."""
         where = f"row {row} of {self._key} in {self._demos[episode]}"
         return DatasetError(f"{self._file.path} is damaged: {where} cannot be read")
 
@@ -136,58 +143,61 @@ class ContiguousRows(_RowsOnDisk):
     """Rows stored one after the other, so each window takes a single read."""
 
     def take(self, episodes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Returns windows of rows, as `Rows.take` says; each window takes one read."""
-        places = self._places
+        """Returns (n, c, ...) windows, see `Rows.take`; each window takes one read."""
+        positions = self._positions
         n, c = rows.shape
-        taken = np.empty((n, c, *places.row_shape), places.dtype)
-        if not places.row_bytes or not taken.size:
-            return taken
+        windows = np.empty((n, c, *positions.row_shape), positions.dtype)
+        if not positions.row_bytes or not windows.size:
+            return windows
 
-        # One read per window covers all bytes from its first row to its last. The arrays
-        # become lists, because a loop reads numbers from lists many times as fast.
+        # One read per window covers all bytes from its first row to its last. Arrays become
+        # lists, because a loop reads numbers from lists many times as fast.
         first = rows[:, 0]
         span = (rows[:, -1] - first + 1).tolist()  # (n,) rows that the read covers
-        positions = (places.offset[episodes] + first * places.row_bytes).tolist()
+        begins = (positions.offset[episodes] + first * positions.row_bytes).tolist()
         is_consecutive = (rows == first[:, None] + np.arange(c)).all(axis=1).tolist()
         for window in range(n):
-            # consecutive rows are read straight into the result
+            # consecutive rows are read directly into the result
             if is_consecutive[window]:
-                block = taken[window]
-                self._read(positions[window], block, episodes[window], first[window])
+                block = windows[window]
+                self._read(begins[window], block, episodes[window], row=first[window])
                 continue
 
-            # of others, all rows of the span are read, then the wanted ones picked
-            block = np.empty((span[window], *places.row_shape), places.dtype)
-            self._read(positions[window], block, episodes[window], first[window])
-            taken[window] = block[rows[window] - first[window]]
-        return taken
+            # otherwise all rows of the span are read, and the wanted rows are copied
+            block = np.empty((span[window], *positions.row_shape), positions.dtype)
+            self._read(begins[window], block, episodes[window], row=first[window])
+            windows[window] = block[rows[window] - first[window]]
+        return windows
 
     def all_rows(self, episodes: np.ndarray) -> np.ndarray:
         """Returns (all rows, ...) of some episodes; each episode takes one read."""
-        places = self._places
-        counts = places.rows[episodes]
-        taken = np.empty((counts.sum(), *places.row_shape), places.dtype)
-        if not places.row_bytes:
-            return taken
+        positions = self._positions
+        counts = positions.rows[episodes]
+        values = np.empty((counts.sum(), *positions.row_shape), positions.dtype)
+        if not positions.row_bytes:
+            return values
         end = 0
         for episode, count in zip(episodes.tolist(), counts.tolist(), strict=True):
-            block = taken[end : end + count]
+            block = values[end : end + count]
             if count:
-                self._read(int(places.offset[episode]), block, episode, 0)
+                self._read(int(positions.offset[episode]), block, episode, row=0)
             end += count
-        return taken
+        return values
 
     def _read(self, position: int, block: np.ndarray, episode: int, row: int) -> None:
-        """Fills a block with the bytes from a position on.
+        """Fills an array with the bytes of the file from a position on.
 
         Args:
-            position: the position in the file.
-            block: the block to fill.
-            episode: the episode to name in an error.
-            row: the row to name in an error.
+            position: the position in the file, in bytes.
+            block: the array to fill.
+            episode: the number of the episode that an error names.
+            row: the number of the row that an error names.
+
+        Raises:
+            DatasetError: the file ends before the array is full.
         """
-        count = os.preadv(self._file.descriptor(), [block.data], position)
-        if count != block.nbytes:
+        num_read = os.preadv(self._file.descriptor(), [block.data], position)
+        if num_read != block.nbytes:
             raise self._damage(episode, row)
 
 
@@ -195,33 +205,35 @@ class GzipRows(_RowsOnDisk):
     """Rows that are compressed one by one, such as images."""
 
     def take(self, episodes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Returns windows of rows, as `Rows.take` says; each row is decompressed once."""
-        places = self._places
-        taken = np.empty((*rows.shape, *places.row_shape), places.dtype)
-        flat = taken.reshape(rows.size, math.prod(places.row_shape))
-        owners = np.repeat(episodes, rows.shape[1])  # (n * c,) the episode of each row
+        """Returns (n, c, ...) windows, see `Rows.take`; each row is decompressed once."""
+        positions = self._positions
+        windows = np.empty((*rows.shape, *positions.row_shape), positions.dtype)
+        # the same memory, with one row of numbers per row of the array
+        flat = windows.reshape(rows.size, math.prod(positions.row_shape))
+        # (n * c,) the episode of each row
+        episode_of_row = np.repeat(episodes, rows.shape[1])
         # (n * c,) each row's number among the rows of all episodes
-        numbers = (places.first_row[owners] + rows.ravel()).tolist()
+        numbers = (positions.first_row[episode_of_row] + rows.ravel()).tolist()
 
-        # Padding repeats a row, which is decompressed only once.
-        first_use: dict[int, int] = {}  # row number -> its index in `flat`
+        # A window that is padded repeats a row, which is copied, not decompressed again.
+        first_use: dict[int, int] = {}  # row number -> index in `flat` of its first use
         for index, number in enumerate(numbers):
-            earlier = first_use.setdefault(number, index)
-            if earlier != index:
-                flat[index] = flat[earlier]
+            first_index = first_use.setdefault(number, index)
+            if first_index != index:
+                flat[index] = flat[first_index]
                 continue
             content = self._read(number)
             if content is None:
-                raise self._damage(owners[index], rows.ravel()[index])
+                raise self._damage(episode_of_row[index], rows.ravel()[index])
             flat[index] = content
-        return taken
+        return windows
 
     def all_rows(self, episodes: np.ndarray) -> np.ndarray:
         """Returns (all rows, ...) of some episodes, as `StoredRows.all_rows` says."""
-        counts = self._places.rows[episodes]
+        counts = self._positions.rows[episodes]
         episode_of_row = np.repeat(episodes, counts)  # (all rows,)
         row_in_episode = np.concatenate([np.arange(count) for count in counts])
-        # a window of one row for each row
+        # read each row as a window of a single row
         return self.take(episode_of_row, row_in_episode[:, None])[:, 0]
 
     def _read(self, number: int) -> np.ndarray | None:
@@ -230,49 +242,50 @@ class GzipRows(_RowsOnDisk):
         Args:
             number: the number of the row, among the rows of all episodes.
         """
-        places = self._places
-        raw = os.pread(
+        positions = self._positions
+        compressed = os.pread(
             self._file.descriptor(),
-            int(places.row_size[number]),
-            int(places.row_offset[number]),
+            int(positions.row_size[number]),
+            int(positions.row_offset[number]),
         )
 
-        # damaged bytes either do not decompress, or give another length
+        # damaged bytes cannot be decompressed, or give another length
         try:
-            content = zlib_ng.decompress(raw, bufsize=places.row_bytes)
+            content = zlib_ng.decompress(compressed, bufsize=positions.row_bytes)
         except DECOMPRESSION_ERROR:
             return None
 
-        if len(content) != places.row_bytes:
+        if len(content) != positions.row_bytes:
             return None
-        return np.frombuffer(content, places.dtype)
+        return np.frombuffer(content, positions.dtype)
 
 
 class Hdf5Rows(_RowsOnDisk):
     """Rows in any layout, read by the HDF5 library."""
 
     def take(self, episodes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Returns windows of rows, as `Rows.take` says; each window is one HDF5 slice."""
-        places = self._places
-        # in the machine's byte order, which torch needs
-        dtype = places.dtype.newbyteorder("=")
-        taken = np.empty((*rows.shape, *places.row_shape), dtype)
+        """Returns (n, c, ...) windows, see `Rows.take`; each window is one HDF5 slice."""
+        positions = self._positions
+        # "=" is this machine's byte order, which torch needs
+        dtype = positions.dtype.newbyteorder("=")
+        windows = np.empty((*rows.shape, *positions.row_shape), dtype)
         for window, episode in enumerate(episodes.tolist()):
             first = int(rows[window, 0])
-            block = self._read(episode, first, int(rows[window, -1]) + 1)
-            taken[window] = block[rows[window] - first]
-        return taken
+            last = int(rows[window, -1])
+            block = self._read(episode, first, last + 1)
+            windows[window] = block[rows[window] - first]
+        return windows
 
     def all_rows(self, episodes: np.ndarray) -> np.ndarray:
         """Returns (all rows, ...) of some episodes, as `StoredRows.all_rows` says."""
         blocks = [
-            self._read(episode, 0, int(self._places.rows[episode]))
+            self._read(episode, 0, int(self._positions.rows[episode]))
             for episode in episodes.tolist()
         ]
-        return np.concatenate(blocks).astype(self._places.dtype.newbyteorder("="))
+        return np.concatenate(blocks).astype(self._positions.dtype.newbyteorder("="))
 
     def _read(self, episode: int, start: int, stop: int) -> np.ndarray:
-        """Returns rows `start` to `stop` of an episode."""
+        """Returns the rows from `start` to `stop` - 1 of an episode."""
         demo = self._demos[episode]
         with damage_named(self._file.path, f"{self._key} in {demo}"):
             array = self._file.hdf5()[f"data/{demo}/{self._key}"]

@@ -22,12 +22,17 @@ from embodied.datasets.guarded import damage_named
 from embodied.datasets.index.file_index import (
     FileIndex,
     Stamp,
-    packed_arrays,
-    unpacked,
+    index_from_packed,
+    index_to_packed,
 )
-from embodied.datasets.index.finding import clock_in, index_of_episodes
-from embodied.datasets.index.packed import Packed, as_bytes, from_bytes, write_packed
-from embodied.datasets.index.places import OnEpisode, find_all_places
+from embodied.datasets.index.finding import index_of_episodes, read_clock
+from embodied.datasets.index.packed import (
+    Packed,
+    array_to_json,
+    json_to_array,
+    write_packed,
+)
+from embodied.datasets.index.row_positions import OnEpisode, find_all_row_positions
 from embodied.datasets.masks import default_masks
 from embodied.datasets.opening import (
     demo_names,
@@ -39,12 +44,15 @@ from embodied.datasets.opening import (
 from embodied.datasets.schema import H5, DatasetError, EpisodeMeta
 from embodied.files import WriteError
 
-SEAL_VERSION = 1
-# Name endings of the arrays that hold other arrays' timestamps, in ticks.
+SEAL_VERSION = (
+    1  # raised when the content of a seal changes; other versions are ignored
+)
+# Name endings of the arrays that hold the times of other arrays' rows, in ticks.
 TICKS = ("frame_tick", "image_tick", "/t")
-# Name beginning of the arrays that hold when the images behind each plan were captured.
+# Name beginning of the arrays with the tick at which the images of each plan were captured.
 PLAN_TICKS = "plans/tick_frame"
-SILENT_S = 2.0  # sealing that takes no longer shows no progress
+# Sealing shows a progress bar only after this time, because most files take less.
+PROGRESS_DELAY_S = 2.0
 
 
 def seal(path: Path) -> None:
@@ -56,7 +64,7 @@ def seal(path: Path) -> None:
         WriteError: the disk is full, or cannot be written for another reason.
     """
     stamp = Stamp.of(path.stat())
-    # a dataset stays usable without a seal, so no fault in it is an error here
+    # a dataset can be read without a seal, so a fault in the dataset is no error here
     with suppress(DatasetError):
         with open_file(path) as file, damage_named(path):
             demos = demo_names(file)
@@ -68,19 +76,19 @@ def seal(path: Path) -> None:
                 for demo in demos:
                     metas.append(read_meta(file["data"][demo]))
                     on_episode(1)
-                places = find_all_places(file, demos, on_episode)
+                positions = find_all_row_positions(file, demos, on_episode)
             masks = stored_masks(file, demos)
             if masks is None:
                 masks = default_masks(metas)
 
         texts = [meta.instruction for meta in metas]
         index = index_of_episodes(stamp, demos, texts, masks)
-        index.places = places
-        for key in places:
+        index.positions = positions
+        for key in positions:
             if key.endswith(TICKS) or key.startswith(PLAN_TICKS):
-                # timestamps that do not rise cannot be searched, so the index omits them
+                # ticks that do not rise cannot be searched, so they get no clock
                 with suppress(DatasetError):
-                    index.clocks[key] = clock_in(path, index, key, places[key])
+                    index.clocks[key] = read_clock(path, index, key, positions[key])
         _append(path, index, metas, names)
 
 
@@ -88,23 +96,24 @@ def seal(path: Path) -> None:
 def _progress(path: Path, count: int) -> Iterator[OnEpisode]:
     """Yields a function to call with the number of episodes visited since the last call.
 
-    The terminal shows a progress bar if sealing takes longer than `SILENT_S`.
+    The terminal shows a progress bar if sealing takes longer than `PROGRESS_DELAY_S`.
 
     Args:
-        path: the dataset's file, named in the bar.
-        count: number of episodes. Each is visited twice: for its metadata and its arrays.
+        path: the dataset's file, which the bar names.
+        count: the number of episodes. Each episode is visited twice: first for its
+            metadata, then for its arrays.
     """
     with tqdm(
         desc=f"index {path.name}",
         total=2 * count,
         bar_format="{desc}: {percentage:.0f}%, {remaining} left",
-        delay=SILENT_S,
+        delay=PROGRESS_DELAY_S,
         leave=False,
         disable=None,
     ) as bar:
 
-        def on_episode(more: int) -> None:
-            bar.update(more)
+        def on_episode(visited: int) -> None:
+            bar.update(visited)
 
         yield on_episode
 
@@ -112,19 +121,26 @@ def _progress(path: Path, count: int) -> Iterator[OnEpisode]:
 def _append(
     path: Path, index: FileIndex, metas: Sequence[EpisodeMeta], names: str
 ) -> None:
-    """Appends an index and the table of episodes to the file that they describe."""
-    arrays, notes = packed_arrays(index)
+    """Appends an index and the table of episodes to the dataset's file.
+
+    Args:
+        path: the dataset's file, which must be closed.
+        index: the index of the file.
+        metas: the rows of the table of episodes.
+        names: the file's `names_digest`, by which a reader checks the seal.
+    """
+    arrays, metadata = index_to_packed(index)
     # the table of episodes, column by column
     columns = {
         column.name: [getattr(meta, column.name) for meta in metas]
         for column in fields(EpisodeMeta)
     }
-    arrays["metas"] = as_bytes(columns)
-    notes |= {"seal_version": SEAL_VERSION, "names": names}
+    arrays["metas"] = json_to_array(columns)
+    metadata |= {"seal_version": SEAL_VERSION, "names": names}
 
     try:
         with path.open("ab") as file:
-            write_packed(file, arrays, notes)
+            write_packed(file, arrays, metadata)
     except OSError as error:
         raise WriteError(path, error) from error
 
@@ -139,27 +155,33 @@ class Sealed:
     def index(
         self, stamp: Stamp, arrays: Iterable[str], clocks: Iterable[str]
     ) -> FileIndex | None:
-        """Returns the index, with the places and clocks of some arrays only.
+        """Returns the index, with the row positions and clocks of some arrays only.
 
         Args:
             stamp: the stamp of the dataset's file.
-            arrays: names of the arrays whose places to load.
+            arrays: names of the arrays whose row positions to load.
             clocks: names of the arrays of ticks whose clocks to load.
 
         Returns:
-            The index, without those arrays that the seal does not hold; None if the
+            The index, without the arrays that the seal does not contain; None if the
             seal is damaged.
         """
         try:
-            return unpacked(self._packed, stamp, self._packed.begin, arrays, clocks)
+            return index_from_packed(
+                self._packed,
+                stamp,
+                content_size=self._packed.begin,
+                arrays=arrays,
+                clocks=clocks,
+            )
         except (KeyError, TypeError, ValueError, OSError):
             return None
 
     def episodes(self) -> list[tuple[str, EpisodeMeta]] | None:
-        """Returns (name, row) of each episode in the table; None if it is damaged."""
+        """Returns (name, row of the table) per episode; None if the seal is damaged."""
         try:
-            demos = from_bytes(self._packed.array("demos"))
-            metas = episode_metas(from_bytes(self._packed.array("metas")))
+            demos = array_to_json(self._packed.array("demos"))
+            metas = episode_metas(array_to_json(self._packed.array("metas")))
         except (KeyError, TypeError, ValueError, OSError):
             return None
         if len(metas) != len(demos):
@@ -168,7 +190,7 @@ class Sealed:
 
 
 def sealed(path: Path, file: H5) -> Sealed | None:
-    """Returns the seal of an open file; None if it has none, or an invalid one.
+    """Returns the seal of an open file; None if the file has no valid seal.
 
     Args:
         path: the path of the file.
@@ -176,16 +198,19 @@ def sealed(path: Path, file: H5) -> Sealed | None:
     """
     try:
         packed = Packed(path)
-        # at position 0 it would be an index alone, without a dataset before it
+        # a seal that begins at byte 0 has no dataset before it: a lone `FILE.index`
         is_valid = packed.begin > 0
-        is_valid = is_valid and packed.notes["seal_version"] == SEAL_VERSION
-        is_valid = is_valid and packed.notes["names"] == names_digest(file)
+        is_valid = is_valid and packed.metadata["seal_version"] == SEAL_VERSION
+        is_valid = is_valid and packed.metadata["names"] == names_digest(file)
     except (OSError, KeyError, TypeError, ValueError, RuntimeError):
         return None
     return Sealed(path, packed) if is_valid else None
 
 
 def names_digest(file: H5) -> str:
-    """Returns a hash of the names of the groups and arrays directly below `/data`."""
+    """Returns a hash of the names of the groups and arrays directly below `/data`.
+
+    A seal stores this hash, so that a file whose episodes were changed is noticed.
+    """
     names = json.dumps(sorted(file["data"])).encode()
     return hashlib.blake2b(names, digest_size=16).hexdigest()

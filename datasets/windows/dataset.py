@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from embodied.closing import ClosedOnExit
-from embodied.datasets.index.places import OnEpisode
+from embodied.datasets.index.row_positions import OnEpisode
 from embodied.datasets.schema import DatasetError, is_picture_key
 from embodied.datasets.windows.file_windows import Arrays, FileWindows
 from embodied.datasets.windows.window import Window
@@ -20,8 +20,8 @@ from embodied.errors import EmbodiedError
 
 DEFAULT_MASK = "train"
 DEFAULT_MEMORY_BYTES = 2**30
-# A window that is requested by its number alone gets its plan's age from the number:
-# multiples of the golden ratio, modulo 1, are evenly distributed and reproducible.
+# A window that is requested by its number alone gets the age of its plan from this number
+# times the golden ratio, modulo 1: such ages are evenly distributed and reproducible.
 GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 # name -> tensor with one row per window
@@ -30,7 +30,7 @@ Batch = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Request:
-    """The n windows of a batch, and the random numbers for them.
+    """The numbers of the n windows of a batch, and the ages of their plans.
 
     Attributes:
         numbers: (n,) numbers of the windows.
@@ -44,8 +44,8 @@ class Request:
     @classmethod
     def of(cls, numbers: Sequence[int]) -> Request:
         """Returns a request with plan ages that depend on the windows' numbers only."""
-        chosen = np.asarray(numbers, np.int64)
-        return cls(chosen, chosen * GOLDEN_RATIO % 1)
+        windows = np.asarray(numbers, np.int64)
+        return cls(numbers=windows, age=windows * GOLDEN_RATIO % 1)
 
 
 class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
@@ -126,10 +126,10 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
 
         sentences = [text for part in self._parts for text in part.sentences]
         self.instructions = tuple(dict.fromkeys(sentences))
-        number_of = {text: number for number, text in enumerate(self.instructions)}
-        # by file: from an index into the file's own sentences to one into `instructions`
+        index_of = {text: index for index, text in enumerate(self.instructions)}
+        # per file: index into the file's own sentences -> index into `instructions`
         self._instruction = [
-            np.array([number_of[text] for text in part.sentences])
+            np.array([index_of[text] for text in part.sentences])
             for part in self._parts
         ]
         self._rows = {name: self._common_row(name) for name in self.names}
@@ -164,7 +164,7 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         return _tensors(self._from_file(files[0], request))
 
     def load(self, max_bytes: int = DEFAULT_MEMORY_BYTES) -> list[str]:
-        """Reads arrays into memory, the smallest first, up to a total size.
+        """Reads arrays into memory, the smallest array first, up to a total size.
 
         Call it before worker processes are started, so that they share the memory.
 
@@ -179,10 +179,10 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
             for name in self.names
         }
         loaded = []
-        room = max_bytes
+        free_bytes = max_bytes
         for name in sorted(sizes, key=lambda name: sizes[name]):
-            room -= sizes[name]
-            if room < 0:
+            free_bytes -= sizes[name]
+            if free_bytes < 0:
                 break
             for part in self._parts:
                 part.load(name)
@@ -194,10 +194,13 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         return self._rows[name]
 
     def filled(self, name: str) -> Tensor:
-        """Returns (files, *row) bool, whether each number of a row is no padding."""
+        """Returns (files, *row) bool, which numbers of a row a file has.
+
+        The other numbers are padding, because the rows of another file are wider.
+        """
         filled = np.zeros((len(self._parts), *self._rows[name]), bool)
-        for number, part in enumerate(self._parts):
-            filled[number][_corner(part.row(name))] = True
+        for file, part in enumerate(self._parts):
+            filled[file][_corner(part.row(name))] = True
         return torch.from_numpy(filled)
 
     def parts_by_robot(self) -> Iterator[list[FileWindows]]:
@@ -205,8 +208,8 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         for robot in range(len(self.robots)):
             yield [
                 part
-                for part, owner in zip(self._parts, self._robot, strict=True)
-                if owner == robot
+                for part, robot_of_part in zip(self._parts, self._robot, strict=True)
+                if robot_of_part == robot
             ]
 
     def close(self) -> None:
@@ -218,21 +221,21 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         """Returns windows of a single file, with rows padded to the common width.
 
         Args:
-            file: number of the file.
-            request: the request for windows, of this file only.
+            file: the index of the file in `files`.
+            request: the windows, all of this file, by their numbers among all windows.
         """
         part = self._parts[file]
-        arrays = part.batch(request.numbers - self._starts[file], request.age)
+        number_in_file = request.numbers - self._starts[file]
+        arrays = part.batch(number_in_file, request.age)
         for name, row in self._rows.items():
             if part.row(name) != row:
                 arrays[name] = _padded(arrays[name], row)
 
-        # from an index into the file's own sentences to one into `instructions`
+        # the file gives an index into its own sentences; convert it to `instructions`
         arrays["instruction"] = self._instruction[file][arrays["instruction"]]
-        count = len(request.numbers)
-        numbers = {"file": file, "robot": self._robot[file], "task": self._task[file]}
-        for name, number in numbers.items():
-            arrays[name] = np.full(count, number, np.int64)
+        indices = {"file": file, "robot": self._robot[file], "task": self._task[file]}
+        for name, index in indices.items():
+            arrays[name] = np.full(len(request.numbers), index, np.int64)
         return arrays
 
     def _from_files(
@@ -241,19 +244,20 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         """Returns windows of several files, in the order of the request.
 
         Args:
-            files: numbers of the files.
-            file_of: (n,) the file of each window.
+            files: indices of the files in `files`.
+            file_of: (n,) the index of each window's file.
             request: the request for the n windows.
         """
         arrays: Arrays = {}
         for file in files:
-            of_file = np.flatnonzero(file_of == file)
-            in_file = Request(request.numbers[of_file], request.age[of_file])
-            for name, values in self._from_file(file, in_file).items():
+            # the positions in the batch of this file's windows
+            rows = np.flatnonzero(file_of == file)
+            of_file = Request(request.numbers[rows], request.age[rows])
+            for name, values in self._from_file(file, of_file).items():
                 if name not in arrays:
                     shape = (len(file_of), *values.shape[1:])
                     arrays[name] = np.empty(shape, values.dtype)
-                arrays[name][of_file] = values
+                arrays[name][rows] = values
         return arrays
 
     def _common_row(self, name: str) -> tuple[int, ...]:
@@ -264,21 +268,22 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
                 size of images, which cannot be padded.
         """
         first = self._parts[0]
-        rows = [part.row(name) for part in self._parts]
+        shapes = [part.row(name) for part in self._parts]
 
-        for part, row in zip(self._parts, rows, strict=True):
+        for part, shape in zip(self._parts, shapes, strict=True):
             can_stack = part.dtype(name) == first.dtype(name)
-            can_stack = can_stack and len(row) == len(rows[0])
+            can_stack = can_stack and len(shape) == len(shapes[0])
             if is_picture_key(name):
-                can_stack = can_stack and row == rows[0]
+                can_stack = can_stack and shape == shapes[0]
             if not can_stack:
                 raise DatasetError(
-                    f"{part.path} has {name} with rows {row} of {part.dtype(name)}, "
-                    f"{first.path} {rows[0]} of {first.dtype(name)}: such windows do "
+                    f"{part.path} has {name} with rows {shape} of {part.dtype(name)}, "
+                    f"{first.path} {shapes[0]} of {first.dtype(name)}: such windows do "
                     "not stack"
                 )
 
-        return tuple(max(widths) for widths in zip(*rows, strict=True))
+        # the largest length of each axis
+        return tuple(max(lengths) for lengths in zip(*shapes, strict=True))
 
 
 class StackedWindows(Sequence[Batch]):
@@ -303,22 +308,27 @@ def _tensors(arrays: Arrays) -> Batch:
 
 
 def _padded(values: np.ndarray, row: tuple[int, ...]) -> np.ndarray:
-    """Returns values (n, ..., *narrow) as (n, ..., *row), padded with zeros."""
-    leading = values.shape[: values.ndim - len(row)]
-    wide = np.zeros((*leading, *row), values.dtype)
-    wide[_corner(values.shape)] = values
-    return wide
+    """Returns values (n, ..., *own row shape) as (n, ..., *row), padded with zeros.
+
+    Args:
+        values: the values of n windows, whose rows may be narrower than `row`.
+        row: the row shape of the result.
+    """
+    leading_shape = values.shape[: values.ndim - len(row)]
+    padded = np.zeros((*leading_shape, *row), values.dtype)
+    padded[_corner(values.shape)] = values
+    return padded
 
 
 def _corner(shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """Returns the index of an array's corner that has a given shape."""
+    """Returns the slices that select the first `shape[k]` entries along each axis k."""
     return tuple(slice(length) for length in shape)
 
 
 def _distinct(paths: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
     """Returns the paths as a tuple; raises if there are none, or one is given twice."""
-    several = [paths] if isinstance(paths, str | Path) else paths
-    files = tuple(map(Path, several))
+    path_list = [paths] if isinstance(paths, str | Path) else paths
+    files = tuple(map(Path, path_list))
     if not files:
         raise EmbodiedError("there is no dataset to take windows from: give a path")
     for file in files:
@@ -328,7 +338,7 @@ def _distinct(paths: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
 
 
 def _robot_name(part: FileWindows) -> str:
-    """Returns the robot's name in a file, with the control mode of its actions."""
+    """Returns a file's robot and the control mode of its actions, as `Windows.robots`."""
     robot = str(part.metadata.get("robot", ""))
     interface = part.metadata.get("action_interface") or {}
     return f"{robot} {interface.get('mode', '')}".strip()

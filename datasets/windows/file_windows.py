@@ -12,7 +12,7 @@ from embodied.core import PHYSICS_HZ
 from embodied.datasets.array_specs import PLAN_PAYLOAD
 from embodied.datasets.index.clock import Clock
 from embodied.datasets.index.opening import open_index, stored_rows
-from embodied.datasets.index.places import ArrayPlaces, OnEpisode
+from embodied.datasets.index.row_positions import OnEpisode, RowPositions
 from embodied.datasets.index.rows import (
     FileOnDisk,
     Rows,
@@ -60,31 +60,33 @@ class FileWindows:
         self._window = window
         self.keys = _keys(window)
 
-        at = ticks_key(window.at)
-        clocks = dict.fromkeys([at, *map(ticks_key, self.keys.values())])
+        # the name of the array with the moments of the windows
+        moments = ticks_key(window.at)
+        # dictionaries as ordered sets, because several arrays may have the same ticks
+        clocks = dict.fromkeys([moments, *map(ticks_key, self.keys.values())])
         arrays = dict.fromkeys(self.keys.values())
         index = open_index(path, list(arrays), list(clocks), on_episode)
         with open_file(path) as file:
             self.metadata: Mapping[str, Any] = read_header(file).metadata
 
         self.sentences = index.sentences
-        self.episodes = index.chosen(path, mask)
+        self.episodes = index.episodes_in_mask(path, mask)
         self.stamp = index.stamp
         self._instruction = index.instruction
-        self._at = at
+        self._moments = moments
         self._clocks = {key: index.clocks[key] for key in clocks}
-        self._places = {key: index.places[key] for key in arrays}
-        self._check(index.demos)
+        self._positions = {key: index.positions[key] for key in arrays}
+        self._check_arrays(index.demos)
         self._demos = index.demos
 
         # windows are numbered episode by episode
-        counts = self._clocks[at].rows[self.episodes]
+        counts = self._clocks[moments].rows[self.episodes]
         self._ends = np.cumsum(counts)
         self._starts = self._ends - counts
 
         self._file = FileOnDisk(path, index.stamp)
         self._stored: dict[str, StoredRows] = {
-            key: stored_rows(self._file, index, key) for key in self._places
+            key: stored_rows(self._file, index, key) for key in self._positions
         }
         self._rows: dict[str, Rows] = dict(self._stored)
 
@@ -97,22 +99,22 @@ class FileWindows:
 
     def row(self, name: str) -> tuple[int, ...]:
         """Returns the shape of a row of an array."""
-        return self._places[self.keys[name]].row_shape
+        return self._positions[self.keys[name]].row_shape
 
     def dtype(self, name: str) -> np.dtype:
         """Returns the type that an array has in a batch."""
-        return _batch_type(self._places[self.keys[name]].dtype)
+        return _batch_type(self._positions[self.keys[name]].dtype)
 
     def memory_bytes(self, name: str) -> int:
         """Returns the size in memory of an array, over all rows of the chosen episodes."""
-        places = self._places[self.keys[name]]
-        return int(places.rows[self.episodes].sum()) * places.row_bytes
+        positions = self._positions[self.keys[name]]
+        return int(positions.rows[self.episodes].sum()) * positions.row_bytes
 
     def load(self, name: str) -> None:
         """Reads an array into memory: all rows of the chosen episodes."""
         key = self.keys[name]
         self._rows[key] = MemoryRows(
-            self._stored[key], self._places[key], self.episodes
+            self._stored[key], self._positions[key], self.episodes
         )
 
     def all_rows(self, name: str, episodes: np.ndarray) -> np.ndarray:
@@ -127,17 +129,18 @@ class FileWindows:
         """
         key = self.keys[name]
         values = self._stored[key].all_rows(episodes)
-        wrong = _first_not_finite(values)
-        if wrong is not None:
-            # from the row among all rows to the episode, and the row within it
-            counts = self._places[key].rows[episodes]
-            owner = np.repeat(np.arange(len(episodes)), counts)[wrong[0]]
-            row = wrong[0] - int(counts[:owner].sum())
-            raise self._not_finite(key, episodes[owner], row)
+        not_finite = _first_not_finite(values)
+        if not_finite is not None:
+            # convert the row's number among all rows to its episode and number there
+            number = not_finite[0]
+            counts = self._positions[key].rows[episodes]
+            index = np.repeat(np.arange(len(episodes)), counts)[number]
+            row = number - int(counts[:index].sum())
+            raise self._not_finite(key, episodes[index], row)
         return values
 
     def batch(self, numbers: np.ndarray, age: np.ndarray) -> Arrays:
-        """Returns n windows.
+        """Returns n windows: name of an array -> (n, ...).
 
         Args:
             numbers: (n,) numbers of the windows in this file.
@@ -145,10 +148,10 @@ class FileWindows:
                 `Window.plan_age_s`: 0 stands for the smallest age, 1 for the largest.
         """
         # (n,) each window's episode, its row there, and the tick of its moment
-        chosen = np.searchsorted(self._ends, numbers, side="right")
-        episode = self.episodes[chosen]
-        row = numbers - self._starts[chosen]
-        tick = self._clocks[self._at].ticks_at(episode, row)
+        index = np.searchsorted(self._ends, numbers, side="right")
+        episode = self.episodes[index]
+        row = numbers - self._starts[index]
+        tick = self._clocks[self._moments].ticks_at(episode, row)
 
         arrays: Arrays = {
             "episode": episode,
@@ -156,35 +159,36 @@ class FileWindows:
             "instruction": self._instruction[episode],
         }
         for name, rows in self._window.rows.items():
-            # (n,) the newest row of the array at that moment, from which rows count
+            # (n,) the array's newest row at each window's moment, which is row 0 there
             newest = row
-            if ticks_key(name) != self._at:
+            if ticks_key(name) != self._moments:
                 newest = self._clocks[ticks_key(name)].newest_rows(episode, tick)
-            wanted = newest[:, None] + np.arange(rows.start, rows.stop, rows.step)
-            # rows beyond the episode are padded with its first or last row
-            last = self._places[self.keys[name]].rows[episode] - 1
-            existing = np.clip(wanted, 0, last[:, None])
+            requested = newest[:, None] + np.arange(rows.start, rows.stop, rows.step)
+            # for rows beyond the episode, take the episode's first or last row
+            last = self._positions[self.keys[name]].rows[episode] - 1
+            existing = np.clip(requested, 0, last[:, None])
             arrays[name] = self._take(name, episode, existing)
-            arrays[f"{name}{IS_PAD}"] = wanted != existing
+            arrays[f"{name}{IS_PAD}"] = requested != existing
 
         if self._window.plan_age_s is not None:
             arrays |= self._plans(episode, tick, age)
         return arrays
 
     def _plans(self, episode: np.ndarray, tick: np.ndarray, age: np.ndarray) -> Arrays:
-        """Returns the plan of each window: the newest one of at least the wanted age.
+        """Returns the plan of each window: the newest plan of at least the requested age.
 
-        If no plan is that old, it is the episode's first plan. The returned `plan_age_s`
-        is the plan's actual age.
+        If no plan is so old, the episode's first plan is taken. The returned `plan_age_s`
+        is the actual age of the plan.
 
         Args:
-            episode: (n,) numbers of episodes.
+            episode: (n,) the number of each window's episode.
             tick: (n,) the moments of the windows.
             age: (n,) in [0, 1), see `batch`.
         """
         smallest_s, largest_s = self._window.plan_age_s or (0, 0)
-        wanted_s = smallest_s + age * (largest_s - smallest_s)
-        latest_tick = np.floor(tick - wanted_s * PHYSICS_HZ).astype(np.int64)
+        requested_s = smallest_s + age * (largest_s - smallest_s)
+        # a plan of at least this age was captured at this tick or before
+        latest_tick = np.floor(tick - requested_s * PHYSICS_HZ).astype(np.int64)
         clock = self._clocks[PLAN_TICKS]
         row = clock.newest_rows(episode, latest_tick)
 
@@ -192,26 +196,27 @@ class FileWindows:
         plans: Arrays = {"plan_age_s": actual_s.astype(np.float32)}
         for name in self.keys:
             if name.startswith(PLAN):
+                # `_take` needs an axis of rows, which a window's only plan does not need
                 plans[name] = self._take(name, episode, row[:, None])[:, 0]
         return plans
 
     def _take(self, name: str, episode: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Returns (n, c, ...) rows of an array.
+        """Returns (n, c, ...) rows of an array, of the type that batches have.
 
         Args:
             name: the name of the array.
-            episode: (n,) numbers of episodes.
-            rows: (n, c) rows within them.
+            episode: (n,) the number of each window's episode.
+            rows: (n, c) the numbers of the rows in that episode.
 
         Raises:
             DatasetError: a number is not finite.
         """
         key = self.keys[name]
         values = self._rows[key].take(episode, rows)
-        wrong = _first_not_finite(values)
-        if wrong is not None:
-            window, number = wrong[:2]  # the first two axes, n and c
-            raise self._not_finite(key, episode[window], rows[window, number])
+        not_finite = _first_not_finite(values)
+        if not_finite is not None:
+            window, column = not_finite[:2]  # the index along the axes n and c
+            raise self._not_finite(key, episode[window], rows[window, column])
         return values.astype(_batch_type(values.dtype), copy=False)
 
     def _not_finite(self, key: str, episode: int, row: int) -> DatasetError:
@@ -221,24 +226,28 @@ class FileWindows:
             "that is not finite: leave the episode out with `embodied data filter`"
         )
 
-    def _check(self, demos: tuple[str, ...]) -> None:
-        """Raises DatasetError if an array has another number of rows than timestamps."""
-        for key, places in self._places.items():
+    def _check_arrays(self, demos: tuple[str, ...]) -> None:
+        """Raises DatasetError if an array has another number of rows than timestamps.
+
+        Args:
+            demos: the names of the file's episodes.
+        """
+        for key, positions in self._positions.items():
             ticks = ticks_key(key)
             clock: Clock = self._clocks[ticks]
-            wrong = np.flatnonzero(places.rows != clock.rows)
-            if len(wrong):
-                episode = wrong[0]
+            wrong_episodes = np.flatnonzero(positions.rows != clock.rows)
+            if len(wrong_episodes):
+                episode = wrong_episodes[0]
                 raise DatasetError(
                     f"{self.path}: {key} of {demos[episode]} has "
-                    f"{places.rows[episode]} rows, but {ticks} has "
+                    f"{positions.rows[episode]} rows, but {ticks} has "
                     f"{clock.rows[episode]}"
                 )
-            _check_type(self.path, key, places)
+            _check_type(self.path, key, positions)
 
 
 def _keys(window: Window) -> dict[str, str]:
-    """Returns name of an array in a window -> its name in the file."""
+    """Returns name of an array in a window -> name of the array in the file."""
     keys = {name: stored_key(name) for name in window.rows}
     if window.plan_age_s is not None:
         for spec in PLAN_PAYLOAD:
@@ -254,16 +263,17 @@ def _first_not_finite(values: np.ndarray) -> tuple[int, ...] | None:
     return None if finite.all() else tuple(np.argwhere(~finite)[0].tolist())
 
 
-def _check_type(path: Path, key: str, places: ArrayPlaces) -> None:
+def _check_type(path: Path, key: str, positions: RowPositions) -> None:
     """Raises EmbodiedError for checksums, the only arrays of type uint64."""
-    if places.dtype.kind == "u" and places.dtype.itemsize == 8:
+    if positions.dtype.kind == "u" and positions.dtype.itemsize == 8:
         raise EmbodiedError(
             f"{path}: {key} holds checksums, from which nothing can be learned"
         )
 
 
 def _batch_type(dtype: np.dtype) -> np.dtype:
-    """Returns the type in a batch of numbers that have a type in the file."""
+    """Returns the type that numbers have in a batch, given their type in the file."""
+    # images are uint8, masks bool; both stay as they are
     if dtype == np.uint8 or dtype.kind == "b":
         return dtype
     return np.dtype(np.float32 if dtype.kind == "f" else np.int64)

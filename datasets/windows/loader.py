@@ -23,9 +23,9 @@ class WindowLoader:
             for batch in loader:
                 ...
 
-    The batches depend on the seed only, not on the number of workers or on how these are
-    started. After `load_state_dict`, a loader continues with the batch that follows the
-    last one of the loader whose state it was.
+    The batches depend on the seed only, not on the number of workers or on how workers are
+    started. After `load_state_dict` with the state of another loader, a loader continues
+    with the batch that follows the other loader's last batch.
 
     Attributes:
         epoch: the current epoch, from 0.
@@ -48,9 +48,11 @@ class WindowLoader:
             windows: the windows to load.
             batch_size: windows per batch. A last, smaller batch of an epoch is dropped.
             seed: determines the order of windows, and the ages of their plans.
-            workers: number of processes that read and decompress; 0 for none but this.
-            weights: one per file, in proportion to which windows are drawn from the
-                files with replacement; None for each window once per epoch.
+            workers: number of additional processes that read and decompress; 0 to do so
+                in this process.
+            weights: one weight per file. Windows are drawn from the files in proportion
+                to the weights, with replacement. None to yield each window once per
+                epoch.
             context: how workers are started: `fork`, `spawn` or `forkserver`; None for
                 torch's default.
             pin_memory: whether to put batches in pinned memory, from which they are
@@ -117,8 +119,8 @@ class WindowLoader:
         """Sets the position from the state of another loader, for the next iteration.
 
         Raises:
-            EmbodiedError: the loader of that state had another seed, batch size, number
-                of windows or other weights.
+            EmbodiedError: the other loader had another seed, batch size, number of
+                windows or other weights.
         """
         settings = self.state_dict()
         for name in ("seed", "batch_size", "windows", "weights"):
@@ -137,8 +139,8 @@ class WindowLoader:
         size = self._batch_size
         for number in range(self.position, len(self)):
             rng = np.random.default_rng([self._seed, epoch, number])
-            chosen = order[number * size : (number + 1) * size]
-            yield Request(chosen, rng.random(size))
+            windows = order[number * size : (number + 1) * size]
+            yield Request(numbers=windows, age=rng.random(size))
 
     def _order(self, epoch: int) -> np.ndarray:
         """Returns the numbers of the windows in the order of an epoch."""
@@ -146,12 +148,13 @@ class WindowLoader:
         count = len(self._windows)
         # with weights, draw with replacement: first the file, then one of its windows
         if self._weights is not None:
-            share = np.array(self._weights) / np.sum(self._weights)
-            file = rng.choice(len(share), count, p=share)
+            probability = np.array(self._weights) / np.sum(self._weights)
+            file = rng.choice(len(probability), count, p=probability)
+            # windows are numbered file by file
             counts = np.array(self._windows.counts)
-            start = np.cumsum(counts) - counts
-            within = (rng.random(count) * counts[file]).astype(np.int64)
-            return start[file] + within
+            first_window = np.cumsum(counts) - counts
+            number_in_file = (rng.random(count) * counts[file]).astype(np.int64)
+            return first_window[file] + number_in_file
 
         return rng.permutation(count)
 
@@ -180,10 +183,11 @@ class _Requests:
 
 
 def _stack(windows: Any) -> Batch:
-    """Returns the batch, for torch's loader as `collate_fn`.
+    """Returns the batch; torch's loader calls this function as its `collate_fn`.
 
     Args:
-        windows: the result of `Windows.__getitems__`. torch's type would be a list.
+        windows: the result of `Windows.__getitems__`, for which torch's type hints say
+            a list.
     """
     stacked: StackedWindows = windows
     return stacked.stack

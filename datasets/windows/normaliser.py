@@ -17,8 +17,9 @@ from embodied.errors import unknown
 # How a column is scaled: to mean 0 and standard deviation 1; its smallest and largest
 # value to -1 and 1; or its 0.01 and 0.99 quantiles to -1 and 1.
 Scale = Literal["deviation", "limits", "quantiles"]
-# A column that varies less is only shifted, not scaled, so it stays close to 0.
-LEAST_SCALE = 1e-6
+# A column whose divisor would be smaller is shifted, but not divided, because dividing
+# would magnify rounding errors; its values stay close to 0.
+LEAST_FACTOR = 1e-6
 
 
 class Normaliser(torch.nn.Module):
@@ -51,11 +52,12 @@ class Normaliser(torch.nn.Module):
         robots = window_statistics(windows)
         self._names = tuple(robots[0])
         for name in self._names:
+            # Columns that a robot does not have are padding. Offset 0 and factor 1 leave
+            # their zeros as they are.
             offset = np.zeros((len(robots), *windows.row(name)), np.float32)
-            # columns that a robot does not have are padding, and stay 0
             factor = np.ones_like(offset)
             for robot, parts in enumerate(windows.parts_by_robot()):
-                # padding is at the end of rows, so the robot's own columns come first
+                # padding is at the end of a row, so the robot's own columns come first
                 row = parts[0].row(name)
                 columns: Any = (robot, *map(slice, row))
                 own_offset, own_factor = _offset_and_factor(robots[robot][name], scale)
@@ -69,7 +71,9 @@ class Normaliser(torch.nn.Module):
         scaled = dict(batch)
         for name in self._names:
             if name in batch:
-                offset, factor = self._of(name, batch[name], batch["robot"])
+                offset, factor = self._offset_and_factor_of(
+                    name, batch[name], batch["robot"]
+                )
                 scaled[name] = (batch[name] - offset) / factor
         for name, values in batch.items():
             if name.endswith(IMAGE_SUFFIX):
@@ -84,23 +88,25 @@ class Normaliser(torch.nn.Module):
             values: (n, ..., *row), normalised.
             robot: (n,) index into `Windows.robots`.
         """
-        offset, factor = self._of(name, values, robot)
+        offset, factor = self._offset_and_factor_of(name, values, robot)
         return values * factor + offset
 
-    def _of(self, name: str, values: Tensor, robot: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns offset and factor of each window, shaped to broadcast with values.
+    def _offset_and_factor_of(
+        self, name: str, values: Tensor, robot: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Returns offset and factor of each window, shaped to broadcast with its values.
 
         Args:
             name: the name of the array.
-            values: (n, ..., *row).
+            values: (n, ..., *row) the values of n windows.
             robot: (n,) index into `Windows.robots`.
         """
         offset_and_factor = []
         for kind in ("offset", "factor"):
             rows = self.get_buffer(f"{name}/{kind}")[robot]  # (n, *row)
             # insert axes of length 1 between n and the row
-            missing = values.ndim - rows.ndim
-            shape = (len(rows), *[1] * missing, *rows.shape[1:])
+            num_missing_axes = values.ndim - rows.ndim
+            shape = (len(rows), *[1] * num_missing_axes, *rows.shape[1:])
             offset_and_factor.append(rows.reshape(shape))
         return offset_and_factor[0], offset_and_factor[1]
 
@@ -108,7 +114,12 @@ class Normaliser(torch.nn.Module):
 def _offset_and_factor(
     statistics: ArrayStatistics, scale: Scale
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the number to subtract from each column, and the divisor of the rest."""
+    """Returns what normalising subtracts from each column, and then divides it by.
+
+    Args:
+        statistics: the statistics of one robot's array.
+        scale: how columns are scaled.
+    """
     if scale == "deviation":
         offset = np.array(statistics.mean)
         factor = np.array(statistics.std)
@@ -117,4 +128,4 @@ def _offset_and_factor(
         high = np.array(statistics.max if scale == "limits" else statistics.q99)
         offset = (low + high) / 2
         factor = (high - low) / 2
-    return offset, np.where(factor > LEAST_SCALE, factor, 1.0)
+    return offset, np.where(factor > LEAST_FACTOR, factor, 1.0)

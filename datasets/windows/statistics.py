@@ -18,6 +18,7 @@ from embodied.datasets.windows.file_windows import FileWindows
 from embodied.files import WriteError, replace_text
 
 STATISTICS_SUFFIX = ".stats.json"
+# Statistics are computed over this many episodes at a time, which bounds the memory.
 EPISODES_AT_ONCE = 64
 
 # name of an array -> its statistics, for one robot
@@ -43,7 +44,7 @@ def window_statistics(windows: Windows) -> list[RobotStatistics]:
             for name in windows.names
             if parts[0].dtype(name).kind == "f" and not is_picture_key(name)
         ]
-        measured.append(_of_robot(parts, names, windows.mask))
+        measured.append(_robot_statistics(parts, names, windows.mask))
     return measured
 
 
@@ -52,7 +53,7 @@ def statistics_path(path: Path) -> Path:
     return path.with_name(f"{path.name}{STATISTICS_SUFFIX}")
 
 
-def _of_robot(
+def _robot_statistics(
     parts: Sequence[FileWindows], names: Sequence[str], mask: str
 ) -> RobotStatistics:
     """Returns the statistics of some arrays of one robot, from the cache if possible.
@@ -60,23 +61,28 @@ def _of_robot(
     Args:
         parts: the robot's files.
         names: the names of the arrays.
-        mask: whose episodes the files have.
+        mask: the mask whose episodes are counted.
     """
     path = statistics_path(parts[0].path)
-    # the cache is valid for these files in this state only
+    # the cache is valid only for these files, with these sizes and times of change
     sources = [
         {"file": part.path.name, **asdict(part.stamp), "mask": mask} for part in parts
     ]
-    known = _read(path, sources)
+    known = _read_cache(path, sources)
     missing = [name for name in names if name not in known]
     if missing:
-        known |= {name: _measured(parts, name) for name in missing}
-        _write(path, sources, known)
+        known |= {name: _measure(parts, name) for name in missing}
+        _write_cache(path, sources, known)
     return {name: known[name] for name in names}
 
 
-def _measured(parts: Sequence[FileWindows], name: str) -> ArrayStatistics:
-    """Returns the statistics of an array over all files of a robot."""
+def _measure(parts: Sequence[FileWindows], name: str) -> ArrayStatistics:
+    """Computes the statistics of an array over all files of a robot.
+
+    Raises:
+        DatasetError: the array's rows differ in shape between the files; it has no row;
+            or a number is not finite.
+    """
     first = parts[0]
     width = int(np.prod(first.row(name), dtype=np.int64))
     collected = VectorStatistics(width)
@@ -88,7 +94,8 @@ def _measured(parts: Sequence[FileWindows], name: str) -> ArrayStatistics:
                 f"same robot {first.row(name)}: they have no common statistics"
             )
         for start in range(0, len(part.episodes), EPISODES_AT_ONCE):
-            rows = part.all_rows(name, part.episodes[start : start + EPISODES_AT_ONCE])
+            episodes = part.episodes[start : start + EPISODES_AT_ONCE]
+            rows = part.all_rows(name, episodes)
             if len(rows):
                 collected.add(rows.reshape(len(rows), -1))
             count += len(rows)
@@ -98,8 +105,14 @@ def _measured(parts: Sequence[FileWindows], name: str) -> ArrayStatistics:
     return array_statistics(name, collected.result(), left_out=0)
 
 
-def _write(path: Path, sources: Sequence[Any], known: RobotStatistics) -> None:
-    """Writes statistics to the cache, unless the folder is read-only."""
+def _write_cache(path: Path, sources: Sequence[Any], known: RobotStatistics) -> None:
+    """Writes statistics to the cache, unless the folder is read-only.
+
+    Args:
+        path: the path of the cache.
+        sources: JSON on the files and the mask that the statistics are of.
+        known: the statistics of all arrays known so far.
+    """
     content = {
         "sources": list(sources),
         "arrays": [asdict(statistics) for statistics in known.values()],
@@ -107,23 +120,23 @@ def _write(path: Path, sources: Sequence[Any], known: RobotStatistics) -> None:
     try:
         replace_text(path, f"{json.dumps(content, indent=2, allow_nan=False)}\n")
     except WriteError:
-        return
+        return  # the next call computes them again
 
 
-def _read(path: Path, sources: Sequence[Any]) -> RobotStatistics:
-    """Returns the cached statistics; {} if missing, damaged, or of other files."""
+def _read_cache(path: Path, sources: Sequence[Any]) -> RobotStatistics:
+    """Returns the cached statistics; {} if missing, damaged, or of other `sources`."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["sources"] != list(sources):
             return {}
-        arrays = [_array(entry) for entry in content["arrays"]]
+        arrays = [_statistics_from_json(entry) for entry in content["arrays"]]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
     return {statistics.key: statistics for statistics in arrays}
 
 
-def _array(entry: dict[str, Any]) -> ArrayStatistics:
-    """Returns the statistics of one array from their JSON form."""
+def _statistics_from_json(entry: dict[str, Any]) -> ArrayStatistics:
+    """Returns the statistics of one array from their JSON form, with lists as tuples."""
     values = {f.name: entry[f.name] for f in fields(ArrayStatistics)}
     for name, value in values.items():
         if isinstance(value, list):

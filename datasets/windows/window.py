@@ -12,8 +12,8 @@ FRAMES = "frames"
 PLANS = "plans"
 STREAMS = "streams/"
 
-# The arrays with the timestamps of frames and of plans. A plan's is the capture of its
-# oldest image.
+# The names of the arrays with the timestamps of frames and of plans. The timestamp of a
+# plan is the time at which its oldest image was captured.
 FRAME_TICKS = "frame_tick"
 PLAN_TICKS = "plans/tick_frame"
 
@@ -31,15 +31,15 @@ class Window:
             plan_age_s=(0.0, 0.5),
         )
 
-    Arrays may have different rates. In each array row 0 is the newest one at the window's
-    moment; earlier rows are negative. Rows beyond the episode are padding: before its
-    start the first row is repeated, after its end the last one.
+    Arrays may have different rates. In each array, row 0 is the newest row at the window's
+    moment, and earlier rows have negative numbers. Rows beyond the episode are padding:
+    before the start the first row is repeated, after the end the last row.
 
     Attributes:
-        rows: name of an array -> its rows. Examples of names are `actions`,
-            `obs/agent_pos`, `streams/intended` and `plans/goal_pos_w`.
-        at: the moments of windows: one window at each row of `frames`, of `plans`, or of
-            a stream such as `streams/intended`.
+        rows: name of an array -> numbers of its rows in the window. Examples of names are
+            `actions`, `obs/agent_pos`, `streams/intended` and `plans/goal_pos_w`.
+        at: the moments of the windows: there is one window for each row of `frames`, of
+            `plans`, or of a stream such as `streams/intended`.
         plan_age_s: smallest and largest age of the plan that a window contains; None for
             windows without a plan.
     """
@@ -49,7 +49,7 @@ class Window:
     plan_age_s: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        """Raises EmbodiedError for rows, a row to start at, or an age that cannot be."""
+        """Raises EmbodiedError if rows, moments or ages are not valid."""
         if not self.rows:
             raise EmbodiedError(
                 "a window needs rows: give some, such as {'actions': range(16)}"

@@ -79,7 +79,7 @@ class DiskFrames:
         # by file: one reader per camera
         self._sources = [sources for _, sources in files.values()]
         first_index, _ = next(iter(files.values()))
-        self._picture = first_index.places[keys[0]].row_shape  # (H, W, 3)
+        self._picture = first_index.positions[keys[0]].row_shape  # (H, W, 3)
 
         # (E,) the file of each episode, and the episode's number there
         file_number = {path: number for number, path in enumerate(files)}

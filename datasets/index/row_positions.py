@@ -24,18 +24,19 @@ from embodied.errors import EmbodiedError, unknown
 # with gzip; or in a layout that only the HDF5 library can read.
 Layout = Literal["contiguous", "gzip", "hdf5"]
 
-# Is called with the number of episodes that were searched since the last call.
+# A function that is called with the number of episodes searched since the last call.
 OnEpisode = Callable[[int], None]
 
-NUMBERS = "biuf"  # numpy's kinds of number types; a window holds nothing else
-NO_PLACE = -1
-# Name beginning of the arrays with the state that a replay starts from. They have one
+# numpy's kinds of types that a window may contain: bool, int, unsigned int, float
+NUMBERS = "biuf"
+NO_POSITION = -1  # stands for the position of a row that was not stored
+# Name beginning of the arrays with the state from which a replay starts. They have one
 # value per episode, not a row per step.
 START = "start/"
 
 
 @dataclass(frozen=True)
-class ArrayPlaces:
+class RowPositions:
     """The positions of one array's rows, for the E episodes of a file.
 
     Attributes:
@@ -43,10 +44,10 @@ class ArrayPlaces:
         dtype: the data type of the numbers.
         row_shape: the shape of a row.
         rows: (E,) number of rows per episode.
-        offset: (E,) position in the file of the first row, in bytes; empty unless the
-            layout is `contiguous`.
-        row_offset: (all rows,) position in the file of each row, in bytes; empty unless
-            the layout is `gzip`.
+        offset: (E,) position in the file of each episode's first row, in bytes; empty
+            unless the layout is `contiguous`.
+        row_offset: (all rows,) position in the file of each row, in bytes, episode by
+            episode; empty unless the layout is `gzip`.
         row_size: (all rows,) compressed size of each row in bytes; empty unless the
             layout is `gzip`.
     """
@@ -61,53 +62,52 @@ class ArrayPlaces:
 
     @cached_property
     def row_bytes(self) -> int:
-        """The size of an uncompressed row."""
+        """The size of an uncompressed row in bytes."""
         return self.dtype.itemsize * math.prod(self.row_shape)
 
-    def lie_within(self, count: int, size: int) -> bool:
-        """Returns whether all positions are valid in a file.
+    def are_within(self, count: int, size: int) -> bool:
+        """Returns whether all positions lie within a file of a given size.
 
-        An index is read from a file, which may be damaged, so it is checked like any
-        other input.
+        Positions that were stored in a file are checked, because it may be damaged.
 
         Args:
-            count: number of episodes.
-            size: the size of the file, in bytes.
+            count: the number of episodes in the file.
+            size: the size of the file in bytes.
         """
         rows = self.rows
         if len(rows) != count or (rows < 0).any() or min(self.row_shape, default=0) < 0:
             return False
-        if self.layout == "contiguous":  # one block per episode
+        if self.layout == "contiguous":  # the rows of an episode form one block
             num_blocks = count
             begins = self.offset
             sizes = rows * self.row_bytes
-        elif self.layout == "gzip":  # one block per row
+        elif self.layout == "gzip":  # each row is a block
             num_blocks = int(rows.sum())
             begins = self.row_offset
             sizes = self.row_size
-        else:  # no positions are stored
+        else:  # layout `hdf5`: HDF5 finds the rows, so there are no positions to check
             return True
 
         if not (len(begins) == len(sizes) == num_blocks):
             return False
         ends = begins + sizes
-        # `begins <= ends` also finds sums that overflow
+        # `begins <= ends` is false where a size is negative or the sum overflows
         is_ordered = bool((begins >= 0).all() and (begins <= ends).all())
         return is_ordered and bool((ends <= size).all())
 
     @cached_property
     def first_row(self) -> np.ndarray:
-        """(E,) the number of each episode's first row among the rows of all episodes."""
+        """(E,) the index of each episode's first row in `row_offset` and `row_size`."""
         return np.cumsum(self.rows) - self.rows
 
 
-def find_all_places(
+def find_all_row_positions(
     file: H5, demos: Sequence[str], on_episode: OnEpisode
-) -> dict[str, ArrayPlaces]:
-    """Finds the rows of every array that a window could hold.
+) -> dict[str, RowPositions]:
+    """Finds the row positions of every array that a window could contain.
 
     Arrays that some episode lacks, or has with another row shape or type, are left out.
-    So are the arrays below `start/`, which have no rows over time.
+    So are the arrays below `start/`, because they have no rows over time.
 
     Args:
         file: an open dataset.
@@ -119,25 +119,26 @@ def find_all_places(
     """
     first = h5py.h5g.open(file["data"].id, demos[0].encode())
     keys = [key for key in arrays_below(h5py.Group(first)) if not key.startswith(START)]
-    collected = {key: _Collected(file, demos, key) for key in keys}
+    collectors = {key: _PositionCollector(file, demos, key) for key in keys}
     for number, demo in enumerate(demos):
         group = h5py.h5g.open(file["data"].id, demo.encode())
-        for key, array in list(collected.items()):
+        # a copy of the items, because arrays are deleted from `collectors` meanwhile
+        for key, collector in list(collectors.items()):
             try:
-                array.add(number, group)
+                collector.add(number, group)
             except EmbodiedError:
-                del collected[key]
+                del collectors[key]
         on_episode(1)
-    return {key: array.places() for key, array in collected.items()}
+    return {key: collector.positions() for key, collector in collectors.items()}
 
 
-def find_places(
+def find_row_positions(
     file: H5,
     demos: Sequence[str],
     keys: Sequence[str],
     on_episode: OnEpisode | None = None,
-) -> dict[str, ArrayPlaces]:
-    """Finds the rows of arrays in all episodes of an open file.
+) -> dict[str, RowPositions]:
+    """Finds the row positions of some arrays in all episodes of an open file.
 
     Args:
         file: an open dataset.
@@ -154,26 +155,26 @@ def find_places(
             than the first episode; an array is stored in another file; or it does not
             hold numbers.
     """
-    collected = [_Collected(file, demos, key) for key in keys]
+    collectors = [_PositionCollector(file, demos, key) for key in keys]
     # episode by episode, so that each group is opened only once
     for number, demo in enumerate(demos):
         group = h5py.h5g.open(file["data"].id, demo.encode())
-        for array in collected:
-            array.add(number, group)
+        for collector in collectors:
+            collector.add(number, group)
         if on_episode is not None:
             on_episode(1)
-    return {array.key: array.places() for array in collected}
+    return {collector.key: collector.positions() for collector in collectors}
 
 
-class _Opened:
+class _StoredArray:
     """A low-level HDF5 array with its properties, each of which is read from HDF5 once.
 
     Attributes:
-        array: the array.
+        array: the array, an object of h5py's low-level interface.
         shape: the shape of the array.
         dtype: the data type of one number.
-        offset: position of the values in this file; None if they are not stored in one
-            piece in this file.
+        offset: the position of the values in this file, in bytes; None if the values are
+            not stored in one piece in this file.
     """
 
     def __init__(self, array: H5) -> None:
@@ -197,14 +198,14 @@ class _Opened:
     @property
     def lies_elsewhere(self) -> bool:
         """Whether the values lie in other files."""
-        # fast path: values with an offset lie in this file
+        # values with an offset lie in this file; the checks below are slower
         if self.offset is not None:
             return False
         is_virtual = self.layout == h5py.h5d.VIRTUAL
         return is_virtual or self.creation.get_external_count() > 0
 
 
-class _Collected:
+class _PositionCollector:
     """Collects the positions of one array's rows, episode by episode.
 
     Args:
@@ -226,27 +227,27 @@ class _Collected:
         self._dtype = np.dtype(np.uint8)
         self._row: tuple[int, ...] = ()
 
-        # the fields of the resulting `ArrayPlaces`
+        # the fields of the resulting `RowPositions`
         self._rows = np.zeros(len(demos), np.int64)
-        self._offset = np.full(len(demos), NO_PLACE, np.int64)
+        self._offset = np.full(len(demos), NO_POSITION, np.int64)
         self._row_offsets: list[np.ndarray] = []
         self._row_sizes: list[np.ndarray] = []
         self._layouts: set[Layout] = set()
 
     def add(self, number: int, group: H5) -> None:
-        """Adds the array of one episode.
+        """Adds the row positions of the array in one episode.
 
         Args:
             number: the number of the episode.
-            group: the group of the episode, a low-level one of h5py.
+            group: the group of the episode, an object of h5py's low-level interface.
         """
-        array = self._opened(number, group)
+        array = self._open(number, group)
         self._check(number, array)
         self._rows[number] = array.shape[0]
 
         layout = _layout(array)
         if layout == "contiguous":
-            offset = array.offset or 0  # None if the array is empty
+            offset = array.offset or 0  # HDF5 gives an empty array no offset
             if offset + math.prod(array.shape) * array.dtype.itemsize > self._size:
                 raise DatasetError(
                     f"{self._where(number)} is damaged: {self.key} declares "
@@ -254,8 +255,8 @@ class _Collected:
                 )
             self._offset[number] = offset
         elif layout == "gzip":
-            chunks = _chunks(array)
-            if chunks is None:
+            chunks = _row_chunks(array)
+            if chunks is None:  # only HDF5 can read these rows
                 layout = "hdf5"
             else:
                 offsets, sizes = chunks
@@ -264,10 +265,10 @@ class _Collected:
 
         self._layouts.add(layout)
 
-    def places(self) -> ArrayPlaces:
+    def positions(self) -> RowPositions:
         """Returns the positions of the rows of all episodes."""
-        # Episodes of a file from elsewhere may differ in layout, and a user block at the
-        # file's start would shift all positions. HDF5 can read both.
+        # In a file of another tool, episodes may differ in layout, and a user block (bytes
+        # before HDF5's own) would shift all positions. Only HDF5 can read such rows.
         layout: Layout = "hdf5"
         if len(self._layouts) == 1 and not self._file.userblock_size:
             (layout,) = self._layouts
@@ -277,7 +278,7 @@ class _Collected:
         if layout == "gzip":
             row_offset = np.concatenate(self._row_offsets)
             row_size = np.concatenate(self._row_sizes)
-        return ArrayPlaces(
+        return RowPositions(
             layout=layout,
             dtype=self._dtype,
             row_shape=self._row,
@@ -287,8 +288,8 @@ class _Collected:
             row_size=row_size,
         )
 
-    def _opened(self, number: int, group: H5) -> _Opened:
-        """Opens the low-level array of one episode.
+    def _open(self, number: int, group: H5) -> _StoredArray:
+        """Opens the array in one episode; see `add` for the arguments.
 
         Raises:
             EmbodiedError: the first episode has no such array; lists those it has.
@@ -296,7 +297,7 @@ class _Collected:
                 another file.
         """
         try:
-            array = _Opened(h5py.h5d.open(group, self._name))
+            array = _StoredArray(h5py.h5d.open(group, self._name))
         except (KeyError, ValueError):
             if number == 0:
                 names = _array_names(self._file, self._demos)
@@ -316,8 +317,8 @@ class _Collected:
             )
         return array
 
-    def _check(self, number: int, array: _Opened) -> None:
-        """Raises DatasetError if row shape or type differ from the first episode's."""
+    def _check(self, number: int, array: _StoredArray) -> None:
+        """Raises DatasetError unless an array has the rows of the first episode's array."""
         if not array.shape or array.dtype.kind not in NUMBERS:
             raise DatasetError(
                 f"{self._where(number)} has no rows of numbers in {self.key} that a "
@@ -344,29 +345,28 @@ def _array_names(file: H5, demos: Sequence[str]) -> list[str]:
     """Returns the names of the first episode's arrays, as a window may request them."""
     names: list[str] = []
 
-    def keep(name: str, item: H5) -> None:
-        """Adds the name of an item that is an array."""
+    def add_array(name: str, item: H5) -> None:
         # a window requests `streams/reward/value` as `streams/reward`
         if isinstance(item, h5py.Dataset):
             names.append(name.removesuffix("/value"))
 
-    file["data"][demos[0]].visititems(keep)
+    file["data"][demos[0]].visititems(add_array)
     return names
 
 
-def _layout(array: _Opened) -> Layout:
-    """Returns the layout of one array, by the properties that it was created with."""
-    # numbers in another byte order must be converted, which HDF5 does
+def _layout(array: _StoredArray) -> Layout:
+    """Returns how the rows of an array are stored."""
+    # HDF5 converts numbers whose byte order is not this machine's
     if not array.dtype.isnative:
         return "hdf5"
-    # an empty array has nothing to read, so any layout will do
+    # an empty array has nothing to read; `contiguous` needs no positions of its rows
     if 0 in array.shape:
         return "contiguous"
     if array.layout == h5py.h5d.CONTIGUOUS:
-        # an array that was never written has no position; HDF5 gives its fill value
+        # an array that was never written has no position; HDF5 returns its fill value
         return "contiguous" if array.offset is not None else "hdf5"
 
-    # gzip must be the only filter, and each chunk one row
+    # rows can be read without HDF5 if gzip is the only filter, and each chunk is one row
     if array.layout != h5py.h5d.CHUNKED or array.creation.get_nfilters() != 1:
         return "hdf5"
     is_gzip = array.creation.get_filter(0)[0] == h5py.h5z.FILTER_DEFLATE
@@ -374,23 +374,24 @@ def _layout(array: _Opened) -> Layout:
     return "gzip" if is_gzip and is_by_row else "hdf5"
 
 
-def _chunks(array: _Opened) -> tuple[np.ndarray, np.ndarray] | None:
-    """Returns the positions (rows,) and sizes (rows,) of the compressed rows, in bytes.
+def _row_chunks(array: _StoredArray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Returns the positions (rows,) and sizes (rows,) of compressed rows, in bytes.
 
-    None if a row was never written, or was stored uncompressed.
+    Each row of the array must be a chunk. The result is None if a row was never written,
+    or was stored uncompressed.
     """
     if array.array.get_num_chunks() != array.shape[0]:
         return None
-    offset = np.full(array.shape[0], NO_PLACE, np.int64)
+    offset = np.full(array.shape[0], NO_POSITION, np.int64)
     size = np.zeros(array.shape[0], np.int32)
 
-    def keep(chunk: h5py.h5d.StoreInfo) -> None:
-        """Notes where a chunk lies and how long it is; a chunk is one row."""
-        # HDF5 sets this mask for a chunk that it stored without compression
+    def set_row(chunk: h5py.h5d.StoreInfo) -> None:
+        """Sets position and size of the row that is stored in a chunk."""
+        # HDF5 sets this mask for a chunk that was stored without compression
         if not chunk.filter_mask:
             row = chunk.chunk_offset[0]
             offset[row] = chunk.byte_offset
             size[row] = chunk.size
 
-    array.array.chunk_iter(keep)
-    return None if (offset == NO_PLACE).any() else (offset, size)
+    array.array.chunk_iter(set_row)
+    return None if (offset == NO_POSITION).any() else (offset, size)
