@@ -216,7 +216,7 @@ def test_a_terminal_shows_how_far_a_long_sealing_is(
     copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     unsealed(copy)
-    monkeypatch.setattr(seal, "SILENT_S", 0.0)
+    monkeypatch.setattr(seal, "PROGRESS_DELAY_S", 0.0)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     seal.seal(copy)
     assert "index copy.hdf5: " in capsys.readouterr().err
