@@ -7,38 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from embodied.datasets.descriptions import describe
-from embodied.datasets.guarded import damage_named
+from embodied.datasets.index.array_totals import ArrayTotal, array_totals
+from embodied.datasets.index.seal import sealed
+from embodied.datasets.opening import open_file
 from embodied.datasets.reader import Dataset
-from embodied.datasets.schema import H5
-
-# The group of varied model fields: its many small arrays are listed as one entry.
-VARIED = "start/fields"
-
-
-@dataclass(frozen=True)
-class ArrayInfo:
-    """An array of the episodes, such as `obs/agent_pos`.
-
-    Attributes:
-        key: the array's name within an episode; `start/fields` for all varied fields.
-        dtype: the data type of the numbers; "" for `start/fields`, which has several.
-        row: shape of one row in the first episode that has the array.
-        rows: number of rows in all episodes together.
-        unit: the unit of the numbers; "1" for numbers without a unit, "" if unknown.
-        size_bytes: size on the disk in all episodes together.
-    """
-
-    key: str
-    dtype: str
-    row: tuple[int, ...]
-    rows: int
-    unit: str
-    size_bytes: int
 
 
 @dataclass(frozen=True)
@@ -106,7 +81,7 @@ class DatasetInfo:
     seeds: tuple[int, ...]
     instructions: dict[str, int]
     masks: dict[str, int]
-    arrays: tuple[ArrayInfo, ...]
+    arrays: tuple[ArrayTotal, ...]
 
 
 def dataset_info(path: Path) -> DatasetInfo:
@@ -161,55 +136,13 @@ def _counts(words: Iterable[str]) -> dict[str, int]:
     return dict(Counter(words).most_common())
 
 
-def _arrays(dataset: Dataset) -> tuple[ArrayInfo, ...]:
+def _arrays(dataset: Dataset) -> tuple[ArrayTotal, ...]:
     """Returns one entry per array name, with rows and sizes summed over all episodes."""
-    info_of_arrays: dict[str, ArrayInfo] = {}
-    for number in range(len(dataset)):
-        for key, array in dataset.arrays(number).items():
-            with damage_named(array):
-                info = _array_info(key, array)
-
-            # type, row and unit are those of the first episode with this array
-            earlier = info_of_arrays.get(info.key)
-            if earlier is not None:
-                info = replace(
-                    earlier,
-                    rows=earlier.rows + info.rows,
-                    size_bytes=earlier.size_bytes + info.size_bytes,
-                )
-            info_of_arrays[info.key] = info
-    return tuple(info_of_arrays.values())
-
-
-def _array_info(key: str, array: H5) -> ArrayInfo:
-    """Returns the entry for one array of an episode in the dataset's description."""
-    size_bytes = int(array.id.get_storage_size())
-    if key.startswith(f"{VARIED}/"):
-        return ArrayInfo(
-            key=VARIED,
-            dtype="",
-            row=(),
-            rows=0,
-            unit="as MuJoCo has it",
-            size_bytes=size_bytes,
-        )
-
-    return ArrayInfo(
-        key=key,
-        dtype=str(array.dtype),
-        row=tuple(array.shape[1:]),
-        rows=array.shape[0] if array.shape else 1,
-        unit=_unit(key, array),
-        size_bytes=size_bytes,
-    )
-
-
-def _unit(key: str, array: H5) -> str:
-    """Returns the unit stored with an array, else the schema's, else ""."""
-    stored: Any = array.attrs.get("unit")
-    if isinstance(stored, bytes):
-        return stored.decode(errors="replace")
-    if isinstance(stored, str):
-        return stored
-    described = describe(key)
-    return described.unit if described else ""
+    # the seal has them at hand; an unfinished collection has no file yet
+    if dataset.path.exists():
+        with open_file(dataset.path) as file:
+            seal = sealed(dataset.path, file)
+        totals = seal.array_totals() if seal is not None else None
+        if totals is not None:
+            return totals
+    return array_totals(dataset.group(number) for number in range(len(dataset)))

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
 from embodied.datasets.descriptions import describe, described_arrays
+from embodied.datasets.index.array_totals import (
+    ArrayTotal,
+    totals_from_json,
+    totals_to_json,
+)
 from embodied.datasets.info import dataset_info
 from embodied.datasets.recorder import Recorder
 from embodied.datasets.writer import EpisodeWriter
@@ -24,6 +31,7 @@ from tests.datasets_fakes import (
     fake_header,
     file_digest,
     open_hdf5,
+    unsealed,
     write_dataset,
 )
 
@@ -104,6 +112,33 @@ def test_a_unit_of_the_file_counts_more_than_the_schema(path: Path) -> None:
     assert arrays["rewards"].unit == "points"
     assert arrays["states"].unit == "s, m, rad, m/s, rad/s"
     assert arrays["of_another_tool"].unit == ""
+
+
+def test_the_seal_holds_what_a_visit_of_all_arrays_finds(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = unsealed(Path(shutil.copy(path, tmp_path / "bare.hdf5")))
+    visited = dataset_info(bare).arrays
+
+    # a sealed file's arrays are not visited: there may be a million
+    monkeypatch.setattr("embodied.datasets.info.array_totals", None)
+    assert dataset_info(path).arrays == visited
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, 3, [{}], [[]], [{"rows": -1}], [{"row": "ab"}], [{"unit": 1}]]
+)
+def test_a_table_of_arrays_with_wrong_values_is_refused(wrong: Any) -> None:
+    whole = totals_to_json(
+        [ArrayTotal("a", "<f4", (3,), rows=2, unit="m", size_bytes=24)]
+    )
+    assert totals_to_json(totals_from_json(whole)) == whole
+
+    # in the place of one value of a table that is whole otherwise
+    if isinstance(wrong, list) and wrong[0]:
+        wrong = [whole[0] | wrong[0]]
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        totals_from_json(wrong)
 
 
 def test_an_unfinished_collection_can_be_asked(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 
 from embodied.datasets.guarded import arrays_below
+from embodied.datasets.index.stored_array import StoredArray
 from embodied.datasets.schema import H5, DatasetError
 from embodied.errors import EmbodiedError, unknown
 
@@ -166,45 +167,6 @@ def find_row_positions(
     return {collector.key: collector.positions() for collector in collectors}
 
 
-class _StoredArray:
-    """A low-level HDF5 array with its properties, each of which is read from HDF5 once.
-
-    Attributes:
-        array: the array, an object of h5py's low-level interface.
-        shape: the shape of the array.
-        dtype: the data type of one number.
-        offset: the position of the values in this file, in bytes; None if the values are
-            not stored in one piece in this file.
-    """
-
-    def __init__(self, array: H5) -> None:
-        self.array = array
-        self.shape: tuple[int, ...] = array.shape
-        self.dtype: np.dtype = array.dtype
-        self.offset: int | None = array.get_offset()
-
-    @cached_property
-    def creation(self) -> H5:
-        """The property list with which the array was created."""
-        return self.array.get_create_plist()
-
-    @cached_property
-    def layout(self) -> int:
-        """The storage layout, a value of the HDF5 enumeration H5D_layout_t."""
-        if self.offset is not None:
-            return int(h5py.h5d.CONTIGUOUS)
-        return int(self.creation.get_layout())
-
-    @property
-    def lies_elsewhere(self) -> bool:
-        """Whether the values lie in other files."""
-        # values with an offset lie in this file; the checks below are slower
-        if self.offset is not None:
-            return False
-        is_virtual = self.layout == h5py.h5d.VIRTUAL
-        return is_virtual or self.creation.get_external_count() > 0
-
-
 class _PositionCollector:
     """Collects the positions of one array's rows, episode by episode.
 
@@ -288,7 +250,7 @@ class _PositionCollector:
             row_size=row_size,
         )
 
-    def _open(self, number: int, group: H5) -> _StoredArray:
+    def _open(self, number: int, group: H5) -> StoredArray:
         """Opens the array in one episode; see `add` for the arguments.
 
         Raises:
@@ -297,7 +259,7 @@ class _PositionCollector:
                 another file.
         """
         try:
-            array = _StoredArray(h5py.h5d.open(group, self._name))
+            array = StoredArray(h5py.h5d.open(group, self._name))
         except (KeyError, ValueError):
             if number == 0:
                 names = _array_names(self._file, self._demos)
@@ -317,7 +279,7 @@ class _PositionCollector:
             )
         return array
 
-    def _check(self, number: int, array: _StoredArray) -> None:
+    def _check(self, number: int, array: StoredArray) -> None:
         """Raises DatasetError unless an array has the rows of the first episode's array."""
         if not array.shape or array.dtype.kind not in NUMBERS:
             raise DatasetError(
@@ -354,7 +316,7 @@ def _array_names(file: H5, demos: Sequence[str]) -> list[str]:
     return names
 
 
-def _layout(array: _StoredArray) -> Layout:
+def _layout(array: StoredArray) -> Layout:
     """Returns how the rows of an array are stored."""
     # HDF5 converts numbers whose byte order is not this machine's
     if not array.dtype.isnative:
@@ -374,7 +336,7 @@ def _layout(array: _StoredArray) -> Layout:
     return "gzip" if is_gzip and is_by_row else "hdf5"
 
 
-def _row_chunks(array: _StoredArray) -> tuple[np.ndarray, np.ndarray] | None:
+def _row_chunks(array: StoredArray) -> tuple[np.ndarray, np.ndarray] | None:
     """Returns the positions (rows,) and sizes (rows,) of compressed rows, in bytes.
 
     Each row of the array must be a chunk. The result is None if a row was never written,

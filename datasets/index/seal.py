@@ -19,6 +19,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from embodied.datasets.guarded import damage_named
+from embodied.datasets.index.array_totals import (
+    ArrayTotal,
+    array_totals,
+    totals_from_json,
+    totals_to_json,
+)
 from embodied.datasets.index.file_index import (
     FileIndex,
     Stamp,
@@ -77,6 +83,7 @@ def seal(path: Path) -> None:
                     metas.append(read_meta(file["data"][demo]))
                     on_episode(1)
                 positions = find_all_row_positions(file, demos, on_episode)
+                totals = array_totals(file["data"][demo] for demo in demos)
             masks = stored_masks(file, demos)
             if masks is None:
                 masks = default_masks(metas)
@@ -89,7 +96,7 @@ def seal(path: Path) -> None:
                 # ticks that do not rise cannot be searched, so they get no clock
                 with suppress(DatasetError):
                     index.clocks[key] = read_clock(path, index, key, positions[key])
-        _append(path, index, metas, names)
+        _append(path, index, metas, totals, names)
 
 
 @contextmanager
@@ -119,14 +126,19 @@ def _progress(path: Path, count: int) -> Iterator[OnEpisode]:
 
 
 def _append(
-    path: Path, index: FileIndex, metas: Sequence[EpisodeMeta], names: str
+    path: Path,
+    index: FileIndex,
+    metas: Sequence[EpisodeMeta],
+    totals: Sequence[ArrayTotal],
+    names: str,
 ) -> None:
-    """Appends an index and the table of episodes to the dataset's file.
+    """Appends an index, and the tables of episodes and of arrays, to the dataset's file.
 
     Args:
         path: the dataset's file, which must be closed.
         index: the index of the file.
         metas: the rows of the table of episodes.
+        totals: the rows of the table of arrays.
         names: the file's `names_digest`, by which a reader checks the seal.
     """
     arrays, metadata = index_to_packed(index)
@@ -136,7 +148,11 @@ def _append(
         for column in fields(EpisodeMeta)
     }
     arrays["metas"] = json_to_array(columns)
-    metadata |= {"seal_version": SEAL_VERSION, "names": names}
+    metadata |= {
+        "seal_version": SEAL_VERSION,
+        "names": names,
+        "array_totals": totals_to_json(totals),
+    }
 
     try:
         with path.open("ab") as file:
@@ -187,6 +203,13 @@ class Sealed:
         if len(metas) != len(demos):
             return None
         return list(zip(demos, metas, strict=True))
+
+    def array_totals(self) -> tuple[ArrayTotal, ...] | None:
+        """Returns the table of arrays; None if the seal is older, or damaged."""
+        try:
+            return totals_from_json(self._packed.metadata["array_totals"])
+        except (KeyError, TypeError, ValueError):
+            return None
 
 
 def sealed(path: Path, file: H5) -> Sealed | None:

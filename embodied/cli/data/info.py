@@ -12,7 +12,8 @@ from pathlib import Path
 from embodied.benchmark.statistics import wilson
 from embodied.benchmark.wording import interval, percent, size
 from embodied.cli.text_table import text_table
-from embodied.datasets.info import ArrayInfo, DatasetInfo, dataset_info
+from embodied.datasets.index.array_totals import ArrayTotal
+from embodied.datasets.info import DatasetInfo, dataset_info
 
 HELP = """Say what datasets hold: task, robot, policy, rates, success, hours, seeds, instructions, masks, and of each
 stream the shape, the unit and the bytes. Nothing but attributes and sizes is read, so it is quick. A collection that
@@ -125,7 +126,7 @@ def _counts(parts: Iterable[tuple[str, int]]) -> str:
 _HEAD = ("array", "type", "row", "rows", "unit", "size")
 
 
-def _row(array: ArrayInfo) -> tuple[str, ...]:
+def _row(array: ArrayTotal) -> tuple[str, ...]:
     """Returns the cells of an array's row in the printed table."""
     row = " x ".join(map(str, array.row)) or "1"
     # a key that stands for several arrays has no common type, shape or number of rows
