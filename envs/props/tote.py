@@ -39,13 +39,15 @@ class ToteSize:
     mass: float = 0.6
 
 
-def add_tote(spec: mujoco.MjSpec, name: str, rgba: Rgba) -> None:
-    """Adds a free tote of nominal size.
+def add_tote(
+    spec: mujoco.MjSpec, name: str, rgba: Rgba, size: ToteSize | None = None
+) -> None:
+    """Adds a free tote, of nominal size unless another is given.
 
     Its frame is at the centre of its underside. It is weightless until a world makes it
     present.
     """
-    size = ToteSize()
+    size = size or ToteSize()
     centre, inertia = _inertia(size)
     body = spec.worldbody.add_body(
         name=name, explicitinertial=True, mass=size.mass, ipos=centre, inertia=inertia

@@ -125,6 +125,23 @@ class DrivingPlanner:
         )
 
 
+def stand_of_mount(
+    xp: Any, mount_goal: Array, as_if_at: tuple[float, float, float]
+) -> Array:
+    """Returns the stand (n, 4) of an arm for a goal (n, 4) of the robot's mount.
+
+    Args:
+        xp: The array namespace.
+        mount_goal: x, y, z in m and yaw in rad.
+        as_if_at: (3,) m, from the mount to the base of an upright arm (`Arm.as_if_at`).
+    """
+    forwards, leftwards, upwards = as_if_at
+    yaw = mount_goal[:, 3]
+    x = mount_goal[:, 0] + forwards * xp.cos(yaw) - leftwards * xp.sin(yaw)
+    y = mount_goal[:, 1] + forwards * xp.sin(yaw) + leftwards * xp.cos(yaw)
+    return xp.stack([x, y, mount_goal[:, 2] + upwards, yaw], axis=1)
+
+
 def _fixed_stand(observation: Observation, payload: Payload) -> Array:
     """Returns the stand (n, 4) of a fixed arm, for any observation and plan."""
     xp = array_namespace(observation.agent_pos)

@@ -19,6 +19,7 @@ class HandPlan(NamedTuple):
     pos_w: Array  # (n, 3) m, where its tool point goes
     quat_wxyz: Array  # (n, 4) the hand's rotation there
     gripper: Array  # (n,) in [-1, 1], -1 closed
+    vel_w: Array | None = None  # (n, 3) m/s of a goal that moves; None for one at rest
 
 
 # Returns a plan for each hand, and the share (n,) of the task that is done, from the
@@ -62,12 +63,16 @@ class TwoHandsPlanner:
         """Does nothing: the planner keeps no state."""
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
+        xp, hands, readings = self.read(observation)
+        plans, completion = self._decide(xp, hands, readings)
+        return self._joined(xp, hands, plans, completion)
+
+    def read(self, observation: Observation) -> tuple[Any, list[Readings], Readings]:
+        """Returns the array namespace, both hands, and the privileged state."""
         xp: Any = array_namespace(observation.agent_pos)
         state = observation.environment_state
         readings = {name: state[:, part] for name, part in self._state.items()}
-        hands = self._hands(observation.agent_pos)
-        plans, completion = self._decide(xp, hands, readings)
-        return self._joined(xp, hands, plans, completion)
+        return xp, self._hands(observation.agent_pos), readings
 
     def _hands(self, agent_pos: Array) -> list[Readings]:
         """Returns TCP, axes and gripper width or vacuum of both hands, (n, width) each.
@@ -112,10 +117,13 @@ class TwoHandsPlanner:
         subtask = xp.where(is_second, plans[1].skill, plans[0].skill)
 
         pos_w = []
+        vel_w = []
         gripper = []
         for plan, view in zip(plans, self._views, strict=True):
             goal = view.own_goal(plan.pos_w, plan.quat_wxyz) if view else plan.pos_w
             pos_w.append(goal)
+            at_rest = xp.zeros_like(goal)
+            vel_w.append(at_rest if plan.vel_w is None else plan.vel_w)
             gripper.append(view.own_command(plan.gripper) if view else plan.gripper)
         goal_pos_w = xp.stack(pos_w, axis=1)
         num = goal_pos_w.shape[0]
@@ -123,7 +131,7 @@ class TwoHandsPlanner:
             subtask=subtask,
             goal_pos_w=goal_pos_w,
             goal_quat_wxyz=xp.stack([plan.quat_wxyz for plan in plans], axis=1),
-            goal_vel_w=xp.zeros_like(goal_pos_w),
+            goal_vel_w=xp.stack(vel_w, axis=1),
             gripper=xp.stack(gripper, axis=1),
             completion=completion,
             latent=xp.zeros((num, 0)),

@@ -26,7 +26,7 @@ from embodied.core import (
 from embodied.envs.clearance import half_breadth_m
 from embodied.envs.props.people import PERSON_RADIUS_M
 from embodied.envs.scenes.machine_hall import FRONT_Y_M, ROBOT_Y_M
-from embodied.envs.skills.driving import DrivingPlanner
+from embodied.envs.skills.driving import DrivingPlanner, stand_of_mount
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.other_hands import HomePoses
 from embodied.envs.skills.scripted import Readings, ScriptedPlanner
@@ -96,11 +96,7 @@ def patrol_expert(
         goal = xp.where(is_out[:, None], pose, goal)
 
         # `DrivingPlanner` takes the pose of the arm, not that of the mount
-        forwards, leftwards, upwards = as_if_at
-        yaw = goal[:, 3]
-        x = goal[:, 0] + forwards * xp.cos(yaw) - leftwards * xp.sin(yaw)
-        y = goal[:, 1] + forwards * xp.sin(yaw) + leftwards * xp.cos(yaw)
-        return xp.stack([x, y, goal[:, 2] + upwards, yaw], axis=1)
+        return stand_of_mount(xp, goal, as_if_at)
 
     return DrivingPlanner(planner, agent_layout, robot, stand), GoalServo(
         agent_layout, robot, homes_heads=True

@@ -11,12 +11,10 @@ from embodied.envs.events import event_rng, horizontal_force
 from embodied.envs.naming import colour_name, sampled_colours
 from embodied.envs.props.parking import parked_w
 from embodied.envs.props.rack import SLOTS
-from embodied.envs.props.tote import ToteSize
 from embodied.envs.tasks.tote_transfer.scene import Station
 from embodied.envs.tasks.tote_transfer.variation import TASK_VARIABLES
 from embodied.envs.variation import Variation
 
-TOTE = ToteSize()
 # Variables that are sampled for each tote.
 PER_TOTE = ("length", "yaw", "offset_x")
 # How many colours are sampled, enough to find different ones.
@@ -28,8 +26,6 @@ ORDINALS = ("first", "second", "third")
 # A push's force per kg of the tote. Friction cancels 7.8 m/s2 of it, so the tote slides
 # 5 to 15 cm.
 PUSH_M_S2 = (9.5, 12.0)
-# Time of the event.
-EVENT_S = (1.0, 4.0)
 # Speed of the belt after an event that changes it.
 EVENT_BELT_M_S = (0.0, 0.15)
 
@@ -44,7 +40,7 @@ def sample_episode(seed: int, variation: Variation, station: Station) -> dict[st
         episode[name] = variation.sample_many(seed, name, count)
     places = zip(episode["offset_x"], episode["length"], episode["yaw"], strict=True)
     episode["offset_x"] = [
-        _between_rails(station.belt.width, offset_m, length_m, yaw)
+        _between_rails(station, offset_m, length_m, yaw)
         for offset_m, length_m, yaw in places
     ]
     colours = variation.sample_many(seed, "colour", COLOUR_SAMPLES)
@@ -53,7 +49,7 @@ def sample_episode(seed: int, variation: Variation, station: Station) -> dict[st
     # a robot that travels must drive up first, so everything comes `later_s` later: the
     # totes start farther upstream, by the distance the belt moves in that time
     episode["first_y"] -= episode["belt_speed"] * station.later_s
-    episode |= _sample_event(seed, variation.level, episode)
+    episode |= _sample_event(seed, variation.level, episode, station.event_s)
     episode["event_s"] += station.later_s
 
     episode["instruction"] = episode["sentence"].format(
@@ -86,7 +82,7 @@ def pose_of(
         return parked_w(tote), 0.0
 
     x = station.belt.x + episode["offset_x"][tote]
-    y = episode["first_y"] - tote * (TOTE.width + episode["gap"])
+    y = episode["first_y"] - tote * (station.tote.width + episode["gap"])
     z = station.belt.top_z + ABOVE_BELT_M
     return np.array([x, y, z]), episode["yaw"][tote]
 
@@ -96,7 +92,9 @@ def event_tick(episode: dict[str, Any]) -> int:
     return int(episode["event_s"] * PHYSICS_HZ)
 
 
-def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, Any]:
+def _sample_event(
+    seed: int, level: str, episode: dict[str, Any], event_s: tuple[float, float]
+) -> dict[str, Any]:
     """Samples the event of level L4: the belt's speed changes, or the tote is pushed.
 
     At other levels nothing happens: the speed stays and the push is 0. Then the event's
@@ -118,22 +116,22 @@ def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, A
     return {
         "belt_speed_after": speed,
         "push_n": push,
-        "event_s": float(rng.uniform(*EVENT_S)),
+        "event_s": float(rng.uniform(*event_s)),
     }
 
 
 def _between_rails(
-    belt_m: float, offset_m: float, length_m: float, yaw: float
+    station: Station, offset_m: float, length_m: float, yaw: float
 ) -> float:
     """Returns the sampled x offset, clipped so that the tote stays between the rails.
 
     Args:
-        belt_m: The belt's width.
+        station: The layout, which has the belt's width and that of totes.
         offset_m: The sampled offset from the belt's middle.
         length_m: The tote's length.
         yaw: The tote's yaw, rad.
     """
     # half the width of the rotated tote across the belt
-    half_m = (length_m * np.cos(yaw) + TOTE.width * np.sin(abs(yaw))) / 2
-    room_m = belt_m / 2 - half_m - RAIL_GAP_M
+    half_m = (length_m * np.cos(yaw) + station.tote.width * np.sin(abs(yaw))) / 2
+    room_m = station.belt.width / 2 - half_m - RAIL_GAP_M
     return float(np.clip(offset_m, -room_m, room_m))

@@ -31,6 +31,7 @@ from embodied.envs.tasks.tote_transfer.expert_facts import (
     ExpertFacts,
 )
 from embodied.envs.tasks.tote_transfer.scene import station_of
+from embodied.envs.tasks.tote_transfer.two_handed_expert import two_handed_expert
 from embodied.robots.robot import Robot
 
 ORDER = ("reach", "grasp", "lift", "carry", "place", "release", "retreat")
@@ -60,8 +61,12 @@ def tote_transfer_expert(
 ) -> tuple[Planner, Controller]:
     """Returns planner and controller of the expert.
 
-    A robot that travels drives between the belt and the rack.
+    A robot that travels drives between the belt and the rack. One with two hands carries
+    wide totes with both.
     """
+    if station_of(robot).has_two_hands:
+        return two_handed_expert(agent_layout, state_layout, robot)
+
     expert = ToteTransferExpert(robot)
     hand = HandView.of(robot)
     planner = ScriptedPlanner(agent_layout, state_layout, expert.decide, hand)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
+from operator import and_
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from embodied.envs.hand import Hand
 from embodied.envs.props.belt import Belt
 from embodied.envs.props.rack import Rack
 from embodied.envs.props.tote import Totes, ToteSize
-from embodied.envs.tasks.tote_transfer.scene import TOTES, Station
+from embodied.envs.tasks.tote_transfer.scene import TOTES, Station, sides_of
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
@@ -24,10 +26,8 @@ GRASP_DEPTH_M = 0.02
 HELD_WIDTH_M = 0.007
 HELD_WIDTH_SLACK_M = 0.005
 HELD_ERROR_M = 0.03
-# A tote is in its slot if its centre is at least SLOT_MARGIN_M from the slot's ends along
-# x, and within SLOT_Y_M and SLOT_Z_M of the slot's centre along y and z.
-SLOT_MARGIN_M = 0.11
-SLOT_Y_M = 0.03
+# A tote is in its slot if it is within this of the slot's floor, and within the station's
+# `slot_room_m` seen from above.
 SLOT_Z_M = 0.012
 # A tote is upright if it leans by less than 8 degrees.
 UPRIGHT_COS = float(np.cos(np.deg2rad(8)))
@@ -37,7 +37,8 @@ AT_REST_M_S = 0.02
 FALLEN_Z_W = 0.45
 # A tote rides on the belt if it is at most this high above it.
 RIDING_M = 0.10
-# A riding tote is out of reach once it is this near to the belt's end.
+# A riding tote is out of reach once it is this near to the belt's end; a wider one by half
+# of what it is wider, sooner.
 OUT_OF_REACH_M = 0.25
 
 
@@ -47,28 +48,31 @@ class Props:
     def __init__(self, engine: Engine, robot: Robot, station: Station) -> None:
         """Finds the parts in the model, and computes limits from the station's sizes."""
         xp = engine.xp
-        tote = ToteSize()
+        tote = station.tote
         self.xp = xp
         self.station = station
         self.totes = Totes(engine, TOTES)
         self.rack = Rack(engine, station.rack)
         self.belt = Belt(engine)
-        self.hand = Hand(engine, robot)
+        # the hands that hold a tote, and their sides of it
+        self.sides = sides_of(robot)
+        effectors = robot.effectors[: len(self.sides)]
+        self.hands = [Hand(engine, robot, effector) for effector in effectors]
 
         count = len(TOTES)
         others = [[(k + 1) % count, (k + 2) % count] for k in range(count)]
         self.others = xp.asarray(others)  # (K, 2) row k: indices of totes other than k
-        # the grip in the tote's frame: on a long wall, at x = 0
-        self.grip_y_m = -tote.width / 2
+        # the grips in the tote's frame: in the middle of the walls on both sides, x = 0
+        self.grip_y_m = tote.width / 2
         self.grip_z_m = tote.height - GRASP_DEPTH_M
         # the belt's edge towards the robot
         self.belt_edge_x_w = station.belt.x - station.belt.width / 2
         # limits of a tote that rides within reach
         self.riding_z_w = station.belt.top_z + RIDING_M
-        self.out_of_reach_y_w = station.belt.y_end - OUT_OF_REACH_M
+        wider_m = tote.width - ToteSize().width
+        self.out_of_reach_y_w = station.belt.y_end - OUT_OF_REACH_M - wider_m / 2
         # (3,) largest offsets of a tote in its slot from the slot's centre
-        half_x = station.rack.slot_x / 2 - SLOT_MARGIN_M
-        self.slot_room_m = xp.asarray([half_x, SLOT_Y_M, SLOT_Z_M])
+        self.slot_room_m = xp.asarray([*station.slot_room_m, SLOT_Z_M])
         # weights of the squared grip error along the world's axes; x counts less, since
         # it runs roughly along the wall
         self.grip_weight = xp.asarray([0.75, 1.0, 1.0])
@@ -117,22 +121,36 @@ class Facts:
         return self._xp.sqrt(x * x + y * y)
 
     @quantity
-    def grasp_error_m(self) -> Array:
-        """(N,) m, from the TCP to the grip; errors along the wall count less."""
+    def grasp_errors_m(self) -> list[Array]:
+        """(N,) m for each hand, from its TCP to its grip.
+
+        Errors along the wall count less.
+        """
         props = self._props
         # the tote's y and z axes are columns of its rotation matrix, stored row by row
         y_axis = self.tote_xmat[:, 1::3]
         z_axis = self.tote_xmat[:, 2::3]
-        tote_to_grip = y_axis * props.grip_y_m + z_axis * props.grip_z_m
-        error = props.hand.pos_w() - (self.tote_pos_w + tote_to_grip)
-        return self._xp.sqrt(dot(error * props.grip_weight, error))
+        errors = []
+        for hand, side in zip(props.hands, props.sides, strict=True):
+            tote_to_grip = y_axis * (side * props.grip_y_m) + z_axis * props.grip_z_m
+            error = hand.pos_w() - (self.tote_pos_w + tote_to_grip)
+            errors.append(self._xp.sqrt(dot(error * props.grip_weight, error)))
+        return errors
+
+    @quantity
+    def grasp_error_m(self) -> Array:
+        """(N,) m, the error of the hand that is farther from its grip."""
+        return reduce(self._xp.maximum, self.grasp_errors_m)
 
     @quantity
     def is_held(self) -> Array:
-        """(N,) bool, the fingers are closed on the tote's wall."""
-        width_error = self._xp.abs(self._props.hand.width_m() - HELD_WIDTH_M)
-        is_closed = width_error < HELD_WIDTH_SLACK_M
-        return is_closed & (self.grasp_error_m < HELD_ERROR_M)
+        """(N,) bool, the fingers of all hands are closed on the tote's walls."""
+        are_holding = []
+        for hand, error_m in zip(self._props.hands, self.grasp_errors_m, strict=True):
+            width_error = self._xp.abs(hand.width_m() - HELD_WIDTH_M)
+            is_closed = width_error < HELD_WIDTH_SLACK_M
+            are_holding.append(is_closed & (error_m < HELD_ERROR_M))
+        return reduce(and_, are_holding)
 
     @quantity
     def is_set_down(self) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,11 +11,9 @@ import numpy as np
 from embodied.core import Array, Layout
 from embodied.envs.events import PUSH_TICKS, is_during
 from embodied.envs.facts import PerState
-from embodied.envs.props.tote import ToteSize
 from embodied.envs.reward import tolerance
 from embodied.envs.task import Needs, Outcome, TaskSpec, TaskStage
 from embodied.envs.tasks.tote_transfer.episode import (
-    TOTE,
     event_tick,
     pose_of,
     sample_episode,
@@ -25,6 +24,7 @@ from embodied.envs.tasks.tote_transfer.facts import Facts, Props
 from embodied.envs.tasks.tote_transfer.objects import OBJECTS
 from embodied.envs.tasks.tote_transfer.scene import (
     CAMERA,
+    OPENING_M,
     TOTES,
     Station,
     build_tote_station,
@@ -98,7 +98,10 @@ class ToteTransfer:
         memory = self._memory
         memory["tote"][world] = target
         memory["slot"][world] = episode["slot"]
-        memory["size"][world] = (episode["length"][target], TOTE.width)
+        memory["size"][world] = (
+            episode["length"][target],
+            self._station.tote.width,
+        )
         memory["present"][world] = [k < episode["totes"] for k in range(len(TOTES))]
         memory["speed_after"][world] = episode["belt_speed_after"]
         memory["push"][world] = episode["push_n"]
@@ -114,7 +117,11 @@ class ToteTransfer:
         totes.set_present(world, tote, is_present)
         if is_present:
             # all totes of an episode have the same mass
-            size = ToteSize(length=episode["length"][tote], mass=episode["mass"])
+            size = replace(
+                self._station.tote,
+                length=episode["length"][tote],
+                mass=episode["mass"],
+            )
             totes.resize(world, tote, size)
             totes.paint(world, tote, COLOURS[episode["colour"][tote]])
 
@@ -212,7 +219,7 @@ def staged_progress(
 TOTE_TRANSFER = TaskSpec(
     name="ToteTransfer",
     summary="take the named tote off a roller belt and set it upright into the named rack slot",
-    needs=Needs(opening_m=0.04, reach_m=0.8),
+    needs=Needs(opening_m=OPENING_M, reach_m=0.8),
     cameras=(CAMERA,),
     # the head camera of a robot that travels sees the rack, which is far from `overview`
     robot_cameras=("head",),
