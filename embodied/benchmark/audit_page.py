@@ -112,11 +112,16 @@ def starts_plot(audit: Audit) -> Markup:
     The plot is "" if fewer than three starts have the same number of elements.
     """
     # two components need at least two elements
-    shapes = Counter(b.start.shape for b in audit.summaries if b.start.size > 1)
-    if not shapes or shapes.most_common(1)[0][1] < 3:
+    shapes = Counter(
+        summary.start.shape for summary in audit.summaries if summary.start.size > 1
+    )
+    if not shapes:
         return Markup("")
-    # starts of different widths, such as those of different robots, have no common axes
-    commonest = shapes.most_common(1)[0][0]
+    # Only starts of the commonest shape are shown: starts of different lengths, such as
+    # those of different robots, have no common axes.
+    [(commonest, count)] = shapes.most_common(1)
+    if count < 3:
+        return Markup("")
     shown = [summary for summary in audit.summaries if summary.start.shape == commonest]
     verdicts = {episode.demo: episode.verdict.lower() for episode in audit.episodes}
 
@@ -178,8 +183,9 @@ def _pictured(audit: Audit, flagged: Sequence[EpisodeAudit]) -> tuple[Pictured, 
             pictures: list[tuple[str, bytes]] = []
             for camera, path in picture_paths(demo).items():
                 frames = demo[path]
-                count = len(frames)
-                for row, word in ((0, "first"), (count - 1, "last")) if count else ():
+                if not len(frames):
+                    continue
+                for row, word in ((0, "first"), (len(frames) - 1, "last")):
                     with suppress(DatasetError):
                         picture = png(read_array(frames, row))
                         pictures.append((f"{camera}, {word}", picture))

@@ -25,7 +25,8 @@ RESULTS = "results.json"
 BETTER = "better"
 WORSE = "worse"
 UNDECIDED = "undecided"
-# If no difference of success rates was observed, sample sizes are planned for this one.
+# If no difference of success rates was observed, sample sizes are planned for this
+# difference, 5 points.
 WORTHWHILE = 0.05
 
 
@@ -128,7 +129,7 @@ def read_contestants(words: Sequence[str]) -> list[Contestant]:
     """Returns the policies of some results files, under unique names.
 
     Args:
-        words: results files or their folders; FOLDER:POLICY for a single policy.
+        words: paths of results files or their folders; FOLDER:POLICY for one policy.
 
     Raises:
         ResultsError: there are no such results, or no such policy in them.
@@ -177,8 +178,8 @@ def make_board(contestants: Sequence[Contestant]) -> Board:
     """Compares all contestants with each other.
 
     Raises:
-        ResultsError: their results differ in suite, tasks, robots, models or seeds; it
-            names the difference.
+        ResultsError: their results differ in suite, tasks, robots, models or seeds; the
+            message names the difference.
     """
     for first, second in combinations(contestants, 2):
         require_comparable(first, second)
@@ -189,13 +190,13 @@ def make_board(contestants: Sequence[Contestant]) -> Board:
         )
 
     pairs = list(combinations(range(len(contestants)), 2))
-    questions = [_Question(i, j, None) for i, j in pairs]
-    duels = _duels(contestants, questions, scenarios)
+    keys = [_DuelKey(i, j, None) for i, j in pairs]
+    duels = _duels(contestants, keys, scenarios)
 
     # a single scenario is compared by `duels` already
     local_duels: list[Duel] = []
     if len(scenarios) > 1:
-        local = [_Question(i, j, scenario) for i, j in pairs for scenario in scenarios]
+        local = [_DuelKey(i, j, scenario) for i, j in pairs for scenario in scenarios]
         local_duels = _duels(contestants, local, scenarios)
 
     return Board(
@@ -209,7 +210,7 @@ def make_board(contestants: Sequence[Contestant]) -> Board:
 
 
 def require_comparable(first: Contestant, second: Contestant) -> None:
-    """Raises ResultsError, which names the difference, unless both may be compared."""
+    """Raises ResultsError, which names a difference, unless both may be compared."""
     mismatch = next(_mismatches(first, second), None)
     if mismatch is not None:
         raise ResultsError(
@@ -239,7 +240,7 @@ def _mismatches(first: Contestant, second: Contestant) -> Iterator[_Mismatch]:
         if name != "episodes" and b.suite.get(name) != value:
             yield _Mismatch(f"the {name} of suite {first.suite}", "one", "another")
 
-    # Without a shared scenario: the attribute that no two scenarios share says why.
+    # If no scenario is shared, name the attributes of which they share no value.
     if not first.cells.keys() & second.cells.keys():
         for name in ("task", "robot", "level", "split", "stage", "timing"):
             firsts = _values(first, name)
@@ -287,9 +288,9 @@ def _share_seeds(first: Contestant, second: Contestant, scenario: Scenario) -> b
     """Returns whether both were measured in a scenario with at least one shared seed."""
     if scenario not in second.cells:
         return False
-    one = first.cells[scenario].condition.seeds
-    other = second.cells[scenario].condition.seeds
-    return max(one.start, other.start) < min(one.stop, other.stop)
+    a = first.cells[scenario].condition.seeds
+    b = second.cells[scenario].condition.seeds
+    return max(a.start, b.start) < min(a.stop, b.stop)
 
 
 def _seeds(contestant: Contestant) -> str:
@@ -303,15 +304,12 @@ def _shared_scenarios(contestants: Sequence[Contestant]) -> list[Scenario]:
     return [
         scenario
         for scenario in first.cells
-        if all(
-            _share_seeds(one, other, scenario)
-            for one, other in combinations(contestants, 2)
-        )
+        if all(_share_seeds(a, b, scenario) for a, b in combinations(contestants, 2))
     ]
 
 
-class _Question(NamedTuple):
-    """Who is compared where; the fields are those of `Duel`."""
+class _DuelKey(NamedTuple):
+    """The contestants and the scenario of a `Duel`; the fields are as there."""
 
     first: int
     second: int
@@ -320,28 +318,28 @@ class _Question(NamedTuple):
 
 def _duels(
     contestants: Sequence[Contestant],
-    questions: Iterable[_Question],
+    keys: Iterable[_DuelKey],
     scenarios: Sequence[Scenario],
 ) -> list[Duel]:
-    """Answers questions that are one family of tests for Holm's method.
+    """Returns the comparisons for some keys, as one family of tests for Holm's method.
 
     `scenarios` are those that all contestants share.
     """
-    answers: list[tuple[_Question, Difference]] = []
-    for question in questions:
-        first = contestants[question.first]
-        second = contestants[question.second]
-        compared = scenarios if question.scenario is None else [question.scenario]
+    differences: list[tuple[_DuelKey, Difference]] = []
+    for key in keys:
+        first = contestants[key.first]
+        second = contestants[key.second]
+        compared = scenarios if key.scenario is None else [key.scenario]
         difference = pooled_difference(
             [(first.cells[scenario], second.cells[scenario]) for scenario in compared]
         )
         assert difference is not None  # all contestants share seeds in `scenarios`
-        answers.append((question, difference))
+        differences.append((key, difference))
 
-    adjusted = holm([difference.p_value for _, difference in answers])
+    adjusted = holm([difference.p_value for _, difference in differences])
     return [
-        Duel(*question, difference=difference, adjusted_p=adjusted_p)
-        for (question, difference), adjusted_p in zip(answers, adjusted, strict=True)
+        Duel(*key, difference=difference, adjusted_p=adjusted_p)
+        for (key, difference), adjusted_p in zip(differences, adjusted, strict=True)
     ]
 
 
@@ -351,7 +349,7 @@ def _standings(
     duels: Sequence[Duel],
 ) -> list[Standing]:
     """Returns the contestants by rank; among equal ranks, by success rate."""
-    # the rank of a contestant is 1 + the duels that it has lost
+    # the rank of a contestant is 1 + the number of duels that it has lost
     losses = [0] * len(contestants)
     for duel in duels:
         if duel.verdict != UNDECIDED:
@@ -361,13 +359,13 @@ def _standings(
     for index, contestant in enumerate(contestants):
         rate = pooled_rate([contestant.cells[scenario] for scenario in scenarios])
         standings.append(Standing(1 + losses[index], index, rate))
-    return sorted(standings, key=lambda one: (one.rank, -one.rate.value))
+    return sorted(standings, key=lambda s: (s.rank, -s.rate.value))
 
 
 def _notes(contestants: Sequence[Contestant]) -> list[str]:
     """Returns sentences on differences that do not forbid a comparison."""
     notes = []
-    # other software or another machine than that of the first contestant
+    # contestants with other software or another machine than the first one
     first = contestants[0]
     for other in contestants[1:]:
         a = first.provenance

@@ -31,9 +31,9 @@ from embodied.benchmark.suite import CLASSES
 from embodied.benchmark.views import PALETTE_SIZE
 from embodied.files import replace_text
 
-MAX_SENTENCES = 6  # comparisons at the top of the page
-MAX_CURVES = 6  # charts of success over time
-POINTS = 40  # points of a curve in these charts
+MAX_SENTENCES = 6  # most comparisons in the text at the top of the page
+MAX_CURVES = 6  # most charts of success over time
+POINTS = 40  # number of points of a curve in these charts
 
 
 def write_board_page(path: Path, board: Board) -> None:
@@ -68,12 +68,12 @@ def board_page(board: Board) -> str:
 
 
 def _mean_text(rate: Pooled) -> str:
-    """Returns the rate alone, "85%" of "85% (79-92%)"."""
+    """Returns a rate without its interval: "85%" of "85% (79-92%)"."""
     return pooled_text(rate).partition(" ")[0]
 
 
 def _limits_text(rate: Pooled) -> str:
-    """Returns the interval alone, "79-92%" of "85% (79-92%)"."""
+    """Returns a rate's interval without the rate: "79-92%" of "85% (79-92%)"."""
     return pooled_text(rate).partition(" ")[2].strip("()")
 
 
@@ -109,8 +109,8 @@ def _cells(board: Board) -> Iterator[tuple[Scenario, int, Cell]]:
 def _other_measures(board: Board) -> Iterator[tuple[Any, ...]]:
     """Yields (scenario, index of the contestant, summary, measures) of each cell.
 
-    The measures are those other than success, an `OtherMeasures`. They compare the pace
-    of a contestant with the expert's, and its success with its own without delay.
+    The measures are an `OtherMeasures`: all but success. They compare a contestant's pace
+    with the expert's, and its success with its success without delay.
     """
     for scenario, index, cell in _cells(board):
         undelayed = None
@@ -139,7 +139,7 @@ def _modes(board: Board) -> Iterator[tuple[Scenario, int, Cell, FailureMode]]:
 def _curves(board: Board) -> Iterator[tuple[str, Markup, list[int]]]:
     """Yields charts of success over time, for the first MAX_CURVES scenarios.
 
-    Each is (scenario in words, chart, indices of the contestants for its legend).
+    Each element is (scenario in words, chart, indices of the contestants in its legend).
     """
     for scenario in board.scenarios[:MAX_CURVES]:
         # all policies at the same times, up to the end of the longest episode

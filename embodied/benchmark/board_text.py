@@ -15,7 +15,7 @@ NO_CERTIFICATE = (
     "This is a measurement in simulation by the published methods' words, and no certificate: no accredited body has"
     " tested anything."
 )
-JOINED = {BETTER: "is better than", WORSE: "is worse than"}
+VERDICT_TEXTS = {BETTER: "is better than", WORSE: "is worse than"}
 
 
 def pooled_text(rate: Pooled) -> str:
@@ -47,7 +47,7 @@ def duel_text(board: Board, duel: Duel) -> str:
     # `p_value` writes tiny values with their own sign: "< 0.001"
     facts = facts.replace("p = <", "p <")
     if duel.verdict != UNDECIDED:
-        return f"{first} {JOINED[duel.verdict]} {second}: {facts}."
+        return f"{first} {VERDICT_TEXTS[duel.verdict]} {second}: {facts}."
     return f"{first} and {second}: undecided, {facts}. {needed_episodes_text(duel)}"
 
 
@@ -58,16 +58,20 @@ def needed_episodes_text(duel: Duel) -> str:
     """
     if duel.verdict != UNDECIDED:
         return ""
-    have = duel.difference.episodes
-    need = f"about {duel.needed:,} pairs"
+    measured = duel.difference.episodes
+    needed = f"about {duel.needed:,} pairs"
     if not duel.difference.value:
         return (
-            f"To find a difference of 5 points would take {need}; there are {have:,}."
+            f"To find a difference of 5 points would take {needed}; there are "
+            f"{measured:,}."
         )
-    if duel.needed <= have:
+    if duel.needed <= measured:
         # enough pairs, yet undecided: by chance, or because of Holm's correction
-        return f"If this difference is real, {need} decide in 4 of 5 cases; here they did not."
-    return f"If this difference is real, {need} decide; there are {have:,}."
+        return (
+            f"If this difference is real, {needed} decide in 4 of 5 cases; here they did "
+            "not."
+        )
+    return f"If this difference is real, {needed} decide; there are {measured:,}."
 
 
 def ranking_lines(board: Board) -> list[str]:

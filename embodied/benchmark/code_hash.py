@@ -24,7 +24,7 @@ def code_hash(modules: Iterable[str], without: Collection[str] = ()) -> str:
         modules: names of modules.
         without: names of modules to leave out.
     """
-    # follow the imports until nothing new turns up
+    # follow the imports until every module that they reach was visited
     waiting = set(modules)
     visited = set[str]()
     packages = {name.partition(".")[0] for name in waiting}
@@ -36,8 +36,8 @@ def code_hash(modules: Iterable[str], without: Collection[str] = ()) -> str:
         }
         waiting |= own_imports - visited - set(without)
 
-    meanings = "\n".join(f"{name} {_meaning(name)}" for name in sorted(visited))
-    return hashlib.sha256(meanings.encode()).hexdigest()
+    code_texts = "\n".join(f"{name} {_code_text(name)}" for name in sorted(visited))
+    return hashlib.sha256(code_texts.encode()).hexdigest()
 
 
 @cache
@@ -67,7 +67,7 @@ def _spec(name: str) -> ModuleSpec | None:
 
 
 @cache
-def _meaning(name: str) -> str:
+def _code_text(name: str) -> str:
     """Returns the module's syntax tree as text, without docstrings."""
     tree = ast.parse(_source(name) or "")
     for node in ast.walk(tree):

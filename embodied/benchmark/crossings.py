@@ -16,8 +16,9 @@ from embodied.benchmark.results import Cell
 from embodied.benchmark.statistics import BOOTSTRAP_SEED, CONFIDENCE, RESAMPLES
 from embodied.benchmark.sweep import RATE, Column, Panel, Row
 
-# Maps the success rates at the points (P,) to the position of the crossing on the axis:
-# -inf if it lies before the first point, inf if after the last, nan if there is no level.
+# Maps the success rates at P points, (P,), to the position of the crossing on the axis:
+# -inf if it lies before the first point, inf if after the last, nan if these rates define
+# no level to cross.
 Locate = Callable[[np.ndarray], float]
 
 
@@ -142,7 +143,7 @@ def falling(x: np.ndarray, y: np.ndarray, level: float) -> float:
 
     Returns:
         -inf if y starts at or below the level; inf if y never falls to it; nan if the
-        level is 0, because half of no success is nothing to look for.
+        level is 0, because half of a success rate of 0 says nothing about delay.
     """
     if level <= 0:
         return math.nan
@@ -180,10 +181,11 @@ def find_crossing(
 ) -> Crossing | None:
     """Returns where the success of some cells crosses a level, with its interval.
 
-    Returns None if `locate` finds no level to cross (NaN), or if the cells have no seed in common.
+    Returns None if `locate` finds no level to cross (NaN), or if the cells have no seed
+    in common.
 
     Args:
-        cells: each with the success rate at one point.
+        cells: the cells, one for each point.
         locate: maps the cells' success rates to the position of the crossing.
         points: the measured points on the axis of the crossing.
     """
@@ -198,13 +200,13 @@ def find_crossing(
     drawn = rng.integers(0, num_seeds, (RESAMPLES, num_seeds))
     means = outcomes[:, drawn].mean(axis=2)  # (cells, RESAMPLES)
     positions = np.array([locate(rates) for rates in means.T])
-    # draws without any success have no level
+    # draws without any success have no level to cross
     positions = positions[~np.isnan(positions)]
 
-    # this method does not interpolate: between infinite positions that would give nan
+    # "inverted_cdf" does not interpolate, which would give nan between infinite positions
     limits = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
     low, high = np.quantile(positions, limits, method="inverted_cdf")
-    # the interval contains the value
+    # bootstrap intervals can miss the value itself: widen the interval to contain it
     low = min(float(low), value)
     high = max(float(high), value)
     return Crossing.of(value, low, high, points)
@@ -219,7 +221,7 @@ def paired_outcomes(cells: Sequence[Cell]) -> np.ndarray:
 
 
 def _cells_by_rate(panel: Panel, column: Column) -> dict[float, Cell]:
-    """Returns planner rate in Hz -> the cell in a column."""
+    """Returns planner rate in Hz -> the cell of the row with this rate, in one column."""
     return {row.rate_hz: row.cells[column] for row in panel.rows if column in row.cells}
 
 

@@ -33,18 +33,21 @@ from embodied.policies.registry import find_policy
 from embodied.rollout.shards import Workers, default_workers, quiet_stage
 
 OWN = "embodied"  # the name of our loader
-# Contents of a window: states, or states and pictures, in the rows of the history; and
-# as robomimic reads them, states and pictures in the rows of the chunk's actions too.
-STATES = "states"
-PICTURES = "pictures"
-WHOLE = "pictures in all rows"
-# Sources of windows.
+# What a window contains beside actions. A window has rows of the history, which end at the
+# newest observation, and rows of the chunk's actions.
+STATES = "states"  # states in the rows of the history
+PICTURES = "pictures"  # states and pictures in the rows of the history
+WHOLE = (
+    "pictures in all rows"  # both in the rows of the actions too, as robomimic reads
+)
+# Where windows are read from.
 MEMORY = "memory"
 DISK = "disk"
 
 RECORDED_WORLDS = 16  # in each process
 LONGEST_S = 800  # time limit of a peer's script
-# Episodes that robomimic reads: it caches about 160 MB for each one with pictures.
+# Number of episodes that robomimic reads. They are few, because it caches about 160 MB
+# for each episode with pictures.
 PEER_EPISODES = 8
 # "content source" of a `DataSpeed` of LeRobot -> how its export stores pictures
 LEROBOT_SETS: dict[str, Pictures] = {
@@ -160,7 +163,7 @@ def measure_data(
 def _compared(
     speed: DataSpeed, own: Mapping[tuple[str, str], float], reads_all_rows: bool
 ) -> DataSpeed:
-    """Returns a peer's speed with the ratios of our speed to it.
+    """Returns a peer's speed, completed by the ratios of our speed to the peer's.
 
     Args:
         speed: the speed of the peer.
@@ -191,7 +194,7 @@ def measure_own(job: DataJob) -> Iterator[DataSpeed]:
             **dict.fromkeys(["obs/agent_pos", *pictures], all_rows),
         }
 
-    # each content from memory and from disk
+    # measure each content from memory and from disk
     for content, rows in contents.items():
         for source in (MEMORY, DISK):
             with Windows(job.path, Window(rows), ALL) as windows:
@@ -214,15 +217,19 @@ def measure_peer(
         settings["roots"] = _exported(job, folder)
 
     result = _run(name, python, settings)
-    # keys such as "pictures disk" join content and source
-    for what, speeds in result["speeds"].items():
-        content, source = what.split(" ", maxsplit=1)
-        loader = f"{name} {result['version']}"
+    # a key is content and source, such as "pictures disk"
+    loader = f"{name} {result['version']}"
+    for key, speeds in result["speeds"].items():
+        content, source = key.split(" ", maxsplit=1)
         yield DataSpeed(loader, content, source, _median(speeds))
 
 
 def _exported(job: DataJob, folder: Path) -> dict[str, str]:
-    """Exports the dataset for LeRobot; returns "content source" -> folder."""
+    """Exports the dataset to folders in LeRobot's format.
+
+    Returns:
+        "content source", a key of LEROBOT_SETS -> the folder of its export.
+    """
     roots = {}
     for content, pictures in LEROBOT_SETS.items():
         if pictures != "none" and not job.cameras:
@@ -230,11 +237,11 @@ def _exported(job: DataJob, folder: Path) -> dict[str, str]:
 
         # one export for each format of the pictures
         target = folder / pictures
-        choice = Choice(ALL, cameras=() if pictures == "none" else job.cameras)
+        with_pictures = pictures != "none"
+        choice = Choice(ALL, cameras=job.cameras if with_pictures else ())
         selection = Selection([job.path], choice)
-        export_lerobot(
-            selection, selection.load(images=pictures != "none"), target, pictures
-        )
+        episodes = selection.load(images=with_pictures)
+        export_lerobot(selection, episodes, target, pictures)
         selection.close()
 
         roots[content] = str(target)

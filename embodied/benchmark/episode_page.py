@@ -147,14 +147,14 @@ def _pictures(episode: Episode) -> Iterator[np.ndarray]:
     height = max(images.shape[1] for images in cameras)
     factor = -(-MIN_PICTURE_PX // height)  # rounded up
 
-    # pad smaller pictures with black at the bottom
     for frame in range(len(cameras[0])):
+        # pad smaller pictures with black at the bottom
         pictures = []
         for images in cameras:
-            missing = height - images.shape[1]
-            pictures.append(np.pad(images[frame], ((0, missing), (0, 0), (0, 0))))
-        together = np.concatenate(pictures, axis=1)
-        yield together.repeat(factor, axis=0).repeat(factor, axis=1)
+            missing_rows = height - images.shape[1]
+            pictures.append(np.pad(images[frame], ((0, missing_rows), (0, 0), (0, 0))))
+        side_by_side = np.concatenate(pictures, axis=1)
+        yield side_by_side.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def _video(episode: Episode, fps: int) -> Video:
@@ -242,10 +242,10 @@ def _plan_tracks(episode: Episode) -> list[Track]:
     """Returns two tracks: the subtasks, and the plans from capture to arrival."""
     plans = episode.plans
     duration_s = episode.meta.duration_s
-    # rows of plans in the order of arrival, without lost plans, whose tick is -1
+    # row indices of plans in the order of arrival, without lost plans, whose tick is -1
     arrived = plans["tick_arrived"]
-    reached = np.flatnonzero(arrived >= 0)
-    order = reached[np.argsort(arrived[reached], kind="stable")]
+    arrived_rows = np.flatnonzero(arrived >= 0)
+    order = arrived_rows[np.argsort(arrived[arrived_rows], kind="stable")]
 
     # a plan's subtask is valid until the next plan arrives
     subtasks: list[tracks.Band] = []
@@ -259,7 +259,8 @@ def _plan_tracks(episode: Episode) -> list[Track]:
             start_s = subtasks.pop().start_s
         subtasks.append(tracks.Band(start_s, float(stop_s), kind, _skill(kind)))
 
-    # A plan may be captured before the last one has arrived: draw them in several rows.
+    # Plans overlap in time, because a plan may be captured before the previous plan has
+    # arrived: draw them in several rows.
     in_flight = []
     for row in order:
         start_s = max(int(plans["tick_frame"][row]), 0) / PHYSICS_HZ
@@ -269,8 +270,8 @@ def _plan_tracks(episode: Episode) -> list[Track]:
         track_row = int(plans["seq"][row]) % PLAN_ROWS
         in_flight.append(tracks.Band(start_s, stop_s, kind, word, track_row))
 
-    used = sorted({band.kind for band in subtasks})
-    legend = tuple((tracks.hue(kind), _skill(kind)) for kind in used)
+    kinds = sorted({band.kind for band in subtasks})
+    legend = tuple((tracks.hue(kind), _skill(kind)) for kind in kinds)
     return [
         Track("Subtask", tracks.bands(subtasks, duration_s), legend),
         Track(

@@ -35,8 +35,8 @@ POLICY_RAISED = "policy_raised"  # the fault of an episode whose policy raised
 class Playing:
     """The work of one process: runs episodes of a policy.
 
-    If the policy raises an error, the unfinished episodes are run again one by one, and
-    those that raise it get an error result.
+    If the policy raises an error, the unfinished episodes are run again one by one. An
+    episode that raises an error again gets an error result.
     """
 
     runner: EpisodeRunner
@@ -60,8 +60,8 @@ class Playing:
         except (EmbodiedError, OSError, MemoryError):
             raise
         except Exception:
-            # The batch does not tell which episode raised the error: run each unfinished
-            # one alone. Results do not depend on the batch.
+            # The error does not tell which episode of the batch caused it: run each
+            # unfinished episode alone. Results do not depend on the batch.
             for seed in seeds:
                 if seed not in results:
                     keep(self._alone(seed))
@@ -86,13 +86,15 @@ class Playing:
         except (EmbodiedError, OSError, MemoryError):
             raise
         except Exception as error:
-            return lost_episode(seed, in_one_line(error))
+            return error_result(seed, in_one_line(error))
 
 
-def lost_episode(seed: int, error: str) -> EpisodeResult:
-    """Returns the result of an episode in which the policy raised an error."""
+def error_result(seed: int, error: str) -> EpisodeResult:
+    """Returns the result of an episode in which the policy raised an error.
+
+    Its figures are zero, because what the episode did before the error does not count.
+    """
     return EpisodeResult(
-        # figures are zero: what the episode did before the error does not count
         index=0,
         seed=seed,
         instruction="",
@@ -152,7 +154,7 @@ def evaluate(
         EmbodiedError: a trial cannot be run, or processes died repeatedly.
         KeyboardInterrupt: its message says how many episodes of the cell were kept.
     """
-    # check all trials first, as running one may take hours
+    # check all trials before the first one runs, which may take hours
     results = resume_results(path, provenance)
     for trial in trials:
         results.require_extensible(trial.condition)
@@ -163,8 +165,9 @@ def evaluate(
         if results.find(trial.condition) is None:
             keeper = EpisodeKeeper(path, results, trial.condition)
             cell = measure(trial, workers, stage, keeper, rule)
-            # If a rule stopped this cell in an earlier run, `find` misses it, because it
-            # has fewer episodes than the trial. Then the file may hold all of it already.
+            # If a rule stopped this cell early in a previous run, `find` missed the cell,
+            # because it has fewer episodes than the trial. Then the file may hold all
+            # episodes of the new cell already.
             if not results.covers(cell.condition):
                 results = results.with_cell(cell)
             write_results(path, results)
@@ -194,7 +197,7 @@ def measure(
         EmbodiedError: the policy raised an error in every episode, or `Executor.run`
             failed.
     """
-    # run only the seeds without a result
+    # seed -> result, at first those of an earlier run; only the other seeds are run
     condition = trial.condition
     kept = UnfinishedCell(condition, 0.0) if keeper is None else keeper.cell
     known = {episode.seed: episode for episode in kept.episodes}
@@ -211,7 +214,7 @@ def measure(
                     keeper.add(episode)
 
             def run(seeds: Sequence[int]) -> None:
-                """Runs the episodes of those seeds that are not known yet, and keeps their results."""
+                """Runs the episodes of the seeds that are not known yet, into `known`."""
                 new = [seed for seed in seeds if seed not in known]
                 playing = Playing(trial.runner, condition.weights)
                 at_once = trial.runner.num_envs
@@ -239,9 +242,10 @@ def _finished_cell(
     """Returns the cell of the first `count` episodes of a trial.
 
     Raises:
-        EmbodiedError: the policy raised an error in every one of them.
+        EmbodiedError: the policy raised an error in each of these episodes.
     """
-    # an index counted the episodes of one process; in the cell it follows the seeds
+    # so far an episode's index counts the episodes of its process; in the cell it counts
+    # the seeds
     seeds = trial.condition.seeds[:count]
     ordered = tuple(replace(known[seed], index=k) for k, seed in enumerate(seeds))
     if all(episode.error for episode in ordered):
@@ -287,9 +291,9 @@ def _run_as_needed(
     # A block is large enough for all processes, rounded up to a multiple of LOOK. If the
     # rule is met within a block, the cell ends there and later episodes are dropped.
     at_once = processes * trial.runner.num_envs
-    block = -(-at_once // LOOK) * LOOK
-    for start in range(0, len(seeds), block):
-        stop = min(start + block, len(seeds))
+    block_size = -(-at_once // LOOK) * LOOK
+    for start in range(0, len(seeds), block_size):
+        stop = min(start + block_size, len(seeds))
         run(seeds[start:stop])
         for count in range(start + LOOK, stop + 1, LOOK):
             if rule.is_met([known[seed] for seed in seeds[:count]]):

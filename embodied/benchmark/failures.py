@@ -19,9 +19,10 @@ ENDING_TEXTS = {
     FAULT: "with a fault",
     "": "without success",  # results of schema version 3 lack the ending
 }
+# the events of failure modes
 DROPPED = "dropped"
 COLLIDED = "collided"
-# `EpisodeResult.ended` -> event of a failure mode
+# `EpisodeResult.ended` -> event of a failure mode, without a drop or a collision
 EVENTS = {LOST: "lost", UNDONE: "undone", TIME_OUT: "timed out", "": "failed"}
 
 

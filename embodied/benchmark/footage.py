@@ -17,7 +17,7 @@ from embodied.rollout.film import Clip, Shot
 from embodied.rollout.grid import grid_video
 from embodied.rollout.shards import Stage
 
-FPS = 10  # per simulated second; low, because rendering takes most of the time
+FPS = 10  # frames per simulated second; few, because rendering takes most of the time
 
 
 def least_impaired(results: Results, trials: Sequence[Trial]) -> list[Trial]:
@@ -48,6 +48,7 @@ def film_trials(
     if not count:
         return []
 
+    # captions also name the delays that were measured but not filmed
     filmed = [trial.condition for trial in trials]
     unfilmed = [
         cell.condition for cell in results.cells if cell.condition not in filmed
@@ -122,9 +123,9 @@ def seeds_sentence(good: Sequence[int], bad: Sequence[int], episodes: int) -> st
     """Returns a sentence on how the seeds of a video were chosen.
 
     Args:
-        good: seeds with success.
-        bad: seeds without; at least one of the two has seeds.
-        episodes: number of episodes of the cell.
+        good: the seeds of episodes that succeeded.
+        bad: the seeds of episodes that failed; at least one of the two has seeds.
+        episodes: the number of episodes of the cell.
     """
     parts = []
     if good:

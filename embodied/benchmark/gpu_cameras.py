@@ -22,8 +22,10 @@ from embodied.envs.warp.worlds import WarpWorlds
 from embodied.errors import EmbodiedError
 
 IMAGE_SIZE = 64  # px
-MAX_STARTS = 64  # distinct starts, which the worlds share
-FAR_TICK = 1 << 30  # far in the future, so that every world's next frame is due
+MAX_STARTS = 64  # most distinct starts, which the worlds share
+# The tick at which the frames are timed. It is far in the future, so that the next frame
+# of every world is due.
+FAR_TICK = 1 << 30
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ CONTROL_HZ = 20  # as reinforcement learning drives them
 # control steps: the first compiles kernels, the second is captured as a CUDA graph, and
 # the third launches that graph
 WARM_UP_STEPS = 3
-HELD_STEPS = 5  # control steps for which a random action is held
+STEPS_PER_ACTION = 5  # control steps for which each random action is repeated
 PACKAGES = ("mujoco", "mujoco-warp", "warp-lang", "torch")
 
 
@@ -118,8 +118,8 @@ def measure_world_speed(
     env: Any = gymnasium.make_vec(get_task(task).env_id, num, **arguments)
     worlds = env.unwrapped.worlds
 
-    # Warm up both, so that nothing is compiled or captured while it is timed: computing
-    # the targets steps the environments, and the loop steps the bare physics.
+    # Warm up both, so that nothing is compiled or captured during the timing:
+    # `_actuator_targets` steps the environments, and the loop steps the bare physics.
     num_actions = effort.steps + WARM_UP_STEPS
     actions = _random_actions(env.action_space.shape, num_actions, worlds.device)
     targets = _actuator_targets(env, actions)
@@ -148,7 +148,7 @@ def measure_world_speed(
         env=nonempty_median(env_speeds),
         bare=nonempty_median(bare_speeds),
         ratio=nonempty_median(
-            [own / bare for own, bare in zip(env_speeds, bare_speeds, strict=True)]
+            [env / bare for env, bare in zip(env_speeds, bare_speeds, strict=True)]
         ),
         captured=worlds.captured,
         bytes_per_world=worlds.engine.bytes_per_world,
@@ -212,12 +212,16 @@ def nonempty_median(values: Sequence[float]) -> Median:
 def _random_actions(
     shape: tuple[int, ...], count: int, device: torch.device
 ) -> list[torch.Tensor]:
-    """Returns random actions (N, A); each is held for HELD_STEPS, to move the robot."""
+    """Returns `count` actions (N, A) for random motion.
+
+    Each random action is repeated for STEPS_PER_ACTION, so that the robot moves instead of
+    trembling.
+    """
     generator = torch.Generator().manual_seed(0)
     actions: list[torch.Tensor] = []
     while len(actions) < count:
         action = 2 * torch.rand(shape, generator=generator) - 1
-        actions += [action.to(device)] * HELD_STEPS
+        actions += [action.to(device)] * STEPS_PER_ACTION
     return actions[:count]
 
 

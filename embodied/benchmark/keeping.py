@@ -26,6 +26,7 @@ class EpisodeKeeper:
         self._path = path
         self._results = results
         self._before = results.known_episodes(condition)
+        # seed -> episode: those from before, and those of this run
         self._episodes = {episode.seed: episode for episode in self._before.episodes}
         self._begun_s = time.monotonic()
         self._last_kept_s = self._begun_s

@@ -29,20 +29,21 @@ def merge_results(paths: Sequence[Path]) -> Results:
         ResultsError: the files differ in task, robot, versions or suite; a file is
             unfinished; episodes are missing, or two files contradict each other.
     """
-    read = [(path, read_results(path)) for path in paths]
-    first_path, first = read[0]
-    for path, results in read[1:]:
+    files = [(path, read_results(path)) for path in paths]
+    first_path, first = files[0]
+    for path, results in files[1:]:
         require_same_setup(path, results.provenance, first_path, first.provenance)
 
+    # condition without seeds -> the cells to be joined
     parts: dict[Condition, list[Cell]] = {}
-    for path, results in read:
+    for path, results in files:
         if results.unfinished:
             raise ResultsError(
                 f"{path} is not finished: go on with it first, with --resume"
             )
         for cell in results.cells:
             parts.setdefault(cell.condition.without_seeds, []).append(cell)
-    missing = _missing_shards([results.provenance for _, results in read])
+    missing = _missing_shards([results.provenance for _, results in files])
     cells = tuple(_joined(cells, missing) for cells in parts.values())
 
     provenance = replace(first.provenance, shard="")
@@ -58,8 +59,8 @@ def _joined(cells: Sequence[Cell], missing: str) -> Cell:
     """Returns one cell with the episodes of several.
 
     Args:
-        cells: equal but for their seeds.
-        missing: the end of the error message, on missing shards; "" for none.
+        cells: cells that are equal but for their seeds.
+        missing: the end of an error message, on missing shards; "" for none.
 
     Raises:
         ResultsError: two cells have different episodes of one seed, or seeds are missing.
@@ -97,10 +98,14 @@ def _joined(cells: Sequence[Cell], missing: str) -> Cell:
 
 
 def _missing_shards(provenances: Sequence[Provenance]) -> str:
-    """Returns the end of a message on missing shards, e.g. ": shard 3/16 is missing"; "" for none."""
+    """Returns the end of a message on missing shards, e.g. ": shard 3/16 is missing".
+
+    Returns "" if no shard is missing.
+    """
     shards = {provenance.shard for provenance in provenances if provenance.shard}
     counts = {shard.partition("/")[2] for shard in shards}
-    # without shards, or with shards of different divisions, none is known to be missing
+    # Without shards, nothing is missing. If evaluations were divided into different numbers
+    # of shards, such as 3/16 and 1/4, the missing shards are unknown.
     if len(counts) != 1:
         return ""
     count = int(counts.pop())
@@ -112,7 +117,7 @@ def _missing_shards(provenances: Sequence[Provenance]) -> str:
 def require_all_shards(paths: Sequence[Path]) -> None:
     """Raises ResultsError if a shard of an evaluation is missing.
 
-    `merge_results` finds gaps in the seeds, but missing last shards leave no gap.
+    `merge_results` finds only gaps in the seeds, and a missing last shard leaves no gap.
     """
     missing = _missing_shards([read_results(path).provenance for path in paths])
     if missing:

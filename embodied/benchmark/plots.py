@@ -26,8 +26,10 @@ MARK_CORNERS = {
     "diamond": ((0, -5.8), (5.8, 0), (0, 5.8), (-5.8, 0)),
     "nabla": ((0, 5.6), (5.2, -4), (-5.2, -4)),
 }
-LOG_FACTOR = 20  # a larger ratio of largest to smallest value gets a logarithmic axis
-MAX_OWN_TICKS = 7  # up to so many values get a tick each, more get round ticks
+# an axis is logarithmic if the largest value over the smallest one exceeds this
+LOG_FACTOR = 20
+# up to this number of values get a tick each; with more, the ticks are round numbers
+MAX_VALUE_TICKS = 7
 Point = tuple[float, float]
 ToPixels = Callable[[float, float], Point]  # values (x, y) -> pixels
 
@@ -79,9 +81,9 @@ def linear_axis(title: str, low: float, high: float) -> Axis:
 
     first = math.floor(low / step + 1e-9)
     last = math.ceil(high / step - 1e-9)
-    ticks = tuple((k * step, _number(k * step)) for k in range(first, last + 1))
+    ticks = tuple((k * step, _tick_label(k * step)) for k in range(first, last + 1))
 
-    # rounding of the ticks must not cut off a point
+    # by rounding errors, the outer ticks may lie within the range of the values
     return Axis(title, min(low, ticks[0][0]), max(high, ticks[-1][0]), ticks)
 
 
@@ -97,7 +99,7 @@ def log_axis(title: str, low: float, high: float) -> Axis:
 
     start = max(value for value in values if value <= low)
     stop = min(value for value in values if value >= high)
-    ticks = tuple((v, _number(v)) for v in values if start <= v <= stop)
+    ticks = tuple((v, _tick_label(v)) for v in values if start <= v <= stop)
     return Axis(f"{title}, log scale", start, stop, ticks, log=True)
 
 
@@ -113,10 +115,10 @@ def value_axis(title: str, values: Sequence[float]) -> Axis:
 def points_axis(title: str, values: Sequence[float]) -> Axis:
     """Returns an axis with a tick at each value if they are few, else with round ticks."""
     distinct = sorted(set(values))
-    if len(distinct) > MAX_OWN_TICKS or len(distinct) < 2:
+    if len(distinct) > MAX_VALUE_TICKS or len(distinct) < 2:
         return linear_axis(title, min(0.0, distinct[0]), distinct[-1])
 
-    ticks = tuple((value, _number(value)) for value in distinct)
+    ticks = tuple((value, _tick_label(value)) for value in distinct)
     return Axis(title, distinct[0], distinct[-1], ticks)
 
 
@@ -156,15 +158,18 @@ def _to_pixels(x: Axis, y: Axis) -> ToPixels:
     height_px = HEIGHT_PX - TOP_PX - BOTTOM_PX
 
     def to_pixels(x_value: float, y_value: float) -> Point:
-        right = LEFT_PX + width_px * x.share(x_value)
-        down = TOP_PX + height_px * (1 - y.share(y_value))
-        return right, down
+        x_px = LEFT_PX + width_px * x.share(x_value)
+        y_px = TOP_PX + height_px * (1 - y.share(y_value))
+        return x_px, y_px
 
     return to_pixels
 
 
 def _grid(x: Axis, y: Axis, to_pixels: ToPixels) -> Markup:
-    """Returns the axes with their ticks, labels and titles."""
+    """Returns the axes with their ticks, labels and titles.
+
+    In all positions, u is to the right and v is down, in pixels.
+    """
     bottom = HEIGHT_PX - BOTTOM_PX
     right = WIDTH_PX - RIGHT_PX
 
@@ -172,20 +177,20 @@ def _grid(x: Axis, y: Axis, to_pixels: ToPixels) -> Markup:
     parts = []
     for value, label in y.ticks:
         _, v = to_pixels(x.low, value)
-        parts.append(_rule("grid", LEFT_PX, v, right, v))
+        parts.append(_straight_line("grid", LEFT_PX, v, right, v))
         parts.append(_text("tick end", LEFT_PX - 9, v + 4.5, label))
     for value, label in x.ticks:
         u, _ = to_pixels(value, y.low)
-        parts.append(_rule("axis", u, bottom, u, bottom + 5))
+        parts.append(_straight_line("axis", u, bottom, u, bottom + 5))
         parts.append(_text("tick", u, bottom + 21, label))
 
-    parts.append(_rule("axis", LEFT_PX, bottom, right, bottom))
+    parts.append(_straight_line("axis", LEFT_PX, bottom, right, bottom))
     parts.append(_text("title", (LEFT_PX + right) / 2, HEIGHT_PX - 8, x.title))
     parts.append(_text("title start", 4, 15, y.title))
     return Markup("").join(parts)
 
 
-def _rule(style: str, x1: float, y1: float, x2: float, y2: float) -> Markup:
+def _straight_line(style: str, x1: float, y1: float, x2: float, y2: float) -> Markup:
     """Returns a straight line between two points in pixels; `style` is a CSS class."""
     return Markup(
         '<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>'
@@ -200,7 +205,10 @@ def _text(style: str, x: float, y: float, text: str) -> Markup:
 
 
 def _band(series: Series, to_pixels: ToPixels) -> Markup:
-    """Returns the area between lower and upper limits, and a whisker at each point."""
+    """Returns the area between lower and upper limits, and a whisker at each point.
+
+    Positions are in pixels: u is to the right, `bottom` and `top` are down.
+    """
     # the outline runs along the lower limits and back along the upper ones
     lower = []
     upper = []
@@ -235,7 +243,7 @@ def _path(pixels: Sequence[Point]) -> str:
     return " ".join(f"{u:.1f},{v:.1f}" for u, v in pixels)
 
 
-def _number(value: float) -> str:
+def _tick_label(value: float) -> str:
     """Returns a tick's label, e.g. "1,500", "0.25" or "2e-4"."""
     if value and abs(value) < 1e-3:
         return f"{value:.0e}".replace("e-0", "e-")

@@ -24,10 +24,13 @@ from embodied.benchmark.statistics import (
 )
 from embodied.rollout.rollout import EpisodeResult
 
-BOOTSTRAPS = 1000  # resamples of a bootstrap
-RESAMPLES = 9999  # of a permutation test with too many permutations to try all
+BOOTSTRAPS = 1000  # number of resamples of a bootstrap
+# number of random permutations, in a permutation test with too many to try all
+RESAMPLES = 9999
 POWER = 0.8  # probability of detecting a difference that exists
-Key = tuple[str, int]  # of a cluster: (task and robot, seed)
+# differences of success rates that are closer than this are equal but for rounding errors
+ROUNDING = 1e-12
+Key = tuple[str, int]  # identifies a cluster: (task and robot, seed)
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ def pooled_rate(cells: Sequence[Cell], metric: Metric = success_at_end) -> Poole
     The interval is Wilson's, for the effective number of episodes: the number of
     independent, equally weighted episodes that would give the same variance.
     """
-    # an episode's weight is its share of the mean
+    # An episode's weight is its share in the mean: cells weigh the same, whatever their
+    # number of episodes.
     keys: list[Key] = []
     outcomes = []
     weights = []
@@ -93,9 +97,9 @@ def pooled_rate(cells: Sequence[Cell], metric: Metric = success_at_end) -> Poole
     residuals = weight * (values - value)
     design_effect = _design_effect(keys, residuals, independent_variance)
 
-    # Unequal weights and clusters both reduce the effective number of episodes.
-    effective = 1 / float(weight @ weight) / design_effect
-    low, high = wilson_limits(value * effective, effective)
+    # unequal weights and clusters both reduce the effective number of episodes
+    effective_episodes = 1 / float(weight @ weight) / design_effect
+    low, high = wilson_limits(value * effective_episodes, effective_episodes)
     return Pooled(
         value=value,
         low=min(low, value),
@@ -128,12 +132,12 @@ def pooled_difference(
     episode_pairs: list[tuple[EpisodeResult, EpisodeResult]] = []
     weights = []
     for first, second, seeds in shared:
-        # seed -> the episode of each
-        of_first = {episode.seed: episode for episode in first.episodes}
-        of_second = {episode.seed: episode for episode in second.episodes}
+        # seed -> episode, for each of the two cells
+        first_episodes = {episode.seed: episode for episode in first.episodes}
+        second_episodes = {episode.seed: episode for episode in second.episodes}
         for seed in seeds:
             keys.append((first.condition.task_with_robot, seed))
-            episode_pairs.append((of_first[seed], of_second[seed]))
+            episode_pairs.append((first_episodes[seed], second_episodes[seed]))
             weights.append(1 / (len(shared) * len(seeds)))
 
     return _difference(keys, episode_pairs, np.array(weights), metric)
@@ -156,7 +160,10 @@ def _difference(
     a = np.array([metric(first) for first, _ in pairs], float)
     b = np.array([metric(second) for _, second in pairs], float)
     progress = np.array(
-        [_finite(a.progress_max) - _finite(b.progress_max) for a, b in pairs]
+        [
+            _finite(first.progress_max) - _finite(second.progress_max)
+            for first, second in pairs
+        ]
     )
     value = float(weight @ (a - b))
 
@@ -166,12 +173,13 @@ def _difference(
     residuals = weight * (a - b - value)
     design_effect = _design_effect(keys, residuals, independent_variance)
 
-    # Newcombe's interval, for the effective number of pairs in each case
-    effective = 1 / float(weight @ weight) / design_effect
-    both = float(weight @ (a * b)) * effective
-    only_a = float(weight @ (a * (1 - b))) * effective
-    only_b = float(weight @ ((1 - a) * b)) * effective
-    neither = max(effective - both - only_a - only_b, 0.0)
+    # Newcombe's interval, from the effective number of pairs in which both, only one or
+    # neither of the episodes succeeded
+    effective_pairs = 1 / float(weight @ weight) / design_effect
+    both = float(weight @ (a * b)) * effective_pairs
+    only_a = float(weight @ (a * (1 - b))) * effective_pairs
+    only_b = float(weight @ ((1 - a) * b)) * effective_pairs
+    neither = max(effective_pairs - both - only_a - only_b, 0.0)
     low, high = newcombe_paired(both, only_a, only_b, neither, CONFIDENCE)
     return Difference(
         value=value,
@@ -211,30 +219,30 @@ def mean_with_interval(
 
     Args:
         keys: the cluster of each value (E,).
-        values: (E,).
-        weights: (E,).
+        values: the values (E,).
+        weights: the weight of each value (E,).
     """
     sums = _by_cluster(keys, weights * values)
-    shares = _by_cluster(keys, weights)
+    cluster_weights = _by_cluster(keys, weights)
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     means = []
     for _ in range(BOOTSTRAPS):
         drawn = rng.integers(0, len(sums), len(sums))
-        means.append(sums[drawn].sum() / shares[drawn].sum())
+        means.append(sums[drawn].sum() / cluster_weights[drawn].sum())
 
     low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    value = float(sums.sum() / shares.sum())
+    value = float(sums.sum() / cluster_weights.sum())
     return Estimate(value, float(min(low, value)), float(max(high, value)))
 
 
 def _shared_seeds(first: Cell, second: Cell) -> list[int]:
     """Returns the seeds of the first cell that the second one has, too."""
-    others = {episode.seed for episode in second.episodes}
-    return [episode.seed for episode in first.episodes if episode.seed in others]
+    second_seeds = {episode.seed for episode in second.episodes}
+    return [episode.seed for episode in first.episodes if episode.seed in second_seeds]
 
 
 def _finite(progress: float) -> float:
-    """Returns a progress, or 0 if it is not finite: `Summary` counts it the same."""
+    """Returns a progress, or 0 if it is not finite, as `Summary.progress_mean` counts it."""
     return progress if math.isfinite(progress) else 0.0
 
 
@@ -260,24 +268,28 @@ def _design_effect(
     """
     if independent_variance <= 0:
         return 1.0
-    # residuals of one cluster add up before they are squared: that is their correlation
+    # residuals of one cluster are added before squaring, because they are correlated
     clustered_variance = float((_by_cluster(keys, residuals) ** 2).sum())
     return max(clustered_variance / independent_variance, 1.0)
 
 
-def _sign_test(clusters: np.ndarray) -> float:
-    """Returns the two-sided p-value of a sum under random signs of its terms.
+def _sign_test(cluster_differences: np.ndarray) -> float:
+    """Returns the two-sided p-value of the hypothesis that two policies do not differ.
+
+    If they do not, each cluster's difference is as likely to have the opposite sign. The
+    p-value is the probability that random signs give a sum at least as far from 0.
 
     Args:
-        clusters: the weighted differences of each cluster (C,).
+        cluster_differences: the sum of the weighted differences in each cluster (C,).
     """
     # a cluster without a difference has no sign
-    values = clusters[np.abs(clusters) > 1e-12]
+    values = cluster_differences[np.abs(cluster_differences) > ROUNDING]
     if not len(values):
         return 1.0
 
-    # Clusters of equal size, as in a single cell: this is McNemar's exact test.
-    if np.ptp(np.abs(values)) < 1e-12:
+    # If all differences are equally large, as in a single cell, the sum depends only on
+    # the number of positive signs: this is McNemar's exact test.
+    if np.ptp(np.abs(values)) < ROUNDING:
         positive = int((values > 0).sum())
         return float(stats.binomtest(positive, len(values), 0.5).pvalue)
 

@@ -16,7 +16,7 @@ from embodied.benchmark.suite import CLASSES, DIMENSIONS
 from embodied.rollout.rollout import EpisodeResult
 
 EXPERT = "expert"
-RESAMPLES = 1000  # of a bootstrap
+RESAMPLES = 1000  # number of resamples of a bootstrap
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def other_measures(
     """
     episodes = cell.episodes
     pace = units_per_hour(episodes)
-    experts_pace = units_per_hour(expert.episodes).value if expert else 0.0
+    expert_pace = units_per_hour(expert.episodes).value if expert else 0.0
 
     # collisions are counted per hour, because episodes differ in length
     hours = sum(episode.duration_s for episode in episodes) / 3600
@@ -89,11 +89,11 @@ def other_measures(
     ages = [e.mean_plan_age_s for e in episodes if e.mean_plan_age_s is not None]
     forces = [episode.peak_contact_force_n for episode in episodes]
 
-    # a policy that never succeeds has a pace of 0, and no time per success
+    # without any success there is no time per success
     return OtherMeasures(
         units_per_hour=pace,
         seconds_per_unit=3600 / pace.value if pace.value else None,
-        share_of_expert=pace.value / experts_pace if experts_pace else None,
+        share_of_expert=pace.value / expert_pace if expert_pace else None,
         information_age_s=sum(ages) / len(ages) if ages else None,
         contact_force_n=(float(np.median(forces)), max(forces)),
         collisions_per_hour=sum(e.collisions for e in episodes) / hours if hours else 0,
@@ -124,8 +124,8 @@ def units_per_hour(episodes: Sequence[EpisodeResult]) -> Estimate:
     # resample whole episodes, because a success and its duration belong together
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     rows = rng.integers(0, len(episodes), (RESAMPLES, len(episodes)))
-    spent = hours[rows].sum(1)
-    rates = successes[rows].sum(1) / np.where(spent > 0, spent, np.inf)
+    hours_drawn = hours[rows].sum(1)
+    rates = successes[rows].sum(1) / np.where(hours_drawn > 0, hours_drawn, np.inf)
     low, high = np.quantile(rates, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     value = float(successes.sum() / hours.sum())
     return Estimate(value, float(min(low, value)), float(max(high, value)))
@@ -134,7 +134,8 @@ def units_per_hour(episodes: Sequence[EpisodeResult]) -> Estimate:
 def success_by_time(cell: Cell, times_s: Sequence[float]) -> list[float]:
     """Returns, for each time, the share of episodes that had succeeded by then.
 
-    An episode counts from its first success on, unless it failed again by its end.
+    An episode counts from its first success on; an episode that failed again by its end
+    never counts.
     """
     successes_s = [
         episode.time_to_success_s

@@ -34,7 +34,7 @@ from embodied.rollout.video import Video
 
 # prefix of a column of the training history -> index of its curve's colour
 HISTORY_STYLES = {"train": views.PALETTE_SIZE, "valid": 0}
-MAX_MARKS = 30  # curves with more points have no marks
+MAX_MARKS = 30  # a curve with more points than this has no marks
 
 
 @dataclass(frozen=True)
@@ -162,18 +162,19 @@ def environment() -> Environment:
 def _other_measures(cell: Cell, results: Results) -> OtherMeasures:
     """Returns a cell's measures other than success.
 
-    They compare it with the expert's cell, and with the cell without delay, if these are
-    in the results.
+    They compare the cell with the expert's cell, and with the same policy's cell without
+    delay, if the results hold these cells.
     """
     scenario = Scenario.of(cell.condition)
     expert = None
     undelayed = None
     for other in results.cells:
-        others_scenario = Scenario.of(other.condition)
-        if others_scenario == scenario and other.condition.policy == EXPERT:
+        other_scenario = Scenario.of(other.condition)
+        if other_scenario == scenario and other.condition.policy == EXPERT:
             expert = other
 
-        is_undelayed = others_scenario == scenario.without_timing
+        # a cell that is undelayed itself is not compared with itself
+        is_undelayed = other_scenario == scenario.without_timing
         same_policy = other.condition.policy == cell.condition.policy
         if scenario.timing and same_policy and is_undelayed:
             undelayed = other
@@ -219,11 +220,12 @@ def training_charts(history: Sequence[Mapping[str, Any]]) -> list[Markup]:
             _history_series(history, x_key, f"{part}_{quantity}", style)
             for part, style in HISTORY_STYLES.items()
         ]
-        shown = [s for s in series if s.points]
+        # leave out columns without finite values
+        shown = [curve for curve in series if curve.points]
         if not shown:
             continue
 
-        points = [point for s in shown for point in s.points]
+        points = [point for curve in shown for point in curve.points]
         x_axis = points_axis(f"Training {x_key}", [x for x, _ in points])
         title = quantity.replace("_", " ").capitalize()
         y_axis = value_axis(title, [y for _, y in points])

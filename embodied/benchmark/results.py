@@ -264,7 +264,10 @@ class Results:
         )
 
     def with_unfinished(self, cell: UnfinishedCell) -> Results:
-        """Returns these results with an unfinished cell; it replaces one it continues."""
+        """Returns these results with an unfinished cell.
+
+        It replaces an unfinished cell of the same condition, which it continues.
+        """
         others = self._unfinished_others(cell.condition)
         return replace(self, unfinished=(*others, cell) if cell.episodes else others)
 
@@ -361,7 +364,7 @@ def compare(
 
     Returns None if they share no seed, or if a seed does not mean the same start in both.
     """
-    # these decide, together with the seed, how an episode starts
+    # task, robot, level and split determine, together with the seed, how an episode starts
     a = first.condition
     b = second.condition
     if (a.task, a.robot, a.level, a.split) != (b.task, b.robot, b.level, b.split):

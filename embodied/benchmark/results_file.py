@@ -13,8 +13,8 @@ Version 5 added `checksum`; task and robot of each condition; the suite, the mod
 code and the shard of the provenance; `abilities` and `rule` of a cell, and `error` of an
 episode. Version 6 added `outage` and `bridge` of a condition, and `plan_faults` of an
 episode. Version 7 added `stale_share` and `plan_jump` of an episode. Version 8 added
-`energy_j` and `smoothness` of an episode, and their medians to the summary. Versions from
-3 on can be read.
+`energy_j` and `smoothness` of an episode, and their medians to the summary. Version 9
+added `measures` of an episode. Versions from 3 on can be read.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def read_results(path: Path) -> Results:
             f"this version reads {versions} and {READABLE[-1]}"
         )
 
-    with _naming(path):
+    with _path_in_errors(path):
         current = upgraded(content)
         provenance = _get(current, "provenance", dict, "the file")
         cells = _get(current, "cells", list, "the file")
@@ -110,8 +110,8 @@ def read_results(path: Path) -> Results:
 
 def checksum(content: Mapping[str, Any]) -> str:
     """Returns the SHA-256 of a file's content, without `checksum` itself."""
-    rest = {name: value for name, value in content.items() if name != "checksum"}
-    text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
+    summed = {name: value for name, value in content.items() if name != "checksum"}
+    text = json.dumps(summed, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -220,8 +220,8 @@ def _refuse_constant(name: str) -> None:
 
 
 @contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Adds the file's name to errors about its content."""
+def _path_in_errors(path: Path) -> Iterator[None]:
+    """Adds the file's path to errors about its content that the `with` block raises."""
     try:
         yield
     except (ResultsError, DecodeError) as error:

@@ -40,7 +40,7 @@ def upgraded(content: dict[str, Any]) -> dict[str, Any]:
         return _cell(cell, task, robot)
 
     def upgraded_unfinished(cell: dict[str, Any]) -> dict[str, Any]:
-        return _with_newer_parts(cell, task, robot)
+        return _with_newer_condition(cell, task, robot)
 
     newer = {**content}
     if "provenance" in content:
@@ -50,12 +50,12 @@ def upgraded(content: dict[str, Any]) -> dict[str, Any]:
         ("unfinished", upgraded_unfinished),
     ):
         if name in content:
-            newer[name] = _each(content[name], upgrade)
+            newer[name] = _upgraded_items(content[name], upgrade)
     return newer
 
 
-def _each(items: Any, upgrade: Upgrade) -> Any:
-    """Upgrades the objects of a list; returns anything else unchanged."""
+def _upgraded_items(items: Any, upgrade: Upgrade) -> Any:
+    """Returns a list with its objects upgraded; anything but a list unchanged."""
     if not isinstance(items, list):
         return items
     return [upgrade(item) if isinstance(item, dict) else item for item in items]
@@ -64,10 +64,12 @@ def _each(items: Any, upgrade: Upgrade) -> Any:
 def _cell(cell: dict[str, Any], task: str, robot: str) -> dict[str, Any]:
     """Returns a finished cell with the fields that earlier versions lack."""
     added = {"view": [], "abilities": [], "rule": ""}
-    return {**added, **_with_newer_parts(cell, task, robot)}
+    return {**added, **_with_newer_condition(cell, task, robot)}
 
 
-def _with_newer_parts(cell: dict[str, Any], task: str, robot: str) -> dict[str, Any]:
+def _with_newer_condition(
+    cell: dict[str, Any], task: str, robot: str
+) -> dict[str, Any]:
     """Returns a finished or unfinished cell with upgraded condition and episodes."""
     newer = {**cell}
     if isinstance(cell.get("condition"), dict):
@@ -75,7 +77,7 @@ def _with_newer_parts(cell: dict[str, Any], task: str, robot: str) -> dict[str, 
         added = {"task": task, "robot": robot, "outage": "", "bridge": "hold"}
         newer["condition"] = {**added, **cell["condition"]}
     if "episodes" in cell:
-        newer["episodes"] = _each(cell["episodes"], _episode)
+        newer["episodes"] = _upgraded_items(cell["episodes"], _episode)
     return newer
 
 

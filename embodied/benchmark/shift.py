@@ -13,9 +13,11 @@ from embodied.benchmark.statistics import CONFIDENCE
 from embodied.errors import EmbodiedError
 from embodied.rollout.rollout import EpisodeResult
 
-SHIFT_RULE = "until a shift"  # prefix of the rule's words, by which others recognise it
+SHIFT_RULE = (
+    "until a shift"  # start of the rule's description; reports recognise it by this
+)
 UNITS_S = {"s": 1.0, "min": 60.0, "h": 3600.0}
-# shortest episode that is expected; it limits the number of episodes in a shift
+# expected length of the shortest episodes; it limits the number of episodes in a shift
 SHORTEST_EPISODE_S = 1.0
 LONGEST_SHIFT_S = 24 * 3600.0
 

@@ -213,7 +213,8 @@ def _correlation(both: float, only_a: float, only_b: float, neither: float) -> f
 def holm(p_values: Sequence[float]) -> list[float]:
     """Returns p-values adjusted for multiple tests (Holm 1979), in the same order.
 
-    The smallest of m p-values is multiplied by m, the next by m - 1, and so on.
+    The smallest of m p-values is multiplied by m, the next by m - 1, and so on. No
+    adjusted value is below that of a smaller p-value, or above 1.
     """
     if len(p_values) < 2:
         return list(p_values)
@@ -241,7 +242,7 @@ def median(
     if sample.size < 2:
         return Median(middle, lower, upper, None, None)
 
-    # remove rounding errors of the resampled medians
+    # by rounding errors, resampled medians can lie outside the sample: limit them to it
     low, high = _bootstrap_limits(sample, np.median, confidence)
     low = max(low, sample.min())
     high = min(high, sample.max())

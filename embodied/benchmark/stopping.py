@@ -16,7 +16,8 @@ from embodied.benchmark.statistics import CONFIDENCE, wilson
 from embodied.errors import EmbodiedError
 from embodied.rollout.rollout import EpisodeResult
 
-LOOK = 10  # a rule is evaluated after every LOOK episodes
+# A rule is evaluated after every LOOK episodes. Sequential tests call an evaluation a look.
+LOOK = 10
 
 
 class StoppingRule(Protocol):

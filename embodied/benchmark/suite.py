@@ -23,11 +23,12 @@ FOLDER = Path(__file__).parent / "suites"
 CLASSES = ("basic", "cognitive", "closed loop")
 # Ability dimensions of the standard T/CIE 298-2025.
 DIMENSIONS = ("perception", "decision", "execution", "cooperation")
-# Keys of a suite's file, of its protocol, of a table of cells, and of a timing in it.
-FIELDS = ("name", "version", "summary", "protocol", "cells")
-PROTOCOL = ("episodes", "first_seed", "success", "rates", "horizon_s")
-CELLS = ("tasks", "robots", "levels", "splits", "timings", "class", "dimensions")
-TIMING = ("channel", "drop", "freeze_s", "freeze_hz")
+# Keys of a suite's file, of its protocol, of a table of cells, and of a timing in such a
+# table.
+FILE_KEYS = ("name", "version", "summary", "protocol", "cells")
+PROTOCOL_KEYS = ("episodes", "first_seed", "success", "rates", "horizon_s")
+CELL_KEYS = ("tasks", "robots", "levels", "splits", "timings", "class", "dimensions")
+TIMING_KEYS = ("channel", "drop", "freeze_s", "freeze_hz")
 # The only values that `success` and `rates` of a protocol may have so far.
 SUCCESS = "at the end"
 OWN_RATES = "the policy's own"
@@ -41,7 +42,9 @@ class SuiteCell:
     robot: str
     level: str
     split: str
-    timing: Mapping[str, Any]  # key in TIMING -> value; empty if plans arrive at once
+    timing: Mapping[
+        str, Any
+    ]  # key in TIMING_KEYS -> value; empty if plans arrive at once
     ability: str  # one of CLASSES
     dimensions: tuple[str, ...]  # of DIMENSIONS
 
@@ -122,9 +125,9 @@ def find_suite(name: str) -> Suite:
 
 def _checked_suite(content: dict[str, Any], file: str) -> Suite:
     """Returns the suite of a file's content; `file` names it in error messages."""
-    _require(content, FIELDS, file)
+    _require_keys(content, FILE_KEYS, file)
     protocol = content["protocol"]
-    _require(protocol, PROTOCOL, f"{file}, protocol")
+    _require_keys(protocol, PROTOCOL_KEYS, f"{file}, protocol")
     for name in ("episodes", "first_seed"):
         if not isinstance(protocol[name], int) or protocol[name] < 0:
             raise EmbodiedError(f"{file}, protocol: {name} must be a whole number")
@@ -134,8 +137,8 @@ def _checked_suite(content: dict[str, Any], file: str) -> Suite:
         )
 
     cells: list[SuiteCell] = []
-    for number, rows in enumerate(content["cells"]):
-        cells += _suite_cells(rows, f"{file}, cells[{number}]")
+    for number, table in enumerate(content["cells"]):
+        cells += _suite_cells(table, f"{file}, cells[{number}]")
     return Suite(
         name=str(content["name"]),
         version=int(content["version"]),
@@ -146,33 +149,47 @@ def _checked_suite(content: dict[str, Any], file: str) -> Suite:
     )
 
 
-def _suite_cells(rows: dict[str, Any], where: str) -> list[SuiteCell]:
-    """Returns the cells of one table: every combination of its values."""
+def _suite_cells(table: dict[str, Any], where: str) -> list[SuiteCell]:
+    """Returns the cells of one table: every combination of its values.
+
+    `where` names the table in error messages.
+    """
     # `timings` is optional; without it plans arrive at once
-    _require({"timings": [{}], **rows}, CELLS, where)
-    _known("level", rows["levels"], LEVELS, where)
-    _known("split", rows["splits"], SPLITS, where)
-    _known("class", [rows["class"]], CLASSES, where)
-    _known("dimension", rows["dimensions"], DIMENSIONS, where)
-    timings = rows.get("timings", [{}])
+    _require_keys({"timings": [{}], **table}, CELL_KEYS, where)
+    _require_known("level", table["levels"], LEVELS, where)
+    _require_known("split", table["splits"], SPLITS, where)
+    _require_known("class", [table["class"]], CLASSES, where)
+    _require_known("dimension", table["dimensions"], DIMENSIONS, where)
+    timings = table.get("timings", [{}])
     for timing in timings:
-        _known("timing", timing, TIMING, where)
+        _require_known("timing", timing, TIMING_KEYS, where)
 
-    axes = (rows["tasks"], rows["robots"], rows["levels"], rows["splits"], timings)
-    return [
-        SuiteCell(*values, rows["class"], tuple(rows["dimensions"]))
-        for values in product(*axes)
-    ]
+    axes = (table["tasks"], table["robots"], table["levels"], table["splits"], timings)
+    cells = []
+    for task, robot, level, split, timing in product(*axes):
+        cell = SuiteCell(
+            task=task,
+            robot=robot,
+            level=level,
+            split=split,
+            timing=timing,
+            ability=table["class"],
+            dimensions=tuple(table["dimensions"]),
+        )
+        cells.append(cell)
+    return cells
 
 
-def _require(content: Any, names: Sequence[str], where: str) -> None:
+def _require_keys(content: Any, names: Sequence[str], where: str) -> None:
     """Raises EmbodiedError unless a table has exactly these keys; `where` names it."""
     given = sorted(content) if isinstance(content, dict) else type(content).__name__
     if given != sorted(names):
         raise EmbodiedError(f"{where}: expected the keys {sorted(names)}, not {given}")
 
 
-def _known(kind: str, values: Iterable[str], known: Sequence[str], where: str) -> None:
+def _require_known(
+    kind: str, values: Iterable[str], known: Sequence[str], where: str
+) -> None:
     """Raises EmbodiedError if one of the values is unknown; `where` names its table."""
     for value in values:
         if value not in known:

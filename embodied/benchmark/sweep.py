@@ -18,7 +18,8 @@ from embodied.benchmark.results import Cell, Condition, Results
 from embodied.benchmark.timing import CONSTANT
 from embodied.benchmark.views import Setting
 
-# The dimensions of rows, by the words of `rows_are` in sweep.json.
+# The dimensions in which rows can differ. The values are those of the key `rows_are` in
+# sweep.json files, whose word for an impairment is "hindrance".
 RATE = "rate"
 POLICY = "policy"
 IMPAIRMENT = "hindrance"
@@ -170,18 +171,19 @@ def _panels_of_group(
     # A sweep of delays alone has a single row, which its policy names.
     varying = [dimension for dimension in dimensions.values() if dimension.varies]
     row_dimension = varying[0] if varying else dimensions[POLICY]
-    others = [d for d in dimensions.values() if d is not row_dimension]
+    other_dimensions = [d for d in dimensions.values() if d is not row_dimension]
 
     # one panel for each combination of values of the other dimensions
     panels = []
-    for combination in product(*(dimension.labels for dimension in others)):
-        title = []
+    for combination in product(*(dimension.labels for dimension in other_dimensions)):
+        title_parts = []
         values: dict[str, Any] = {}
-        for dimension, value in zip(others, combination, strict=True):
+        for dimension, value in zip(other_dimensions, combination, strict=True):
             values[dimension.name] = value
             if dimension.varies:
-                title.append(dimension.labels[value])
+                title_parts.append(dimension.labels[value])
 
+        # a row for each value of the dimension that makes the rows
         rows = []
         for value, label in row_dimension.labels.items():
             values[row_dimension.name] = value
@@ -193,7 +195,7 @@ def _panels_of_group(
             panel = Panel(
                 task_with_robot=task_with_robot,
                 setting=setting,
-                title=", ".join(title),
+                title=", ".join(title_parts),
                 rows_are=row_dimension.name,
                 rows=tuple(rows),
             )
@@ -217,11 +219,11 @@ def _dimensions(
 
 
 def _policy_labels(cells: Sequence[Cell]) -> dict[str, str]:
-    """Returns policy -> its label; policies with equal labels go by their full names."""
+    """Returns policy -> its label; of policies with equal labels, its full name."""
     labels = {cell.condition.policy: cell.label for cell in cells}
-    shown = list(labels.values())
+    all_labels = list(labels.values())
     return {
-        policy: label if shown.count(label) == 1 else policy
+        policy: label if all_labels.count(label) == 1 else policy
         for policy, label in labels.items()
     }
 
@@ -267,15 +269,16 @@ def _with_undelayed_cells(
         if condition.latency == CONSTANT or _has_channel(condition):
             continue
 
-        # the row of constant latency that is equal to this one in all else
-        constant = replace(condition, latency=CONSTANT)
-        source = replace(key, impairment=_impairment(constant, names_compute))
-        if source in undelayed:
-            column, cell = undelayed[source]
+        # the row that differs from this one only in its constant latency
+        without_jitter = replace(condition, latency=CONSTANT)
+        impairment = _impairment(without_jitter, names_compute)
+        constant_key = replace(key, impairment=impairment)
+        if constant_key in undelayed:
+            column, cell = undelayed[constant_key]
             row.setdefault(column, cell)
-            copied_from.add(source)
+            copied_from.add(constant_key)
 
-    # A row with nothing but a copied cell would repeat what other rows show.
+    # A row whose only cell was copied into other rows is left out: it shows nothing new.
     return {
         key: row
         for key, row in complete.items()

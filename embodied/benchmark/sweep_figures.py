@@ -16,6 +16,7 @@ from embodied.benchmark.sweep import Column, Panel, Row, panels
 from embodied.rollout.rollout import EpisodeResult
 
 ALPHA = 0.05  # significance level of p-values after Holm's correction
+# Returns a figure of an episode; None if the episode lacks it.
 Figure = Callable[[EpisodeResult], float | None]
 
 
@@ -145,15 +146,16 @@ def _tests_of_delay(all_panels: Sequence[Panel]) -> dict[int, PairedTest]:
     """Compares every cell with its row's cell of the shortest delay.
 
     Returns:
-        id of a cell -> its test. Cells without a test are left out.
+        Python's `id` of a cell -> its test; an `id` is quicker to hash than all episodes
+        of a cell. Cells without a test are left out.
     """
     comparisons: dict[int, Comparison] = {}
     for panel in all_panels:
         for row in panel.rows:
-            base = row.ordered[0]
-            for cell in row.ordered[1:]:
-                comparison = compare(cell, base)
-                # If no episode of either succeeds, there is no difference to test.
+            shortest, *later = row.ordered
+            for cell in later:
+                comparison = compare(cell, shortest)
+                # if no episode of either cell succeeds, there is no difference to test
                 if comparison is not None and comparison.neither < comparison.episodes:
                     comparisons[id(cell)] = comparison
 
@@ -170,8 +172,8 @@ def _row_figures(row: Row, tests: dict[int, PairedTest]) -> RowFigures:
     """Returns the figures of a row of the heat map.
 
     Args:
-        row: the cells, by their column, which is the delay of plans.
-        tests: id of a cell -> its test against the shortest delay.
+        row: the row with its cells.
+        tests: `id` of a cell -> its test against the row's shortest delay.
     """
     points = {}
     for column in row.columns:
@@ -184,8 +186,6 @@ def point_figures(cell: Cell, test: PairedTest | None = None) -> PointFigures:
     """Returns the figures of a cell; `test` is its test against the shortest delay."""
     summary = summarize(cell)
     times = summary.time_to_success_s
-
-    # success and its test; times, plans and forces; how it failed
     return PointFigures(
         success=rate(cell),
         difference=test.comparison if test else None,
@@ -202,7 +202,8 @@ def point_figures(cell: Cell, test: PairedTest | None = None) -> PointFigures:
 def _break_evens(panel: Panel) -> dict[Column, Crossing]:
     """Returns column -> break-even rate, for the columns that have one."""
     break_even_rates = {}
-    # planners of the first column are the punctual ones, which the others are held against
+    # Planners of the first column, with the shortest delay, count as punctual. Those of
+    # the other columns are compared with them.
     for column in panel.columns[1:]:
         crossing = break_even(panel, column)
         if crossing is not None:

@@ -142,7 +142,7 @@ def sweep_record(results: Results) -> SweepRecord:
         episodes_sha256=episodes_sha256(results),
         headline=headline(figures),
         panels=tuple(_panel_record(panel) for panel in figures),
-        recoveries=tuple(_recovery_record(one) for one in recoveries(results)),
+        recoveries=tuple(_recovery_record(cost) for cost in recoveries(results)),
         references=tuple(reference_text(cell) for cell in references(results)),
     )
 
@@ -204,10 +204,10 @@ def read_sweep(path: Path) -> SweepRecord:
 
     try:
         check_fits(content, _validator())
-        rest = {
+        fields = {
             k: v for k, v in content.items() if k not in ("format", "schema_version")
         }
-        return decode(SweepRecord, rest, NAME)
+        return decode(SweepRecord, fields, NAME)
     except (ResultsError, DecodeError) as error:
         raise ResultsError(f"{path} is damaged: {error}") from error
 
@@ -215,7 +215,6 @@ def read_sweep(path: Path) -> SweepRecord:
 def _panel_record(figures: PanelFigures) -> PanelRecord:
     """Returns a heat map and its findings in the form of the file."""
     panel = figures.panel
-    # place and title, rows, findings
     return PanelRecord(
         place=panel.task_with_robot,
         setting=panel.setting.title,

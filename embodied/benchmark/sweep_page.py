@@ -91,7 +91,7 @@ def sweep_page(results: Results) -> str:
         )
     panel_figures = sweep_figures(results)
 
-    # what the template calls
+    # filters and functions that the template calls
     pages = environment()
     pages.filters.update(crossing_text=_crossing_or_none, heat=_heat)
     pages.globals.update(style_of=_line_style)
@@ -102,7 +102,7 @@ def sweep_page(results: Results) -> str:
         provenance=results.provenance,
         headline=headline(panel_figures),
         panel_views=[_panel_view(figures) for figures in panel_figures],
-        recoveries=[(one, recovery_text(one)) for one in recoveries(results)],
+        recoveries=[(cost, recovery_text(cost)) for cost in recoveries(results)],
         references=[reference_text(cell) for cell in references(results)],
         totals=views.totals(results),
         seeds=views.seeds(results),
@@ -111,7 +111,8 @@ def sweep_page(results: Results) -> str:
 
 def _panel_view(figures: PanelFigures) -> PanelView:
     """Returns what the template needs of a panel: its findings and its charts."""
-    # channels are names, and a single delay makes no curve
+    # no charts of channels, which have names and no positions on an axis, or of a single
+    # delay, which makes no curve
     panel = figures.panel
     if panel.has_channels or len(panel.columns) < 2:
         return PanelView(figures, findings(figures), Markup(""), [])
@@ -141,8 +142,8 @@ def _measure_charts(figures: PanelFigures) -> list[tuple[str, Markup]]:
             _measure_series(row, index, measure)
             for index, row in enumerate(figures.rows)
         ]
-        values = [y for one in series for _, y in one.points]
-        # leave out what was not measured, and what is zero everywhere
+        values = [y for curve in series for _, y in curve.points]
+        # leave out a measure that was not taken, or is zero everywhere
         if not any(values):
             continue
 
@@ -179,7 +180,10 @@ def _crossing_or_none(crossing: Crossing | None, unit: str, digits: int = 0) -> 
 
 
 def _heat(point: PointFigures) -> Markup:
-    """Returns the style of a heat map's cell: its success as the colour's strength."""
+    """Returns the style of a heat map's cell: the higher its success, the stronger its colour.
+
+    `--v` is a variable of the style sheet.
+    """
     return Markup('style="--v:{:.1f}%"').format(100 * point.success.value)
 
 

@@ -17,9 +17,11 @@ from embodied.benchmark.sweep_figures import (
 from embodied.benchmark.wording import difference, interval, listing, p_value, percent
 
 MODES = 2  # failure modes that a sentence names
-# A sentence mentions standing still and jumps only if they exceed these.
-NOTABLE_STALE = 0.02  # share of the time
-JUMP_FACTOR = 2.0  # jump over that with the shortest delay
+# A sentence mentions that the robot stood still only for a larger share of the time.
+NOTABLE_STALE = 0.02
+# It mentions jumps of the action only if they exceed those with the shortest delay by
+# this factor.
+JUMP_FACTOR = 2.0
 
 
 def headline(figures: Sequence[PanelFigures]) -> str:
@@ -85,7 +87,7 @@ def crossing_text(crossing: Crossing, unit: str, digits: int = 0) -> str:
     Args:
         crossing: a position on an axis.
         unit: the unit of the axis.
-        digits: after the decimal point.
+        digits: the number of digits after the decimal point.
     """
     if crossing.value is None:
         bound = "beyond" if crossing.side == "above" else "below"
@@ -111,8 +113,8 @@ def reference_text(cell: Cell) -> str:
 
 
 def _row_findings(figures: PanelFigures, row: RowFigures) -> list[str]:
-    """Returns a text on how delay affects one row, as a list of one."""
-    # success with the shortest delay, which the others are compared with
+    """Returns a text on how delay affects one row, as a list with one element."""
+    # success with the shortest delay, with which the other delays are compared
     columns = row.row.columns
     base = row.points[columns[0]]
     who = _who(figures, row)
@@ -122,24 +124,24 @@ def _row_findings(figures: PanelFigures, row: RowFigures) -> list[str]:
     if not base.success.successes:
         return [f"{start}: there is nothing that delay could break."]
 
-    # All delays that are significantly worse. The text names the shortest of them or, if
-    # there is none, the delay with the least success.
-    broken = [column for column in columns[1:] if row.points[column].is_worse]
+    # the shortest delay with significantly less success, or if there is none, the delay
+    # with the least success
+    worse = [column for column in columns[1:] if row.points[column].is_worse]
     sentences = [f"{start}."]
-    if not broken:
-        worst = min(columns[1:], key=lambda c: row.points[c].success.value)
-        point = row.points[worst]
+    if not worse:
+        least = min(columns[1:], key=lambda c: row.points[c].success.value)
+        point = row.points[least]
         if point.success.value >= base.success.value:
             sentences.append("No delay that was tried costs success.")
         else:
             sentences.append(
-                f"At {worst.label} it {_rate_text(point)}, which {base.success.episodes} "
+                f"At {least.label} it {_rate_text(point)}, which {base.success.episodes} "
                 "episodes cannot tell from chance."
             )
     else:
-        point = row.points[broken[0]]
+        point = row.points[worse[0]]
         sentences.append(
-            f"It breaks at {broken[0].label}, the first delay that is worse beyond "
+            f"It breaks at {worse[0].label}, the first delay that is worse beyond "
             f"chance: it {_rate_text(point)}, p {_p_text(point.adjusted_p)}."
         )
 
@@ -153,8 +155,8 @@ def _row_findings(figures: PanelFigures, row: RowFigures) -> list[str]:
             sentences.append(
                 f"More than half of its success is left even at {columns[-1].label}."
             )
-    if broken:
-        sentences += _reasons(base, row.points[broken[0]], broken[0])
+    if worse:
+        sentences += _reasons(base, row.points[worse[0]], worse[0])
     return [" ".join(sentences)]
 
 
@@ -214,17 +216,19 @@ def _rate_findings(figures: PanelFigures) -> list[str]:
             text = f"With fewer plans success halves at {crossing_text(half, 'Hz', 1)}"
         sentences.append(f"{text}, {_delay_text(start)}.")
 
-    # with longer delays: the punctual rate that is worth as much as the highest one late
+    # with longer delays: the rate at which a punctual planner succeeds as often as a late
+    # planner of the highest rate
     fastest = panel.rows[-1]
-    for column, even in figures.break_even_hz.items():
+    for column, rate_hz in figures.break_even_hz.items():
         late = f"A planner at {fastest.label}, {_late_text(column)},"
         # the side says where the break-even rate lies, relative to the measured rates
-        if even.side == "below":
+        if rate_hz.side == "below":
             text = f"is worth no more than one at {panel.rows[0].label} on time"
-        elif even.side == "above":
+        elif rate_hz.side == "above":
             text = "does better than any on time"
         else:
-            text = f"is worth as much as one on time at {crossing_text(even, 'Hz', 1)}"
+            equal = crossing_text(rate_hz, "Hz", digits=1)
+            text = f"is worth as much as one on time at {equal}"
         sentences.append(f"{late} {text}.")
     return sentences
 

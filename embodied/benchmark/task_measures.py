@@ -1,4 +1,4 @@
-"""Summarizes what tasks report about their episodes beside success.
+"""Summarizes what tasks report about their episodes besides success.
 
 A task declares its measures in `TaskSpec.measures`: wrong answers, spilled water, the
 distance to people. Each episode's result has their values.
@@ -22,13 +22,13 @@ class MeasureSummary:
 
     Attributes:
         cell: the cell.
-        measure: name, unit and meaning. The latter two are "?" if the task is unknown
+        measure: name, unit and meaning. Unit and meaning are "?" if the task is unknown
             here, as with results from another machine.
-        episodes: number of episodes that have it; those with a fault lack it.
-        nonzero: number of episodes in which it is not 0.
-        mean: over the episodes, with its bootstrap interval.
-        smallest: value of an episode.
-        largest: value of an episode.
+        episodes: number of episodes that have the measure; episodes with a fault lack it.
+        nonzero: number of episodes in which the measure is not 0.
+        mean: the mean over the episodes, with its bootstrap interval.
+        smallest: the smallest value among the episodes.
+        largest: the largest value among the episodes.
     """
 
     cell: Cell
@@ -48,7 +48,7 @@ def task_measures(cells: Sequence[Cell]) -> list[MeasureSummary]:
     summaries = []
     for task in dict.fromkeys(cell.condition.task for cell in cells):
         same_task = [cell for cell in cells if cell.condition.task == task]
-        for measure in _measures_of(task, same_task):
+        for measure in _recorded_measures(task, same_task):
             for cell in same_task:
                 summary = _summary(cell, measure)
                 if summary is not None:
@@ -56,7 +56,7 @@ def task_measures(cells: Sequence[Cell]) -> list[MeasureSummary]:
     return summaries
 
 
-def _measures_of(task: str, cells: Sequence[Cell]) -> list[Measure]:
+def _recorded_measures(task: str, cells: Sequence[Cell]) -> list[Measure]:
     """Returns the measures in the episodes of a task's cells, in the task's order."""
     names = dict.fromkeys(
         name for cell in cells for episode in cell.episodes for name in episode.measures
@@ -66,7 +66,8 @@ def _measures_of(task: str, cells: Sequence[Cell]) -> list[Measure]:
     try:
         known = {measure.name: measure for measure in get_task(task).measures}
     except EmbodiedError:
-        known = {}  # somebody's own task, which is not loaded here
+        known = {}  # a task from outside this package, which is not loaded here
+    # measures that the task does not declare come last, in the order of the episodes
     ordered = sorted(names, key=[*known, *names].index)
     return [known.get(name, Measure(name, "?", "?")) for name in ordered]
 

@@ -30,19 +30,23 @@ from embodied.rollout.shards import Workers, default_workers, quiet_stage
 
 REPEATS = 7
 CONTROL_HZ = 20  # a usual control rate of reinforcement learning
-STEPS = {1: 100, 16: 30, 64: 12}  # number of worlds -> steps in each repeat
-PHYSICS_STEPS = 1000  # in each repeat
-FRAME_WORLDS = 4
-FRAME_STEPS = 10  # in each repeat
-RECORDINGS = 3
-RECORDED_WORLDS = 16
-DECISIONS = 200  # in each repeat
+STEPS = {
+    1: 100,
+    16: 30,
+    64: 12,
+}  # number of worlds -> calls of `env.step` in each repeat
+PHYSICS_STEPS = 1000  # physics steps in each repeat
+FRAME_WORLDS = 4  # worlds whose frames are timed
+FRAME_STEPS = 10  # frames of each camera and world in each repeat
+RECORDINGS = 3  # repeats of the recording, which takes longer than the other figures
+RECORDED_WORLDS = 16  # worlds that each process records at once
+DECISIONS = 200  # calls of the expert's `act` in each repeat
 RUNTIME_STEPS = 200  # control steps of a rollout in each repeat: 1 s
-SETTLING_S = 1.0  # until all objects are at rest
+SETTLING_S = 1.0  # simulated time after which all objects are at rest
 
 
 class SteppingBounds(NamedTuple):
-    """Bounds that `SteppingFigures` should keep; "" for none."""
+    """Bounds that the medians in `SteppingFigures` should keep; "" for no bound."""
 
     beside_physics: str = ""
     speed: str = ""
@@ -66,9 +70,8 @@ class Figure:
     median: float
     lower_quartile: float
     upper_quartile: float
-    wanted: str = (
-        ""  # bound that it should keep on two cores of our machine; "" for none
-    )
+    # bound that the median should keep on two cores of our machine; "" for none
+    wanted: str = ""
 
     @classmethod
     def of(cls, name: str, unit: str, values: list[float], wanted: str = "") -> Figure:
@@ -166,19 +169,27 @@ def measure_stepping(config: EnvConfig, num: int) -> SteppingFigures:
     ratios = [whole / engine for whole, engine in pairs]
     speeds = [num / CONTROL_HZ / whole for whole in whole_s]
 
-    at = f"at {CONTROL_HZ} Hz, {_num_worlds(num)}"
+    conditions = f"at {CONTROL_HZ} Hz, {_num_worlds(num)}"
     bounds = STEPPING_BOUNDS[num]
     return SteppingFigures(
         beside_physics=Figure.of(
-            f"Python beside physics {at}",
-            "us per step",
-            beside_us,
-            bounds.beside_physics,
+            name=f"Python beside physics {conditions}",
+            unit="us per step",
+            values=beside_us,
+            wanted=bounds.beside_physics,
         ),
         over_physics=Figure.of(
-            f"env.step over physics {at}", "ratio", ratios, bounds.over_physics
+            name=f"env.step over physics {conditions}",
+            unit="ratio",
+            values=ratios,
+            wanted=bounds.over_physics,
         ),
-        speed=Figure.of(f"simulated {at}", "x real time", speeds, bounds.speed),
+        speed=Figure.of(
+            name=f"simulated {conditions}",
+            unit="x real time",
+            values=speeds,
+            wanted=bounds.speed,
+        ),
     )
 
 
@@ -240,7 +251,7 @@ def measure_recording(config: EnvConfig, episodes: int) -> Iterator[Figure]:
     )
 
     with Workers(default_workers(episodes)) as workers:
-        at = f"{RECORDED_WORLDS} worlds in each of {workers.count} processes"
+        batch = f"{RECORDED_WORLDS} worlds in each of {workers.count} processes"
         for kind, recorded, bound in kinds:
             dual = DualSystemConfig(mailbox="predictive")
             runner = EpisodeRunner("expert", recorded, dual, RECORDED_WORLDS)
@@ -251,7 +262,8 @@ def measure_recording(config: EnvConfig, episodes: int) -> Iterator[Figure]:
             for k in range(RECORDINGS):
                 seeds = range(k * episodes, (k + 1) * episodes)
                 speeds.append(_record(runner, seeds, workers))
-            yield Figure.of(f"recording {kind}, {at}", "x real time", speeds, bound)
+            name = f"recording {kind}, {batch}"
+            yield Figure.of(name, "x real time", speeds, bound)
 
 
 def _record(runner: EpisodeRunner, seeds: range, workers: Workers) -> float:
@@ -313,7 +325,8 @@ def measure_runtime(config: EnvConfig) -> Iterator[Figure]:
     spec = find_policy("expert").spec(config.task, robot)
     expert_config = env_config_for(spec, config.task, "L1", "train", robot)
 
-    # for one world its cost per control step, for many worlds its share of a rollout
+    # for one world the runtime's cost per control step; for many worlds the factor by which
+    # it lengthens a rollout
     for num, unit, bound in (
         (1, "us per step", "<= 100"),
         (RECORDED_WORLDS, "ratio", "<= 1.05"),

@@ -71,6 +71,8 @@ class Timing:
         transport = (self.transport_ms, self.jitter)
         compute = (self.compute_ms, self.compute_jitter)
         traces = (self.trace, self.compute_trace)
+
+        # a channel's profile sets delays and losses, and a trace sets one kind of delay
         if self.channel:
             if any((*transport, *compute, *traces)):
                 raise EmbodiedError(
@@ -105,7 +107,7 @@ class Timing:
     def dual(self, own_hz: float) -> DualSystemConfig:
         """Returns the dual system's config; `own_hz` is the policy's own planner rate."""
         drop = self.drop
-        # at most one of the two is above 0: `__post_init__` checks that
+        # of the two shares at most one is above 0: `__post_init__` has checked it
         if self.channel:
             drop = max(drop, channel_profile(self.channel).drop)
         return DualSystemConfig(
@@ -134,8 +136,10 @@ class Timing:
         """The distribution of the delays in words, e.g. "lognormal, sigma 0.4"."""
         if self.channel:
             return f"channel {self.channel}"
-        transport = _spread(self.transport_ms, self.jitter, self.trace)
-        compute = _spread(self.compute_ms, self.compute_jitter, self.compute_trace)
+        transport = _distribution_text(self.transport_ms, self.jitter, self.trace)
+        compute = _distribution_text(
+            self.compute_ms, self.compute_jitter, self.compute_trace
+        )
         if compute == CONSTANT:
             return transport
         return f"{transport}; compute {compute}"
@@ -150,14 +154,14 @@ def _delay(median_ms: float, sigma: float, trace: Trace | None) -> Latency:
     return Constant(median_ms)
 
 
-def _spread(median_ms: float, sigma: float, trace: Trace | None) -> str:
+def _distribution_text(median_ms: float, sigma: float, trace: Trace | None) -> str:
     """Returns the distribution of a delay in words; the arguments are as in `_delay`."""
     if trace is not None:
         # the digest distinguishes traces of equal length
-        text = json.dumps(list(trace.ms))
-        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        whole = f"trace of {len(trace.ms)} delays, {digest}"
-        return f"{whole}, from its start" if trace.from_start else whole
+        delays = json.dumps(list(trace.ms))
+        digest = hashlib.sha256(delays.encode()).hexdigest()[:8]
+        text = f"trace of {len(trace.ms)} delays, {digest}"
+        return f"{text}, from its start" if trace.from_start else text
     if sigma and median_ms:
         return f"lognormal, sigma {sigma:g}"
     return CONSTANT

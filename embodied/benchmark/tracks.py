@@ -22,6 +22,10 @@ EDGE_PX = 8  # margin above and below a track
 TIMES_PX = 26  # height of the time axis
 MAX_POINTS = 700  # per line; more would be indistinguishable on the screen
 MIN_LABEL_PX = 7.0  # width of a band per letter of its word, for the word to be shown
+LABEL_INDENT_PX = 6  # from the left edge of a band to its word
+HALF_LETTER_PX = (
+    4  # SVG places text by its foot; this lowers the middle of a letter to y
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class Band:
 
 def hue(kind: int) -> int:
     """Returns the hue of a kind in degrees; consecutive kinds differ strongly."""
-    # steps of the golden angle distribute any number of hues evenly
+    # Kind 0 is blue, at 205 degrees. Steps of the golden angle, 137 degrees, distribute
+    # any number of hues evenly.
     return (205 + kind * 137) % 360
 
 
@@ -58,16 +63,16 @@ def chart(lines: Sequence[Line], duration_s: float) -> Markup:
     high = float(finite.max(initial=low)) if len(finite) else 1.0
     axis = linear_axis("", low, high)
 
-    def down(value: float) -> float:
+    def y_px(value: float) -> float:
         return EDGE_PX + CHART_PX * (1 - axis.share(value))
 
     # a horizontal grid line for each tick, with its label on the left
     parts = []
     for value, label in axis.ticks:
-        parts.append(_rule(LEFT_PX, down(value), WIDTH_PX - RIGHT_PX))
+        parts.append(_horizontal_line(LEFT_PX, y_px(value), WIDTH_PX - RIGHT_PX))
         parts.append(
             Markup('<text class="end" x="{}" y="{:.1f}">{}</text>').format(
-                LEFT_PX - 8, down(value) + 4, label
+                LEFT_PX - 8, y_px(value) + HALF_LETTER_PX, label
             )
         )
 
@@ -77,8 +82,8 @@ def chart(lines: Sequence[Line], duration_s: float) -> Markup:
         step = -(-len(line.value) // MAX_POINTS)  # rounded up
         for time_s, value in zip(line.time_s[::step], line.value[::step], strict=True):
             if np.isfinite(value):
-                x = right(float(time_s), duration_s)
-                pixels.append(f"{x:.1f},{down(float(value)):.1f}")
+                x = x_px(float(time_s), duration_s)
+                pixels.append(f"{x:.1f},{y_px(float(value)):.1f}")
         parts.append(
             Markup('<polyline style="--h:{}" points="{}"/>').format(
                 hue(kind), " ".join(pixels)
@@ -100,8 +105,8 @@ def bands(stretches: Sequence[Band], duration_s: float, rows: int = 1) -> Markup
     parts = []
     for band in stretches:
         # at least one pixel wide, so that short bands stay visible
-        x = right(band.start_s, duration_s)
-        width_px = max(right(band.stop_s, duration_s) - x, 1.0)
+        x = x_px(band.start_s, duration_s)
+        width_px = max(x_px(band.stop_s, duration_s) - x, 1.0)
         y = EDGE_PX / 2 + band.row * height_px
 
         shape = Markup(
@@ -113,9 +118,11 @@ def bands(stretches: Sequence[Band], duration_s: float, rows: int = 1) -> Markup
             shape.format(hue(band.kind), x, y, width_px, max(height_px - 1, 2), title)
         )
 
-        if rows == 1 and width_px > MIN_LABEL_PX * len(band.word) + 6:
+        word_px = MIN_LABEL_PX * len(band.word) + LABEL_INDENT_PX
+        if rows == 1 and width_px > word_px:
             word = Markup('<text class="word" x="{:.1f}" y="{:.1f}">{}</text>')
-            parts.append(word.format(x + 6, y + height_px / 2 + 4, band.word))
+            middle = y + height_px / 2 + HALF_LETTER_PX
+            parts.append(word.format(x + LABEL_INDENT_PX, middle, band.word))
     return _svg(parts, BAND_PX + EDGE_PX)
 
 
@@ -126,17 +133,17 @@ def times(duration_s: float) -> Markup:
     for value, label in axis.ticks:
         if value <= duration_s:
             text = Markup('<text x="{:.1f}" y="16">{} s</text>')
-            parts.append(text.format(right(value, duration_s), label))
+            parts.append(text.format(x_px(value, duration_s), label))
     return _svg(parts, TIMES_PX)
 
 
-def right(time_s: float, duration_s: float) -> float:
+def x_px(time_s: float, duration_s: float) -> float:
     """Returns the horizontal position of a time, in pixels."""
     room_px = WIDTH_PX - LEFT_PX - RIGHT_PX
     return LEFT_PX + room_px * time_s / max(duration_s, 1e-9)
 
 
-def _rule(x1: float, y: float, x2: float) -> Markup:
+def _horizontal_line(x1: float, y: float, x2: float) -> Markup:
     """Returns a horizontal line from x1 to x2, `y` pixels below the top."""
     return Markup('<line x1="{}" y1="{:.1f}" x2="{}" y2="{:.1f}"/>').format(
         x1, y, x2, y

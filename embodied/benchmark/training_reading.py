@@ -15,8 +15,8 @@ Rows = Sequence[Mapping[str, float]]
 WIDE_GAP = 1.25
 # With fewer passes over the demonstrations, longer training still helps.
 FEW_PASSES = 5.0
-# Success rates of the last training episodes in reinforcement learning: the task is
-# learned, or learning has begun.
+# Success rates of the last training episodes in reinforcement learning from which on the
+# task counts as learned, and from which on learning counts as begun.
 LEARNED = 0.95
 BEGUN = 0.05
 # A smaller growth of success and progress over the second half of a training counts as
@@ -155,10 +155,10 @@ def _imitation_advice(last: Mapping[str, float], longer: str) -> str:
             f"little: {longer} will help"
         )
 
-    times = gap(last)
-    if times > WIDE_GAP:
+    ratio = gap(last)
+    if ratio > WIDE_GAP:
         return (
-            f"the validation loss is {times:.2f} times the training loss: the policy knows "
+            f"the validation loss is {ratio:.2f} times the training loss: the policy knows "
             "its demonstrations better than the task. More demonstrations will help, more "
             "time alone hardly will"
         )
@@ -166,10 +166,10 @@ def _imitation_advice(last: Mapping[str, float], longer: str) -> str:
     if passes is not None and passes < FEW_PASSES:
         return (
             f"each plan was seen {passes:.2g} times only, and validation is about as good "
-            f"as training (a ratio of {times:.2f}): {longer} will help"
+            f"as training (a ratio of {ratio:.2f}): {longer} will help"
         )
     return (
-        f"validation is about as good as training (a ratio of {times:.2f}), and each plan "
+        f"validation is about as good as training (a ratio of {ratio:.2f}), and each plan "
         "was seen often enough: where success is low, both more demonstrations and "
         f"{longer} are needed"
     )

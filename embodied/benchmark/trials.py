@@ -36,7 +36,7 @@ class TaskChoice:
         if not self.stage:
             return config
 
-        # a stage ends at a progress of its own, and has a horizon of its own
+        # a stage ends at a certain progress, and is shorter than the whole task
         stage = get_task(self.task).stage(self.stage)
         return replace(
             config, goal_progress=stage.goal_progress, horizon_s=stage.horizon_s
@@ -58,7 +58,7 @@ class Trial:
     def title(self) -> str:
         """The line of the progress display: policy, level, rate, delay, impairments."""
         title = f"{self.label} {self.condition.level}"
-        # the cells of a suite are of several tasks and splits, so these are named
+        # the cells of a suite differ in task and split, so the line names both
         if self.abilities:
             title = f"{self.condition.task_with_robot}, {title}"
             if self.condition.split != "train":
@@ -172,7 +172,14 @@ class Candidate:
 def _timed(
     runner: EpisodeRunner, condition: Condition, timing: Timing, own_hz: float
 ) -> Trial:
-    """Returns the trial of a policy that plans at `own_hz`, unless the timing says else."""
+    """Returns the trial of a policy with this timing.
+
+    Args:
+        runner: runs the policy without a timing.
+        condition: the condition without a timing.
+        timing: rate and delays of plans.
+        own_hz: the policy's planner rate if the timing sets none.
+    """
     dual = timing.dual(own_hz)
 
     # the condition records the timing that the dual system uses
@@ -196,9 +203,10 @@ def _timed(
 def _require_bridges_fit(trials: Sequence[Trial]) -> None:
     """Raises EmbodiedError if a bridge does not suit the plans of a policy.
 
-    This shows only when the policy is built, so it is built once with each bridge.
+    The error is raised only when the policy is built, so the policy is built once with
+    each bridge. The bridge "hold" suits all plans.
     """
-    tried = {trial.condition.bridge: trial.runner for trial in trials}
-    for bridge, runner in tried.items():
+    runners = {trial.condition.bridge: trial.runner for trial in trials}
+    for bridge, runner in runners.items():
         if bridge != "hold":
             runner.try_out()

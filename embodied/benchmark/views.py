@@ -16,9 +16,9 @@ LEVELS = {
     "L3": "every factor varies at full width",
     "L4": "every factor varies, and things change within the episode",
 }
-# number of colours for policies; the colour after them is that of uninformed policies
+# number of colours for policies; uninformed policies have one more colour, after these
 PALETTE_SIZE = 5
-UNINFORMED = ("random", "hold")
+UNINFORMED = ("random", "hold")  # policies that ignore what they observe
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def _impairment(condition: Condition) -> tuple[bool, float, float, bool]:
 
 def sweeps(results: Results) -> list[Sweep]:
     """Returns the success curves over the planner's delay, by setting."""
-    # group the cells that differ in nothing but their delay
+    # group the cells that differ only in their delay
     groups: dict[Condition, list[Cell]] = {}
     for cell in results.cells:
         if cell.condition.planner_hz is not None:

@@ -51,7 +51,7 @@ def difference(comparison: Comparison) -> str:
 
 
 def p_value(p: float) -> str:
-    """Returns a p-value with two significant digits or so, e.g. "0.034" or "< 0.001"."""
+    """Returns a p-value with two or three decimals, e.g. "0.25", "0.034" or "< 0.001"."""
     if p < 0.001:
         return "< 0.001"
     digits = 3 if p < 0.1 else 2

@@ -34,7 +34,7 @@ MOTION_S = 1.0
 MOTION_HZ = 20
 MOTION_WORLDS = 2
 ACTION_SHARE = 0.3  # scale of actions: small enough to avoid contacts
-HELD_STEPS = 5  # control steps for which a random action is held
+STEPS_PER_ACTION = 5  # control steps for which a random action is held
 OnStep = Callable[[int], object]  # called with the number of ended episodes
 # (task, robot, level or None for the motion, policy, stage)
 ParityKey = tuple[str, str, str | None, str, str]
@@ -221,7 +221,7 @@ def measure_motion(question: ParityQuestion, device: str) -> MotionDrift:
     action = np.zeros((MOTION_WORLDS, len(on_cpu.interface.low)))
 
     for k in range(int(MOTION_S * MOTION_HZ)):
-        if k % HELD_STEPS == 0:
+        if k % STEPS_PER_ACTION == 0:
             action = ACTION_SHARE * rng.uniform(-1, 1, action.shape)
 
         cpu_step = on_cpu.step(action)

@@ -61,10 +61,12 @@ def main():
 
     speeds = {}
     for name, root in job["roots"].items():
+        # LeRobot's window: column -> times in s of its rows, relative to the window's row 0
         meta = LeRobotDatasetMetadata("local/set", root=root)
         history = [-row / meta.fps for row in range(job["history"] - 1, -1, -1)]
         times = dict.fromkeys(["observation.state", *meta.camera_keys], history)
         times["action"] = [row / meta.fps for row in range(job["chunk"])]
+
         data = LeRobotDataset("local/set", root=root, delta_timestamps=times)
         loader = DataLoader(data, job["batch_size"], shuffle=True)
         speeds[name] = windows_per_s(loader, "action", job["repeats"], job["seconds"])

@@ -31,9 +31,11 @@ def main():
     job = json.loads(sys.argv[1])
     pictures = [f"{name}_image" for name in job["cameras"]]
     specs = {"obs": {"low_dim": [LOW_DIM], "rgb": pictures}}
+    # robomimic prints messages; standard output must hold only the result
     with contextlib.redirect_stdout(sys.stderr):
         obs_utils.initialize_obs_utils_with_obs_specs(specs)
 
+    # each content from memory and from disk
     speeds = {}
     FirstEpisodes.episodes = job["episodes"]
     for content, keys in (("states", [LOW_DIM]), ("pictures", [LOW_DIM, *pictures])):
