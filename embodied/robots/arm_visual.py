@@ -16,7 +16,7 @@ import mujoco
 from embodied.robots.shells import VISUAL_GROUP, Loft, Shape, add_shell
 
 Materials = Mapping[str, tuple[tuple[float, float, float], float, float, float]]
-# name -> (rgb, specular, shininess, emission)
+# name -> (rgb, specular, shininess, emission), as in MuJoCo
 MATERIALS: Materials = {
     "arm_white": ((0.93, 0.93, 0.92), 0.45, 0.6, 0.0),
     "arm_grey": ((0.62, 0.64, 0.66), 0.4, 0.5, 0.0),
@@ -68,7 +68,8 @@ def drum(
         v: centre along the axis after that.
         radius: radius of the cylinder.
     """
-    # straight, then rounded off over the last 20 mm: (place on the axis, u, v, radius)
+    # straight, then rounded off over the last 20 mm, which are 5 steps of 4 mm; sections
+    # are (position on the axis, u, v, radius)
     step = 0.004 if end > start else -0.004
     sections = (
         (start, u, v, radius),
@@ -269,7 +270,7 @@ ARM_SHELLS: Shells = {
 HAND_SHELLS: Shells = {
     "hand": {
         "arm_white": (
-            Loft(  # the pilot's lobe on the wrist
+            Loft(  # the lobe on the wrist that carries Franka's "Pilot" buttons
                 "z",
                 (
                     (-0.052, 0, 0.030, 0.034, 0.045),
@@ -337,7 +338,8 @@ HAND_SHELLS: Shells = {
 def add_materials(spec: mujoco.MjSpec, more: Materials | None = None) -> None:
     """Adds the materials of the arm's shells, and `more`.
 
-    Those that exist already are left as they are, as several parts may ask for them.
+    Materials that exist already are left as they are, because several parts of a robot
+    add the same materials.
     """
     known = {material.name for material in spec.materials}
     wanted = {**MATERIALS, **(more or {})}
@@ -364,7 +366,7 @@ def add_shells(
     Args:
         spec: the model, with these bodies and the materials of `add_materials`.
         bodies: body -> material -> shapes.
-        group: group of the geoms.
+        group: MuJoCo's group of the geoms.
         prefix: the prefix of the bodies' names in the model.
     """
     for body, shells in bodies.items():

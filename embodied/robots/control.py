@@ -13,7 +13,7 @@ from embodied.sim.engine import Engine
 
 
 @dataclass(frozen=True)
-class _Driven:
+class _DrivenPart:
     """A part that takes actions, with its columns in the robot's actions and targets.
 
     Attributes:
@@ -45,7 +45,14 @@ class RobotControl:
     def __init__(
         self, robot: Robot, engine: Engine, mode: str, control_hz: int
     ) -> None:
-        """Finds joints and servos in the model; `mode` is one of CONTROL_MODES."""
+        """Finds the robot's joints and servos in the engine's model.
+
+        Args:
+            robot: the robot that is controlled.
+            engine: the engine that simulates it.
+            mode: one of CONTROL_MODES.
+            control_hz: actions per second.
+        """
         self.mode = mode
         self.interface = robot.interface(mode)
         self.joint_interface = robot.interface("joint")
@@ -70,8 +77,7 @@ class RobotControl:
     def joint_target(self) -> Array:
         """(N, T) the targets of the last actions: joints in rad or m, widths in m.
 
-        They are the servos' targets, too, after `apply`; not after
-        `update_joint_target`.
+        `apply` sends them to the servos; `update_joint_target` does not.
         """
         return self._target
 
@@ -105,11 +111,11 @@ class RobotControl:
         Both must control the same robot in the same mode.
         """
         xp = self._xp
-        theirs = other.memory()
+        other_memory = other.memory()
         for name, values in self.memory().items():
             # (N, 1, ...), with as many axes as the values
             is_copied = xp.reshape(which, (-1,) + (1,) * (values.ndim - 1))
-            values[...] = xp.where(is_copied, theirs[name], values)
+            values[...] = xp.where(is_copied, other_memory[name], values)
 
     def apply(self, action: Array) -> None:
         """Turns actions (N, A), finite and in [-1, 1], into targets of the servos."""
@@ -135,7 +141,7 @@ class RobotControl:
 
 def _driven_parts(
     robot: Robot, engine: Engine, mode: str, dt_s: float
-) -> tuple[_Driven, ...]:
+) -> tuple[_DrivenPart, ...]:
     """Returns the parts that take actions, with their columns of actions and targets.
 
     `dt_s` is the control period.
@@ -152,7 +158,7 @@ def _driven_parts(
         action = slice(first_action, first_action + len(group.labels))
         target = slice(first_target, first_target + len(part.actuators))
         law = part.law(mode, engine, robot, dt_s)
-        driven.append(_Driven(part.name, law, action, target))
+        driven.append(_DrivenPart(part.name, law, action, target))
         first_action = action.stop
         first_target = target.stop
 

@@ -45,8 +45,8 @@ LIFT_HOME_M = 0.1164  # the arms then reach the same places as an upright arm on
 WAIST_RANGE = (float(np.radians(-15)), float(np.radians(90)))  # rad, forwards
 WAIST_SPEED = 0.8  # rad/s
 WAIST_LEAD_RAD = 0.05  # largest lead of a target in the delta modes
-# Stiffness in N m/rad, lag in s, limit in N m. A force of 50 N on a hand moves that by a
-# millimetre.
+# Stiffness in N m/rad, lag in s, limit in N m. The waist is so stiff that a force of 50 N
+# on a hand moves the hand by a millimetre.
 WAIST_SERVO = (50_000.0, 0.06, 270.0)
 WAIST_ROTOR_KG_M2 = 5.0
 PAN_RANGE = (float(np.radians(-90)), float(np.radians(90)))  # rad, to the left

@@ -64,7 +64,13 @@ def _hose(side: int) -> Loft:
 
 
 def _eye(side: int, radius: float, ahead: float) -> Loft:
-    """Returns a disc on the visor, of the left (1) or the right (-1) eye."""
+    """Returns a disc on the visor: a part of the left (1) or the right (-1) eye.
+
+    Args:
+        side: 1 or -1.
+        radius: the radius of the disc.
+        ahead: how far the disc is ahead of the visor.
+    """
     return ring(
         "x", FACE_X + ahead, u=side * EYES_Y, v=VISOR_Z, radius=radius, half=0.0012
     )

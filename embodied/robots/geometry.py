@@ -29,8 +29,8 @@ def points_of(model: mujoco.MjModel, data: mujoco.MjData, geom: int) -> np.ndarr
 def solid_geoms(model: mujoco.MjModel, bodies: set[int]) -> list[int]:
     """Returns the ids of the bodies' geoms with a contype, or of all if none has one.
 
-    A geom with contype 0 passes through the buttons and furniture of scenes, whose
-    contype is 0, too.
+    The buttons and furniture of scenes have contype 0, and two geoms with contype 0 pass
+    through each other.
     """
     geoms = [g for g in range(model.ngeom) if int(model.geom_bodyid[g]) in bodies]
     solid = [g for g in geoms if model.geom_contype[g]]

@@ -10,7 +10,7 @@ import numpy as np
 from embodied.robots.parts.part import Placement
 
 COLLISION_GROUP = 3
-# The lag of joint servos behind a moving target.
+# The lag of an arm's joint servos behind a moving target.
 SERVO_LAG_S = 0.03
 # In the delta modes a joint target is ahead of the measured joint by at most this.
 JOINT_LEAD_RAD = 0.1
@@ -62,7 +62,8 @@ def add_massive_body(
         parent: the body that carries it.
         name: name of the body.
         height_m: height of its origin above its parent's.
-        masses: the masses, in the body's frame, with inertias along its axes.
+        masses: the masses, in the body's frame, with inertias about axes that are
+            parallel to the frame's.
     """
     mass = np.array([kg for kg, _, _ in masses])
     centres = np.array([centre for _, centre, _ in masses])
@@ -71,8 +72,10 @@ def add_massive_body(
     # the sum of all inertias about the common centre, by the parallel axis theorem
     inertia = np.zeros((3, 3))
     for (kg, _, diagonal), offset in zip(masses, centres - common_centre, strict=True):
-        per_kg = offset @ offset * np.eye(3) - np.outer(offset, offset)
-        inertia += np.diag(diagonal) + kg * per_kg
+        offset_inertia = offset @ offset * np.eye(3) - np.outer(
+            offset, offset
+        )  # of 1 kg
+        inertia += np.diag(diagonal) + kg * offset_inertia
 
     body = parent.add_body(
         name=name,
@@ -122,7 +125,8 @@ def add_joint_servo(
         spec: the model, with the joint.
         joint: name of the joint.
         stiffness: stiffness in N m/rad, or N/m for a slide.
-        lag_s: damping divided by stiffness: its lag behind a moving target.
+        lag_s: the servo's lag behind a moving target, which is damping divided by
+            stiffness.
         limit: the servo's largest torque in N m, or force in N.
     """
     servo = spec.add_actuator(

@@ -22,7 +22,7 @@ class MountPose:
             agent_layout: The layout of its proprioception.
             base: The base below the mount; None for the robot's first.
         """
-        # `joint_pos` is a slice of proprioception; the base's joints are a slice of that
+        # the joints of a part are a slice of `joint_pos`, which is a slice of proprioception
         first = agent_layout.slices()["joint_pos"].start
         self._base = base or robot.base
         columns = robot.joint_slice(self._base)

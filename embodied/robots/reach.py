@@ -8,8 +8,9 @@ import numpy as np
 from embodied.robots.parts.part import Ranges
 
 POSTURES = 4096  # the number of random postures
-# The first joint of an arm is at most this far from its mount, as the Franka arm's is. A
-# mount that is farther off, such as the foot of a torso, is no measure of the arm.
+# Reach counts from the mount, but from at most this distance behind the arm's first joint.
+# The Franka arm's joint is as near to its mount; the distance from a farther mount, such
+# as the foot of a torso, would not measure the arm.
 SHOULDER_M = 0.35
 WRIST_JOINTS = 3  # the number of an arm's last joints that form its wrist
 
@@ -23,18 +24,18 @@ def farthest_reach_m(
 ) -> float:
     """Returns the farthest distance of a tcp from its arm's mount.
 
-    If the arm's first joint is farther than SHOULDER_M from the mount, the distance is
-    from the point SHOULDER_M from that joint towards the mount.
+    If the arm's first joint is farther than SHOULDER_M from the mount, the distance counts
+    from the point between them that is SHOULDER_M from the joint.
 
-    It is the largest over many postures, drawn uniformly from the joints' ranges with a
-    fixed seed. So it is reproducible, and slightly less than the true reach.
+    The distance is the largest over many postures, drawn uniformly from the joints' ranges
+    with a fixed seed. So it is reproducible, and slightly less than the true reach.
 
     Args:
         model: a robot.
         joints: names of the arm's joints.
         mount: name of the body that carries the arm.
         site: name of the tcp's site.
-        ranges: (J, 2) of the joints in rad; None for the model's.
+        ranges: (J, 2) ranges of the joints in rad; None for the model's ranges.
     """
     data = mujoco.MjData(model)
     rng = np.random.default_rng(0)
@@ -45,10 +46,10 @@ def farthest_reach_m(
     mujoco.mj_kinematics(model, data)
     shoulder_w = data.joint(joints[0]).xanchor
     start_w = np.array(data.body(mount).xpos)
-    off = start_w - shoulder_w
-    off_m = float(np.linalg.norm(off))
-    if off_m > SHOULDER_M:
-        start_w = shoulder_w + off * (SHOULDER_M / off_m)
+    shoulder_to_mount = start_w - shoulder_w
+    distance_m = float(np.linalg.norm(shoulder_to_mount))
+    if distance_m > SHOULDER_M:
+        start_w = shoulder_w + shoulder_to_mount * (SHOULDER_M / distance_m)
 
     farthest = 0.0
     for _ in range(POSTURES):

@@ -51,7 +51,7 @@ class Robot:
     content_hash: str = ""
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> Robot:
-        """Returns itself: it is immutable, and its models are compiled only once."""
+        """Returns the robot itself: it is immutable, and holds results that are computed once."""
         return self
 
     def __post_init__(self) -> None:
@@ -223,7 +223,8 @@ class Robot:
         spec.compiler.degree = False
         spec.modelname = self.name
 
-        # part -> the body that carries the parts on it; a base is `on` "", the world
+        # name of a part -> the body that carries the parts on it; bases are on "", the
+        # world
         bodies = {"": spec.worldbody}
         for part in self.parts:
             bodies[part.name] = part.add_to(spec, bodies[part.on])
@@ -306,14 +307,15 @@ class Robot:
 
 
 def team_of(robots: Sequence[Robot]) -> Robot:
-    """Returns a team of robots, of one kind or several, still all in the same place.
+    """Returns a team of robots, of one kind or several, with unique names for all parts.
 
-    Names of the first robot get the prefix `r1_`, those of the second `r2_`, and so on.
+    Names in the first robot get the prefix `r1_`, names in the second `r2_`, and so on.
+    All robots are still at the same place: see `placed`.
     """
     name = TEAM_SIGN.join(robot.name for robot in robots)
     members = [robot.prefixed(f"r{k}_") for k, robot in enumerate(robots, start=1)]
     hashes = [robot.content_hash for robot in robots]
-    # the hashes in the robots' order; robots composed in Python have an empty one
+    # the hashes in the robots' order; the hash of a robot composed in Python is ""
     content = "+".join(hashes) if any(hashes) else ""
     return replace(team(name, members), content_hash=content)
 
@@ -333,17 +335,21 @@ def placed(robot: Robot, places: Sequence[Vector3]) -> Robot:
             f"there is room for {len(places)} robots, not for the "
             f"{len(robot.bases)} of {robot.name}"
         )
-    at = {base.name: place for base, place in zip(robot.bases, places, strict=False)}
+    # there may be more places than robots
+    place_of_base = {
+        base.name: place for base, place in zip(robot.bases, places, strict=False)
+    }
     parts = [
-        part.placed(at[part.name]) if isinstance(part, Base) else part
+        part.placed(place_of_base[part.name]) if isinstance(part, Base) else part
         for part in robot.parts
     ]
     return replace(robot, parts=tuple(parts))
 
 
 def team(name: str, robots: Sequence[Robot]) -> Robot:
-    """Returns one robot with the parts of several.
+    """Returns one robot with the parts of several robots.
 
-    Their names must differ. Rename robots of one kind first: `ARM.prefixed("left_")`.
+    All parts must have different names. Rename the parts of equal robots first:
+    `ARM.prefixed("left_")`.
     """
     return Robot(name, tuple(part for robot in robots for part in robot.parts))

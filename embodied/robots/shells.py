@@ -14,7 +14,8 @@ import mujoco
 import numpy as np
 
 VISUAL_GROUP = 2
-# loft axis -> indices of u, v and that axis in (x, y, z); they are right-handed
+# axis of a loft -> the indices in (x, y, z) of the axes u, v and the loft's axis, which
+# form a right-handed frame
 AXES = {"x": (1, 2, 0), "y": (2, 0, 1), "z": (0, 1, 2)}
 
 
@@ -27,8 +28,8 @@ class Loft:
         sections: (t, u, v, radius) or (t, u, v, radius_u, radius_v) each, m: position t
             along the axis, centre (u, v), and half widths along u and v.
         power: exponent of the superellipse: 2 is an ellipse, larger is boxier.
-        smooth: rounds of corner cutting of the profile.
-        sides: vertices of a section.
+        smooth: how many rounds of corner cutting smooth the profile along the axis.
+        sides: number of vertices of a section.
     """
 
     axis: str
@@ -39,11 +40,11 @@ class Loft:
 
     def mesh(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns vertices (n, 3) and outward faces (m, 3)."""
+        # sections with one radius have it along both u and v
         with_two_radii = []
         for section in self.sections:
             has_one_radius = len(section) == 4
-            both = (*section, section[3]) if has_one_radius else section
-            with_two_radii.append(both)
+            with_two_radii.append((*section, section[3]) if has_one_radius else section)
         sections = np.array(with_two_radii)  # (k, 5)
 
         # smoothed, and ascending along the axis
@@ -129,9 +130,10 @@ Shape = Loft | PlacedLoft
 
 
 def _cut_corners(points: np.ndarray) -> np.ndarray:
-    """Returns points (2k - 2, d) of a smoother polyline for points (k, d), same ends.
+    """Returns points (2k - 2, d) of a smoother polyline with the same ends as (k, d).
 
-    It is one round of Chaikin's corner cutting, which approaches a quadratic B-spline.
+    This is one round of Chaikin's corner cutting; repeated rounds approach a quadratic
+    B-spline.
     """
     near = 0.75 * points[:-1] + 0.25 * points[1:]
     far = 0.25 * points[:-1] + 0.75 * points[1:]

@@ -17,15 +17,16 @@ from embodied.robots.gripping import PAD_FRICTION
 from embodied.robots.parts.part import Placement
 from embodied.robots.parts.suction import SuctionGripper
 
-# How far the pressure in the cup is below that of the air. Ejectors reach this on
+# How far the pressure in the cup is below that of the air. Vacuum pumps reach this on
 # cardboard and other surfaces that let some air through.
 VACUUM_PA = 60_000.0
 LIP_POINTS = 8  # the number of spheres that form the lip
 LIP_POINT_M = 0.002  # the radius of a sphere
-# The vacuum draws in things that are at most this far from the lip.
-DRAW_M = 0.0005
-# The time constant of contacts with the lip is four physics steps: the rubber is softer
-# than the pads of fingers, which have two steps.
+# The vacuum attracts things that are at most this far from the lip.
+ATTRACTION_M = 0.0005
+# MuJoCo's `solref` of contacts with the lip: time constant in s, damping ratio. The time
+# constant is four physics steps. That of fingers' pads is two, because they are harder
+# than the rubber of a lip.
 LIP_SOLREF = (4 / PHYSICS_HZ, 1.0)
 # The distance of the suction gripper's lip from the flange.
 LENGTH_M = 0.12
@@ -35,7 +36,7 @@ MASS_KG = 0.25
 METAL_RGBA = (0.72, 0.75, 0.78, 1.0)
 RUBBER_RGBA = (0.10, 0.35, 0.55, 1.0)
 # The cylinders of the suction gripper, from the flange outwards: start and length along
-# its axis, radius, m, and colour. The last three are the folds of the cup.
+# the gripper's axis and radius, in m, and colour. The last three are the cup's folds.
 SHAPES = (
     (0.0, 0.016, 0.032, METAL_RGBA),
     (0.016, 0.088, 0.008, METAL_RGBA),
@@ -67,6 +68,7 @@ def add_cup(
         radius_m: radius of the lip.
         force_n: the largest pull that it resists.
     """
+    # a body in the pose of the site carries the spheres of the lip
     carrier = site.parent
     frame = carrier.add_frame(pos=site.pos, quat=site.quat)
     frame.alt.type = site.alt.type
@@ -84,25 +86,26 @@ def add_cup(
             size=(LIP_POINT_M, 0, 0),
             rgba=RUBBER_RGBA,
             group=2,
-            # none, even if the defaults of a robot's MJCF file name one
+            # no material, even if the defaults of a robot's MJCF file name one
             material="",
             mass=0,
         )
         _make_lip(point)
 
-    drive = spec.add_actuator(
+    # its force is the full force minus the share of it that the target releases
+    vacuum = spec.add_actuator(
         name=name, target=lip.name, trntype=mujoco.mjtTrn.mjTRN_BODY
     )
-    # the full force, less the share of it that is released
-    drive.biastype = mujoco.mjtBias.mjBIAS_AFFINE
-    drive.biasprm[0] = force_n
-    drive.gainprm[0] = -force_n
-    drive.ctrlrange = (0, 1)
+    vacuum.biastype = mujoco.mjtBias.mjBIAS_AFFINE
+    vacuum.biasprm[0] = force_n
+    vacuum.gainprm[0] = -force_n
+    vacuum.ctrlrange = (0, 1)
 
     seal = spec.add_sensor(name=f"{name}_seal", type=mujoco.mjtSensor.mjSENS_CONTACT)
     seal.objtype = mujoco.mjtObj.mjOBJ_XBODY
     seal.objname = lip.name
-    # the number of contacts, without a reduction, as one value
+    # MuJoCo's settings of a contact sensor: it measures the number of contacts, without
+    # combining them (0), and has one value
     seal.intprm = [1 << int(mujoco.mjtConDataField.mjCONDATA_FOUND), 0, 1]
 
 
@@ -111,7 +114,7 @@ def _make_lip(geom: mujoco.MjsGeom) -> None:
     geom.contype = 1
     geom.conaffinity = 1
     geom.solref = LIP_SOLREF
-    geom.gap = DRAW_M
+    geom.gap = ATTRACTION_M
     # the geom with the higher priority determines a contact's properties
     geom.priority = 1
     geom.condim = 3

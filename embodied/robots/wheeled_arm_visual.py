@@ -1,6 +1,6 @@
 """The visual geoms of the wheeled arm, apart from its arm.
 
-That is a rounded white housing on mecanum wheels, a lift column, and a head on a mast.
+They are a rounded white housing on mecanum wheels, a lift column, and a head on a mast.
 All lengths are in metres. The origin of the body `base` is on the floor below the
 mount, and that of `lift` is the mount.
 
@@ -70,10 +70,15 @@ def on_head(right: float, up: float, ahead: float) -> tuple[float, ...]:
 
 
 def _slab(z: tuple[float, ...], inset: tuple[float, ...]) -> Loft:
-    """Returns a piece of the housing: its outline, reduced by `inset` at heights `z`."""
+    """Returns a layer of the housing.
+
+    Args:
+        z: heights of its sections.
+        inset: how far each section lies within the housing's outline, on all sides.
+    """
     sections = tuple(
-        (height, MIDDLE_X, 0.0, HALF_LENGTH - less, HALF_WIDTH - less)
-        for height, less in zip(z, inset, strict=True)
+        (height, MIDDLE_X, 0.0, HALF_LENGTH - inwards, HALF_WIDTH - inwards)
+        for height, inwards in zip(z, inset, strict=True)
     )
     return Loft("z", sections, power=7, smooth=1, sides=32)
 
@@ -131,7 +136,7 @@ def _tyre(x: float, y: float) -> Loft:
 def _rollers(x: float, y: float) -> tuple[PlacedLoft, ...]:
     """Returns barrels at 45 degrees around the mecanum wheel at (x, y).
 
-    Those of the four wheels that stand on the floor form an X.
+    Seen from above, the lowest rollers of the four wheels form an X.
     """
     sections = (
         (-ROLLER_HALF_LENGTH, 0, 0, 0.010),
@@ -140,17 +145,17 @@ def _rollers(x: float, y: float) -> tuple[PlacedLoft, ...]:
     )
     barrel = Loft("z", sections, smooth=0, sides=9)
 
-    # a barrel lies half along the rim, half along the axle; neighbouring wheels lean
-    # to opposite sides
-    orbit = WHEEL_RADIUS - ROLLER_RADIUS
-    lean = float(np.sign((x - MIDDLE_X) * y))
+    # A barrel's axis is the sum of the rim's tangent and the axle's direction. The latter
+    # has opposite signs in neighbouring wheels.
+    orbit_radius = WHEEL_RADIUS - ROLLER_RADIUS
+    axle_sign = float(np.sign((x - MIDDLE_X) * y))
     rollers = []
     for angle in np.arange(ROLLERS) * 2 * np.pi / ROLLERS:
         cos = float(np.cos(angle))
         sin = float(np.sin(angle))
         quat = np.zeros(4)
-        mujoco.mju_quatZ2Vec(quat, np.array([-sin, lean, cos]))
-        middle = (x + orbit * cos, y, WHEEL_RADIUS + orbit * sin)
+        mujoco.mju_quatZ2Vec(quat, np.array([-sin, axle_sign, cos]))
+        middle = (x + orbit_radius * cos, y, WHEEL_RADIUS + orbit_radius * sin)
         rollers.append(PlacedLoft(barrel, middle, tuple(quat.tolist())))
     return tuple(rollers)
 
@@ -171,9 +176,11 @@ def _on_face(
         power: exponent of the superelliptic sections.
     """
     sections = tuple((ahead, 0.0, 0.0, wide, high) for ahead, wide, high in profile)
+    # two sections are a plain disc or block, which has no corners to cut
+    smooth = 1 if len(profile) > 2 else 0
     axes = head_axes() @ np.diag([1.0, -1.0, -1.0])  # the loft's z points ahead
     return PlacedLoft(
-        Loft("z", sections, power=power, smooth=1 if len(profile) > 2 else 0, sides=20),
+        Loft("z", sections, power=power, smooth=smooth, sides=20),
         on_head(right, up, 0.0),
         quat_of_axes(axes),
     )
@@ -186,10 +193,11 @@ def _disc(ahead: float, radius: float, right: float) -> PlacedLoft:
 
 def _beam(start: tuple[float, ...], end: tuple[float, ...]) -> PlacedLoft:
     """Returns a flat bar between two points (3,) of the same height."""
-    difference = np.subtract(end, start)
-    length = float(np.linalg.norm(difference))
-    along = difference / length
+    start_to_end = np.subtract(end, start)
+    length = float(np.linalg.norm(start_to_end))
+    along = start_to_end / length
     up = (0.0, 0.0, 1.0)
+    # the loft's x points up, and its z along the bar
     axes = np.stack([up, np.cross(along, up), along], axis=1)
     # (metres along the bar, its middle, half height, half width)
     sections = (

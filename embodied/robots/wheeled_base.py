@@ -73,13 +73,14 @@ LIFT_MASSES: tuple[Mass, ...] = (
     (1.0, HEAD_POS, (0.01, 0.01, 0.01)),  # head
 )
 
-# Lever arm of a mecanum wheel's force about the vertical: half track + half wheelbase.
+# Lever arm of a mecanum wheel's force about the vertical: half the distance between left
+# and right wheels, plus half of that between front and rear wheels.
 WHEEL_ARM_M = (0.488 + 0.447) / 2
-# Inertia of rotating parts, at the joints.
-WHEEL_INERTIA_KG_M2 = 0.0084  # as published
-ROTORS_KG = 40.0  # an estimate
+# Inertia of rotating parts, as the mass that it adds to the motion of a joint.
+WHEEL_INERTIA_KG_M2 = 0.0084  # of one wheel, as published
+ROTORS_KG = 40.0  # motors, an estimate
 ROLLING_KG = 4 * WHEEL_INERTIA_KG_M2 / WHEEL_RADIUS**2 + ROTORS_KG
-SPINDLE_KG = 80.0  # an estimate for a ball screw of 5 mm pitch
+SPINDLE_KG = 80.0  # the lift's ball screw of 5 mm pitch, an estimate
 
 # The position servos are so stiff that motions of the arm move the base by less than a
 # millimetre. 800 N, half of the robot's weight, brake it at 4 m/s2, so a sudden stop from

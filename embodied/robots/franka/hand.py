@@ -21,15 +21,18 @@ from embodied.robots.modelling import add_solid_box, exclude_contact, set_inerti
 from embodied.robots.parts.gripper import Gripper
 from embodied.robots.parts.part import Placement
 
-FLANGE_M = 0.107  # from the arm's last frame along its z axis
-HAND_YAW_RAD = -np.pi / 4  # of the hand on the flange
-TCP_M = 0.1034  # from the flange along z
-FINGER_M = 0.0584  # from the flange along z to the fingers' frames
-FINGER_TRAVEL_M = 0.04
+FLANGE_M = 0.107  # distance of the flange from the arm's last frame, along its z axis
+HAND_YAW_RAD = -np.pi / 4  # rotation of the hand on the flange
+TCP_M = 0.1034  # distance of the tool centre point (tcp) from the flange, along z
+FINGER_M = 0.0584  # distance of the fingers' frames from the flange, along z
+FINGER_TRAVEL_M = 0.04  # from closed to open
 FINGERS = ("finger_left", "finger_right")
 # (3,) half sizes of a pad: across, along the opening, along the approach
 PAD_HALF_M = (0.011, 0.004, 0.020)
-CAMERA_TILT_RAD = np.radians(22)  # of the wrist camera, towards the finger tips
+# the wrist camera in the hand's frame, and its tilt towards the finger tips
+CAMERA_POS = (0.061, 0, 0.051)
+CAMERA_TILT_RAD = np.radians(22)
+CAMERA_FOVY_DEG = 75
 
 GRIPPER_FORCE_N = 70.0
 GRIPPER_SPEED_M_S = 0.2  # speed of the width at full force
@@ -99,13 +102,11 @@ def add_hand(
     left, right = (prefix + name for name in FINGERS)
     exclude_contact(spec, left, right)
     couple_fingers(spec, f"{prefix}fingers", left, right)
-    width_m = 2 * FINGER_TRAVEL_M
-    drive = f"{prefix}gripper"
     add_width_drive(
         spec,
-        drive,
-        levers={left: 1, right: 1},
-        width_m=width_m,
+        f"{prefix}gripper",
+        levers={left: 1, right: 1},  # the width is the sum of both fingers' positions
+        width_m=2 * FINGER_TRAVEL_M,
         force_n=GRIPPER_FORCE_N,
     )
 
@@ -132,9 +133,9 @@ def _add_bodies(mount: mujoco.MjsBody, prefix: str) -> mujoco.MjsBody:
     cos, sin = np.sqrt(0.5) * np.array([np.cos(half_tilt), np.sin(half_tilt)])
     hand.add_camera(
         name=f"{prefix}wrist",
-        pos=(0.061, 0, 0.051),
+        pos=CAMERA_POS,
         quat=(sin, cos, cos, sin),
-        fovy=75,
+        fovy=CAMERA_FOVY_DEG,
     )
 
     # The right finger is the left one, rotated by 180 degrees about z. The damping limits
@@ -153,7 +154,7 @@ def _add_bodies(mount: mujoco.MjsBody, prefix: str) -> mujoco.MjsBody:
 
 
 def _add_pad(finger: mujoco.MjsBody) -> None:
-    """Adds a pad at the tcp's height; the pads of a closed gripper touch."""
+    """Adds a pad around the tcp to a finger; the pads of a closed gripper touch."""
     pad = finger.add_geom(
         name=f"{finger.name}_pad",
         type=mujoco.mjtGeom.mjGEOM_BOX,

@@ -71,7 +71,7 @@ class Arm(Part):
         )
 
     def law(self, mode: str, engine: Engine, robot: Robot, dt_s: float) -> TargetLaw:
-        """Returns the rule that turns the arm's actions into joint targets in a control mode."""
+        """Returns the law that turns the arm's actions into joint targets, in `mode`."""
         if mode == "joint":
             return PositionLaw(self.joints, engine, dt_s)
         if mode == "joint_delta":

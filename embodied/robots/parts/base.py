@@ -133,7 +133,7 @@ class OmnidirectionalBase(Base):
 
     def mount_pose(self, xp: Any, joint_pos: Array, lift_m: Array) -> Array:
         x = joint_pos[:, 0]
-        # the zeros give it the shape (n,), also if `lift_m` is a number
+        # adding zeros gives the height the shape (n,), even if `lift_m` is a number
         height = self.mount_pos_w[2] + lift_m + xp.zeros_like(x)
         return xp.stack([x, joint_pos[:, 1], height, joint_pos[:, YAW]], axis=1)
 

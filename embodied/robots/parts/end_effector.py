@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 # The virtual target is ahead of the measured tcp by at most this.
 EE_LEAD_M = 0.03
 EE_LEAD_RAD = 0.2
-# Damping of the least squares, in units of the Jacobian; 1 m weighs as much as 1 rad.
+# Damping of the least squares, in units of the Jacobian. It keeps the joints slow near
+# singular postures. An error of 1 m weighs as much as one of 1 rad.
 DAMPING = 0.05
-# Redundant joints move by this share of their distance from home in a control step.
+# The share of their distance from home by which redundant joints move in a control step.
 POSTURE_GAIN = 0.02
 
 
@@ -59,7 +60,8 @@ class EndEffectorLaw:
         # MuJoCo's state has no quaternions of sites; a sensor measures the tcp's
         self._quat_sensor = int(model.sensor(f"{effector.name}_quat_w").adr[0])
         self._mount = model.body(arm.root_body).id
-        # the target is kept in the mount's frame if that is not aligned with the world
+        # the target is kept in the mount's frame, unless this has the world's axes and does
+        # not move: then the world's frame saves the conversion
         self._in_mount_frame = not _has_world_axes(model, self._mount)
 
         # (6,) m and rad, the target's motion in a control step at full speed
@@ -142,12 +144,13 @@ class EndEffectorLaw:
         xp = self._engine.xp
         jacobian = self._jacobian()  # (N, 6, J)
         transposed = xp.permute_dims(jacobian, (0, 2, 1))
-        gram = jacobian @ transposed + self._damping
+        gram = jacobian @ transposed + self._damping  # (N, 6, 6)
 
-        # All joints take a small step home. The least squares reduce the error that then
-        # remains at the tcp, so the step survives only in the null space.
+        # All joints take a small step home. The least squares then correct the error at
+        # the tcp, including the part that this step causes. So only those motions of the
+        # step remain that do not move the tcp.
         home_step = POSTURE_GAIN * (self._home - joints)
-        remaining = error - dot(jacobian, home_step[:, None, :])
+        remaining = error - dot(jacobian, home_step[:, None, :])  # (N, 6)
         solved = xp.linalg.solve(gram, remaining[:, :, None])
         return home_step + (transposed @ solved)[:, :, 0]
 

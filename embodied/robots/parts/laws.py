@@ -1,6 +1,6 @@
 """Laws that turn actions into servo targets, one for each kind of command.
 
-Each is a `TargetLaw`; its methods are documented there.
+Each law implements the protocol `TargetLaw`, whose docstrings describe the methods.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from embodied.core import Array
 from embodied.robots.parts.part import Joints
 from embodied.sim.engine import Engine
 
-# Converts commands along other axes to moves of the joints: (array namespace, commanded
-# moves (N, J), measured joints (N, J)) -> moves of the joints (N, J).
+# Converts moves along a part's own axes to moves of its joints: (array namespace,
+# commanded moves (N, J), measured joint positions (N, J)) -> moves of the joints (N, J).
 AxesChange = Callable[[Any, Array, Array], Array]
 
 
@@ -37,7 +37,7 @@ class JointReader:
 
 
 class PositionLaw:
-    """Absolute targets, approached at the joints' speed limits at most.
+    """Takes joint positions as actions; targets approach them within the speed limits.
 
     Actions of -1 and 1 are the ends of each joint's range.
     """
@@ -50,7 +50,7 @@ class PositionLaw:
         self._xp = xp
         self._reader = JointReader(joints, engine)
         self._middle = (high + low) / 2  # (J,)
-        self._half = (high - low) / 2  # (J,)
+        self._half_range = (high - low) / 2  # (J,)
         self._largest_step = xp.asarray(joints.speeds) * dt_s  # (J,) per control step
         self._smallest_step = -self._largest_step
 
@@ -64,7 +64,7 @@ class PositionLaw:
         return self._reader.read()
 
     def targets(self, action: Array, previous: Array) -> Array:
-        return self.approach(self._middle + self._half * action, previous)
+        return self.approach(self._middle + self._half_range * action, previous)
 
     def approach(self, wanted: Array, previous: Array) -> Array:
         """Returns targets (N, J) moved from `previous` (N, J) towards `wanted` (N, J).
@@ -78,9 +78,10 @@ class PositionLaw:
 
 
 class SpeedLaw:
-    """Targets that move at commanded speeds, and stay near the measured joints.
+    """Takes joint speeds as actions; targets move at these speeds.
 
-    Actions of -1 and 1 are full speed, backwards and forwards.
+    Actions of -1 and 1 are full speed, backwards and forwards. Targets stay near the
+    measured joints, so that the target of a blocked joint does not run away.
     """
 
     def __init__(
@@ -114,9 +115,9 @@ class SpeedLaw:
         return self._reader.read()
 
     def targets(self, action: Array, previous: Array) -> Array:
-        """Returns the next joint targets (N, T), from the actions and the previous targets."""
+        """Returns targets (N, J), the previous ones moved at the commanded speeds."""
         measured = self._reader.read()
-        moves = action * self._full_step
+        moves = action * self._full_step  # (N, J) in one control step
         if self._to_joint_axes is not None:
             moves = self._to_joint_axes(self._xp, moves, measured)
         lead = self._lead
@@ -130,7 +131,7 @@ class OpeningLaw:
         """Keeps the servo's target for an open gripper; 0 is that for a closed one."""
         self._engine = engine
         self._open = open_target
-        self._half = open_target / 2
+        self._half_open = open_target / 2
 
     def reset(self, which: Array) -> None:
         """Does nothing, as this law has no memory."""
@@ -143,4 +144,4 @@ class OpeningLaw:
         return self._engine.xp.full(shape, self._open)
 
     def targets(self, action: Array, previous: Array) -> Array:
-        return (action + 1) * self._half
+        return (action + 1) * self._half_open

@@ -185,7 +185,7 @@ class Part:
     Attributes:
         name: name of the part, and of its action group.
         on: name of the part that carries it; empty for a base.
-        build: adds it to a model.
+        build: the function that adds the part to a model.
         placement: its pose on its carrier, and the prefix of its names.
         cameras: names of the cameras that it carries.
         joints: its joints in proprioception; empty for grippers, and for heads that do
