@@ -11,7 +11,7 @@ from embodied.envs.registry import get_robot, get_task, robots_for
 from embodied.envs.scoring import StepResult
 from embodied.envs.tasks.parcel_sort.variation import COLOURS
 from embodied.envs.tasks.team_sort.episode import sample_episode
-from embodied.envs.tasks.team_sort.scene import BINS, EYE_Y_W, PARCELS, SCANNER
+from embodied.envs.tasks.team_sort.scene import BINS, STOP_Y_W, PARCELS, SCANNER
 from embodied.envs.tasks.team_sort.variation import TABLE
 from embodied.envs.variation import LEVELS, SPLITS, Variation
 from embodied.envs.worlds import Worlds
@@ -88,7 +88,7 @@ def test_the_belt_stands_while_a_parcel_waits_to_be_picked() -> None:
     wait(worlds, 2.0)
     column = int(worlds.model.joint(PARCELS[0]).qposadr[0]) + 1
     y = worlds.engine.view("qpos")[0, column]
-    assert EYE_Y_W < y < EYE_Y_W + 0.02
+    assert STOP_Y_W < y < STOP_Y_W + 0.02
 
     # it is taken away, and the next one comes
     put(worlds, 0, in_bin(0))

@@ -15,18 +15,19 @@ from embodied.envs.tasks.parcel_sort.scene import BELT, BINS
 from embodied.envs.tasks.parcel_sort.variation import PER_PARCEL, TASK_VARIABLES
 from embodied.envs.variation import Variation
 
-# The random stream of the event and of the parcel that a named bin gets, apart from those
-# of the table's variables.
+# The random stream of the event, and of the choice of the parcel that surely belongs into
+# a named bin. It is apart from the streams of the table's variables.
 EVENT_STREAM = 0x5053
-# How many colours are sampled, enough to find different ones.
+# How many colours are sampled: enough to find three different ones.
 COLOUR_SAMPLES = 64
 # The nominal yaw of a parcel with its label on the top.
 TOP_YAW_RAD = 0.0
 # The nominal yaw of a parcel with its label on an end. The label then faces downstream
-# and away from the robot.
+# and a little away from the robot.
 END_YAW_RAD = 1.13
 # The sampled yaw offset counts twice if the label is on the top: such a parcel is only set
-# down on the scanner, so it may lie turned farther than one whose label must be tilted up.
+# down on the scanner, so it may start at a larger yaw than one whose label must be turned
+# up.
 TOP_YAW_FACTOR = 2.0
 ABOVE_BELT_M = 0.0005  # a parcel starts this high above the belt, so that none sinks in
 # The least distance between the centres of successive parcels.
@@ -37,7 +38,7 @@ PUSH_M_S2 = (8.5, 10.0)
 # Angle between the push and the belt's direction, or its opposite.
 PUSH_ANGLE_RAD = (-0.4, 0.4)
 # Time of the event. It is early if only one parcel is wanted, since the hand may soon
-# have taken that one.
+# have taken that parcel off the belt.
 EARLY_EVENT_S = (0.3, 0.9)
 EVENT_S = (1.0, 4.0)
 # Factor by which the event changes the belt's speed, and the limit of the new speed.
@@ -55,14 +56,15 @@ def sample_episode(seed: int, variation: Variation, later_s: float) -> dict[str,
     """
     # values that differ between parcels are sampled once per parcel
     episode = variation.sample_each(seed, TASK_VARIABLES)
-    count = episode["parcels"]
+    count = episode["parcels"]  # the number of parcels that take part
     for name in PER_PARCEL:
         episode[name] = variation.sample_many(seed, name, count)
     episode["named"] = list(episode["named"])
     colours = variation.sample_many(seed, "colour", COLOUR_SAMPLES)
     episode["colour"] = first_distinct(colours, len(BINS))
 
-    # at least one parcel belongs into a bin whose colour is named
+    # one parcel, chosen at random, belongs into a bin whose colour is named, so that
+    # there is at least one parcel to sort
     rng = event_rng(seed, EVENT_STREAM)
     named_bin = int(rng.choice(episode["named"]))
     episode["parcel_bin"][int(rng.integers(count))] = named_bin
@@ -70,7 +72,7 @@ def sample_episode(seed: int, variation: Variation, later_s: float) -> dict[str,
 
     episode |= _sample_event(rng, variation.level, episode)
     episode["event_s"] += later_s
-    # parcels start farther upstream, by the distance the belt moves in that time
+    # parcels start farther upstream, by the distance that the belt moves in `later_s`
     upstream_m = episode["belt_speed"] * later_s
     episode["y"] = [y - upstream_m for y in _start_y(episode)]
     episode["instruction"] = episode["sentence"].format(
@@ -117,22 +119,34 @@ def _sample_event(
 ) -> dict[str, Any]:
     """Samples the event of level L4: the belt's speed changes, or a parcel is pushed.
 
-    The pushed parcel is the last of the wanted ones. At other levels nothing happens.
-    All values are drawn nevertheless, so that each of them depends on the seed alone,
-    whatever happens in the episode.
+    The pushed parcel is the last one that is to be sorted. At other levels nothing
+    happens. All values are drawn at every level and for both kinds of event, so that
+    neither shifts the random numbers that are drawn afterwards.
+
+    Args:
+        rng: The episode's random stream for events.
+        level: The level of the variation.
+        episode: The values of the episode that have been sampled so far.
+
+    Returns:
+        The belt's speed after the event, in m/s; the index of the parcel that may be
+        pushed; the force on it along x and y, in N; and the event's time, in s.
     """
     happens = level == "L4"
     is_pushed = bool(rng.random() < 0.5)
     speed_factor = rng.uniform(*SPEED_FACTOR)
     angle = rng.uniform(*PUSH_ANGLE_RAD)
     parcel = int(np.flatnonzero(episode["wanted"])[-1])
-    sign = rng.choice((-1, 1))  # along the belt's direction, +y, or against it
+    sign = rng.choice(
+        (-1, 1)
+    )  # 1 along the belt's direction, which is +y; -1 against it
     force = episode["mass"][parcel] * rng.uniform(*PUSH_M_S2)
 
-    push = (0.0, 0.0)
+    # without an event there is no push, and the belt keeps its speed
+    push_n = (0.0, 0.0)
     speed = episode["belt_speed"]
     if happens and is_pushed:
-        push = (float(force * np.sin(angle)), float(sign * force * np.cos(angle)))
+        push_n = (float(force * np.sin(angle)), float(sign * force * np.cos(angle)))
     elif happens:
         speed = min(float(speed * speed_factor), FASTEST_M_S)
 
@@ -141,7 +155,7 @@ def _sample_event(
     return {
         "belt_speed_after": speed,
         "pushed": parcel,
-        "push_n": push,
+        "push_n": push_n,
         "event_s": float(rng.uniform(*time_range_s)),
     }
 
@@ -149,8 +163,8 @@ def _sample_event(
 def _start_y(episode: dict[str, Any]) -> list[float]:
     """Returns the y at which each parcel starts, m; the first is farthest downstream.
 
-    Even at the belt's highest speed of the episode, each parcel comes at least `gap_s`
-    after the one before it.
+    Even at the belt's highest speed in the episode, each parcel arrives at least `gap_s`
+    seconds after the parcel before it.
     """
     speed = max(episode["belt_speed"], episode["belt_speed_after"])
     gaps_m = [max(LEAST_GAP_M, speed * gap_s) for gap_s in episode["gap_s"][1:]]
@@ -159,7 +173,12 @@ def _start_y(episode: dict[str, Any]) -> list[float]:
 
 
 def _colour_words(colours: list[str], named: list[int]) -> dict[str, str]:
-    """Returns the words that fill the blanks of a sentence, by the blanks' names."""
+    """Returns the words that fill the blanks of a sentence, by the blanks' names.
+
+    Args:
+        colours: The colour of each bin.
+        named: Indices of the bins whose colours the sentence names.
+    """
     wanted = [colour for k, colour in enumerate(colours) if k in named]
     others = [colour for k, colour in enumerate(colours) if k not in named]
     return {

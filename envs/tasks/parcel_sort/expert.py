@@ -1,6 +1,8 @@
-"""The scripted planner of ParcelSort.
+"""The scripted expert of ParcelSort: from the belt over the scanner into the bins.
 
-It decides from the present state alone, so that it recovers from whatever happens.
+The hand takes a parcel off the belt, sets it down on the scanner's plate with its label
+up, waits until the scanner has read the label, and drops the parcel into its bin. Each plan
+follows from the present state alone, so the expert recovers from whatever happens.
 """
 
 from __future__ import annotations
@@ -35,17 +37,19 @@ from embodied.robots.robot import Robot
 
 # The hand waits this far before the grip, along its approach direction.
 HOVER_M = 0.09
-# The hand backs off this far from a parcel that the scanner is to read.
+# The hand backs off this far from a parcel on the plate, so as not to hide its label from
+# the scanner.
 BACK_M = 0.12
 # The hand approaches the grip if it is within NEAR_M of the line of approach and at most
 # BEFORE_M before the grip.
 NEAR_M = 0.016
 BEFORE_M = 0.16
-# The fingers close within this distance of the grip.
-ON_M = 0.009
-# The least alignment (a cosine) for the approach, and for closing the fingers.
-ALIGNED_COS = 0.985
-ON_COS = 0.994
+# The fingers close when the TCP is within this distance of the grip.
+AT_GRIP_M = 0.009
+# The least alignment of the hand with the grip (a cosine) for the approach.
+APPROACH_COS = 0.985
+# The least alignment for closing the fingers, and for setting a parcel down.
+AT_GRIP_COS = 0.994
 # The time by which the arm lags behind a moving goal.
 LAG_S = 0.06
 # The TCP height at which an empty hand clears everything.
@@ -56,33 +60,36 @@ CLEAR_SLACK_M = 0.02
 CLEAR_MORE_M = 0.03
 # The hand keeps that height until it is within this horizontal distance of its goal.
 FAR_M = 0.12
-# The y at which the hand waits for the next parcel on the belt.
+# The y at which the hand waits for a parcel that is still upstream of its reach.
 WAIT_Y_W = -0.36
-# The position of the hand when there is nothing to do.
+# The hand's position when there is no parcel to work on.
 IDLE_W = (0.46, -0.15, 0.95)
 # Waypoints around the robot's column: the largest angle from one to the next, and the
 # range of their distances from the column.
 WAYPOINT_RAD = 0.9
 RADIUS_M = (0.42, 0.50)
 # The height of a parcel's underside above the plate while it is carried.
-OVER_M = 0.05
-# A parcel goes down to the plate within this horizontal distance of the plate's centre.
+CARRY_HEIGHT_M = 0.05
+# A parcel starts to go down within this horizontal distance of the plate's centre.
 PLACE_M = 0.010
-# A parcel that is this low and this near to the plate's centre goes on down.
+# Once a parcel is this low above the plate and this near to its centre, horizontally, it
+# goes on down, even if it has drifted out of PLACE_M.
 LOWERING_M = 0.03
 LOWERING_BESIDE_M = 0.03
-# A parcel that is this low and this near to the plate's centre lies there: the hand lets
-# go.
+# A parcel this low above the plate and this near to its centre, horizontally, lies on the
+# plate, so the hand lets go.
 LYING_M = 0.004
 LYING_BESIDE_M = 0.06
-# A parcel is set down towards a goal this far below the plate.
+# The goal for setting a parcel down is this far below the plate, so that the parcel
+# surely touches the plate.
 PRESS_M = 0.003
-# A parcel that has been read is lifted before it is carried, if it is at most LOW_M above
-# the plate. Within AWAY_M of its place in the bin it is not: there it is being lowered.
+# A parcel that has been read is lifted before it is carried, if its underside is at most
+# LOW_M above the plate. Within AWAY_M of its place in the bin it is not lifted, because
+# it is being lowered there.
 LOW_M = 0.02
 AWAY_M = 0.10
-# A parcel goes down into the bin within this distance of its place, and with at least
-# this alignment of the hand.
+# A parcel goes down into the bin within this horizontal distance of its place, and with at
+# least this alignment of the hand (a cosine).
 ABOVE_BIN_M = 0.03
 DROP_COS = 0.9
 # The goal for dropping a parcel has its underside INTO_BIN_M above the bin's floor, and
@@ -97,18 +104,19 @@ POINTS_DOWN_COS = 0.7
 
 @dataclass(frozen=True)
 class Route:
-    """A route around the robot's column to the bins.
+    """How the hand carries parcels around the robot's column and drops them into bins.
 
     Attributes:
         waypoint_rad: the largest angle about the column from one waypoint to the next.
         radius_m: the smallest and the largest distance of waypoints from the column.
-        slots_m: the place of each parcel along the depth of its bin.
-        beside_m: the place of each parcel across its bin, to the left as seen from the
-            column: away from the scanner.
-        above_bin_m: a parcel goes down within this distance of its place.
-        above_rim_m: the TCP lets go this far above the bin's rim, or higher.
-        drops_if_stopped: the hand lets go above the bin, too, where something stops it
-            on its way down: a wide wrist may come to rest on the scanner's head.
+        slots_m: for each parcel, the offset of its place in its bin from the bin's
+            centre, outwards from the column.
+        beside_m: for each parcel, the offset of its place to the left, as seen from the
+            column; that is away from the scanner.
+        above_bin_m: a parcel goes down within this horizontal distance of its place.
+        above_rim_m: the least height of the TCP above the bin's rim when it lets go.
+        drops_if_stopped: whether the hand also lets go where something stops it on its
+            way down into the bin: a wide wrist may come to rest on the scanner's head.
     """
 
     waypoint_rad: float = WAYPOINT_RAD
@@ -126,15 +134,15 @@ class Route:
         )
 
 
-# The route of an arm with a slim wrist.
 SLIM_WRIST_ROUTE = Route()
-# An arm with a wider wrist than this would hit the scanner's head on that route.
+# An arm with a wider wrist than this would hit the scanner's head on that route. It stays
+# nearer to the column, and drops parcels in the near half of the bins.
 WIDE_WRIST_M = 0.095
 WIDE_WRIST_ROUTE = Route(
-    waypoint_rad=0.15,
+    waypoint_rad=0.15,  # small steps keep the hand on the arc, inside the head
     radius_m=(0.40, 0.42),
     slots_m=(-0.06, -0.06, -0.06),
-    beside_m=(0.028, 0.028, -0.028),
+    beside_m=(0.028, 0.028, -0.028),  # beside one another instead
     above_bin_m=0.012,
     above_rim_m=0.035,  # fingers that open beside the middle stay above the walls
     drops_if_stopped=True,
@@ -144,11 +152,13 @@ WIDE_WRIST_ROUTE = Route(
 def parcel_sort_expert(
     agent_layout: Layout, state_layout: Layout, robot: Robot
 ) -> tuple[Planner, Controller]:
-    """Returns planner and controller of the expert, adapted to the robot's hand."""
+    """Returns planner and controller of the expert, adapted to the robot's hand and wrist."""
     effector = robot.effectors[0]
     gripper = robot.gripper_of(effector)
-    # a suction cup has no width, and no palm that could hit the parcel
+    # the grips suit a palm PALM_M behind the TCP; a hand whose palm is nearer stays back.
+    # A suction cup, which has no width, has no palm that could hit the parcel.
     back_m = PALM_M - gripper.palm_m if gripper.width_m else 0.0
+
     arm = robot.part(effector.arm)
     has_wide_wrist = isinstance(arm, Arm) and arm.wrist_m > WIDE_WRIST_M
     to_bin = WIDE_WRIST_ROUTE if has_wide_wrist else SLIM_WRIST_ROUTE
@@ -169,7 +179,7 @@ def decide(
         xp: The array namespace.
         agent: Proprioception.
         state: Privileged state.
-        back_m: The hand stays back from a grip by this, so that its palm does not hit
+        back_m: How far the hand stays back from a grip, so that its palm does not hit
             the parcel.
         to_bin: The route from the scanner to the bins.
     """
@@ -182,10 +192,11 @@ def decide(
         beside_m=to_bin.beside_m,
     )
     posture = facts.posture()
-    # `is_riding`: the next parcel is on the belt, within reach
+    # whether the hand goes to a parcel that rides past on the belt
     must_fetch = ~facts.is_held & ~facts.is_idle & ~facts.is_on_plate
     is_riding = must_fetch & is_within_reach(facts.parcel)
 
+    # the decision table: the last of its rows that applies gives skill and goal
     rows = _rows_of_empty_hand(facts, posture, is_riding)
     rows += _rows_to_plate(facts, posture)
     rows += _rows_to_bin(facts, posture, to_bin)
@@ -194,9 +205,9 @@ def decide(
     # the goal moves with a parcel that the belt carries
     velocity = facts.parcel.vel_w * xp.asarray([1.0, 1.0, 0.0])
     # the fingers close at the grip, and stay closed while a parcel is moved
-    is_closed = is_skill(skill, "grasp") & _is_on_grip(facts, posture)
-    for name in ("lift", "carry", "turn", "place"):
-        is_closed = is_closed | is_skill(skill, name)
+    is_closed = is_skill(skill, "grasp") & _is_at_grip(facts, posture)
+    for holding_skill in ("lift", "carry", "turn", "place"):
+        is_closed = is_closed | is_skill(skill, holding_skill)
     return make_payload(
         skill=skill,
         pos_w=pos,
@@ -207,21 +218,22 @@ def decide(
     )
 
 
-def _is_on_grip(facts: ExpertFacts, posture: Grip) -> Array:
+def _is_at_grip(facts: ExpertFacts, posture: Grip) -> Array:
     """Returns (n,) bool, whether the hand is where the fingers may close."""
     error = facts.hand.pos_w - posture.pos_w
-    is_aligned = posture.alignment(facts.hand) > ON_COS
-    return (dot(error, error) < ON_M**2) & is_aligned
+    is_aligned = posture.alignment(facts.hand) > AT_GRIP_COS
+    return (dot(error, error) < AT_GRIP_M**2) & is_aligned
 
 
 def _is_before_grip(facts: ExpertFacts, posture: Grip) -> Array:
     """Returns (n,) bool, whether the hand is where it may approach the grip."""
     error = facts.hand.pos_w - posture.pos_w
-    # the part along the approach direction, negative before the grip, and the rest
+    # split into the part along the approach direction, which is negative before the grip,
+    # and the part across it
     along = dot(error, posture.z)
     across = error - posture.z * along[:, None]
     is_on_line = dot(across, across) < NEAR_M**2
-    is_aligned = posture.alignment(facts.hand) > ALIGNED_COS
+    is_aligned = posture.alignment(facts.hand) > APPROACH_COS
     return is_on_line & is_aligned & (along > -BEFORE_M)
 
 
@@ -230,7 +242,13 @@ def _rows_of_empty_hand(
 ) -> list[Row]:
     """Returns the rows of the decision table for an empty hand.
 
-    It goes to the next parcel, and backs off from one that the scanner is to read.
+    The hand goes to the parcel to work on and takes it. From a parcel on the plate whose
+    label is not yet read, it backs off.
+
+    Args:
+        facts: What the expert knows.
+        posture: Where and how the hand takes the parcel.
+        is_riding: (n,) bool, whether the parcel rides on the belt, within reach.
     """
     xp = facts.xp
     hand = facts.hand
@@ -241,6 +259,7 @@ def _rows_of_empty_hand(
     # the grip, ahead of a riding parcel by as much as the arm lags behind
     lead = xp.where(is_riding[:, None], LAG_S * parcel.vel_w, 0.0)
     grip = posture.pos_w + lead
+    # the parcel is still upstream of the arm's reach
     is_coming = is_free & ~facts.is_on_plate & (grip[:, 1] < REACH_Y_W[0])
 
     # the hand hovers before the grip; at WAIT_Y_W for a parcel that is not yet within
@@ -250,7 +269,7 @@ def _rows_of_empty_hand(
     hover = xp.stack([hover[:, 0], hover_y, hover[:, 2]], axis=1)
     hover = xp.where(facts.is_idle[:, None], xp.asarray(IDLE_W), hover)
 
-    # while it is far away, it travels above everything
+    # while the hand is far from there, it travels above everything
     to_hover = (hover - hand.pos_w)[:, :2]
     is_far = dot(to_hover, to_hover) > FAR_M**2
     is_low = hand.pos_w[:, 2] < CLEAR_Z_W - CLEAR_SLACK_M
@@ -263,7 +282,7 @@ def _rows_of_empty_hand(
     reach = xp.where(is_far[:, None], waypoint, hover)
 
     may_grasp = is_free & _is_before_grip(facts, posture) & ~is_coming
-    # the parcel on the plate waits to be read: let go of it and back off
+    # a parcel on the plate, label up, waits to be read: the hand lets go and backs off
     must_back_off = is_free & facts.is_on_plate
     must_back_off = must_back_off & parcel.is_label_up() & ~parcel.is_scanned
     must_release = must_back_off & hand.is_closed()
@@ -290,22 +309,23 @@ def _rows_to_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
     # the goal of a hand that carries the parcel to the plate
     bottom_z = parcel.bottom_z()
     parcel_to_hand = hand.pos_w - parcel.pos_w
-    # the hand's height above the parcel's underside; after a rotation by 90 degrees, the
-    # underside is the end opposite the label
+    # The hand's height above the parcel's underside. A parcel that must be turned will
+    # stand on the end opposite the label; its grip is OFF_MIDDLE_M nearer to the label.
     above_bottom = hand.pos_w[:, 2] - bottom_z
     above_end = parcel.size[:, 0] / 2 + OFF_MIDDLE_M
     above_bottom = xp.where(facts.must_turn(), above_end, above_bottom)
-    carry_z = facts.plate_w[:, 2] + OVER_M + above_bottom
+    carry_z = facts.plate_w[:, 2] + CARRY_HEIGHT_M + above_bottom
     over_plate = with_z(xp, facts.plate_w + parcel_to_hand, carry_z)
     waypoint = around_column(
         xp, hand.pos_w, over_plate, radius_m=RADIUS_M, turn_rad=WAYPOINT_RAD
     )
 
-    # the parcel's horizontal distance to the plate, and its height above it
+    # the parcel's horizontal distance from the plate's centre, and its height above the
+    # plate
     from_plate = (parcel.pos_w - facts.plate_w)[:, :2]
     distance = xp.sqrt(dot(from_plate, from_plate))
     height = bottom_z - facts.plate_w[:, 2]
-    is_over = (distance < PLACE_M) & (posture.alignment(hand) > ON_COS)
+    is_over = (distance < PLACE_M) & (posture.alignment(hand) > AT_GRIP_COS)
     is_being_lowered = distance < LOWERING_BESIDE_M
     is_being_lowered = is_being_lowered & (bottom_z < facts.plate_w[:, 2] + LOWERING_M)
     is_set_down = (distance < LYING_BESIDE_M) & (xp.abs(height) < LYING_M)
@@ -324,7 +344,7 @@ def _rows_to_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
 def _rows_to_bin(facts: ExpertFacts, posture: Grip, route: Route) -> list[Row]:
     """Returns the rows of the decision table for a held parcel that has been read.
 
-    The hand lifts it, carries it to its bin, lowers it and lets go.
+    The hand lifts it, carries it to its bin along the route, lowers it and lets go.
     """
     xp = facts.xp
     hand = facts.hand
@@ -337,17 +357,18 @@ def _rows_to_bin(facts: ExpertFacts, posture: Grip, route: Route) -> list[Row]:
     bottom_z = parcel.bottom_z()
     parcel_to_hand = hand.pos_w - parcel.pos_w
     above_bottom = hand.pos_w[:, 2] - bottom_z  # hand above the parcel's underside
-    carry_z = plate_z + OVER_M + above_bottom
+    carry_z = plate_z + CARRY_HEIGHT_M + above_bottom
     over_slot = with_z(xp, facts.slot_w + parcel_to_hand, carry_z)
     waypoint = route.waypoint(xp, hand.pos_w, over_slot)
     raised = with_z(xp, hand.pos_w, over_slot[:, 2])
 
-    # the goal for dropping it
-    drop_z = xp.maximum(
-        slot_z + INTO_BIN_M + above_bottom, slot_z + BIN.height + route.above_rim_m
-    )
+    # the goal for dropping it: deep in the bin, but with the TCP above the bin's rim
+    deep_z = slot_z + INTO_BIN_M + above_bottom
+    above_rim_z = slot_z + BIN.height + route.above_rim_m
+    drop_z = xp.maximum(deep_z, above_rim_z)
     lowered = with_z(xp, over_slot, drop_z)
 
+    # how far it is on its way
     from_slot = (parcel.pos_w - facts.slot_w)[:, :2]
     distance = xp.sqrt(dot(from_slot, from_slot))
     must_lift = (bottom_z < plate_z + LOW_M) & (distance > AWAY_M)

@@ -21,23 +21,24 @@ from embodied.envs.skills.parcel_grip import (
 from embodied.envs.skills.scripted import Readings
 from embodied.envs.tasks.parcel_sort.scene import BELT, BIN, SCANNER
 
-# The range of y in which the arm takes parcels off the belt.
+# The range of y in which the arm takes parcels off the belt, which moves along +y.
 REACH_Y_W = (-0.44, 0.42)
-# The height above the belt from which a held parcel may be moved sideways.
+# A held parcel is moved sideways only when its underside is at least this high above the
+# belt, so that it hits no other parcel.
 FREE_M = 0.05
-# The height above the belt from which it may be rotated, too.
+# The same for a parcel that will also be rotated.
 FREE_TO_TURN_M = 0.09
-# Within this horizontal distance of the plate, a held parcel need not have that height,
-# because it is being set down there.
+# Within this horizontal distance of the plate's centre, a held parcel need not be that
+# high, because it is being set down there.
 NEAR_PLATE_M = 0.15
-# A parcel is on the plate within these distances of the plate's centre, horizontally,
-# and of its surface.
+# A parcel is on the plate within this horizontal distance of the plate's centre.
 ON_PLATE_M = 0.08
+# Its underside is then at most this far above or below the plate's surface.
 ON_PLATE_Z_M = 0.012
 # A parcel is in its bin within this horizontal distance of the bin's centre.
 IN_BIN_M = 0.14
-# Offset of the place in its bin at which each of the three parcels is dropped, from the
-# bin's centre and away from the robot.
+# Where each of the three parcels is dropped in its bin: the offset from the bin's centre,
+# away from the robot.
 BIN_SLOTS_M = (-0.05, 0.03, -0.01)
 # A robot has stopped if none of its joints is faster than this, in rad/s or m/s.
 STOPPED_RAD_S = 0.03
@@ -46,16 +47,16 @@ HELD = 6.0
 ON_PLATE = 5.0
 SCANNED = 4.0
 WITHIN_REACH = 3.0
-COMING = 1.0
-PASSED = 0.05
-FINISHED = -10.0
+COMING = 1.0  # upstream of the arm's reach
+PASSED = 0.05  # downstream of the arm's reach
+FINISHED = -10.0  # sorted, or not to be sorted
 # On the belt, the priority rises by this per m downstream.
 PER_M_ALONG_BELT = 0.3
-# The priority rises only between these y, so that each kind of parcel keeps its place in
-# the order above.
+# The priority rises only between these y, so that its change is small beside the steps
+# between the priorities above, and their order stays.
 ALONG_BELT_Y_W = (-3.0, 1.0)
 # There is no work if no parcel has a higher priority than this.
-LEAST = 0.1
+IDLE_PRIORITY = 0.1
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class ExpertFacts:
     is_held: Array  # the parcel to work on is held
     is_on_plate: Array  # the parcel to work on is on the plate
     is_stopped: Array  # no joint of the robot moves
-    # the hand stays back from a grip by this, so that its palm does not hit the parcel
+    # how far the hand stays back from a grip, so that its palm does not hit the parcel
     back_m: float = 0.0
 
     @classmethod
@@ -88,16 +89,19 @@ class ExpertFacts:
     ) -> ExpertFacts:
         """Returns the facts of an observation of n worlds.
 
-        The parcel to work on is the first of these that exists: a held one, one on the
-        plate, one that has been scanned, the one farthest downstream within reach.
+        The parcel to work on is the first of these that exists: a held parcel, one on
+        the plate, one that has been scanned but is not in its bin, the one farthest
+        downstream within reach, the next one to come within reach.
 
         Args:
             xp: the array namespace.
             agent: the parts of proprioception.
             state: the parts of the privileged state.
             back_m: how far the hand stays back from a grip, to keep its palm clear.
-            slots_m: of each parcel, how far outwards from its bin's middle it is put.
-            beside_m: the same, to the left of the middle.
+            slots_m: for each parcel, the offset of its place in its bin from the bin's
+                centre, outwards from the robot's column.
+            beside_m: for each parcel, the offset of its place to the left, as seen from
+                the column.
         """
         hand = Hand.read(agent)
         parcels = Parcels.read(state, BIN.floor_z)
@@ -113,25 +117,26 @@ class ExpertFacts:
         priority = _priority(xp, parcels, is_held, is_on_plate)
         priority = xp.where(is_unfinished, priority, FINISHED)
 
-        chosen = xp.argmax(priority, axis=1)  # (n,) the parcel to work on
+        # the parcel to work on, and its place in its bin
+        chosen = xp.argmax(priority, axis=1)  # (n,) its index
         worlds = xp.arange(chosen.shape[0])
         parcel = parcels.one(chosen)
-        # (n, 1) each, the place of the parcel along and across its bin
-        slot_m = xp.asarray(slots_m)[chosen][:, None]
-        beside_m = xp.asarray(beside_m)[chosen][:, None]
         outward = horizontal(parcel.bin_w)
-        ones = xp.ones_like(priority)
+        slot_m = xp.asarray(slots_m)[chosen][:, None]  # (n, 1)
+        beside_m = xp.asarray(beside_m)[chosen][:, None]  # (n, 1)
+
         # count by products with ones, because `dot` adds in the same order for every n
-        finished = dot(xp.where(is_finished, 1.0, 0.0), ones)
-        wanted = dot(xp.where(parcels.is_wanted, 1.0, 0.0), ones)
+        ones = xp.ones_like(priority)
+        num_finished = dot(xp.where(is_finished, 1.0, 0.0), ones)
+        num_wanted = dot(xp.where(parcels.is_wanted, 1.0, 0.0), ones)
         return cls(
             xp=xp,
             hand=hand,
             parcel=parcel,
             plate_w=plate_w,
             slot_w=parcel.bin_w + outward * slot_m + left_of(outward) * beside_m,
-            share_done=finished / xp.maximum(wanted, ones[:, 0]),
-            is_idle=priority[worlds, chosen] <= LEAST,
+            share_done=num_finished / xp.maximum(num_wanted, ones[:, 0]),
+            is_idle=priority[worlds, chosen] <= IDLE_PRIORITY,
             is_held=is_held[worlds, chosen],
             is_on_plate=is_on_plate[worlds, chosen],
             is_stopped=xp.max(xp.abs(agent["joint_vel"]), axis=1) < STOPPED_RAD_S,
@@ -156,16 +161,16 @@ class ExpertFacts:
     def must_turn(self) -> Array:
         """Returns (n,) bool, whether a held parcel must be rotated to bring its label up.
 
-        It must if the label is on the end along the hand's x axis.
+        It must be if its label is on the end to which the hand's x axis points.
         """
         label_along_x = dot(self.parcel.label_direction(), self.hand.x)
         return self.is_held & (label_along_x > MOSTLY_COS)
 
     def must_lift(self) -> Array:
-        """Returns (n,) bool, whether a held parcel must be lifted before it moves.
+        """Returns (n,) bool, whether a held parcel must be lifted before it moves sideways.
 
-        It must while it is low over the belt, where it would hit other parcels. Near the
-        plate it is low because it is being set down, so there it need not be lifted.
+        It must be while it is low over the belt, where it would hit other parcels. Near
+        the plate it is low because it is being set down, so it is not lifted there.
         """
         from_plate = (self.parcel.pos_w - self.plate_w)[:, :2]
         is_far_from_plate = dot(from_plate, from_plate) > NEAR_PLATE_M**2
@@ -175,20 +180,21 @@ class ExpertFacts:
         return self.is_held & is_low & is_far_from_plate
 
     def posture(self) -> Grip:
-        """Returns the grip with the hand's axes for the present step.
+        """Returns the hand's posture: the grip's position, and the hand's desired axes.
 
-        An empty hand has the axes of the grip. A hand with a parcel points down, or
-        sideways where it rotates the parcel to bring its label up.
+        An empty hand should have the axes of the grip. A hand with a parcel should point
+        down (its z axis), or sideways where it rotates the parcel to bring its label up.
         """
         xp = self.xp
         parcel = self.parcel
         grip = self.grip()
         must_lift = self.must_lift()[:, None]
 
-        # a hand with a parcel keeps its axes until the parcel is lifted; then it points
-        # down, or sideways to rotate the parcel
-        goal = xp.where(parcel.is_scanned[:, None], self.slot_w, self.hand.pos_w)
-        outward = horizontal(goal)  # from the robot's column
+        # A hand with a parcel keeps its axes until the parcel is lifted; then it points
+        # down, or sideways to rotate the parcel. Its x axis points outwards from the
+        # robot's column: over the bin if the parcel is read, else where the hand is.
+        outward_of = xp.where(parcel.is_scanned[:, None], self.slot_w, self.hand.pos_w)
+        outward = horizontal(outward_of)
         down = -xp.broadcast_to(xp.asarray(UP), grip.x.shape)
         carry_x = xp.where(must_lift, self.hand.x, outward)
         carry_z = xp.where(must_lift, self.hand.z, down)
@@ -197,7 +203,8 @@ class ExpertFacts:
         carry_x = xp.where(is_turning[:, None], sideways.x, carry_x)
         carry_z = xp.where(is_turning[:, None], sideways.z, carry_z)
 
-        # an empty hand keeps its axes while the scanner reads the parcel
+        # an empty hand keeps its axes while the scanner reads the parcel, so as not to
+        # push it
         is_reading = self.is_on_plate & ~parcel.is_scanned & parcel.is_label_up()
         empty_x = xp.where(is_reading[:, None], self.hand.x, grip.x)
         empty_z = xp.where(is_reading[:, None], self.hand.z, grip.z)
@@ -234,7 +241,8 @@ def _is_in_bin(parcels: Parcels) -> Array:
 def _priority(xp: Any, parcels: Parcels, is_held: Array, is_on_plate: Array) -> Array:
     """Returns the priority (n, K) of working on each parcel next.
 
-    On the belt, parcels farther downstream have a higher priority: they are gone sooner.
+    On the belt, parcels farther downstream have a higher priority, because they leave the
+    arm's reach sooner.
     """
     y = parcels.pos_w[..., 1]
     priority = xp.where(is_within_reach(parcels), WITHIN_REACH, COMING)

@@ -18,17 +18,18 @@ from embodied.envs.tasks.parcel_sort.scene import BELT, BIN, BINS, PARCELS, SCAN
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# The hand hides a label from the scanner within this distance.
-CLEAR_M = 0.07
+# The hand hides a label from the scanner if the TCP is within this distance of the label.
+HIDING_M = 0.07
 # A parcel lies on the plate if the gap between its underside and the plate is below this.
 FLAT_M = 0.006
 # A parcel is held if the gripper is narrower than OPEN_M (or its suction cup holds), and
-# the TCP inside the parcel or at most AROUND_M outside.
+# the TCP is inside the parcel or at most AROUND_M outside.
 OPEN_M = 0.074
 AROUND_M = 0.005
 # A parcel on the belt with a larger y than this has passed the robot for good.
 PASSED_Y_W = 0.62
-# Rewards for approaching are 1 within NEAR_M, and 0.1 at NEAR_M + FAR_M.
+# Rewards for being near a goal are 1 within NEAR_M of it, and fall to 0.1 at a distance of
+# NEAR_M + FAR_M.
 NEAR_M = 0.06
 FAR_M = 0.5
 
@@ -72,8 +73,8 @@ class Facts(ParcelFacts):
         """(N, K) bool, parcels that lie still on the plate, their labels visible."""
         xp = self._xp
         memory = self._memory
-        # half the height that the parcel takes up in its present orientation, from the
-        # z components of its three axes
+        # half the height that the parcel takes up in its present orientation: the sum of
+        # its three half edges, each times the z component of its axis
         axes_z = self.rotations[:, :, 2, :]  # (N, K, 3)
         half_height = dot(xp.abs(axes_z), memory["size"]) / 2
         gap = self.pos_w[..., 2] - half_height - self.plate_w[:, 2:]
@@ -83,7 +84,7 @@ class Facts(ParcelFacts):
         # the label points up, and the hand does not hide it
         label = self.label_w
         label_to_hand = self.to_hand - label
-        is_hand_away = dot(label_to_hand, label_to_hand) > CLEAR_M**2
+        is_hand_away = dot(label_to_hand, label_to_hand) > HIDING_M**2
         return is_lying & self.is_label_up & is_hand_away
 
     @quantity
@@ -111,20 +112,22 @@ class Facts(ParcelFacts):
     def parcel_progress(self) -> Array:
         """(N, K), below 1, the progress of each parcel.
 
-        An unread parcel gets up to 0.1 for the hand near it, and once lifted up to 0.2
-        for being near the plate. A read parcel gets 0.45, and up to 0.35 for being near
-        its bin. A held parcel gets 0.1 more.
+        A parcel whose label is not yet read gets up to 0.1 for the hand being near it,
+        and once it is lifted up to 0.2 for being near the plate. A parcel that has been
+        read gets 0.45, and up to 0.35 for being near its bin. A held parcel gets 0.1
+        more.
         """
         xp = self._xp
-        # offsets from the parcels to the hand, the plate and their bins
+        # from 0 to 1, how near each parcel is to the hand, the plate and its own bin
         offsets = [
             self.to_hand,
             self.plate_w[:, None, :] - self.pos_w,
             self.bin_w - self.pos_w,
         ]
         offsets = xp.stack(offsets)  # (3, N, K, 3)
-        near = tolerance(xp.sqrt(dot(offsets, offsets)), bound=NEAR_M, margin=FAR_M)
-        near_hand, near_plate, near_bin = near  # (N, K) each
+        distances = xp.sqrt(dot(offsets, offsets))
+        nearness = tolerance(distances, bound=NEAR_M, margin=FAR_M)
+        near_hand, near_plate, near_bin = nearness  # (N, K) each
 
         is_lifted = self.is_held | (self.pos_w[..., 2] > SCANNER.top_z)
         unread = 0.1 * near_hand + 0.2 * xp.where(is_lifted, near_plate, 0.0)

@@ -37,10 +37,11 @@ BINS = tuple(
 
 
 def build_parcel_station(robot: Robot) -> mujoco.MjSpec:
-    """Returns the station with a robot and three parcels (absent ones are parked).
+    """Returns the station with a robot and three parcels.
 
-    Camera `overview` sees belt, scanner, bins and hand, for policies; `line` is the
-    view for people.
+    Parcels that take no part in an episode are parked out of sight. Policies look through
+    the camera `overview`, which sees belt, scanner, bins and hand; `line` is the camera
+    of pictures for people.
     """
     spec = start_station("parcel_station", robot)
     add_belt(spec, BELT)

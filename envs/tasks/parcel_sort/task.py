@@ -145,7 +145,7 @@ class ParcelSort:
         facts = self._facts()
         props = self._props
 
-        # the event: the belt's speed changes, or a parcel on the belt is pushed
+        # the event: the belt's speed changes, or a parcel that lies on the belt is pushed
         has_happened = tick >= memory["event_tick"]
         speed = xp.where(has_happened, memory["speed_after"], facts.belt_speed)
         props.belt.set_speed(speed)
@@ -161,6 +161,7 @@ class ParcelSort:
         is_read = (memory["scanned"] > 0) | is_long_enough
         memory["moved_tick"][...] = moved_tick
         memory["scanned"][...] = xp.where(is_read, 1.0, 0.0)
+        # the lamp is green while a parcel that was read is not yet in its bin
         props.scanner.show(any_of(is_read & ~facts.is_binned))
 
     def state(self) -> Array:
@@ -190,7 +191,7 @@ class ParcelSort:
         is_off_belt = ~facts.is_on_belt | facts.is_held
         is_wrongly_taken = is_present & ~is_wanted & is_off_belt
 
-        # a wanted parcel adds its progress, and a wrongly taken one costs 1
+        # a wanted parcel adds its progress, and a wrongly taken parcel costs 1
         progress = xp.where(is_sorted, 1.0, facts.parcel_progress)
         gained = xp.where(is_wanted, progress, 0.0)
         points = gained - xp.where(is_wrongly_taken, 1.0, 0.0)

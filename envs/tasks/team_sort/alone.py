@@ -1,4 +1,4 @@
-"""TeamSort with one hand, to compare two with: it picks, turns, scans and sorts."""
+"""TeamSort with one hand, as a comparison with two: it picks, turns, scans and sorts."""
 
 from __future__ import annotations
 
@@ -22,22 +22,29 @@ def decide_alone(
 ) -> tuple[Sequence[HandPlan], Array]:
     """Returns plans with which the first hand does all of the work by itself.
 
-    A label that is underneath is brought onto a side by setting the parcel down on the
-    stand, and then turned up; a label on an end is turned up right away. The other hand
-    stays where it is.
+    A parcel with its label underneath is set down on the stand so that the label faces
+    sideways, taken again, and turned so that the label is up. A label on an end is turned
+    up without the stand. The other hand stays where it is.
+
+    Returns:
+        The plans of the hand that works and of the hand that stays; and the share of the
+        parcels that are sorted, (n,).
     """
-    hand, other = (Hand.read(readings) for readings in hands)
-    facts = ExpertFacts.read(xp, hand, hand, state, is_alone=True)
-    plan = _plan_where(
+    working, idle = (Hand.read(readings) for readings in hands)
+    facts = ExpertFacts.read(
+        xp, sorter=working, picker=working, state=state, is_alone=True
+    )
+    working_plan = _plan_where(
         xp, _is_sorting(facts), plan_sorter(facts), otherwise=plan_picker(facts)
     )
-    stay = HandPlan(
-        skill=plan.skill,
-        pos_w=other.pos_w,
-        quat_wxyz=quat_of_axes(other.x, other.z),
-        gripper=xp.ones_like(other.reading),
+    # the robot's subtask is that of the hand that works
+    idle_plan = HandPlan(
+        skill=working_plan.skill,
+        pos_w=idle.pos_w,
+        quat_wxyz=quat_of_axes(idle.x, idle.z),
+        gripper=xp.ones_like(idle.reading),
     )
-    return (plan, stay), facts.share_done
+    return (working_plan, idle_plan), facts.share_done
 
 
 def planner_alone(
@@ -49,19 +56,21 @@ def planner_alone(
 
 def _is_sorting(facts: ExpertFacts) -> Array:
     """Returns (n,) bool, whether the hand does the sorter's work now, not the picker's."""
-    hand = facts.sorter
+    hand = facts.sorter  # the same hand as facts.picker
     parcels = facts.parcels
     is_held = facts.is_held_by_sorter
 
-    # it holds a parcel that it has lifted off the belt and that need not be set down on
-    # the stand, which only a label at the fingertips must be
+    # It sorts while it holds a parcel that is off the belt and has its label anywhere but
+    # at the fingertips. A label at the fingertips was underneath, so that the picker's
+    # work, which brings the parcel to the stand, comes first.
     is_label_at_tips = dot(parcels.label_direction(), hand.z[:, None]) > MOSTLY_COS
     y = parcels.pos_w[..., 1]
     is_on_belt = (parcels.bottom_z() < BELT.top_z + FREE_M) & (y < BELT.y_end)
     holds_to_sort = any_of(is_held & ~is_label_at_tips & ~is_on_belt)
 
-    # or it is empty, and there is a parcel on the stand, from which it has backed off
-    is_level = hand.z[:, 2] > -MOSTLY_COS
+    # It also sorts while it is empty and a parcel is on the stand. First it backs off from
+    # a parcel that it has just set down, as it does with a level hand.
+    is_level = hand.z[:, 2] > -MOSTLY_COS  # it does not point down
     is_backing_off = must_back_off(facts) & is_level
     may_take = any_of(facts.is_on_stand) & ~is_backing_off
     return holds_to_sort | (may_take & ~any_of(is_held))
@@ -71,10 +80,10 @@ def _plan_where(
     xp: Any, condition: Array, plan: HandPlan, otherwise: HandPlan
 ) -> HandPlan:
     """Returns `plan` in the worlds where a condition (n,) holds, else `otherwise`."""
-    in_rows = condition[:, None]
+    column = condition[:, None]  # (n, 1), for vectors
     return HandPlan(
         skill=xp.where(condition, plan.skill, otherwise.skill),
-        pos_w=xp.where(in_rows, plan.pos_w, otherwise.pos_w),
-        quat_wxyz=xp.where(in_rows, plan.quat_wxyz, otherwise.quat_wxyz),
+        pos_w=xp.where(column, plan.pos_w, otherwise.pos_w),
+        quat_wxyz=xp.where(column, plan.quat_wxyz, otherwise.quat_wxyz),
         gripper=xp.where(condition, plan.gripper, otherwise.gripper),
     )

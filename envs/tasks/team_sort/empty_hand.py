@@ -20,10 +20,12 @@ from embodied.envs.skills.two_hands import HandPlan
 
 DOWN = (0.0, 0.0, -1.0)
 UP = (0.0, 0.0, 1.0)
-# From the hand that picks to the hand that sorts. A parcel on the stand has its label on
-# this side, so that the sorting hand can turn it up.
+# The direction from the hand that picks to the hand that sorts. A parcel on the stand has
+# its label on the side that faces in this direction, so that the sorting hand can turn the
+# label up.
 ONWARDS = (0.0, 1.0, 0.0)
-# A grip is at most this far below the parcel's top, as the palm would hit the parcel.
+# A grip is at most this far below the parcel's top, because deeper down the palm would hit
+# the parcel.
 BELOW_TOP_M = 0.028
 # The least height of a grip above the parcel's underside: half a pad and a little.
 ABOVE_BOTTOM_M = 0.027
@@ -31,27 +33,28 @@ ABOVE_BOTTOM_M = 0.027
 # BEFORE_M before the grip.
 NEAR_M = 0.016
 BEFORE_M = 0.16
-# The fingers close within this distance of the grip.
-ON_M = 0.009
-# The least alignment (a cosine) for the approach, and for closing the fingers.
-ALIGNED_COS = 0.98
-ON_COS = 0.99
+# The fingers close when the TCP is within this distance of the grip.
+AT_GRIP_M = 0.009
+# The least alignment of the hand with the grip (a cosine) for the approach.
+APPROACH_COS = 0.98
+# The least alignment for closing the fingers.
+AT_GRIP_COS = 0.99
 # The skills in which a hand holds a parcel, so that its fingers stay closed.
 HOLDING_SKILLS = ("lift", "carry", "turn", "place")
 
 
 @dataclass(frozen=True)
 class ApproachPath:
-    """The path of an empty hand to a grip.
+    """The path of an empty hand to a grip: up, across above everything, and down.
 
     Attributes:
         hover_w: (n, 3) m, where the hand waits before the grip.
         waypoint_w: (n, 3) m, the next point on the way to `hover_w`; its height is not
             used.
-        clear_z_w: the height at which empty fingers clear everything, m.
+        clear_z_w: the TCP height at which an empty hand clears everything, m.
         slack_m: a hand at most this far below `clear_z_w` need not rise.
-        far_m: farther than this from `hover_w`, horizontally, the hand keeps to
-            `clear_z_w`.
+        far_m: a hand farther than this from `hover_w`, horizontally, must be at the
+            height `clear_z_w`.
         rise_more_m: a hand that must rise goes this far above `clear_z_w`.
     """
 
@@ -71,7 +74,7 @@ def rows_to_grip(
     Args:
         hand: the hand.
         grip: where the hand takes the parcel.
-        path: the points and heights of the hand's path.
+        path: the points and heights of the hand's path to the grip.
         is_empty: (n,) bool, whether the hand holds nothing.
         may_grasp: (n,) bool, whether the parcel may be taken.
     """
@@ -81,7 +84,7 @@ def rows_to_grip(
     is_far = dot(to_hover, to_hover) > path.far_m**2
     is_low = hand.pos_w[:, 2] < path.clear_z_w - path.slack_m
 
-    # while it is far away, it travels above everything
+    # while the hand is far away, it travels above everything
     clear_z = xp.maximum(hover[:, 2], xp.full_like(hover[:, 2], path.clear_z_w))
     waypoint = with_z(xp, path.waypoint_w, clear_z)
     reach = xp.where(is_far[:, None], waypoint, hover)
@@ -94,21 +97,23 @@ def rows_to_grip(
     ]
 
 
-def is_on_grip(hand: Hand, grip: Grip) -> Array:
+def is_at_grip(hand: Hand, grip: Grip) -> Array:
     """Returns (n,) bool, whether the hand is where its fingers may close."""
     error = hand.pos_w - grip.pos_w
-    return (dot(error, error) < ON_M**2) & (grip.alignment(hand) > ON_COS)
+    is_aligned = grip.alignment(hand) > AT_GRIP_COS
+    return (dot(error, error) < AT_GRIP_M**2) & is_aligned
 
 
 def is_before_grip(hand: Hand, grip: Grip) -> Array:
     """Returns (n,) bool, whether the hand is where it may approach the grip."""
     error = hand.pos_w - grip.pos_w
-    # the part along the approach direction, negative before the grip, and the part
-    # across it
+    # split into the part along the approach direction, which is negative before the grip,
+    # and the part across it
     along = dot(error, grip.z)
     across = error - grip.z * along[:, None]
     is_on_line = dot(across, across) < NEAR_M**2
-    return is_on_line & (along > -BEFORE_M) & (grip.alignment(hand) > ALIGNED_COS)
+    is_aligned = grip.alignment(hand) > APPROACH_COS
+    return is_on_line & (along > -BEFORE_M) & is_aligned
 
 
 def grip_from_above(parcel: Parcels, preferred_x: Array) -> Grip:
@@ -116,8 +121,8 @@ def grip_from_above(parcel: Parcels, preferred_x: Array) -> Grip:
 
     Args:
         parcel: the parcel to take in each of n worlds.
-        preferred_x: (n, 3) a horizontal direction. Two opposite directions of the hand's
-            x axis fit the parcel; the grip has the one that is nearer to this.
+        preferred_x: (n, 3), a horizontal direction. The hand's x axis may point either
+            way along the parcel; the grip has the direction nearer to `preferred_x`.
     """
     xp: Any = array_namespace(preferred_x)
     # the horizontal direction along the parcel: perpendicular to its width, or to its
@@ -126,7 +131,7 @@ def grip_from_above(parcel: Parcels, preferred_x: Array) -> Grip:
     along = left_of(horizontal(xp.where(is_width_level, parcel.y, parcel.z)))
     along = along * xp.where(dot(along, preferred_x) < 0, -1.0, 1.0)[:, None]
 
-    # in the middle, but not too deep for the palm, and not too low for the fingers
+    # at the parcel's middle, but not too deep for the palm nor too low for the fingers
     bottom_z = parcel.bottom_z()
     top_z = 2 * parcel.pos_w[:, 2] - bottom_z
     z = xp.maximum(parcel.pos_w[:, 2], top_z - BELOW_TOP_M)
@@ -139,8 +144,9 @@ def with_fingers(plan: HandPlan, may_close: Array) -> HandPlan:
     """Returns a plan with its gripper command: closed to grasp and to hold, else open.
 
     Args:
-        plan: the plan.
-        may_close: (n,) bool, whether the hand is on its grip.
+        plan: the plan of one hand, without its gripper command.
+        may_close: (n,) bool, whether the hand is at its grip, so that a hand that grasps
+            may close its fingers.
     """
     xp: Any = array_namespace(plan.skill)
     is_closed = is_skill(plan.skill, "grasp") & may_close

@@ -15,24 +15,24 @@ from embodied.envs.tasks.team_sort.scene import BELT
 from embodied.envs.tasks.team_sort.variation import PER_PARCEL, TASK_VARIABLES
 from embodied.envs.variation import Variation
 
-# The random stream of the event and of the parcel that is made kind 0, apart from those of
-# the table's variables.
+# The random stream of the event, and of the choice of the parcel that is made kind 0. It
+# is apart from the streams of the table's variables.
 EVENT_STREAM = 0x5453
 # Parcels are of at most this many kinds; each kind has a label colour of its own.
 KINDS = 3
-# How many colours are sampled, enough to find different ones.
+# How many colours are sampled: enough to find KINDS different ones.
 COLOUR_SAMPLES = 64
-# The nominal yaw of a parcel by the face with its label. A label on an end faces away
-# from the robot. A parcel with its label underneath has its length along the belt.
+# The nominal yaw of a parcel, by the face that carries its label. A label on an end faces
+# away from the robot. A parcel with its label underneath lies lengthwise on the belt.
 YAW_RAD = {"end": 0.0, "bottom": float(np.pi) / 2}
 ABOVE_BELT_M = 0.0005  # a parcel starts this high above the belt, so that none sinks in
 # A push's force per kg of the parcel. Friction cancels 7.8 m/s2 of it.
 PUSH_M_S2 = (8.5, 9.5)
 # Angle between the push and the belt's direction, or its opposite.
 PUSH_ANGLE_RAD = (-0.4, 0.4)
-# Time of an event that concerns the first parcel: the hand is just coming to it.
+# Time of an event that concerns the first parcel: the hand is just coming to that parcel.
 FIRST_PARCEL_S = (0.2, 0.8)
-# Time of an event that concerns the last parcel: earlier ones have been picked.
+# Time of an event that concerns the last parcel: earlier parcels have been picked.
 LAST_PARCEL_S = (2.0, 5.0)
 # Factor by which the event changes the belt's speed.
 SPEED_FACTOR = (0.5, 1.4)
@@ -41,19 +41,20 @@ SPEED_FACTOR = (0.5, 1.4)
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     """Returns the sampled values of one episode, JSON-able."""
     episode = variation.sample_each(seed, TASK_VARIABLES)
-    count = episode["parcels"]
+    count = episode["parcels"]  # the number of parcels that take part
     # values that differ between parcels are sampled again, once per parcel
     for name in PER_PARCEL:
         episode[name] = variation.sample_many(seed, name, count)
     colours = variation.sample_many(seed, "colour", COLOUR_SAMPLES)
     episode["colour"] = first_distinct(colours, KINDS)
 
-    # the sentence names the colour of kind 0, so a parcel chosen at random is made of that
-    # kind; the numbers for the event come from the same stream afterwards
+    # the sentence names the colour of kind 0, so there must be a parcel of that kind: a
+    # random one becomes it. The numbers for the event come from the same stream later.
     rng = event_rng(seed, EVENT_STREAM)
     episode["kind"][int(rng.integers(count))] = 0
 
-    # parcels of kind 0 belong into the named bin, all others into the other of the two
+    # parcels of kind 0 belong into the bin that the sentence names with their colour, and
+    # all other parcels into the other one of the two bins, 0 and 1
     named_bin = episode["named_bin"]
     episode["bin"] = [
         named_bin if kind == 0 else 1 - named_bin for kind in episode["kind"]
@@ -87,10 +88,10 @@ def size_of(episode: dict[str, Any], parcel: int) -> ParcelSize:
 
 
 def pose_of(episode: dict[str, Any], parcel: int) -> tuple[np.ndarray, float]:
-    """Returns where a parcel starts; those that do not take part are parked.
+    """Returns where a parcel starts; parcels that take no part are parked.
 
     Returns:
-        (3,) its middle in the world, m; and its yaw, rad.
+        The parcel's middle (3,) in the world, in m, and its yaw in rad.
     """
     if parcel >= episode["parcels"]:
         return parked_w(parcel), 0.0
@@ -108,28 +109,40 @@ def _sample_event(
     """Samples the event of level L4: the belt's speed changes, or a parcel is pushed.
 
     It happens early and concerns the first parcel, or later and concerns the last one.
-    At other levels nothing happens. All values are drawn nevertheless, so that each of
-    them depends on the seed alone, whatever happens in the episode.
+    At other levels nothing happens. All values are drawn at every level and for both
+    kinds of event, so that neither shifts the random numbers that are drawn afterwards.
+
+    Args:
+        rng: The episode's random stream for events.
+        level: The level of the variation.
+        episode: The values of the episode that have been sampled so far.
+
+    Returns:
+        The belt's speed after the event, in m/s; the index of the parcel that may be
+        pushed; the force on it along x and y, in N; and the event's time, in s.
     """
     happens = level == "L4"
     is_pushed = bool(rng.random() < 0.5)
     factor = rng.uniform(*SPEED_FACTOR)
     angle = rng.uniform(*PUSH_ANGLE_RAD)
-    sign = rng.choice((-1, 1))  # along the belt, which runs along y, or against it
+    sign = rng.choice(
+        (-1, 1)
+    )  # 1 along the belt's direction, which is +y; -1 against it
     is_first_parcel = bool(rng.random() < 0.5)
     pushed = 0 if is_first_parcel else episode["parcels"] - 1
     time_range_s = FIRST_PARCEL_S if is_first_parcel else LAST_PARCEL_S
     force = episode["mass"][pushed] * rng.uniform(*PUSH_M_S2)
 
-    push = (0.0, 0.0)
+    # without an event there is no push, and the belt keeps its speed
+    push_n = (0.0, 0.0)
     speed = episode["belt_speed"]
     if happens and is_pushed:
-        push = (float(force * np.sin(angle)), float(sign * force * np.cos(angle)))
+        push_n = (float(force * np.sin(angle)), float(sign * force * np.cos(angle)))
     elif happens:
         speed = float(speed * factor)
     return {
         "belt_speed_after": speed,
         "pushed": pushed,
-        "push_n": push,
+        "push_n": push_n,
         "event_s": float(rng.uniform(*time_range_s)),
     }

@@ -1,9 +1,12 @@
-"""The scripted expert of TeamSort: two hands, planned for as one.
+"""The scripted expert of TeamSort, which plans for both hands at once.
 
-It decides from the present state alone, so that it recovers from whatever happens. The
-robot's first hand sorts and its second one picks. They meet at the stand, where one waits
-for the other: the hand that picks brings a parcel once the stand is free and the other
-hand away, and the hand that sorts takes it once the hand that brought it has left.
+The robot's first hand, the sorter, takes parcels from the stand to the scanner and into
+their bins. Its second hand, the picker, brings them from the belt to the stand. At the
+stand each hand waits for the other: the picker brings a parcel once the stand is free and
+the sorter is away; the sorter takes the parcel once the picker has left.
+
+Each plan follows from the present state alone, so the expert recovers from whatever
+happens.
 """
 
 from __future__ import annotations
@@ -26,7 +29,13 @@ from embodied.robots.robot import Robot
 def decide(
     xp: Any, hands: Sequence[Readings], state: Readings
 ) -> tuple[Sequence[HandPlan], Array]:
-    """Returns the plans of both hands in n worlds, and the share that is done (n,)."""
+    """Returns the plans of both hands in n worlds, and the share of sorted parcels (n,).
+
+    Args:
+        xp: the array namespace.
+        hands: proprioception of the robot's first and second hand.
+        state: the privileged state.
+    """
     sorter, picker = (Hand.read(hand) for hand in hands)
     facts = ExpertFacts.read(xp, sorter, picker, state)
     return (plan_sorter(facts), plan_picker(facts)), facts.share_done

@@ -13,14 +13,15 @@ from embodied.envs.tasks.team_sort.scene import BIN, SCANNER, STAND
 
 # A parcel is on the stand within this horizontal distance of the stand's middle.
 ON_STAND_M = 0.09
-# Its underside is then at most this far above or below the stand's top.
+# The underside of a parcel on the stand is at most this far above or below the stand's
+# top.
 ON_STAND_Z_M = 0.012
 # A parcel is in its bin within this horizontal distance of the bin's middle.
 IN_BIN_M = 0.15
 # A hand is clear of the stand if its tool point and its wrist are farther than this from
-# the stand, horizontally.
+# the stand's middle, horizontally.
 CLEAR_M = 0.19
-# The wrist is this far behind the tool point.
+# The distance from a hand's tool point back to its wrist.
 WRIST_BACK_M = 0.18
 
 
@@ -38,8 +39,8 @@ class ExpertFacts:
     # (n, K) bool each
     is_held_by_sorter: Array
     is_held_by_picker: Array
-    is_on_stand: Array  # and held by neither hand
-    is_alone: bool  # one hand does all the work, so that it waits for no other hand
+    is_on_stand: Array  # on the stand, and held by neither hand
+    is_alone: bool  # whether one hand does all the work and waits for no other hand
 
     @classmethod
     def read(
@@ -60,12 +61,13 @@ class ExpertFacts:
             is_alone: whether one hand does all the work.
         """
         parcels = Parcels.read(state, BIN.floor_z)
-        # the state calls the stand a rest
+        # the privileged state calls the stand "rest"
         stand_w = _at_height(xp, state["rest_xy_w"], STAND.top_z)
         is_held_by_sorter = parcels.is_held(sorter)
         is_held_by_picker = parcels.is_held(picker)
         is_held = is_held_by_sorter | is_held_by_picker
 
+        # the parcels on the stand
         offset_xy = (parcels.pos_w - stand_w[:, None])[..., :2]
         is_near_stand = dot(offset_xy, offset_xy) < ON_STAND_M**2
         height = parcels.bottom_z() - STAND.top_z
@@ -97,12 +99,13 @@ class ExpertFacts:
         return ~any_of(self.is_on_stand)
 
     def is_clear_of_stand(self, hand: Hand) -> Array:
-        """Returns (n,) bool, whether a hand leaves the stand to the other hand.
+        """Returns (n,) bool, whether a hand is out of the other hand's way at the stand.
 
-        A hand that works alone always does: there is no other hand to collide with.
+        A hand that works alone always is, as there is no other hand to collide with.
         """
         is_clear = True
-        for point_w in (hand.pos_w, hand.pos_w - WRIST_BACK_M * hand.z):
+        wrist_w = hand.pos_w - WRIST_BACK_M * hand.z
+        for point_w in (hand.pos_w, wrist_w):
             offset_xy = (point_w - self.stand_w)[:, :2]
             is_clear = is_clear & (dot(offset_xy, offset_xy) > CLEAR_M**2)
         return is_clear | self.is_alone

@@ -19,7 +19,7 @@ from embodied.envs.tasks.team_sort.scene import (
     BELT,
     BIN,
     BINS,
-    EYE_Y_W,
+    STOP_Y_W,
     PARCELS,
     SCANNER,
     STAND,
@@ -28,22 +28,23 @@ from embodied.robots.robot import Robot
 from embodied.rotations import cross
 from embodied.sim.engine import Engine
 
-# The scanner reads a label of a parcel that is at most this high above its plate, so
-# that a hand may hold the parcel.
+# The scanner reads the label of a parcel whose middle is at most this high above the
+# plate. That leaves room for a hand that holds the parcel under the scanner's head.
 READING_HEIGHT_M = 0.22
-# The scanner reads a label that is slower than this.
+# The scanner reads a label only if the parcel moves more slowly than this.
 READABLE_M_S = 0.15
-# A hand's palm is this far behind its tool point.
+# The distance from a hand's tool point back to its palm.
 PALM_BACK_M = 0.09
-# A palm hides a label from the scanner within this distance.
+# A palm within this distance of a label hides the label from the scanner.
 HIDING_M = 0.085
-# A parcel is held if the gripper is narrower than OPEN_M, and the TCP inside the parcel
-# or at most AROUND_M outside.
+# A parcel is held if a gripper is narrower than OPEN_M, and its TCP is inside the parcel or
+# at most AROUND_M outside.
 OPEN_M = 0.074
 AROUND_M = 0.005
 # A parcel whose middle is higher than this above the belt has been lifted off.
 ON_BELT_M = 0.08
-# Rewards for approaching are 1 within NEAR_M, and 0.1 at NEAR_M + FAR_M.
+# Rewards for being near a goal are 1 within NEAR_M of it, and fall to 0.1 at a distance of
+# NEAR_M + FAR_M.
 NEAR_M = 0.06
 FAR_M = 0.5
 
@@ -77,11 +78,11 @@ class Facts(ParcelFacts):
     @quantity
     def palms_w(self) -> Array:
         """(N, H, 3) m, the palms' middles."""
-        ahead = []
+        z_axes = []  # they point from the palm to the tool point
         for hand in self._props.hands:
             x_axis, y_axis = hand.axes_w()
-            ahead.append(cross(x_axis, y_axis))
-        return self.hands_w - PALM_BACK_M * self._xp.stack(ahead, axis=1)
+            z_axes.append(cross(x_axis, y_axis))
+        return self.hands_w - PALM_BACK_M * self._xp.stack(z_axes, axis=1)
 
     @quantity
     def to_hands(self) -> Array:
@@ -90,28 +91,29 @@ class Facts(ParcelFacts):
 
     @quantity
     def is_held(self) -> Array:
-        """(N, K) bool, parcels with a TCP in them and its gripper not open."""
+        """(N, K) bool, parcels that contain a hand's TCP while its gripper is not open."""
         xp = self._xp
-        own_axes = xp.permute_dims(self.rotations, (0, 1, 3, 2))  # rows are axes
-        # (N, K, H, 3) from the parcels' middles to the TCPs, along their own axes
+        # rows are the parcels' axes
+        own_axes = xp.permute_dims(self.rotations, (0, 1, 3, 2))
+        # (N, K, H, 3) from the parcels' middles to the TCPs, in the parcels' frames
         offset = dot(own_axes[:, :, None], self.to_hands[:, :, :, None, :])
-        half = self._memory["size"][:, :, None] / 2
-        inside = all_of(xp.abs(offset) < half + AROUND_M)  # (N, K, H)
+        half_size = self._memory["size"][:, :, None] / 2
+        is_inside = all_of(xp.abs(offset) < half_size + AROUND_M)  # (N, K, H)
         closed_hands = [hand.is_closed(OPEN_M) for hand in self._props.hands]
         is_closed = xp.stack(closed_hands, axis=1)  # (N, H)
-        return any_of(inside & is_closed[:, None])
+        return any_of(is_inside & is_closed[:, None])
 
     @quantity
     def is_readable(self) -> Array:
         """(N, K) bool, slow parcels under the scanner's head, their labels visible."""
-        label = self.label_w
+        label = self.label_w  # from the parcels' middles
         height = self.pos_w[..., 2] - SCANNER.top_z
         is_under = (height > 0) & (height < READING_HEIGHT_M)
         is_under = is_under & self._props.scanner.over(self.pos_w)
 
         # no palm hides the label
-        label_w = self.pos_w + label
-        to_palms = self.palms_w[:, None] - label_w[:, :, None]  # (N, K, H, 3)
+        label_pos_w = self.pos_w + label
+        to_palms = self.palms_w[:, None] - label_pos_w[:, :, None]  # (N, K, H, 3)
         is_seen = all_of(dot(to_palms, to_palms) > HIDING_M**2)
         is_slow = dot(self.vel_w, self.vel_w) < READABLE_M_S**2
         return self.is_present & self.is_label_up & is_under & is_seen & is_slow
@@ -123,38 +125,42 @@ class Facts(ParcelFacts):
         y = self.pos_w[..., 1]
         z = self.pos_w[..., 2]
         is_beside = self._xp.abs(x - BELT.x) > BELT.width / 2
-        is_over = ~is_beside & (y < BELT.y_end)
-        return is_over & (z > BELT.top_z) & (z < BELT.top_z + ON_BELT_M)
+        is_over_belt = ~is_beside & (y < BELT.y_end)
+        return is_over_belt & (z > BELT.top_z) & (z < BELT.top_z + ON_BELT_M)
 
     @property
-    def is_at_eye(self) -> Array:
-        """(N,) bool, whether a parcel on the belt has come to where it is picked."""
-        is_there = self.is_present & self.is_on_belt & (self.pos_w[..., 1] > EYE_Y_W)
-        return any_of(is_there)
+    def is_at_stop(self) -> Array:
+        """(N,) bool, whether a parcel on the belt is where the belt must stop for it."""
+        has_arrived = self.pos_w[..., 1] > STOP_Y_W
+        return any_of(self.is_present & self.is_on_belt & has_arrived)
 
     @property
     def parcel_progress(self) -> Array:
         """(N, K) below 1, the progress of each parcel on its way to its bin.
 
-        An unread parcel gets up to 0.1 for a hand near it. Off the belt it gets 0.1 more,
-        and up to 0.15 for being near the stand or 0.3 for being near the scanner. A read
-        parcel gets 0.55, and up to 0.35 for being near its bin.
+        A parcel whose label is not yet read gets up to 0.1 for a hand near it. Off the
+        belt it gets 0.1 more, and up to 0.15 for being near the stand or 0.3 for being
+        near the scanner. A parcel that has been read gets 0.55, and up to 0.35 for being
+        near its bin.
         """
         xp = self._xp
+        # from 0 to 1, how near each parcel is to the nearer hand
         hand_distance = xp.min(xp.sqrt(dot(self.to_hands, self.to_hands)), axis=2)
         near_hand = tolerance(hand_distance, bound=NEAR_M, margin=FAR_M)
-        # offsets from the parcels to the stand, the scanner and their bins
+
+        # and how near it is to the stand, the scanner and its own bin
         offsets = [
             self._props.stand.top_w()[:, None] - self.pos_w,
             self._props.scanner.plate_w()[:, None] - self.pos_w,
             self.bin_w - self.pos_w,
         ]
         offsets = xp.stack(offsets)  # (3, N, K, 3)
-        near = tolerance(xp.sqrt(dot(offsets, offsets)), bound=NEAR_M, margin=FAR_M)
-        near_stand, near_scanner, near_bin = near  # (N, K) each
+        distances = xp.sqrt(dot(offsets, offsets))
+        nearness = tolerance(distances, bound=NEAR_M, margin=FAR_M)
+        near_stand, near_scanner, near_bin = nearness  # (N, K) each
 
-        # the larger of the two, because on its way to the scanner a parcel leaves the
-        # stand
+        # the larger of the two rewards counts, because a parcel must leave the stand on
+        # its way to the scanner
         brought = xp.maximum(0.15 * near_stand, 0.3 * near_scanner)
         unread = 0.1 * near_hand + xp.where(self.is_on_belt, 0.0, 0.1 + brought)
         read = 0.55 + 0.35 * near_bin

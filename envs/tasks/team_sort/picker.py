@@ -1,6 +1,6 @@
-"""What the hand that picks does: it brings parcels from the belt to the stand.
+"""The decisions of the picker, the hand that brings parcels from the belt to the stand.
 
-On the way it turns each parcel so that its label faces the hand that sorts.
+On the way it turns each parcel so that the label faces the sorter, the other hand.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from embodied.envs.tasks.team_sort.empty_hand import (
     ApproachPath,
     for_each_world,
     grip_from_above,
-    is_on_grip,
+    is_at_grip,
     rows_to_grip,
     with_fingers,
 )
 from embodied.envs.tasks.team_sort.expert_facts import ExpertFacts
-from embodied.envs.tasks.team_sort.scene import BELT, EYE_Y_W
+from embodied.envs.tasks.team_sort.scene import BELT, STOP_Y_W
 
-# Where the empty hand waits for the next parcel: over the belt's stop.
-WAIT_W = (BELT.x, EYE_Y_W, 0.86)
+# Where the empty hand waits for the next parcel: over the place where the belt stops.
+WAIT_W = (BELT.x, STOP_Y_W, 0.86)
 # Where the hand waits with a parcel until the stand is free.
 READY_W = (0.42, -0.48, 0.97)
 # The empty hand waits this far before the grip, along its approach direction.
@@ -40,12 +40,13 @@ HOVER_M = 0.09
 # The hand backs off this far from a parcel that it has set down.
 BACK_M = 0.11
 # A parcel is picked once it is at most this far before the place where the belt stops.
-BEFORE_EYE_M = 0.02
+BEFORE_STOP_M = 0.02
 # A parcel is picked once it is slower than this, because the hand aims at where the
 # parcel is, not at where it will be.
 STANDING_M_S = 0.02
-# A parcel that will be turned is gripped this far off its middle. After the turn the grip
-# is above the middle, which leaves more room between the level hand and the stand.
+# A parcel that will be turned is gripped this far off its middle, so that after the turn
+# the grip is above the middle. That leaves more room between the hand, which is level
+# then, and the stand.
 OFF_MIDDLE_M = 0.012
 # The TCP height at which an empty hand clears everything.
 CLEAR_Z_W = 0.88
@@ -53,42 +54,45 @@ CLEAR_Z_W = 0.88
 CLEAR_SLACK_M = 0.03
 # The hand keeps that height until it is within this horizontal distance of its goal.
 FAR_M = 0.10
-# The height of a parcel's underside above the belt from which it may move sideways.
+# A held parcel is moved sideways only when its underside is at least this high above the
+# belt, so that it hits no other parcel.
 FREE_M = 0.07
-# Within this horizontal distance of the stand, a held parcel need not have that height,
+# Within this horizontal distance of the stand, a held parcel need not be that high,
 # because it is being set down there.
 NEAR_STAND_M = 0.12
 # The height of a parcel's underside above the stand while it is carried there.
-OVER_M = 0.035
-# A parcel goes down to the stand within this horizontal distance of the stand's middle,
-# and with at least this alignment (a cosine) of the hand.
+CARRY_HEIGHT_M = 0.035
+# A parcel starts to go down within this horizontal distance of the stand's middle, and
+# with at least this alignment of the hand with its posture (a cosine).
 PLACE_M = 0.012
 PLACE_COS = 0.99
-# A parcel that is this low and this near to the stand's middle goes on down.
+# Once a parcel is this low above the stand and this near to its middle, horizontally, it
+# goes on down, even if it has drifted out of PLACE_M.
 LOWERING_M = 0.03
 LOWERING_BESIDE_M = 0.03
-# A parcel that is this low and this near to the stand's middle stands there: the hand
-# lets go.
-LYING_M = 0.004
-LYING_BESIDE_M = 0.06
-# A parcel is set down towards a goal this far below the stand's top.
+# A parcel this low above the stand and this near to its middle, horizontally, stands on
+# the stand, so the hand lets go.
+STANDING_ON_M = 0.004
+STANDING_ON_BESIDE_M = 0.06
+# The goal for setting a parcel down is this far below the stand's top, so that the parcel
+# surely touches the stand.
 PRESS_M = 0.003
-# A hand that must turn a parcel first faces onwards, then points onwards. The second step
-# begins at this alignment (a cosine) in the first, and goes on while the hand points down
-# less well than this.
+# A hand turns a parcel in two steps: first its x axis turns ONWARDS, then its z axis. The
+# second step begins when the cosine of the x axis' angle to ONWARDS is above this. It goes
+# on while the cosine of the z axis' angle to straight down is below this.
 FACING_COS = 0.9
 # Priorities of parcels; the hand works on the one with the highest.
 HELD = 5.0
 TO_PICK = 1.0
 NOT_TO_PICK = -10.0
-# On the belt, the priority rises by this per m downstream: the parcel that is farthest
-# along arrives first.
+# On the belt, the priority rises by this per m downstream, because the parcel that is
+# farthest downstream arrives first.
 PER_M_ALONG_BELT = 0.3
-# The priority rises only between these y. The lower one is the belt's start, so that
-# each parcel to pick has a priority above LEAST.
+# The priority rises only between these y. The lower y is the belt's start, so that each
+# parcel to pick has a priority above IDLE_PRIORITY.
 ALONG_BELT_Y_W = (-3.0, 1.0)
 # There is no work if no parcel has a priority of at least this.
-LEAST = 0.0
+IDLE_PRIORITY = 0.0
 
 
 @dataclass(frozen=True)
@@ -98,9 +102,9 @@ class SettingDown:
     Attributes:
         over_stand_w: (n, 3) m, the hand's goal that brings the parcel over the stand.
         height: (n,) m, of the parcel's underside above the stand's top.
-        is_over: (n,) bool, the parcel may be lowered.
-        is_being_lowered: (n,) bool, the parcel is on its last way down.
-        is_set_down: (n,) bool, the hand may let go.
+        is_over: (n,) bool, whether the parcel is over its place and may be lowered.
+        is_being_lowered: (n,) bool, whether the parcel is close above the stand.
+        is_set_down: (n,) bool, whether the parcel stands, so that the hand may let go.
     """
 
     over_stand_w: Array
@@ -115,26 +119,28 @@ def plan_picker(facts: ExpertFacts) -> HandPlan:
     xp = facts.xp
     hand = facts.picker
     parcel, is_held, is_idle = _parcel_to_work_on(facts)
-    # a label at the fingertips was underneath; it must be turned by 90 degrees
+    # a label in the direction of the fingertips was underneath on the belt, so that the
+    # parcel must be turned by 90 degrees
     must_turn = dot(parcel.label_direction(), hand.z) > MOSTLY_COS
     grip = _grip(facts, parcel)
-    posture = _posture(facts, parcel, grip, is_held, must_turn)
+    posture = _posture(facts, parcel, grip, is_held=is_held, must_turn=must_turn)
 
+    # the decision table: the last of its rows that applies gives skill and goal
     rows = _rows_of_empty_hand(facts, parcel, grip, is_empty=~is_held, is_idle=is_idle)
-    rows += _rows_to_stand(facts, parcel, posture, is_held, must_turn)
+    rows += _rows_to_stand(facts, parcel, posture, is_held=is_held, must_turn=must_turn)
     skill, pos = last_row(xp, rows, otherwise_w=hand.pos_w)
     plan = HandPlan(skill, pos, quat_of_axes(posture.x, posture.z), hand.reading)
-    return with_fingers(plan, may_close=is_on_grip(hand, grip))
+    return with_fingers(plan, may_close=is_at_grip(hand, grip))
 
 
 def _parcel_to_work_on(facts: ExpertFacts) -> tuple[Parcels, Array, Array]:
-    """Returns the parcel that the picker works on.
+    """Returns the parcel that the picker works on in each world.
 
-    It is the parcel in its hand, or else the one that is farthest along the belt.
+    It is the parcel in its hand, or else the one farthest downstream on the belt.
 
     Returns:
-        The parcel; whether it is held, (n,) bool; and whether there is no work, (n,)
-        bool.
+        The parcel; whether the picker holds the parcel, (n,) bool; and whether there is
+        no parcel to work on, (n,) bool.
     """
     xp = facts.xp
     parcels = facts.parcels
@@ -153,15 +159,15 @@ def _parcel_to_work_on(facts: ExpertFacts) -> tuple[Parcels, Array, Array]:
     index = xp.argmax(priority, axis=1)  # (n,)
     worlds = xp.arange(index.shape[0])
     is_held = facts.is_held_by_picker[worlds, index]
-    is_idle = priority[worlds, index] < LEAST
+    is_idle = priority[worlds, index] < IDLE_PRIORITY
     return parcels.one(index), is_held, is_idle
 
 
 def _grip(facts: ExpertFacts, parcel: Parcels) -> Grip:
     """Returns the grip by which the hand takes the parcel from the belt.
 
-    The hand's x axis points to a label on an end. With the label underneath it points
-    onwards, and the grip is off the parcel's middle in that direction.
+    The hand's x axis points to a label on an end. If the label is underneath, the x axis
+    points onwards, and the grip is off the parcel's middle in that direction.
     """
     xp = facts.xp
     label = parcel.label_direction()
@@ -175,18 +181,18 @@ def _grip(facts: ExpertFacts, parcel: Parcels) -> Grip:
 def _posture(
     facts: ExpertFacts, parcel: Parcels, grip: Grip, is_held: Array, must_turn: Array
 ) -> Grip:
-    """Returns the grip with the axes that the hand should have at present.
+    """Returns the hand's posture: the grip's position, and the hand's desired axes.
 
-    An empty hand has the axes of the grip. A hand with a parcel has those that turn the
-    label onwards, that is towards the hand that sorts. A hand faces along its x axis and
-    points along its z axis.
+    An empty hand should have the axes of the grip. A hand with a parcel should have the
+    axes that turn the label onwards, that is towards the hand that sorts. In the comments
+    a hand "faces" where its x axis points, and "points" where its z axis does.
 
     Args:
-        facts: what the expert sees.
+        facts: what the expert knows.
         parcel: the parcel that the hand works on.
-        grip: where and how an empty hand would take it.
-        is_held: (n,) bool, whether the hand holds it.
-        must_turn: (n,) bool, whether its label is underneath.
+        grip: where and how an empty hand would take the parcel.
+        is_held: (n,) bool, whether the hand holds the parcel.
+        must_turn: (n,) bool, whether the parcel's label was underneath on the belt.
     """
     xp = facts.xp
     hand = facts.picker
@@ -194,22 +200,22 @@ def _posture(
     down = for_each_world(xp, DOWN, like=hand.x)
     up = for_each_world(xp, UP, like=hand.x)
 
-    # A hand with a parcel faces onwards and points down. If the label is underneath, the
-    # hand then points onwards, level. Once begun, this turn goes on, although the hand
-    # no longer faces onwards.
+    # A hand with a parcel faces onwards and points down. If the label was underneath, the
+    # hand then turns to point onwards, level, and to face up. Once begun, this turn goes
+    # on, although the hand no longer faces onwards.
     is_facing_onwards = dot(hand.x, onwards) > FACING_COS
-    has_begun_to_level = hand.z[:, 2] > -FACING_COS  # it no longer points down
+    has_begun_to_level = hand.z[:, 2] > -FACING_COS  # the hand no longer points down
     must_be_level = must_turn & (is_facing_onwards | has_begun_to_level)
     carry_x = xp.where(must_be_level[:, None], up, onwards)
     carry_z = xp.where(must_be_level[:, None], onwards, down)
 
-    # it keeps its axes until the parcel is lifted off the belt
+    # the hand keeps its axes until the parcel is lifted off the belt
     must_lift = must_lift_off_belt(facts, parcel)[:, None]
     carry_x = xp.where(must_lift, hand.x, carry_x)
     carry_z = xp.where(must_lift, hand.z, carry_z)
 
-    # an empty hand keeps its axes while it backs off, so as not to push the parcel that
-    # it has set down
+    # an empty hand keeps its axes while it backs off from a parcel that it has set down,
+    # so as not to push the parcel
     is_backing_off = must_back_off(facts)[:, None]
     empty_x = xp.where(is_backing_off, hand.x, grip.x)
     empty_z = xp.where(is_backing_off, hand.z, grip.z)
@@ -222,10 +228,10 @@ def _posture(
 
 
 def must_lift_off_belt(facts: ExpertFacts, parcel: Parcels) -> Array:
-    """Returns (n,) bool, whether a held parcel must be lifted before it moves.
+    """Returns (n,) bool, whether a held parcel must be lifted before it moves sideways.
 
-    It must while it is low over the belt, where it would hit other parcels. Near the
-    stand it is low because it is being set down.
+    It must be while it is low over the belt, where it would hit other parcels. Near the
+    stand it is low because it is being set down, so it is not lifted there.
     """
     offset_xy = (parcel.pos_w - facts.stand_w)[:, :2]
     is_far_from_stand = dot(offset_xy, offset_xy) > NEAR_STAND_M**2
@@ -233,7 +239,7 @@ def must_lift_off_belt(facts: ExpertFacts, parcel: Parcels) -> Array:
 
 
 def must_back_off(facts: ExpertFacts) -> Array:
-    """Returns (n,) bool, whether an empty hand is still at a parcel on the stand."""
+    """Returns (n,) bool, whether an empty hand is too near to the stand and must leave."""
     offset = facts.picker.pos_w - facts.stand_w
     return dot(offset, offset) < BACK_M**2
 
@@ -243,12 +249,13 @@ def _rows_of_empty_hand(
 ) -> list[Row]:
     """Returns the rows of the decision table for an empty hand.
 
-    It backs off from a parcel that it has set down, goes to the next one and takes it.
+    The hand backs off from a parcel that it has set down, goes to the next parcel and
+    takes it.
 
     Args:
-        facts: what the expert sees.
+        facts: what the expert knows.
         parcel: the parcel to take next.
-        grip: where and how the hand takes it.
+        grip: where and how the hand takes the parcel.
         is_empty: (n,) bool, whether the hand is empty.
         is_idle: (n,) bool, whether there is no parcel to take.
     """
@@ -256,10 +263,11 @@ def _rows_of_empty_hand(
     hand = facts.picker
     speed_squared = dot(parcel.vel_w, parcel.vel_w)
     is_standing = speed_squared < STANDING_M_S**2
-    has_arrived = parcel.pos_w[:, 1] > EYE_Y_W - BEFORE_EYE_M
+    has_arrived = parcel.pos_w[:, 1] > STOP_Y_W - BEFORE_STOP_M
     may_grasp = has_arrived & ~is_idle & is_standing
 
-    # the hand hovers before the grip, or waits over the place where the belt stops
+    # the hand hovers before the grip of a parcel that it may grasp; until there is one,
+    # it waits over the place where the belt stops
     hover = grip.pos_w - HOVER_M * grip.z
     wait = for_each_world(xp, WAIT_W, like=hover)
     hover = xp.where(may_grasp[:, None], hover, wait)
@@ -286,17 +294,18 @@ def _rows_to_stand(
     go. It waits at READY_W while another parcel or the other hand is at the stand.
 
     Args:
-        facts: what the expert sees.
+        facts: what the expert knows.
         parcel: the parcel in the hand.
         posture: the axes that the hand should have.
         is_held: (n,) bool, whether the hand holds the parcel.
-        must_turn: (n,) bool, whether the parcel's label is underneath.
+        must_turn: (n,) bool, whether the parcel's label was underneath on the belt.
     """
     xp = facts.xp
     hand = facts.picker
     setting_down = _setting_down(facts, parcel, posture, must_turn)
     over_stand = setting_down.over_stand_w
 
+    # the hand's goals, by skill
     may_come = facts.is_stand_free() & facts.is_clear_of_stand(facts.sorter)
     ready = for_each_world(xp, READY_W, like=over_stand)
     carried = xp.where(may_come[:, None], over_stand, ready)
@@ -304,6 +313,7 @@ def _rows_to_stand(
     set_down_z = hand.pos_w[:, 2] - setting_down.height - PRESS_M
     set_down = with_z(xp, over_stand, set_down_z)
 
+    # when each skill applies
     must_lift = is_held & must_lift_off_belt(facts, parcel)
     may_place = is_held & (setting_down.is_over | setting_down.is_being_lowered)
     may_release = is_held & setting_down.is_set_down
@@ -318,21 +328,29 @@ def _rows_to_stand(
 def _setting_down(
     facts: ExpertFacts, parcel: Parcels, posture: Grip, must_turn: Array
 ) -> SettingDown:
-    """Returns how near the held parcel is to standing on the stand."""
+    """Returns how near the held parcel is to standing on the stand.
+
+    Args:
+        facts: what the expert knows.
+        parcel: the parcel in the hand.
+        posture: the axes that the hand should have.
+        must_turn: (n,) bool, whether the parcel's label was underneath on the belt.
+    """
     xp = facts.xp
     hand = facts.picker
     stand_w = facts.stand_w
 
-    # the goal of a hand that carries the parcel to the stand. A turned parcel stands on
-    # the end that was behind it, so that the hand is above that end.
+    # The goal of a hand that carries the parcel to the stand. A turned parcel will stand
+    # on an end; the hand, OFF_MIDDLE_M above its middle, is then this far above that end.
     bottom_z = parcel.bottom_z()
     parcel_to_hand = hand.pos_w - parcel.pos_w
     above_end = parcel.size[:, 0] / 2 + OFF_MIDDLE_M
     above_bottom = xp.where(must_turn, above_end, hand.pos_w[:, 2] - bottom_z)
-    carry_z = stand_w[:, 2] + OVER_M + above_bottom
+    carry_z = stand_w[:, 2] + CARRY_HEIGHT_M + above_bottom
     over_stand = with_z(xp, stand_w + parcel_to_hand, carry_z)
 
-    # the parcel's horizontal distance to the stand, and its height above it
+    # the parcel's horizontal distance from the stand's middle, and its height above the
+    # stand
     offset_xy = (parcel.pos_w - stand_w)[:, :2]
     distance = xp.sqrt(dot(offset_xy, offset_xy))
     height = bottom_z - stand_w[:, 2]
@@ -342,5 +360,6 @@ def _setting_down(
         height=height,
         is_over=(distance < PLACE_M) & is_aligned,
         is_being_lowered=(distance < LOWERING_BESIDE_M) & (height < LOWERING_M),
-        is_set_down=(distance < LYING_BESIDE_M) & (xp.abs(height) < LYING_M),
+        is_set_down=(distance < STANDING_ON_BESIDE_M)
+        & (xp.abs(height) < STANDING_ON_M),
     )

@@ -14,14 +14,15 @@ from embodied.envs.scenes.station import start_station
 from embodied.envs.scenes.views import add_view
 from embodied.robots.robot import Robot
 
-# The hand that sorts is the robot's first, the one that picks its second: as far apart
-# as the shoulders of `dual_arm`.
+# The places of a team of two robots: x, y in m and yaw in rad. The first one sorts, the
+# second one picks. They are as far apart as the shoulders of the robot `dual_arm`.
 PLACES = ((0.0, 0.0, 0.0), (0.0, -0.595, 0.0))
 # The belt ends in front of the hand that picks; the stand is between the two hands, so
 # that both reach it.
 BELT = BeltSize(x=0.56, y_start=-3.0, y_end=-0.31, width=0.24, rubber=True)
-# The belt stops while a parcel is beyond this, where the hand picks it.
-EYE_Y_W = -0.47
+# The belt, which moves along +y, stands still while a parcel's y is larger than this: there
+# the hand picks the parcel.
+STOP_Y_W = -0.47
 STAND = ParcelStandPlace(x=0.40, y=-0.24)
 SCANNER = ScannerPlace(x=0.50, y=0.15, yaw=float(np.deg2rad(40)))
 BIN = BinSize(width=0.17, depth=0.27)
@@ -30,7 +31,11 @@ CAMERA = "overview"
 
 
 def _around(radius_m: float, angle_deg: float) -> tuple[float, float, float]:
-    """Returns x, y in m of a place around the origin, and the yaw away from it."""
+    """Returns a place around the sorting hand's column, which is at the world's origin.
+
+    Returns:
+        Its x and y in m, and the yaw that faces away from the column, in rad.
+    """
     angle = float(np.deg2rad(angle_deg))
     return radius_m * float(np.cos(angle)), radius_m * float(np.sin(angle)), angle
 
@@ -41,10 +46,11 @@ BINS = tuple(
 
 
 def build_sorting_station(robot: Robot) -> mujoco.MjSpec:
-    """Returns the station with a robot and three parcels (absent ones are parked).
+    """Returns the station with a robot and three parcels.
 
-    Camera `overview` sees belt, stand, scanner, bins and hands, for policies; `line` is
-    the view for people.
+    Parcels that take no part in an episode are parked out of sight. Policies look through
+    the camera `overview`, which sees belt, stand, scanner, bins and hands; `line` is the
+    camera of pictures for people.
     """
     spec = start_station("sorting_station", robot)
     add_belt(spec, BELT)

@@ -1,6 +1,6 @@
-"""What the hand that sorts does: it takes parcels from the stand to their bins.
+"""The decisions of the sorter, the hand that takes parcels from the stand to their bins.
 
-On the way it holds each parcel under the scanner, its label up.
+On the way it holds each parcel under the scanner's head with the label up.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from embodied.envs.tasks.team_sort.empty_hand import (
     ApproachPath,
     for_each_world,
     grip_from_above,
-    is_on_grip,
+    is_at_grip,
     rows_to_grip,
     with_fingers,
 )
@@ -28,16 +28,17 @@ from embodied.envs.tasks.team_sort.scene import BIN
 WAIT_W = (0.44, 0.02, 0.98)
 # The empty hand waits this far before the grip, along its approach direction.
 HOVER_M = 0.09
-# The approach direction of a hand that holds a parcel under the scanner: level, so that
-# the label, which was on the side, is on top.
+# The approach direction of a hand that holds a parcel under the scanner's head: level, 5
+# degrees off +y. The label, which was on the side in front of the hand, is then on top.
 LEVEL = (0.0872, 0.9962, 0.0)
 # The height of a parcel's middle above the scanner's plate while its label is read.
-READ_M = 0.12
-# The height of a parcel's underside above the stand from which it may move sideways.
+READING_HEIGHT_M = 0.12
+# A held parcel is moved sideways only when its underside is at least this high above the
+# stand.
 FREE_M = 0.05
 # The goal of a hand that must lift a parcel is this far above the hand.
 LIFT_M = 2 * FREE_M
-# Farther than this from the stand, horizontally, a parcel need not be lifted.
+# A parcel farther than this from the stand, horizontally, need not be lifted.
 NEAR_STAND_M = 0.10
 # The TCP height at which an empty hand clears everything.
 CLEAR_Z_W = 0.95
@@ -47,24 +48,24 @@ CLEAR_SLACK_M = 0.03
 CLEAR_MORE_M = 0.03
 # The hand keeps that height until it is within this horizontal distance of its goal.
 FAR_M = 0.12
-# Waypoints around the robot's column: the largest angle from one to the next, and the
-# range of their distances from the column.
+# Waypoints around the robot's column: the largest angle about the column from one waypoint
+# to the next, and the range of their distances from the column.
 WAYPOINT_RAD = 0.9
 RADIUS_M = (0.42, 0.52)
 # The height of a parcel's underside above the bin's rim while it is carried.
 OVER_RIM_M = 0.04
 # A parcel goes down into the bin within this horizontal distance of its place, and with
-# at least this alignment (a cosine) of the hand.
+# at least this alignment of the hand with its posture (a cosine).
 ABOVE_BIN_M = 0.06
 DROP_COS = 0.9
 # The goal for dropping a parcel has its underside INTO_BIN_M above the bin's floor, and
 # the TCP at least ABOVE_RIM_M above the bin's rim.
 INTO_BIN_M = 0.09
 ABOVE_RIM_M = 0.01
-# The hand lets go within this height above that goal.
+# The hand lets go when it is at most this far above that goal.
 DROP_SLACK_M = 0.015
-# Offset of the place in its bin at which each of the three parcels is dropped, from the
-# bin's middle and away from the robot.
+# Where each of the three parcels is dropped in its bin: the offset from the bin's middle,
+# away from the robot.
 BIN_SLOTS_M = (-0.07, 0.07, 0.0)
 # Priorities of parcels; the hand works on the one with the highest.
 HELD = 5.0
@@ -73,7 +74,7 @@ NOTHING_TO_DO = 0.0
 
 
 def plan_sorter(facts: ExpertFacts) -> HandPlan:
-    """Returns the plan of the hand that takes parcels from the stand to scanner and bins."""
+    """Returns the plan of the hand that takes parcels from the stand to scanner and bin."""
     xp = facts.xp
     hand = facts.sorter
 
@@ -85,12 +86,12 @@ def plan_sorter(facts: ExpertFacts) -> HandPlan:
     worlds = xp.arange(chosen.shape[0])
     parcel = facts.parcels.one(chosen)
     is_held = facts.is_held_by_sorter[worlds, chosen]
-    # it is not taken while the hand that brought it is still at the stand
+    # the parcel is not taken while the hand that brought it is still at the stand
     has_work = priority[worlds, chosen] > NOTHING_TO_DO
     may_take = has_work & facts.is_clear_of_stand(facts.picker)
 
-    # each parcel has a place of its own in the bin, on the horizontal line from the robot,
-    # which stands at the world's origin, through the bin's middle
+    # each parcel has a place of its own in the bin, on the horizontal line from the robot's
+    # column, which is at the world's origin, through the bin's middle
     outwards = horizontal(parcel.bin_w)
     slot_m = xp.asarray(BIN_SLOTS_M)[chosen][:, None]
     slot_w = parcel.bin_w + outwards * slot_m
@@ -103,10 +104,10 @@ def plan_sorter(facts: ExpertFacts) -> HandPlan:
     # the decision table: the last of its rows that applies gives skill and goal
     rows = _rows_of_empty_hand(facts, grip, is_empty=~is_held, may_take=may_take)
     rows += _rows_to_scanner(facts, parcel, is_held)
-    rows += _rows_to_bin(facts, parcel, posture, slot_w, is_held)
+    rows += _rows_to_bin(facts, parcel, posture, slot_w=slot_w, is_held=is_held)
     skill, pos = last_row(xp, rows, otherwise_w=hand.pos_w)
     plan = HandPlan(skill, pos, quat_of_axes(posture.x, posture.z), hand.reading)
-    return with_fingers(plan, may_close=is_on_grip(hand, grip))
+    return with_fingers(plan, may_close=is_at_grip(hand, grip))
 
 
 def _posture(
@@ -117,15 +118,15 @@ def _posture(
     is_held: Array,
     may_take: Array,
 ) -> Grip:
-    """Returns the grip with the hand's axes for the present step.
+    """Returns the hand's posture: the grip's position, and the hand's desired axes.
 
     Args:
-        facts: the facts.
+        facts: what the expert knows.
         parcel: the parcel to work on.
-        grip: the grip by which an empty hand takes it.
-        slot_w: (n, 3) m, its place in its bin.
-        is_held: (n,) bool, whether this hand holds it.
-        may_take: (n,) bool, whether an empty hand may take it.
+        grip: the grip by which an empty hand takes the parcel.
+        slot_w: (n, 3) m, the parcel's place in its bin.
+        is_held: (n,) bool, whether this hand holds the parcel.
+        may_take: (n,) bool, whether an empty hand may take the parcel.
     """
     xp = facts.xp
     hand = facts.sorter
@@ -134,16 +135,17 @@ def _posture(
     level = for_each_world(xp, LEVEL, like=hand.x)
     onwards = for_each_world(xp, ONWARDS, like=hand.x)
 
-    # a hand with a parcel keeps its axes until the parcel is lifted off the stand; then
-    # it is level for the scanner, and once the label is read it points down, facing
-    # outwards over the bin
-    has_read = parcel.is_scanned[:, None]
-    carry_x = xp.where(has_read, horizontal(slot_w), up)
-    carry_z = xp.where(has_read, down, level)
+    # A hand with a parcel keeps its axes until the parcel is lifted off the stand. Then it
+    # is level, its x axis up, for the scanner. Once the label is read it points down, its
+    # x axis outwards from the robot's column over the bin.
+    is_read = parcel.is_scanned[:, None]
+    carry_x = xp.where(is_read, horizontal(slot_w), up)
+    carry_z = xp.where(is_read, down, level)
     must_lift = _must_lift_off_stand(facts, parcel)[:, None]
     carry_x = xp.where(must_lift, hand.x, carry_x)
     carry_z = xp.where(must_lift, hand.z, carry_z)
 
+    # an empty hand points down, turned for its grip or facing onwards
     empty_x = xp.where(may_take[:, None], grip.x, onwards)
     holds = is_held[:, None]
     return Grip(
@@ -154,7 +156,7 @@ def _posture(
 
 
 def _must_lift_off_stand(facts: ExpertFacts, parcel: Parcels) -> Array:
-    """Returns (n,) bool, whether a held parcel must be lifted before it moves."""
+    """Returns (n,) bool, whether a held parcel must be lifted before it moves sideways."""
     offset_xy = (parcel.pos_w - facts.stand_w)[:, :2]
     is_near_stand = dot(offset_xy, offset_xy) < NEAR_STAND_M**2
     return is_near_stand & (parcel.bottom_z() < facts.stand_w[:, 2] + FREE_M)
@@ -168,8 +170,8 @@ def _rows_of_empty_hand(
     The hand waits beside the stand until it may take a parcel, and then takes it.
 
     Args:
-        facts: what the expert sees.
-        grip: where the hand takes the parcel on the stand.
+        facts: what the expert knows.
+        grip: where and how the hand takes the parcel on the stand.
         is_empty: (n,) bool, whether the hand is empty.
         may_take: (n,) bool, whether there is a parcel, and the picker is out of the way.
     """
@@ -178,7 +180,8 @@ def _rows_of_empty_hand(
     hover = grip.pos_w - HOVER_M * grip.z
     wait = for_each_world(xp, WAIT_W, like=hover)
     hover = xp.where(may_take[:, None], hover, wait)
-    # the way there leads around the robot's own column
+    # the way there leads around the robot's column, as a straight way could pass too
+    # close to it
     waypoint = around_column(
         xp, hand.pos_w, hover, radius_m=RADIUS_M, turn_rad=WAYPOINT_RAD
     )
@@ -196,7 +199,7 @@ def _rows_of_empty_hand(
 def _rows_to_scanner(facts: ExpertFacts, parcel: Parcels, is_held: Array) -> list[Row]:
     """Returns the rows of the decision table for a held parcel that is not yet read.
 
-    The hand lifts it off the stand and holds it under the scanner's head.
+    The hand lifts the parcel off the stand and holds it under the scanner's head.
     """
     xp = facts.xp
     hand = facts.sorter
@@ -204,8 +207,8 @@ def _rows_to_scanner(facts: ExpertFacts, parcel: Parcels, is_held: Array) -> lis
     must_lift = has_unread & _must_lift_off_stand(facts, parcel)
 
     parcel_to_hand = hand.pos_w - parcel.pos_w
-    read_z = facts.plate_w[:, 2] + READ_M + parcel_to_hand[:, 2]
-    under_head = with_z(xp, facts.plate_w + parcel_to_hand, read_z)
+    reading_z = facts.plate_w[:, 2] + READING_HEIGHT_M + parcel_to_hand[:, 2]
+    under_head = with_z(xp, facts.plate_w + parcel_to_hand, reading_z)
     raised = with_z(xp, hand.pos_w, hand.pos_w[:, 2] + LIFT_M)
     return [  # the last that applies wins
         Row("carry", when=has_unread, goal_w=under_head),
@@ -227,14 +230,15 @@ def _rows_to_bin(
 
     # the goal of a hand that carries the parcel to its place
     parcel_to_hand = hand.pos_w - parcel.pos_w
-    above_bottom = hand.pos_w[:, 2] - parcel.bottom_z()  # hand above parcel's underside
+    # the hand's height above the parcel's underside
+    above_bottom = hand.pos_w[:, 2] - parcel.bottom_z()
     carry_z = BIN.rim_z + OVER_RIM_M + above_bottom
     over_slot = with_z(xp, slot_w + parcel_to_hand, carry_z)
     waypoint = around_column(
         xp, hand.pos_w, over_slot, radius_m=RADIUS_M, turn_rad=WAYPOINT_RAD
     )
 
-    # the goal for dropping it
+    # the goal for dropping the parcel: deep in the bin, but with the TCP above the rim
     lowest_z = xp.full_like(above_bottom, BIN.rim_z + ABOVE_RIM_M)
     drop_z = xp.maximum(slot_w[:, 2] + INTO_BIN_M + above_bottom, lowest_z)
     lowered = with_z(xp, over_slot, drop_z)

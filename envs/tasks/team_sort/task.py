@@ -115,7 +115,7 @@ class TeamSort:
         return episode
 
     def _place_parcel(self, world: int, parcel: int, episode: dict[str, Any]) -> None:
-        """Places a parcel, and makes it the one that was sampled, if it takes part."""
+        """Places a parcel, with its sampled size, colour and label if it takes part."""
         parcels = self._props.parcels
         is_present = parcel < episode["parcels"]
         pos_w, yaw = pose_of(episode, parcel)
@@ -143,24 +143,25 @@ class TeamSort:
         facts = self._facts()
         props = self._props
 
-        # the belt stands while a parcel is where it is picked
+        # the belt stands still while a parcel is where the hand picks it
         has_happened = tick >= memory["event_tick"]
         speed = xp.where(has_happened, memory["speed_after"], memory["speed"])
-        props.belt.set_speed(xp.where(facts.is_at_eye, 0.0, speed))
+        props.belt.set_speed(xp.where(facts.is_at_stop, 0.0, speed))
 
-        # a push on a parcel that lies on the belt
+        # a parcel that lies on the belt is pushed when its event is due
         is_pushed = is_during(tick, memory["event_tick"], PUSH_TICKS)
         is_lying = facts.is_on_belt & ~facts.is_held
         is_pushed = is_pushed & is_lying[props.worlds, memory["pushed"]]
         force = xp.where(is_pushed[:, None], memory["push"], 0.0)
         props.parcels.push(memory["pushed"], force)
 
-        # a label that the scanner has seen for a while is read
+        # a label that the scanner has seen for READING_TICKS is read
         unseen_tick = xp.where(facts.is_readable, memory["unseen_tick"], tick[:, None])
         is_seen_long = tick[:, None] - unseen_tick >= READING_TICKS
         is_read = (memory["scanned"] > 0) | is_seen_long
         memory["unseen_tick"][...] = unseen_tick
         memory["scanned"][...] = xp.where(is_read, 1.0, 0.0)
+        # the lamp is green while a parcel that was read is not yet in its bin
         props.scanner.show(any_of(is_read & ~facts.is_binned))
 
     def state(self) -> Array:
@@ -175,8 +176,8 @@ class TeamSort:
     def judge(self) -> Outcome:
         """Returns the judgement.
 
-        Success: all parcels were read and lie in the bins that they belong in. Lost: one
-        has fallen.
+        Success: all parcels were read and lie in the bins that they belong in. Lost: a
+        parcel has fallen.
         """
         xp = self._engine.xp
         facts = self._facts()
