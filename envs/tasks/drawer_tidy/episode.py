@@ -17,11 +17,13 @@ from embodied.envs.tasks.drawer_tidy.variation import TASK_VARIABLES
 from embodied.envs.variation import Variation
 
 THING_NAMES = tuple(THINGS)
-# Each of these variables is sampled SAMPLES times: enough for one value per thing and
-# drawer, and enough to find that many different colours.
+# Variables of which an episode has several values, one per thing or drawer.
 SEVERAL = ("order", "colour", "handle", "offset_x", "offset_y", "yaw", "ajar", "target")
+# How often each of them is sampled: enough for all things and drawers, and enough to find
+# as many different colours.
 SAMPLES = 16
-# The things lie on the counter in a row of 4 places along x, which starts here.
+# The things stand on the counter in a row of PLACES places along x, PITCH_M apart. The
+# first place is at these x and y.
 ROW_X_W = -0.04
 ROW_Y_W = 0.535
 PITCH_M = 0.125
@@ -29,13 +31,14 @@ PLACES = 4
 # Range of a shove's force per kg of the thing. Friction cancels 4.9 m/s2 of it, so the
 # thing slides 4 to 10 cm.
 SHOVE_M_S2 = (6.4, 7.8)
-# Direction of the shove, from the x axis. It points away from the counter's edge.
+# Direction of the shove, as an angle from the x axis. The shove points away from the
+# counter's edge.
 SHOVE_ANGLE_RAD = (0.8, 1.5)
 # Time of the shove in the episode.
 SHOVE_AT_S = (1.0, 4.0)
 # Duration of the push that shuts the open drawer.
 SHUT_S = 0.1
-# Speed that this push gives the drawer. It then slides on for 4 cm or until it is shut.
+# Speed that this push gives the drawer, which then slides on for 4 cm or until it is shut.
 SHUT_M_S = (0.45, 0.8)
 # Delay of this push after the drawer has been opened.
 SHUT_AFTER_S = (0.2, 6.0)
@@ -55,8 +58,9 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     count = episode["things"]
     order = np.argsort(episode["order"][: len(THING_NAMES)])
     row = order[:count].tolist()
-    # places of the named things in the row; the second is never the first, unless only
-    # one thing is named
+    # The places of the two named things in the row. The second place is 1 to count - 1
+    # places after the first one, so it is a different one; but if the sentence names only
+    # one thing, this thing is both the first and the second.
     first = episode["target"][0] % count
     second = (first + 1 + episode["target"][1] % (count - 1)) % count
     if episode["named"] == 1:
@@ -80,7 +84,7 @@ def pose_of(episode: dict[str, Any], thing: int) -> tuple[np.ndarray, float]:
     """Returns where a thing starts: in the row on the counter, or parked.
 
     Returns:
-        (3,) its middle in the world, m; and its yaw, rad.
+        The thing's middle (3,) in the world, in m, and its yaw in rad.
     """
     if thing not in episode["row"]:
         return parked_w(thing), 0.0
@@ -122,7 +126,7 @@ def memory_of(episode: dict[str, Any]) -> dict[str, Any]:
 
 def _instruction(episode: dict[str, Any]) -> str:
     """Returns the sentence, with the named things and the drawer filled in."""
-    # a single named thing stands twice in `targets`, and once in the sentence
+    # a single named thing is twice in `targets`, but once in the sentence
     named = dict.fromkeys(episode["targets"])
     things = [
         f"the {episode['colours'][thing]} {THINGS[THING_NAMES[thing]]}"
@@ -140,18 +144,23 @@ def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, A
     """Samples the event of level L4: a thing is shoved, or the drawer is pushed shut.
 
     The shoved thing is the first named one. The drawer is pushed some time after it was
-    opened. At other levels both forces are 0. All values are drawn nevertheless, so that
-    each of them depends on the seed alone, whatever happens in the episode.
+    opened. At other levels both forces are 0. All values are drawn at every level and for
+    both kinds of event, so that neither shifts the random numbers that are drawn
+    afterwards.
+
+    Returns:
+        The force on the thing along x and y, in N, and its time in the episode, in s;
+        the force on the drawer, in N, and its delay after the drawer was opened, in s.
     """
     rng = event_rng(seed)
     happens = level == "L4"
     is_shoved = rng.random() < 0.5  # otherwise the drawer is pushed
     angle = rng.uniform(*SHOVE_ANGLE_RAD)
     shove_n = horizontal_force(episode["mass"] * rng.uniform(*SHOVE_M_S2), angle)
-    # force = mass * acceleration + friction, so that the drawer has this speed at the
-    # end of the push
-    push_m_s = rng.uniform(*SHUT_M_S)
-    shut_n = MASS_KG * push_m_s / SHUT_S + episode["drawer_friction"]
+    # force = mass * acceleration + friction, so that the drawer has the sampled speed at
+    # the end of the push
+    end_speed_m_s = rng.uniform(*SHUT_M_S)
+    shut_n = MASS_KG * end_speed_m_s / SHUT_S + episode["drawer_friction"]
 
     # shove towards the middle of the row, so that the thing stays within reach
     place = episode["row"].index(episode["targets"][0])

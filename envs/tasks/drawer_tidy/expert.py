@@ -1,6 +1,7 @@
-"""The scripted planner of DrawerTidy.
+"""The scripted expert of DrawerTidy: open the drawer, fill it, close it.
 
-It decides from the present state alone, so that it recovers from whatever happens.
+Each plan follows from the present state alone, so the expert recovers from whatever
+happens.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from embodied.envs.skills.scripted import (
 from embodied.envs.skills.top_grasp import TopGrasp, top_grasp
 from embodied.envs.tasks.drawer_tidy.expert_facts import OPEN_M, ExpertFacts
 from embodied.envs.tasks.drawer_tidy.scene import DRAWERS_SIZE
+from embodied.envs.tasks.drawer_tidy.spots import spot_in_drawer, spot_on_counter
 from embodied.robots.parts.gripper import PALM_M
 from embodied.robots.robot import Robot
 
+# The height of the worktop and of the counter.
 TOP_Z = DRAWERS_SIZE.top_z
 # The hand grips this far above the handle's middle, so that the palm clears the
 # worktop.
@@ -38,54 +41,38 @@ AT_HANDLE_M = (0.012, 0.018, 0.014)
 # handle.
 NARROWER_M = 0.008
 WIDER_M = 0.0025
-# The goal for pulling the drawer open.
+# The goal for the drawer's opening when the hand pulls it.
 PULLED_M = 0.200
-# The hand lets go of the handle from this opening on.
+# The hand lets go of the handle when the drawer is open at least this far.
 ALMOST_PULLED_M = PULLED_M - 0.004
-# A thing is put into the drawer from this opening on.
+# A thing is put into the drawer only while the drawer is open at least this far.
 ENOUGH_M = 0.155
 # A drawer that is open less than this need not be closed.
 CLOSED_M = 0.006
-# Once the hand pushes a drawer, it goes on until the opening is below this.
+# Once the hand pushes a drawer, it goes on until the drawer is open less than this.
 SHUT_M = 0.002
 # The hand pulls and pushes this much farther than the drawer should go, because the
 # handle slips between the pads.
 BEYOND_M = 0.010
-# Candidate spots in the drawer, in its frame: one x, and several y in order of
-# preference.
-SPOT_X_M = 0.088
-SPOTS_Y_M = (0.050, -0.050, 0.028, -0.028, 0.0)
-# A spot is free if nothing else is within this distance.
-SPOT_ROOM_M = 0.085
-# Candidate spots for putting a thing back on the counter, in order of preference.
-COUNTER_XY_W = (
-    (-0.04, 0.54),
-    (0.085, 0.54),
-    (0.21, 0.54),
-    (0.335, 0.54),
-    (0.02, 0.66),
-    (0.15, 0.66),
-    (0.27, 0.63),
-)
-# Such a spot is free if nothing else is within this distance, which the fingers need.
-COUNTER_ROOM_M = 0.11
 # The TCP height at which an empty hand passes over everything that stands there.
 CLEAR_Z_W = 0.885
 # The height of a held thing's underside above the worktop while it is carried.
-CARRY_M = 0.105
-# Waypoints around the robot's column: the largest angle from one to the next, and the
-# range of their distances from the column.
+CARRY_HEIGHT_M = 0.105
+# Waypoints around the robot's column: the largest angle about the column from one waypoint
+# to the next, and the range of their distances from the column.
 WAYPOINT_RAD = 0.5
 RADIUS_M = (0.46, 0.60)
-# The hand goes down when its horizontal error is below this.
+# The hand goes down to its goal when its horizontal error is below this.
 NEAR_M = 0.010
-# The fingers close when the error is below this, horizontally and vertically.
-ON_M = 0.010
-# The cosine of the largest yaw error for going down.
+# The fingers close on a thing when the hand's error to the grasp is below this,
+# horizontally and vertically.
+AT_GRASP_M = 0.010
+# The hand goes down only if the cosine of its yaw error is above this.
 ALIGNED_COS = 0.995
 # A hand more than this below its travel height rises before it travels.
 LOW_M = 0.030
-# A thing has landed when the hand is at most this far above its goal.
+# A held thing has landed when the hand is at most this far above the height at which it
+# lets go.
 LANDED_M = 0.006
 # A thing is let go this far above the drawer's floor or the worktop.
 ABOVE_FLOOR_M = 0.003
@@ -93,7 +80,8 @@ ABOVE_FLOOR_M = 0.003
 ABOVE_NEIGHBOUR_M = 0.005
 # The width of the open gripper.
 WIDTH_M = 0.08
-# How much a gripper widens to let go, which leaves neighbouring things alone.
+# How much the gripper widens to let go of a thing: so little that its fingers do not push
+# neighbouring things.
 EASE_M = 0.012
 
 
@@ -103,9 +91,9 @@ class Step:
 
     when: Array  # (n,) bool, the worlds in which the step is due
     skill: Array  # (n,) index into SKILLS
-    pos: Array  # (n, 3) m, of the tool centre point
-    yaw: Array  # (n,) rad, of the hand
-    width: Array  # (n,) m, of the gripper
+    pos: Array  # (n, 3) m, goal of the tool centre point
+    yaw: Array  # (n,) rad, goal of the hand's yaw
+    width: Array  # (n,) m, goal of the gripper's width
 
 
 @dataclass(frozen=True)
@@ -114,7 +102,7 @@ class Waypoint:
 
     pos: Array  # (n, 3) m, of the tool centre point
     yaw: Array  # (n,) rad, of the hand
-    may_descend: Array  # (n,) bool, the hand is above its goal with the right yaw
+    may_descend: Array  # (n,) bool, the hand is over its goal with the right yaw
 
 
 def drawer_tidy_expert(
@@ -153,12 +141,13 @@ def decide(
 
 
 def _completion(xp: Any, facts: ExpertFacts) -> Array:
-    """Returns the completion (n,).
+    """Returns the completion (n,) of the task, from 0 to 1.
 
     Opening the drawer counts 1/6, filling it 2/3, and closing it 1/6.
     """
     share_open = xp.clip(facts.opening / OPEN_M, 0.0, 1.0)
     before_closing = share_open / 6 + facts.share_in * 2 / 3
+    # once the things are in, an open drawer counts 5/6 and a closed one 1
     while_closing = 1.0 - share_open / 6
     return xp.where(facts.is_all_in, while_closing, before_closing)
 
@@ -182,7 +171,7 @@ def _choose(xp: Any, facts: ExpertFacts, palm_m: float) -> Step:
         release,
         _bring(xp, facts, grasp, palm_m),
     ]
-    # begin with the step that is always due; a later one that is due replaces it
+    # begin with the step that is always due; each later step that is due replaces it
     chosen = _default_step(xp, facts)
     for step in steps:
         is_due = step.when[:, None]
@@ -197,9 +186,9 @@ def _choose(xp: Any, facts: ExpertFacts, palm_m: float) -> Step:
 
 
 def _default_step(xp: Any, facts: ExpertFacts) -> Step:
-    """Returns the step when no other is due, such as at the end: raise the open hand.
+    """Returns the step for worlds where no other step is due: raise the open hand.
 
-    It counts as due in all worlds.
+    No other step is due at the end, for example. This step counts as due in all worlds.
     """
     opening = facts.opening
     return Step(
@@ -218,13 +207,13 @@ def _pick(xp: Any, facts: ExpertFacts, grasp: TopGrasp) -> Step:
     route = _route(xp, facts, goal=grasp.pos_w, yaw=grasp.yaw, clear_z=clear_z)
 
     error = hand.tcp - grasp.pos_w
-    is_over = dot(error[:, :2], error[:, :2]) < ON_M**2
-    is_at_grasp = route.may_descend & is_over & (xp.abs(error[:, 2]) < ON_M)
+    is_over = dot(error[:, :2], error[:, :2]) < AT_GRASP_M**2
+    is_at_grasp = route.may_descend & is_over & (xp.abs(error[:, 2]) < AT_GRASP_M)
     is_low = hand.tcp[:, 2] < CLEAR_Z_W - LOW_M
 
     skill = xp.where(is_low, SKILLS.index("retreat"), SKILLS.index("reach"))
     skill = xp.where(route.may_descend, SKILLS.index("grasp"), skill)
-    # a hand that rises between other things widens only a little
+    # a hand that rises between other things widens only a little, so as not to push them
     is_rising = is_low & ~route.may_descend
     width = xp.where(is_rising, hand.width + EASE_M, grasp.opening)
     return Step(
@@ -237,16 +226,20 @@ def _pick(xp: Any, facts: ExpertFacts, grasp: TopGrasp) -> Step:
 
 
 def _move_drawer(xp: Any, facts: ExpertFacts) -> tuple[Step, Step]:
-    """Returns two steps: pulling or pushing the drawer's handle, and releasing it."""
+    """Returns two steps: pulling or pushing the drawer's handle, and releasing the handle.
+
+    The hand pulls the drawer open before the things are in, and pushes it shut afterwards.
+    """
     tcp = facts.hand.tcp
     width = facts.hand.width
     opening = facts.opening
     is_all_in = facts.is_all_in
+
+    # the grip on the handle, and whether the hand has it
     handle_x, handle_y, handle_z = DRAWERS_SIZE.handle
     grip_in_drawer = xp.asarray([handle_x, handle_y, handle_z + HANDLE_UP_M])
-    handle = facts.drawer + grip_in_drawer
-
-    error = xp.abs(tcp - handle)
+    grip = facts.drawer + grip_in_drawer
+    error = xp.abs(tcp - grip)
     x_m, y_m, z_m = AT_HANDLE_M
     is_at_handle = (error[:, 0] < x_m) & (error[:, 1] < y_m) & (error[:, 2] < z_m)
     is_closed = (width > HANDLE_SPAN_M - NARROWER_M) & (width < HANDLE_SPAN_M + WIDER_M)
@@ -258,14 +251,14 @@ def _move_drawer(xp: Any, facts: ExpertFacts) -> tuple[Step, Step]:
     must_close = (opening > CLOSED_M) | (is_gripped & (opening > SHUT_M))
     must_move = xp.where(is_all_in, must_close, must_open) & ~facts.thing.is_held
 
-    # to the handle, with yaw 0
+    # the way of an empty hand to the handle, with yaw 0
     handle_yaw = xp.zeros_like(opening)
     clear_z = xp.full_like(opening, CLEAR_Z_W)
-    route = _route(xp, facts, goal=handle, yaw=handle_yaw, clear_z=clear_z)
-    # with the handle along x, the direction in which the drawer slides: +x until it is
-    # shut, -x until it is open
+    route = _route(xp, facts, goal=grip, yaw=handle_yaw, clear_z=clear_z)
+    # The goal of a hand that grips the handle. The drawer opens towards -x: the hand moves
+    # by `opening` along +x to shut it, and by `PULLED_M - opening` along -x to open it.
     travel = opening + xp.where(is_all_in, BEYOND_M, -PULLED_M - BEYOND_M)
-    moved = xp.stack([tcp[:, 0] + travel, handle[:, 1], handle[:, 2]], axis=1)
+    moved = xp.stack([tcp[:, 0] + travel, grip[:, 1], grip[:, 2]], axis=1)
 
     skill = xp.where(is_at_handle, SKILLS.index("grasp"), SKILLS.index("reach"))
     moving = xp.where(is_all_in, SKILLS.index("push"), SKILLS.index("open"))
@@ -278,6 +271,7 @@ def _move_drawer(xp: Any, facts: ExpertFacts) -> tuple[Step, Step]:
         width=xp.where(is_at_handle, 0.0, WIDTH_M),
     )
 
+    # once the drawer is where it should be, fingers that are still around the handle open
     are_fingers_around = is_at_handle & (width < HANDLE_SPAN_M + EASE_M)
     release = Step(
         when=are_fingers_around & ~facts.thing.is_held & ~must_move,
@@ -293,24 +287,31 @@ def _bring(xp: Any, facts: ExpertFacts, grasp: TopGrasp, palm_m: float) -> Step:
     """Returns the step that carries the held thing into the drawer and sets it down.
 
     If the drawer is not open, the thing goes back to the counter.
+
+    Args:
+        xp: the array namespace.
+        facts: what the expert knows.
+        grasp: the grasp of the held thing.
+        palm_m: height of the robot's palm above its TCP.
     """
     tcp = facts.hand.tcp
     thing_to_hand = tcp - facts.thing.pos
-    tcp_above_bottom = tcp[:, 2] - grasp.bottom_z  # the thing's underside, (n,) m
+    tcp_above_bottom = tcp[:, 2] - grasp.bottom_z  # (n,) m, above the thing's underside
     is_open = facts.opening > ENOUGH_M
     spot = xp.where(
-        is_open[:, None], _spot_in_drawer(xp, facts), _spot_on_counter(xp, facts)
+        is_open[:, None], spot_in_drawer(xp, facts), spot_on_counter(xp, facts)
     )
 
     # the TCP height at which the thing is let go: near the floor, but with the palm,
-    # which is wider than a drawer, above the other thing in the drawer
+    # which is wider than a drawer, above the other thing in the drawer. On the counter,
+    # 0 is no limit.
     above_neighbour = facts.neighbour_top + ABOVE_NEIGHBOUR_M - palm_m
     above_neighbour = xp.where(is_open, above_neighbour, 0.0)
     above_floor = spot[:, 2] + tcp_above_bottom + ABOVE_FLOOR_M
     release_z = xp.maximum(above_floor, above_neighbour)
     goal = with_z(xp, spot[:, :2] + thing_to_hand[:, :2], release_z)
     goal_yaw = xp.where(is_open, 0.0, _hand_yaw(xp, facts))
-    carry_z = TOP_Z + CARRY_M + tcp_above_bottom
+    carry_z = TOP_Z + CARRY_HEIGHT_M + tcp_above_bottom
     route = _route(xp, facts, goal=goal, yaw=goal_yaw, clear_z=carry_z)
 
     has_landed = route.may_descend & (tcp[:, 2] < release_z + LANDED_M)
@@ -327,36 +328,6 @@ def _bring(xp: Any, facts: ExpertFacts, grasp: TopGrasp, palm_m: float) -> Step:
     )
 
 
-def _spot_in_drawer(xp: Any, facts: ExpertFacts) -> Array:
-    """Returns a spot (n, 3) m on the drawer's floor with room for one more thing."""
-    spots = [facts.drawer + xp.asarray([SPOT_X_M, y, 0.0]) for y in SPOTS_Y_M]
-    return _first_free(xp, xp.stack(spots, axis=1), facts.others, SPOT_ROOM_M)
-
-
-def _spot_on_counter(xp: Any, facts: ExpertFacts) -> Array:
-    """Returns a spot (n, 3) m on the counter with room for one more thing."""
-    spots = xp.asarray([(x, y, TOP_Z) for x, y in COUNTER_XY_W])  # (S, 3)
-    spots = xp.broadcast_to(spots, (facts.opening.shape[0], *spots.shape))
-    return _first_free(xp, spots, facts.others, COUNTER_ROOM_M)
-
-
-def _first_free(xp: Any, spots: Array, others: Array, enough_m: float) -> Array:
-    """Returns the first free spot (n, 3) m; if none is free, the one with most room.
-
-    Args:
-        xp: The array namespace.
-        spots: (n, S, 3) m, the candidates in order of preference.
-        others: (n, K, 3) m, positions of the things around.
-        enough_m: A spot is free if its horizontal distance to all others is at least
-            this.
-    """
-    gap = spots[:, :, None, :2] - others[:, None, :, :2]  # (n, S, K, 2)
-    room = xp.min(xp.sqrt(dot(gap, gap)), axis=2)  # (n, S)
-    # clipping makes all free spots equal, and `argmax` returns the first of equals
-    room = xp.minimum(room, xp.full_like(room, enough_m))
-    return spots[xp.arange(spots.shape[0]), xp.argmax(room, axis=1)]
-
-
 def _hand_yaw(xp: Any, facts: ExpertFacts) -> Array:
     """Returns the hand's present yaw (n,), rad."""
     return xp.atan2(facts.hand.rot6d[:, 1], facts.hand.rot6d[:, 0])
@@ -369,7 +340,7 @@ def _route(
 
     Args:
         xp: The array namespace.
-        facts: The facts.
+        facts: What the expert knows.
         goal: (n, 3) m, TCP position at the end of the route.
         yaw: (n,) rad, yaw of the hand at the end of the route.
         clear_z: (n,) m, TCP height while the hand travels across.

@@ -10,13 +10,13 @@ from embodied.core import Array
 from embodied.envs.skills.scripted import Readings
 from embodied.envs.tasks.drawer_tidy.scene import DRAWERS_SIZE
 
-# From this opening on, the hand leaves the drawer and fetches a thing.
+# When the drawer is open at least this far, the hand need not pull it, and fetches a thing.
 OPEN_M = 0.165
 # Things that take no part in the episode are parked above this height.
 OVERHEAD_Z_W = 2.0
-# Added to positions of things that are no obstacle, to move them out of the way.
+# Added to each coordinate of things that are no obstacle, to move them out of the way.
 FAR_OFFSET_M = 10.0
-# Two positions with a squared distance below this belong to the same thing.
+# Two positions with a squared distance below this (m2) belong to the same thing.
 SAME_PLACE_M2 = 1e-12
 # The fingers are around a thing if the TCP is within this distance of its middle,
 # horizontally and vertically.
@@ -45,7 +45,7 @@ class Thing:
     size: Array  # (n, 3) m
     is_round: Array  # (n,) bool
     is_held: Array  # (n,) bool
-    is_inside: Array  # (n,) bool, lies in the named drawer and is not held
+    is_inside: Array  # (n,) bool, it lies in the named drawer and is not held
     top_z: Array  # (n,) m, of its highest corner
 
 
@@ -58,7 +58,7 @@ class ExpertFacts:
     opening: Array  # (n,) m, of the named drawer
     thing: Thing  # the named thing that the hand works on now
     others: Array  # (n, K, 3) m, positions of all other things
-    # (n,) m, top of the other named thing if that lies in the drawer, otherwise 0
+    # (n,) m, height of the other named thing's top if it lies in the drawer, otherwise 0
     neighbour_top: Array
     share_in: Array  # (n,) share of the named things that are in the drawer: 0, 0.5, 1
 
@@ -80,11 +80,12 @@ class ExpertFacts:
         )
         first = _named_thing(xp, hand, state, 0)
         second = _named_thing(xp, hand, state, 1)
-        # the thing to work on now, field by field
+        # the thing to work on now: in each world the fields of the first or the second
         is_second = _works_on_second(first, second)
         fields = {}
-        for name, value in vars(second).items():
-            fields[name] = _choose_rows(xp, is_second, value, getattr(first, name))
+        for name, of_second in vars(second).items():
+            of_first = getattr(first, name)
+            fields[name] = _choose_rows(xp, is_second, of_second, otherwise=of_first)
         thing = Thing(**fields)
 
         # the other named thing is a neighbour only once it lies in the drawer
@@ -125,8 +126,8 @@ def _works_on_second(first: Thing, second: Thing) -> Array:
     """Returns (n,) bool: true to work on the second named thing, false for the first.
 
     A held thing comes before all else. If both things are still outside the drawer, the
-    shorter one goes in first: the palm must stay above it when the hand puts in the
-    other one.
+    hand puts in the shorter one first, because its palm must stay above that thing when
+    it puts in the taller one.
     """
     is_second_shorter = second.size[:, 2] < first.size[:, 2]
     is_second_next = (first.is_inside | is_second_shorter) & ~second.is_inside
@@ -140,15 +141,15 @@ def _choose_rows(xp: Any, is_chosen: Array, value: Array, otherwise: Array) -> A
 
 
 def _obstacles_pos_w(xp: Any, things_pos_w: Array, pos: Array) -> Array:
-    """Returns positions (n, K, 3) m of all things, as obstacles to the one at `pos`.
+    """Returns positions (n, K, 3) m of all things, as obstacles to the thing at `pos`.
 
-    The thing itself and things that take no part are no obstacles: they are moved far
-    away.
+    The thing itself and things that take no part are no obstacles, so they get positions
+    far away.
 
     Args:
         xp: The array namespace.
         things_pos_w: (n, 3 K) m, of all things, one after another.
-        pos: (n, 3) m, of one of them.
+        pos: (n, 3) m, of the thing to which the others are obstacles.
     """
     things = xp.reshape(things_pos_w, (pos.shape[0], -1, 3))
     gap = things - pos[:, None, :]
@@ -159,10 +160,11 @@ def _obstacles_pos_w(xp: Any, things_pos_w: Array, pos: Array) -> Array:
 
 def _half_height(xp: Any, rot6d: Array, size: Array) -> Array:
     """Returns the height (n,) m of a box's highest corner above its middle."""
-    # z components of the box's three axes; the third axis is a cross product
+    # z components of the box's three axes; the third axis is the cross product of the
+    # first two
     third_z = rot6d[:, 0] * rot6d[:, 4] - rot6d[:, 1] * rot6d[:, 3]
-    up = xp.abs(xp.stack([rot6d[:, 2], rot6d[:, 5], third_z], axis=1))
-    return dot(up, size) / 2
+    axes_z = xp.abs(xp.stack([rot6d[:, 2], rot6d[:, 5], third_z], axis=1))
+    return dot(axes_z, size) / 2
 
 
 def _is_held(xp: Any, hand: Hand, pos: Array, rot6d: Array, size: Array) -> Array:
@@ -173,13 +175,14 @@ def _is_held(xp: Any, hand: Hand, pos: Array, rot6d: Array, size: Array) -> Arra
     x_cos = xp.abs(dot(rot6d[:, :3], hand_y))
     y_cos = xp.abs(dot(rot6d[:, 3:], hand_y))
     xy_cos = xp.stack([x_cos, y_cos], axis=1)
-    z_cos2 = 1.0 - dot(xy_cos, xy_cos)
-    z_cos = xp.sqrt(xp.maximum(z_cos2, xp.zeros_like(x_cos)))
+    z_cos_squared = 1.0 - dot(xy_cos, xy_cos)
+    z_cos = xp.sqrt(xp.maximum(z_cos_squared, xp.zeros_like(x_cos)))
 
     # the thing's width between the fingers: its size along the axis nearest to hand_y
     axis = xp.argmax(xp.concat([xy_cos, z_cos[:, None]], axis=1), axis=1)
     span = size[xp.arange(size.shape[0]), axis]
 
+    # the fingers are around the thing, and as far apart as the thing is wide
     offset = hand.tcp - pos
     is_around = xp.sqrt(dot(offset[:, :2], offset[:, :2])) < AROUND_M
     is_around = is_around & (xp.abs(offset[:, 2]) < AROUND_Z_M)

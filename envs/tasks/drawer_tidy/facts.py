@@ -22,9 +22,13 @@ OPEN_M = 0.17
 # A thing whose middle is lower than this has fallen off the counter.
 FALLEN_Z_W = 0.45
 # A thing is being carried if its underside is at least LIFTED_M above the counter and
-# its middle within IN_HAND_M of the TCP.
+# its middle is within IN_HAND_M of the TCP.
 LIFTED_M = 0.015
 IN_HAND_M = 0.06
+# Rewards for being near a goal are 1 within NEAR_M of it, and fall to 0.1 at a distance of
+# NEAR_M + FAR_M.
+NEAR_M = 0.03
+FAR_M = 0.5
 
 
 class Props:
@@ -38,7 +42,7 @@ class Props:
         self.drawers = Drawers(engine, DRAWERS_SIZE)
         self.hand = Hand(engine, robot)
         self.worlds = xp.arange(engine.num_worlds)
-        # (D, 2) row d has the indices of the drawers other than d
+        # (D, 2): row d holds the indices of the drawers other than drawer d
         self.other_drawers = xp.asarray([[1, 2], [0, 2], [0, 1]])
 
 
@@ -46,7 +50,7 @@ class Facts:
     """Quantities of N worlds in one state: D drawers, K things, two of them named."""
 
     def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
-        """Reads what most facts need; others are computed when they are first used."""
+        """Reads positions and openings; other facts are computed when first used."""
         self._props = props
         self._memory = memory
         self._xp = props.xp
@@ -88,13 +92,14 @@ class Facts:
 
     @quantity
     def are_all_where_they_belong(self) -> Array:
-        """(N,) bool: the named things are in the named drawer, and it holds no others.
+        """(N,) bool: the named drawer holds the named things and no other things.
 
         The other drawers are empty.
         """
-        is_right = self.is_in_drawer == (self._memory["belongs"] > 0)  # (N, D, K)
-        width = is_right.shape[1] * is_right.shape[2]
-        return self._xp.all(self._xp.reshape(is_right, (-1, width)), axis=1)
+        # (N, D, K), whether thing k is in drawer d if and only if it belongs there
+        is_right = self.is_in_drawer == (self._memory["belongs"] > 0)
+        num_pairs = is_right.shape[1] * is_right.shape[2]
+        return self._xp.all(self._xp.reshape(is_right, (-1, num_pairs)), axis=1)
 
     @quantity
     def is_fallen(self) -> Array:
@@ -115,23 +120,24 @@ class Facts:
         return self.is_in_drawer[worlds, self._memory["drawer"], self.targets[k]]
 
     def target_progress(self, k: int) -> Array:
-        """Returns the progress (N,) in [0, 0.9] of bringing the k-th thing to the drawer.
+        """Returns the progress (N,) in [0, 0.9] of bringing the k-th named thing.
 
-        It counts how near the hand is to the thing, up to 0.3, until the thing is
-        lifted. From then on, it counts how near the thing is to the drawer: 0.4 to 0.9.
+        Until the thing is lifted, the progress is up to 0.3, by how near the hand is to
+        the thing. From then on it is 0.4 to 0.9, by how near the thing is to the drawer.
         """
         xp = self._xp
         pos = self.things_pos_w[self._props.worlds, self.targets[k]]  # (N, 3)
         # `size` holds x, y and z of the first named thing, then those of the second
         height_m = self._memory["size"][:, 3 * k + 2]
 
-        to_thing = pos - self._props.hand.pos_w()
-        reach_m = xp.sqrt(dot(to_thing, to_thing))
-        middle = self._props.drawers.middle_w(self._memory["drawer"])
-        horizontal = (pos - middle)[:, :2]
-        carry_m = xp.sqrt(dot(horizontal, horizontal))
+        # the distances from the hand to the thing, and from there to the drawer
+        hand_to_thing = pos - self._props.hand.pos_w()
+        reach_m = xp.sqrt(dot(hand_to_thing, hand_to_thing))
+        drawer_w = self._props.drawers.middle_w(self._memory["drawer"])
+        drawer_to_thing_xy = (pos - drawer_w)[:, :2]
+        carry_m = xp.sqrt(dot(drawer_to_thing_xy, drawer_to_thing_xy))
 
         is_lifted = pos[:, 2] - height_m / 2 > DRAWERS_SIZE.top_z + LIFTED_M
-        carried = 0.4 + 0.5 * tolerance(carry_m, bound=0.03, margin=0.5)
-        reached = 0.3 * tolerance(reach_m, bound=0.03, margin=0.5)
+        carried = 0.4 + 0.5 * tolerance(carry_m, bound=NEAR_M, margin=FAR_M)
+        reached = 0.3 * tolerance(reach_m, bound=NEAR_M, margin=FAR_M)
         return xp.where(is_lifted & (reach_m < IN_HAND_M), carried, reached)

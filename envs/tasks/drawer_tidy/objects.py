@@ -17,11 +17,11 @@ def poses(xp: Any, state: Mapping[str, Array]) -> dict[str, ObjectPose]:
     """
     drawer = state["drawer_pos_w"]
     handle = drawer + xp.asarray(DRAWERS_SIZE.handle)
-    # a drawer opens towards -x
-    closed = xp.asarray([1.0, 0.0, 0.0]) * state["opening"]
+    # a drawer opens towards -x, so a closed drawer's handle is farther along +x
+    to_closed = xp.asarray([1.0, 0.0, 0.0]) * state["opening"]
     return {
         "handle": ObjectPose(handle),
-        "chest": ObjectPose(handle + closed),
+        "chest": ObjectPose(handle + to_closed),
         "drawer": ObjectPose(drawer),
         "first": _named_thing(xp, state, 0),
         "second": _named_thing(xp, state, 1),

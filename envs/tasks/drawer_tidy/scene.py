@@ -41,10 +41,11 @@ END_X = -0.40
 
 
 def build_drawer_kitchen(robot: Robot) -> mujoco.MjSpec:
-    """Returns the corner with a robot and all the things (absent ones are parked).
+    """Returns the kitchen corner with a robot and all things.
 
-    Camera `overview` sees drawers, things and hand, for policies; `kitchen` is the view
-    for people.
+    Things that take no part in an episode are parked out of sight. Policies look through
+    the camera `overview`, which sees drawers, things and hand; `kitchen` is the camera of
+    pictures for people.
     """
     spec = start_station("drawer_kitchen", robot, fenced=False)
     add_kitchen(spec)
@@ -78,13 +79,13 @@ def _solid(body: mujoco.MjsBody, low: Vector, high: Vector, rgba: Vector) -> Non
 def _add_front_counter(
     spec: mujoco.MjSpec, chest: mujoco.MjsBody, size: DrawersSize
 ) -> None:
-    """Adds the worktop, the drawers' surroundings and the doors below them.
+    """Adds the worktop, the cupboards around the drawers, and decoration.
 
     The worktop stands out over the drawers' fronts; the cupboards leave a gap of a few
-    mm around them.
+    mm around the drawers.
     """
     under = size.top_z - size.worktop  # z of the worktop's underside
-    below = size.floor_z - 0.024  # z of the lower edge of the gap under the fronts
+    below = size.floor_z - 0.024  # z of the lower edge of the gap below the fronts
     right_end = size.y[-1] - size.pitch / 2  # y of the drawers' right end
     front_x = size.x + 0.002
     back_x = FRONT_X - 0.04
@@ -100,7 +101,7 @@ def _add_front_counter(
     beside_high = (back_x, right_end - 0.003, under)
     _solid(chest, beside_low, beside_high, FRONT)
 
-    # the dark gap behind the drawers, and the plinth: boxes by middle and half size, m
+    # the dark wall behind the drawers, and the plinth: boxes by middle and half size, m
     paint = Paint(spec, chest, "front_counter")
     paint.box(
         (size.x + 0.36, 0, (below + under) / 2),
@@ -121,12 +122,13 @@ def _add_front_counter(
 
 
 def _add_side_counter(spec: mujoco.MjSpec, size: DrawersSize) -> None:
-    """Adds the counter on which the things lie.
+    """Adds the counter on which the things stand.
 
     Painted boxes are given by middle and half size, m.
     """
     counter = spec.worldbody.add_body(name="side_counter")
-    top = size.top_z - 0.0005  # below the other worktop, so that no faces coincide
+    # a little below the other worktop, because coinciding faces would flicker in pictures
+    top = size.top_z - 0.0005
     top_low = (END_X, SIDE_Y, top - 0.016)
     top_high = (size.x + 0.03, LEFT_Y - 0.02, top)
     _solid(counter, top_low, top_high, STONE)
@@ -142,7 +144,7 @@ def _add_side_counter(spec: mujoco.MjSpec, size: DrawersSize) -> None:
         decor.box((x, SIDE_Y + 0.024, 0.40), (half - 0.035, 0.004, 0.255), FRONT)
         decor.box((x + half - 0.02, SIDE_Y + 0.010, 0.62), (0.006, 0.010, 0.05), STEEL)
 
-    # canisters at the wall, each lower than the one before it, with lids
+    # three canisters with lids at the wall, each less high than the one before it
     y = 1.14
     for k, x in enumerate((-0.22, -0.12, -0.02)):
         rim_z = size.top_z + (0.16 - 0.025 * k)
@@ -159,9 +161,9 @@ def _paint_door(
 
     Args:
         decor: Collects the shapes.
-        at: x and y of the middle of its surface, m.
-        half_y: Half its width, m.
-        z: Heights of its lower and upper edge, m.
+        at: x and y of the middle of the door's surface, m.
+        half_y: Half the door's width, m.
+        z: Heights of the door's lower and upper edge, m.
     """
     x, y = at
     middle = (z[0] + z[1]) / 2

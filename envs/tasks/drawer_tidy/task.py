@@ -63,13 +63,13 @@ class DrawerTidy:
             "target": xp.zeros((n, 2), dtype=xp.int64),
             # 1 where a thing (column) should be in a drawer (row) at the end
             "belongs": xp.zeros((n, len(DRAWERS), count)),
-            # of the named things: x, y, z of the first and of the second, m; 1 for
-            # round ones
+            # x, y, z of the first named thing's size, then of the second's, m
             "size": xp.zeros((n, 6)),
+            # for each named thing, 1 if it is round
             "round": xp.zeros((n, 2)),
             # 1 for things that take part
             "present": xp.zeros((n, count)),
-            "drawer": xp.zeros(n, dtype=xp.int64),  # the named one
+            "drawer": xp.zeros(n, dtype=xp.int64),  # index of the named drawer
             # from shove_tick on: the force on the first named thing along x and y, N
             "shove": xp.zeros((n, 2)),
             "shove_tick": xp.zeros(n, dtype=xp.int64),
@@ -107,7 +107,7 @@ class DrawerTidy:
     def _place_things(self, world: int, episode: dict[str, Any]) -> None:
         """Places all things in one world, and gives them size and colour.
 
-        Those that take no part are parked.
+        Things that take no part are parked.
         """
         things = self._props.things
         for thing, name in enumerate(THING_NAMES):
@@ -118,7 +118,7 @@ class DrawerTidy:
             things.set_present(world, thing, thing in episode["row"])
 
     def before_step(self, tick: Array) -> None:
-        """Pushes the named drawer, or shoves the first named thing, when it is time."""
+        """Pushes the named drawer, or shoves the first named thing, when it is due."""
         xp = self._engine.xp
         memory = self._memory
         props = self._props
@@ -132,6 +132,7 @@ class DrawerTidy:
         is_pushed = (shut_tick >= 0) & is_during(tick, shut_tick, SHUT_TICKS)
         props.drawers.push(memory["drawer"], xp.where(is_pushed, memory["shut"], 0.0))
 
+        # the shove has a time of its own
         is_shoved = is_during(tick, memory["shove_tick"], PUSH_TICKS)
         shove_n = xp.where(is_shoved[:, None], memory["shove"], 0.0)
         props.things.push(memory["target"][:, 0], shove_n)
@@ -180,7 +181,8 @@ class DrawerTidy:
 def staged_progress(xp: Any, facts: Facts) -> Array:
     """Returns the progress (N,), below 1: opening, filling and closing the drawer.
 
-    Opening counts 0.2, and each named thing 0.3. Closing starts at 0.8 and ends at 0.95.
+    Opening counts 0.2, and bringing each named thing 0.3. Once both things are in, the
+    progress rises from 0.8 with an open drawer to 0.95 with a closed one.
     """
     first_in = facts.is_target_in(0)
     second_in = facts.is_target_in(1)

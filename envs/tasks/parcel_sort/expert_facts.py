@@ -125,17 +125,13 @@ class ExpertFacts:
         slot_m = xp.asarray(slots_m)[chosen][:, None]  # (n, 1)
         beside_m = xp.asarray(beside_m)[chosen][:, None]  # (n, 1)
 
-        # count by products with ones, because `dot` adds in the same order for every n
-        ones = xp.ones_like(priority)
-        num_finished = dot(xp.where(is_finished, 1.0, 0.0), ones)
-        num_wanted = dot(xp.where(parcels.is_wanted, 1.0, 0.0), ones)
         return cls(
             xp=xp,
             hand=hand,
             parcel=parcel,
             plate_w=plate_w,
             slot_w=parcel.bin_w + outward * slot_m + left_of(outward) * beside_m,
-            share_done=num_finished / xp.maximum(num_wanted, ones[:, 0]),
+            share_done=_share_done(xp, is_finished, parcels.is_wanted),
             is_idle=priority[worlds, chosen] <= IDLE_PRIORITY,
             is_held=is_held[worlds, chosen],
             is_on_plate=is_on_plate[worlds, chosen],
@@ -221,6 +217,17 @@ def is_within_reach(parcels: Parcels) -> Array:
     """Returns bool per parcel, (n, K) or (n,): the arm can take it off the belt."""
     y = parcels.pos_w[..., 1]
     return (y > REACH_Y_W[0]) & (y < REACH_Y_W[1])
+
+
+def _share_done(xp: Any, is_finished: Array, is_wanted: Array) -> Array:
+    """Returns the share (n,) of finished parcels among the wanted ones, (n, K) bool each.
+
+    It counts by products with ones, because `dot` adds in the same order for every n.
+    """
+    finished = xp.where(is_finished, 1.0, 0.0)
+    wanted = xp.where(is_wanted, 1.0, 0.0)
+    ones = xp.ones_like(wanted)
+    return dot(finished, ones) / xp.maximum(dot(wanted, ones), ones[:, 0])
 
 
 def _is_on_plate(xp: Any, parcels: Parcels, plate_w: Array) -> Array:

@@ -19,10 +19,10 @@ from embodied.envs.tasks.team_sort.scene import (
     BELT,
     BIN,
     BINS,
-    STOP_Y_W,
     PARCELS,
     SCANNER,
     STAND,
+    STOP_Y_W,
 )
 from embodied.robots.robot import Robot
 from embodied.rotations import cross
