@@ -23,9 +23,11 @@ from embodied.envs.variation import Variation
 # The masses of the three weight classes, kg, and the limits between them.
 CLASS_KG = (0.15, 0.30, 0.45)
 LIMITS_KG = (0.225, 0.375)
-# How many marks are sampled, enough to find three different ones.
+# How many marks are sampled: enough to find three different ones.
 MARK_SAMPLES = 24
-ABOVE_TABLE_M = 0.0005  # the item starts this high above the table
+ABOVE_TABLE_M = (
+    0.0005  # the item starts this high above the table, so as not to sink in
+)
 # A push's force per kg of the item. Friction cancels 4.9 m/s2 of it, so that the item
 # slides 1 to 5 cm.
 PUSH_M_S2 = (5.8, 7.0)
@@ -36,14 +38,16 @@ EVENT_S = (0.2, 0.7)
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     """Returns the sampled values of one episode, JSON-able.
 
-    `boxes` has the box of each weight class, an index from right to left.
+    The list `boxes` gives the box of each weight class: 0 is the rightmost box as the
+    robot sees them.
     """
     episode = variation.sample_each(seed, TASK_VARIABLES)
     marks = variation.sample_many(seed, "mark", MARK_SAMPLES)
     episode["mark"] = first_distinct(marks, BOXES)
-    # the item's class has its box, and the other classes have those next to it, in turn
-    first = episode["own_box"] - episode["weight_class"]
-    episode["boxes"] = [(first + k) % BOXES for k in range(BOXES)]
+    # The classes have boxes in ascending order, modulo the number of boxes, starting so
+    # that the item's class gets the box `own_box`.
+    first_box = episode["own_box"] - episode["weight_class"]
+    episode["boxes"] = [(first_box + k) % BOXES for k in range(BOXES)]
     episode["mass"] = CLASS_KG[episode["weight_class"]] + episode["mass_offset"]
     episode |= _sample_event(seed, variation.level, episode["mass"])
     episode["instruction"] = episode["sentence"]
@@ -71,16 +75,16 @@ def marks_of(episode: dict[str, Any]) -> list[int]:
 
 
 def memory_of(episode: dict[str, Any]) -> dict[str, Any]:
-    """Returns the task's memory at the start of an episode, by name."""
+    """Returns one world's values for the arrays of the task's `memory()`, by name."""
     size = item_size(episode)
     return {
         "mass": size.mass,
         "size": [size.x, size.y, size.z],
         "boxes": episode["boxes"],
         "own_box": episode["own_box"],
-        "marks": [*marks_of(episode), len(MARKS)],
-        # nothing has been weighed, and no box been asked for or shut
-        "asked": BOXES,  # none
+        "marks": [*marks_of(episode), len(MARKS)],  # the last one is an empty display
+        # nothing has been weighed, and the display shows no box
+        "asked": BOXES,  # no box: the boxes are 0 to BOXES - 1
         "weighed": 0.0,
         "steady_kg": 0.0,
         "steady_tick": 0,
@@ -100,8 +104,8 @@ def flap_angles() -> list[float]:
 def _sample_event(seed: int, level: str, mass: float) -> dict[str, Any]:
     """Samples the event of level L4: a push on the item.
 
-    At other levels nothing happens: the push is 0. The values are drawn nevertheless, so
-    that they depend on the seed alone.
+    At other levels the push is 0. Its values are drawn at every level, so that the time
+    of the event does not depend on the level.
     """
     rng = event_rng(seed)
     angle = rng.uniform(-np.pi, np.pi)

@@ -18,15 +18,16 @@ from embodied.sim.engine import ROT6D_OF_XMAT, Engine
 
 # The grip is this far below the item's top, so that the palm clears a box's rim.
 GRIP_DOWN_M = 0.008
-# A gripper holds the item if its width is the item's +- HELD_SLACK_M, and the TCP is
-# within HELD_ERROR_M of the grip.
+# A gripper holds the item if its width differs from the item's by less than HELD_SLACK_M,
+# and the TCP is within HELD_ERROR_M of the grip.
 HELD_SLACK_M = 0.004
 HELD_ERROR_M = 0.03
-# The item stands on the pan if its centre is above it and this near its height there.
+# The item stands on the pan if its centre is over the pan, and its lowest point is less
+# than this above or below the pan's upper face.
 ON_PAN_M = 0.012
 # An item below this has fallen off the table.
 FALLEN_Z_W = 0.6
-# The fingertip closes a flap at this distance from the hinge.
+# The fingertips push a flap at this distance from its hinge.
 PUSH_AT_M = 0.110
 
 
@@ -54,13 +55,17 @@ class Facts:
         self._props = props
         self._memory = memory
         self._xp = props.xp
-        # position of its centre (N, 3) m; rotation matrix (N, 9), row by row; velocity
-        # (N, 3) m/s
+        # position of the item's centre (N, 3) m; its rotation matrix (N, 9), row by row;
+        # its velocity (N, 3) m/s
         self.item_pos_w, self.item_xmat = props.item.pose_of(props.first)
         self.item_vel_w = props.item.velocity_of(props.first)
-        self.pan_w = props.scale.pan_w()  # (N, 3) m, centre of its upper face
-        self.floors_w = props.boxes.floors_w()  # (N, K, 3) m
-        self.angles_rad = props.boxes.angles_rad()  # (N, K) of the flaps
+        self.pan_w = props.scale.pan_w()  # (N, 3) m, centre of the pan's upper face
+        self.floors_w = (
+            props.boxes.floors_w()
+        )  # (N, K, 3) m, centres of K boxes' floors
+        self.angles_rad = (
+            props.boxes.angles_rad()
+        )  # (N, K) rad, of the flaps; 0 is shut
 
     @quantity
     def item_rot6d(self) -> Array:
@@ -70,8 +75,8 @@ class Facts:
     @quantity
     def item_half_height_m(self) -> Array:
         """(N,) m, from the item's centre up to its highest point."""
-        up = self._xp.abs(self.item_xmat[:, 6:9])  # of its three axes
-        return dot(up, self._memory["size"]) / 2
+        axes_z = self._xp.abs(self.item_xmat[:, 6:9])  # z components of its three axes
+        return dot(axes_z, self._memory["size"]) / 2
 
     @quantity
     def reading_kg(self) -> Array:
@@ -90,13 +95,13 @@ class Facts:
 
     @quantity
     def asked_pos_w(self) -> Array:
-        """(N, 3) m, where the item goes next: on the pan, or on that box's floor."""
+        """(N, 3) m, the item's next place: the pan, or the floor of the box displayed."""
         floor_w = self.floors_w[self._props.worlds, self.asked_box]
         return self._xp.where(self.is_weighed[:, None], floor_w, self.pan_w)
 
     @quantity
     def asked_flap_rad(self) -> Array:
-        """(N,) angle of that box's flap; 0 if the display shows none."""
+        """(N,) rad, angle of the flap of the box displayed; 0 if there is none."""
         angle = self.angles_rad[self._props.worlds, self.asked_box]
         return self._xp.where(self.is_weighed, angle, 0.0)
 
@@ -172,13 +177,14 @@ class Facts:
 
     @quantity
     def flap_m(self) -> Array:
-        """(N,) m, from the fingertips to where they push the flap of its own box."""
+        """(N,) m, from the fingertips to where they push the flap of the item's own box."""
         xp = self._xp
         worlds = self._props.worlds
         own = self._memory["own_box"]
         angle = self.angles_rad[worlds, own]
         hinge_w = self.floors_w[worlds, own] + self._props.hinge
         zero = xp.zeros_like(angle)
+        # direction along the flap from its hinge
         along = xp.stack([xp.cos(angle), zero, xp.sin(angle)], axis=1)
         offset = self._props.hand.tip_w() - hinge_w - PUSH_AT_M * along
         return xp.sqrt(dot(offset, offset))

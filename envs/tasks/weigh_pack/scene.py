@@ -20,7 +20,7 @@ BOXES = 3
 # x and y of the boxes in m, from right to left as the robot sees them.
 BOX_PLACES_W = ((0.52, 0.04), (0.52, 0.21), (0.52, 0.38))
 ITEM = "carton"
-ITEM_SIZE = ThingSize(0.070, 0.050, 0.055)
+ITEM_SIZE = ThingSize(0.070, 0.050, 0.055)  # nominal x, y, z, m
 ITEM_PLACE_W = (0.47, -0.35)  # x and y, m
 CAMERA = "overview"
 BEAUTY = "packing"
@@ -29,8 +29,8 @@ BEAUTY = "packing"
 def build_packing_station(robot: Robot) -> mujoco.MjSpec:
     """Returns the station with a robot, an item, a scale and three boxes.
 
-    Camera `overview` sees item, display, boxes and hand, for policies; `packing` is the
-    view for people.
+    Policies look through the camera `overview`, which sees item, display, boxes and hand;
+    `packing` is the camera of pictures for people.
     """
     spec = start_station("packing_station", robot)
     add_packing_table(spec, PACKING_TABLE)

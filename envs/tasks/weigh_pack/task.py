@@ -48,7 +48,7 @@ LIFT_M = 0.05
 class WeighPack:
     """N episodes of WeighPack on an engine."""
 
-    # its mass is not among them: only the scale tells it
+    # the item's mass is left out: only the scale tells it
     state_layout = Layout(
         (
             ("item_pos_w", 3),
@@ -89,8 +89,8 @@ class WeighPack:
             # the reading that the later ones are compared with, kg, and its tick
             "steady_kg": xp.zeros(n),
             "steady_tick": xp.zeros(n, dtype=xp.int64),
-            # 1 while the item is in a box that is not its own, and how often it went
-            # into one
+            # 1 while the item is in a box that is not its own, and how often it has come
+            # into such a box
             "wrong_box": xp.zeros(n, dtype=xp.int64),
             "wrong_boxes": xp.zeros(n, dtype=xp.int64),
             # from event_tick on: the force on the item along x and y, N
@@ -128,22 +128,30 @@ class WeighPack:
         facts = self._facts()
         self._weigh(tick, facts.reading_kg)
 
+        # count the item once each time that it comes into a wrong box
         is_wrong = xp.any(facts.is_in_box & ~facts.is_own, axis=1)
         is_new = xp.astype(is_wrong & (memory["wrong_box"] == 0), xp.int64)
         memory["wrong_boxes"][...] = memory["wrong_boxes"] + is_new
         memory["wrong_box"][...] = xp.astype(is_wrong, xp.int64)
 
+        # the push of level L4
         is_pushed = is_during(tick, memory["event_tick"], PUSH_TICKS)
         force = xp.where(is_pushed[:, None], memory["push"], 0.0)
         self._props.item.push(self._props.first, force)
 
     def _weigh(self, tick: Array, reading_kg: Array) -> None:
-        """Updates what the display shows: it changes whenever a new load has settled."""
+        """Updates the display, which changes whenever a new load has settled.
+
+        Args:
+            tick: (N,) each world's clock.
+            reading_kg: (N,) the present load on the scale.
+        """
         xp = self._engine.xp
         memory = self._memory
         worlds = self._props.worlds
 
-        # a reading is compared with the first one of the time for which it is steady
+        # A load has settled once all readings of SETTLE_TICKS are within STEADY_KG of the
+        # first of them. A reading outside that range starts a new such time.
         has_moved = xp.abs(reading_kg - memory["steady_kg"]) > STEADY_KG
         memory["steady_kg"][...] = xp.where(has_moved, reading_kg, memory["steady_kg"])
         memory["steady_tick"][...] = xp.where(has_moved, tick, memory["steady_tick"])
@@ -158,7 +166,7 @@ class WeighPack:
         memory["asked"][...] = xp.where(is_settled, asked, memory["asked"])
         memory["weighed"][...] = xp.where(is_settled, reading_kg, memory["weighed"])
 
-        # one column more than there are boxes, for the display without any
+        # column BOXES of `marks` is for the display that shows no box
         self._props.scale.show(memory["marks"][worlds, memory["asked"]])
 
     def state(self) -> Array:
@@ -187,8 +195,8 @@ class WeighPack:
         """Returns the judgement.
 
         Success: the item was weighed, and is shut into the box that fits its mass. Lost:
-        it is shut into another box, or without having been weighed, or it has fallen off
-        the table.
+        the item is shut into another box, or is shut in without having been weighed, or
+        has fallen off the table.
         """
         xp = self._engine.xp
         facts = self._facts()
@@ -220,15 +228,16 @@ class WeighPack:
 def weighing(xp: Any, facts: Facts) -> Array:
     """Returns the progress (N,) until the display shows a box.
 
-    It is at most 0.15 while the hand reaches for the item, from 0.2 on once the item is
-    in the hand, and 0.4 once it is on the scale.
+    It is at most 0.15 while the hand reaches for the item, at least 0.2 once the item is
+    in the hand, and 0.4 once the item is on the scale.
     """
     reached = tolerance(facts.grip_error_m, bound=0.01, margin=0.4)
     brought = tolerance(facts.pan_aside_m, bound=0.01, margin=0.4)
     lifted = (facts.lowest_z_w - facts.pan_w[:, 2]) / LIFT_M
     lifted = xp.clip(lifted, 0.0, 1.0)
 
-    # near the pan the item is lowered again, which must not cost progress
+    # near the pan the item is lowered again, which must not cost progress, so the larger
+    # of the two counts
     in_hand = 0.20 + 0.08 * xp.maximum(lifted, brought) + 0.12 * brought
     progress = xp.where(facts.is_held, in_hand, 0.15 * reached)
     return xp.where(facts.is_on_pan, 0.40, progress)
@@ -237,16 +246,20 @@ def weighing(xp: Any, facts: Facts) -> Array:
 def packing(xp: Any, facts: Facts) -> Array:
     """Returns the progress (N,), below 1, once the display shows a box.
 
-    It is at most 0.55 while the hand reaches for the item, from 0.58 on once the item is
-    in the hand, 0.75 in its own box, and up to 0.97 while the flap closes.
+    It is at most 0.55 while the hand reaches for the item, at least 0.58 once the item is
+    in the hand, and at least 0.75 once the item is in its own box; from there it rises to
+    0.97 while the flap closes.
     """
     reached = tolerance(facts.grip_error_m, bound=0.01, margin=0.4)
     brought = tolerance(facts.own_aside_m, bound=0.02, margin=0.5)
     lifted = (facts.lowest_z_w - facts.pan_w[:, 2]) / LIFT_M
     lifted = xp.clip(lifted, 0.0, 1.0)
+    # near its box the item is lowered again, which must not cost progress, so the larger
+    # of the two counts
     in_hand = 0.58 + 0.04 * xp.maximum(lifted, brought) + 0.12 * brought
     progress = xp.where(facts.is_held, in_hand, 0.45 + 0.10 * reached)
 
+    # in its box: the hand comes to the flap and pushes it shut
     at_flap = tolerance(facts.flap_m, bound=0.02, margin=0.4)
     closing = 0.75 + 0.07 * at_flap + 0.15 * facts.share_shut
     return xp.where(facts.is_packed, closing, progress)
