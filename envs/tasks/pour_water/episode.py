@@ -14,9 +14,11 @@ from embodied.envs.tasks.pour_water.scene import BOTTLE_XY, BOTTLE_YAW, CUP_XY, 
 from embodied.envs.tasks.pour_water.variation import TASK_VARIABLES
 from embodied.envs.variation import Variation
 
-COLOUR_SAMPLES = 24  # enough to find two different ones
+# How many colours are sampled: enough to find two different ones.
+COLOUR_SAMPLES = 24
+# The vessels start this high above the table, so as not to sink in.
 ABOVE_TABLE_M = 0.0003
-# The force of the push at level L4, which slides the empty glass but does not tip it.
+# The force of the push at level L4, which makes the empty glass slide but not topple.
 PUSH_N = (1.7, 2.0)
 # Time of the push.
 EVENT_S = (0.2, 0.8)
@@ -25,14 +27,14 @@ EVENT_S = (0.2, 0.8)
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     """Returns the sampled values of one episode, JSON-able.
 
-    `mark_colour` has the colours of the lower and of the upper mark.
+    The list `mark_colour` gives the colours of the lower and of the upper mark.
     """
     episode = variation.sample_each(seed, TASK_VARIABLES)
     colours = variation.sample_many(seed, "mark_colour", COLOUR_SAMPLES)
     episode["mark_colour"] = first_distinct(colours, 2)
 
-    # At level L4 the glass is pushed. The values are drawn at every level, so that they
-    # depend on the seed alone.
+    # At level L4 the glass is pushed. The values are drawn at every level, so that the time
+    # of the event does not depend on the level.
     rng = event_rng(seed)
     angle = rng.uniform(-np.pi, np.pi)
     push = horizontal_force(rng.uniform(*PUSH_N), angle)
@@ -76,8 +78,9 @@ def cup_pos_w(episode: dict[str, Any]) -> np.ndarray:
 def grains_w(episode: dict[str, Any]) -> np.ndarray:
     """Returns the positions (GRAINS, 3) m of the water's grains at the start.
 
-    They are at rest in the bottle, which has been moved and turned with them.
+    The grains are at rest in the bottle, so their positions follow from its pose.
     """
+    # from the bottle's frame, in which it has yaw 0, to the world
     yaw = bottle_yaw(episode)
     cos = np.cos(yaw)
     sin = np.sin(yaw)

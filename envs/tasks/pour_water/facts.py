@@ -21,15 +21,15 @@ from embodied.sim.engine import Engine
 
 # The height of the grip above the bottle's underside.
 GRIP_Z_M = 0.062
-# The TCP stays this far in front of the bottle's axis, so that the palm does not touch the
-# bottle.
+# The TCP stays this far short of the bottle's axis, along the fingers, so that the palm
+# does not touch the bottle.
 GRIP_BEFORE_M = 0.004
-# A gripper holds the bottle if its width is the bottle's +- HELD_SLACK_M, and the TCP is
-# within HELD_ERROR_M of the grip.
+# A gripper holds the bottle if its width differs from the bottle's by less than
+# HELD_SLACK_M, and the TCP is within HELD_ERROR_M of the grip.
 HELD_SLACK_M = 0.004
 HELD_ERROR_M = 0.03
-# A grain outside of both vessels is spilled if it is lower than this, or slower than
-# AT_REST_M_S: it may have come to rest on the hand.
+# A grain outside of both vessels is spilled if it is lower than SPILLED_Z_W, or slower than
+# AT_REST_M_S, because it may have come to rest on the hand.
 SPILLED_Z_W = TABLE.top_z + 3 * RADIUS_M
 AT_REST_M_S = 0.01
 # A vessel whose underside is lower than this has fallen off the table.
@@ -68,7 +68,7 @@ class Facts:
         is_low = grains[:, :, 2] < SPILLED_Z_W
         is_at_rest = props.water.speeds_m_s() < AT_REST_M_S
         is_spilled = (is_low | is_at_rest) & ~is_in_cup & ~is_in_bottle
-        # the number of grains in each state, (N,) int; those in none of them are in the air
+        # the number of grains in each state, (N,) int; all other grains are in the air
         self.in_cup = count_of(is_in_cup)
         self.in_bottle = count_of(is_in_bottle)
         self.spilled = count_of(is_spilled)
@@ -76,7 +76,7 @@ class Facts:
 
     @quantity
     def fill(self) -> Array:
-        """(N,) the grains in the glass, as a share of those up to the named mark."""
+        """(N,) the level: grains in the glass, as a share of those up to the named mark."""
         return self._xp.astype(self.in_cup, self._xp.float64) / self._memory["mark"]
 
     @quantity
@@ -106,6 +106,7 @@ class Facts:
     @quantity
     def is_overturned(self) -> Array:
         """(N,) bool, a vessel has fallen off the table, or the glass has toppled over."""
-        lies = self._props.cup.up_w()[:, 2] < OVERTURNED_COS
-        fallen = self.cup_pos_w[:, 2] < FALLEN_Z_W
-        return lies | fallen | (self.bottle_pos_w[:, 2] < FALLEN_Z_W)
+        has_toppled = self._props.cup.up_w()[:, 2] < OVERTURNED_COS
+        is_glass_fallen = self.cup_pos_w[:, 2] < FALLEN_Z_W
+        is_bottle_fallen = self.bottle_pos_w[:, 2] < FALLEN_Z_W
+        return has_toppled | is_glass_fallen | is_bottle_fallen

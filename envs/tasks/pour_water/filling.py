@@ -12,6 +12,7 @@ from embodied.envs.props.vessels import BOTTLE, FLOOR_M, add_bottle
 from embodied.envs.tasks.pour_water.scene import BOTTLE_SIZE, GRAINS, solve_water
 from embodied.sim.physics import TIMESTEP_S, apply_defaults
 
+# The simulated time after which the grains are at rest.
 SETTLING_S = 1.5
 
 
@@ -38,7 +39,7 @@ def settled_filling() -> np.ndarray:
     mujoco.mj_step(model, data, round(SETTLING_S / TIMESTEP_S))
 
     bottle = data.body(BOTTLE)
-    # from the world's frame to the bottle's: rows times the rotation matrix
+    # from the world's frame to the bottle's: row vectors times the rotation matrix
     offset = data.qpos[grains].reshape(-1, 3) - bottle.xpos
     settled = offset @ bottle.xmat.reshape(3, 3)
     settled.setflags(write=False)  # all callers share the cached array

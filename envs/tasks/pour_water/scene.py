@@ -16,13 +16,16 @@ from embodied.robots.robot import Robot
 TABLE = TableSize()
 BOTTLE_SIZE = BottleSize()
 CUP_SIZE = CupSize()
+# The number of grains that simulate the water.
 GRAINS = 60
 # Nominal places of bottle and glass in the world, m.
 BOTTLE_XY = (0.50, -0.12)
 CUP_XY = (0.62, 0.10)
 # The bottle's nominal yaw, rad: the hand takes it between two sides, from the right and
-# a little from behind, which is where wrists can turn it furthest.
+# a little from behind, because from there the wrist can turn the bottle farthest.
 BOTTLE_YAW = -0.37
+# The most iterations of the solver by conjugate gradients; with 40 of them no grain gets
+# through a wall.
 CG_ITERATIONS = 40
 CAMERA = "overview"
 CLOSE_UP = "glass"
@@ -32,9 +35,10 @@ BEAUTY = "kitchen"
 def solve_water(spec: mujoco.MjSpec) -> None:
     """Sets the solver's options for many grains with few contacts each.
 
-    Conjugate gradients need no factor of all their degrees of freedom, as Newton's method
-    does, and take a fifth of its time. Trees of bounding boxes cost more here than they
-    save: a vessel has a dozen walls, a grain is one ball.
+    Conjugate gradients do not factor the matrix of all degrees of freedom, as Newton's
+    method does, and take a fifth of its time. The midphase of collision detection is off,
+    because its trees of bounding boxes cost more here than they save: a vessel has only a
+    dozen walls, and a grain is one ball.
     """
     spec.option.solver = mujoco.mjtSolver.mjSOL_CG
     spec.option.iterations = CG_ITERATIONS
@@ -44,13 +48,13 @@ def solve_water(spec: mujoco.MjSpec) -> None:
 def build_counter(robot: Robot) -> mujoco.MjSpec:
     """Returns the kitchen with a robot at its counter.
 
-    Cameras `overview` and `glass`, which sees the marks, are for policies, `kitchen`
-    for people.
+    Policies look through the cameras `overview` and `glass`, which sees the marks;
+    `kitchen` is the camera of pictures for people.
     """
     spec = start_station("kitchen_counter", robot, fenced=False)
     add_kitchen(spec)
-    # water is a hundred times as much to solve as a grasp: conjugate gradients take a
-    # third of Newton's time for it, and with 40 iterations lose no grain through a wall
+    # the water is a hundred times as much to solve as a grasp, and in this scene conjugate
+    # gradients take a third of the time of Newton's method
     spec.option.solver = mujoco.mjtSolver.mjSOL_CG
     spec.option.iterations = CG_ITERATIONS
     table = add_table(spec, TABLE)
@@ -62,15 +66,29 @@ def build_counter(robot: Robot) -> mujoco.MjSpec:
         mug=(0.22, 0.24),
     )
 
-    # water before glass: what is behind glass must be drawn first
+    # the water is added before the glass, because MuJoCo draws in this order, and what is
+    # seen through glass must be drawn first
     add_granules(spec, GRAINS)
     add_bottle(spec, BOTTLE_SIZE)
     add_cup(spec, CUP_SIZE)
 
-    middle_x, middle_y = CUP_XY
+    add_view(
+        spec, CAMERA, pos_w=(1.20, 0.0, 1.30), target_w=(0.48, 0.0, 0.80), fovy_deg=44
+    )
+    cup_x, cup_y = CUP_XY
     top_z = TABLE.top_z
-    add_view(spec, CAMERA, (1.20, 0.0, 1.30), (0.48, 0.0, 0.80), 44)
-    close = (middle_x + 0.42, middle_y + 0.16, top_z + 0.16)
-    add_view(spec, CLOSE_UP, close, (middle_x, middle_y, top_z + 0.055), 26)
-    add_view(spec, BEAUTY, (1.24, -0.90, 1.30), (0.42, 0.03, 0.90), 48)
+    add_view(
+        spec,
+        CLOSE_UP,
+        pos_w=(cup_x + 0.42, cup_y + 0.16, top_z + 0.16),
+        target_w=(cup_x, cup_y, top_z + 0.055),
+        fovy_deg=26,
+    )
+    add_view(
+        spec,
+        BEAUTY,
+        pos_w=(1.24, -0.90, 1.30),
+        target_w=(0.42, 0.03, 0.90),
+        fovy_deg=48,
+    )
     return spec

@@ -37,13 +37,14 @@ from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# The largest error of the level, as a share of the named mark.
+# The largest error of the level for success, as a share of the named mark.
 LEVEL_SHARE = 0.10
 # The largest share of all the water that may be spilled.
 SPILL_SHARE = 0.05
 # The bottle is upright again if it leans by less than 25 degrees.
 UPRIGHT_COS = 0.906
-LIFT_M = 0.08  # above the table: a bottle that is higher counts as lifted
+# A bottle at least this high above the table counts as lifted.
+LIFT_M = 0.08
 
 
 class PourWater:
@@ -56,7 +57,7 @@ class PourWater:
             ("bottle_vel_w", 3),
             ("cup_pos_w", 3),  # of its underside
             ("cup_rot6d", 6),
-            # grains of water: what the mark asks for, and where they are
+            # grains of water: how many the named mark asks for, and where they are
             ("mark", 1),
             ("in_cup", 1),
             ("in_air", 1),
@@ -72,7 +73,8 @@ class PourWater:
         self._engine = engine
         self._props = Props(engine, robot)
         self._memory = {
-            "mark": xp.ones(n),  # grains that the named mark asks for
+            # grains that the named mark asks for; at first 1, because it is a divisor
+            "mark": xp.ones(n),
             # from event_tick on: the force on the glass along x and y, N
             "push": xp.zeros((n, 2)),
             "event_tick": xp.zeros(n, dtype=xp.int64),
@@ -111,7 +113,7 @@ class PourWater:
         return episode
 
     def before_step(self, tick: Array) -> None:
-        """Shows the level in the glass, and pushes the glass when it is time."""
+        """Shows the level in the glass, and pushes the glass when the event is due."""
         xp = self._engine.xp
         memory = self._memory
         self._props.cup.show(self._facts().in_cup)
@@ -140,8 +142,9 @@ class PourWater:
     def judge(self) -> Outcome:
         """Returns the judgement.
 
-        Success: the level is at the mark, and the bottle is upright again. Lost: too
-        much is spilled, or too much in the glass, or the glass is overturned.
+        Success: the level is at the mark, no water is in the air, and the bottle is
+        upright again. Lost: too much water is spilled, too much is in the glass, the
+        glass is overturned, or a vessel has fallen off the table.
         """
         xp = self._engine.xp
         facts = self._facts()
@@ -158,7 +161,7 @@ class PourWater:
             success=success,
             progress=xp.where(success, 1.0, xp.where(lost, 0.0, progress)),
             lost=lost,
-            # a few grains beside the glass are allowed
+            # a few spilled grains are allowed, so they do not count as dropped
             dropped=xp.where(is_too_much_spilled, facts.spilled, 0),
         )
 
@@ -176,20 +179,22 @@ class PourWater:
 def staged_progress(xp: Any, facts: Facts) -> Array:
     """Returns the progress (N,), below 1, of taking the bottle, bringing it and pouring.
 
-    It is at most 0.25 while the hand reaches for the bottle, from 0.35 on once the bottle
+    It is at most 0.25 while the hand reaches for the bottle, at least 0.35 once the bottle
     is in the hand, up to 0.55 beside the glass, and up to 0.95 with the level at the mark.
 
     Args:
         xp: The array namespace.
         facts: Facts of the present state.
     """
+    # until water is in the glass: reaching, lifting and bringing the bottle
     reached = tolerance(facts.grip_error_m, bound=0.01, margin=0.4)
     lifted = (facts.bottle_pos_w[:, 2] - TABLE.top_z) / LIFT_M
     lifted = xp.clip(lifted, 0.0, 1.0)
     brought = tolerance(facts.aside_m, bound=0.13, margin=0.4)
     in_hand = 0.35 + 0.10 * lifted + 0.10 * lifted * brought
     before_pouring = xp.where(facts.is_held, in_hand, 0.25 * reached)
-    # water in the glass stays, so the progress does not fall when the bottle is put away
+
+    # from then on the level counts, which does not fall when the bottle is tilted back
     pouring = 0.55 + 0.40 * xp.clip(facts.fill, 0.0, 1.0)
     pouring = xp.maximum(before_pouring, pouring)
     return xp.where(facts.in_cup > 0, pouring, before_pouring)
