@@ -1,8 +1,7 @@
-"""The scripted planner of FixtureLoad.
+"""The scripted expert of FixtureLoad: load the workpiece, then start the machine.
 
-It puts the workpiece into the fixture, lets go of it, and presses the start button.
-
-It decides from the present state alone, so that it recovers from whatever happens.
+The hand puts the workpiece into the fixture, lets go, and presses the start button. Each
+plan follows from the present state alone, so the expert recovers from whatever happens.
 """
 
 from __future__ import annotations
@@ -29,13 +28,14 @@ from embodied.envs.tasks.fixture_load.facts import GRIP_UP_M
 from embodied.envs.tasks.fixture_load.scene import BENCH, FIXTURE, PART, START_BOX
 from embodied.robots.parts.gripper import TIP_M
 
+# The skills in the order of their use, by which completion rises.
 ORDER = ("reach", "grasp", "lift", "carry", "place", "release", "retreat", "press")
 # The hand's height above the grip before it goes down.
 HOVER_M = 0.10
 # The hand goes down to the grip when its horizontal error is below this.
 NEAR_M = 0.012
 # The fingers close when the hand's error is below this, horizontally and vertically.
-ON_M = 0.007
+AT_GRIP_M = 0.007
 # The gripper holds the workpiece if it is at most this much narrower or wider than the
 # workpiece, and the hand's errors to the grip are below IN_HAND_M.
 NARROWER_M = 0.006
@@ -45,16 +45,16 @@ IN_HAND_M = 0.025
 TRAVEL_M = 0.05
 # A workpiece, or a hand, at most this far below its travel height may travel.
 SAG_M = 0.03
-# The workpiece is lowered if its error to the seat is below OVER_M along x and y, and
-# the sine of its yaw error below YAW_SIN.
-OVER_M = 0.0025
+# The workpiece is lowered if its errors to the seat along x and y are below OVER_SEAT_M,
+# and the sine of its yaw error is below YAW_SIN.
+OVER_SEAT_M = 0.0025
 YAW_SIN = 0.02
-# Below the fixture's rim, which guides it, the workpiece goes on down with errors along x
-# and y below this.
+# Once the workpiece is below the fixture's rim, the fixture guides it, so that it goes on
+# down with errors along x and y up to this.
 INSIDE_M = 0.008
-# The goal for lowering the workpiece is this far below it, so that it goes down slowly.
+# The goal for lowering the workpiece is STEP_M below the workpiece, so that it goes down
+# slowly, but at most PRESS_M below the seat.
 STEP_M = 0.010
-# The lowest such goal is this far below the seat.
 PRESS_M = 0.002
 # The workpiece is seated if its horizontal and vertical errors to the seat are below
 # these.
@@ -68,8 +68,8 @@ CLEAR_Z_W = BENCH.top_z + 0.17
 DEPTH_M = 0.0068
 # The largest horizontal distance between fingertip and button at which the hand presses.
 OVER_BUTTON_M = 0.006
-# Waypoints around the robot's column: the largest angle from one to the next, and the
-# range of their distances from the column.
+# Waypoints around the robot's column: the largest angle about the column from one waypoint
+# to the next, and the range of their distances from the column.
 WAYPOINT_RAD = 0.8
 RADIUS_M = (0.42, 0.62)
 
@@ -87,15 +87,15 @@ class ExpertFacts:
     yaw: Array  # (n,) rad, of the hand at its next goal
     # about the workpiece, (n,) bool each
     is_held: Array
-    is_low: Array  # too low to be carried
-    is_inside: Array  # below the rim, between the fixture's slopes or jaws
-    is_over_seat: Array  # with the right yaw, so that it may be lowered
+    is_low: Array  # it is too low to be carried
+    is_inside: Array  # it is below the rim, between the fixture's slopes or jaws
+    is_over_seat: Array  # it is over the seat with the right yaw and may be lowered
     is_seated: Array
     # about the hand, (n,) bool each
-    is_hand_over_grip: Array  # it may go down to the grip
+    is_hand_over_grip: Array  # the hand may go down to the grip
     is_hand_at_grip: Array  # the fingers may close
-    is_hand_high: Array  # it clears everything
-    is_over_button: Array
+    is_hand_high: Array  # the hand clears everything
+    is_over_button: Array  # the fingertip is over the button
     # about the machine, (n,) bool
     is_running: Array
 
@@ -105,8 +105,8 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     facts = _read_facts(xp, agent, state)
     skill, pos = _choose(xp, facts)
 
-    # the fingers are closed on the workpiece, and to press the button: from the moment
-    # when the hand is high above the seated workpiece
+    # the fingers close on the workpiece; and to press the button, once the hand has risen
+    # from the seated workpiece
     is_closing = is_skill(skill, "grasp") & facts.is_hand_at_grip
     is_closing = is_closing | (facts.is_held & ~is_skill(skill, "release"))
     is_off_to_button = facts.is_seated & ~facts.is_held & facts.is_hand_high
@@ -130,7 +130,7 @@ def _read_facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
     seat = pocket + up * (PART.height / 2)
     grip = part + up * GRIP_UP_M
 
-    # hand and workpiece: the hand's error to the grip
+    # hand and workpiece: the hand's error to the grip, and whether it holds the workpiece
     width = agent["gripper_width"][:, 0]
     is_closed = (width > PART.width - NARROWER_M) & (width < PART.width + WIDER_M)
     error = tcp - grip
@@ -148,7 +148,8 @@ def _read_facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
     is_aligned = xp.abs(xp.sin(yaw_error)) < YAW_SIN
     is_down = xp.abs(offset[:, 2]) < SEATED_Z_M
 
-    # an empty hand takes the workpiece's yaw; a full one corrects the yaw error
+    # an empty hand takes the workpiece's yaw; a hand with the workpiece turns by the
+    # workpiece's yaw error
     hand_yaw = xp.atan2(rot6d[:, 1], rot6d[:, 0])
     yaw = xp.where(is_held, hand_yaw + yaw_error, _modulo_pi(xp, part_yaw))
 
@@ -168,10 +169,10 @@ def _read_facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
         is_held=is_held,
         is_low=offset[:, 2] < FIXTURE.rim + TRAVEL_M - SAG_M,
         is_inside=(offset[:, 2] < FIXTURE.rim) & (larger_xy < INSIDE_M),
-        is_over_seat=(larger_xy < OVER_M) & is_aligned,
+        is_over_seat=(larger_xy < OVER_SEAT_M) & is_aligned,
         is_seated=(_length(xp, offset[:, :2]) < SEATED_ASIDE_M) & is_down,
         is_hand_over_grip=error_xy < NEAR_M,
-        is_hand_at_grip=(error_xy < ON_M) & (error_z < ON_M),
+        is_hand_at_grip=(error_xy < AT_GRIP_M) & (error_z < AT_GRIP_M),
         is_hand_high=tcp[:, 2] > CLEAR_Z_W - SAG_M,
         is_over_button=_length(xp, (tip - button)[:, :2]) < OVER_BUTTON_M,
         is_running=state["running"][:, 0] > 0.5,
@@ -206,6 +207,7 @@ def _choose(xp: Any, facts: ExpertFacts) -> tuple[Array, Array]:
     to_button = with_z(xp, to_button, clear_z)
     pressed = facts.button + up * (TIP_M - DEPTH_M)
 
+    # when the rows of the decision table apply
     is_held = facts.is_held
     is_loaded = facts.is_seated & ~is_held
     may_lower = is_held & (facts.is_over_seat | facts.is_inside)

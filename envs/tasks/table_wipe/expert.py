@@ -1,8 +1,8 @@
-"""The scripted planner of TableWipe.
+"""The scripted expert of TableWipe: take the pad, wipe the stains, put the pad back.
 
-It takes the pad and wipes the nearest named stain in strokes, until all named stains are
-gone. Then it lays the pad back on its mat. It decides from the present state alone, so
-that it recovers from whatever happens.
+The hand takes the pad and wipes the nearest named stain in strokes, until all named stains
+are gone. Then it lays the pad back on its mat. Each plan follows from the present state
+alone, so the expert recovers from whatever happens.
 """
 
 from __future__ import annotations
@@ -28,45 +28,49 @@ HOVER_M = 0.10
 # The hand goes down to the grip when its horizontal error is below this.
 NEAR_M = 0.012
 # The fingers close when the horizontal and vertical errors of the hand are below these.
-ON_M = 0.008
-ON_Z_M = 0.012
+AT_GRIP_M = 0.008
+AT_GRIP_Z_M = 0.012
 # A closed gripper holds the pad if both errors of the hand are below this.
 HELD_M = 0.02
 # The hand does not go down to a pad that slides faster than this.
 STILL_M_S = 0.1
-# How far a stroke compresses the foam of the pad, which takes 10 N.
+# How far the hand presses the pad down in a stroke; it takes 10 N to compress the pad's
+# foam this far.
 PRESS_M = 0.007
-# The pad is laid down towards a goal this far below the table.
+# The goal for laying the pad down is this far below the table, so that the pad surely
+# touches the table.
 SET_DOWN_M = 0.002
-# Height of the pad above the table while it is carried.
-CLEAR_M = 0.05
+# The height of the pad above the table while it is carried.
+CARRY_HEIGHT_M = 0.05
 # A pad below this height is lifted before it is carried.
 LOW_M = 0.025
 # A pad below this height touches the table.
 TOUCHING_M = 0.004
-# How far a stroke goes past the centres of a stain's outermost cells.
+# How far a stroke goes past the centres of the outermost cells of a stain; a cell is the
+# unit in which dirt is simulated.
 BEYOND_M = 0.022
 # The width that a stroke reliably cleans: a little less than that of the pad.
 LANE_M = 2 * HALF_M[0] - 0.024
 # A pad slower than this has no direction yet, or has stopped at the end of a stroke.
 SLOW_M_S = 0.03
-# The pad is at a goal (an end of a stroke, the mat) if its error is below this.
-AT_M = 0.012
-# A pad that already lies on the table counts as put back with twice that error: it is
-# released there rather than lifted and laid down again.
-PUT_BACK_M = 2 * AT_M
+# The pad is at its goal (an end of a stroke, or the mat) if its error is below this.
+AT_GOAL_M = 0.012
+# A pad that already lies on the table counts as put back with twice that error: the hand
+# lets go of it there rather than lift it and lay it down again.
+PUT_BACK_M = 2 * AT_GOAL_M
 # A pad farther than this from its stroke is lifted.
 ASTRAY_M = 0.035
-# Larger than any squared distance on the table.
-NOWHERE_M2 = 99.0
+# The squared distance (m2) that stains get that need no wiping: larger than any on the
+# table, so that such a stain is never the nearest.
+NOT_WANTED_M2 = 99.0
 
 
 @dataclass(frozen=True)
 class Stroke:
     """A stroke, the straight way on which the pad wipes a stain, in n worlds.
 
-    It runs along y over the remains of the stain. Its lane is the strip of the table that
-    it cleans, LANE_M wide, with the stroke in the middle.
+    A stroke runs along y over what is left of the stain. Its lane is the strip of the
+    table that it cleans, LANE_M wide, with the stroke in the middle.
     """
 
     lane_x: Array  # (n,) m, the middle of the lane
@@ -80,17 +84,17 @@ class ExpertFacts:
     """What the expert knows of hand and pad in n worlds, (n,) bool each."""
 
     # about the hand
-    is_holding: Array
-    may_descend: Array  # above the grip of a pad that does not slide
-    is_on_grip: Array  # the fingers may close
+    is_holding: Array  # the hand holds the pad
+    may_descend: Array  # the hand is above the grip of a pad that does not slide
+    is_at_grip: Array  # the fingers may close
     # about the pad
-    is_low: Array  # too low to be carried
-    is_touching: Array  # the table
-    is_at_stroke: Array  # horizontally so near to the stroke that it may be lowered
-    # less near, but a pad that is low already may wipe there: it need not be lifted
+    is_low: Array  # the pad is too low to be carried
+    is_touching: Array  # the pad touches the table
+    is_at_stroke: Array  # the pad is so near to the stroke, horizontally, to be lowered
+    # the pad is less near, but if it is low already it may wipe from there, rather than
+    # be lifted first
     is_over_stroke: Array
-    # all is wiped, and the pad is over its mat, at any height
-    is_above_mat: Array
+    is_above_mat: Array  # all is wiped, and the pad is over its mat, at any height
     is_put_back: Array  # all is wiped, and the pad lies on its mat
 
 
@@ -102,8 +106,8 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
 
     # an empty hand takes the handle's yaw; a held pad is brought to yaw 0
     yaw = xp.where(facts.is_holding, 0.0, _handle_yaw(xp, state["pad_rot6d"]))
-    # the fingers are open for a release, away from the pad, and when it is put back
-    is_at_pad = facts.is_holding | facts.is_on_grip
+    # the fingers are open to let go, away from the pad, and once the pad is put back
+    is_at_pad = facts.is_holding | facts.is_at_grip
     is_open = is_skill(skill, "release") | ~is_at_pad | facts.is_put_back
     return make_payload(
         skill=skill,
@@ -119,13 +123,14 @@ def _handle_yaw(xp: Any, rot6d: Array) -> Array:
 
     The handle is symmetric, so a yaw that differs by pi gives the same grip.
     """
+    # a yaw with a negative cosine is turned by pi
     cos = rot6d[:, 0]
     sin = rot6d[:, 1]
     return xp.atan2(xp.where(cos < 0, -sin, sin), xp.abs(cos))
 
 
 def _stroke(xp: Any, state: Readings) -> Stroke:
-    """Returns the stroke over the nearest stain that is named and not yet clean."""
+    """Returns the next stroke over the nearest stain that is named and not yet clean."""
     pad = state["pad_pos_w"]
     num_stains = state["dirt_named"].shape[1]  # S
     # (n, 2, S) bounding box of the dirty cells of each stain
@@ -135,16 +140,18 @@ def _stroke(xp: Any, state: Readings) -> Stroke:
     # the nearest of the stains that are to be wiped
     is_wanted = (state["dirt_named"] > 0) & (state["dirt_cm2"] > 0)
     offset = (low + high) / 2 - pad[:, :2, None]
-    distance2 = offset[:, 0] * offset[:, 0] + offset[:, 1] * offset[:, 1]
-    nearest = xp.argmin(xp.where(is_wanted, distance2, NOWHERE_M2), axis=1)
+    distance_squared = offset[:, 0] * offset[:, 0] + offset[:, 1] * offset[:, 1]
+    distance_squared = xp.where(is_wanted, distance_squared, NOT_WANTED_M2)
+    nearest = xp.argmin(distance_squared, axis=1)
     is_nearest = xp.arange(num_stains) == nearest[:, None]
-    # select its box by a product with 1 for the nearest stain and 0 for the others
+    # select the box of the nearest stain by products with 1 for this stain, 0 for others
     chosen = xp.where(is_nearest, 1.0, 0.0)[:, None]  # (n, 1, S)
     low = dot(low, chosen)  # (n, 2)
-    high = dot(high, chosen)
+    high = dot(high, chosen)  # (n, 2)
 
-    # if one lane covers the stain, it runs over the middle; otherwise it may be off the
-    # middle by half the excess width, and is taken as near to the pad as that allows
+    # If one lane covers the stain's width along x, it runs over the stain's middle. If
+    # not, it may be off the middle by half the excess width, and is as near to the pad as
+    # that allows.
     excess = high[:, 0] - low[:, 0] - LANE_M
     max_offset = xp.maximum(excess, xp.zeros_like(low[:, 0])) / 2
     middle_x = (low[:, 0] + high[:, 0]) / 2
@@ -164,18 +171,18 @@ def _read_facts(
     """Returns what the decisions need, computed from the observations of n worlds."""
     pad = state["pad_pos_w"]
 
-    # the hand: its horizontal and vertical error to the grip, GRIP_Z_M above the pad
+    # the hand: its horizontal and vertical errors to the grip, GRIP_Z_M above the pad
     width = agent["gripper_width"][:, 0]
     is_closed = (width > HELD_WIDTH_M[0]) & (width < HELD_WIDTH_M[1])
     pad_to_hand = agent["tcp_pos_w"] - pad
     error_xy = xp.sqrt(dot(pad_to_hand[:, :2], pad_to_hand[:, :2]))
     error_z = xp.abs(pad_to_hand[:, 2] - GRIP_Z_M)
-    # a hand that goes down to a sliding pad would close beside its handle
+    # a hand that goes down to a sliding pad would close its fingers beside the handle
     velocity = state["pad_vel_w"]
     is_pad_still = dot(velocity, velocity) < STILL_M_S**2
 
-    # the pad: its distance from the middle of the stroke's lane, its distance past an end
-    # of the stroke (negative between the ends), and the larger of its errors along x and
+    # the pad: its distance from the stroke along x, its distance past an end of the
+    # stroke along y (negative between the ends), and the larger of its errors along x and
     # y to the mat
     height = pad[:, 2] - state["table_z"][:, 0]
     off_lane = xp.abs(pad[:, 0] - stroke.lane_x)
@@ -191,12 +198,12 @@ def _read_facts(
     return ExpertFacts(
         is_holding=is_closed & (error_xy < HELD_M) & (error_z < HELD_M),
         may_descend=(error_xy < NEAR_M) & is_pad_still,
-        is_on_grip=(error_xy < ON_M) & (error_z < ON_Z_M),
+        is_at_grip=(error_xy < AT_GRIP_M) & (error_z < AT_GRIP_Z_M),
         is_low=height < LOW_M,
         is_touching=is_touching,
-        is_at_stroke=(off_lane < AT_M) & (past_end < AT_M),
+        is_at_stroke=(off_lane < AT_GOAL_M) & (past_end < AT_GOAL_M),
         is_over_stroke=is_near_stroke & stroke.is_needed,
-        is_above_mat=is_all_wiped & (off_mat < AT_M),
+        is_above_mat=is_all_wiped & (off_mat < AT_GOAL_M),
         is_put_back=is_all_wiped & (off_mat < PUT_BACK_M) & is_touching,
     )
 
@@ -206,17 +213,18 @@ def _choose(
 ) -> tuple[Array, Array]:
     """Returns the skill (n,), an index into SKILLS, and the hand's goal (n, 3) m."""
     tcp = agent["tcp_pos_w"]
-    pad = state["pad_pos_w"]  # (n, 3), the centre of its underside
+    pad = state["pad_pos_w"]  # (n, 3) m, the centre of its underside
     table_z = state["table_z"][:, 0]
     pressed_z = table_z - PRESS_M
-    clear_z = table_z + CLEAR_M
+    carry_z = table_z + CARRY_HEIGHT_M
 
+    # goals of an empty hand
     grip = with_z(xp, pad, pad[:, 2] + GRIP_Z_M)
     hover = with_z(xp, grip, grip[:, 2] + HOVER_M)
     above_table = with_z(xp, tcp, table_z + GRIP_Z_M + HOVER_M)
 
-    # goals of the pad (n, 2): the nearest point of the stroke, then an end of it; the
-    # mat, if nothing is left to wipe
+    # goals (n, 2) of the pad: the nearest point of the stroke, then an end of the stroke;
+    # or the mat, if nothing is left to wipe
     entry_y = xp.minimum(xp.maximum(pad[:, 1], stroke.low_y), stroke.high_y)
     entry = xp.stack([stroke.lane_x, entry_y], axis=1)
     end = xp.stack([stroke.lane_x, _stroke_end_y(xp, state, stroke)], axis=1)
@@ -226,15 +234,16 @@ def _choose(
         """Returns the TCP goal (n, 3) that moves the held pad to `xy` and height `z`."""
         return with_z(xp, xy, z) + tcp - pad
 
-    lifted = hand_for_pad(pad, clear_z)
-    carried = hand_for_pad(carry_to, clear_z)
+    # goals of a hand with the pad
+    lifted = hand_for_pad(pad, carry_z)
+    carried = hand_for_pad(carry_to, carry_z)
     pressed = hand_for_pad(entry, pressed_z)
     wiped = hand_for_pad(end, pressed_z)
     set_down = hand_for_pad(carry_to, table_z - SET_DOWN_M)
 
     is_held = facts.is_holding
     is_working = is_held & stroke.is_needed
-    # a pad that is low already is pressed down a little beside the stroke, too, rather
+    # a pad that is low already is pressed down even a little beside the stroke, rather
     # than lifted first
     may_press = facts.is_at_stroke | (facts.is_low & facts.is_over_stroke)
     may_wipe = facts.is_touching & facts.is_over_stroke
@@ -264,16 +273,16 @@ def _stroke_end_y(xp: Any, state: Readings, stroke: Stroke) -> Array:
     high = stroke.high_y
     farther = xp.where(y - low > high - y, low, high)
 
-    goes_up = (vel_y > SLOW_M_S) & (y < high - AT_M)
-    goes_down = (vel_y < -SLOW_M_S) & (y > low + AT_M)
-    end = xp.where(goes_up, high, farther)
-    return xp.where(goes_down, low, end)
+    is_going_high = (vel_y > SLOW_M_S) & (y < high - AT_GOAL_M)
+    is_going_low = (vel_y < -SLOW_M_S) & (y > low + AT_GOAL_M)
+    end = xp.where(is_going_high, high, farther)
+    return xp.where(is_going_low, low, end)
 
 
 def _completion(xp: Any, state: Readings) -> Array:
     """Returns the completion (n,), which rises to 1 as the named stains vanish.
 
-    It is 0.5 when 10 cm2 of them are left.
+    It is 0.5 when 10 cm2 of the named stains are left.
     """
     left_cm2 = xp.sum(state["dirt_named"] * state["dirt_cm2"], axis=1)
     return 1 / (1 + 0.1 * left_cm2)
