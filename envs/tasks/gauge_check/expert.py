@@ -1,8 +1,8 @@
-"""The scripted planner of GaugeCheck: drives to each named gauge and answers it.
+"""The scripted expert of GaugeCheck: drive to each named gauge and answer it.
 
-It presses OK if the needle stands between the gauge's marks, and FAULT otherwise.
-
-It decides from the present state alone, so that it recovers from whatever happens.
+At each gauge the robot presses the button OK if the needle is between the gauge's marks,
+and FAULT otherwise. Each plan follows from the present state alone, so the expert recovers
+from whatever happens.
 """
 
 from __future__ import annotations
@@ -31,23 +31,25 @@ from embodied.envs.tasks.gauge_check.scene import PLACES
 from embodied.robots.parts.gripper import TIP_M
 from embodied.robots.robot import Robot
 
+# The skills in the order of their use, by which completion rises.
 ORDER = ("reach", "press", "retreat", "look_at")
 # The goal height of the fingertip above the buttons while the robot drives.
 CLEAR_M = 0.10
-# The robot may drive with the fingertip at most this far below the goal height.
+# The robot may drive with the fingertip at most this far below that height.
 SAG_M = 0.03
 # How far the fingertip pushes a button down: past the click, but not onto the stop.
 DEPTH_M = 0.0068
 # The largest horizontal distance between fingertip and button at which the hand
 # presses.
-OVER_M = 0.006
-# Larger than any distance in the room.
-FAR_M = 99.0
+OVER_BUTTON_M = 0.006
+# The distance that gauges get that need no answer: larger than any in the room, so that
+# such a gauge is never the nearest.
+NOT_WAITING_M = 99.0
 
 
 @dataclass(frozen=True)
 class ExpertFacts:
-    """What the expert knows in n worlds."""
+    """What the expert knows of the fingertip and the gauges in n worlds."""
 
     tip: Array  # (n, 3) m, tip of the closed fingers
     button: Array  # (n, 3) m, top of the button to press next, while it is not pressed
@@ -63,28 +65,32 @@ def gauge_check_expert(
 ) -> tuple[Planner, Controller]:
     """Returns planner and controller of the expert, which drives from gauge to gauge."""
     hand = HandView.of(robot)
-    planner = ScriptedPlanner(agent_layout, state_layout, decide, hand)
+    hand_planner = ScriptedPlanner(agent_layout, state_layout, decide, hand)
 
-    def stand(observation: Observation, payload: Payload) -> Array:
-        """Returns where the mount should stand (n, 4): x, y, z in m and yaw in rad.
+    def mount_goal_w(observation: Observation, payload: Payload) -> Array:
+        """Returns the pose (n, 4) to which the arm's mount should drive.
 
-        It depends on the observation only; DrivingPlanner passes the plan, too.
+        Args:
+            observation: The observation.
+            payload: The plan of the hand, which DrivingPlanner passes; it is not used.
+
+        Returns:
+            x, y, z in m and the yaw in rad.
         """
-        xp, agent, state = planner.read(observation)
+        xp, agent, state = hand_planner.read(observation)
         y = _read_facts(xp, agent, state).stand_y
         x, _, z, yaw = STAND_POSE_W
         columns = [xp.full_like(y, x), y, xp.full_like(y, z), xp.full_like(y, yaw)]
         return xp.stack(columns, axis=1)
 
-    return DrivingPlanner(planner, agent_layout, robot, stand), GoalServo(
-        agent_layout, robot
-    )
+    planner = DrivingPlanner(hand_planner, agent_layout, robot, mount_goal_w)
+    return planner, GoalServo(agent_layout, robot)
 
 
 def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
-    """Returns the payloads of n hands, as if each robot stood at its next gauge.
+    """Returns the plans of the hand in n worlds, as if each robot stood at its next gauge.
 
-    `DrivingPlanner` drives it there.
+    `DrivingPlanner` adds the plan of the base, which drives the robot there.
     """
     facts = _read_facts(xp, agent, state)
     up = xp.asarray([0.0, 0.0, 1.0])
@@ -116,20 +122,21 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
 
 def _read_facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
     """Returns what the decisions need, computed from the observations of n worlds."""
-    count = len(PLACES)
+    num_stations = len(PLACES)  # K, each with a gauge and two buttons
     num = agent["tcp_pos_w"].shape[0]
     worlds = xp.arange(num)
     tip = fingertip_w(agent["tcp_pos_w"], agent["tcp_rot6d"], TIP_M)
-    stations = xp.reshape(state["stations_pos_w"], (num, count, 3))
+    stations = xp.reshape(state["stations_pos_w"], (num, num_stations, 3))
 
-    # the next station is the nearest one that is named and not yet answered; they stand
-    # in a row along y, so their distance along y decides
-    is_waiting = (state["named"] > 0.5) & (state["answered"] < 0.5)  # (n, 3)
-    distance = xp.abs(stations[..., 1] - tip[:, None, 1])  # (n, 3) m
+    # The next station is the nearest one that is named and not yet answered. The stations
+    # are in a row along y, so the distance along y decides.
+    is_waiting = (state["named"] > 0.5) & (state["answered"] < 0.5)  # (n, K)
+    distance = xp.abs(stations[..., 1] - tip[:, None, 1])  # (n, K) m
     nearest = xp.argmin(distance, axis=1)
-    target = xp.argmin(xp.where(is_waiting, distance, FAR_M), axis=1)
+    waiting_distance = xp.where(is_waiting, distance, NOT_WAITING_M)
+    target = xp.argmin(waiting_distance, axis=1)
 
-    # the correct button of that station: OK if the needle is between the marks
+    # the correct button of the next station: OK if the needle is between the marks
     needle = state["needles"][worlds, target]
     is_above_low = needle > state["lows"][worlds, target]
     is_below_high = needle < state["highs"][worlds, target]
@@ -141,11 +148,11 @@ def _read_facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
     button = xp.stack([button_x, button_y, xp.full_like(button_y, top_z)], axis=1)
 
     offset = (tip - button)[:, :2]
-    is_over = xp.sqrt(dot(offset, offset)) < OVER_M
+    is_over = xp.sqrt(dot(offset, offset)) < OVER_BUTTON_M
     is_high = tip[:, 2] > top_z + CLEAR_M - SAG_M
     is_done = ~xp.any(is_waiting, axis=1)
-    # the robot drives on only with its hand raised; until then, and when all is done, it
-    # stays at the nearest station
+    # the robot drives on only with its hand raised, so that the hand hits nothing; until
+    # then, and when all is done, the robot stays at the nearest station
     station = xp.where(is_high & ~is_done, target, nearest)
     return ExpertFacts(
         tip=tip,

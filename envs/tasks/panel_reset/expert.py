@@ -1,6 +1,8 @@
-"""The scripted planner of PanelReset: goes to the lit lamp's button and presses it.
+"""The scripted expert of PanelReset: go to the lit lamp's button and press it.
 
-It decides from the present state alone, so that it recovers from whatever happens.
+Each plan follows from the present state alone, so the expert recovers from whatever
+happens. The buttons are on the face of a console; the hand approaches them along the
+face's normal.
 """
 
 from __future__ import annotations
@@ -32,18 +34,21 @@ from embodied.envs.tasks.panel_reset.scene import CONSOLE
 from embodied.robots.parts.gripper import TIP_M
 from embodied.rotations import quat_multiply, quat_to_rot6d
 
+# The skills in the order of their use, by which completion rises.
 ORDER = ("reach", "press", "retreat", "look_at")
 # The fingertip's distance from the button before it presses.
 STANDOFF_M = 0.045
-# From this distance to the face on, the fingertip may move to another button.
+# A fingertip farther than this from the button's top, along the face's normal, may move to
+# another button.
 CLEAR_M = 0.030
 # How far the fingertip pushes a button down: past the click, but not onto the stop.
 DEPTH_M = 0.0068
 # The hand presses if the distance from fingertip to button, parallel to the face, is
 # below this.
-OVER_M = 0.006
-# A lamp shows a fault if its value in `lamps` is above this: a warning is 0.5, a fault 1.
-LIT = 0.75
+OVER_BUTTON_M = 0.006
+# A lamp shows a fault if its value in the state's `lamps` is above this: 0.5 is a warning,
+# 1 a fault.
+FAULT_LEVEL = 0.75
 
 
 @dataclass(frozen=True)
@@ -91,10 +96,11 @@ def _read_facts(
         state: Privileged state.
         straight_rot6d: (n, 6) x and y axes of a hand that points straight at the face.
     """
+    # the console face's axes in the world: to the right, up, and out of the face
     right, up, out = (xp.asarray(axis) for axis in CONSOLE.axes().T)
     rot6d = agent["tcp_rot6d"]
 
-    # the lamp of the button, which the button's place on the face tells
+    # the lamp that belongs to the button, found by the button's position on the face
     button = state["button_pos_w"]
     panel_to_button = button - state["panel_pos_w"]
     x_on_face = dot(panel_to_button, right)
@@ -102,9 +108,9 @@ def _read_facts(
     lamp = lamp_of_button(xp, xp.stack([x_on_face, y_on_face], axis=1))
     light = state["lamps"][xp.arange(lamp.shape[0]), lamp]
 
-    # a button that is not pressed stands out of the face by BUTTON_TOP_M
-    pressed_by = BUTTON_TOP_M - dot(panel_to_button, out)
-    top = button + pressed_by[:, None] * out
+    # the top of the button while it is not pressed, which is BUTTON_TOP_M above the face
+    depth = BUTTON_TOP_M - dot(panel_to_button, out)  # by which it is pressed
+    top = button + depth[:, None] * out
 
     # from the button's top to the fingertip: along the face's normal, and in the face
     offset = fingertip_w(agent["tcp_pos_w"], rot6d) - top
@@ -113,17 +119,17 @@ def _read_facts(
     return ExpertFacts(
         top=top,
         offset_in_face=offset_in_face,
-        is_lit=light > LIT,
-        is_over=xp.sqrt(dot(offset_in_face, offset_in_face)) < OVER_M,
+        is_lit=light > FAULT_LEVEL,
+        is_over=xp.sqrt(dot(offset_in_face, offset_in_face)) < OVER_BUTTON_M,
         is_clear=height > CLEAR_M,
         is_straight=is_aligned(rot6d, straight_rot6d),
     )
 
 
 def _choose(xp: Any, facts: ExpertFacts) -> tuple[Array, Array]:
-    """Returns the skill (n,) and the fingertip's goal (n, 3) m.
+    """Returns the skill (n,), an index into SKILLS, and the fingertip's goal (n, 3) m.
 
-    For `look_at` the goal is not used: `decide` sends the hand aside.
+    The goal of `look_at` is not used, because `decide` then sends the hand aside.
     """
     # the goals: in front of the button, and as deep as a press needs
     out = outwards(xp, CONSOLE)

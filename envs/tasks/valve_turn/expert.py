@@ -1,6 +1,8 @@
-"""The scripted planner of ValveTurn: grips the handle, turns it and lets go.
+"""The scripted expert of ValveTurn: grip the valve's handle, turn it and let go.
 
-It decides from the present state alone, so that it recovers from whatever happens.
+Each plan follows from the present state alone, so the expert recovers from whatever
+happens. The valve is on the face of a console; the hand approaches it along the face's
+normal.
 """
 
 from __future__ import annotations
@@ -26,33 +28,34 @@ from embodied.envs.tasks.valve_turn.grasp import grasp_pos_w, grasp_quat_wxyz
 from embodied.envs.tasks.valve_turn.scene import CONSOLE
 from embodied.rotations import quat_to_rot6d
 
+# The skills in the order of their use, by which completion rises.
 ORDER = ("reach", "grasp", "turn", "release", "retreat", "look_at")
-# The hand's distance from the grasp, along the face's normal, before it goes in.
+# The hand's distance from the grasp, along the face's normal, before it goes to the grasp.
 STANDOFF_M = 0.085
-# The hand goes in if its error parallel to the face is below this.
-OVER_M = 0.010
-# The fingers close if the hand's error is below this, parallel to the face and along its
-# normal.
-ON_M = 0.006
+# The hand goes to the grasp if its error parallel to the face is below this.
+OVER_HANDLE_M = 0.010
+# The fingers close if the hand's errors parallel to the face and along its normal are
+# below this.
+AT_GRASP_M = 0.006
 # The fingers are around the handle if the hand's errors are below these: along the
-# face's normal, across the handle and along it.
+# face's normal, across the handle, and along the handle.
 AROUND_OUT_M = 0.02
 AROUND_ACROSS_M = 0.012
 AROUND_ALONG_M = 0.025
-# The hand is near the handle within these distances, parallel to the face and along its
-# normal.
+# The hand is near the handle within these distances, parallel to the face and along the
+# face's normal.
 NEAR_M = 0.04
 NEAR_OUT_M = 0.05
 # While the hand turns the handle, its goal leads the handle by at most this angle.
 LEAD_RAD = 0.15
-# A held handle is turned until its error is at most this.
+# A held handle is turned until its angle is at most this far from its target.
 STOP_RAD = np.deg2rad(1.2)
 # A handle with an error below this is let go and left alone. It is larger than STOP_RAD,
 # so that a handle that moves a little at the release is not gripped again.
 DONE_RAD = np.deg2rad(3.5)
-# The gripper command for a width of 50 mm, at which the fingers fit between the hub and
-# the rim of a wheel.
-AJAR = 0.25
+# The gripper command, from -1 for closed to 1 for open, for a width of 50 mm. At this width
+# the fingers fit between the hub and the rim of a wheel.
+AJAR_COMMAND = 0.25
 # A gripper narrower than HELD_WIDTH_M holds a handle; one wider than FREE_WIDTH_M is clear
 # of it.
 HELD_WIDTH_M = 0.019
@@ -63,11 +66,11 @@ FREE_WIDTH_M = 0.030
 class ExpertFacts:
     """What the expert knows of hand and handle in n worlds, (n,) bool each."""
 
-    is_over_handle: Array  # in front of the grasp: the hand may go in
+    is_over_handle: Array  # the hand is in front of the grasp and may go to it
     is_at_grasp: Array  # the fingers may close
-    is_holding: Array
-    is_near_handle: Array
-    is_gripper_free: Array  # wide enough to move away from the handle
+    is_holding: Array  # the hand holds the handle
+    is_near_handle: Array  # the hand is near the handle
+    is_gripper_free: Array  # the gripper is wide enough to move away from the handle
     is_at_target: Array  # the handle's error is small enough to stop turning
     is_done: Array  # the handle's error is small enough to leave it alone
 
@@ -78,20 +81,15 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     angle = state["valve_angle"][:, 0]
     target = state["target_angle"][:, 0]
     is_wheel = state["valve_is_wheel"][:, 0]
-    facts = _read_facts(
-        xp,
-        agent,
-        grasp=grasp_pos_w(xp, hub, angle, is_wheel),
-        angle=angle,
-        target=target,
-    )
+    present_grasp = grasp_pos_w(xp, hub, angle, is_wheel)
+    facts = _read_facts(xp, agent, grasp=present_grasp, angle=angle, target=target)
 
     # while the hand turns the handle, its goal leads the handle towards the target
     is_turning = facts.is_holding & ~facts.is_at_target
     next_angle = angle + xp.clip(target - angle, -LEAD_RAD, LEAD_RAD)
     next_angle = xp.where(is_turning, next_angle, angle)
-    grasp = grasp_pos_w(xp, hub, next_angle, is_wheel)
-    skill, goal = _choose(xp, agent["tcp_pos_w"], grasp, facts)
+    next_grasp = grasp_pos_w(xp, hub, next_angle, is_wheel)
+    skill, goal = _choose(xp, agent["tcp_pos_w"], next_grasp, facts=facts)
 
     # with the work done, the hand points down, out of the camera's view of the console
     is_finished = is_skill(skill, "look_at")[:, None]
@@ -101,7 +99,7 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
         skill=skill,
         pos_w=goal,
         quat_wxyz=xp.where(is_finished, xp.asarray(POINTING_DOWN), quat),
-        gripper=xp.where(is_closing, -1.0, AJAR),
+        gripper=xp.where(is_closing, -1.0, AJAR_COMMAND),
         completion=completion_of(xp, ORDER, skill),
     )
 
@@ -116,7 +114,7 @@ def _read_facts(
         agent: Proprioception.
         grasp: (n, 3) m, TCP position of the grasp at the handle's present angle.
         angle: (n,) rad, the handle's present angle.
-        target: (n,) rad, its target angle.
+        target: (n,) rad, the handle's target angle.
     """
     # the x and y axes of a hand that grips the handle: x is along the handle, and the
     # fingers open along y, across it
@@ -135,11 +133,11 @@ def _read_facts(
 
     is_around = (xp.abs(error_out) < AROUND_OUT_M) & (error_across < AROUND_ACROSS_M)
     is_around = is_around & (error_along < AROUND_ALONG_M)
-    is_at_grasp = (error_in_face < ON_M) & (xp.abs(error_out) < ON_M) & is_straight
+    is_at_grasp = (error_in_face < AT_GRASP_M) & (xp.abs(error_out) < AT_GRASP_M)
     angle_error = xp.abs(target - angle)
     return ExpertFacts(
-        is_over_handle=(error_in_face < OVER_M) & is_straight,
-        is_at_grasp=is_at_grasp,
+        is_over_handle=(error_in_face < OVER_HANDLE_M) & is_straight,
+        is_at_grasp=is_at_grasp & is_straight,
         is_holding=(width < HELD_WIDTH_M) & is_around,
         is_near_handle=(error_in_face < NEAR_M) & (error_out < NEAR_OUT_M),
         is_gripper_free=width > FREE_WIDTH_M,
@@ -151,14 +149,14 @@ def _read_facts(
 def _choose(
     xp: Any, tcp: Array, grasp: Array, facts: ExpertFacts
 ) -> tuple[Array, Array]:
-    """Returns the skill (n,) and the hand's goal (n, 3) m.
+    """Returns the skill (n,), an index into SKILLS, and the hand's goal (n, 3) m.
 
     Args:
         xp: The array namespace.
         tcp: (n, 3) m, the hand's present position.
-        grasp: (n, 3) m, TCP position of the grasp; while the hand turns the handle, of a
-            grasp that leads it.
-        facts: The facts.
+        grasp: (n, 3) m, the TCP position for gripping the handle. While the hand turns
+            the handle, it is the position for the handle's next angle.
+        facts: What the expert knows.
     """
     standoff = grasp + STANDOFF_M * outwards(xp, CONSOLE)
     aside = xp.broadcast_to(xp.asarray(ASIDE_W), standoff.shape)

@@ -12,7 +12,7 @@ from embodied.rotations import quat_from_yaw, quat_multiply
 
 
 def grasp_pos_w(xp: Any, hub_w: Array, angle: Array, is_wheel: Array) -> Array:
-    """Returns the TCP positions (n, 3) m for gripping handles.
+    """Returns the TCP positions (n, 3) m for gripping the handles of valves.
 
     Args:
         xp: The array namespace.
@@ -20,7 +20,7 @@ def grasp_pos_w(xp: Any, hub_w: Array, angle: Array, is_wheel: Array) -> Array:
         angle: (n,) rad, angles of the handles on their scales.
         is_wheel: (n,) 1 for wheels, 0 for levers.
     """
-    # axes of the face in the world; the third points out of it
+    # the console face's axes in the world: to the right, up, and out of the face
     right, up, _ = (xp.asarray(axis) for axis in CONSOLE.axes().T)
     # anticlockwise angle of the handle, from the face's up axis
     from_up = angle - UP_RAD
