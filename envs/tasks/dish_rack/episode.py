@@ -22,7 +22,7 @@ from embodied.envs.variation import Variation
 
 # Variables that are sampled for each dish.
 PER_DISH = ("offset_x", "offset_y", "yaw")
-ABOVE_TABLE_M = 0.0003  # a dish starts this high above the table
+ABOVE_TABLE_M = 0.0003  # a dish starts this high above the table, so as not to sink in
 # A push's force per kg of the dish. Friction cancels 4.9 m/s2 of it, so the dish slides
 # 2 to 5 cm.
 PUSH_M_S2 = (5.8, 6.6)
@@ -53,10 +53,11 @@ def is_present(episode: dict[str, Any], dish: int) -> bool:
 
 
 def pose_of(episode: dict[str, Any], dish: int) -> tuple[np.ndarray, float]:
-    """Returns where a dish starts; those that do not take part are parked.
+    """Returns where a dish starts; dishes that take no part are parked.
 
     Returns:
-        (3,) a plate's underside or a cup's middle in the world, m; and its yaw, rad.
+        The position (3,) of a plate's underside or of a cup's middle in the world, in m,
+        and the dish's yaw in rad.
     """
     if not is_present(episode, dish):
         return parked_w(dish), 0.0
@@ -87,12 +88,19 @@ def _sample_event(
 ) -> dict[str, Any]:
     """Samples the event of level L4: a push on one of the dishes that take part.
 
-    At other levels nothing happens: the push is 0. The values are drawn nevertheless, so
-    that they depend on the seed alone.
+    At other levels the push is 0. Its values are drawn at every level, so that the time
+    of the event does not depend on the level.
+
+    Args:
+        seed: The episode's seed.
+        level: The level of the variation.
+        episode: The values of the episode that have been sampled so far.
+        present: Indices of the dishes that take part.
     """
     rng = event_rng(seed)
     pushed = present[int(rng.integers(len(present)))]
-    mass = episode["plate_mass" if pushed < len(PLATES) else "cup_mass"]
+    is_plate = pushed < len(PLATES)
+    mass = episode["plate_mass"] if is_plate else episode["cup_mass"]
     angle = rng.uniform(-np.pi, np.pi)
     push = horizontal_force(mass * rng.uniform(*PUSH_M_S2), angle)
     event_s = float(rng.uniform(*EVENT_S))

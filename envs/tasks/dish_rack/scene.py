@@ -35,8 +35,9 @@ BEAUTY = "kitchen"
 def build_dish_table(robot: Robot) -> mujoco.MjSpec:
     """Returns the kitchen with a robot at its table.
 
-    Absent dishes are parked. Cameras `overview` and `rack`, which sees into the slots,
-    are for policies, `kitchen` for people.
+    Dishes that take no part in an episode are parked out of sight. Policies look through
+    the cameras `overview` and `rack`, which sees into the slots; `kitchen` is the camera
+    of pictures for people.
     """
     spec = start_station("dish_table", robot, fenced=False)
     add_kitchen(spec)
@@ -50,8 +51,21 @@ def build_dish_table(robot: Robot) -> mujoco.MjSpec:
     for sensor, name in zip(FORCES, DISHES, strict=True):
         add_contact_sensor(spec, sensor, name, reduce=SUM_OF_CONTACTS)
 
-    top_z = TABLE.top_z
-    add_view(spec, CAMERA, (1.20, 0.02, 1.44), (0.56, 0.02, 0.75), 51)
-    add_view(spec, CLOSE_UP, (0.86, -0.16, 1.16), (0.55, 0.22, top_z + 0.05), 40)
-    add_view(spec, BEAUTY, (1.24, -0.86, 1.36), (0.44, 0.05, 0.84), 46)
+    add_view(
+        spec, CAMERA, pos_w=(1.20, 0.02, 1.44), target_w=(0.56, 0.02, 0.75), fovy_deg=51
+    )
+    add_view(
+        spec,
+        CLOSE_UP,
+        pos_w=(0.86, -0.16, 1.16),
+        target_w=(0.55, 0.22, TABLE.top_z + 0.05),
+        fovy_deg=40,
+    )
+    add_view(
+        spec,
+        BEAUTY,
+        pos_w=(1.24, -0.86, 1.36),
+        target_w=(0.44, 0.05, 0.84),
+        fovy_deg=46,
+    )
     return spec

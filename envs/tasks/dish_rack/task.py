@@ -47,7 +47,8 @@ from embodied.sim.engine import Engine
 # A dish breaks if the net force on it exceeds this in any physics step: a fall of 16 cm
 # onto the table for a plate, of 23 cm for a cup. The expert sets them down with 20 N.
 BREAKING_N = 60.0
-LIFT_M = 0.10  # above the table: a dish that is higher counts as lifted
+# A dish at least this high above the table counts as lifted.
+LIFT_M = 0.10
 
 
 class DishRack:
@@ -76,10 +77,11 @@ class DishRack:
         self._props = Props(engine, robot)
         self._memory = {
             "present": xp.zeros((n, count)),  # 1 for dishes that take part
-            "span": xp.zeros((n, count)),  # m, what fingers hold of each dish
+            # m, width of what is between the fingers that hold each dish
+            "span": xp.zeros((n, count)),
             "peak_n": xp.zeros(n),  # N, largest net force on a dish so far
-            # from event_tick on: the pushed cup or plate, and the force on it along x
-            # and y, N
+            # from event_tick on: the force on a plate and on a cup along x and y, N, one
+            # of which is 0; and the indices of this plate and this cup
             "push_plate": xp.zeros((n, 2)),
             "push_cup": xp.zeros((n, 2)),
             "pushed_plate": xp.zeros(n, dtype=xp.int64),
@@ -107,11 +109,12 @@ class DishRack:
             memory["span"][world, dish] = span_m
         memory["peak_n"][world] = 0.0
 
+        # the event pushes either a plate or a cup
         pushed = episode["pushed"]
         is_plate = pushed < len(PLATES)
-        nothing = (0.0, 0.0)
-        memory["push_plate"][world] = episode["push_n"] if is_plate else nothing
-        memory["push_cup"][world] = nothing if is_plate else episode["push_n"]
+        no_push = (0.0, 0.0)
+        memory["push_plate"][world] = episode["push_n"] if is_plate else no_push
+        memory["push_cup"][world] = no_push if is_plate else episode["push_n"]
         memory["pushed_plate"][world] = pushed if is_plate else 0
         memory["pushed_cup"][world] = 0 if is_plate else pushed - len(PLATES)
         memory["event_tick"][world] = event_tick(episode)
@@ -120,25 +123,25 @@ class DishRack:
     def _place_dish(self, world: int, dish: int, episode: dict[str, Any]) -> None:
         """Places a dish, with its sampled mass and colour if it takes part."""
         pos_w, yaw = pose_of(episode, dish)
-        present = is_present(episode, dish)
+        takes_part = is_present(episode, dish)
         is_plate = dish < len(PLATES)
         dishes = self._props.plates if is_plate else self._props.cups
-        number = dish if is_plate else dish - len(PLATES)  # among plates, or cups
-        dishes.place(world, number, pos_w, yaw)
-        dishes.set_present(world, number, present)
-        if not present:
+        index = dish if is_plate else dish - len(PLATES)  # among plates, or cups
+        dishes.place(world, index, pos_w, yaw)
+        dishes.set_present(world, index, takes_part)
+        if not takes_part:
             return
 
         if is_plate:
             china = episode["plate_china"]
-            self._props.plates.weigh(world, number, episode["plate_mass"])
-            self._props.plates.paint(world, number, CHINA[china], EDGES[china])
+            self._props.plates.weigh(world, index, episode["plate_mass"])
+            self._props.plates.paint(world, index, CHINA[china], EDGES[china])
         else:
-            self._props.cups.resize(world, number, _cup_size(episode))
-            self._props.cups.paint(world, number, CHINA[episode["cup_china"]])
+            self._props.cups.resize(world, index, _cup_size(episode))
+            self._props.cups.paint(world, index, CHINA[episode["cup_china"]])
 
     def before_step(self, tick: Array) -> None:
-        """Updates the largest force on a dish, and pushes a dish when that is due."""
+        """Updates the largest force on a dish, and pushes a dish when the event is due."""
         xp = self._engine.xp
         memory = self._memory
         props = self._props
@@ -177,13 +180,13 @@ class DishRack:
     def judge(self) -> Outcome:
         """Returns the judgement.
 
-        Success: all dishes are placed. Lost: one has fallen or is broken.
+        Success: all dishes are placed. Lost: a dish has fallen or is broken.
         """
         xp = self._engine.xp
         facts = self._facts()
         is_broken = self._memory["peak_n"] > BREAKING_N
         lost = any_of(facts.is_fallen) | is_broken
-        success = (facts.placed == facts.count) & ~lost
+        success = (facts.num_placed == facts.num_present) & ~lost
         progress = xp.where(success, 1.0, staged_progress(xp, facts))
         return Outcome(
             success=success,
@@ -196,9 +199,9 @@ class DishRack:
         """Returns how many dishes are placed, and how hard they were set down."""
         xp = self._engine.xp
         facts = self._facts()
-        placed = xp.astype(facts.placed, xp.float64)
+        num_placed = xp.astype(facts.num_placed, xp.float64)
         return {
-            "placed_share": placed / facts.count,
+            "placed_share": num_placed / facts.num_present,
             "impact": xp.astype(self._memory["peak_n"], xp.float64),
         }
 
@@ -211,14 +214,15 @@ def _cup_size(episode: dict[str, Any]) -> ThingSize:
 def staged_progress(xp: Any, facts: Facts) -> Array:
     """Returns the progress (N,), below 1.
 
-    The first dish brings up to 0.12 while a hand reaches for it, and up to 0.30 as it is
-    lifted. All dishes together bring 0.65, in equal shares: each counts in full once it is
-    placed, the one that is carried in part.
+    The first dish counts up to 0.12 while a hand reaches for it, and up to 0.30 as it is
+    lifted. All dishes together count 0.65 more, in equal shares: each dish counts in full
+    once it is placed, and the dish that is carried counts in part.
 
     Args:
         xp: The array namespace.
         facts: Facts of the present state.
     """
+    # (N, K) in [0, 1], how far each dish has come in each part of its way
     is_left = facts.is_present & ~facts.is_placed
     reached = tolerance(facts.grip_error_m, bound=0.012, margin=0.4)
     lifted = xp.clip((facts.pos_w[..., 2] - TABLE.top_z) / LIFT_M, 0.0, 1.0)
@@ -226,17 +230,18 @@ def staged_progress(xp: Any, facts: Facts) -> Array:
     # near its slot a dish is lowered again, which must not cost progress
     raised = xp.maximum(lifted, brought)
 
-    # the best of the dishes that are left
+    # of the dishes that are left, the one that has come farthest counts
     begun = xp.where(facts.is_held, 0.4 + 0.6 * raised, 0.4 * reached)
     begun = largest(xp.where(is_left, begun, 0.0))
     carried = xp.where(facts.is_held, 0.3 + 0.2 * raised + 0.4 * brought, 0.2 * reached)
     carried = largest(xp.where(is_left, carried, 0.0))
 
-    is_any_placed = facts.placed > 0
+    # `begun` is above 0.4 only once a dish is held; until then no dish counts in part
+    is_any_placed = facts.num_placed > 0
     begun = xp.where(is_any_placed, 1.0, begun)
     is_under_way = is_any_placed | (begun > 0.4)
-    done = facts.placed + xp.where(is_under_way, carried, 0.0)
-    return 0.30 * begun + 0.65 * done / facts.count
+    dishes_done = facts.num_placed + xp.where(is_under_way, carried, 0.0)
+    return 0.30 * begun + 0.65 * dishes_done / facts.num_present
 
 
 DISH_RACK = TaskSpec(

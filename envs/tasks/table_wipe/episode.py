@@ -15,8 +15,8 @@ from embodied.envs.variation import Variation
 
 # The random stream of events, apart from those of the table's variables.
 EVENT_STREAM = 0x57495045
-# Number of samples of each variable: as many as are used, or, where values must differ,
-# enough to find that many different ones.
+# How often each variable with several values is sampled: as often as values are needed, or
+# where values must differ, often enough to find different ones.
 SAMPLES = {
     "kind": 8,
     "blob": 8,
@@ -28,8 +28,8 @@ SAMPLES = {
 }
 # A push slides the pad by 8 to 14 cm.
 PUSH_N = (1.5, 1.8)
-# Direction of the push, from the x axis. It points towards the middle of the table, so
-# that the pad stays within reach.
+# Direction of the push, as an angle from the x axis. The push points towards the middle of
+# the table, so that the pad stays within reach.
 PUSH_ANGLE_RAD = (0.7, 2.0)
 # Time of the push.
 PUSH_AFTER_S = (0.2, 1.2)
@@ -47,11 +47,12 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     for name, count in SAMPLES.items():
         episode[name] = variation.sample_many(seed, name, count)
 
-    # the kinds of the stains, and which stains are to be wiped
+    # the kinds of the stains, and for each stain whether it is to be wiped
     kinds = choose_kinds(episode["kind"], episode["stains"])
-    kind = kinds[episode["target"] % len(kinds)]
+    kind = kinds[episode["target"] % len(kinds)]  # the kind that the sentence names
     named = named_by(episode["request"], kind, kinds)
-    # "but" leaves nothing to wipe if all stains are of that kind: ask for it instead
+    # the request "but" (all but this kind) leaves nothing to wipe if all stains are of
+    # this kind; then the sentence asks to wipe this kind instead
     if not any(named):
         episode["request"] = "one"
         named = named_by("one", kind, kinds)
@@ -68,9 +69,9 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
 
 
 def choose_kinds(values: Sequence[str], count: int) -> list[str]:
-    """Returns the kinds of `count` stains.
+    """Returns the kinds of `count` stains, from kinds that were sampled independently.
 
-    The first two differ, if the sampled values allow it.
+    The kinds of the first two stains differ, if the sampled kinds allow it.
     """
     return [*first_distinct(values, 2), *values[2:]][:count]
 
@@ -104,8 +105,8 @@ def _all_once(values: Sequence[int], count: int) -> list[int]:
 def _sample_events(seed: int, level: str) -> dict[str, Any]:
     """Samples the events of level L4: the pad is pushed, more is spilled, or both.
 
-    At other levels nothing happens. The values are drawn nevertheless, so that they
-    depend on the seed alone.
+    At other levels nothing happens. All values are drawn at every level, so that the
+    times of the events do not depend on the level.
     """
     rng = event_rng(seed, EVENT_STREAM)
     event = rng.choice(("shove", "spill", "both"))

@@ -15,7 +15,7 @@ from embodied.envs.tasks.table_wipe.scene import TABLE
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# Measured forces are clipped to this.
+# Measured forces are clipped to this, which is far above the limit of the task.
 MOST_N = 100.0
 # A closed gripper holds the pad if the TCP is within this distance of the handle.
 HELD_ERROR_M = 0.02
@@ -41,8 +41,8 @@ class Facts:
         self._props = props
         self._memory = memory
         self._xp = props.xp
-        # position of the centre of its underside (N, 3) m; x and y axes (N, 6);
-        # velocity (N, 3) m/s
+        # position of the centre of the pad's underside (N, 3) m; its x and y axes (N, 6);
+        # its velocity (N, 3) m/s
         self.pad_pos_w, self.pad_rot6d, self.pad_vel_w = props.pad.pose()
 
     @quantity

@@ -25,7 +25,8 @@ PLACES_XY = np.array([(x, y) for x in (0.44, 0.61) for y in (-0.17, 0.03, 0.23)]
 def build_dining_table(robot: Robot) -> mujoco.MjSpec:
     """Returns the kitchen with a robot at its table.
 
-    Camera `overview` is for policies, `kitchen` for people.
+    Policies look through the camera `overview`; `kitchen` is the camera of pictures for
+    people.
     """
     spec = start_station("dining_table", robot, fenced=False)
     add_kitchen(spec)

@@ -35,17 +35,18 @@ from embodied.sim.engine import Engine
 
 # The pad must not press on the table with more than this in any physics step.
 FORCE_LIMIT_N = 30.0
-# The pad only wipes if it presses with more than this. It weighs 2.2 N.
+# The pad wipes only if it presses with more than this: its weight, 2.2 N, is not enough.
 RUBBING_N = 6.0
 # The share of the named stains' area that must be wiped off.
 WIPED_SHARE = 0.95
 # The share of the other stains' area that must stay.
 SPARED_SHARE = 0.90
-# The pad is not pushed while the hand is nearer to it than this.
-ALOOF_M = 0.15
-# The spill comes once this share is wiped, or at its latest time if that is earlier.
+# The pad is pushed only while the hand is farther from its handle than this.
+HAND_AWAY_M = 0.15
+# The spill comes once this share of the named stains is wiped, or at its latest time if
+# that is earlier.
 SPILL_AT_SHARE = 0.4
-TABLE_XY = np.array([TABLE.x, TABLE.y])
+TABLE_XY = np.array([TABLE.x, TABLE.y])  # the table's middle in the world, m
 S = len(STAINS)
 
 
@@ -130,7 +131,11 @@ class TableWipe:
         pad.set_friction(world, episode["table_friction"])
 
     def _lay_stain(self, world: int, k: int, episode: dict[str, Any]) -> None:
-        """Lays the k-th stain of an episode; the last one may be spilled later."""
+        """Lays the k-th stain of an episode, clean, dirty, or to be spilled later.
+
+        The first `stains` of them are dirty from the start. The last one is the stain
+        that may be spilled later; if it is not, it stays clean.
+        """
         dirt = self._dirt
         stains = self._props.stains
         blob = episode["blob"][k]
@@ -157,19 +162,20 @@ class TableWipe:
         facts = self._facts()
         props = self._props
 
+        # the push of level L4
         is_pushed = is_during(tick, memory["push_tick"], PUSH_TICKS)
-        is_pushed = is_pushed & (facts.reach_m > ALOOF_M)
+        is_pushed = is_pushed & (facts.reach_m > HAND_AWAY_M)
         props.pad.push(xp.where(is_pushed[:, None], memory["push"], 0.0))
 
-        # the cells under the pad are rubbed by the distance that it slid since the last
-        # step
+        # the cells under the pad are rubbed by the distance that the pad slid since the
+        # last step
         xy = facts.pad_pos_w[:, :2]
         moved = xy - memory["pad_xy_w"]
         is_rubbing = facts.press_n > RUBBING_N
         rubbed_m = xp.where(is_rubbing, xp.sqrt(dot(moved, moved)), 0.0)
+        is_under_pad = props.pad.under(memory["cell_xy_w"])
         is_enough_wiped = memory["wiped"] > SPILL_AT_SHARE
         is_spilling = (tick >= memory["spill_tick"]) | is_enough_wiped
-        is_under_pad = props.pad.under(memory["cell_xy_w"])
         props.stains.show(self._dirt.update(is_under_pad, rubbed_m, is_spilling))
 
         memory["pad_xy_w"][...] = xy
@@ -211,8 +217,8 @@ class TableWipe:
         is_spoilt = ~is_gentle | are_others_wiped | facts.is_fallen
         success = (memory["wiped"] >= WIPED_SHARE) & ~is_spoilt
 
-        # up to 0.3 for holding the pad, and up to 0.65 for wiping; the latter shrinks as
-        # other stains are wiped, too
+        # up to 0.3 for holding the pad, and up to 0.65 for wiping the named stains; the
+        # latter shrinks if other stains are wiped, too
         in_hand = hand_progress(xp, facts.reach_m, facts.is_held)
         progress = in_hand + 0.65 * memory["wiped"] * memory["spared"]
         return Outcome(
@@ -224,7 +230,7 @@ class TableWipe:
 
 
 def hand_progress(xp: Any, reach_m: Array, is_held: Array) -> Array:
-    """Returns the progress (N,) of the hand: up to 0.25 near the pad, 0.3 if it holds it.
+    """Returns the progress (N,) of the hand: up to 0.25 near the pad, 0.3 with the pad.
 
     Args:
         xp: The array namespace.
