@@ -16,6 +16,7 @@ from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.noise import NoisyPolicy
 from embodied.policies.registry import find_policy
 from embodied.rollout.motion import MotionMeter
+from embodied.rollout.near_misses import NearMissMeter
 from embodied.rollout.rollout import EpisodeResult, Hook, rollout
 
 
@@ -115,15 +116,20 @@ class EpisodeRunner:
             return []
         num_worlds = min(self.num_envs, len(seeds))
         with closing(Worlds(self.config, num_worlds)) as worlds:
-            meter = MotionMeter(worlds)
+            motion = MotionMeter(worlds)
+            near_misses = NearMissMeter(worlds)
+
+            def measured(result: EpisodeResult) -> EpisodeResult:
+                return near_misses.measured(motion.measured(result))
 
             def report(result: EpisodeResult) -> None:
                 if on_result is not None:
-                    on_result(meter.measured(result))
+                    on_result(measured(result))
 
             policy = self._make_policy(worlds)
-            results = rollout(worlds, policy, seeds, [meter, *hooks], report)
-            return [meter.measured(result) for result in results]
+            all_hooks: list[Hook] = [motion, near_misses, *hooks]
+            results = rollout(worlds, policy, seeds, all_hooks, report)
+            return [measured(result) for result in results]
 
     def _make_policy(self, worlds: Worlds) -> Policy:
         """Returns the policy, wrapped to be disturbed or corrected if requested."""

@@ -146,6 +146,7 @@ def test_resume_with_another_number_of_episodes(
     assert (folder / "results.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_trained_policy_can_be_evaluated(
     short: None, trained: Path, tmp_path: Path
 ) -> None:

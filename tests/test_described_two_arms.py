@@ -132,6 +132,7 @@ def test_new_describes_both_and_check_shows_them(
     assert re.search(r"^l_pan .*^r_pan .*left_gripper: .*right_gripper: ", said, DOTALL)
 
 
+@pytest.mark.slow
 def test_new_describes_one_arm_on_request(tmp_path: Path) -> None:
     write_twins(tmp_path)
     path = tmp_path / "new.toml"

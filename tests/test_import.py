@@ -93,6 +93,7 @@ def assert_same_frames(one: Episode, other: Episode) -> None:
     assert np.array_equal(other.streams["success"].value.astype(bool), success)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(
     frames=st.lists(st.integers(1, 6), min_size=1, max_size=4),

@@ -111,3 +111,4 @@ def test_figures_do_not_depend_on_how_many_worlds_there_are() -> None:
     assert one == three
     assert all(result.energy_j > 0 for result in one)
     assert all(result.smoothness < -3 for result in one)
+    assert all(result.near_misses == 0 for result in one)

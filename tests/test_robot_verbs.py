@@ -89,6 +89,7 @@ def joint(
     )
 
 
+@pytest.mark.slow
 def test_new_describes_an_mjcf_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

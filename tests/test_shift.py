@@ -70,6 +70,7 @@ def test_its_interval_covers_the_truth() -> None:
     assert covered >= 940
 
 
+@pytest.mark.slow
 def test_the_command_fills_a_shift(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

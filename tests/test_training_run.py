@@ -30,6 +30,7 @@ def interrupt(row: Row) -> None:
         raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_it_was_cut(tmp_path: Path) -> None:
     cut = make_run(tmp_path, make_learner(), on_row=interrupt)
     with pytest.raises(KeyboardInterrupt):

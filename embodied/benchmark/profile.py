@@ -39,6 +39,8 @@ class OtherMeasures:
         information_age_s: mean age of the plan in use; None without plans.
         contact_force_n: (median over episodes of the peak force, largest peak force).
         collisions_per_hour: how often the robot started to touch a fixed object.
+        near_misses_per_hour: how often a link of the robot came close to a fixed object,
+            but did not touch it; None if this was not counted.
         drops: number of episodes with a dropped object.
         joint_margin_rad: smallest distance of a joint from its limit.
         between_failures: mean simulated time between failed episodes.
@@ -52,6 +54,7 @@ class OtherMeasures:
     information_age_s: float | None
     contact_force_n: tuple[float, float]
     collisions_per_hour: float
+    near_misses_per_hour: float | None
     drops: int
     joint_margin_rad: float
     between_failures: TimeBetweenFailures
@@ -97,11 +100,21 @@ def other_measures(
         information_age_s=sum(ages) / len(ages) if ages else None,
         contact_force_n=(float(np.median(forces)), max(forces)),
         collisions_per_hour=sum(e.collisions for e in episodes) / hours if hours else 0,
+        near_misses_per_hour=_near_misses_per_hour(episodes),
         drops=sum(episode.dropped > 0 for episode in episodes),
         joint_margin_rad=min(episode.min_joint_margin_rad for episode in episodes),
         between_failures=time_between_failures(episodes),
         lost_to_delay=_lost_to_delay(cell, undelayed),
     )
+
+
+def _near_misses_per_hour(episodes: Sequence[EpisodeResult]) -> float | None:
+    """Returns the near misses per simulated hour of the episodes that counted them."""
+    counted = [episode for episode in episodes if episode.near_misses is not None]
+    hours = sum(episode.duration_s for episode in counted) / 3600
+    if not hours:
+        return None
+    return sum(episode.near_misses or 0 for episode in counted) / hours
 
 
 def _lost_to_delay(cell: Cell, undelayed: Cell | None) -> Estimate | None:

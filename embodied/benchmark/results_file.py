@@ -14,7 +14,7 @@ code and the shard of the provenance; `abilities` and `rule` of a cell, and `err
 episode. Version 6 added `outage` and `bridge` of a condition, and `plan_faults` of an
 episode. Version 7 added `stale_share` and `plan_jump` of an episode. Version 8 added
 `energy_j` and `smoothness` of an episode, and their medians to the summary. Version 9
-added `measures` of an episode. Versions from 3 on can be read.
+added `measures` of an episode, and version 10 `near_misses`. Versions from 3 on can be read.
 """
 
 from __future__ import annotations

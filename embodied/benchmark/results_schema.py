@@ -22,7 +22,7 @@ from embodied.benchmark.statistics import Rate
 from embodied.rollout.rollout import EpisodeResult
 
 FORMAT = "embodied-results"
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TEXT = {"type": "string"}
 TEXTS = {"type": "array", "items": TEXT}

@@ -12,7 +12,7 @@ from embodied.benchmark.results import join_task_and_robot
 from embodied.benchmark.results_schema import SCHEMA_VERSION
 from embodied.rollout.endings import FAULT, SUCCESS
 
-READABLE = (3, 4, 5, 6, 7, 8, SCHEMA_VERSION)
+READABLE = (3, 4, 5, 6, 7, 8, 9, SCHEMA_VERSION)
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -82,7 +82,7 @@ def _with_newer_condition(
 
 
 def _episode(episode: dict[str, Any]) -> dict[str, Any]:
-    """Returns an episode with the fields that versions 4 to 9 added."""
+    """Returns an episode with the fields that versions 4 to 10 added."""
     # Version 3 lacks `ended`. Success and faults show in other fields; "" stands for a
     # time-out or a loss, which do not.
     ended = ""
@@ -92,5 +92,5 @@ def _episode(episode: dict[str, Any]) -> dict[str, Any]:
         ended = FAULT
     words = {"ended": ended, "subtask": "", "stage": "", "error": ""}
     plans = {"plan_faults": 0, "stale_share": None, "plan_jump": None}
-    motion = {"energy_j": None, "smoothness": None}
+    motion = {"energy_j": None, "smoothness": None, "near_misses": None}
     return {**words, **plans, **motion, "measures": {}, **episode}

@@ -85,6 +85,8 @@ class EpisodeResult:
     # None if no tool point moved
     energy_j: float | None = None  # work of the servos
     smoothness: float | None = None  # log dimensionless jerk; values near 0 are smooth
+    # see `rollout.near_misses`; None if they were not counted, or after a fault
+    near_misses: int | None = None
     # what the task reports beside success: name -> number; empty after a fault
     measures: dict[str, float] = field(default_factory=dict)
 
