@@ -16,9 +16,10 @@ from embodied.envs.variation import Variation
 
 # Variables that are sampled for each workpiece.
 PER_PART = ("offset_x", "offset_y", "yaw")
-# How many colours are sampled, enough to find different ones.
+# How many colours are sampled: enough to find different ones for all workpieces.
 COLOUR_SAMPLES = 12
-ABOVE_BENCH_M = 0.0005  # a workpiece starts this high above the bench
+# A workpiece starts this high above the bench, so as not to sink in.
+ABOVE_BENCH_M = 0.0005
 # A push's force per kg of the workpiece. Friction cancels 3.9 m/s2 of it, so the
 # workpiece slides 2 to 6 cm.
 PUSH_M_S2 = (5.0, 6.5)
@@ -31,16 +32,17 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     episode = variation.sample_each(seed, TASK_VARIABLES)
     count = episode["parts"]
 
-    # in place of one value for the episode, these get one for each workpiece
+    # values that differ between workpieces are sampled again, once per workpiece
     for name in PER_PART:
         episode[name] = variation.sample_many(seed, name, count)
     colours = variation.sample_many(seed, "colour", COLOUR_SAMPLES)
     episode["colour"] = first_distinct(colours, count)
+    # each workpiece gets a place on the bench of its own
     order = variation.stream(seed, "parts").permutation(len(PLACES_W))
     episode["places"] = [int(place) for place in order[:count]]
 
     episode |= _sample_event(seed, variation.level, episode)
-    # sentences name a workpiece by its colour, at {part}
+    # in a sentence, {part} stands for the colour of the named workpiece
     colour = episode["colour"][target_of(episode)]
     episode["instruction"] = episode["sentence"].format(part=colour)
     return episode
@@ -52,10 +54,10 @@ def target_of(episode: dict[str, Any]) -> int:
 
 
 def pose_of(episode: dict[str, Any], part: int) -> tuple[np.ndarray, float]:
-    """Returns where a workpiece starts; those that do not take part are parked.
+    """Returns where a workpiece starts; workpieces that take no part are parked.
 
     Returns:
-        (3,) its centre in the world, m; and its yaw, rad.
+        The workpiece's centre (3,) in the world, in m, and its yaw in rad.
     """
     if part >= episode["parts"]:
         return parked_w(part), 0.0
@@ -75,8 +77,8 @@ def event_tick(episode: dict[str, Any]) -> int:
 def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, Any]:
     """Samples the event of level L4: a push on the named workpiece.
 
-    At other levels nothing happens: the push is 0. The values are drawn nevertheless, so
-    that they depend on the seed alone.
+    At other levels the push is 0. Its values are drawn at every level, so that the time
+    of the event does not depend on the level.
     """
     rng = event_rng(seed)
     angle = rng.uniform(-np.pi, np.pi)

@@ -21,8 +21,8 @@ from embodied.sim.engine import ROT6D_OF_XMAT, Engine
 # The grip is this far above the workpiece's centre, so that the fingers stay above the
 # fixture.
 GRIP_UP_M = 0.026
-# A gripper holds a workpiece if its width is the workpiece's +- HELD_SLACK_M, and the TCP
-# is within HELD_ERROR_M of the grip.
+# A gripper holds a workpiece if its width differs from the workpiece's by less than
+# HELD_SLACK_M, and the TCP is within HELD_ERROR_M of the grip.
 HELD_SLACK_M = 0.004
 HELD_ERROR_M = 0.03
 # A workpiece is seated if its horizontal and vertical errors to the seat are below these.
@@ -30,8 +30,8 @@ SEATED_ASIDE_M = 0.004
 SEATED_Z_M = 0.0015
 # A workpiece is upright if it leans by less than 3 degrees.
 UPRIGHT_COS = float(np.cos(np.deg2rad(3)))
-# A workpiece lies if it leans by more than 60 degrees.
-LYING_COS = 0.5
+# A workpiece has toppled over if it leans by more than 60 degrees.
+TOPPLED_COS = 0.5
 # A workpiece below this has fallen off the bench.
 FALLEN_Z_W = 0.6
 
@@ -52,7 +52,7 @@ class Props:
 
         count = len(PARTS)
         others = [[(k + 1) % count, (k + 2) % count] for k in range(count)]
-        # (K, 2) row k has the indices of the parts other than k
+        # (K, 2): row k holds the indices of the parts other than part k
         self.others = engine.xp.asarray(others)
 
 
@@ -64,8 +64,8 @@ class Facts:
         self._props = props
         self._memory = memory
         self._xp = props.xp
-        # position of its centre (N, 3) m; rotation matrix (N, 9), row by row; velocity
-        # (N, 3) m/s
+        # position of the part's centre (N, 3) m; its rotation matrix (N, 9), row by row;
+        # its velocity (N, 3) m/s
         self.part_pos_w, self.part_xmat = props.parts.pose_of(memory["part"])
         self.part_vel_w = props.parts.velocity_of(memory["part"])
 
@@ -127,14 +127,15 @@ class Facts:
     def is_seated(self) -> Array:
         """(N,) bool, the part stands on the pocket's floor."""
         is_down = self._xp.abs(self.seat_offset_m[:, 2]) < SEATED_Z_M
-        is_upright = self.part_xmat[:, 8] > UPRIGHT_COS
+        is_upright = self.part_xmat[:, 8] > UPRIGHT_COS  # z component of its z axis
         return (self.seat_aside_m < SEATED_ASIDE_M) & is_down & is_upright
 
     @quantity
     def is_lost(self) -> Array:
         """(N,) bool, the part has fallen off the bench or toppled over."""
         has_fallen = self.part_pos_w[:, 2] < FALLEN_Z_W
-        return has_fallen | (self.part_xmat[:, 8] < LYING_COS)
+        has_toppled = self.part_xmat[:, 8] < TOPPLED_COS  # z component of its z axis
+        return has_fallen | has_toppled
 
     @quantity
     def fallen_parts(self) -> Array:

@@ -18,13 +18,15 @@ def poses(xp: Any, state: Mapping[str, Array]) -> dict[str, ObjectPose]:
 
     The button's position is that of its top while nothing presses it.
     """
+    part_quat = quat_from_rot6d(state["part_rot6d"])
     cos = state["pocket_heading"][:, 0]
     sin = state["pocket_heading"][:, 1]
+    pocket_quat = quat_from_yaw(xp.atan2(sin, cos))
     button = state["button_pos_w"]
     unpressed_z = xp.full_like(button[:, 2], button_top_z(START_BOX))
     return {
-        "part": ObjectPose(state["part_pos_w"], quat_from_rot6d(state["part_rot6d"])),
-        "pocket": ObjectPose(state["pocket_pos_w"], quat_from_yaw(xp.atan2(sin, cos))),
+        "part": ObjectPose(state["part_pos_w"], part_quat),
+        "pocket": ObjectPose(state["pocket_pos_w"], pocket_quat),
         "button": ObjectPose(with_z(xp, button, unpressed_z)),
     }
 

@@ -26,17 +26,18 @@ RUBBER = (0.16, 0.18, 0.20, 1.0)
 
 
 def build_fixture_station(robot: Robot) -> mujoco.MjSpec:
-    """Returns the station with a robot and three workpieces (absent ones are parked).
+    """Returns the station with a robot and three workpieces.
 
-    Camera `overview` sees workpieces, fixture, start box and hand, for policies; `shop`
-    is the view for people.
+    Workpieces that take no part in an episode are parked out of sight. Policies look
+    through the camera `overview`, which sees workpieces, fixture, start box and hand;
+    `shop` is the camera of pictures for people.
     """
     spec = start_station("fixture_station", robot)
     add_bench(spec, BENCH)
     add_fixture(spec, FIXTURE)
     add_start_box(spec, START_BOX)
     for name in PARTS:
-        # each world gives it its own colour
+        # the colour is replaced by that of the episode
         add_workpiece(spec, name, PART, (0.5, 0.5, 0.5, 1.0))
     _paint_mat(spec)
     add_view(

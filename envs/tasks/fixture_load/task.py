@@ -36,7 +36,7 @@ from embodied.sim.engine import Engine
 
 # The force on the fixture must not exceed this in any physics step.
 FORCE_LIMIT_N = 120.0
-# A workpiece counts as lifted at this height above the bench.
+# A workpiece counts as lifted if its underside is at least this high above the bench.
 LIFT_M = 0.08
 
 
@@ -71,8 +71,8 @@ class FixtureLoad:
             "clearance": xp.zeros(n),  # of the pocket, m
             "down": xp.zeros(n, dtype=xp.int64),  # 1 while the button is pressed
             "running": xp.zeros(n, dtype=xp.int64),  # 1 once the machine was started
-            # 1 if the machine was started without the named workpiece, released, in its
-            # seat
+            # 1 if the machine was started while the named workpiece was not in its seat,
+            # or still held
             "crashed": xp.zeros(n, dtype=xp.int64),
             "peak_n": xp.zeros(n),  # N, largest force on the fixture so far
             # from event_tick on: the force on the named workpiece along x and y, N
@@ -124,7 +124,7 @@ class FixtureLoad:
             parts.paint(world, part, COLOURS[episode["colour"][part]])
 
     def before_step(self, tick: Array) -> None:
-        """Updates the peak force and the machine, and pushes the part when that is due."""
+        """Updates the peak force and the machine, and pushes the part when it is due."""
         xp = self._engine.xp
         memory = self._memory
         props = self._props
@@ -133,19 +133,20 @@ class FixtureLoad:
         memory["peak_n"][...] = xp.maximum(memory["peak_n"], props.fixture.force_n())
 
         # the machine starts when the button goes down; it crashes if the named part is
-        # not ready in the fixture
-        before = memory["down"] > 0
-        down = props.button.down(before[:, None])[:, 0]
-        is_started = down & ~before
+        # not in its seat, or still held
+        was_down = memory["down"] > 0
+        is_down = props.button.down(was_down[:, None])[:, 0]
+        is_started = is_down & ~was_down
         is_loaded = facts.is_seated & ~facts.is_held
-        memory["down"][...] = xp.astype(down, xp.int64)
-        running = is_started | (memory["running"] > 0)
-        memory["running"][...] = xp.astype(running, xp.int64)
-        crashed = (is_started & ~is_loaded) | (memory["crashed"] > 0)
-        memory["crashed"][...] = xp.astype(crashed, xp.int64)
-        light = xp.where(running, RUNS, WAITS)
-        props.box.show(xp.where(crashed, FAULT, light))
+        is_running = is_started | (memory["running"] > 0)
+        has_crashed = (is_started & ~is_loaded) | (memory["crashed"] > 0)
+        memory["down"][...] = xp.astype(is_down, xp.int64)
+        memory["running"][...] = xp.astype(is_running, xp.int64)
+        memory["crashed"][...] = xp.astype(has_crashed, xp.int64)
+        light = xp.where(is_running, RUNS, WAITS)
+        props.box.show(xp.where(has_crashed, FAULT, light))
 
+        # the push of level L4
         is_pushed = is_during(tick, memory["event_tick"], PUSH_TICKS)
         force = xp.where(is_pushed[:, None], memory["push"], 0.0)
         props.parts.push(memory["part"], force)
@@ -175,9 +176,9 @@ class FixtureLoad:
     def judge(self) -> Outcome:
         """Returns the judgement.
 
-        Success: the machine runs with the named workpiece in its seat, released. Lost:
-        the machine was started in another state, the force on the fixture exceeded its
-        limit, or the workpiece has fallen or toppled over.
+        Success: the machine runs, and the named workpiece is in its seat and released.
+        Lost: the machine was started while the workpiece was not, the force on the
+        fixture exceeded its limit, or the workpiece has fallen or toppled over.
         """
         xp = self._engine.xp
         memory = self._memory
@@ -200,14 +201,14 @@ class FixtureLoad:
 def staged_progress(xp: Any, facts: Facts, is_loaded: Array) -> Array:
     """Returns the progress (N,), below 1, of loading the fixture and pressing start.
 
-    It is at most 0.25 while the hand reaches for the workpiece, 0.35 once the workpiece
-    is in the hand, up to 0.65 above its pocket, 0.7 in its seat, and up to 0.95 with the
-    button pressed.
+    It is at most 0.25 while the hand reaches for the workpiece, at least 0.35 once the
+    workpiece is in the hand, up to 0.65 above its pocket, at least 0.7 in its seat, and up
+    to 0.95 with the button pressed.
 
     Args:
         xp: The array namespace.
         facts: Facts of the present state.
-        is_loaded: (N,) bool, the workpiece stands in its seat and is released.
+        is_loaded: (N,) bool, whether the workpiece is in its seat and released.
     """
     reached = tolerance(facts.grip_error_m, bound=0.01, margin=0.4)
     lifted = (facts.part_pos_w[:, 2] - PART.height / 2 - BENCH.top_z) / LIFT_M
@@ -215,7 +216,8 @@ def staged_progress(xp: Any, facts: Facts, is_loaded: Array) -> Array:
     brought = tolerance(facts.seat_aside_m, bound=0.002, margin=0.4)
     at_button = tolerance(facts.reach_button_m, bound=0.01, margin=0.4)
 
-    # near its pocket the workpiece is lowered again, which must not cost progress
+    # near its pocket the workpiece is lowered again, which must not cost progress, so the
+    # larger of `lifted` and `brought` counts
     in_hand = 0.35 + 0.10 * xp.maximum(lifted, brought) + 0.20 * brought
     in_hand = xp.where(facts.is_held | facts.is_seated, in_hand, 0.25 * reached)
     in_seat = 0.70 + 0.15 * at_button + 0.10 * facts.share_pressed

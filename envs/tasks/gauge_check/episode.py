@@ -11,12 +11,14 @@ from embodied.envs.tasks.gauge_check.scene import STATIONS
 from embodied.envs.tasks.gauge_check.variation import TASK_VARIABLES
 from embodied.envs.variation import Variation
 
+# The number of stations, each with a gauge.
 COUNT = len(STATIONS)
-# The least distance between a needle and a limit mark, as a share of the scale.
+# The least distance between a needle and the nearest of its gauge's two marks, as a share
+# of the scale.
 MARGIN = 0.06
 # Variables that are sampled for each station.
 PER_STATION = ("is_ok", "low", "width", "needle", "station_x", "station_y")
-# How many names are sampled, enough to find three different ones.
+# How many names are sampled: enough to find three different ones.
 NAME_SAMPLES = 24
 # Time at which a named gauge changes.
 EVENT_S = (0.5, 2.0)
@@ -25,8 +27,8 @@ EVENT_S = (0.5, 2.0)
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     """Returns the sampled values of one episode, JSON-able.
 
-    `readings` has (needle, low, high) for each station, and `named` has the indices of
-    the stations to check.
+    The list `readings` gives the needle, the low mark and the high mark of each station,
+    and `named` the indices of the stations to check.
     """
     episode = variation.sample_each(seed, TASK_VARIABLES)
     for name in PER_STATION:
@@ -38,6 +40,7 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
         reading_of(episode, station, episode["is_ok"][station])
         for station in range(COUNT)
     ]
+    # the stations that the sentence names are `asked` of them, chosen at random
     order = variation.stream(seed, "asked").permutation(COUNT)
     named = sorted(int(station) for station in order[: episode["asked"]])
     episode["named"] = named
@@ -50,10 +53,10 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
 def reading_of(
     episode: dict[str, Any], station: int, is_ok: bool
 ) -> tuple[float, float, float]:
-    """Returns what a gauge shows: its needle and its low and high mark.
+    """Returns the positions of a gauge's needle and of its low and high marks.
 
-    They are shares of the scale. The needle is between the marks if `is_ok`, and outside
-    them otherwise.
+    Positions are shares of the scale. The needle is between the marks if `is_ok`, and
+    otherwise outside of them.
     """
     low = episode["low"][station]
     high = low + episode["width"][station]
@@ -61,12 +64,13 @@ def reading_of(
     if is_ok:
         needle = low + MARGIN + share * (high - low - 2 * MARGIN)
     else:
-        # spread the share over both stretches outside the marks, one after the other
-        below = low - MARGIN  # length of the stretch below the low mark
-        above = 1.0 - high - MARGIN  # length of the stretch above the high mark
-        needle = share * (below + above)
-        if needle >= below:
-            needle = needle - below + high + MARGIN
+        # The needle may be in two ranges, below and above the marks. The sampled share is
+        # mapped to both ranges as if the second followed on the first.
+        length_below = low - MARGIN
+        length_above = 1.0 - high - MARGIN
+        needle = share * (length_below + length_above)
+        if needle >= length_below:
+            needle = needle - length_below + high + MARGIN
     return needle, low, high
 
 
@@ -80,8 +84,13 @@ def event_tick(episode: dict[str, Any]) -> int:
 def _sample_event(seed: int, level: str, named: list[int]) -> dict[str, Any]:
     """Samples the event of level L4: a named gauge goes from OK to a fault, or back.
 
-    At other levels nothing happens: `event_station` is -1. The values are drawn
-    nevertheless, so that they depend on the seed alone.
+    At other levels nothing happens: `event_station` is -1. The values are drawn at every
+    level, so that the time of the event does not depend on the level.
+
+    Args:
+        seed: The episode's seed.
+        level: The level of the variation.
+        named: Indices of the stations that the sentence names.
     """
     rng = event_rng(seed)
     station = int(rng.choice(named))

@@ -15,8 +15,9 @@ from embodied.envs.tasks.gauge_check.variation import NAMES
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# Larger than any distance in the room.
-FAR_M = 99.0
+# The distance to the next button when no button is left to press: larger than any distance
+# in the room.
+NOTHING_LEFT_M = 99.0
 
 
 class Props:
@@ -28,7 +29,7 @@ class Props:
         self.gauges = Gauges(engine, STATIONS, PLACES, NAMES)
         self.buttons = Buttons(engine, BUTTONS)
         self.hand = Hand(engine, robot)
-        # (2, 3) m, from a station's origin to the tops of its OK and FAULT buttons
+        # (2, 3) m, from a station's origin to the tops of its buttons OK and FAULT
         top_z = button_top_z()
         tops = [(0.0, BUTTON_Y_M[button], top_z) for button in (OK, FAULT)]
         self.tops_m = engine.xp.asarray(tops)
@@ -44,7 +45,7 @@ class Facts:
 
     @quantity
     def stations_pos_w(self) -> Array:
-        """(N, K, 3) m, on the floor."""
+        """(N, K, 3) m, the stations' places on the floor."""
         return self._props.gauges.places_w()
 
     @quantity
@@ -52,7 +53,9 @@ class Facts:
         """(N, K) bool, the needle is between its marks."""
         shares = self._memory["shares"]
         needle = shares[..., 0]
-        return (shares[..., 1] < needle) & (needle < shares[..., 2])
+        low = shares[..., 1]
+        high = shares[..., 2]
+        return (low < needle) & (needle < high)
 
     @quantity
     def from_mark(self) -> Array:
@@ -71,7 +74,7 @@ class Facts:
     def button_m(self) -> Array:
         """(N,) m, from the closed fingertips to the nearest correct button still to press.
 
-        It is FAR_M once all named stations have been answered.
+        It is NOTHING_LEFT_M once all named stations have been answered.
         """
         xp = self._xp
         tip = self._props.hand.tip_w()
@@ -81,4 +84,4 @@ class Facts:
         )
         offset = self.stations_pos_w + top - tip[:, None, :]  # (N, K, 3)
         distance = xp.sqrt(dot(offset, offset))
-        return smallest(xp.where(self.is_waiting, distance, FAR_M))
+        return smallest(xp.where(self.is_waiting, distance, NOTHING_LEFT_M))

@@ -18,7 +18,7 @@ from embodied.envs.tasks.gauge_check.variation import NAMES
 from embodied.robots.robot import Robot
 
 STATIONS = ("gauge_0", "gauge_1", "gauge_2")
-# x and y of each station in m. A robot that uses a station has its mount at x = 0.
+# x and y of each station in m. A robot that uses a station has its arm's mount at x = 0.
 PLACES = ((0.52, -1.25), (0.52, 0.0), (0.52, 1.25))
 BUTTONS = tuple(
     button_name(station, button) for station in STATIONS for button in (OK, FAULT)
@@ -30,7 +30,8 @@ BEAUTY = "round"
 def build_gauge_room(robot: Robot) -> mujoco.MjSpec:
     """Returns the room with a robot and three gauge stations.
 
-    Camera `overview` sees all stations, for policies; `round` is the view for people.
+    Policies look through the camera `overview`, which sees all stations; `round` is the
+    camera of pictures for people.
     """
     spec = start_station("gauge_room", robot, fenced=False)
     add_gauge_names(spec, NAMES)

@@ -67,8 +67,8 @@ class GaugeCheck:
             "false_faults": xp.zeros(n, dtype=xp.int64),
             "missed_faults": xp.zeros(n, dtype=xp.int64),
             "unasked": xp.zeros(n, dtype=xp.int64),
-            # of wrong answers, how far the needle was from the nearest mark at most, as a
-            # share of the scale
+            # the largest distance of a wrongly answered gauge's needle from its nearest
+            # mark, as a share of the scale
             "misread_by": xp.zeros(n),
             # 1 for buttons that are pressed now
             "down": xp.zeros((n, len(BUTTONS)), dtype=xp.int64),
@@ -117,18 +117,18 @@ class GaugeCheck:
         facts = self._facts()
 
         # buttons that went down since the last step: per station, OK then FAULT
-        before = memory["down"] > 0
-        down = self._props.buttons.down(before)
-        pressed = xp.reshape(down & ~before, (-1, COUNT, 2))  # (N, 3, 2)
-        memory["down"][...] = xp.astype(down, xp.int64)
-        said_ok = pressed[..., 0]
-        said_fault = pressed[..., 1]
+        was_down = memory["down"] > 0
+        is_down = self._props.buttons.down(was_down)
+        is_pressed = xp.reshape(is_down & ~was_down, (-1, COUNT, 2))  # (N, 3, 2)
+        memory["down"][...] = xp.astype(is_down, xp.int64)
+        said_ok = is_pressed[..., 0]
+        said_fault = is_pressed[..., 1]
 
-        # an answer is correct, or wrong in one of three ways
+        # (N, 3) bool: an answer is correct, or wrong in one of three ways
         asked = memory["named"] > 0
-        is_agreed = (said_ok & facts.is_ok) | (said_fault & ~facts.is_ok)
-        correct = asked & is_agreed
-        answered = (memory["answered"] > 0) | correct
+        agrees_with_gauge = (said_ok & facts.is_ok) | (said_fault & ~facts.is_ok)
+        is_correct = asked & agrees_with_gauge
+        answered = (memory["answered"] > 0) | is_correct
         memory["answered"][...] = xp.astype(answered, xp.int64)
         wrongs = {
             "false_faults": asked & said_fault & facts.is_ok,
@@ -180,36 +180,38 @@ class GaugeCheck:
         are_all_up = xp.sum(memory["down"], axis=1) == 0
         asked = xp.astype(xp.sum(memory["named"], axis=1), xp.float64)
         share = xp.astype(xp.sum(memory["answered"], axis=1), xp.float64) / asked
-        # the share is a quotient of whole numbers, so this says that it is 1
+        # whether the share is 1; as a quotient of small whole numbers, it is 1 or far below
         is_all_answered = share > 0.999
         success = is_all_answered & are_all_up & ~lost
 
-        # progress towards the next button: a wide term for the drive, and a narrow one
-        # for the reach. They add up to at most 0.9 of an answer, so that pressing the
-        # button adds the last 0.1; and all answers to at most 0.9, so that success does.
+        # Progress towards the next button has two terms: one for driving, which counts
+        # from afar, and one for the hand's last way. They add up to at most 0.9 of an
+        # answer, so that pressing the button adds the last 0.1 of it.
         driven = tolerance(facts.button_m, bound=0.1, margin=2.0)
         reached = tolerance(facts.button_m, bound=0.005, margin=0.2)
         next_answer = (0.5 * driven + 0.4 * reached) / asked
-        progress = 0.9 * share + 0.9 * xp.where(share < 0.999, next_answer, 0.0)
+        next_answer = xp.where(share < 0.999, next_answer, 0.0)
+        # all answers add up to at most 0.9, so that success adds the last 0.1
+        progress = 0.9 * share + 0.9 * next_answer
         progress = xp.where(success, 1.0, progress)
         return Outcome(
             success=success, progress=xp.where(lost, 0.0, progress), lost=lost
         )
 
     def measures(self) -> dict[str, Array]:
-        """Returns the counts of wrong presses, and how wrong the reading was."""
+        """Returns the counts of wrong presses, and the largest error of a reading."""
         names = [measure.name for measure in MEASURES]
         return {name: self._memory[name] for name in names}
 
 
 def _needle_after(episode: dict[str, Any]) -> float:
-    """Returns the needle's position after the event, of the gauge that it changes.
+    """Returns the needle's position after the event on the gauge that the event changes.
 
-    The position is a share of the scale.
+    The position is a share of the scale. Without an event it is 0 and never used.
     """
     station = episode["event_station"]
     if station < 0:
-        return 0.0  # nothing happens, so the value is never used
+        return 0.0
     needle, _, _ = reading_of(episode, station, not episode["is_ok"][station])
     return float(needle)
 

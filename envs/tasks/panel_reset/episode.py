@@ -13,8 +13,8 @@ from embodied.envs.tasks.panel_reset.variation import SYSTEMS, TASK_VARIABLES
 from embodied.envs.variation import Variation
 
 LAMP_COUNT = ROWS * COLUMNS
-# The share of events in which the fault moves to another lamp. In the others, a lamp
-# lights again after the first reset.
+# The share of events in which the fault moves to another lamp. In the other events, a
+# second fault follows the first reset.
 MOVE_SHARE = 0.4
 # Time of a move, after the start of the episode.
 MOVE_S = (0.6, 1.4)
@@ -25,11 +25,12 @@ AGAIN_S = (0.3, 1.0)
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     """Returns the sampled values of one episode, JSON-able.
 
-    `lights` has DARK, WARNING or FAULT for each of the 12 lamps. `place` is the index of
-    the lamp whose fault is to be reset.
+    The list `lights` gives DARK, WARNING or FAULT for each of the 12 lamps, and `place`
+    the index of the lamp whose fault is to be reset.
     """
     episode = variation.sample_each(seed, TASK_VARIABLES)
-    # without the name of a row, a sentence is clear only if there is a single fault
+    # a sentence that names no row is clear only if there is a single fault, so there are
+    # no decoys (faults that must not be reset)
     if "{row}" not in episode["sentence"]:
         episode["decoys"] = 0
 
@@ -54,10 +55,10 @@ def row_of(lamp: int) -> int:
 
 
 def event_ticks(episode: dict[str, Any]) -> tuple[int, int]:
-    """Returns (time at which the next lamp lights, wait), both in physics ticks.
+    """Returns the time at which the next lamp lights, and its delay, in physics ticks.
 
-    If the fault moves, the time is fixed and the wait is 0. Otherwise the time is NEVER
-    for now: it will be set to `wait` ticks after the first reset.
+    If the fault moves, the time is fixed and the delay is 0. If not, the time is NEVER at
+    first; it is set, `delay` ticks ahead, at the first reset.
     """
     ticks = int(episode["event_s"] * PHYSICS_HZ)
     if episode["event"] == "moves":
@@ -69,6 +70,10 @@ def _sample_lights(episode: dict[str, Any], rng: np.random.Generator) -> np.ndar
     """Returns the lights (12,): the fault to reset, decoys, and warnings.
 
     Decoys are faults in other rows, which must not be reset.
+
+    Args:
+        episode: The values of the episode that have been sampled so far.
+        rng: The random stream of decoys and warnings.
     """
     lights = np.full(LAMP_COUNT, DARK)
     fault = episode["place"]
@@ -87,8 +92,8 @@ def _sample_lights(episode: dict[str, Any], rng: np.random.Generator) -> np.ndar
 def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, Any]:
     """Samples the event of level L4: the fault moves, or a second one follows the reset.
 
-    The second fault may be at the same lamp. At other levels nothing happens; the values
-    are drawn nevertheless, so that they depend on the seed alone.
+    The second fault may be at the same lamp. At other levels nothing happens: `event` is
+    "". The other values are drawn at every level, in the same way.
     """
     rng = event_rng(seed)
     fault = episode["place"]
@@ -97,7 +102,7 @@ def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, A
     if episode["decoys"]:
         free = [k for k in free if row_of(k) == row_of(fault)]
 
-    # a fault can only move to a dark lamp; a second fault may be at the same lamp
+    # a fault can move only to a dark lamp; a second fault may be at the same lamp
     moves = bool(rng.random() < MOVE_SHARE) and bool(free)
     next_place = int(rng.choice(free if moves else [*free, fault]))
     time_range_s = MOVE_S if moves else AGAIN_S

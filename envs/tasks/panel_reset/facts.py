@@ -31,8 +31,8 @@ class Props:
 class Facts:
     """Quantities of N worlds in one state.
 
-    "The fault" is the lamp to reset now. If there is none, it is the lamp that was reset
-    last.
+    "The fault" is the lamp to reset now, or the lamp that was reset last if there is none
+    to reset.
     """
 
     def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
@@ -46,7 +46,7 @@ class Facts:
 
     @quantity
     def is_lit(self) -> Array:
-        """(N,) bool, the lamp of the fault is lit: it has not been reset yet."""
+        """(N,) bool, the lamp of the fault is lit, because it has not been reset yet."""
         return self._at_fault(self._memory["lights"]) == FAULT
 
     @quantity
@@ -61,7 +61,7 @@ class Facts:
 
     @quantity
     def share_pressed(self) -> Array:
-        """(N,) in [0, 1], the button's travel as a share of the travel to its click."""
+        """(N,) in [0, 1], how far the fault's button is pressed: 1 at its click."""
         return self._at_fault(self._props.buttons.share_pressed())
 
     @quantity

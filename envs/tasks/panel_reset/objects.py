@@ -13,7 +13,10 @@ from embodied.envs.tasks.panel_reset.scene import CONSOLE
 
 
 def poses(xp: Any, state: Mapping[str, Array]) -> dict[str, ObjectPose]:
-    """Returns the button's place on the face, which is the same while it is pressed."""
+    """Returns the button's position on the console's face.
+
+    Unlike the button's top, this position does not change while the button is pressed.
+    """
     out = outwards(xp, CONSOLE)
     button = state["button_pos_w"]
     # project the button's top onto the face

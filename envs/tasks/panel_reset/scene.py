@@ -16,10 +16,10 @@ CAMERA = "overview"
 
 
 def build_panel_station(robot: Robot) -> mujoco.MjSpec:
-    """Returns the room with a fault panel.
+    """Returns the room with a robot and a fault panel on a console.
 
-    Camera `overview` sees the panel from above, for policies; `room` is the view for
-    people.
+    Policies look through the camera `overview`, which sees the panel from above; `room`
+    is the camera of pictures for people.
     """
     spec = start_station("panel_station", robot)
     add_panel(spec, add_console(spec, CONSOLE))

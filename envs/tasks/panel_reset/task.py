@@ -52,7 +52,7 @@ class PanelReset:
         self._memory = {
             # DARK, WARNING or FAULT
             "lights": xp.zeros((n, LAMP_COUNT), dtype=xp.int64),
-            # index of the lamp to reset now, or of the one that was reset last
+            # index of the lamp to reset now, or of the lamp that was reset last
             "fault": xp.zeros(n, dtype=xp.int64),
             # 1 for buttons that were correct to press at some time so far
             "meant": xp.zeros((n, LAMP_COUNT), dtype=xp.int64),
@@ -62,8 +62,9 @@ class PanelReset:
             "resets": xp.zeros(n, dtype=xp.int64),
             "needed": xp.ones(n, dtype=xp.int64),
             "wrong": xp.zeros(n, dtype=xp.int64),
-            # index of the next lamp, which lights at next_tick. That is NEVER if it
-            # waits for the first reset; then it lights wait_ticks after that reset.
+            # Index of the lamp that lights next, at next_tick. If it lights only after
+            # the first reset, next_tick is NEVER until then, and the lamp lights
+            # wait_ticks after the reset.
             "next": xp.zeros(n, dtype=xp.int64),
             "next_tick": xp.zeros(n, dtype=xp.int64),
             "wait_ticks": xp.zeros(n, dtype=xp.int64),
@@ -124,8 +125,8 @@ class PanelReset:
         is_unfinished = memory["resets"] < memory["needed"]
         is_next_pressed = xp.any(is_next & down, axis=1)
         is_due = (tick >= memory["next_tick"]) & is_unfinished & ~is_next_pressed
-        # lamps (N, 12) that go on; and that go off, because the fault moves away from
-        # them: it has not been reset yet
+        # (N, 12): a lamp goes on; and a lamp that has not been reset goes off, because
+        # the fault moves from this lamp to the next one
         goes_on = is_due[:, None] & is_next
         goes_off = is_due[:, None] & is_fault & (memory["resets"] == 0)[:, None]
         lights = xp.where(is_reset, DARK, memory["lights"])
@@ -135,8 +136,9 @@ class PanelReset:
         memory["fault"][...] = xp.where(is_due, memory["next"], memory["fault"])
 
         # the first of two resets sets the time at which the next lamp lights
-        later = xp.where(is_unfinished, tick + memory["wait_ticks"], NEVER)
-        next_tick = xp.where(has_reset, later, memory["next_tick"])
+        tick_after_reset = xp.where(is_unfinished, tick + memory["wait_ticks"], NEVER)
+        next_tick = xp.where(has_reset, tick_after_reset, memory["next_tick"])
+        # a lamp that has just gone on does so only once
         memory["next_tick"][...] = xp.where(is_due, NEVER, next_tick)
         self._props.panel.show(memory["lights"])
 
@@ -161,7 +163,8 @@ class PanelReset:
         are_all_up = xp.sum(memory["down"], axis=1) == 0
         success = (memory["resets"] >= memory["needed"]) & are_all_up & ~is_wrong
 
-        # progress towards the next reset: the hand reaches the button, then presses it
+        # progress towards the next reset: up to 0.4 for reaching the button, and up to
+        # 0.4 for pressing it
         next_reset = 0.4 * tolerance(facts.reach_m, bound=0.01, margin=0.3)
         next_reset = next_reset + 0.4 * facts.share_pressed
         progress = staged_progress(
@@ -170,7 +173,7 @@ class PanelReset:
             next_reset=xp.where(facts.is_lit, next_reset, 0.0),
         )
         progress = xp.where(success, 1.0, progress)
-        # there can be more resets than needed, so clip
+        # the progress is clipped, because there can be more resets than needed
         progress = xp.where(progress > 1.0, 1.0, progress)
         return Outcome(
             success=success,

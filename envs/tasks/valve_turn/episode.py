@@ -10,11 +10,13 @@ from embodied.envs.naming import colour_name, sampled_colours
 from embodied.envs.tasks.valve_turn.variation import TASK_VARIABLES, command_of
 from embodied.envs.variation import Variation
 
+# The angle of a fully open valve, at the end of its scale; 0 is shut.
 FULL_DEG = 120.0
+# A quarter turn of the handle.
 QUARTER_DEG = 90.0
 # The least angle between start and target.
 APART_DEG = 20.0
-# How many colours are sampled, enough to find different ones.
+# How many colours are sampled: enough to find different ones for all valves.
 COLOUR_SAMPLES = 16
 # Names of the places by the number of valves.
 PLACES = {2: ("left", "right"), 3: ("left", "middle", "right")}
@@ -26,17 +28,18 @@ EARLY_S = (0.5, 1.5)
 LATE_S = (0.25, 0.45)
 # The torque of a push, in addition to the valve's friction.
 PUSH_N_M = (0.9, 1.3)
-# A push turns a free valve by 23 degrees (measured), so it needs this much room.
+# A push turns a free valve by 23 degrees (measured). A push away from the target needs this
+# much room before the end stop.
 PUSHED_DEG = 25.0
-# From this distance on, a push towards the target can't bring the valve to it.
-PUSHED_PAST_DEG = 45.0
+# A push towards a target farther away than this can't bring the valve to the target.
+PUSHED_SHORT_DEG = 45.0
 
 
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     """Returns the sampled values of one episode, JSON-able.
 
-    Lists have one value per place on the console, from the left. `order` has the index
-    of the valve at each place.
+    Lists have one value per place on the console, from the left. The list `order` gives
+    the index of the valve at each place.
     """
     episode = variation.sample_each(seed, TASK_VARIABLES)
     count = episode["valves"]
@@ -44,7 +47,7 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     colours = variation.sample_many(seed, "colour", COLOUR_SAMPLES)
     episode["colour"] = sampled_colours(colours, count, episode["same_colour"])
 
-    # the named valve must not start at its target
+    # the start angle of the named valve is changed, so that it is not at its target
     place = place_of(episode)
     start_deg = variation.sample_many(seed, "start_angle", count)
     start_deg[place], episode["target_angle"] = start_and_target(
@@ -67,10 +70,10 @@ def place_of(episode: dict[str, Any]) -> int:
 
 
 def event_ticks(episode: dict[str, Any]) -> tuple[int, int]:
-    """Returns (time of the push, wait), both in physics ticks.
+    """Returns the time of the push, and its delay, both in physics ticks.
 
-    An early push has a fixed time and a wait of 0. The time of a late push is NEVER for
-    now: it will be set to `wait` ticks after the valve first reaches its target.
+    An early push has a fixed time and a delay of 0. The time of a late push is NEVER at
+    first; it is set, `delay` ticks ahead, when the valve first reaches its target.
     """
     ticks = int(episode["event_s"] * PHYSICS_HZ)
     if episode["push_late"]:
@@ -83,11 +86,11 @@ def start_and_target(
 ) -> tuple[float, float]:
     """Returns the start angle of the named valve and its target, in degrees.
 
-    They are at least APART_DEG apart.
+    The two angles are at least APART_DEG apart.
 
     Args:
         command: What the sentence asks for, such as `turn` or `open`.
-        sampled_deg: A sample from the whole scale. It is mapped to the angles at which
+        sampled_deg: A sample from the whole scale, which is mapped to the angles at which
             the valve may start.
         angle_deg: The angle that the command `turn` asks for.
     """
@@ -99,8 +102,8 @@ def start_and_target(
 
     targets = {"turn": angle_deg, "open": FULL_DEG, "shut": 0.0, "half": FULL_DEG / 2}
     target = float(targets[command])
-    # the allowed start angles are two stretches of the scale, below and above the
-    # target; map the sample to them as if they followed each other
+    # The allowed start angles are two ranges of the scale, below and above the target.
+    # The sample is mapped to both ranges as if the second followed on the first.
     length_below = max(target - APART_DEG, 0.0)
     length_above = max(FULL_DEG - APART_DEG - target, 0.0)
     start = sampled_deg / FULL_DEG * (length_below + length_above)
@@ -123,7 +126,7 @@ def valve_name(colours: list[str], place: int, named_by: str) -> str:
 def _sample_push(seed: int, level: str, episode: dict[str, Any]) -> dict[str, Any]:
     """Samples the event of level L4: a push turns the named valve once.
 
-    An early push comes soon after the start, and a late one soon after the valve first
+    An early push comes soon after the start, and a late push soon after the valve first
     reaches its target. At other levels the torque is 0.
     """
     rng = event_rng(seed)
@@ -132,7 +135,8 @@ def _sample_push(seed: int, level: str, episode: dict[str, Any]) -> dict[str, An
     early_sign = _early_push_sign(start_deg, target_deg)
     late_sign = 1 if target_deg < FULL_DEG / 2 else -1  # towards the farther end stop
 
-    # a sign of 0 says that no early push is sure to leave the valve off its target
+    # if the sign is 0, an early push could bring the valve to its target, so the push is
+    # late
     is_late = bool(rng.random() < LATE_SHARE) or early_sign == 0
     time_range_s = LATE_S if is_late else EARLY_S
     event_s = float(rng.uniform(*time_range_s))
@@ -152,13 +156,13 @@ def _early_push_sign(start_deg: float, target_deg: float) -> int:
     Returns:
         1 towards larger angles, -1 towards smaller ones, 0 if neither direction works.
     """
-    # away from the target, if the end stop leaves room for a whole push
+    # away from the target, if there is room for a whole push before the end stop
     away = 1 if start_deg > target_deg else -1
     room_deg = FULL_DEG - start_deg if away > 0 else start_deg
     if room_deg > PUSHED_DEG:
         return away
 
-    # else towards the target, if the push ends well before it
-    if abs(target_deg - start_deg) > PUSHED_PAST_DEG:
+    # else towards the target, if the push surely ends before the target
+    if abs(target_deg - start_deg) > PUSHED_SHORT_DEG:
         return -away
     return 0

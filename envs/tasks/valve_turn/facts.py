@@ -19,7 +19,7 @@ from embodied.sim.engine import Engine
 
 # A valve that is not named counts as untouched if it has turned by less than this.
 OTHERS_RAD = np.deg2rad(8.0)
-# A valve is at rest below this speed.
+# A valve that turns more slowly than this is at rest.
 AT_REST_RAD_S = 0.05
 
 
@@ -37,9 +37,9 @@ class Props:
         self.worlds = xp.arange(engine.num_worlds)[:, None]  # (N, 1), to index rows
         # (K,) 1 for wheels, 0 for levers
         self.is_wheel = xp.asarray([float(kind == "wheel") for kind in KIND_OF_VALVE])
-        # (K, K) row k has the indices of all valves, starting with k: k, k + 1, ...
-        rows = [[(k + j) % count for j in range(count)] for k in range(count)]
-        self.order_from = xp.asarray(rows)
+        # (K, K): row k holds the indices of all valves, valve k first: k, k + 1, ...
+        orders = [[(k + j) % count for j in range(count)] for k in range(count)]
+        self.order_from = xp.asarray(orders)
 
 
 class Facts:
@@ -60,7 +60,7 @@ class Facts:
 
     @quantity
     def angles(self) -> Array:
-        """(N, K) rad on the scale."""
+        """(N, K) rad, the valves' angles on their scales."""
         return self._named_first(self._props.valves.angles())
 
     @quantity
@@ -86,8 +86,8 @@ class Facts:
     @quantity
     def share_turned(self) -> Array:
         """(N,) in [0, 1], share of the rotation from start to target that is done."""
-        whole = self._xp.abs(self.start_angles[:, 0] - self._memory["target"])
-        share_left = self.angle_error / whole
+        whole_angle = self._xp.abs(self.start_angles[:, 0] - self._memory["target"])
+        share_left = self.angle_error / whole_angle
         return self._xp.where(share_left < 1.0, 1.0 - share_left, 0.0)
 
     @quantity

@@ -11,7 +11,7 @@ from embodied.envs.tasks.valve_turn.grasp import grasp_pos_w, grasp_quat_wxyz
 
 
 def poses(xp: Any, state: Mapping[str, Array]) -> dict[str, ObjectPose]:
-    """Returns the grasp of the handle at its present angle and at the target angle."""
+    """Returns the grasps of the handle at its present angle and at its target angle."""
     hub = state["valve_pos_w"]
     is_wheel = state["valve_is_wheel"][:, 0]
 
@@ -23,9 +23,9 @@ def poses(xp: Any, state: Mapping[str, Array]) -> dict[str, ObjectPose]:
     # levers and wheels are handled differently, so the kind of valve is a trait
     return {
         name: ObjectPose(
-            grasp_pos_w(xp, hub, angle, is_wheel),
-            grasp_quat_wxyz(xp, angle),
-            state["valve_is_wheel"],
+            pos_w=grasp_pos_w(xp, hub, angle, is_wheel),
+            quat_wxyz=grasp_quat_wxyz(xp, angle),
+            traits=state["valve_is_wheel"],
         )
         for name, angle in angles.items()
     }

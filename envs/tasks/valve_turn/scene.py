@@ -18,10 +18,11 @@ CAMERA = "overview"
 
 
 def build_valve_station(robot: Robot) -> mujoco.MjSpec:
-    """Returns the room with three valves (unused ones are parked), each with its scale.
+    """Returns the room with a robot and three valves on a console, each with its scale.
 
-    Camera `overview` sees the console from above, for policies; `room` is the view for
-    people.
+    Valves that take no part in an episode are parked out of sight. Policies look through
+    the camera `overview`, which sees the console from above; `room` is the camera of
+    pictures for people.
     """
     spec = start_station("valve_station", robot)
     console = add_console(spec, CONSOLE)

@@ -92,7 +92,7 @@ class ValveTurn:
         return episode
 
     def _place_valves(self, world: int, episode: dict[str, Any]) -> None:
-        """Moves the console, sets valves on it from the left, and parks the others."""
+        """Moves the console, sets valves on it from the left, and parks other valves."""
         valves = self._props.valves
         shift = [episode["console_x"], episode["console_y"], episode["console_z"]]
         self._props.console.shift(world, np.array(shift))
@@ -112,7 +112,7 @@ class ValveTurn:
             valves.paint(world, valve, COLOURS[episode["colour"][place]])
 
     def before_step(self, tick: Array) -> None:
-        """Pushes the named valve's handle in worlds where its push is due."""
+        """Pushes the named valve's handle in worlds where the push is due."""
         xp = self._engine.xp
         memory = self._memory
         is_at_target = self._facts().angle_error < ANGLE_RAD
@@ -147,13 +147,15 @@ class ValveTurn:
     def judge(self) -> Outcome:
         """Returns the judgement.
 
-        Success: the valve is at its target and at rest, and the others are untouched.
+        Success: the named valve is at its target and at rest, and no other valve has been
+        turned.
         """
         xp = self._engine.xp
         facts = self._facts()
         is_at_target = facts.angle_error < ANGLE_RAD
         success = is_at_target & facts.is_at_rest & facts.are_others_untouched
 
+        # up to 0.25 for a hand near the handle, and up to 0.7 for turning the valve
         reached = tolerance(facts.reach_m, bound=0.01, margin=0.3)
         progress = 0.25 * reached + 0.7 * facts.share_turned
         return Outcome(
