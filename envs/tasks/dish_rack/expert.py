@@ -223,7 +223,7 @@ def _choose(xp: Any, facts: ExpertFacts, goals: Goals) -> tuple[Array, Array]:
     hand_z = cross(facts.rot6d[:, :3], facts.rot6d[:, 3:])
     back = tcp - BACK_M * hand_z + UP_M * up
     is_leaving = facts.is_at_placed_plate | facts.is_at_placed_cup
-    rows = [  # the last that applies wins
+    rows = [  # the last row that applies wins
         Row("reach", when=~is_held, goal_w=hover),
         Row("reach", when=~is_held & is_far, goal_w=with_z(xp, dish.grip, clear_z)),
         Row("reach", when=~is_held & is_far & is_low, goal_w=with_z(xp, tcp, clear_z)),

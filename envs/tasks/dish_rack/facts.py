@@ -37,12 +37,12 @@ WIDER_M = 0.006
 HELD_ERROR_M = 0.025
 # A plate is in a slot if its middle is less than this from the slot's seat, across the
 # slot, along the slot, and up along the pins.
-SLOT_ROOM_M = (0.016, 0.030, 0.012)
+SLOT_TOLERANCE_M = (0.016, 0.030, 0.012)
 # It must also lean by less than 15 degrees from the pins.
 ON_EDGE_COS = float(np.cos(np.deg2rad(15)))
 # A cup is in its place if its middle is less than this from the place's, along x, y and z
 # of the rack.
-PLACE_ROOM_M = (0.020, 0.020, 0.006)
+PLACE_TOLERANCE_M = (0.020, 0.020, 0.006)
 # It must also lean by less than 10 degrees from the vertical.
 UPRIGHT_COS = float(np.cos(np.deg2rad(10)))
 # A dish slower than this is at rest.
@@ -66,10 +66,10 @@ class Props:
         # the directions across slots and out of slots
         self.seats = xp.asarray(RACK.seats(PLATE))  # (slots, 3) m
         self.places = xp.asarray(RACK.places(CUP.z / 2))  # (2, 3) m
-        self.across = xp.asarray(RACK.into_rack)  # (3,)
+        self.across_slots = xp.asarray(RACK.into_rack)  # (3,)
         self.up_slot = xp.asarray(-RACK.down_slot)  # (3,)
-        self.slot_room_m = xp.asarray(SLOT_ROOM_M)
-        self.place_room_m = xp.asarray(PLACE_ROOM_M)
+        self.slot_tolerance_m = xp.asarray(SLOT_TOLERANCE_M)
+        self.place_tolerance_m = xp.asarray(PLACE_TOLERANCE_M)
 
 
 class Facts:
@@ -121,7 +121,7 @@ class Facts:
         props = self._props
         middles = self.plates_pos_w + PLATE.height / 2 * self.plate_axes_w
         offset = self._points_in_rack(middles)[:, :, None, :] - props.seats
-        across = dot(offset, props.across)
+        across = dot(offset, props.across_slots)
         up = dot(offset, props.up_slot)
         return xp.stack([across, offset[..., 1], up], axis=-1)
 
@@ -137,13 +137,13 @@ class Facts:
         xp = self._xp
         props = self._props
         # plates, (N, plates): in any slot, their axes along the direction across slots
-        is_in_slot = all_of(xp.abs(self.plate_slot_error_m) < props.slot_room_m)
+        is_in_slot = all_of(xp.abs(self.plate_slot_error_m) < props.slot_tolerance_m)
         axes = to_rack(xp, self.plate_axes_w, self.rack_heading)
-        is_on_edge = xp.abs(dot(axes, props.across)) > ON_EDGE_COS
+        is_on_edge = xp.abs(dot(axes, props.across_slots)) > ON_EDGE_COS
         are_plates_in = any_of(is_in_slot) & is_on_edge
 
         # cups, (N, cups): in any place, upright
-        is_in_place = all_of(xp.abs(self.cup_place_error_m) < props.place_room_m)
+        is_in_place = all_of(xp.abs(self.cup_place_error_m) < props.place_tolerance_m)
         is_upright = self.cup_axes_w[..., 2] > UPRIGHT_COS
         are_cups_in = any_of(is_in_place) & is_upright
         return xp.concat([are_plates_in, are_cups_in], axis=1)
@@ -177,7 +177,10 @@ class Facts:
 
     @quantity
     def way_to_rack_m(self) -> Array:
-        """(N, K) m, distance across and along to the nearest slot or place of its kind."""
+        """(N, K) m, distance of each dish from the nearest slot or place for it.
+
+        The distance is across and along the slot or place, without the height.
+        """
         xp = self._xp
         plates = self.plate_slot_error_m[..., :2]
         cups = self.cup_place_error_m[..., :2]

@@ -101,6 +101,7 @@ class DishRack:
         shift_m = (episode["rack_x"], episode["rack_y"])
         self._props.rack.place(world, shift_m, episode["rack_yaw"])
 
+        # between the fingers is the wall of a plate's rim, or the whole cup
         memory = self._memory
         for dish in range(len(DISHES)):
             is_plate = dish < len(PLATES)

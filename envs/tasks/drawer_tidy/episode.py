@@ -45,7 +45,7 @@ SHUT_AFTER_S = (0.2, 6.0)
 
 
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
-    """Returns the sampled values of one episode, JSON-able.
+    """Returns the sampled values of one episode by name, as JSON can hold them.
 
     Lists over things are in the order of `THINGS`.
     """

@@ -35,7 +35,7 @@ DARK_BOARD = (0.62, 0.45, 0.28, 1)
 LIGHT_BOARD = (0.78, 0.62, 0.42, 1)
 BOWL = (0.94, 0.93, 0.90, 1)
 FRUIT = ((0.75, 0.16, 0.12, 1), (0.93, 0.62, 0.13, 1), (0.56, 0.70, 0.20, 1))
-# Where the counter ahead and the one at the left end, m.
+# The y at which the counter ahead ends, and the x at which the counter at the left ends, m.
 END_Y = -1.05
 END_X = -0.40
 
@@ -144,7 +144,7 @@ def _add_side_counter(spec: mujoco.MjSpec, size: DrawersSize) -> None:
         decor.box((x, SIDE_Y + 0.024, 0.40), (half - 0.035, 0.004, 0.255), FRONT)
         decor.box((x + half - 0.02, SIDE_Y + 0.010, 0.62), (0.006, 0.010, 0.05), STEEL)
 
-    # three canisters with lids at the wall, each less high than the one before it
+    # three canisters with lids at the wall, in descending order of height
     y = 1.14
     for k, x in enumerate((-0.22, -0.12, -0.02)):
         rim_z = size.top_z + (0.16 - 0.025 * k)

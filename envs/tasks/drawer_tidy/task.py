@@ -59,7 +59,7 @@ class DrawerTidy:
         self._engine = engine
         self._props = Props(engine, robot)
         self._memory = {
-            # indices of the named things; if there is only one, it stands here twice
+            # indices of the two named things; a single named thing is here twice
             "target": xp.zeros((n, 2), dtype=xp.int64),
             # 1 where a thing (column) should be in a drawer (row) at the end
             "belongs": xp.zeros((n, len(DRAWERS), count)),

@@ -28,7 +28,7 @@ EVENT_S = (0.2, 0.7)
 
 
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
-    """Returns the sampled values of one episode, JSON-able."""
+    """Returns the sampled values of one episode by name, as JSON can hold them."""
     episode = variation.sample_each(seed, TASK_VARIABLES)
     count = episode["parts"]
 

@@ -213,7 +213,7 @@ def _choose(xp: Any, facts: ExpertFacts) -> tuple[Array, Array]:
     may_lower = is_held & (facts.is_over_seat | facts.is_inside)
     may_press = is_loaded & ~facts.is_running & facts.is_over_button
     is_clear = facts.is_hand_high | facts.is_over_button
-    rows = [  # the last that applies wins
+    rows = [  # the last row that applies wins
         Row("reach", when=~is_held, goal_w=hover),
         Row("grasp", when=~is_held & facts.is_hand_over_grip, goal_w=facts.grip),
         Row("lift", when=is_held & facts.is_low, goal_w=lifted),

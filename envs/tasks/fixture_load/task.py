@@ -237,6 +237,8 @@ FIXTURE_LOAD = TaskSpec(
     bind=FixtureLoad,
     expert=partial(scripted_expert, decide),
     beauty_camera="shop",
+    # the goals are just below the progress with the hand at the workpiece, and with the
+    # workpiece lifted
     stages=(
         TaskStage("reach", goal_progress=0.2475, horizon_s=5.0),
         TaskStage("lift", goal_progress=0.445, horizon_s=8.0),

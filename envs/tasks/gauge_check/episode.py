@@ -25,7 +25,7 @@ EVENT_S = (0.5, 2.0)
 
 
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
-    """Returns the sampled values of one episode, JSON-able.
+    """Returns the sampled values of one episode by name, as JSON can hold them.
 
     The list `readings` gives the needle, the low mark and the high mark of each station,
     and `named` the indices of the stations to check.

@@ -102,7 +102,7 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     pressed = facts.button - DEPTH_M * up
     may_press = facts.is_over & ~facts.is_done
     has_finished = facts.is_high & facts.is_done
-    rows = [  # the last that applies wins
+    rows = [  # the last row that applies wins
         Row("reach", when=~facts.is_done, goal_w=above_button),
         Row("retreat", when=~facts.is_high, goal_w=raised),
         Row("press", when=may_press, goal_w=pressed),

@@ -184,14 +184,15 @@ class GaugeCheck:
         is_all_answered = share > 0.999
         success = is_all_answered & are_all_up & ~lost
 
-        # Progress towards the next button has two terms: one for driving, which counts
-        # from afar, and one for the hand's last way. They add up to at most 0.9 of an
-        # answer, so that pressing the button adds the last 0.1 of it.
+        # The progress towards the next answer has two terms: `driven` rises from afar,
+        # `reached` only near the button. They add up to at most 0.9 of an answer, so that
+        # pressing the button adds the last 0.1 of the answer.
         driven = tolerance(facts.button_m, bound=0.1, margin=2.0)
         reached = tolerance(facts.button_m, bound=0.005, margin=0.2)
         next_answer = (0.5 * driven + 0.4 * reached) / asked
         next_answer = xp.where(share < 0.999, next_answer, 0.0)
-        # all answers add up to at most 0.9, so that success adds the last 0.1
+        # all answers add up to at most 0.9, so that success, with the buttons released,
+        # adds the last 0.1
         progress = 0.9 * share + 0.9 * next_answer
         progress = xp.where(success, 1.0, progress)
         return Outcome(

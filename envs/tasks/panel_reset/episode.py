@@ -23,7 +23,7 @@ AGAIN_S = (0.3, 1.0)
 
 
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
-    """Returns the sampled values of one episode, JSON-able.
+    """Returns the sampled values of one episode by name, as JSON can hold them.
 
     The list `lights` gives DARK, WARNING or FAULT for each of the 12 lamps, and `place`
     the index of the lamp whose fault is to be reset.

@@ -69,8 +69,8 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     """Returns the plans for n worlds, from proprioception and the privileged state."""
     num = agent["tcp_pos_w"].shape[0]
     # rotation of a hand that points straight at the face
-    quat = quat_multiply(face_quat(xp, CONSOLE, num), hand_quat_in_face(xp, num))
-    facts = _read_facts(xp, agent, state, quat_to_rot6d(quat))
+    straight = quat_multiply(face_quat(xp, CONSOLE, num), hand_quat_in_face(xp, num))
+    facts = _read_facts(xp, agent, state, quat_to_rot6d(straight))
     skill, tip_goal = _choose(xp, facts)
 
     # with the work done, the hand points down, out of the camera's view of the panel
@@ -79,8 +79,8 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     return make_payload(
         skill=skill,
         pos_w=xp.where(is_finished, xp.asarray(ASIDE_W), tcp_goal),
-        quat_wxyz=xp.where(is_finished, xp.asarray(POINTING_DOWN), quat),
-        gripper=xp.full(skill.shape, -1.0),
+        quat_wxyz=xp.where(is_finished, xp.asarray(POINTING_DOWN), straight),
+        gripper=xp.full(skill.shape, -1.0),  # closed
         completion=completion_of(xp, ORDER, skill),
     )
 
@@ -140,7 +140,7 @@ def _choose(xp: Any, facts: ExpertFacts) -> tuple[Array, Array]:
 
     may_press = facts.is_lit & facts.is_over & facts.is_straight
     must_clear = ~facts.is_clear & ~facts.is_over
-    rows = [  # the last that applies wins
+    rows = [  # the last row that applies wins
         Row("reach", when=facts.is_lit, goal_w=standoff),
         Row("retreat", when=~facts.is_lit, goal_w=standoff),
         Row("look_at", when=~facts.is_lit & facts.is_clear, goal_w=standoff),

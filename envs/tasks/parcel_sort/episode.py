@@ -47,7 +47,7 @@ FASTEST_M_S = 0.15
 
 
 def sample_episode(seed: int, variation: Variation, later_s: float) -> dict[str, Any]:
-    """Returns the sampled values of one episode, JSON-able.
+    """Returns the sampled values of one episode by name, as JSON can hold them.
 
     Args:
         seed: The episode's seed.

@@ -64,8 +64,8 @@ FAR_M = 0.12
 WAIT_Y_W = -0.36
 # The hand's position when there is no parcel to work on.
 IDLE_W = (0.46, -0.15, 0.95)
-# Waypoints around the robot's column: the largest angle from one to the next, and the
-# range of their distances from the column.
+# Waypoints around the robot's column: the largest angle about the column from one waypoint
+# to the next, and the range of their distances from the column.
 WAYPOINT_RAD = 0.9
 RADIUS_M = (0.42, 0.50)
 # The height of a parcel's underside above the plate while it is carried.
@@ -142,7 +142,7 @@ WIDE_WRIST_ROUTE = Route(
     waypoint_rad=0.15,  # small steps keep the hand on the arc, inside the head
     radius_m=(0.40, 0.42),
     slots_m=(-0.06, -0.06, -0.06),
-    beside_m=(0.028, 0.028, -0.028),  # beside one another instead
+    beside_m=(0.028, 0.028, -0.028),  # on both sides of the bin's middle instead
     above_bin_m=0.012,
     above_rim_m=0.035,  # fingers that open beside the middle stay above the walls
     drops_if_stopped=True,
@@ -286,7 +286,7 @@ def _rows_of_empty_hand(
     must_back_off = is_free & facts.is_on_plate
     must_back_off = must_back_off & parcel.is_label_up() & ~parcel.is_scanned
     must_release = must_back_off & hand.is_closed()
-    return [  # the last that applies wins
+    return [  # the last row that applies wins
         Row("reach", when=is_empty, goal_w=reach),
         Row("grasp", when=may_grasp, goal_w=grip),
         Row("retreat", when=is_empty & is_far & is_low, goal_w=raised),
@@ -333,7 +333,7 @@ def _rows_to_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
     may_place = has_unread & (is_over | is_being_lowered)
     set_down = with_z(xp, over_plate, hand.pos_w[:, 2] - height - PRESS_M)
     raised = with_z(xp, hand.pos_w, carry_z)
-    return [  # the last that applies wins
+    return [  # the last row that applies wins
         Row("carry", when=has_unread, goal_w=waypoint),
         Row("lift", when=has_unread & facts.must_lift(), goal_w=raised),
         Row("place", when=may_place, goal_w=set_down),
@@ -381,7 +381,7 @@ def _rows_to_bin(facts: ExpertFacts, posture: Grip, route: Route) -> list[Row]:
 
     # after it has turned a parcel, the hand first points down again
     is_tilted = hand.z[:, 2] > -POINTS_DOWN_COS
-    return [  # the last that applies wins
+    return [  # the last row that applies wins
         Row("carry", when=has_read, goal_w=waypoint),
         Row("turn", when=has_read & is_tilted, goal_w=raised),
         Row("lift", when=has_read & must_lift, goal_w=raised),

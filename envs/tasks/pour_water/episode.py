@@ -25,7 +25,7 @@ EVENT_S = (0.2, 0.8)
 
 
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
-    """Returns the sampled values of one episode, JSON-able.
+    """Returns the sampled values of one episode by name, as JSON can hold them.
 
     The list `mark_colour` gives the colours of the lower and of the upper mark.
     """

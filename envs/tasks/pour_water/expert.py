@@ -242,7 +242,7 @@ def _choose(
     above = before_grip + xp.asarray([0.0, 0.0, ABOVE_M])
     travel_z = xp.full_like(facts.tcp[:, 2], TRAVEL_Z_W)
     raised = with_z(xp, facts.tcp, travel_z)
-    rows = [  # the last that applies wins
+    rows = [  # the last row that applies wins
         Row("reach", when=~held, goal_w=above),
         Row("reach", when=~held & facts.is_aligned, goal_w=before_grip),
         Row("grasp", when=~held & facts.is_hand_in_line, goal_w=facts.grip),

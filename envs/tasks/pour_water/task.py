@@ -211,6 +211,8 @@ POUR_WATER = TaskSpec(
     bind=PourWater,
     expert=partial(scripted_expert, decide),
     beauty_camera=BEAUTY,
+    # the goals are just below the progress with the hand at the bottle, and with the
+    # bottle lifted
     stages=(
         TaskStage("reach", goal_progress=0.2475, horizon_s=5.0),
         TaskStage("lift", goal_progress=0.44, horizon_s=8.0),

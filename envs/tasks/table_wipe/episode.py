@@ -38,7 +38,7 @@ SPILL_AFTER_S = (4.0, 8.0)
 
 
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
-    """Returns the sampled values of one episode, JSON-able.
+    """Returns the sampled values of one episode by name, as JSON can hold them.
 
     `kind` and `named` have one element per stain; the last one is for the stain that may
     be spilled later. Other lists can be longer: their first elements are used.
@@ -80,7 +80,8 @@ def named_by(request: str, kind: str, kinds: Sequence[str]) -> list[bool]:
     """Returns for each stain whether the request asks to wipe it.
 
     Args:
-        request: "all" for all stains, "one" for those of `kind`, "but" for all others.
+        request: "all" to wipe all stains, "one" for the stains of `kind`, "but" for all
+            stains except those of `kind`.
         kind: The kind that the sentence names.
         kinds: The kind of each stain.
     """

@@ -149,9 +149,9 @@ def _stroke(xp: Any, state: Readings) -> Stroke:
     low = dot(low, chosen)  # (n, 2)
     high = dot(high, chosen)  # (n, 2)
 
-    # If one lane covers the stain's width along x, it runs over the stain's middle. If
-    # not, it may be off the middle by half the excess width, and is as near to the pad as
-    # that allows.
+    # If one lane covers the stain's width along x, the stroke is over the stain's middle.
+    # If not, the stroke may be off the middle by half the excess width, and is as near to
+    # the pad as that allows.
     excess = high[:, 0] - low[:, 0] - LANE_M
     max_offset = xp.maximum(excess, xp.zeros_like(low[:, 0])) / 2
     middle_x = (low[:, 0] + high[:, 0]) / 2
@@ -247,7 +247,7 @@ def _choose(
     # than lifted first
     may_press = facts.is_at_stroke | (facts.is_low & facts.is_over_stroke)
     may_wipe = facts.is_touching & facts.is_over_stroke
-    rows = [  # the last that applies wins
+    rows = [  # the last row that applies wins
         Row("reach", when=~is_held, goal_w=hover),
         Row("grasp", when=~is_held & facts.may_descend, goal_w=grip),
         Row("lift", when=is_held & facts.is_low, goal_w=lifted),

@@ -90,7 +90,7 @@ def rows_to_grip(
     reach = xp.where(is_far[:, None], waypoint, hover)
     raised = with_z(xp, hand.pos_w, clear_z + path.rise_more_m)
     may_approach = is_empty & may_grasp & is_before_grip(hand, grip)
-    return [  # the last that applies wins
+    return [  # the last row that applies wins
         Row("reach", when=is_empty, goal_w=reach),
         Row("grasp", when=may_approach, goal_w=grip.pos_w),
         Row("retreat", when=is_empty & is_far & is_low, goal_w=raised),

@@ -39,7 +39,7 @@ SPEED_FACTOR = (0.5, 1.4)
 
 
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
-    """Returns the sampled values of one episode, JSON-able."""
+    """Returns the sampled values of one episode by name, as JSON can hold them."""
     episode = variation.sample_each(seed, TASK_VARIABLES)
     count = episode["parcels"]  # the number of parcels that take part
     # values that differ between parcels are sampled again, once per parcel

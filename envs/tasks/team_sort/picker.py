@@ -43,7 +43,7 @@ BACK_M = 0.11
 BEFORE_STOP_M = 0.02
 # A parcel is picked once it is slower than this, because the hand aims at where the
 # parcel is, not at where it will be.
-STANDING_M_S = 0.02
+STILL_M_S = 0.02
 # A parcel that will be turned is gripped this far off its middle, so that after the turn
 # the grip is above the middle. That leaves more room between the hand, which is level
 # then, and the stand.
@@ -262,9 +262,9 @@ def _rows_of_empty_hand(
     xp = facts.xp
     hand = facts.picker
     speed_squared = dot(parcel.vel_w, parcel.vel_w)
-    is_standing = speed_squared < STANDING_M_S**2
+    is_still = speed_squared < STILL_M_S**2
     has_arrived = parcel.pos_w[:, 1] > STOP_Y_W - BEFORE_STOP_M
-    may_grasp = has_arrived & ~is_idle & is_standing
+    may_grasp = has_arrived & ~is_idle & is_still
 
     # the hand hovers before the grip of a parcel that it may grasp; until there is one,
     # it waits over the place where the belt stops
@@ -279,7 +279,7 @@ def _rows_of_empty_hand(
         far_m=FAR_M,
     )
     backed_off = hand.pos_w - BACK_M * hand.z
-    return [  # the last that applies wins
+    return [  # the last row that applies wins
         *rows_to_grip(hand, grip, path, is_empty=is_empty, may_grasp=may_grasp),
         Row("retreat", when=is_empty & must_back_off(facts), goal_w=backed_off),
     ]
@@ -317,7 +317,7 @@ def _rows_to_stand(
     must_lift = is_held & must_lift_off_belt(facts, parcel)
     may_place = is_held & (setting_down.is_over | setting_down.is_being_lowered)
     may_release = is_held & setting_down.is_set_down
-    return [  # the last that applies wins
+    return [  # the last row that applies wins
         Row("carry", when=is_held, goal_w=carried),
         Row("lift", when=must_lift, goal_w=raised),
         Row("place", when=may_place, goal_w=set_down),

@@ -210,7 +210,7 @@ def _rows_to_scanner(facts: ExpertFacts, parcel: Parcels, is_held: Array) -> lis
     reading_z = facts.plate_w[:, 2] + READING_HEIGHT_M + parcel_to_hand[:, 2]
     under_head = with_z(xp, facts.plate_w + parcel_to_hand, reading_z)
     raised = with_z(xp, hand.pos_w, hand.pos_w[:, 2] + LIFT_M)
-    return [  # the last that applies wins
+    return [  # the last row that applies wins
         Row("carry", when=has_unread, goal_w=under_head),
         Row("lift", when=must_lift, goal_w=raised),
     ]
@@ -247,7 +247,7 @@ def _rows_to_bin(
     is_above_slot = dot(offset_xy, offset_xy) < ABOVE_BIN_M**2
     may_place = has_read & is_above_slot & (posture.alignment(hand) > DROP_COS)
     may_drop = may_place & (hand.pos_w[:, 2] < drop_z + DROP_SLACK_M)
-    return [  # the last that applies wins
+    return [  # the last row that applies wins
         Row("carry", when=has_read, goal_w=waypoint),
         Row("place", when=may_place, goal_w=lowered),
         Row("release", when=may_drop, goal_w=hand.pos_w),

@@ -36,7 +36,7 @@ PUSHED_SHORT_DEG = 45.0
 
 
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
-    """Returns the sampled values of one episode, JSON-able.
+    """Returns the sampled values of one episode by name, as JSON can hold them.
 
     Lists have one value per place on the console, from the left. The list `order` gives
     the index of the valve at each place.

@@ -168,7 +168,7 @@ def _choose(
     # the fingers are around the handle and not yet wide enough to leave it
     are_fingers_around = facts.is_near_handle & ~facts.is_gripper_free
     must_release = are_fingers_around & facts.is_done & ~is_turning
-    rows = [  # the last that applies wins
+    rows = [  # the last row that applies wins
         Row("reach", when=must_grip, goal_w=standoff),
         Row("grasp", when=must_grip & facts.is_over_handle, goal_w=grasp),
         Row("turn", when=is_turning, goal_w=grasp),

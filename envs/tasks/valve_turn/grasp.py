@@ -22,7 +22,8 @@ def grasp_pos_w(xp: Any, hub_w: Array, angle: Array, is_wheel: Array) -> Array:
     """
     # the console face's axes in the world: to the right, up, and out of the face
     right, up, _ = (xp.asarray(axis) for axis in CONSOLE.axes().T)
-    # anticlockwise angle of the handle, from the face's up axis
+    # anticlockwise angle of the handle from the face's up axis, where the scale shows
+    # UP_RAD
     from_up = angle - UP_RAD
     radius = xp.where(is_wheel > 0.5, GRASP_RADIUS_M["wheel"], GRASP_RADIUS_M["lever"])
     along_up = (radius * xp.cos(from_up))[:, None] * up
@@ -33,7 +34,8 @@ def grasp_pos_w(xp: Any, hub_w: Array, angle: Array, is_wheel: Array) -> Array:
 def grasp_quat_wxyz(xp: Any, angle: Array) -> Array:
     """Returns the rotations (n, 4) wxyz of hands that grip handles at `angle` (n,) rad."""
     num = angle.shape[0]
-    # the frame of the handle is the face's frame, rotated about the face's normal
+    # the frame of the handle is the face's frame, rotated about the face's normal by the
+    # handle's angle from straight up, where the scale shows UP_RAD
     handle_quat = quat_multiply(
         face_quat(xp, CONSOLE, num), quat_from_yaw(angle - UP_RAD)
     )

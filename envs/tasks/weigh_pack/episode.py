@@ -36,7 +36,7 @@ EVENT_S = (0.2, 0.7)
 
 
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
-    """Returns the sampled values of one episode, JSON-able.
+    """Returns the sampled values of one episode by name, as JSON can hold them.
 
     The list `boxes` gives the box of each weight class: 0 is the rightmost box as the
     robot sees them.

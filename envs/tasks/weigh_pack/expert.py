@@ -300,7 +300,7 @@ def _choose(xp: Any, facts: ExpertFacts, flap: FlapFacts) -> tuple[Array, Array]
     may_push = must_shut & flap.is_hand_near & ~flap.is_shut
     must_rise = ~facts.is_hand_high & ~flap.is_hand_over
     is_away = ~is_held & facts.is_hand_far
-    rows = [  # the last that applies wins
+    rows = [  # the last row that applies wins
         Row("reach", when=~is_held, goal_w=hover),
         Row("reach", when=is_away, goal_w=over_item),
         Row("retreat", when=is_away & ~facts.is_hand_high, goal_w=raised),

@@ -150,8 +150,8 @@ class WeighPack:
         memory = self._memory
         worlds = self._props.worlds
 
-        # A load has settled once all readings of SETTLE_TICKS are within STEADY_KG of the
-        # first of them. A reading outside that range starts a new such time.
+        # A load has settled once all readings in a time of SETTLE_TICKS are within
+        # STEADY_KG of the first one. A reading outside of this range starts a new time.
         has_moved = xp.abs(reading_kg - memory["steady_kg"]) > STEADY_KG
         memory["steady_kg"][...] = xp.where(has_moved, reading_kg, memory["steady_kg"])
         memory["steady_tick"][...] = xp.where(has_moved, tick, memory["steady_tick"])
@@ -289,6 +289,7 @@ WEIGH_PACK = TaskSpec(
     bind=WeighPack,
     expert=partial(scripted_expert, decide),
     beauty_camera=BEAUTY,
+    # each goal is at or just below the progress that `weighing` and `packing` give there
     stages=(
         TaskStage("reach", goal_progress=0.1485, horizon_s=5.0),
         TaskStage("weigh", goal_progress=0.45, horizon_s=12.0),
