@@ -217,7 +217,8 @@ def _choose(xp: Any, facts: ExpertFacts, goals: Goals) -> tuple[Array, Array]:
     # a hand with a dish: whether it must rise first
     travel_z = xp.where(dish.is_plate, PLATE_TRAVEL_Z_W, CUP_TRAVEL_Z_W)
     must_lift = (tcp[:, 2] < travel_z - SAG_M) & ~goals.may_lower
-    must_lift = must_lift & (goals.offset[:, 2] < LIFT_BELOW_M)
+    above_seat = goals.offset[:, 2]
+    must_lift = must_lift & (above_seat < LIFT_BELOW_M)
 
     # the hand leaves a plate backwards, along its approach direction, and a cup upwards
     hand_z = cross(facts.rot6d[:, :3], facts.rot6d[:, 3:])

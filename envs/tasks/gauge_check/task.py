@@ -158,9 +158,9 @@ class GaugeCheck:
         shares = memory["shares"]
         parts = [
             xp.reshape(self._facts().stations_pos_w, (-1, 3 * COUNT)),
-            shares[..., 0],
-            shares[..., 1],
-            shares[..., 2],
+            shares[..., 0],  # needles
+            shares[..., 1],  # low marks
+            shares[..., 2],  # high marks
             xp.astype(memory["named"], xp.float64),
             xp.astype(memory["answered"], xp.float64),
         ]

@@ -137,9 +137,8 @@ def _sample_event(
     speed_factor = rng.uniform(*SPEED_FACTOR)
     angle = rng.uniform(*PUSH_ANGLE_RAD)
     parcel = int(np.flatnonzero(episode["wanted"])[-1])
-    sign = rng.choice(
-        (-1, 1)
-    )  # 1 along the belt's direction, which is +y; -1 against it
+    # 1 for a push along the belt's direction, which is +y; -1 for a push against it
+    sign = rng.choice((-1, 1))
     force = episode["mass"][parcel] * rng.uniform(*PUSH_M_S2)
 
     # without an event there is no push, and the belt keeps its speed

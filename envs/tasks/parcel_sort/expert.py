@@ -298,8 +298,12 @@ def _rows_of_empty_hand(
 def _rows_to_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
     """Returns the rows of the decision table for a held parcel that is not yet read.
 
-    The hand lifts it, carries it to the plate with its label up, sets it down and lets
-    go.
+    The hand lifts the parcel, carries it to the plate with its label up, sets it down and
+    lets go.
+
+    Args:
+        facts: What the expert knows.
+        posture: The axes that the hand should have.
     """
     xp = facts.xp
     hand = facts.hand
@@ -330,6 +334,7 @@ def _rows_to_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
     is_being_lowered = is_being_lowered & (bottom_z < facts.plate_w[:, 2] + LOWERING_M)
     is_set_down = (distance < LYING_BESIDE_M) & (xp.abs(height) < LYING_M)
 
+    # the goals for setting the parcel down and for lifting it
     may_place = has_unread & (is_over | is_being_lowered)
     set_down = with_z(xp, over_plate, hand.pos_w[:, 2] - height - PRESS_M)
     raised = with_z(xp, hand.pos_w, carry_z)
@@ -344,7 +349,8 @@ def _rows_to_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
 def _rows_to_bin(facts: ExpertFacts, posture: Grip, route: Route) -> list[Row]:
     """Returns the rows of the decision table for a held parcel that has been read.
 
-    The hand lifts it, carries it to its bin along the route, lowers it and lets go.
+    The hand lifts the parcel, carries it to its bin along the route, lowers it and lets
+    go.
     """
     xp = facts.xp
     hand = facts.hand

@@ -38,6 +38,7 @@ class Props(ParcelProps):
     """The parts of the scene in N worlds, as a task moves and reads them."""
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
+        """Finds the parts in the model."""
         parcels = Parcels(engine, PARCELS)
         bins = Bins(engine, BINS, BIN)
         super().__init__(engine, parcels, bins, len(BINS))

@@ -42,6 +42,7 @@ class Props:
     """The parts of the scene in N worlds, as a task moves and reads them."""
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
+        """Finds the parts in the model."""
         self.xp = engine.xp
         self.bottle = Bottle(engine, BOTTLE_SIZE)
         self.cup = Cup(engine, CUP_SIZE)

@@ -156,7 +156,7 @@ class TableWipe:
             dirt.spill_later(world, blob, num_cells)
 
     def before_step(self, tick: Array) -> None:
-        """Pushes the pad if that is due, wipes the cells under it, and spills more."""
+        """Wipes the cells under the pad, and lets the push and the spill happen when due."""
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()
@@ -168,7 +168,7 @@ class TableWipe:
         props.pad.push(xp.where(is_pushed[:, None], memory["push"], 0.0))
 
         # the cells under the pad are rubbed by the distance that the pad slid since the
-        # last step
+        # last step; the spill comes when it is due
         xy = facts.pad_pos_w[:, :2]
         moved = xy - memory["pad_xy_w"]
         is_rubbing = facts.press_n > RUBBING_N

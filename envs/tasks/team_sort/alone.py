@@ -68,9 +68,9 @@ def _is_sorting(facts: ExpertFacts) -> Array:
     is_on_belt = (parcels.bottom_z() < BELT.top_z + FREE_M) & (y < BELT.y_end)
     holds_to_sort = any_of(is_held & ~is_label_at_tips & ~is_on_belt)
 
-    # It also sorts while it is empty and a parcel is on the stand. First it backs off from
-    # a parcel that it has just set down, as it does with a level hand.
-    is_level = hand.z[:, 2] > -MOSTLY_COS  # it does not point down
+    # It also sorts while it is empty and a parcel is on the stand. But a level hand has
+    # just set this parcel down, and must back off first.
+    is_level = hand.z[:, 2] > -MOSTLY_COS  # the hand does not point down
     is_backing_off = must_back_off(facts) & is_level
     may_take = any_of(facts.is_on_stand) & ~is_backing_off
     return holds_to_sort | (may_take & ~any_of(is_held))

@@ -125,9 +125,8 @@ def _sample_event(
     is_pushed = bool(rng.random() < 0.5)
     factor = rng.uniform(*SPEED_FACTOR)
     angle = rng.uniform(*PUSH_ANGLE_RAD)
-    sign = rng.choice(
-        (-1, 1)
-    )  # 1 along the belt's direction, which is +y; -1 against it
+    # 1 for a push along the belt's direction, which is +y; -1 for a push against it
+    sign = rng.choice((-1, 1))
     is_first_parcel = bool(rng.random() < 0.5)
     pushed = 0 if is_first_parcel else episode["parcels"] - 1
     time_range_s = FIRST_PARCEL_S if is_first_parcel else LAST_PARCEL_S

@@ -126,9 +126,10 @@ class TeamSort:
 
         size = size_of(episode, parcel)
         face = episode["label"][parcel]
-        colour = COLOURS[episode["colour"][episode["kind"][parcel]]]
+        kind = episode["kind"][parcel]
+        colour_name = episode["colour"][kind]
         parcels.resize(world, parcel, size, face)
-        parcels.paint(world, parcel, colour, episode["shade"][parcel])
+        parcels.paint(world, parcel, COLOURS[colour_name], episode["shade"][parcel])
 
         memory = self._memory
         memory["present"][world, parcel] = 1.0

@@ -35,6 +35,7 @@ class Props:
     """The parts of the scene in N worlds, as a task moves and reads them."""
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
+        """Finds the parts in the model."""
         xp = engine.xp
         self.xp = xp
         self.item = Things(engine, (ITEM,))

@@ -70,6 +70,7 @@ class WeighPack:
     )
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
+        """Finds the scene's parts, and makes the arrays that `start` fills."""
         xp = engine.xp
         n = engine.num_worlds
         self._engine = engine
