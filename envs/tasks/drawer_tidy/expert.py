@@ -108,8 +108,8 @@ class Waypoint:
 def drawer_tidy_expert(
     agent_layout: Layout, state_layout: Layout, robot: Robot
 ) -> tuple[Planner, Controller]:
-    """Returns the planner and the controller of the expert."""
-    # grasps must keep this robot's palm off the things below it
+    """Returns planner and controller of the expert, adapted to the robot's palm."""
+    # grasps must keep the palm off the things below it
     palm_m = robot.gripper_of(robot.effectors[0]).palm_m
     return scripted_expert(
         partial(decide, palm_m=palm_m), agent_layout, state_layout, robot

@@ -177,8 +177,9 @@ class FixtureLoad:
         """Returns the judgement.
 
         Success: the machine runs, and the named workpiece is in its seat and released.
-        Lost: the machine was started while the workpiece was not, the force on the
-        fixture exceeded its limit, or the workpiece has fallen or toppled over.
+        Lost: the machine was started before the workpiece was seated and released, the
+        force on the fixture exceeded its limit, or the workpiece has fallen or toppled
+        over.
         """
         xp = self._engine.xp
         memory = self._memory

@@ -149,17 +149,19 @@ class ParcelSort:
         has_happened = tick >= memory["event_tick"]
         speed = xp.where(has_happened, memory["speed_after"], facts.belt_speed)
         props.belt.set_speed(speed)
-        height = facts.pos_w[props.worlds, memory["pushed"]][:, 2] - BELT.top_z  # (N,)
+        pushed_pos_w = facts.pos_w[props.worlds, memory["pushed"]]  # (N, 3)
+        height = pushed_pos_w[:, 2] - BELT.top_z
         is_pushed = is_during(tick, memory["event_tick"], PUSH_TICKS)
         is_pushed = is_pushed & (height < LYING_M)
         force = xp.where(is_pushed[:, None], memory["push"], 0.0)
         props.parcels.push(memory["pushed"], force)
 
         # the scanner reads parcels that have been readable for READING_TICKS
-        moved_tick = xp.where(facts.is_readable, memory["moved_tick"], tick[:, None])
-        is_long_enough = tick[:, None] - moved_tick >= READING_TICKS
+        last_unreadable = memory["moved_tick"]
+        last_unreadable = xp.where(facts.is_readable, last_unreadable, tick[:, None])
+        is_long_enough = tick[:, None] - last_unreadable >= READING_TICKS
         is_read = (memory["scanned"] > 0) | is_long_enough
-        memory["moved_tick"][...] = moved_tick
+        memory["moved_tick"][...] = last_unreadable
         memory["scanned"][...] = xp.where(is_read, 1.0, 0.0)
         # the lamp is green while a parcel that was read is not yet in its bin
         props.scanner.show(any_of(is_read & ~facts.is_binned))

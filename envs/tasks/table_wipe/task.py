@@ -234,8 +234,8 @@ def hand_progress(xp: Any, reach_m: Array, is_held: Array) -> Array:
 
     Args:
         xp: The array namespace.
-        reach_m: (N,) from the hand to the middle of the pad's handle.
-        is_held: (N,) bool, the fingers are closed on the handle.
+        reach_m: (N,) m, from the TCP to the middle of the pad's handle.
+        is_held: (N,) bool, whether the fingers are closed on the handle.
     """
     reached = tolerance(reach_m, bound=0.02, margin=0.4)
     return xp.where(is_held, 0.3, 0.25 * reached)

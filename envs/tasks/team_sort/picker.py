@@ -355,11 +355,11 @@ def _setting_down(
     distance = xp.sqrt(dot(offset_xy, offset_xy))
     height = bottom_z - stand_w[:, 2]
     is_aligned = posture.alignment(hand) > PLACE_COS
+    is_standing_on = xp.abs(height) < STANDING_ON_M
     return SettingDown(
         over_stand_w=over_stand,
         height=height,
         is_over=(distance < PLACE_M) & is_aligned,
         is_being_lowered=(distance < LOWERING_BESIDE_M) & (height < LOWERING_M),
-        is_set_down=(distance < STANDING_ON_BESIDE_M)
-        & (xp.abs(height) < STANDING_ON_M),
+        is_set_down=(distance < STANDING_ON_BESIDE_M) & is_standing_on,
     )

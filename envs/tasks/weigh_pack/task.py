@@ -123,7 +123,7 @@ class WeighPack:
         return episode
 
     def before_step(self, tick: Array) -> None:
-        """Updates scale and display, counts wrong boxes, and pushes the item if due."""
+        """Updates the display, counts wrong boxes, and pushes the item when it is due."""
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()
