@@ -112,7 +112,7 @@ def test_people_are_where_the_time_says_and_others_are_gone() -> None:
     told = worlds.observe().environment_state
     columns = worlds.state_layout.slices()["people_w"]
     now = told[:, columns].reshape(2, len(PEOPLE), -1, 2)[:, :, 0]
-    np.testing.assert_allclose(now[:, :2], people.places_w()[:, :2], atol=1e-9)
+    np.testing.assert_allclose(now[:, :2], people.positions_w()[:, :2], atol=1e-9)
     assert (now[:, 2] == AWAY_M).all()
 
     # 29 steps after the start, as the walk says
@@ -138,7 +138,7 @@ def test_at_l4_one_person_halts_and_nobody_knows_before() -> None:
     person = halting[0].index(True)
     walk = walks[0][person]
     ticks = (walk.halt_s + np.array([-0.5, 0.5, 1.5])) * PHYSICS_HZ
-    places = [people.places_ahead_w(np.full(4, int(t)))[0, person] for t in ticks]
+    places = [people.future_positions_w(np.full(4, int(t)))[0, person] for t in ticks]
     assert np.ptp(places[0], axis=0).max() > 0.5
     assert np.ptp(places[1], axis=0).max() == 0
     assert (places[1] == places[2]).all()
@@ -190,7 +190,7 @@ def test_looking_in_order_is_success_and_a_glance_is_not() -> None:
 def test_who_is_touched_or_passed_too_fast_loses_the_round() -> None:
     for speed_m_s, lost in ((0.0, False), (0.2, False), (0.5, True)):
         worlds = begun(1, level="L1")
-        person = worlds.task._props.people.places_w()[0, 0]
+        person = worlds.task._props.people.positions_w()[0, 0]
         # beside the person, with its side 0.3 m away, and not behind a wall
         inwards = -1.0 if person[1] > 0 else 1.0
         aside = inwards * (HALF_WIDTH_M + PERSON_RADIUS_M + 0.3)
@@ -204,7 +204,7 @@ def test_who_is_touched_or_passed_too_fast_loses_the_round() -> None:
         assert facts.is_too_near[0] == lost
 
     # where the person's legs are is a contact
-    person = worlds.task._props.people.places_w()[0, 0]
+    person = worlds.task._props.people.positions_w()[0, 0]
     touching = inwards * (HALF_WIDTH_M + LEGS_RADIUS_M - 0.02)
     put(worlds, float(person[0]), float(person[1]) + touching, 0.0)
     for _ in range(2):

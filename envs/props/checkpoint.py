@@ -1,4 +1,4 @@
-"""Stations of an inspection round: a machine with a sign that robots and people read.
+"""Stations of an inspection round: machines, each with a sign that robots and people read.
 
 The sign shows a number on white, in a wide frame of the station's colour.
 """
@@ -25,14 +25,16 @@ from embodied.envs.props.shapes import (
 from embodied.envs.props.sign import Signs, SignStyle, add_plate, add_text
 from embodied.sim.engine import Engine
 
-# Width and height of the number's plate, and half those of its coloured frame.
+# Width and height of the plate with the number.
 PLATE_M = (0.26, 0.26)
+# Half the width and half the height of the coloured frame around it.
 FRAME_HALF_M = (0.21, 0.19)
 # Height of the sign's middle above the floor.
 SIGN_Z_M = 0.74
-# Half depth, half width and half height of what can be touched. The front, with the sign,
-# is at the origin; the machine is behind it.
+# Half depth, half width and half height of the box with which robots collide. The front,
+# with the sign, is at the origin of the station's frame; the machine is behind it.
 HALF_M = (0.36, 0.48, 0.90)
+# Colours.
 HOUSING = (0.66, 0.69, 0.70, 1.0)
 DOOR = (0.73, 0.76, 0.77, 1.0)
 DARK = (0.14, 0.15, 0.16, 1.0)
@@ -46,13 +48,13 @@ RED_LAMP = (0.85, 0.16, 0.12, 1.0)
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A station: its name, kind of machine, and where its front is.
+    """A station: its name, its kind of machine, and the pose of its front.
 
     Attributes:
         name: the name of its body.
         kind: "cabinet", "pump" or "meter".
         place: x and y of the front's middle, m.
-        facing_rad: the yaw of someone who reads the sign.
+        facing_rad: the yaw in the world of someone who looks straight at the sign.
     """
 
     name: str
@@ -62,7 +64,7 @@ class Checkpoint:
 
 
 def add_numbers(spec: mujoco.MjSpec, numbers: Sequence[int]) -> None:
-    """Adds the numbers that signs can show."""
+    """Adds materials for the numbers that signs can show."""
     style = SignStyle(PLATE_M, stretched=True)
     for number in numbers:
         add_text(spec, _number_name(number), str(number), style)
@@ -71,7 +73,12 @@ def add_numbers(spec: mujoco.MjSpec, numbers: Sequence[int]) -> None:
 def add_checkpoint(spec: mujoco.MjSpec, station: Checkpoint, number: int) -> None:
     """Adds a station that worlds may shift, relabel and recolour.
 
-    `add_numbers` must be called first; `number` is one of those.
+    `add_numbers` must be called first.
+
+    Args:
+        spec: the scene.
+        station: the station, at its nominal place.
+        number: the number that the sign shows at first; `add_numbers` must have added it.
     """
     body = spec.worldbody.add_body(
         name=station.name,
@@ -100,7 +107,7 @@ def _number_name(number: int) -> str:
 
 
 def _paint_sign_post(paint: Paint, kind: str) -> None:
-    """Paints what carries the sign, where the machine has no front at that height."""
+    """Paints a post for the sign; on a cabinet the sign hangs on the front instead."""
     if kind != "cabinet":
         paint.box((0.02, 0, 0.48), (0.018, 0.03, 0.48), STEEL)
         paint.box((0.03, 0, 0.012), (0.09, 0.12, 0.012), STEEL)
@@ -127,7 +134,8 @@ def _paint_cabinet(paint: Paint) -> None:
 
 def _paint_pump(paint: Paint) -> None:
     """Paints a pump with its motor on a plinth, the shaft along y, and its pipes."""
-    z = 0.62  # of the shaft
+    # height of the shaft, and its distance behind the station's front
+    z = 0.62
     x = 0.42
     paint.box((x, 0, 0.14), (0.30, 0.46, 0.14), CONCRETE)
     paint.box((x, 0, 0.31), (0.22, 0.42, 0.03), DARK)
@@ -148,7 +156,7 @@ def _paint_pump(paint: Paint) -> None:
 
 
 def _paint_meter(paint: Paint) -> None:
-    """Paints a board with dials before a tank and its pipes."""
+    """Paints a board with three dials, in front of a tank and its pipes."""
     paint.cylinder((0.42, 0, 0.10), (0.42, 0, 1.72), 0.29, GLASS)
     for z in (0.30, 0.95, 1.60):
         paint.cylinder((0.42, 0, z), (0.42, 0, z + 0.03), 0.30, STEEL)
@@ -177,7 +185,7 @@ class Checkpoints:
         """Finds the stations in the model.
 
         Args:
-            engine: the worlds.
+            engine: the physics of the worlds.
             stations: the stations, at their nominal places.
             numbers: the numbers that their signs can show.
         """
@@ -193,8 +201,9 @@ class Checkpoints:
         self._signs = Signs(engine, plates, texts)
         self._columns = columns(self._bodies)
         self._front_to_sign = engine.xp.asarray((0.0, 0.0, SIGN_Z_M))
+        # asking for a field lets worlds differ in it
         for field in ("body_pos", "geom_rgba"):
-            engine.model_view(field)  # worlds will differ in it
+            engine.model_view(field)
 
     def shift(self, world: int, along_m: Sequence[float]) -> None:
         """Moves the stations of one world along x from their nominal places.
@@ -209,7 +218,7 @@ class Checkpoints:
             self._engine.model_view("body_pos")[world, body] = xp.asarray(pos)
 
     def label(self, world: int, numbers: Sequence[int], colours: Sequence[Rgb]) -> None:
-        """Sets the numbers and the colours of the signs of one world."""
+        """Sets number and frame colour of the sign of each station in one world."""
         self._signs.write(world, [self._numbers.index(number) for number in numbers])
         rgba = self._engine.model_view("geom_rgba")
         for frame, colour in zip(self._frames, colours, strict=True):

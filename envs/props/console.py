@@ -22,25 +22,28 @@ from embodied.sim.engine import Engine
 
 FACE = (0.66, 0.69, 0.70, 1.0)
 CABINET = (0.58, 0.61, 0.63, 1.0)
-CHEEK_M = 0.02  # thickness of the cabinet's side panels, which stand out above the face
-SHELL_BELOW_CHEEKS_M = 0.012  # how much lower the shell between the side panels is
-SOLID_BEHIND_SHELL_M = 0.02  # distance of the collision box behind the shell's front
+# Thickness of the cabinet's side panels ("cheeks"), which stand out above the face.
+CHEEK_M = 0.02
+# How much lower than the cheeks the shell between them is.
+SHELL_BELOW_CHEEKS_M = 0.012
+# Distance of the collision box behind the front of the shell.
+SOLID_BEHIND_SHELL_M = 0.02
 
 
 @dataclass(frozen=True)
 class ConsoleSize:
-    """Centre of the face in the world, and its size, m.
+    """Centre of the console's face in the world, and sizes, m.
 
-    The face is tilted: it looks up, back at the robot. A hand that points straight at any
-    point of it can roll by +-60 degrees, with all joints at least 0.5 rad inside their
-    ranges. A vertical face at this place would be out of the wrist's range.
+    The face is tilted: it looks up and back at the robot. A hand that points straight at
+    any point of the face can roll by +-60 degrees, with all joints at least 0.5 rad inside
+    their ranges. A vertical face at this place would be out of the wrist's range.
     """
 
     x: float = 0.72
     z: float = 0.92
     width: float = 0.62
     height: float = 0.46  # along the slope
-    tilt_rad: float = np.deg2rad(58.0)  # from upright
+    tilt_rad: float = np.deg2rad(58.0)  # of the face from upright
     depth: float = 0.16  # depth of the cabinet's top behind the face
 
     def axes(self) -> np.ndarray:
@@ -62,7 +65,7 @@ class ConsoleSize:
 def add_console(spec: mujoco.MjSpec, size: ConsoleSize) -> mujoco.MjsBody:
     """Adds the body `console`, which worlds may shift, and returns it.
 
-    Its frame is at the centre of the face: x right, y up, z outwards.
+    The body's frame is at the centre of the face: x right, y up along the face, z outwards.
     """
     console = spec.worldbody.add_body(
         name="console", pos=[size.x, 0, size.z], quat=size.quat()
@@ -93,10 +96,10 @@ def add_console(spec: mujoco.MjSpec, size: ConsoleSize) -> mujoco.MjsBody:
 
 
 def _outline(size: ConsoleSize) -> np.ndarray:
-    """Returns the outline (6, 2) of the cabinet's side: x and z, m.
+    """Returns the outline (6, 2) of the cabinet as seen from the side: x and z, m.
 
-    Seen from the right, it runs counterclockwise from the face's lower edge. Its origin
-    is the face's centre.
+    Seen from the right, the points run counterclockwise from the face's lower edge. They
+    are relative to the face's centre.
     """
     # x and z of the outline's upper corner: 15 mm beyond the face's upper edge, along
     # the axis that points up the face
@@ -119,22 +122,22 @@ def _outline(size: ConsoleSize) -> np.ndarray:
 def _prism(outline: np.ndarray, near_y: float, far_y: float) -> Mesh:
     """Returns the prism over a convex outline (n, 2), x and z, between two values of y.
 
-    The outline must run counterclockwise as seen from -y, and `near_y` be the smaller y:
-    then the faces look outwards. Each side has its own vertices, so that edges are drawn
-    sharp.
+    The outline must run counterclockwise as seen from -y, and `near_y` must be the
+    smaller y, so that the triangles face outwards. Each side of the prism has its own
+    vertices, so that edges are drawn sharp.
     """
     count = len(outline)
     near = np.insert(outline, 1, near_y, axis=1)
     far = np.insert(outline, 1, far_y, axis=1)
 
-    # the ends: a fan of triangles each
+    # the two ends, each a fan of triangles
     first = np.zeros(count - 2, int)
     second = np.arange(1, count - 1)
     fan = np.stack([first, second, second + 1], axis=1)
     vertices = [near, far]
     faces = [fan, fan[:, ::-1] + count]
 
-    # the sides: two triangles each
+    # the sides, each of two triangles
     two_triangles = np.array([(0, 1, 2), (0, 2, 3)])
     for k in range(count):
         after = (k + 1) % count
@@ -150,14 +153,15 @@ def _add_solid(cabinet: mujoco.MjsBody, inner: np.ndarray, half_width: float) ->
     from the floor up to the lower edge of the face.
 
     Args:
-        cabinet: the upright body.
-        inner: the shell's outline (6, 2), as `_outline` orders it.
+        cabinet: the cabinet's body, which is upright.
+        inner: the shell's outline (6, 2), in the order of `_outline`.
         half_width: half the width of the console, m.
     """
-    below_face = inner[2:]  # all but the two points of the front
-    low_x, low_z = below_face.min(axis=0)
-    high_x = below_face.max(axis=0)[0]
-    high_z = inner[0, 1]  # of the face's lower edge
+    # without the first two points, which are farther forwards than the toe
+    behind_toe = inner[2:]
+    low_x, low_z = behind_toe.min(axis=0)
+    high_x = behind_toe.max(axis=0)[0]
+    high_z = inner[0, 1]  # height of the face's lower edge
 
     middle = (
         (low_x + SOLID_BEHIND_SHELL_M + high_x) / 2,
@@ -183,13 +187,13 @@ def _paint_trim(
 
     Args:
         spec: the scene.
-        cabinet: the body that gets them.
-        outline: (6, 2), x and z in the cabinet's frame, m, as of `_outline`.
+        cabinet: the cabinet's body, which gets both.
+        outline: (6, 2), the result of `_outline`: x and z in the cabinet's frame, m.
         half_y: half the cabinet's width, m.
     """
     front = outline[0]  # beyond the face's lower edge
-    toe = outline[2]  # on the floor in front
-    back = outline[3]  # on the floor behind
+    toe = outline[2]  # where the cabinet's front meets the floor
+    back = outline[3]  # where the cabinet's back meets the floor
     paint = Paint(spec, cabinet, "console_trim")
 
     # 8 cm high, from 5 mm before the toe to 25 mm behind the back
@@ -203,7 +207,7 @@ def _paint_trim(
 
 
 class Console:
-    """Where the console stands in N worlds."""
+    """The position of the console in N worlds."""
 
     def __init__(self, engine: Engine, size: ConsoleSize) -> None:
         self._engine = engine
@@ -212,11 +216,11 @@ class Console:
         engine.model_view("body_pos")  # asking for it lets worlds differ in it
 
     def shift(self, world: int, offset_m: np.ndarray) -> None:
-        """Moves the console of one world by (x, y, z) from its nominal place."""
+        """Moves the console of one world by (x, y, z) m from its nominal place."""
         self._engine.model_view("body_pos")[world, self._body] = (
             self._nominal + offset_m
         )
 
     def pos_w(self) -> Array:
-        """Returns the middle (N, 3) of the face, m."""
+        """Returns the middle (N, 3) m of the console's face."""
         return self._engine.model_view("body_pos")[:, self._body]

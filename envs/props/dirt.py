@@ -15,8 +15,9 @@ from embodied.envs.props.stains import CELLS, STAINS, cell_areas
 
 S = len(STAINS)
 FAR_M = 9.0  # larger than any coordinate of a cell
-# Added to both areas of a ratio, so that the ratio of two zero areas is 1. Then without
-# stains to spare, the spared share is 1, and without stains to wipe, the wiped share is 0.
+# Added to both areas of a ratio, so that the ratio of two zero areas is 1. So the spared
+# share is 1 if there are no stains to spare, and the wiped share is 0 if there are none
+# to wipe.
 NO_AREA_M2 = 1e-12
 
 
@@ -37,7 +38,8 @@ class Dirt:
         n = num_worlds
         self._areas = xp.asarray(cell_areas())  # (S, C) m2
         self.arrays = {
-            # the cells' centres, m; x and y come before the cells, which is faster
+            # the cells' centres, m; with x and y before the cells, because tests of all
+            # cells are faster on contiguous coordinates
             "cell_xy_w": xp.zeros((n, 2, S, CELLS)),
             # the share of each cell's dirt that is left, in [0, 1]
             "left": xp.zeros((n, S, CELLS)),
@@ -47,7 +49,7 @@ class Dirt:
             "spill": xp.zeros((n, S, CELLS)),
             # the distance of rubbing that cleans a cell, m
             "rub_m": xp.ones((n, S)),
-            # 1 for stains to wipe, 0 for stains to spare
+            # 1 for stains that the instruction says to wipe, 0 for stains to spare
             "named": xp.zeros((n, S)),
             # the dirty area; a cell that is half clean counts half
             "left_m2": xp.zeros((n, S)),
@@ -69,14 +71,14 @@ class Dirt:
     def lay(
         self, world: int, stain: int, cells_w: np.ndarray, rub_m: float, named: bool
     ) -> None:
-        """Sets the place and the properties of one world's stain.
+        """Sets the position and the properties of one world's stain.
 
         Args:
             world: index of the world.
             stain: index of the stain.
-            cells_w: the centres (C, 2) of its cells, m.
+            cells_w: the centres (C, 2) of the stain's cells in the world, m.
             rub_m: the distance of rubbing that cleans a cell, m.
-            named: whether the stain is to be wiped.
+            named: whether the instruction says to wipe the stain.
         """
         arrays = self.arrays
         arrays["cell_xy_w"][world, :, stain] = self._xp.asarray(cells_w.T)
@@ -84,22 +86,25 @@ class Dirt:
         arrays["named"][world, stain] = float(named)
 
     def dirty(self, world: int, stain: int, cells: int) -> None:
-        """Makes a stain's first `cells` cells dirty, at the start of an episode."""
+        """Makes the first `cells` cells of a world's stain dirty from the episode's start."""
         for name in ("left", "present"):
             self.arrays[name][world, stain, :cells] = 1.0
         self._survey(slice(world, world + 1))
 
     def spill_later(self, world: int, stain: int, cells: int) -> None:
-        """Makes a stain's first `cells` cells dirty at the spill, later in the episode."""
+        """Makes the first `cells` cells of a world's stain dirty when the spill comes.
+
+        `update` says when the spill comes.
+        """
         self.arrays["spill"][world, stain, :cells] = 1.0
 
     def update(self, is_under_pad: Array, rubbed_m: Array, spilling: Array) -> Array:
         """Removes dirt under the pad, then adds the spill where it is due.
 
         Args:
-            is_under_pad: (N, S, C) bool, the cells that the pad rubbed.
-            rubbed_m: (N,) m, the distance that it rubbed.
-            spilling: (N,) bool, the worlds in which the spill is due.
+            is_under_pad: (N, S, C) bool, whether the pad rubbed each cell.
+            rubbed_m: (N,) m, the distance that the pad moved while it rubbed.
+            spilling: (N,) bool, whether the spill comes now in each world.
 
         Returns:
             The share (N, S * C) of each cell's dirt that is left.
@@ -125,7 +130,7 @@ class Dirt:
         """Updates areas, bounding boxes and shares after a change of the dirt.
 
         Args:
-            worlds: selects the n worlds to update.
+            worlds: the slice of the n worlds to update.
         """
         xp = self._xp
         arrays = self.arrays
@@ -146,7 +151,8 @@ class Dirt:
         arrays["low_xy_w"][worlds] = xp.where(has_dirty, low, 0.0)
         arrays["high_xy_w"][worlds] = xp.where(has_dirty, high, 0.0)
 
-        # the wiped share of the named stains, and the share of the others that is left
+        # the share of the named stains that is wiped off, and the share of the others
+        # that is left
         others = 1 - named
         arrays["wiped"][worlds] = 1 - _ratio(dot(named, area), dot(named, area_ever))
         arrays["spared"][worlds] = _ratio(dot(others, area), dot(others, area_ever))

@@ -1,7 +1,7 @@
 """A rack of steel wire for dishes: slots for plates on edge, and a tray for cups.
 
-Its place and its yaw differ between worlds. In its frame, which is on the table in the
-rack's middle, x points the way in which a hand brings plates, and y to the left of it.
+The rack's position and yaw differ between worlds. Its frame is on the table in the rack's
+middle. The x axis is the direction in which a hand brings plates; y is to its left.
 """
 
 from __future__ import annotations
@@ -35,50 +35,67 @@ class DishRackSize:
     floor_z: float = 0.70
     yaw: float = 1.2
     half_depth: float = 0.115  # along x
-    # plates: two rails carry them, and pins at both sides of each slot, which lean back
-    plate_y: float = 0.055
-    rail_y: float = 0.050  # from the plates' middle to each rail
+    # for plates: two rails carry them, and pins stand at both sides of each slot, leaning
+    # back
+    plate_y: float = 0.055  # of the plates' middles
+    rail_y: float = 0.050  # distance from the plates' middles to each rail
     rail_z: float = 0.030  # height of the rails' upper edge
-    slot_x: float = 0.028  # where the pins behind the last slot stand
-    pitch: float = 0.048  # from slot to slot
+    slot_x: float = 0.028  # of the pins behind the last slot, at the rails
+    pitch: float = 0.048  # from one slot to the next
     slots: int = 2
     pin: float = 0.080  # length of the pins above the rails
-    lean: float = float(np.deg2rad(15.0))
-    # cups: a tray with a ridge around each place
-    cup_y: float = -0.105
-    cup_x: float = 0.058  # of the first place; the second is at its negative
-    tray_z: float = 0.012
+    lean: float = float(np.deg2rad(15.0))  # angle of the pins from the vertical
+    # for cups: a tray with two places, each with a ridge around it
+    cup_y: float = -0.105  # of both places
+    cup_x: float = 0.058  # of the first place; the second place is at -cup_x
+    tray_z: float = 0.012  # height of the tray's upper face
     ridge: float = 0.010  # height of the ridges above the tray
     place: float = 0.086  # inner width of a place along x and y
 
     @property
     def down_slot(self) -> np.ndarray:
-        """The way into a slot, along its pins, (3,) in the rack's frame."""
+        """Unit vector (3,) in the rack's frame, down into a slot along its pins."""
         return np.array([-np.sin(self.lean), 0.0, -np.cos(self.lean)])
 
     @property
     def into_rack(self) -> np.ndarray:
-        """The way from a slot to the one behind it, (3,), perpendicular to plates."""
+        """Unit vector (3,) in the rack's frame, perpendicular to plates in the slots.
+
+        It points from a slot to the slot behind it.
+        """
         return np.array([np.cos(self.lean), 0.0, -np.sin(self.lean)])
 
     def pins_x(self) -> np.ndarray:
-        """Returns where pins cross the rails, (slots + 1,) from the last slot's back."""
+        """Returns x of each row of pins at the rails, (slots + 1,) m.
+
+        The first row is behind the last slot.
+        """
         return self.slot_x - self.pitch * np.arange(self.slots + 1)
 
     def seats(self, plate: PlateSize) -> np.ndarray:
-        """Returns the middles (slots, 3) of plates in their slots, the last slot first."""
-        # a plate rests on both rails, so its middle is this far up the slot
+        """Returns the middles of plates in their slots, the last slot first.
+
+        Args:
+            plate: the size of the plates.
+
+        Returns:
+            (slots, 3) m in the rack's frame.
+        """
+        # a plate rests on both rails, so its middle is this far above them along the slot
         up = np.sqrt(plate.radius**2 - self.rail_y**2)
-        # halfway between the pins of its slot
+        # and this far in front of the pins behind the slot, halfway to those before it
         before = self.pitch / 2 * np.cos(self.lean)
         seats = []
         for x in self.pins_x()[:-1]:
-            foot = np.array([x, self.plate_y, self.rail_z])
-            seats.append(foot - up * self.down_slot - before * self.into_rack)
+            pin_foot = np.array([x, self.plate_y, self.rail_z])
+            seats.append(pin_foot - up * self.down_slot - before * self.into_rack)
         return np.array(seats)
 
     def places(self, up_m: float = 0.0) -> np.ndarray:
-        """Returns points (2, 3) so far above the places on which cups stand."""
+        """Returns the points (2, 3) m that are `up_m` above the two places for cups.
+
+        They are in the rack's frame.
+        """
         z = self.tray_z + up_m
         return np.array([(x, self.cup_y, z) for x in (self.cup_x, -self.cup_x)])
 
@@ -114,7 +131,7 @@ def _add_slots(body: mujoco.MjsBody, size: DishRackSize) -> None:
 
 
 def _add_wire(body: mujoco.MjsBody, start: Vector, end: Vector) -> None:
-    """Adds a straight wire that collides, between two points (3,) m."""
+    """Adds a straight wire between two points (3,) m, with which things collide."""
     wire = body.add_geom(
         type=mujoco.mjtGeom.mjGEOM_CAPSULE,
         size=[WIRE_M, 0, 0],
@@ -126,8 +143,9 @@ def _add_wire(body: mujoco.MjsBody, start: Vector, end: Vector) -> None:
 
 
 def _add_cup_tray(body: mujoco.MjsBody, size: DishRackSize) -> None:
-    """Adds the tray for cups, with ridges around its places."""
+    """Adds the tray for cups, with ridges around its two places."""
     half_place = size.place / 2
+    # the ridges along the tray's edges are 6 mm wide
     half_x = size.cup_x + half_place + 0.006
     half_y = half_place + 0.006
     half_z = size.tray_z / 2
@@ -143,8 +161,9 @@ def _add_cup_tray(body: mujoco.MjsBody, size: DishRackSize) -> None:
         add_box(body, (0, y, z), along, TRAY)
         x = side * (half_x - 0.003)
         add_box(body, (x, size.cup_y, z), (0.003, half_place, size.ridge / 2), TRAY)
-    middle_half = size.cup_x - half_place
-    add_box(body, (0, size.cup_y, z), (middle_half, half_place, size.ridge / 2), TRAY)
+    # the ridge between the two places
+    between_half = size.cup_x - half_place
+    add_box(body, (0, size.cup_y, z), (between_half, half_place, size.ridge / 2), TRAY)
 
 
 def _paint_frame(paint: Paint, size: DishRackSize) -> None:
@@ -157,7 +176,7 @@ def _paint_frame(paint: Paint, size: DishRackSize) -> None:
         x = side * half_x
         paint.box((x, size.plate_y, 0.010), (0.004, half_y, 0.010), TRAY)
 
-    # the frame: uprights at the corners, and a wire around them at half the pins' height
+    # the frame: uprights at the corners, up to half the pins' height
     top_z = size.rail_z + 0.5 * size.pin
     corners = []
     for side_x, side_y in ((-1, -1), (1, -1), (1, 1), (-1, 1)):
@@ -166,15 +185,23 @@ def _paint_frame(paint: Paint, size: DishRackSize) -> None:
         corners.append(np.array([x, y, top_z]))
         paint.cylinder((x, y, 0.006), (x, y, top_z), 0.0032, STEEL)
         paint.box((x, y, 0.001), (0.010, 0.008, 0.0012), RUBBER)
+
+    # short posts below the ends of both rails
     for side in (-1, 1):
         y = size.plate_y + side * size.rail_y
         z = size.rail_z - WIRE_M
         for x in (-half_x + 0.004, half_x - 0.004):
             paint.cylinder((x, y, 0.006), (x, y, z), WIRE_M, STEEL)
-    # wires across at both ends, low at the front so that a hand gets in
-    for k, height in ((0, size.rail_z), (2, top_z)):
-        first = corners[k] * (1, 1, 0) + np.array([0, 0, height])
-        second = corners[k + 1 if k else 3] * (1, 1, 0) + np.array([0, 0, height])
+
+    # two wires from corner to corner: across the front, low so that a hand gets in, and
+    # along the left side at the top
+    front_right, _, back_left, front_left = corners
+    for start, end, height in (
+        (front_right, front_left, size.rail_z),
+        (back_left, front_left, top_z),
+    ):
+        first = start * (1, 1, 0) + np.array([0, 0, height])
+        second = end * (1, 1, 0) + np.array([0, 0, height])
         paint.cylinder(first, second, 0.0032, STEEL)
 
 

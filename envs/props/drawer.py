@@ -36,18 +36,18 @@ SLIDING_FRICTION = 0.5
 
 @dataclass(frozen=True)
 class DrawersSize:
-    """Place of the fronts, and sizes of one drawer, m.
+    """Position of the drawers' fronts, and sizes of one drawer, m.
 
     The origin of a drawer's frame is on the outer face of its front, in the middle of its
-    width, at the height of the floor's top. Its x axis points inwards, y to the left and
-    z up.
+    width, at the height of the floor's upper face. The x axis points inwards, y to the
+    left and z up.
     """
 
     x: float = 0.557  # world x of the outer faces of closed fronts
     top_z: float = 0.74  # height of the worktop
     worktop: float = 0.016  # thickness of the worktop
-    pitch: float = 0.24  # from one drawer to the next
-    depth: float = 0.30
+    pitch: float = 0.24  # from the middle of one drawer to that of the next
+    depth: float = 0.30  # of the space inside
     height: float = 0.125  # from the drawers' floor up to the worktop's top
     wall: float = 0.038  # height of the walls above the floor
     travel: float = 0.215  # the largest opening
@@ -119,10 +119,10 @@ def add_drawers(spec: mujoco.MjSpec, chest: mujoco.MjsBody, size: DrawersSize) -
 
 
 def _add_solids(body: mujoco.MjsBody, name: str, size: DrawersSize) -> None:
-    """Adds the solid parts: floor, front, three walls and handle.
+    """Adds the parts that collide: floor, front, three walls and handle.
 
-    Boxes are given by middle and half size in the drawer's frame, m: x goes inwards
-    from the front's outer face, z up from the floor's top.
+    Boxes are given by middle and half size in the drawer's frame, m. `DrawersSize`
+    describes the frame.
     """
     low, high = size.inner
     mid_x = (low[0] + high[0]) / 2
@@ -221,22 +221,26 @@ class Drawers:
         `DrawersSize` describes the frame.
 
         Args:
-            drawer: (N,) indices into DRAWERS.
+            drawer: (N,) the index into DRAWERS of each world's drawer.
         """
         return self._engine.view("xpos")[self._worlds, self._ids[drawer]]
 
     def middle_w(self, drawer: Array) -> Array:
-        """Returns the centre (N, 3) m of the floor of one `drawer` (N,) per world."""
+        """Returns the centre (N, 3) m in the world of the floor of one drawer per world.
+
+        Args:
+            drawer: (N,) the index into DRAWERS of each world's drawer.
+        """
         return self.frame_w(drawer) + self._middle
 
     def hold(self, points_w: Array) -> Array:
         """Returns which points are inside which drawer.
 
         Args:
-            points_w: (N, K, 3) m.
+            points_w: (N, K, 3) m, K points in each world.
 
         Returns:
-            (N, 3 drawers, K) bool.
+            (N, 3 drawers, K) bool, whether each point is inside each drawer.
         """
         frames = self._engine.view("xpos")[:, self._ids]  # (N, 3 drawers, xyz)
         # (N, 3 drawers, K, xyz) in the drawers' frames, which never rotate
@@ -245,19 +249,21 @@ class Drawers:
         return within[..., 0] & within[..., 1] & within[..., 2]
 
     def push(self, drawer: Array, force_n: Array) -> None:
-        """Pushes one `drawer` (N,) per world shut with a force (N,) N until called again.
+        """Pushes one drawer per world inwards, along +x, until called again.
 
-        The force acts along +x.
+        Args:
+            drawer: (N,) the index into DRAWERS of each world's drawer.
+            force_n: (N,) the force, N.
         """
         self._engine.view("xfrc_applied")[self._worlds, self._ids[drawer], 0] = force_n
 
     def set(self, world: int, openings_m: np.ndarray, friction_n: float) -> None:
-        """Sets the openings (3,) of one world's drawers, and the friction of each."""
+        """Sets the opening (3,) of each of one world's drawers, and their friction."""
         self._engine.view("qpos")[world, self._qpos] = openings_m
         self._engine.model_view("dof_frictionloss")[world, self._dofs] = friction_n
 
     def shift(self, world: int, offset_m: np.ndarray) -> None:
-        """Moves the whole chest of one world by (x, y) from its nominal place."""
+        """Moves the whole chest of one world by (x, y) m from its nominal place."""
         offset = np.array([*offset_m, 0.0])
         self._engine.model_view("body_pos")[world, self._chest] = self._nominal + offset
 

@@ -35,10 +35,11 @@ from embodied.envs.props.sign import (
 )
 from embodied.sim.engine import Engine
 
-OK, FAULT = range(2)  # the buttons of a station
+# Indices of a station's buttons; the three constants below are in this order.
+OK, FAULT = range(2)
 BUTTON_COLOURS: tuple[Rgba, Rgba] = ((0.10, 0.55, 0.22, 1.0), (0.80, 0.10, 0.10, 1.0))
-BUTTON_Y_M = (0.075, -0.075)  # OK at the left, as the robot sees them
-WORDS = ("OK", "FAULT")
+BUTTON_Y_M = (0.075, -0.075)  # as the robot sees the station, OK is on the left
+BUTTON_LABELS = ("OK", "FAULT")
 # The scale covers this angle, clockwise over the top, from lower left to lower right.
 SCALE_RAD = np.deg2rad(240.0)
 # Radius of the dial.
@@ -47,11 +48,12 @@ DIAL_M = 0.150
 NEEDLE_M = 0.105
 # Distances of the limit marks' inner and outer ends from the dial's centre.
 MARKS_M = (0.112, 0.148)
+# The hands of a dial: the needle, and the marks of the lower and the upper limit.
+HANDS = ("needle", "low", "high")
+PLATE_M = (0.38, 0.11)  # width and height of the plate with the station's name
+# Colours.
 NEEDLE = (0.06, 0.06, 0.07, 1.0)
 MARK = (0.88, 0.05, 0.05, 1.0)
-# The pointers of a dial: the needle, and the marks of the lower and upper limit.
-HANDS = ("needle", "low", "high")
-PLATE_M = (0.38, 0.11)
 CASE = (0.62, 0.65, 0.67, 1.0)
 BOARD = (0.30, 0.34, 0.38, 1.0)
 BEZEL = (0.12, 0.13, 0.14, 1.0)
@@ -78,8 +80,8 @@ class Reading:
 
 
 def button_name(station: str, button: int) -> str:
-    """Returns the name of a station's button: OK or FAULT."""
-    return f"{station}_{WORDS[button].lower()}"
+    """Returns the name of a station's button, given as the index OK or FAULT."""
+    return f"{station}_{BUTTON_LABELS[button].lower()}"
 
 
 def button_top_z() -> float:
@@ -88,7 +90,7 @@ def button_top_z() -> float:
 
 
 def add_gauge_names(spec: mujoco.MjSpec, names: Sequence[str]) -> None:
-    """Adds the names that plates of stations can show, and the picture of the dial."""
+    """Adds materials for the names that plates can show, and one for the dial's face."""
     for name in names:
         style = SignStyle(PLATE_M, stretched=True)
         add_text(spec, f"gauge_{name}", name.upper(), style)
@@ -106,8 +108,9 @@ def add_gauge_station(
     Args:
         spec: the scene.
         name: name of the body, and prefix of the names of its parts.
-        pos: x and y, m.
-        any_text: any of the added names; worlds change it.
+        pos: x and y of the station in the world, m.
+        any_text: the name that the plate shows at first, any of those added.
+            `Gauges.name` changes it.
     """
     body = spec.worldbody.add_body(name=name, pos=[*pos, 0])
     _add_desk(spec, body, name)
@@ -137,8 +140,9 @@ def add_gauge_station(
         size_m=PLATE_M,
     )
 
-    # each hand is a box on a body that worlds rotate; unrotated it points along z.
-    # Boxes by centre, half size and colour, in the order of HANDS
+    # each hand is a box on a body that worlds rotate; unrotated it points along z. The
+    # boxes are given by centre, half size and colour, in the order of HANDS. The needle
+    # extends by 24 mm behind its axis
     mark_pos = (0, 0, sum(MARKS_M) / 2)
     mark_half = (0.002, 0.008, np.ptp(MARKS_M) / 2)
     boxes = (
@@ -147,14 +151,14 @@ def add_gauge_station(
         (mark_pos, mark_half, MARK),
     )
     for k, (hand, (box_pos, half, rgba)) in enumerate(zip(HANDS, boxes, strict=True)):
-        # each hand is 4 mm in front of the one before, so that they don't overlap
+        # each hand is 4 mm in front of the previous hand, so that they don't overlap
         hand_pos = (BOARD_X_M - 0.010 - 0.004 * k, BOARD_Y_M, DIAL_Z_M)
         hand_body = body.add_body(name=f"{name}_{hand}", pos=hand_pos)
         add_visual_box(hand_body, box_pos, half, rgba, name=f"{name}_{hand}")
 
 
 def _add_desk(spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str) -> None:
-    """Adds the desk with its two labelled buttons, and the station's painted parts."""
+    """Adds the desk with its two labelled buttons, and the parts that are only drawn."""
     half_x, half_y = DESK_HALF_M
     desk_half = (half_x, half_y, 0.02)
     add_box(body, (0, 0, DESK_Z_M - 0.02), desk_half, CASE)
@@ -162,19 +166,19 @@ def _add_desk(spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str) -> None:
     add_box(body, (0.10, 0, post_half[2]), post_half, FRAME_BLUE)
 
     paint = Paint(spec, body, f"{name}_paint")
-    for button, word in enumerate(WORDS):
+    for button, label in enumerate(BUTTON_LABELS):
         y = BUTTON_Y_M[button]
-        rest = (0, y, DESK_Z_M + STOP_ABOVE_M)
-        add_button(body, button_name(name, button), rest, BUTTON_COLOURS[button])
+        pos = (0, y, DESK_Z_M + STOP_ABOVE_M)
+        add_button(body, button_name(name, button), pos, BUTTON_COLOURS[button])
         paint.cylinder((0, y, DESK_Z_M), (0, y, DESK_Z_M + 0.004), 0.024, BEZEL)
-        # the word hangs on the desk's front edge
+        # the label is on the desk's front edge
         style = SignStyle((0.11, 0.034))
         front = (-half_x - 0.002, y, DESK_Z_M - 0.02)
         add_sign(
             spec,
             body,
-            f"{name}_{word}",
-            word,
+            f"{name}_{label}",
+            label,
             pos=front,
             style=style,
             quat=FACING_MINUS_X,
@@ -207,7 +211,7 @@ def angle_rad(xp: Any, share: Array) -> Array:
 
 
 def _hand_quat(xp: Any, share: Array) -> Array:
-    """Returns the rotations (..., 4) wxyz of hands at shares (...) of the scale."""
+    """Returns the rotations (..., 4) wxyz of a dial's hands at shares (...) of the scale."""
     # the robot looks along +x, so a clockwise rotation is about +x
     half = angle_rad(xp, share) / 2
     zero = xp.zeros_like(half)
@@ -218,30 +222,31 @@ def _draw_dial() -> Image.Image:
     """Returns the face of a dial: a white disc with ticks and the numbers 0 to 10."""
     size_m = (2 * DIAL_M, 2 * DIAL_M)
     image = blank_picture(size_m, BOARD[:3])
-    scale = oversampled_pixels_per_m(size_m)
-    middle = DIAL_M * scale
+    pixels_per_m = oversampled_pixels_per_m(size_m)
+    middle = DIAL_M * pixels_per_m  # x and y of the dial's centre, pixels
     draw = ImageDraw.Draw(image)
     disc = (0, 0, 2 * middle - 1, 2 * middle - 1)
     draw.ellipse(disc, fill=to_bytes(PAPER))
 
-    font = ImageFont.load_default(0.026 * scale)
+    # 20 intervals between ticks; every second tick is long, every fourth has a number
+    font = ImageFont.load_default(0.026 * pixels_per_m)
     for tick in range(21):
         angle = float(angle_rad(np, tick / 20))
-        out = np.array([np.sin(angle), -np.cos(angle)])  # the picture's y points down
-        is_long = tick % 2 == 0
-        inner_m = 0.118 if is_long else 0.128
-        ends = [tuple(middle + out * r * scale) for r in (inner_m, 0.140)]
-        draw.line(ends, fill=to_bytes(INK), width=round(0.003 * scale))
+        # outwards from the centre; the picture's y points down
+        out = np.array([np.sin(angle), -np.cos(angle)])
+        inner_m = 0.118 if tick % 2 == 0 else 0.128
+        ends = [tuple(middle + out * r * pixels_per_m) for r in (inner_m, 0.140)]
+        draw.line(ends, fill=to_bytes(INK), width=round(0.003 * pixels_per_m))
         if tick % 4 == 0:
-            at = tuple(middle + out * 0.095 * scale)
+            at = tuple(middle + out * 0.095 * pixels_per_m)
             draw.text(at, str(tick // 2), fill=to_bytes(INK), font=font, anchor="mm")
     return shrunk(image)
 
 
 class Gauges:
-    """The K gauge stations of a scene in N worlds: their places, plates and dials.
+    """The K gauge stations of a scene in N worlds: their positions, plates and dials.
 
-    Their buttons are read by `Buttons`.
+    `Buttons` reads their buttons.
     """
 
     def __init__(
@@ -254,10 +259,10 @@ class Gauges:
         """Finds the stations in the model.
 
         Args:
-            engine: the worlds.
-            stations: names of their bodies.
-            places: their nominal x and y, m.
-            names: names that their plates can show.
+            engine: the physics of the worlds.
+            stations: names of the stations' bodies.
+            places: nominal x and y of each station, m.
+            names: names that the stations' plates can show.
         """
         self._engine = engine
         self._names = list(names)
@@ -281,26 +286,27 @@ class Gauges:
         self._engine.model_view("body_pos")[world, body] = pos
 
     def name(self, world: int, names: Sequence[str]) -> None:
-        """Writes a name onto each station's plate in one world."""
+        """Writes a name onto the plate of each station in one world."""
         self._signs.write(world, [self._names.index(name) for name in names])
 
     def show(self, shares: Array) -> None:
-        """Sets the hands of all worlds.
+        """Sets the hands of the dials of all worlds.
 
         Args:
-            shares: (N, K, 3) needle, low and high, as shares of the scale.
+            shares: (N, K, 3) positions of needle, lower mark and upper mark, as shares of
+                the scale.
         """
         xp = self._engine.xp
         quat = _hand_quat(xp, xp.reshape(shares, (-1, len(self._hands))))
         self._engine.model_view("body_quat")[:, self._hands] = quat
 
     def show_one(self, world: int, readings: Sequence[Reading]) -> None:
-        """Sets the hands of one world."""
+        """Sets the hands of the dials of one world, to one reading per station."""
         xp = self._engine.xp
-        shares = [(shown.needle, shown.low, shown.high) for shown in readings]
+        shares = [(reading.needle, reading.low, reading.high) for reading in readings]
         quat = _hand_quat(xp, xp.reshape(xp.asarray(shares), (-1,)))
         self._engine.model_view("body_quat")[world, self._hands] = quat
 
-    def places_w(self) -> Array:
-        """Returns the positions of the stations, (N, K, 3) m, on the floor."""
+    def positions_w(self) -> Array:
+        """Returns the positions (N, K, 3) m of the stations' frames, on the floor."""
         return self._engine.model_view("body_pos")[:, self._stations]

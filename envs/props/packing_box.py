@@ -39,17 +39,22 @@ FLAP_DAMPING_N_M_S = 0.012
 OPEN_RAD = float(np.deg2rad(125.0))
 # A flap is closed if its angle is below this.
 CLOSED_RAD = float(np.deg2rad(6.0))
-# Rotations of the mark inside a flap, which is read when the flap is open, and of the one
-# on top of it, wxyz. Seen from +x, their letters are upright.
+# Rotations, wxyz in the flap's frame, of the mark on a flap's underside, which is read when
+# the flap is open, and of the mark on its upper side. Seen from +x, their letters are
+# upright.
 INSIDE_FLAP = (0.0, np.sqrt(0.5), np.sqrt(0.5), 0.0)
 ON_FLAP = (np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5))
-# The marks of one box: inside its flap, on top of it, and on its wall that faces +x.
+# The plates with a box's mark: inside its flap, on top of the flap, and on the wall that
+# faces +x.
 PLATES = ("inside", "top", "front")
 
 
 @dataclass(frozen=True)
 class PackingBoxSize:
-    """Sizes of one box, m. Its frame is at the centre of its floor, x away from the hinge."""
+    """Sizes of one box, m.
+
+    The box's frame is at the centre of its floor, with x pointing away from the hinge.
+    """
 
     depth: float = 0.130  # inside, along x
     width: float = 0.140  # inside, along y
@@ -128,11 +133,11 @@ def _plate_sizes(size: PackingBoxSize) -> dict[str, tuple[float, float]]:
 def _add_walls(
     spec: mujoco.MjSpec, box: mujoco.MjsBody, name: str, size: PackingBoxSize
 ) -> None:
-    """Adds floor and walls; boxes are given by middle and half size, m."""
+    """Adds the floor and the walls of a box, each a solid given by middle and half size."""
     half_x = size.depth / 2
     half_y = size.width / 2
     half_wall = size.wall / 2
-    # the walls stand on the floor, 2 mm into it so that there is no gap
+    # the walls reach 2 mm into the floor, so that there is no gap between them
     low = -0.002
     mid_z = (size.height + low) / 2
     half_z = (size.height - low) / 2
@@ -147,7 +152,7 @@ def _add_walls(
     for pos, half, rgba in boxes:
         add_box(box, pos, half, rgba).friction[0] = SLIDING_FRICTION
 
-    # the cut edges around the rim are lighter than the inside, and the seams darker
+    # dark seams at the four corners
     paint = Paint(spec, box, f"{name}_paint")
     for side in (-1, 1):
         seam_x = side * (half_x + size.wall)
@@ -160,7 +165,8 @@ def _add_walls(
 def _add_flap(box: mujoco.MjsBody, name: str, size: PackingBoxSize) -> mujoco.MjsBody:
     """Adds a flap on its hinge, and returns its body.
 
-    The frame is at the hinge. Of a shut flap, x points to its front edge and z up.
+    The body's frame is at the hinge. While the flap is shut, x points to the flap's front
+    edge and z up.
     """
     flap = box.add_body(
         name=f"{name}_flap",
@@ -180,7 +186,7 @@ def _add_flap(box: mujoco.MjsBody, name: str, size: PackingBoxSize) -> mujoco.Mj
     )
     hinge.limited = mujoco.mjtLimited.mjLIMITED_TRUE
     hinge.range = [0, OPEN_RAD]
-    # stiff, so that a hand cannot press the light flap into its box
+    # the stops are stiff, so that a hand cannot press the light flap into its box
     hinge.solref_limit = PAD_SOLREF
     hinge.solimp_limit = FRICTION_SOLIMP
     hinge.damping = [FLAP_DAMPING_N_M_S, 0.0, 0.0]
@@ -211,7 +217,7 @@ def _add_marks(
     size: PackingBoxSize,
     letter: str,
 ) -> None:
-    """Adds the plates with a box's mark."""
+    """Adds the three plates with a box's mark, which show a letter that worlds change."""
     sizes = _plate_sizes(size)
     half_thick = size.wall / 2
     middle = size.flap / 2
@@ -268,7 +274,12 @@ class PackingBoxes:
         self._engine.model_view("body_pos")[world, self._group] = (*offset_m, 0.0)
 
     def mark(self, world: int, marks: Sequence[int]) -> None:
-        """Gives each box of one world its mark, an index into the marks of `__init__`."""
+        """Gives each box of one world its mark.
+
+        Args:
+            world: the index of the world.
+            marks: for each box, the index of a mark in the `marks` of `__init__`.
+        """
         for signs in self._signs.values():
             signs.write(world, marks)
 
@@ -281,11 +292,15 @@ class PackingBoxes:
         return self._engine.view("xpos")[:, self._boxes]
 
     def angles_rad(self) -> Array:
-        """Returns the angle (N, K) of each flap: 0 if it is shut."""
+        """Returns the angle (N, K) rad of each flap, which is 0 if the flap is shut."""
         return self._engine.view("qpos")[:, self._qpos]
 
     def hold(self, point_w: Array) -> Array:
-        """Returns which boxes have a point (N, 3) m inside them: (N, K) bool."""
+        """Returns whether one point per world is inside each of its boxes, (N, K) bool.
+
+        Args:
+            point_w: (N, 3) m, the points.
+        """
         offset = point_w[:, None, :] - self.floors_w()
         within = (offset > self._inner[0]) & (offset < self._inner[1])
         return within[..., 0] & within[..., 1] & within[..., 2]

@@ -33,7 +33,7 @@ FEET = tuple(f"cloth_foot_{k}" for k in range(4))
 # Half the size of the cloth, along the handle and across it.
 HALF_M = np.array([0.058, 0.042])
 HANDLE_HALF_M = (0.032, 0.012, 0.024)
-# The least and the largest width of a gripper that holds the handle.
+# The gripper's width is in this range if it holds the handle, which is 24 mm wide.
 HELD_WIDTH_M = (0.018, 0.030)
 # The height of the handle's middle above the cloth's underside.
 GRIP_Z_M = 0.058
@@ -46,7 +46,7 @@ CLOTH_FRICTION = 0.5
 
 FOAM_STIFFNESS_N_M = 1500.0
 FOAM_DAMPING_N_S_M = 12.0
-FOAM_M = 0.016  # the largest compression
+FOAM_M = 0.016  # the foam's largest compression
 
 PLATE_KG = 0.14
 PLATE_COM_Z_M = 0.038
@@ -74,7 +74,7 @@ MATERIALS = {
 def add_pad(spec: mujoco.MjSpec) -> None:
     """Adds the pad and the materials of pad and mat.
 
-    Its frame is at the centre of the cloth's underside, x along the handle.
+    The pad's frame is at the centre of the cloth's underside, with x along the handle.
     """
     for name, (rgb, specular, shininess) in MATERIALS.items():
         spec.add_material(
@@ -89,10 +89,12 @@ def add_pad(spec: mujoco.MjSpec) -> None:
         explicitinertial=True,
     )
     pad.add_freejoint(name=PAD)
-    # collision boxes: height of the centre, and half size. The handle starts 1 mm above
-    # the plate
-    solids = {"handle": (GRIP_Z_M - 0.001, HANDLE_HALF_M)}
-    solids["plate"] = (PLATE_Z_M, PLATE_HALF_M)
+    # collision boxes, given by the height of the centre and half size; there is 1 mm
+    # between handle and plate
+    solids = {
+        "handle": (GRIP_Z_M - 0.001, HANDLE_HALF_M),
+        "plate": (PLATE_Z_M, PLATE_HALF_M),
+    }
     for name, (z, half) in solids.items():
         geom = add_box(pad, (0, 0, z), half, INVISIBLE, name=f"cloth_{name}")
         geom.friction[0] = HANDLE_FRICTION
@@ -146,7 +148,7 @@ def _add_looks(spec: mujoco.MjSpec, pad: mujoco.MjsBody) -> None:
 
     A section of a loft along x is (x, centre y, centre z, half y, half z), in m.
     """
-    # three folds of cloth, on the body that the foam lets move
+    # three layers of folded cloth, on the body that moves on the foam's spring
     sole = spec.body(SOLE)
     x, y = HALF_M
     folds = [
@@ -182,9 +184,9 @@ def _add_looks(spec: mujoco.MjSpec, pad: mujoco.MjsBody) -> None:
 
 
 def add_mat(spec: mujoco.MjSpec, table: mujoco.MjsBody) -> None:
-    """Adds the drip mat, which is only drawn; worlds move it below the pad.
+    """Adds the mat, which is only drawn, to the table; worlds place it below the pad.
 
-    Its inner part is a little higher than its rim, which is 8 mm wide.
+    The mat's inner part is a little higher than its rim, which is 8 mm wide.
     """
     mat = table.add_body(name=MAT)
     half = HALF_M + MAT_MARGIN_M
@@ -264,13 +266,13 @@ class Pad:
         return self._force.peaks_n()[:, 0]
 
     def under(self, xy_w: Array) -> Array:
-        """Returns which points lie under the cloth.
+        """Returns which points of the table lie under the cloth.
 
         Args:
             xy_w: (N, 2, S, C) m, world x and y of C points in each of S groups.
 
         Returns:
-            (N, S, C) bool.
+            (N, S, C) bool, whether each point is under the cloth.
         """
         xp = self._engine.xp
         view = self._engine.view
@@ -289,10 +291,13 @@ class Pad:
         return self._engine.view("xpos")[:, self._mat, :2]
 
     def push(self, force_n: Array) -> None:
-        """Pushes each world's pad by a horizontal force (N, 2) in N until called again.
+        """Pushes each world's pad with a horizontal force until called again.
 
         The force acts at the height of the cloth, because a force higher up would tip
         the pad.
+
+        Args:
+            force_n: (N, 2) x and y of the forces in the world, N.
         """
         xp = self._engine.xp
         applied = self._engine.view("xfrc_applied")
@@ -309,9 +314,9 @@ class Pad:
         The pad is at rest, because a reset sets all velocities to zero first.
 
         Args:
-            world: the world.
-            pos_w: a point (3,) on the table, m.
-            yaw: rad.
+            world: the index of the world.
+            pos_w: (3,) m, the point on the table where the cloth's centre shall be.
+            yaw: the pad's yaw, rad.
         """
         x, y, z = pos_w
         pose = (x, y, z - SAG_M - SINK_M, *upright(yaw))
@@ -320,7 +325,7 @@ class Pad:
         qpos[world, self._squeeze] = SAG_M
 
     def place_mat(self, world: int, pos: Vector, yaw: float) -> None:
-        """Lays one world's mat onto the table, at (x, y) in the table's frame."""
+        """Lays one world's mat onto the table, at (x, y) m in the table's frame."""
         self._engine.model_view("body_pos")[world, self._mat] = (*pos, 0.0)
         self._engine.model_view("body_quat")[world, self._mat] = upright(yaw)
 

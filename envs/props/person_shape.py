@@ -31,12 +31,13 @@ FOOT_M = 0.08  # height of the ankle above the sole
 UPPER_ARM_M = 0.30
 # Length of a stride, that is of two steps, in normal walking.
 STRIDE_M = 1.40
-# The table of poses has this many phases of a stride, for each of this many amplitudes
-# from standing to full steps.
+# The table of poses has AMPLITUDES sizes of the steps, from standing to full steps, and
+# PHASES phases of the stride for each of them.
 PHASES = 32
 AMPLITUDES = 5
-# The garments and other parts whose colours may differ between worlds.
+# The parts of a person whose colours may differ between worlds.
 DYED = ("vest", "trousers", "helmet", "skin")
+# Part -> colour, the same in all worlds.
 FIXED_COLOURS = {
     "stripe": (0.88, 0.90, 0.86, 1.0),
     "sleeve": (0.13, 0.18, 0.30, 1.0),
@@ -51,11 +52,11 @@ SHOULDERS_Y_M = 0.215
 
 @dataclass(frozen=True)
 class Limb:
-    """A part of the body. It turns about the y axis through its joint with its parent."""
+    """A limb. It turns about the y axis through its joint with its parent."""
 
     name: str
-    parent: str  # another limb, or "" for the trunk
-    pos: tuple[float, float, float]  # of the joint in the parent's frame, m
+    parent: str  # the name of another limb, or "" for the trunk
+    pos: tuple[float, float, float]  # m, position of the joint in the parent's frame
 
 
 def limbs() -> tuple[Limb, ...]:
@@ -76,33 +77,39 @@ def limbs() -> tuple[Limb, ...]:
 def stride_poses() -> tuple[np.ndarray, np.ndarray]:
     """Returns a table of the poses of a walking person.
 
-    The row of an amplitude and a phase is `amplitude * PHASES + phase`; amplitude 0 is
-    standing.
+    The pose of an amplitude (the size of the steps) and a phase of the stride is in row
+    `amplitude * PHASES + phase`; amplitude 0 is standing.
 
     Returns:
         (rows, 9, 4) wxyz, the rotations of the trunk, which stays upright, and of the
         limbs relative to their parents; and (rows,) m, how much lower the trunk is than
         with straight legs, so that the lower foot stands on the floor.
     """
-    phase = 2 * np.pi * np.arange(PHASES) / PHASES  # (P,)
-    share = np.arange(AMPLITUDES)[:, None] / (AMPLITUDES - 1)  # (A, 1)
-    angles = {}  # about y, positive to the back; (A, P)
+    phase = 2 * np.pi * np.arange(PHASES) / PHASES  # (P,) rad
+    # (A, 1) the size of the steps as a share of full steps
+    share = np.arange(AMPLITUDES)[:, None] / (AMPLITUDES - 1)
+    # joint angles by limb, (A, P) rad about y, positive to the back. The sizes of the
+    # swings were chosen by eye
+    angles = {}
     for side, sign in SIDES.items():
+        # a leg swings with its side's sign, and an arm with the leg of the other side
         swing = sign * np.sin(phase)[None, :]
-        # the knee bends while the leg swings forwards; an arm swings with the other leg
+        # the knee bends while the leg swings forwards
         lifting = np.maximum(0.0, sign * np.cos(phase))[None, :] ** 1.5
         angles[f"{side}_thigh"] = -share * (0.40 * swing + 0.14 * lifting)
         angles[f"{side}_shin"] = 0.03 + share * (0.05 + 0.85 * lifting)
         angles[f"{side}_arm"] = share * (0.38 * swing + 0.02)
         angles[f"{side}_forearm"] = -0.15 - share * (0.25 - 0.15 * swing)
 
-    # the height of the lower foot's sole above the floor if the hips stayed where they are
+    # how far the trunk must sink: the height of the lower sole above the floor with the
+    # hips at HIP_Z_M
     sinking = np.full((AMPLITUDES, PHASES), np.inf)
     for side in SIDES:
         thigh = angles[f"{side}_thigh"]
         shin = thigh + angles[f"{side}_shin"]
-        height = HIP_Z_M - THIGH_M * np.cos(thigh) - SHIN_M * np.cos(shin) - FOOT_M
-        sinking = np.minimum(sinking, height)
+        sole_z = HIP_Z_M - THIGH_M * np.cos(thigh) - SHIN_M * np.cos(shin) - FOOT_M
+        sinking = np.minimum(sinking, sole_z)
+
     # quaternions of rotations about y; the trunk's angle is 0
     bodies = [np.zeros_like(sinking), *(angles[limb.name] for limb in limbs())]
     half = np.stack(bodies, axis=-1) / 2  # (A, P, 9)
@@ -114,30 +121,33 @@ def stride_poses() -> tuple[np.ndarray, np.ndarray]:
 def add_person_shape(spec: mujoco.MjSpec, name: str) -> mujoco.MjsBody:
     """Adds a person as a mocap body `name`, and its limbs as bodies `<name>_<limb>`.
 
-    Visual geoms are called `<name>_<part>_<k>`, where the part is a garment or the skin.
-    Robots collide only with three invisible capsules on the body itself: around the legs,
-    around trunk and arms, and around the head.
+    Visual geoms are called `<name>_<part>_<k>`, where the part is one of DYED or of
+    FIXED_COLOURS. Robots collide only with three invisible capsules on the body itself:
+    around the legs, around trunk and arms, and around the head.
     """
     body = spec.worldbody.add_body(name=name, mocap=True)
-    _add_touchable(body, (0, 0, 0.22), (0, 0, 0.80), 0.20)
-    _add_touchable(body, (0, 0, 0.95), (0, 0, 1.28), 0.25)
-    _add_touchable(body, (0, 0, 1.62), (0, 0, 1.66), 0.12)
+    _add_touchable(body, (0, 0, 0.22), (0, 0, 0.80), radius_m=0.20)
+    _add_touchable(body, (0, 0, 0.95), (0, 0, 1.28), radius_m=0.25)
+    _add_touchable(body, (0, 0, 1.62), (0, 0, 1.66), radius_m=0.12)
 
+    # name of a limb, or "" for the trunk -> its body
     bodies = {"": body}
     for limb in limbs():
         bodies[limb.name] = bodies[limb.parent].add_body(
             name=f"{name}_{limb.name}", pos=limb.pos
         )
+    # the visual geoms: those of a part are numbered over all limbs
     counts = dict.fromkeys((*DYED, *FIXED_COLOURS), 0)
-    for where, parts in _shapes().items():
+    for limb_name, parts in _shapes().items():
         for part, shapes in parts.items():
-            geom = bodies[where].add_geom(
+            geom = bodies[limb_name].add_geom(
                 name=f"{name}_{part}_{counts[part]}",
                 type=mujoco.mjtGeom.mjGEOM_MESH,
-                meshname=_mesh_of(spec, f"person_{where}_{part}", shapes),
+                meshname=_add_mesh_once(spec, f"person_{limb_name}_{part}", shapes),
                 mass=0,
             )
             make_visual(geom)
+            # worlds colour the parts in DYED, which are grey until then
             geom.rgba = list(FIXED_COLOURS.get(part, (0.6, 0.6, 0.6, 1.0)))
             counts[part] += 1
     return body
@@ -146,7 +156,10 @@ def add_person_shape(spec: mujoco.MjSpec, name: str) -> mujoco.MjsBody:
 def _add_touchable(
     body: mujoco.MjsBody, start: Vector, end: Vector, radius_m: float
 ) -> None:
-    """Adds an upright capsule that only robots touch, and that is not drawn."""
+    """Adds a capsule between two points (3,) m, that only robots touch.
+
+    Cameras do not draw it.
+    """
     geom = body.add_geom(
         type=mujoco.mjtGeom.mjGEOM_CAPSULE,
         fromto=[*start, *end],
@@ -157,8 +170,8 @@ def _add_touchable(
     touched_by_robots_only(geom)
 
 
-def _mesh_of(spec: mujoco.MjSpec, name: str, shapes: tuple[Shape, ...]) -> str:
-    """Returns the name of the mesh of some shapes; adds it if it does not exist."""
+def _add_mesh_once(spec: mujoco.MjSpec, name: str, shapes: tuple[Shape, ...]) -> str:
+    """Adds a mesh of some shapes unless people added before use it; returns its name."""
     if spec.mesh(name) is not None:
         return name
     vertices, faces = _joined(shapes)
@@ -172,10 +185,11 @@ def _joined(shapes: tuple[Shape, ...]) -> Mesh:
 
 
 def _shapes() -> dict[str, dict[str, tuple[Shape, ...]]]:
-    """Returns limb -> part -> shapes, in the limb's frame; "" is the trunk.
+    """Returns the visual shapes of a person, in the frames of limbs: limb -> part -> shapes.
 
-    A part is one of DYED or of FIXED_COLOURS. The numbers below are sections of lofts: for
-    one along z, (z, centre x, centre y, half x, half y) in m, or (z, x, y, radius).
+    The limb "" is the trunk. A part is one of DYED or of FIXED_COLOURS. The numbers here
+    and in the functions below are sections of lofts. For a loft along z they are
+    (z, centre x, centre y, half x, half y) in m, or (z, centre x, centre y, radius).
     """
     shapes = {"": _trunk()}
     for side, sign in SIDES.items():
@@ -211,7 +225,7 @@ def _shapes() -> dict[str, dict[str, tuple[Shape, ...]]]:
 
 
 def _trunk() -> dict[str, tuple[Shape, ...]]:
-    """Returns part -> shapes of pelvis, chest and head."""
+    """Returns the shapes of pelvis, chest and head, by part."""
     pelvis = Loft(
         "z",
         (
@@ -220,7 +234,7 @@ def _trunk() -> dict[str, tuple[Shape, ...]]:
             (1.00, -0.01, 0, 0.110, 0.162),
         ),
     )
-    vest_rows = (
+    vest_sections = (
         (0.94, -0.005, 0, 0.122, 0.176),
         (1.08, 0.0, 0, 0.112, 0.166),
         (1.26, 0.0, 0, 0.128, 0.196),
@@ -228,29 +242,30 @@ def _trunk() -> dict[str, tuple[Shape, ...]]:
         (1.45, -0.01, 0, 0.086, 0.178),
         (1.49, -0.01, 0, 0.058, 0.066),
     )
+    # two reflecting stripes around the vest, 5 cm high
     stripes = [
         Loft("z", tuple((z, -0.002, 0, rx, ry) for z in (low, low + 0.05)), smooth=0)
         for low, rx, ry in ((1.03, 0.120, 0.174), (1.19, 0.125, 0.190))
     ]
-    # two reflecting bands that run over the shoulders
+    # reflecting bands that run up to both shoulders, in front and at the back; points
+    # (z, x) along each
+    front_band = ((1.24, 0.110), (1.36, 0.105), (1.44, 0.066))
+    back_band = ((1.24, -0.112), (1.36, -0.112), (1.44, -0.080))
     bands: list[Shape] = [
-        Loft("z", tuple((z, x, sign * 0.10, 0.010, 0.022) for z, x in rows), smooth=0)
+        Loft("z", tuple((z, x, sign * 0.10, 0.010, 0.022) for z, x in points), smooth=0)
         for sign in (-1, 1)
-        for rows in (
-            ((1.24, 0.110), (1.36, 0.105), (1.44, 0.066)),
-            ((1.24, -0.112), (1.36, -0.112), (1.44, -0.080)),
-        )
+        for points in (front_band, back_band)
     ]
     return {
         "trousers": (pelvis,),
-        "vest": (Loft("z", vest_rows),),
+        "vest": (Loft("z", vest_sections),),
         "stripe": (*stripes, *bands),
         **_head(),
     }
 
 
 def _head() -> dict[str, tuple[Shape, ...]]:
-    """Returns part -> shapes of neck, head, helmet and glasses."""
+    """Returns the shapes of neck, head, helmet and glasses, by part."""
     # skin
     neck = Loft("z", ((1.44, -0.01, 0, 0.055), (1.57, 0.005, 0, 0.052)), smooth=0)
     head = Loft(
@@ -304,25 +319,25 @@ def _head() -> dict[str, tuple[Shape, ...]]:
 def _tapered(
     top: float, bottom: float, top_radius: float, bottom_radius: float
 ) -> Loft:
-    """Returns a limb along z between two heights, with round ends; all in m."""
-    rows = (
+    """Returns a limb along z with round ends, between two heights with two radii, m."""
+    sections = (
         (bottom, 0, 0, 0.6 * bottom_radius),
         (bottom + 0.02, 0, 0, bottom_radius),
         (top - 0.07, 0, 0, top_radius),
         (top - 0.02, 0, 0, 0.85 * top_radius),
         (top, 0, 0, 0.3 * top_radius),
     )
-    return Loft("z", rows, smooth=1, sides=12)
+    return Loft("z", sections, smooth=1, sides=12)
 
 
 def _shoe() -> PlacedLoft:
     """Returns a shoe, in the frame of the shin that carries it."""
-    rows = (
+    sections = (
         (-0.085, 0, 0.045, 0.030, 0.040),
         (-0.060, 0, 0.050, 0.040, 0.048),
         (0.06, 0, 0.045, 0.042, 0.042),
         (0.15, 0, 0.032, 0.044, 0.030),
         (0.185, 0, 0.026, 0.026, 0.020),
     )
-    loft = Loft("x", rows, power=3, smooth=1, sides=12)
+    loft = Loft("x", sections, power=3, smooth=1, sides=12)
     return PlacedLoft(loft, (0, 0, -SHIN_M - FOOT_M), (1, 0, 0, 0))

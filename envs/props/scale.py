@@ -20,7 +20,8 @@ from embodied.sim.engine import Engine
 BODY = "scale"
 PAN = "scale_pan"
 DISPLAY = "scale_display"
-BLANK = "blank"  # the display before anything was weighed
+BLANK = "blank"  # name of what the display shows before anything was weighed
+# Colours.
 CASE = (0.30, 0.33, 0.36, 1.0)
 CONSOLE = (0.20, 0.22, 0.24, 1.0)
 STEEL = (0.74, 0.76, 0.78, 1.0)
@@ -32,11 +33,12 @@ DARK: Rgb = (0.07, 0.10, 0.09)  # of a display that shows nothing yet
 DASHES: Rgb = (0.35, 0.75, 0.55)
 LETTERS: Rgb = (0.98, 0.98, 0.97)
 GRAVITY_M_S2 = 9.81
+# The spring of the pan. Its damping is half the critical damping of the pan with a load of
+# 0.3 kg.
 STIFFNESS_N_M = 2000.0
-# With the pan and a load of 0.3 kg, half the critical damping.
 DAMPING_N_S_M = 35.0
 PAN_KG = 0.3
-# The pan meets its stops here, below and above its rest position.
+# Distances of the stops that limit the pan's travel, below and above its rest position.
 DOWN_M = 0.008
 UP_M = 0.001
 SLIDING_FRICTION = 0.5
@@ -45,19 +47,20 @@ TILT_RAD = float(np.deg2rad(35.0))  # of the display, from lying flat
 
 @dataclass(frozen=True)
 class ScalePlace:
-    """Nominal place of the centre of the scale's underside, and its sizes, m."""
+    """Nominal position in the world of the scale, and its sizes, m."""
 
+    # the centre of the scale's underside
     x: float = 0.53
     y: float = -0.15
     z: float = 0.70
-    half: tuple[float, float, float] = (0.085, 0.085, 0.020)  # of its case
-    pan_half: float = 0.078
+    half: tuple[float, float, float] = (0.085, 0.085, 0.020)  # half size of the case
+    pan_half: float = 0.078  # half the width of the pan
     pan_z: float = 0.056  # height of the pan's upper face above the underside
     display: tuple[float, float] = (0.130, 0.090)  # width and height
 
     @property
     def pan(self) -> np.ndarray:
-        """(3,) centre of the pan's upper face in the world, at rest."""
+        """(3,) centre in the world of the upper face of the pan without load."""
         return np.array([self.x, self.y, self.z + self.pan_z])
 
 
@@ -68,8 +71,8 @@ def add_scale(
 
     Args:
         spec: the scene.
-        place: its place and size.
-        texts: what its display can show: a name, the text, and the colour behind it.
+        place: the scale's nominal position and sizes.
+        texts: what the display can show besides BLANK: (name, text, colour behind it).
     """
     scale = spec.worldbody.add_body(name=BODY, pos=[place.x, place.y, place.z])
     half_x, _, half_z = place.half
@@ -88,13 +91,14 @@ def add_scale(
 
 
 def _add_pan(spec: mujoco.MjSpec, scale: mujoco.MjsBody, place: ScalePlace) -> None:
-    """Adds the pan on its spring; its frame is at the centre of its upper face."""
+    """Adds the pan on its spring, with its frame at the centre of its upper face."""
     pan = scale.add_body(
         name=PAN, pos=[0, 0, place.pan_z], mass=PAN_KG, explicitinertial=True
     )
     half = (place.pan_half, place.pan_half, 0.003)
-    pan.inertia = [6e-4, 6e-4, 1.2e-3]  # kg m2, of a plate 0.156 m wide
-    pan.gravcomp = 1.0  # the scale's tare
+    pan.inertia = [6e-4, 6e-4, 1.2e-3]  # kg m2, that of a plate 0.156 m wide
+    # without the pan's own weight, the spring measures the load alone
+    pan.gravcomp = 1.0
     plate = add_box(pan, (0, 0, -half[2]), half, STEEL, name=PAN)
     plate.friction[0] = SLIDING_FRICTION
 
@@ -105,13 +109,13 @@ def _add_pan(spec: mujoco.MjSpec, scale: mujoco.MjsBody, place: ScalePlace) -> N
     spring.damping = [DAMPING_N_S_M, 0.0, 0.0]
     spec.add_exclude(name=PAN, bodyname1=BODY, bodyname2=PAN)
 
-    # a low rim, and two lines that show the middle
+    # dark lines along the pan's edges
     paint = Paint(spec, pan, "scale_pan_paint")
-    line = 0.0003
+    half_thick = 0.0003
     edge = place.pan_half - 0.004
     for side in (-1, 1):
-        paint.box((side * edge, 0, 0), (0.0015, edge, line), BEZEL)
-        paint.box((0, side * edge, 0), (edge, 0.0015, line), BEZEL)
+        paint.box((side * edge, 0, 0), (0.0015, edge, half_thick), BEZEL)
+        paint.box((0, side * edge, 0), (edge, 0.0015, half_thick), BEZEL)
     paint.add()
 
 
@@ -129,8 +133,9 @@ def _add_display(
         style = SignStyle(place.display, ink=LETTERS, paper=rgb, stretched=True)
         add_text(spec, f"{DISPLAY}_{name}", text, style)
 
-    # the console's frame: on the display's surface, x to its right as it is read, y up
-    # along it, z out of it
+    # the console's frame is on the display's surface: x points to the right for a reader,
+    # y up along the display, z out of it. Its rotation is a quarter turn about z, then the
+    # tilt about x
     sin = np.sin(TILT_RAD / 2) * np.sqrt(0.5)
     cos = np.cos(TILT_RAD / 2) * np.sqrt(0.5)
     console_x = place.half[0] + 0.056
@@ -152,6 +157,8 @@ def _add_display(
     paint = Paint(spec, console, "scale_console_paint")
     paint.box((0, 0, 0), (width / 2 + 0.004, height / 2 + 0.004, 0.001), BEZEL)
     paint.add()
+
+    # what carries the console, and two keys on the front of the scale's case
     stand = Paint(spec, scale, "scale_stand_paint")
     stand.box((console_x + 0.002, 0, 0.018), (0.030, 0.045, 0.018), CASE)
     for y, rgba in ((-0.025, GREY_KEY), (0.025, GREEN_KEY)):
@@ -168,9 +175,9 @@ class Scale:
         """Finds the scale in the model.
 
         Args:
-            engine: the worlds.
-            place: its nominal place.
-            names: names of the texts that its display can show, without BLANK.
+            engine: the physics of the worlds.
+            place: the scale's nominal position and sizes.
+            names: names of the texts that the display can show, without BLANK.
         """
         self._engine = engine
         self._place = place
@@ -197,7 +204,7 @@ class Scale:
         return self._engine.view("xpos")[:, self._pan]
 
     def reading_kg(self) -> Array:
-        """Returns the load (N,) on the pan as the scale measures it."""
+        """Returns the load (N,) kg on the pan, computed from how far the pan has sunk."""
         sunk_m = -self._engine.view("qpos")[:, self._qpos]
         return sunk_m * (STIFFNESS_N_M / GRAVITY_M_S2)
 
@@ -205,7 +212,8 @@ class Scale:
         """Shows a text on each world's display.
 
         Args:
-            texts: (N,) indices into the names of `__init__`; their number shows BLANK.
+            texts: (N,) indices into the names of `__init__`. The index after the last
+                name shows BLANK.
         """
         shown = self._materials[texts]
         self._engine.model_view("geom_matid")[:, self._display] = shown

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
-# Groups of geoms that are drawn but don't collide, and that collide but are not drawn.
+# The MuJoCo groups of geoms that are drawn but don't collide, and of geoms that collide
+# but are not drawn.
 VISUAL_GROUP = 2
 COLLISION_GROUP = 3
 Vector = Sequence[float] | np.ndarray
@@ -38,9 +39,9 @@ def add_box(
     Args:
         body: the body that gets the box.
         pos: the box's centre (3,) in the body's frame, m.
-        half_size: (3,) m.
-        rgba: its colour.
-        name: name of the geom; empty for none.
+        half_size: half the box's size (3,) along its axes, m.
+        rgba: the box's colour.
+        name: name of the geom; empty for a geom without a name.
     """
     geom = body.add_geom(
         type=mujoco.mjtGeom.mjGEOM_BOX,
@@ -57,9 +58,10 @@ def add_box(
 def add_visual_box(
     body: mujoco.MjsBody, pos: Vector, half_size: Vector, rgba: Vector, name: str = ""
 ) -> mujoco.MjsGeom:
-    """Adds a box that is only drawn, and that worlds may change.
+    """Adds a box that is only drawn, as a geom that worlds may change.
 
-    The arguments are those of `add_box`. For boxes that never change, `Paint` costs less.
+    The arguments are those of `add_box`. For boxes that never change, `Paint` costs less,
+    because all of them are one geom.
     """
     geom = add_box(body, pos, half_size, rgba, name=name)
     make_visual(geom)
@@ -83,7 +85,7 @@ def add_visual_mesh(
 
 
 def join_meshes(meshes: Sequence[Mesh]) -> Mesh:
-    """Returns one mesh of several."""
+    """Returns one mesh that has the vertices and faces of several meshes."""
     vertices = []
     faces = []
     count = 0  # vertices so far: the offset of the next part's vertex indices
@@ -102,9 +104,9 @@ def make_visual(geom: mujoco.MjsGeom) -> None:
 
 
 def touched_by_robots_only(geom: mujoco.MjsGeom) -> None:
-    """Makes a geom collide with robots, but not with other geoms marked in this way.
+    """Makes a geom collide with robots, but not with other geoms changed in this way.
 
-    MuJoCo tests a pair of geoms only if the contype of one matches the conaffinity of the
-    other. Two geoms with contype 0 never match.
+    MuJoCo tests a pair of geoms for contact only if the contype of one matches the
+    conaffinity of the other. Two geoms with contype 0 never match.
     """
     geom.contype = 0

@@ -12,13 +12,15 @@ from PIL import Image, ImageChops, ImageDraw, ImageFont
 from embodied.envs.props.shapes import Rgb, Vector, make_visual
 from embodied.sim.engine import Engine
 
+# The resolution of textures, unless their longer side would exceed LONGEST_PIXELS.
 PIXELS_PER_M = 1600
 LONGEST_PIXELS = 512
 # Pictures are drawn this many times larger and then shrunk, so that edges are smooth.
 OVERSAMPLING = 3
 # Thickness of a plate: from its back to its front.
 PLATE_M = 0.001
-# MuJoCo emission of plates, since vertical ones get little light.
+# Emission of the plates' MuJoCo materials. Without it vertical plates, which get little
+# light, would be too dark to read.
 EMISSION = 0.2
 # The margin around the text, as a share of the plate's height.
 MARGIN = 0.12
@@ -30,7 +32,7 @@ FACING_MINUS_X = (0.5, 0.5, -0.5, -0.5)
 FACING_MINUS_Y = (np.sqrt(0.5), np.sqrt(0.5), 0.0, 0.0)
 FACING_PLUS_Y = (0.0, 0.0, np.sqrt(0.5), np.sqrt(0.5))
 FACING_PLUS_X = (0.5, 0.5, 0.5, 0.5)
-# A plate that lies on a table, its upper edge towards +x.
+# A plate that lies on a table with its upper edge towards +x.
 FACING_UP = (np.sqrt(0.5), 0.0, 0.0, -np.sqrt(0.5))
 
 
@@ -41,8 +43,8 @@ class SignStyle:
     size_m: tuple[float, float]
     ink: Rgb = INK
     paper: Rgb = PAPER
-    frame: bool = False  # a line along its edge
-    # stretch the letters to fill the plate, for cameras that are far away
+    frame: bool = False  # whether a line is drawn along the plate's edge
+    # whether letters are stretched to fill the plate, so that they can be read from afar
     stretched: bool = False
 
 
@@ -63,11 +65,11 @@ def add_sign(
     Args:
         spec: the scene.
         body: the body that gets the plate.
-        name: name of the plate and its material.
+        name: name of the plate's geom and of its material.
         text: the text; newlines start new lines.
         pos: the centre (3,) of the plate's back in the body's frame, m.
-        style: its size and colours.
-        quat: its rotation (4,) wxyz in the body's frame.
+        style: the plate's size and colours.
+        quat: the plate's rotation (4,) wxyz in the body's frame.
     """
     material = add_text(spec, name, text, style)
     return add_plate(
@@ -76,17 +78,17 @@ def add_sign(
 
 
 def add_text(spec: mujoco.MjSpec, name: str, text: str, style: SignStyle) -> str:
-    """Adds a material that shows `text`, and returns its name.
+    """Adds a material that shows `text`, and returns the material's name.
 
-    It is for plates of the style's size.
+    The material is for plates of the style's size.
     """
     return add_picture(spec, name, draw_text(text, style))
 
 
 def add_picture(spec: mujoco.MjSpec, name: str, image: Image.Image) -> str:
-    """Adds a material that shows `image`, and returns its name.
+    """Adds a material that shows `image`, and returns the material's name.
 
-    It is for plates with the proportions of the image.
+    The material is for plates with the proportions of the image.
     """
     pixels = np.asarray(image.convert("RGB"))[::-1]  # textures start at the bottom row
     height, width, channels = pixels.shape
@@ -117,7 +119,14 @@ def add_plate(
 ) -> mujoco.MjsGeom:
     """Adds a visual plate that shows `material` on its front.
 
-    `pos` and `quat` are those of `add_sign`.
+    Args:
+        spec: the scene.
+        body: the body that gets the plate.
+        name: name of the plate's geom.
+        material: name of a material that `add_text` or `add_picture` has added.
+        pos: the centre (3,) of the plate's back in the body's frame, m.
+        size_m: width and height of the plate.
+        quat: the plate's rotation (4,) wxyz in the body's frame.
     """
     geom = body.add_geom(
         name=name,
@@ -145,65 +154,72 @@ def draw_text(text: str, style: SignStyle) -> Image.Image:
         edges = (inset, inset, width - 1 - inset, height - 1 - inset)
         draw.rectangle(edges, outline=ink, width=height // 40 + 1)
 
+    # the text fills the plate but for a margin
     margin = round(MARGIN * height)
-    room = (width - 2 * margin, height - 2 * margin)
-    size = _largest_font(draw, text, room)
+    text_area = (width - 2 * margin, height - 2 * margin)
+    font_size = _largest_font_size(draw, text, text_area)
     draw.multiline_text(
         (width / 2, height / 2),
         text,
         fill=ink,
-        font=_font(size),
+        font=_font(font_size),
         anchor="mm",
-        spacing=size / 5,
+        spacing=font_size / 5,
         align="center",
-        stroke_width=_stroke(size),
+        stroke_width=_stroke_width(font_size),
     )
     if style.stretched:
-        _stretch(image, to_bytes(style.paper), room)
+        _stretch_text(image, to_bytes(style.paper), text_area)
     return shrunk(image)
 
 
-def _stretch(image: Image.Image, paper: tuple[int, ...], room: tuple[int, int]) -> None:
+def _stretch_text(
+    image: Image.Image, paper: tuple[int, ...], text_area: tuple[int, int]
+) -> None:
     """Stretches the text of a picture, in place, to fill a centred rectangle.
 
     Args:
         image: a picture with nothing but the text.
-        paper: its background colour.
-        room: width and height of the rectangle, pixels.
+        paper: the picture's background colour.
+        text_area: width and height of the rectangle, pixels.
     """
     # cut out the text: the bounding box of all pixels that are not background
     blank = Image.new("RGB", image.size, paper)
     text = image.crop(ImageChops.difference(image, blank).getbbox())
-    left = (image.width - room[0]) // 2
-    top = (image.height - room[1]) // 2
+    left = (image.width - text_area[0]) // 2
+    top = (image.height - text_area[1]) // 2
     image.paste(blank)
-    image.paste(text.resize(room, Image.Resampling.BICUBIC), (left, top))
+    image.paste(text.resize(text_area, Image.Resampling.BICUBIC), (left, top))
 
 
 def blank_picture(size_m: tuple[float, float], paper: Rgb) -> Image.Image:
-    """Returns an oversampled picture to draw on, for a plate of `size_m`."""
-    scale = oversampled_pixels_per_m(size_m)
-    width, height = (round(scale * side) for side in size_m)
+    """Returns an empty oversampled picture to draw on, for a plate of `size_m`."""
+    pixels_per_m = oversampled_pixels_per_m(size_m)
+    width, height = (round(pixels_per_m * side) for side in size_m)
     return Image.new("RGB", (width, height), to_bytes(paper))
 
 
 def oversampled_pixels_per_m(size_m: tuple[float, float]) -> float:
-    """Returns the scale at which pictures for a plate are drawn, pixels per m.
+    """Returns the resolution at which pictures for a plate of `size_m` are drawn.
 
-    It is limited by LONGEST_PIXELS, so that models stay small.
+    It is limited so that no texture is longer than LONGEST_PIXELS, which keeps models
+    small.
+
+    Returns:
+        Pixels per m, before the picture is shrunk.
     """
     return min(PIXELS_PER_M, LONGEST_PIXELS / max(size_m)) * OVERSAMPLING
 
 
 def shrunk(image: Image.Image) -> Image.Image:
-    """Returns an oversampled picture, shrunk to the size of its texture."""
+    """Returns the texture of an oversampled picture, OVERSAMPLING times smaller."""
     width, height = image.size
     size = (width // OVERSAMPLING, height // OVERSAMPLING)
     return image.resize(size, Image.Resampling.BOX)
 
 
 def to_bytes(rgb: Rgb) -> tuple[int, int, int]:
-    """Returns a colour in bytes, 0 to 255, for Pillow."""
+    """Returns a colour's red, green and blue from 0 to 255, as Pillow expects them."""
     red, green, blue = (round(255 * part) for part in rgb)
     return red, green, blue
 
@@ -212,36 +228,39 @@ def _font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def _stroke(size: float) -> float:
+def _stroke_width(font_size: float) -> float:
     """Returns the width of the outline that makes the letters of the thin font bold."""
-    return size / 28
+    return font_size / 28
 
 
-def _largest_font(draw: ImageDraw.ImageDraw, text: str, room: tuple[int, int]) -> float:
-    """Returns the largest font size, in pixels, at which the text fits into a room.
+def _largest_font_size(
+    draw: ImageDraw.ImageDraw, text: str, text_area: tuple[int, int]
+) -> float:
+    """Returns the largest font size, in pixels, at which the text fits into an area.
 
     Args:
-        draw: measures the text.
+        draw: the drawing tool, which measures the text.
         text: the text.
-        room: width and height, pixels.
+        text_area: width and height of the area, pixels.
     """
-    # measure the text at a trial size: its width and height are proportional to the size
-    trial = float(room[1])
+    # measure the text at a trial size, because its width and height are proportional to
+    # the font size
+    trial = float(text_area[1])
     left, top, right, bottom = draw.multiline_textbbox(
         (0, 0),
         text,
         font=_font(trial),
         anchor="mm",
         spacing=trial / 5,
-        stroke_width=_stroke(trial),
+        stroke_width=_stroke_width(trial),
     )
-    return trial * min(room[0] / (right - left), room[1] / (bottom - top))
+    return trial * min(text_area[0] / (right - left), text_area[1] / (bottom - top))
 
 
 def _plate_mesh(spec: mujoco.MjSpec, size_m: tuple[float, float]) -> str:
-    """Returns the name of the mesh for plates of a size; adds it if it does not exist.
+    """Adds the mesh for plates of a size unless it exists, and returns the mesh's name.
 
-    The mesh is only the front of a plate; its back is never seen.
+    The mesh is only the front of a plate, because its back is never seen.
     """
     name = f"plate_{size_m[0] * 1000:g}_{size_m[1] * 1000:g}"
     if spec.mesh(name) is not None:
@@ -278,7 +297,7 @@ class Signs:
         """Shows a text on each plate of one world.
 
         Args:
-            world: the world.
+            world: the index of the world.
             texts: for each plate, the index of a text in the `texts` of `__init__`.
         """
         materials = [self._materials[text] for text in texts]

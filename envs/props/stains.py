@@ -27,10 +27,12 @@ CELLS = sum(ring.cells for ring in RINGS)
 SMALL_CELLS = RINGS[0].cells + RINGS[1].cells  # a small stain has only the inner rings
 # Number of vertices around a blob's outline.
 STEPS_AROUND = 24
-# Neighbouring cells overlap by this distance, so that the table does not show between.
+# Neighbouring cells overlap by this distance, so that the table does not show between
+# them.
 OVERLAP_M = 0.0005
 ABOVE_TABLE_M = 0.0008
-# The alpha of a fully dirty cell, and the limit for an almost clean one.
+# The alpha (opacity) of a fully dirty cell, and of a cell that is almost clean. A clean
+# cell's is 0.
 FRESH_ALPHA = 1.0
 FAINT_ALPHA = 0.25
 CLEAN_RGBA = (0.3, 0.2, 0.1, 0)
@@ -67,9 +69,9 @@ STAINS = tuple(f"stain_{k}" for k in range(len(BLOBS)))
 
 
 def add_stains(spec: mujoco.MjSpec, table: mujoco.MjsBody) -> None:
-    """Adds the stains to a table; they are invisible until a world makes them dirty.
+    """Adds the stains to a table, invisible until a world makes them dirty.
 
-    Each stain is a body, which worlds place. Each of its cells is a geom.
+    Each stain is a body, which worlds place. Each cell of a stain is a geom.
     """
     spec.add_material(
         name="stain", rgba=[0.3, 0.2, 0.1, 1], specular=0.5, shininess=0.8
@@ -99,14 +101,22 @@ def cell_areas() -> np.ndarray:
 
 
 def _cells(blob: Blob, overlap_m: float = 0.0) -> list[Cell]:
-    """Returns the CELLS cells of a blob, ring by ring from the centre outwards."""
+    """Returns the CELLS cells of a blob, ring by ring from the centre outwards.
+
+    Args:
+        blob: the outline.
+        overlap_m: by how much cells overlap their neighbours.
+    """
     return [
         _cell(blob, ring, k, overlap_m) for ring in RINGS for k in range(ring.cells)
     ]
 
 
 def _cell(blob: Blob, ring: Ring, k: int, overlap_m: float) -> Cell:
-    """Returns the `k`-th cell of a ring, seen from above, enlarged by `overlap_m`."""
+    """Returns the `k`-th cell of a ring, seen from above, enlarged by `overlap_m`.
+
+    A cell is the part of the ring between two angles, with `steps` steps between them.
+    """
     steps = STEPS_AROUND // ring.cells
     angle = 2 * np.pi * (k * steps + np.arange(steps + 1)) / STEPS_AROUND
     radius = blob.outline(angle)
@@ -166,7 +176,7 @@ class Stains:
         """Places one world's stain at `pos`, (x, y) in the table's frame, m.
 
         Returns:
-            The centroids (C, 2) of its cells in the table's frame, m.
+            The centroids (C, 2) of the stain's cells in the table's frame, m.
         """
         body = self._bodies[stain]
         self._engine.model_view("body_pos")[world, body] = (*pos, 0.0)

@@ -1,6 +1,6 @@
 """Valves with a lever or a handwheel over a scale from 0 to 120 degrees.
 
-They stay where they are left.
+Friction holds a handle at the angle at which it is let go.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ GRASP_RADIUS_M = {"lever": 0.070, "wheel": 0.042}
 # The scale starts at 0 (shut) on the right, and goes anticlockwise over the top.
 SCALE_DEG = 120
 SCALE_RAD = np.deg2rad(120.0)
-STOP_RAD = np.deg2rad(4.0)  # the end stops are this far beyond the ends of the scale
+STOP_RAD = np.deg2rad(4.0)  # how far the end stops are beyond the ends of the scale
 UP_RAD = SCALE_RAD / 2  # the angle at which a handle points up
 FRICTION_N_M = 0.8
 HANDLE_KG = 0.25
@@ -72,7 +72,9 @@ RIM_CAPSULES = 10  # capsules that approximate the rim for collisions
 
 POINTER = (0.05, 0.05, 0.06, 1.0)
 UNPAINTED = (1, 1, 1, 1)
-PARKED = (0.0, 3.0, 6.0)  # in the console's face: high overhead
+# Where a valve that takes no part is parked, in the frame of the console's face, m: high
+# overhead.
+PARKED = (0.0, 3.0, 6.0)
 
 
 def add_dial(spec: mujoco.MjSpec) -> None:
@@ -81,10 +83,7 @@ def add_dial(spec: mujoco.MjSpec) -> None:
 
 
 def dial_picture() -> Image.Image:
-    """Returns the scale: ticks every 5 degrees, numbers every 30.
-
-    Lengths on the plate in m are multiplied by `pixels_per_m` for the picture.
-    """
+    """Returns a picture of the scale: ticks every 5 degrees, numbers every 30."""
     image = blank_picture(DIAL_SIZE_M, PAPER)
     width, height = image.size
     pixels_per_m = oversampled_pixels_per_m(DIAL_SIZE_M)
@@ -93,11 +92,12 @@ def dial_picture() -> Image.Image:
     edges = (0, 0, width - 1, height - 1)
     draw.rectangle(edges, outline=ink, width=round(0.002 * pixels_per_m))
 
-    # (2,) pixels, the valve's axis in the picture, whose y points down
     font = ImageFont.load_default(0.021 * pixels_per_m)
+    # (2,) pixels, where the valve's axis is in the picture, whose y axis points down
     axis = np.array([width / 2, height / 2 + pixels_per_m * DIAL_MIDDLE_M])
     for degrees in range(0, SCALE_DEG + 1, 5):
         from_up = np.deg2rad(degrees) - UP_RAD  # anticlockwise from straight up
+        # (2,) pixels, 1 m outwards from the axis in the direction of this tick
         outwards = pixels_per_m * np.array([-np.sin(from_up), -np.cos(from_up)])
         inset, thickness = _tick(degrees)
         start = axis + outwards * (TICKS_INNER_M + inset)
@@ -118,7 +118,10 @@ def dial_picture() -> Image.Image:
 
 
 def _tick(degrees: int) -> tuple[float, float]:
-    """Returns (m by which the tick is shorter than the longest, its thickness in m)."""
+    """Returns a tick's inset and thickness, m.
+
+    The inset is how much shorter the tick is than the longest ticks.
+    """
     if degrees % 30 == 0:
         return 0.0, 0.0035
     if degrees % 10 == 0:
@@ -134,21 +137,21 @@ def add_valve(spec: mujoco.MjSpec, face: mujoco.MjsBody, name: str, kind: str) -
     Args:
         spec: the scene.
         face: the body that the valve is mounted on.
-        name: name of the valve's body. The body of its handle and the handle's joint are
-            called {name}_handle. The handle points along its own y axis.
-        kind: one of KINDS.
+        name: name of the valve's body. The body of the handle and the handle's joint are
+            called {name}_handle. The handle points along the y axis of its body.
+        kind: "lever" or "wheel".
     """
     base = face.add_body(name=name)
-    dial = (0, DIAL_MIDDLE_M, 0)
-    flat = (1, 0, 0, 0)  # wxyz of a plate on the face
+    dial_pos = (0, DIAL_MIDDLE_M, 0)
+    flat_on_face = (1, 0, 0, 0)  # wxyz
     add_plate(
         spec,
         base,
         f"{name}_dial",
         material="valve_dial",
-        pos=dial,
+        pos=dial_pos,
         size_m=DIAL_SIZE_M,
-        quat=flat,
+        quat=flat_on_face,
     )
 
     collar = Paint(spec, base, f"{name}_collar")
@@ -195,7 +198,7 @@ def _add_lever(spec: mujoco.MjSpec, handle: mujoco.MjsBody, name: str) -> None:
     """Adds a grip on an arm to the handle of the valve `name`.
 
     Boxes are given by their middle and half size in the handle's frame, m.
-    `Valves.paint` colours the geoms that are called {name}_colour...
+    `Valves.paint` colours the geoms whose names begin with {name}_colour.
     """
     grip_half = (0.0075, 0.032, 0.010)
     add_box(handle, (0, 0.065, 0), grip_half, UNPAINTED, name=f"{name}_colour_grip")
@@ -210,7 +213,7 @@ def _add_lever(spec: mujoco.MjSpec, handle: mujoco.MjsBody, name: str) -> None:
 def _add_wheel(spec: mujoco.MjSpec, handle: mujoco.MjsBody, name: str) -> None:
     """Adds a rim on spokes to the handle of the valve `name`.
 
-    `Valves.paint` colours the geoms that are called {name}_colour...
+    `Valves.paint` colours the geoms whose names begin with {name}_colour.
     """
     for k in range(SPOKES):
         angle = 2 * np.pi * k / SPOKES
@@ -237,7 +240,7 @@ def _add_wheel(spec: mujoco.MjSpec, handle: mujoco.MjsBody, name: str) -> None:
     # the rim's visual geom: a torus
     torus = _torus(RIM_RADIUS_M, TUBE_RADIUS_M)
     rim = add_visual_mesh(spec, handle, f"{name}_rim", torus)
-    rim.name = f"{name}_colour_rim"  # its geom; the mesh keeps its name
+    rim.name = f"{name}_colour_rim"  # renames the geom but not its mesh
     _add_hub(handle).rgba = list(STEEL)
 
 
@@ -252,7 +255,7 @@ def _add_hub(handle: mujoco.MjsBody) -> mujoco.MjsGeom:
 
 
 def _point_of_handle(radius_m: float, angle: float) -> tuple[float, float, float]:
-    """Returns a point (3,) m in the handle's frame, by polar coordinates.
+    """Returns a point (3,) m in the handle's frame, from its polar coordinates.
 
     Args:
         radius_m: distance from the axis.
@@ -270,11 +273,12 @@ def _torus(radius: float, tube: float, around: int = 30, across: int = 8) -> Mes
         around: number of cross sections of the tube.
         across: number of vertices in each cross section.
     """
+    # (around, across) each: the index of the cross section, and of the vertex in it
     u, v = np.meshgrid(np.arange(around), np.arange(across), indexing="ij")
     angle = 2 * np.pi * u / around
     roll = 2 * np.pi * v / across
-    out = radius + tube * np.cos(roll)  # the distance from the axis
-    xyz = [out * np.cos(angle), out * np.sin(angle), tube * np.sin(roll)]
+    from_axis = radius + tube * np.cos(roll)  # each vertex's distance from the z axis
+    xyz = [from_axis * np.cos(angle), from_axis * np.sin(angle), tube * np.sin(roll)]
     vertices = np.stack(xyz, axis=-1).reshape(-1, 3)
 
     # two triangles for each four neighbouring vertices: a and b in one cross section, c
@@ -322,21 +326,34 @@ class Valves:
             engine.model_view(field)
 
     def angles(self) -> Array:
-        """Returns the angles (N, K) on the scale, rad."""
+        """Returns the angles (N, K) rad of the handles on their scales."""
         return self._engine.view("qpos")[:, self._qpos_columns]
 
     def speed(self, valve: Array) -> Array:
-        """Returns the angular velocity (N,) rad/s of one `valve` (N,) per world."""
+        """Returns the angular velocity (N,) rad/s of the handle of one valve per world.
+
+        Args:
+            valve: (N,) index of each world's valve.
+        """
         return self._engine.view("qvel")[self._worlds, self._dof_ids[valve]]
 
     def hubs_w(self, valves: Array) -> Array:
-        """Returns the centres (N, k, 3) m of the handles of k `valves` (N, k) per world."""
+        """Returns the centres (N, k, 3) m in the world of the handles of k valves.
+
+        Args:
+            valves: (N, k) indices of k valves in each world.
+        """
         return self._engine.view("xpos")[
             self._worlds[:, None], self._handle_ids[valves]
         ]
 
     def push(self, valve: Array, torque_n_m: Array) -> None:
-        """Applies a torque (N,) N m to one `valve` (N,) per world until called again."""
+        """Applies a torque to the handle of one valve per world until called again.
+
+        Args:
+            valve: (N,) index of each world's valve.
+            torque_n_m: (N,) the torque, N m.
+        """
         self._engine.view("qfrc_applied")[self._worlds, self._dof_ids[valve]] = (
             torque_n_m
         )
@@ -344,21 +361,21 @@ class Valves:
     def place(
         self, world: int, valve: int, at_m: tuple[float, float], angle: float
     ) -> None:
-        """Puts one valve at (x, y) of the face, its handle at `angle` rad."""
+        """Puts one valve of a world at (x, y) of the face, its handle at `angle` rad."""
         self._engine.model_view("body_pos")[world, self._bases[valve]] = (*at_m, 0.0)
         self._engine.view("qpos")[world, self._qpos[valve]] = angle
 
     def park(self, world: int, valve: int) -> None:
-        """Parks one valve out of sight, shut."""
+        """Shuts one valve of a world and parks it out of sight."""
         self._engine.model_view("body_pos")[world, self._bases[valve]] = PARKED
         self._engine.view("qpos")[world, self._qpos[valve]] = 0.0
 
     def paint(self, world: int, valve: int, rgb: Rgb) -> None:
-        """Gives one handle a colour."""
+        """Colours the handle of one valve of a world."""
         self._engine.model_view("geom_rgba")[world, self._coloured[valve]] = (*rgb, 1.0)
 
     def set_friction(self, world: int, valve: int, torque_n_m: float) -> None:
-        """Sets the friction torque of one valve, N m."""
+        """Sets the friction torque, N m, of one valve of a world."""
         self._engine.model_view("dof_frictionloss")[world, self._dofs[valve]] = (
             torque_n_m
         )

@@ -43,10 +43,11 @@ THIN_M = 1e-4  # half the drawn height of no water, because a geom needs a size
 
 @dataclass(frozen=True)
 class BottleSize:
-    """Half widths of its square inside and heights above its underside, m; mass in kg.
+    """Sizes of the bottle, which is square, in m, and its mass when empty, in kg.
 
-    From the floor up to `shoulder_z` the inside is wide; up to `neck_z` it narrows to the
-    mouth; and from there to `height` it is as wide as the mouth.
+    From the floor up to `shoulder_z` the inside has the half width `half_width`; up to
+    `neck_z` it narrows to that of the mouth, which it keeps up to `height`. Heights are
+    above the bottle's underside.
     """
 
     half_width: float = 0.028
@@ -63,7 +64,7 @@ class BottleSize:
 
 @dataclass(frozen=True)
 class CupSize:
-    """Inner radius and height of a glass in m, and its mass in kg."""
+    """Inner radius and height of the glass in m, and its mass in kg."""
 
     radius: float = 0.033
     height: float = 0.100
@@ -72,7 +73,7 @@ class CupSize:
     rise_m: float = 0.0009
 
     def level_m(self, grains: float) -> float:
-        """Returns the height of the level above the underside for a number of grains, m."""
+        """Returns how high some grains of water fill the glass, m above its underside."""
         return FLOOR_M + self.rise_m * grains
 
 
@@ -88,22 +89,23 @@ def add_bottle(spec: mujoco.MjSpec, size: BottleSize) -> None:
     floor.condim = 3
     floor.friction[0] = SLIDING_FRICTION
 
-    # four walls around each of three sections; (distance from the axis, height) of the
-    # sections' ends
+    # four walls around each of three sections, whose ends are given by
+    # (distance from the axis, height)
     low = (size.half_width, FLOOR_M)
     shoulder = (size.half_width, size.shoulder_z)
     neck = (size.mouth_half_width, size.neck_z)
     mouth = (size.mouth_half_width, size.height)
     for start, end in ((low, shoulder), (shoulder, neck), (neck, mouth)):
+        half_across = max(start[0], end[0]) + WALL_M
         for k in range(4):
-            _add_wall(body, k * np.pi / 2, start, end, max(start[0], end[0]) + WALL_M)
+            _add_wall(body, k * np.pi / 2, start, end, half_across=half_across)
     _draw_bottle(spec, body, size)
 
 
 def _free_body(
     spec: mujoco.MjSpec, name: str, mass: float, radius: float, height: float
 ) -> mujoco.MjsBody:
-    """Adds a body with a free joint and the inertia of a hollow can."""
+    """Adds a body with a free joint and the inertia of a hollow can with a thick floor."""
     body = spec.worldbody.add_body(
         name=name,
         explicitinertial=True,
@@ -116,7 +118,7 @@ def _free_body(
 
 
 def _inertia(mass: float, radius: float, height: float) -> np.ndarray:
-    """Returns the inertia (3,) in kg m2 about the middle of a hollow can."""
+    """Returns the inertia (3,) kg m2 of a thin cylindrical wall along z, about its centre."""
     across = mass * (radius**2 / 2 + height**2 / 12)
     return np.array([across, across, mass * radius**2])
 
@@ -154,17 +156,18 @@ def _add_wall(
     wall = add_box(
         body, pos, (WALL_M / 2, half_across, np.hypot(out, up) / 2), BOTTLE_GLASS
     )
-    # lean about y, then turn about the vessel's axis
-    turn = np.array([np.cos(angle / 2), 0.0, 0.0, np.sin(angle / 2)])
-    tip = np.array([np.cos(lean / 2), 0.0, np.sin(lean / 2), 0.0])
+    # the wall leans about y, then is turned about the vessel's axis; wxyz
+    turn_quat = np.array([np.cos(angle / 2), 0.0, 0.0, np.sin(angle / 2)])
+    lean_quat = np.array([np.cos(lean / 2), 0.0, np.sin(lean / 2), 0.0])
     quat = np.zeros(4)
-    mujoco.mju_mulQuat(quat, turn, tip)
+    mujoco.mju_mulQuat(quat, turn_quat, lean_quat)
     wall.quat = quat
     _make_wall(wall)
 
 
 def _draw_bottle(spec: mujoco.MjSpec, body: mujoco.MjsBody, size: BottleSize) -> None:
     """Draws glass with rounded edges, a thick bottom, and a collar around the mouth."""
+    # (height, half width) of the glass from below, m
     outer = size.outer_half_width
     mouth = size.mouth_half_width + WALL_M
     glass = (
@@ -219,14 +222,15 @@ def _ring_mesh(
         sides: number of vertices around it.
         power: 2 for a circle; larger ones approach a square.
     """
-    # the superellipse |x / radius|^power + |y / radius|^power = 1
+    # vertices on the superellipse |x / radius|^power + |y / radius|^power = 1
     angle = np.arange(sides) * 2 * np.pi / sides
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     circle = radius * np.sign(circle) * np.abs(circle) ** (2 / power)
     low = np.column_stack([circle, np.full(sides, low_z)])
     high = np.column_stack([circle, np.full(sides, high_z)])
-    # all vertices twice, because a face is visible from one side only
+    # all vertices twice, because a triangle is visible from one side only
     vertices = np.concatenate([low, high, low, high])
+    # two triangles between each side and the next
     side = np.arange(sides)
     after = (side + 1) % sides
     outside = np.concatenate(
@@ -242,24 +246,29 @@ def _ring_mesh(
 def add_cup(spec: mujoco.MjSpec, size: CupSize) -> None:
     """Adds a glass with a free joint; its frame is in the middle of its underside."""
     body = _free_body(spec, CUP, size.mass, size.radius, size.height)
+    # the floor: a square that is a little larger than the square inside the circle
     half = 0.72 * size.radius
-    foot = add_box(body, (0, 0, FLOOR_M / 2), (half, half, FLOOR_M / 2), CUP_GLASS)
-    _make_wall(foot)
-    foot.condim = 3
-    foot.friction[0] = SLIDING_FRICTION
+    floor = add_box(body, (0, 0, FLOOR_M / 2), (half, half, FLOOR_M / 2), CUP_GLASS)
+    _make_wall(floor)
+    # the floor also touches the table, and that contact needs friction
+    floor.condim = 3
+    floor.friction[0] = SLIDING_FRICTION
 
-    half_side = size.radius * np.tan(np.pi / CUP_SIDES) + WALL_M / 2
+    # a ring of flat walls that touch the inner circle, and half their thickness more so
+    # that there are no gaps at the corners
+    half_across = size.radius * np.tan(np.pi / CUP_SIDES) + WALL_M / 2
     for k in range(CUP_SIDES):
         low = (size.radius, 0.001)
         high = (size.radius, size.height)
-        _add_wall(body, 2 * np.pi * k / CUP_SIDES, low, high, half_side)
+        angle = 2 * np.pi * k / CUP_SIDES
+        _add_wall(body, angle, low, high, half_across=half_across)
     _draw_cup(spec, body, size)
 
 
 def _draw_cup(spec: mujoco.MjSpec, body: mujoco.MjsBody, size: CupSize) -> None:
     """Draws the glass, the water in it up to its level, and two marks around it."""
     outer = size.radius + WALL_M + 0.001
-    # water first: what is behind glass must be drawn before it
+    # water first, because what is seen through glass must be drawn before the glass
     level = body.add_geom(
         name=LEVEL,
         type=mujoco.mjtGeom.mjGEOM_CYLINDER,
@@ -292,7 +301,7 @@ class Vessel(FreeBody):
         return self._xmat[:, 2::3]  # the third column; matrices are stored row by row
 
     def inside(self, points_w: Array) -> tuple[Array, Array, Array]:
-        """Returns points (N, K, 3) in the vessel's frame: x, y and z, (N, K) each."""
+        """Returns x, y and z, (N, K) m each, of points (N, K, 3) in the vessel's frame."""
         offset = points_w - self.pos_w()[:, None]
         # along the vessel's axes, which are the columns of the rotation matrix
         x = dot(offset, self._xmat[:, None, 0::3])
@@ -316,11 +325,12 @@ class Bottle(Vessel):
         x, y, z = self.inside(points_w)
         xp = self._engine.xp
         half = self._size.outer_half_width
-        from_axis = xp.maximum(xp.abs(x), xp.abs(y))  # of a square
+        # half the width of the square around the axis on whose edge the point is
+        from_axis = xp.maximum(xp.abs(x), xp.abs(y))
         return (from_axis < half) & (z > 0.0) & (z < self._size.height)
 
     def weigh(self, world: int, mass: float) -> None:
-        """Sets the mass of one world's empty bottle, in kg, and its inertia."""
+        """Sets the mass of one world's empty bottle, in kg, and the matching inertia."""
         size = self._size
         inertia = _inertia(mass, size.outer_half_width, size.height)
         self._engine.model_view("body_mass")[world, self._body] = mass
@@ -328,7 +338,7 @@ class Bottle(Vessel):
 
 
 class Cup(Vessel):
-    """The glass of N worlds, its two marks, and the level that it shows."""
+    """The glass of N worlds, with its two marks and the drawn level of the water."""
 
     def __init__(self, engine: Engine, size: CupSize) -> None:
         """Finds the glass, its marks and its drawn water in the model."""
@@ -350,43 +360,35 @@ class Cup(Vessel):
         return within & (z > 0.0) & (z < size.height)
 
     def draw_mark(self, world: int, which: int, grains: int, rgb: Rgb) -> None:
-        """Puts one of a world's marks at the level of a number of grains, and colours it.
-
-        Args:
-            world: the world.
-            which: index of the mark.
-            grains: the number of grains.
-            rgb: the colour.
-        """
+        """Puts a world's mark `which`, 0 or 1, at the level of a number of grains."""
         z = self._size.level_m(grains)
         self._engine.model_view("geom_pos")[world, self._marks[which], 2] = z
         self._engine.model_view("geom_rgba")[world, self._marks[which]] = (*rgb, 1.0)
 
     def paint_water(self, world: int, rgb: Rgb) -> None:
-        """Colours the water that the glass shows in one world."""
+        """Colours the drawn water in the glass of one world."""
         self._engine.model_view("geom_rgba")[world, self._level, :3] = rgb
 
     def push(self, force_n: Array) -> None:
-        """Pushes the glass by horizontal forces (N, 2), N, until called again."""
+        """Pushes each world's glass by a horizontal force (N, 2) N until called again."""
         self._forces[:, self._body, :2] = force_n
 
     def draw_level(self, world: int, grains: int) -> None:
         """Draws the water of one world at the level of a number of grains."""
-        half, z = self._drawn(np.array([float(grains)]))
+        half, z = self._drawn_water(np.array([float(grains)]))
         self._engine.model_view("geom_size")[world, self._level, 1] = half[0]
         self._engine.model_view("geom_pos")[world, self._level, 2] = z[0]
 
     def show(self, grains: Array) -> None:
-        """Draws the water of all worlds at the levels of numbers of grains (N,)."""
-        half, z = self._drawn(grains)
+        """Draws the water of all worlds, each at the level of its number of grains (N,)."""
+        half, z = self._drawn_water(grains)
         self._geom_size[:, self._level, 1] = half
         self._geom_pos[:, self._level, 2] = z
 
-    def _drawn(self, grains: Array) -> tuple[Array, Array]:
-        """Returns half the height of the drawn water, and the height of its middle.
+    def _drawn_water(self, grains: Array) -> tuple[Array, Array]:
+        """Returns half the height of the drawn water, and z of its middle, (n,) m each.
 
-        They are (N,) m each. The water of an empty glass is drawn below the glass, where
-        nobody sees it.
+        The water of an empty glass is drawn below it, where cameras don't see it.
         """
         half = self._size.rise_m * grains / 2 + THIN_M
         z = half + FLOOR_M

@@ -1,4 +1,4 @@
-"""Makes a robot that travels drive to the place where its arm works, before it works."""
+"""Makes a robot that travels drive to where its arm works, before the arm works."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from embodied.robots.parts.arm import Arm
 from embodied.robots.robot import Robot
 from embodied.rotations import quat_from_yaw, quat_rotate
 
-# The pose of a fixed arm's mount: x, y, z in m and yaw in rad.
+# The pose in the world of a fixed arm's mount: x, y, z in m and yaw in rad.
 STAND_POSE_W = (0.0, 0.0, 0.72, 0.0)
 # The mount has arrived at its stand if its errors are below these: along x and y, in
 # height and in yaw.
@@ -46,11 +46,11 @@ class DrivingPlanner:
         """Wraps a planner.
 
         Args:
-            planner: Plans for the arm, as if the mount were at its stand.
+            planner: The planner for the arm. It plans as if the mount were at its stand.
             agent_layout: The layout of proprioception.
             robot: The robot that executes the plans.
-            stand: Returns the stand for an upright arm. The default is the place where a
-                fixed arm is mounted.
+            stand: The function that returns the stand of an upright arm. By default, the
+                stand is the pose at which a fixed arm is mounted.
         """
         # plans have a goal for each hand, and for each base that travels
         planner = OtherHandsPlanner(planner, agent_layout, robot)
@@ -63,7 +63,7 @@ class DrivingPlanner:
         self._as_if_at = arm.as_if_at if isinstance(arm, Arm) else (0.0, 0.0, 0.0)
         self._stand = stand or _fixed_stand
         self._mount = MountPose(robot, agent_layout)
-        # mounts of a team's other robots, which stay where they are
+        # the mounts of the other robots of a team, which must not move
         self._other_mounts = [
             MountPose(robot, agent_layout, base)
             for base in travelling
@@ -76,7 +76,7 @@ class DrivingPlanner:
     def plan(self, observation: Observation, ids: Array) -> Payload:
         """Returns the wrapped planner's plans, changed to driving until the arrival."""
         payload = self._planner.plan(observation, ids)
-        # the goals of bases that stay are their present poses, (n, 4) each
+        # the goals of the other robots' bases are their present poses, (n, 4) each
         other_goals = [
             mount.read(observation.agent_pos) for mount in self._other_mounts
         ]

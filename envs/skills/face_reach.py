@@ -10,9 +10,9 @@ from embodied.arrays import dot
 from embodied.core import Array
 from embodied.envs.props.console import ConsoleSize
 
-# The rotation of such a hand in the face's frame, wxyz. The hand's z axis points into the
-# face, its x axis up along the face, so that its camera is on the upper side, and its y
-# axis, along which the fingers open, to the right.
+# The rotation, wxyz in the face's frame, of a hand that points straight at the face. The
+# hand's z axis points into the face. Its x axis points up along the face, so that the
+# hand's camera is above the hand. Its y axis, along which the fingers open, points right.
 HAND_IN_FACE = (0.0, np.sqrt(0.5), np.sqrt(0.5), 0.0)
 # A TCP position, m, at which the hand hides nothing of the console from the camera.
 ASIDE_W = (0.43, -0.24, 1.0)

@@ -1,4 +1,4 @@
-"""The controller of every expert: drives effectors and base to a plan's goals."""
+"""The controller of every expert: moves hands, arms and bases to the goals of plans."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from embodied.rotations import (
     quat_to_rotvec,
 )
 
-# The velocity of an effector per position error.
+# The velocity of an effector per position error: m/s per m.
 GAIN_PER_S = 8.0
-# The angular velocity of an effector per rotation error.
+# The angular velocity of an effector per rotation error: rad/s per rad.
 TURN_GAIN_PER_S = 6.0
-# The velocity of a base, lift or waist per position error, or per angle error.
+# The velocity of a base, lift, waist or head per error: m/s per m, or rad/s per rad.
 DRIVE_GAIN_PER_S = 3.0
 # The top speed of an effector in each skill.
 SPEED_M_S = {
@@ -57,9 +57,10 @@ OTHER_SPEED_M_S = 0.3
 class GoalServo:
     """A proportional controller on pose errors, in the control mode `ee_delta`.
 
-    The velocity of a moving goal is fed forward. In the skill `drive_to`, base and lift
-    go to the base's goal and the arms keep their posture. In every other skill the
-    effectors go to their goals and the base stands still.
+    The velocity of a moving goal is fed forward: it is added to the effector's velocity.
+    In the skill `drive_to`, base and lift go to the base's goal while the arms keep their
+    posture. In every other skill the effectors go to their goals while the base stands
+    still.
     """
 
     takes: tuple[PayloadKind, ...] = ("goals",)
@@ -75,10 +76,10 @@ class GoalServo:
 
         Args:
             agent_layout: The layout of proprioception.
-            robot: The robot.
-            control_hz: The rate of actions.
-            homes_heads: Whether heads turn to their home posture; otherwise they stay
-                as they are.
+            robot: The robot that is controlled.
+            control_hz: The number of actions per second.
+            homes_heads: Whether heads turn to their home posture; otherwise they keep
+                their present angles.
         """
         self._homes_heads = homes_heads
         self.spec = PolicySpec(control_mode="ee_delta", control_hz=control_hz)
@@ -93,7 +94,7 @@ class GoalServo:
         travelling = [base.name for base in robot.bases if base.travels]
         self._goal_of_base = {name: k for k, name in enumerate(travelling)}
 
-        # name of an arm, or of a gripper -> index of its effector
+        # name of an arm, or of a gripper -> index of the effector that it belongs to
         effectors = list(enumerate(robot.effectors))
         self._effector_of_arm = {effector.arm: k for k, effector in effectors}
         self._effector_of_gripper = {effector.gripper: k for k, effector in effectors}
@@ -104,7 +105,7 @@ class GoalServo:
     def act(self, observation: Observation, payload: Payload, age_s: Array) -> Array:
         """Returns actions (N, A) in [-1, 1] towards the goals, in the mode `ee_delta`.
 
-        The age of the plans makes no difference.
+        The plans' age `age_s` is not used: the goals are taken as they are in the plans.
         """
         agent_pos = observation.agent_pos
         xp = array_namespace(agent_pos)
@@ -174,7 +175,10 @@ class GoalServo:
 
     @staticmethod
     def _action_without_goal(part: Part, agent_pos: Array) -> Array:
-        """Returns the action of a part without a goal: open a gripper, stop any other."""
+        """Returns the action (N, width) that opens a gripper, or holds another part still.
+
+        It is for parts for which the plans have no goal.
+        """
         # computed from `agent_pos` to get the same kind of array, dtype and device
         if isinstance(part, Gripper):
             return 1 + 0 * agent_pos[:, :1]
@@ -183,14 +187,17 @@ class GoalServo:
         return 0 * agent_pos[:, :width]
 
     def _homing_action(self, part: JointedPart, agent_pos: Array) -> Array:
-        """Returns the action (N, J) that brings a part with J joints to its home."""
+        """Returns the action (N, J) that brings a part with J joints to its home posture.
+
+        Its elements are velocities as shares of the joints' top speeds.
+        """
         xp = array_namespace(agent_pos)
         first_joint = self._slices["joint_pos"].start
         joints = self._robot.joint_slice(part)
         columns = slice(first_joint + joints.start, first_joint + joints.stop)
-        angle = agent_pos[:, columns]
+        joint_pos = agent_pos[:, columns]
         home = xp.asarray(part.joints.home)
-        return DRIVE_GAIN_PER_S * (home - angle) / xp.asarray(part.joints.speeds)
+        return DRIVE_GAIN_PER_S * (home - joint_pos) / xp.asarray(part.joints.speeds)
 
     def _arm_action(
         self,
@@ -208,7 +215,8 @@ class GoalServo:
             arm: The arm.
             payload: The plans, which have a goal for the arm's effector.
             agent_pos: (N, P) proprioception.
-            is_driving: (N, 1) bool, the base drives, so the arm must keep still.
+            is_driving: (N, 1) bool, whether the base drives, so that the arm must keep
+                still.
             drive: The motion of the base that carries the arm.
         """
         xp = array_namespace(agent_pos)
@@ -226,7 +234,8 @@ class GoalServo:
         error_rad = _rotation_error(payload.goal_quat_wxyz[:, effector], rot6d)
         angular_velocity = TURN_GAIN_PER_S * error_rad
 
-        # rotate them into the frame of the arm's carrier, then into the arm's own frame
+        # as shares of the full speeds, rotated into the frame of the part that carries
+        # the arm, then into the arm's own frame
         shares = [
             velocity / arm.ee_speed_m_s,
             angular_velocity / arm.ee_speed_rad_s,
@@ -243,7 +252,7 @@ class GoalServo:
 
 
 class _Drive:
-    """The motion of the mounts of N worlds towards their goals."""
+    """The motion of one base's mount towards its goal, in N worlds."""
 
     def __init__(
         self, base: Base, goal: Array, mount: Array, quat_wxyz: Array | None
@@ -279,7 +288,8 @@ class _Drive:
     def base_action(self) -> Array:
         """Returns the action (N, 3) of the base: forwards, to the left, yaw rate.
 
-        Velocities are shares of the top speeds; the horizontal one has at most length 1.
+        They are shares of the top speeds. The vector of the first two has at most the
+        length 1.
         """
         xp = self._xp
         top_speeds = xp.asarray(self._base.joints.speeds)
@@ -297,7 +307,7 @@ class _Drive:
 
 
 def _limited(velocity: Array, limit: Array) -> Array:
-    """Returns velocities (N, k), scaled down to at most the length `limit` (N, 1)."""
+    """Returns velocities (N, k), those longer than `limit` (N, 1) scaled down to it."""
     xp: Any = array_namespace(velocity)
     norm = xp.sqrt(xp.sum(velocity * velocity, axis=1, keepdims=True))
     return velocity * (limit / xp.maximum(norm, limit))
@@ -307,7 +317,8 @@ def _rotation_error(goal_wxyz: Array, rot6d: Array) -> Array:
     """Returns the rotation error (N, 3) from `rot6d` to the goal, in the world, rad.
 
     For small errors, half the sum of the cross products of the axes is the rotation
-    vector. It is the same for a quaternion and its negative, which are one rotation.
+    vector. It does not depend on the goal quaternion's sign, since a quaternion and its
+    negative have the same axes.
     """
     total = 0.0
     pairs = zip(_axes(rot6d), _axes(quat_to_rot6d(goal_wxyz)), strict=True)

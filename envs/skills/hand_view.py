@@ -31,14 +31,13 @@ class HandView:
 
     @classmethod
     def of(cls, robot: Robot, effector: Effector | None = None) -> HandView | None:
-        """Returns the view of a robot's hand.
+        """Returns the conversion for a robot's hand; None if none is needed.
 
-        None says that the hand has the measures of the reference hand, so that nothing
-        needs converting.
+        None is needed by a hand with the dimensions of the reference hand.
 
         Args:
             robot: The robot.
-            effector: The hand; None for the robot's first.
+            effector: The hand; None for the robot's first hand.
         """
         gripper = robot.gripper_of(effector or robot.effectors[0])
         if gripper.tip_m == TIP_M and gripper.width_m == REFERENCE_WIDTH_M:
@@ -57,7 +56,7 @@ class HandView:
     def plan_for_hand(self, payload: Payload) -> Payload:
         """Returns an expert's plans, converted to goals of the hand's own TCP.
 
-        Only the first effector has a goal in them.
+        The plans must be for the first effector only.
         """
         quat_wxyz = payload.goal_quat_wxyz[:, 0]
         pos_w = self.own_goal(payload.goal_pos_w[:, 0], quat_wxyz)
@@ -76,8 +75,12 @@ class HandView:
         return pos_w - self._offset_m * z_axis
 
     def own_command(self, gripper: Array) -> Array:
-        """Returns an expert's gripper commands, of any shape, as those of the hand."""
-        if not self._width_m:  # a suction cup has no width
+        """Returns gripper commands, of any shape, converted to those of the hand itself.
+
+        Args:
+            gripper: An expert's commands for the reference hand, from -1 to 1.
+        """
+        if not self._width_m:  # a suction cup, which has no width to convert
             return gripper
         xp: Any = array_namespace(gripper)
         # gripper commands go from -1 for closed to 1 for the full width of the hand

@@ -1,4 +1,4 @@
-"""Where hands are at home, and goals for hands that an expert does not use."""
+"""Home poses of hands, which are the goals of hands that an expert does not use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from embodied.rotations import quat_from_yaw, quat_multiply, quat_rotate
 
 
 class HomePoses:
-    """The poses of hands at home, relative to their mounts, as those stand now."""
+    """The poses in the world that hands have at home, wherever their mounts are now."""
 
     def __init__(
         self, agent_layout: Layout, robot: Robot, effectors: Sequence[Effector]
@@ -25,7 +25,7 @@ class HomePoses:
         Args:
             agent_layout: The layout of proprioception.
             robot: The robot.
-            effectors: Its hands, K of them.
+            effectors: K of the robot's hands.
         """
         self._mounts = []
         self._homes = []
@@ -35,7 +35,7 @@ class HomePoses:
             self._homes.append(robot.tools_at_home[effector.name])
 
     def read(self, agent_pos: Array) -> tuple[Array, Array]:
-        """Returns positions (n, K, 3) in m and rotations (n, K, 4) wxyz in the world.
+        """Returns home positions (n, K, 3) m and rotations (n, K, 4) wxyz in the world.
 
         Args:
             agent_pos: (n, P) proprioception.
@@ -54,7 +54,7 @@ class HomePoses:
             home_quat = xp.asarray(home.quat_wxyz, dtype=mount_pose.dtype)
             home_quat = xp.broadcast_to(home_quat, (num, 4))
 
-            # the same in the world
+            # the home pose in the world
             pos_w.append(mount_pose[:, :3] + quat_rotate(mount_quat, home_pos))
             quat_wxyz.append(quat_multiply(mount_quat, home_quat))
         return xp.stack(pos_w, axis=1), xp.stack(quat_wxyz, axis=1)
@@ -72,7 +72,7 @@ class OtherHandsPlanner:
         """Wraps a planner.
 
         Args:
-            planner: Plans for the first effectors, as many as its `plan_shape` says.
+            planner: The planner of the first hands, as many as its `plan_shape` says.
             agent_layout: The layout of proprioception.
             robot: The robot that executes the plans.
         """

@@ -1,4 +1,4 @@
-"""Hand, parcels and grips as the experts that sort parcels see them."""
+"""What experts that sort parcels compute with: the hand, the parcels, grips on them."""
 
 from __future__ import annotations
 
@@ -15,46 +15,49 @@ from embodied.rotations import cross, quat_from_rot6d
 
 UP = (0.0, 0.0, 1.0)
 FORWARD = (1.0, 0.0, 0.0)
-# The cosine of the largest angle between a label that can be read and straight up.
+# A label can be read from above if the cosine of the angle between its normal and
+# straight up is above this: the angle is below 14 degrees.
 UP_COS = 0.97
-# An axis is along a direction if it is within 45 degrees of it.
+# An axis counts as along a direction if the angle between them is below about 45 degrees.
 MOSTLY_COS = 0.7
-# The least height of the grip above the parcel's underside: half a pad and a little.
+# The least height of the TCP above the parcel's underside. It is a little more than half
+# the height of the fingers' pads, so that these don't touch what the parcel lies on.
 ABOVE_FLOOR_M = 0.027
-# The hand leans by this angle when it takes a parcel that it will rotate by 90 degrees.
-# From upright, the wrist would reach its limit in that rotation.
+# The hand leans by this angle when it takes a parcel that it will rotate by 90 degrees,
+# because from upright the wrist would reach its limit in that rotation.
 LEAN_RAD = 0.35
-# If the label is on an end, the grip is this far off the centre towards it, but at least
-# FROM_END_M from the end.
+# On a parcel with the label on an end, the TCP is off the parcel's centre by OFF_MIDDLE_M
+# towards that end, but stays at least FROM_END_M away from the end.
 OFF_MIDDLE_M = 0.02
 FROM_END_M = 0.025
-# A parcel is held if the TCP is at most AROUND_M outside it, and the gripper at most
-# WIDER_M wider than it.
+# Fingers hold a parcel if the TCP is inside the parcel or at most AROUND_M outside it,
+# and the gap between the fingers is at most WIDER_M wider than the parcel.
 AROUND_M = 0.006
 WIDER_M = 0.003
-# A gripper narrower than this has not let go yet.
+# A gripper narrower than this has not let go yet: it opens to 0.080 m.
 OPEN_M = 0.074
 # A suction cup with a vacuum above this holds a parcel.
 HELD_VACUUM = 0.5
 # A suction cup with a vacuum below this has let go.
 LET_GO_VACUUM = 0.05
-# The lip is pressed onto a parcel towards a goal this far below its upper side.
+# The goal of a suction cup's lip is this far below the parcel's surface, so that the lip
+# is pressed onto it.
 PRESS_M = 0.002
-# Keeps divisors from being 0.
+# Added to divisors to keep them from being 0.
 ALMOST_NOTHING = 1e-9
 
 
 @dataclass(frozen=True)
 class Hand:
-    """The hand in n worlds. Its z axis is the approach; fingers open along y."""
+    """The hand in n worlds. It approaches along its z axis; its fingers open along y."""
 
     pos_w: Array  # (n, 3) m, the TCP
-    # the axes in the world, (n, 3) each
+    # unit vectors in the world along the hand's axes, (n, 3) each
     x: Array
     y: Array
     z: Array
-    is_cup: bool
-    # (n,) the width between the pads in m, or the vacuum of a suction cup, from 0 to 1
+    is_cup: bool  # whether the hand is a suction cup instead of fingers
+    # (n,) the width between the fingers in m, or the cup's vacuum, from 0 to 1
     reading: Array
 
     @classmethod
@@ -80,7 +83,10 @@ class Hand:
         return self.reading < OPEN_M
 
     def lean_rad(self) -> float:
-        """Returns the lean of a hand that will rotate a parcel; a cup must not lean."""
+        """Returns the angle by which the hand leans to take a parcel that it will rotate.
+
+        It is 0 for a suction cup, whose lip must lie flat on the parcel.
+        """
         return 0.0 if self.is_cup else LEAN_RAD
 
 
@@ -93,23 +99,25 @@ class Parcels:
 
     pos_w: Array  # (n, K, 3) m, of the centre
     vel_w: Array  # (n, K, 3) m/s
-    # the axes along length, width and height, in the world, (n, K, 3) each
+    # unit vectors in the world along length, width and height, (n, K, 3) each
     x: Array
     y: Array
     z: Array
-    size: Array  # (n, K, 3) m
+    size: Array  # (n, K, 3) m: length, width, height
     label: Array  # (n, K, 3) m, from the centre to the label, along world axes
-    bin_w: Array  # (n, K, 3) m, centre of the floor of the parcel's bin
-    is_wanted: Array  # (n, K) bool
-    is_scanned: Array  # (n, K) bool
+    bin_w: (
+        Array  # (n, K, 3) m, centre of the floor of the bin that the parcel belongs in
+    )
+    is_wanted: Array  # (n, K) bool, whether the instruction asks for the parcel
+    is_scanned: Array  # (n, K) bool, whether a scanner has read the label
 
     @classmethod
     def read(cls, state: Readings, bin_z_w: float) -> Parcels:
         """Returns the parcels of an observation's privileged state.
 
         Args:
-            state: the privileged state.
-            bin_z_w: height of the bins' floors, a constant that is not in the state.
+            state: the entries of the privileged state.
+            bin_z_w: height of the bins' floors in m, which the state does not contain.
         """
         xp = array_namespace(state["parcel_bin_xy_w"])
 
@@ -136,7 +144,7 @@ class Parcels:
         )
 
     def one(self, index: Array) -> Parcels:
-        """Returns one parcel of each world: the one with its `index` (n,)."""
+        """Returns one parcel per world: in world i, the parcel number `index[i]`."""
         worlds = array_namespace(index).arange(index.shape[0])
         chosen = {name: values[worlds, index] for name, values in vars(self).items()}
         return Parcels(**chosen)
@@ -144,12 +152,12 @@ class Parcels:
     def bottom_z(self) -> Array:
         """Returns the height of each parcel's lowest corner, m."""
         xp = array_namespace(self.size)
-        # the contribution of each of its three edges to the parcel's height
-        extents = [
+        # how high the parcel extends as it lies: the sum of its edges' vertical extents
+        edge_heights = [
             xp.abs(axis[..., 2]) * self.size[..., k]
             for k, axis in enumerate((self.x, self.y, self.z))
         ]
-        return self.pos_w[..., 2] - sum(extents) / 2
+        return self.pos_w[..., 2] - sum(edge_heights) / 2
 
     def label_direction(self) -> Array:
         """Returns a unit vector per parcel: the outward normal of its label."""
@@ -162,15 +170,16 @@ class Parcels:
         return self.label_direction()[..., 2] > UP_COS
 
     def is_held(self, hand: Hand) -> Array:
-        """Returns (n, K) bool, whether the gripper has closed on each parcel."""
+        """Returns (n, K) bool, whether the hand holds each parcel."""
         xp = array_namespace(self.size)
-        # a suction cup holds with its lip, which is TIP_M beyond the TCP
+        # the point of the hand that is inside a held parcel: the TCP between the fingers,
+        # or the lip of a suction cup, which is TIP_M beyond the TCP
         contact_w = hand.pos_w + TIP_M * hand.z if hand.is_cup else hand.pos_w
         offset = contact_w[:, None, :] - self.pos_w
-        hand_y = hand.y[:, None, :]  # the fingers open along it
+        hand_y = hand.y[:, None, :]  # the fingers open along this axis
 
-        # axis by axis: whether that point is inside the parcel, and the parcel's width
-        # along hand_y
+        # go through the parcel's axes: is the contact point inside the parcel, and how
+        # wide is the parcel between the fingers?
         is_inside = True
         width = 0.0
         for k, axis in enumerate((self.x, self.y, self.z)):
@@ -184,27 +193,29 @@ class Parcels:
 
 @dataclass(frozen=True)
 class Grip:
-    """The pose of a hand that takes a parcel."""
+    """The goal pose of a hand that takes a parcel."""
 
     pos_w: Array  # (n, 3) m, the TCP
-    # the hand's axes, (n, 3) each
+    # unit vectors in the world along the hand's axes, (n, 3) each
     x: Array
     z: Array
 
     def alignment(self, hand: Hand) -> Array:
-        """Returns the alignment (n,) of a hand with this grip, at most 1.
+        """Returns how well a hand is aligned with this grip, (n,) from -1 to 1.
 
-        It is the cosine of the larger of the angles between their x and their z axes.
+        It is a cosine: that of the angle between the x axes of hand and grip, or that
+        of the angle between their z axes, whichever angle is larger.
         """
         xp = array_namespace(self.x)
         return xp.minimum(dot(self.x, hand.x), dot(self.z, hand.z))
 
 
 def horizontal(vectors: Array) -> Array:
-    """Returns the horizontal directions (n, 3) of vectors (n, 3)."""
+    """Returns the horizontal parts of vectors (n, 3) as unit vectors (n, 3)."""
     xp = array_namespace(vectors)
     level = vectors * xp.asarray([1.0, 1.0, 0.0])
-    return level / (xp.sqrt(dot(level, level))[:, None] + ALMOST_NOTHING)
+    length = xp.sqrt(dot(level, level))[:, None]
+    return level / (length + ALMOST_NOTHING)
 
 
 def left_of(direction: Array) -> Array:
@@ -216,7 +227,7 @@ def left_of(direction: Array) -> Array:
 
 
 def quat_of_axes(x: Array, z: Array) -> Array:
-    """Returns the rotation (n, 4) wxyz of a hand with these axes, (n, 3) each."""
+    """Returns the rotation (n, 4) wxyz of a hand from its x and z axes, (n, 3) each."""
     y = cross(z, x)
     return quat_from_rot6d(array_namespace(x).concat([x, y], axis=1))
 
@@ -230,17 +241,18 @@ def grip_of(
 ) -> Grip:
     """Returns the grip on a parcel: from above, or from the side if it stands on an end.
 
-    From above, the fingers are across its width. If the label is on an end, the hand's x
-    axis points towards it.
+    From above, the fingers close across the parcel's width. If the label is on an end,
+    the hand's x axis points towards the label.
 
     Args:
         hand: The hand, with fingers or with a suction cup.
         parcel: One parcel in each of n worlds.
-        side_approach: (n, 3) horizontal approach direction for parcels that stand.
-        is_standing: (n,) bool, parcels that stand on an end on the
-            scanner's plate.
-        back_m: How far the TCP stays back from the parcel, against the approach. Hands
-            need it whose palm is nearer to the finger tips than the Franka hand's.
+        side_approach: (n, 3) horizontal directions, in which the hand approaches parcels
+            that stand.
+        is_standing: (n,) bool, whether each parcel stands on an end on the scanner's
+            plate.
+        back_m: How far the TCP stays back from the parcel, against the approach. It is
+            needed by hands whose palm is nearer to the fingertips than the Franka hand's.
     """
     xp = array_namespace(side_approach)
     label = parcel.label_direction()
@@ -250,7 +262,8 @@ def grip_of(
     # height if the parcel lies on its side
     is_width_level = (xp.abs(parcel.y[:, 2]) < MOSTLY_COS)[:, None]
     along = left_of(horizontal(xp.where(is_width_level, parcel.y, parcel.z)))
-    # it has two opposite directions; choose the one nearer to the preferred direction
+    # `along` may as well point the opposite way: flip it if that is nearer to the
+    # preferred direction
     forward = xp.broadcast_to(xp.asarray(FORWARD), side_approach.shape)
     preferred = xp.where(is_label_up[:, None], forward, label)
     preferred = xp.where(is_standing[:, None], side_approach, preferred)
@@ -284,19 +297,19 @@ def _on_surface(grip: Grip, parcel: Parcels) -> Grip:
     The hand moves back along its approach until the lip lies on the parcel's surface.
     """
     xp = array_namespace(parcel.size)
-    # half the parcel's extent along the approach
-    half: Any = 0.0
+    # half the parcel's extent along the approach: the sum over its three edges
+    half_extent: Any = 0.0
     for k, axis in enumerate((parcel.x, parcel.y, parcel.z)):
-        half = half + xp.abs(dot(axis, grip.z)) * parcel.size[:, k] / 2
-    back_m = half + TIP_M - PRESS_M
+        half_extent = half_extent + xp.abs(dot(axis, grip.z)) * parcel.size[:, k] / 2
+    back_m = half_extent + TIP_M - PRESS_M
     return Grip(grip.pos_w - back_m[:, None] * grip.z, grip.x, grip.z)
 
 
 def level_grip(pos_w: Array, along: Array, lean_rad: float = LEAN_RAD) -> Grip:
     """Returns a nearly level grip that approaches along the direction `along` (n, 3).
 
-    The approach is `lean_rad` below the horizontal: a hand that took a parcel from above
-    leaning by this angle has this grip after a rotation by 90 degrees.
+    The approach points down by `lean_rad` from the horizontal, because a hand that took
+    a parcel from above leaning by this angle has this grip after rotating by 90 degrees.
     """
     xp = array_namespace(along)
     up = xp.broadcast_to(xp.asarray(UP), along.shape)

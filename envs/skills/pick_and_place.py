@@ -21,8 +21,8 @@ from embodied.envs.skills.scripted import (
 from embodied.robots.robot import Robot
 
 ORDER = ("reach", "grasp", "lift", "carry", "place", "release", "retreat")
-# The height of the hand above the box before it goes down, and of a carried box above its
-# place.
+# The height of the hand above the box before it goes down to it, and the height above its
+# place at which the box is carried.
 HOVER_M = 0.10
 # The hand goes down to the box when its horizontal error is below this.
 NEAR_M = 0.012
@@ -30,14 +30,15 @@ NEAR_M = 0.012
 AT_BOX_M = 0.008
 # The box is lowered when its horizontal error to its place is below this.
 OVER_PLACE_M = 0.008
-# A box that is already down counts as in its place with twice that error: it is released
-# there rather than lifted again.
+# A box that already stands is at its place even with twice this error, so that it is
+# released rather than lifted again for a small gain.
 PLACED_M = 2 * OVER_PLACE_M
 # A held box less than this above its place is lifted before it is carried. It is half the
 # height of the carry, so that a box that sags a little on the way is not lifted again.
 LOW_M = HOVER_M / 2
-# The gripper holds the box if it is at most this much narrower or wider than the box, and
-# the hand's errors to the box's centre are below IN_HAND_M.
+# The gripper holds the box if the gap between its fingers is at most NARROWER_M narrower
+# and WIDER_M wider than the box, and the hand's horizontal and vertical distances from the
+# box's centre are below IN_HAND_M.
 NARROWER_M = 0.006
 WIDER_M = 0.003
 IN_HAND_M = 0.025
@@ -59,10 +60,10 @@ def pick_and_place(
         agent_layout: The layout of proprioception.
         state_layout: The layout of privileged state, which must have `<thing>_pos_w`,
             `<thing>_rot6d` and `<goal>_pos_w`.
-        robot: The robot that executes the plans. One that travels drives up first.
-        thing: The name of the box in the layout; its frame is at its centre.
-        goal: The name of the point on which the box is set upright.
-        size: The box's size along its axes, in m; the fingers close along its y.
+        robot: The robot that executes the plans. A robot that travels drives up first.
+        thing: The name of the box in the layout. The box's frame is at its centre.
+        goal: The name in the layout of the point on which the box is set upright.
+        size: The box's size along its axes, in m. The fingers close along its y axis.
     """
     decisions = PickAndPlace(thing, goal, size)
     return scripted_expert(decisions.decide, agent_layout, state_layout, robot)
@@ -72,7 +73,7 @@ def pick_and_place(
 class BoxFacts:
     """What the expert knows of hand and box in n worlds."""
 
-    tcp: Array  # (n, 3) m
+    tcp: Array  # (n, 3) m, the hand's tool centre point
     box: Array  # (n, 3) m, centre of the box
     place: Array  # (n, 3) m, centre of the box once it stands on its goal
     # (n,) bool each
@@ -115,9 +116,9 @@ class PickAndPlace:
         _, width_m, height_m = self._size
         tcp = agent["tcp_pos_w"]
         box = state[f"{self._thing}_pos_w"]
-        # the box's centre is half its height above the goal on which it stands
-        half_up = xp.asarray([0.0, 0.0, 1.0]) * (height_m / 2)
-        place = state[f"{self._goal}_pos_w"] + half_up
+        # the centre of a box that stands on its goal is half its height above the goal
+        goal_to_centre = xp.asarray([0.0, 0.0, 1.0]) * (height_m / 2)
+        place = state[f"{self._goal}_pos_w"] + goal_to_centre
 
         # the hand's error to the box
         width = agent["gripper_width"][:, 0]
@@ -147,8 +148,9 @@ def _choose(xp: Any, facts: BoxFacts) -> tuple[Array, Array]:
     tcp = facts.tcp
     box_to_hand = tcp - facts.box
     hover = xp.asarray([0.0, 0.0, HOVER_M])
-    travel_z = facts.place[:, 2] + HOVER_M
+    travel_z = facts.place[:, 2] + HOVER_M  # the height at which the box is carried
 
+    # goals of the TCP: with the box straight up, over its place, and after the release
     lifted = with_z(xp, tcp, box_to_hand[:, 2] + travel_z)
     carried = facts.place + box_to_hand + hover
     retreated = with_z(xp, tcp, travel_z + HOVER_M)

@@ -44,8 +44,8 @@ class Row(NamedTuple):
 class ScriptedPlanner:
     """A planner that gets its plans from a function `decide`.
 
-    It sees the privileged state and keeps no state of its own. So it recovers from
-    anything that happens: each plan follows from the present state alone.
+    It sees the privileged state and remembers nothing: each plan follows from the present
+    observation alone. So it recovers from disturbances without further provision.
     """
 
     def __init__(
@@ -61,29 +61,29 @@ class ScriptedPlanner:
         Args:
             agent_layout: The layout of proprioception.
             state_layout: The layout of privileged state.
-            decide: Returns the plans.
-            hand: Converts the hand's TCP and gripper width to those that `decide`
-                expects; None for a hand that needs no conversion.
-            effectors: How many hands those plans have goals for, the robot's first ones.
+            decide: The function that returns the plans.
+            hand: Converts the first hand's TCP and gripper commands between that hand and
+                the one that `decide` expects; None for a hand that needs no conversion.
+            effectors: How many hands the plans have goals for. They are the robot's first.
         """
         self.plan_shape = PlanShape(effectors=effectors)
         # name of a layout's entry -> its columns
         self._agent = _with_first_effector(agent_layout.slices())
         self._state = state_layout.slices()
         self._decide = decide
-        self._hand = hand
+        self._hand_view = hand
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
         """Does nothing: the planner keeps no state."""
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
         payload = self._decide(*self.read(observation))
-        return self._hand.plan_for_hand(payload) if self._hand else payload
+        return self._hand_view.plan_for_hand(payload) if self._hand_view else payload
 
     def read(self, observation: Observation) -> tuple[Any, Readings, Readings]:
         """Returns the array namespace, proprioception and privileged state.
 
-        The latter two are split into the entries of their layouts.
+        The latter two are split into the entries of their layouts, by name.
         """
         agent_pos = observation.agent_pos
         environment_state = observation.environment_state
@@ -91,9 +91,9 @@ class ScriptedPlanner:
         state = {
             name: environment_state[:, columns] for name, columns in self._state.items()
         }
-        if self._hand:
+        if self._hand_view:
             tcp_w = agent["tcp_pos_w"]
-            agent["tcp_pos_w"] = self._hand.virtual_tcp(tcp_w, agent["tcp_rot6d"])
+            agent["tcp_pos_w"] = self._hand_view.virtual_tcp(tcp_w, agent["tcp_rot6d"])
         return array_namespace(agent_pos), agent, state
 
 
@@ -102,10 +102,11 @@ def scripted_expert(
 ) -> tuple[Planner, Controller]:
     """Returns planner and controller of an expert that plans with `decide`.
 
-    A robot that travels drives up first, then works like a fixed robot.
+    A robot that travels first drives to where a fixed robot would stand, then works like
+    the fixed robot.
 
     Args:
-        decide: Returns the plans of a fixed robot.
+        decide: The function that returns the plans of a fixed robot.
         agent_layout: The layout of proprioception.
         state_layout: The layout of privileged state.
         robot: The robot that executes the plans.
@@ -115,31 +116,38 @@ def scripted_expert(
     return DrivingPlanner(planner, agent_layout, robot), GoalServo(agent_layout, robot)
 
 
-def _with_first_effector(parts: dict[str, slice]) -> dict[str, slice]:
-    """Returns a layout's entries; those of the first effector also have plain names.
+def _with_first_effector(entries: dict[str, slice]) -> dict[str, slice]:
+    """Returns a layout's entries, with those of the first effector also without prefix.
 
-    If a robot has two arms, its entries have prefixes such as `left_`. The plain names
-    let planners for one arm work with such robots: `tcp_pos_w` for `left_tcp_pos_w`.
+    The entries of a robot with two arms have prefixes such as `left_`. Names without a
+    prefix let planners for one arm work with such robots: `tcp_pos_w` then stands for
+    `left_tcp_pos_w`.
     """
-    parts = dict(parts)
-    # of a gripper it is either its width or its vacuum
-    for kinds in (("gripper_width", "gripper_vacuum"), ("tcp_pos_w",), ("tcp_rot6d",)):
-        named = [name for name in parts if name.endswith(kinds)]
-        if named:
-            plain = next(kind for kind in kinds if named[0].endswith(kind))
-            parts[plain] = parts[named[0]]
-    return parts
+    entries = dict(entries)
+    # fingers have a width, a suction cup has a vacuum instead
+    for plain_names in (
+        ("gripper_width", "gripper_vacuum"),
+        ("tcp_pos_w",),
+        ("tcp_rot6d",),
+    ):
+        full_names = [name for name in entries if name.endswith(plain_names)]
+        if full_names:
+            first = full_names[0]
+            plain = next(name for name in plain_names if first.endswith(name))
+            entries[plain] = entries[first]
+    return entries
 
 
 def last_row(xp: Any, rows: Sequence[Row], otherwise_w: Array) -> tuple[Array, Array]:
-    """Returns the skill (n,) and the goal (n, 3) m of the last row that applies.
-
-    Each world is decided by itself.
+    """Returns, for each world, skill and goal of the last row that applies there.
 
     Args:
         xp: The array namespace.
-        rows: The decision table; later rows win.
-        otherwise_w: (n, 3) m, the goal of the skill `reach` if no row applies.
+        rows: The decision table; later rows take precedence over earlier ones.
+        otherwise_w: (n, 3) m, the goal where no row applies. The skill is then `reach`.
+
+    Returns:
+        (n,) int64, the skills as indices into SKILLS, and (n, 3) m, the goals.
     """
     skill = xp.full(otherwise_w.shape[:1], skill_index("reach"), dtype=xp.int64)
     goal_w = otherwise_w
@@ -176,8 +184,8 @@ def make_payload(
     if vel_w is None:
         vel_w = xp.zeros_like(pos_w)
 
-    # goals have an axis for the effectors, (n, 1, ...). The base goals and the latent are
-    # empty: DrivingPlanner adds the former, and only learned planners give the latter.
+    # goals have an axis for the effectors, (n, 1, ...). The base goals are empty, because
+    # DrivingPlanner adds them; so is the latent, which only learned planners give
     num = pos_w.shape[0]
     return Payload(
         subtask=skill,
@@ -194,17 +202,18 @@ def make_payload(
 def completion_of(xp: Any, order: tuple[str, ...], skill: Array) -> Array:
     """Returns the completion (n,) of a task whose skills follow one another in order.
 
-    It rises in equal steps from 0 at the first skill to 1 at the last.
+    It rises in equal steps from 0 at the first skill to 1 at the last. It is 0 for skills
+    that are not in the order.
 
     Args:
         xp: The array namespace.
-        order: Names of the task's skills.
+        order: Names of the task's skills, first to last.
         skill: (n,) the present skills, as indices into SKILLS.
     """
-    shares = [0.0] * len(SKILLS)
-    for place, name in enumerate(order):
-        shares[skill_index(name)] = place / (len(order) - 1)
-    return xp.asarray(shares)[skill]
+    completions = [0.0] * len(SKILLS)  # one per skill
+    for step, name in enumerate(order):
+        completions[skill_index(name)] = step / (len(order) - 1)
+    return xp.asarray(completions)[skill]
 
 
 def pointing_down(xp: Any, yaw: Array) -> Array:
@@ -221,17 +230,20 @@ def around_column(
     radius_m: tuple[float, float],
     turn_rad: float,
 ) -> Array:
-    """Returns the next waypoint (n, 3) m on an arc to the goal around the robot's column.
+    """Returns the next waypoint on an arc to the goal around the robot's column.
 
     The column is at the world's origin. Waypoints are at the goal's height.
 
     Args:
         xp: The array namespace.
         tcp_w: (n, 3) m, the hand's present position.
-        goal_w: (n, 3) m.
+        goal_w: (n, 3) m, where the hand shall go.
         radius_m: The least and the largest distance of waypoints from the column.
         turn_rad: The largest angle about the column from the hand to the next waypoint.
             A goal within this angle is itself the next waypoint.
+
+    Returns:
+        (n, 3) m, where the hand shall go next.
     """
     # the waypoint's angle about the column, on the shorter arc to the goal
     angle = xp.atan2(tcp_w[:, 1], tcp_w[:, 0])

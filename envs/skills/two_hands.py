@@ -1,4 +1,4 @@
-"""Scripted planners of two hands: each is planned for, and both are one plan."""
+"""A scripted planner for two hands: a function plans for each, in one payload."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ class HandPlan(NamedTuple):
     """What one hand does next, in n worlds."""
 
     skill: Array  # (n,) int64, index into SKILLS
-    pos_w: Array  # (n, 3) m, where its tool point goes
-    quat_wxyz: Array  # (n, 4) the hand's rotation there
+    pos_w: Array  # (n, 3) m, the goal of its tool centre point
+    quat_wxyz: Array  # (n, 4) the hand's rotation at the goal
     gripper: Array  # (n,) in [-1, 1], -1 closed
     vel_w: Array | None = None  # (n, 3) m/s of a goal that moves; None for one at rest
 
 
-# Returns a plan for each hand, and the share (n,) of the task that is done, from the
-# array namespace, both hands and the privileged state. Of each hand there are
-# `tcp_pos_w`, `tcp_rot6d` and `gripper_width`, or for a suction cup `gripper_vacuum`.
+# A function that returns a plan for each hand, and the share (n,) of the task that is
+# done. Its arguments are the array namespace, the readings of both hands, and the
+# privileged state. The readings of a hand are `tcp_pos_w`, `tcp_rot6d`, and
+# `gripper_width` for fingers or `gripper_vacuum` for a suction cup.
 DecideTwo = Callable[
     [Any, Sequence[Readings], Readings], tuple[Sequence[HandPlan], Array]
 ]
 
 
 class TwoHandsPlanner:
-    """A planner that gets its plans from a function, for a robot's first two hands.
+    """A planner for a robot's first two hands that gets its plans from a function.
 
-    It sees the privileged state and keeps no state of its own.
+    It sees the privileged state, and remembers nothing from one plan to the next.
     """
 
     plan_shape = PlanShape(effectors=2)
@@ -50,8 +51,8 @@ class TwoHandsPlanner:
         Args:
             agent_layout: The layout of proprioception.
             state_layout: The layout of privileged state.
-            robot: The robot, or a team of robots, whose first two hands it plans for.
-            decide: Returns the plans.
+            robot: The robot, or the team of robots, that has the two hands.
+            decide: The function that returns the plans.
         """
         self._agent = agent_layout.slices()
         self._state = state_layout.slices()
@@ -65,32 +66,36 @@ class TwoHandsPlanner:
     def plan(self, observation: Observation, ids: Array) -> Payload:
         xp, hands, readings = self.read(observation)
         plans, completion = self._decide(xp, hands, readings)
-        return self._joined(xp, hands, plans, completion)
+        return self._joint_payload(xp, hands, plans, completion)
 
     def read(self, observation: Observation) -> tuple[Any, list[Readings], Readings]:
         """Returns the array namespace, both hands, and the privileged state."""
         xp: Any = array_namespace(observation.agent_pos)
         state = observation.environment_state
         readings = {name: state[:, part] for name, part in self._state.items()}
-        return xp, self._hands(observation.agent_pos), readings
+        return xp, self._hand_readings(observation.agent_pos), readings
 
-    def _hands(self, agent_pos: Array) -> list[Readings]:
+    def _hand_readings(self, agent_pos: Array) -> list[Readings]:
         """Returns TCP, axes and gripper width or vacuum of both hands, (n, width) each.
 
-        Other hands than the reference hand get the virtual TCP of `HandView`.
+        The TCP of a hand that differs from the reference hand is the virtual one that
+        `HandView` explains.
         """
         hands = []
         for effector, view in zip(self._effectors, self._views, strict=True):
-            parts = {
+            # name of a reading -> name of its entry in the layout
+            entries = {
                 "tcp_pos_w": f"{effector.name}_pos_w",
                 "tcp_rot6d": f"{effector.name}_rot6d",
             }
-            # of a gripper it is its width, of a suction cup its vacuum
+            # fingers have a width, a suction cup has a vacuum instead
             for kind in ("width", "vacuum"):
                 name = f"{effector.gripper}_{kind}"
                 if name in self._agent:
-                    parts[f"gripper_{kind}"] = name
-            hand = {key: agent_pos[:, self._agent[name]] for key, name in parts.items()}
+                    entries[f"gripper_{kind}"] = name
+            hand = {
+                key: agent_pos[:, self._agent[name]] for key, name in entries.items()
+            }
             if view:
                 hand["tcp_pos_w"] = view.virtual_tcp(
                     hand["tcp_pos_w"], hand["tcp_rot6d"]
@@ -98,7 +103,7 @@ class TwoHandsPlanner:
             hands.append(hand)
         return hands
 
-    def _joined(
+    def _joint_payload(
         self,
         xp: Any,
         hands: Sequence[Readings],
@@ -107,15 +112,19 @@ class TwoHandsPlanner:
     ) -> Payload:
         """Returns the plans of both hands as one payload.
 
-        A payload has a single subtask: that of the hand that has farther to go.
+        A payload has a single subtask: the skill of the hand that is farther from its
+        goal.
         """
         to_goals = [  # (n, 3) m each
             plan.pos_w - hand["tcp_pos_w"]
             for plan, hand in zip(plans, hands, strict=True)
         ]
-        is_second = dot(to_goals[1], to_goals[1]) > dot(to_goals[0], to_goals[0])
-        subtask = xp.where(is_second, plans[1].skill, plans[0].skill)
+        is_second_farther = dot(to_goals[1], to_goals[1]) > dot(
+            to_goals[0], to_goals[0]
+        )
+        subtask = xp.where(is_second_farther, plans[1].skill, plans[0].skill)
 
+        # goals and commands of the reference hand -> those of the robot's own hands
         pos_w = []
         vel_w = []
         gripper = []

@@ -46,7 +46,7 @@ class Facts:
     @quantity
     def stations_pos_w(self) -> Array:
         """(N, K, 3) m, the stations' places on the floor."""
-        return self._props.gauges.places_w()
+        return self._props.gauges.positions_w()
 
     @quantity
     def is_ok(self) -> Array:

@@ -140,7 +140,7 @@ class Facts:
         """(N,) m, from the robot to the nearest person, from above."""
         people = self._props.people
         return self._props.outline.nearest_m(
-            people.places_w(), people.is_present(), PERSON_RADIUS_M
+            people.positions_w(), people.is_present(), PERSON_RADIUS_M
         )
 
     @quantity

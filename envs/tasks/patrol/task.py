@@ -132,7 +132,7 @@ class Patrol:
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()
-        ahead = self._props.people.places_ahead_w(memory["last_tick"])
+        ahead = self._props.people.future_positions_w(memory["last_tick"])
         parts = [
             facts.signs_w[..., 0],
             xp.astype(memory["place"], xp.float64),
