@@ -17,8 +17,8 @@ from embodied.sim.engine import Engine
 
 SURFACE = "belt_surface"
 SURFACE_HALF_M = 0.02  # half the height of the collision box
-# A rail on each side keeps things on the belt: half its width, half its height, and its
-# middle below the belt's top. It is 25 mm higher than the belt.
+# A rail on each side keeps things on the belt: half its width, half its height, and how
+# far its middle is below the belt's top. So the rail's top is 25 mm above the belt's.
 RAIL_HALF_M = 0.015
 RAIL_HALF_HEIGHT_M = 0.045
 RAIL_BELOW_M = 0.02
@@ -27,7 +27,8 @@ STOP_HALF_M = 0.01
 STOP_HALF_HEIGHT_M = 0.04
 ROLLER = (0.72, 0.74, 0.76, 1.0)
 ROLLER_RADIUS_M = 0.022
-# The bed under the rollers: half its thickness, and its middle below the belt's top.
+# The bed under the rollers: half its thickness, and how far its middle is below the
+# belt's top.
 BED_HALF_M = 0.01
 BED_BELOW_M = 0.05
 BED = (0.16, 0.17, 0.18, 1.0)
@@ -36,25 +37,26 @@ RUBBER_HALF_M = 0.010  # half the band's thickness
 # The band's top is 0.5 mm below the belt's top. Things sink into the collision box by less
 # than that, so that the band is never drawn over their undersides.
 RUBBER_BELOW_M = RUBBER_HALF_M + 0.0005
-# The band ends this far before the belt's ends, where the end rollers show.
+# The band ends this far before the belt's ends, so that the end rollers are seen.
 RUBBER_SHORTER_M = 0.03
 LEGS_APART_M = 2.0  # approximate distance between pairs of legs; a pair is at each end
 SLIDING_FRICTION = 0.8
-# MuJoCo ignores a later change of the speed if it is 0 when the model is compiled.
+# The belt's speed in the compiled model. It must not be 0, because MuJoCo would then
+# ignore later changes of the speed.
 COMPILED_SPEED_M_S = 0.05
 
 
 @dataclass(frozen=True)
 class BeltSize:
-    """Place and size in m of a belt along the world's y axis."""
+    """Position and size in m of a belt along the world's y axis."""
 
-    x: float = 0.53  # of its centre line
+    x: float = 0.53  # of the belt's centre line
     y_start: float = -1.05
     y_end: float = 1.05
     top_z: float = 0.70  # top of the rollers
     width: float = 0.36
     roller_pitch: float = 0.10
-    rubber: bool = False  # a rubber band covers the rollers, for small goods
+    rubber: bool = False  # whether a rubber band covers the rollers, for small goods
 
     @property
     def middle_y(self) -> float:
@@ -146,11 +148,11 @@ class Belt:
 
     def __init__(self, engine: Engine) -> None:
         surface = engine.model.geom(SURFACE).id
-        # (N,) along +y, live; asking for the field lets worlds differ in it
+        # (N,) m/s along +y, a view of the model; asking for it lets worlds differ in it
         self._speed_m_s = engine.model_view("geom_surfacevel")[:, surface, 1]
 
     def start(self, world: int, speed_m_s: float) -> None:
-        """Sets the speed with which one world begins."""
+        """Sets the speed with which an episode of one world begins."""
         self._speed_m_s[world] = speed_m_s
 
     def speed(self) -> Array:

@@ -39,7 +39,7 @@ def add_bench(spec: mujoco.MjSpec, size: BenchSize) -> None:
     top = add_box(bench, (0, 0, size.top_z - size.thickness / 2), top_half, TOP)
     top.friction[0] = SLIDING_FRICTION
 
-    # everything below the top is one solid block for the robot
+    # the robot collides with everything below the top as with one block
     under_z = size.top_z - size.thickness
     cabinet_half = (half_x - 0.04, half_y - 0.04, (under_z - 0.08) / 2)
     add_box(bench, (0, 0, 0.08 + cabinet_half[2]), cabinet_half, FRAME_BLUE)
@@ -73,7 +73,7 @@ def _paint_decor(spec: mujoco.MjSpec, bench: mujoco.MjsBody, size: BenchSize) ->
     for y in (-half_y + 0.015, half_y - 0.015):
         decor.box((back_x, y, low_z + 0.27), (0.014, 0.015, 0.27), FRAME_BLUE)
 
-    # spanners from long to short, two screwdrivers and a row of small boxes
+    # on the board: spanners from long to short, two screwdrivers, a row of small boxes
     tool_x = back_x - 0.016
     for k in range(5):
         y = 0.48 - 0.06 * k

@@ -19,13 +19,13 @@ WALL_M = 0.006
 RIM_HALF_M = 0.010  # half the width and half the height of the painted rim
 # A point at most this far below the floor still counts as inside.
 FLOOR_TOLERANCE_M = 0.005
-# A wall's half size below this is its thickness; a larger one is its length.
+# A horizontal half size of a wall below this is across the wall; a larger one is along it.
 THIN_M = 0.01
 
 
 @dataclass(frozen=True)
 class BinSize:
-    """Inner size in m; `depth` is along the direction away from the robot."""
+    """Inner size of a bin in m; `depth` is along the direction away from the robot."""
 
     width: float = 0.135
     depth: float = 0.25
@@ -40,18 +40,18 @@ class BinSize:
 
 @dataclass(frozen=True)
 class BinPlace:
-    """Where a bin stands: the middle (x, y) of its floor, and the yaw of its depth."""
+    """Where a bin stands: the middle (x, y) of its floor, and its yaw."""
 
     name: str
     x: float  # m
     y: float
-    yaw: float  # rad
+    yaw: float  # rad, of the direction of the bin's depth
 
 
 def add_bin(spec: mujoco.MjSpec, place: BinPlace, size: BinSize) -> None:
     """Adds a bin as a body that a world may shift.
 
-    Its frame is in the middle of its floor, x along its depth.
+    The frame is in the middle of the bin's floor, with x along the bin's depth.
     """
     body = spec.worldbody.add_body(
         name=place.name,
@@ -72,7 +72,7 @@ def add_bin(spec: mujoco.MjSpec, place: BinPlace, size: BinSize) -> None:
     shell.box((0, 0, -0.008), (half_x, half_y, 0.008), UNPAINTED)
     half_z = size.height / 2
     for (x, y, _), (wall_x, wall_y, _) in walls:  # middle and half size
-        # painted walls cover the floor's sides, too: they end 1 cm below the solid walls
+        # painted walls reach 1 cm lower than the solid walls, to cover the floor's sides
         wall_half = (wall_x, wall_y, half_z + 0.005)
         shell.box((x, y, half_z - 0.005), wall_half, UNPAINTED)
         rim_half = (_rim_half(wall_x), _rim_half(wall_y), RIM_HALF_M)
@@ -106,10 +106,10 @@ def _rim_half(wall_half: float) -> float:
     Args:
         wall_half: The half size of the wall below the rim, along the same axis.
     """
-    # across the wall, the rim has its own width
+    # across the wall, the rim is wider than the wall
     if wall_half < THIN_M:
         return max(wall_half, RIM_HALF_M)
-    # along the wall, it is longer, so that neighbouring rims meet at the corner
+    # along the wall, the rim is longer than the wall, so that neighbouring rims meet
     return wall_half + RIM_HALF_M
 
 
@@ -169,21 +169,21 @@ class Bins:
         )
 
     def paint(self, world: int, colours: list[Rgb]) -> None:
-        """Gives each bin of one world its colour."""
+        """Colours each bin of one world."""
         self._engine.model_view("geom_rgba")[world, self._shells, :3] = colours
 
     def floors_w(self) -> Array:
-        """Returns the centres (N, B, 3) of the floors, m."""
+        """Returns the centres (N, B, 3) m in the world of the bins' floors."""
         return self._engine.model_view("body_pos")[:, self._bodies]
 
     def contain(self, points_w: Array) -> Array:
         """Returns whether points are between the walls of each bin, below its rim.
 
         Args:
-            points_w: (N, P, 3) m.
+            points_w: (N, P, 3) m, P points in each world.
 
         Returns:
-            (N, P, B) bool.
+            (N, P, B) bool, whether each point is in each bin.
         """
         xp = self._engine.xp
         # (N, P, B, 3) from each bin's floor to each point, in the world's frame

@@ -14,7 +14,7 @@ from embodied.sim.physics import PAD_SOLREF
 
 CAP_RADIUS_M = 0.017
 CAP_HEIGHT_M = 0.014  # above the face
-TRAVEL_M = 0.008  # from its rest to its lower stop
+TRAVEL_M = 0.008  # from a button's rest position to its lower stop
 # A button clicks down when its travel exceeds PRESSED_M, and up when it is below
 # RELEASED_M.
 PRESSED_M = 0.005
@@ -24,18 +24,23 @@ DAMPING_N_S_M = 12.0
 MASS_KG = 0.02
 # Added inertia, without which the light cap would chatter on a finger.
 ARMATURE_KG = 0.05
-# The upper stop is this far above the rest position, so that a button at rest is not
-# limited by it: an active constraint costs time.
+# The upper stop is this far above the rest position, so that a button at rest does not
+# touch it, because an active constraint costs time.
 STOP_ABOVE_M = 0.001
 
 
 def add_button(
     face: mujoco.MjsBody, name: str, pos: Vector, rgba: Rgba
 ) -> mujoco.MjsBody:
-    """Adds a button to a face (z outwards), and returns its body.
+    """Adds a button to a face (z outwards), and returns the button's body.
 
-    Its body, joint and geom are called `name`. The joint's position is the button's
-    travel, m. `pos` (3,) is the centre of the cap's underside in the face's frame, m.
+    The joint's position is the button's travel, m.
+
+    Args:
+        face: the body of the face.
+        name: the name of the button's body, joint and geom.
+        pos: (3,) m, the centre of the cap's underside in the face's frame.
+        rgba: the colour of the cap.
     """
     body = face.add_body(
         name=name,
@@ -76,8 +81,8 @@ class Buttons:
         """Finds the buttons with these names in the model."""
         self._engine = engine
         model = engine.model
-        # columns of `qpos`; ids of the bodies; and the worlds' indices, for choosing one
-        # button per world
+        # the joints' columns in `qpos`, the ids of the bodies, and the worlds' indices,
+        # which serve to choose one button per world
         self._qpos = columns([model.joint(name).qposadr[0] for name in names])
         self._body_ids = engine.xp.asarray([model.body(name).id for name in names])
         self._worlds = engine.xp.arange(engine.num_worlds)
@@ -87,10 +92,10 @@ class Buttons:
         return self._engine.view("qpos")[:, self._qpos]
 
     def share_pressed(self) -> Array:
-        """Returns each button's travel as a share of the travel to its click, (N, K).
+        """Returns each button's travel as a share (N, K) of the travel to its click.
 
-        The share is clipped to [0, 1]: the travel can go past the click, and slightly
-        above the rest position.
+        The share is clipped to [0, 1], because a button can travel past its click, and
+        slightly above its rest position.
         """
         xp = self._engine.xp
         share = self.travel() / PRESSED_M
@@ -103,10 +108,10 @@ class Buttons:
         not flicker.
 
         Args:
-            before: (N, K) bool, the previous result.
+            before: (N, K) bool, which buttons were down in the previous step.
 
         Returns:
-            (N, K) bool.
+            (N, K) bool, which buttons are down now.
         """
         travel = self.travel()
         return (travel > PRESSED_M) | (before & (travel > RELEASED_M))
@@ -114,9 +119,10 @@ class Buttons:
     def tops_w(self, button: Array) -> Array:
         """Returns the centre (N, 3) m of the top of one button per world.
 
+        The top sinks with the button's travel.
+
         Args:
-            button: (N,) index of the button of each world. Its top sinks with the
-                button's travel.
+            button: (N,) the index of each world's button.
         """
         view = self._engine.view
         bodies = self._body_ids[button]

@@ -1,6 +1,7 @@
-"""A fixture of a machine: a pocket, with a lead-in, that holds a workpiece upright.
+"""A fixture of a machine: a pocket that holds a workpiece upright, with sloped edges.
 
-Its place, its yaw and the clearance of its pocket differ between worlds.
+The slopes (the "lead-in") guide the workpiece into the pocket. The fixture's position and
+yaw and the clearance of its pocket differ between worlds.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ JAW = (0.70, 0.72, 0.74, 1.0)
 LEAD_IN = (0.86, 0.87, 0.88, 1.0)
 FLOOR = (0.30, 0.32, 0.34, 1.0)
 KNOB = (0.72, 0.16, 0.13, 1.0)
-SLIDING_FRICTION = 0.15  # ground and oiled
+SLIDING_FRICTION = 0.15  # low, because the surfaces are ground and oiled
 # The clearance with which the model is built; each world then sets its own.
 NOMINAL_CLEARANCE_M = 0.002
 # Four jaws around the pocket, at +x, -x, +y and -y, each with a slope on top.
@@ -34,15 +35,15 @@ DIRECTIONS = ((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0))
 
 @dataclass(frozen=True)
 class FixtureSize:
-    """Nominal place of the pocket's floor in the world, and sizes, m."""
+    """Nominal position in the world of the pocket's floor, and sizes, m."""
 
     x: float = 0.52
     y: float = 0.16
     floor_z: float = 0.725
-    # size of the workpiece that fits into it
+    # size of the workpiece that fits into the pocket
     length: float = 0.060
     width: float = 0.040
-    depth: float = 0.018  # height of the jaws' vertical faces
+    depth: float = 0.018  # height of the jaws' vertical faces above the pocket's floor
     jaw: float = 0.012  # thickness of the jaws
     lead_in: float = 0.010  # length of the slopes
     plate: float = 0.004  # thickness of the slopes
@@ -58,7 +59,7 @@ def add_fixture(spec: mujoco.MjSpec, size: FixtureSize) -> None:
     """Adds the fixture as a body with its frame at the centre of the pocket's floor."""
     body = spec.worldbody.add_body(name=BODY, pos=[size.x, size.y, size.floor_z])
 
-    # base plate, whose upper face is the pocket's floor, on a foot
+    # the base plate, whose upper face is the pocket's floor
     half_x = size.length / 2 + size.jaw + 0.014
     half_y = size.width / 2 + size.jaw + 0.014
     base = add_box(body, (0, 0, -0.006), (half_x, half_y, 0.006), FLOOR)
@@ -68,6 +69,7 @@ def add_fixture(spec: mujoco.MjSpec, size: FixtureSize) -> None:
     for name, (pos, half) in zip(JAWS, jaws, strict=True):
         jaw = add_box(body, pos, half, JAW, name=name)
         jaw.friction[0] = SLIDING_FRICTION
+
     slopes = _slopes(size, clearance_m=NOMINAL_CLEARANCE_M)
     for k, (pos, half) in enumerate(slopes):
         slope = add_box(body, pos, half, LEAD_IN, name=SLOPES[k])
@@ -75,6 +77,7 @@ def add_fixture(spec: mujoco.MjSpec, size: FixtureSize) -> None:
         slope.friction[0] = SLIDING_FRICTION
     add_contact_sensor(spec, FORCE, BODY, reduce=SUM_OF_CONTACTS)
 
+    # a foot below the base plate
     paint = Paint(spec, body, "fixture_paint")
     foot_half_z = 0.0065
     foot = (half_x + 0.02, half_y + 0.02, foot_half_z)
@@ -100,7 +103,7 @@ def _jaws(size: FixtureSize, clearance_m: float) -> list[tuple[np.ndarray, np.nd
         size: sizes of the fixture.
         clearance_m: the pocket's length and width minus those of the workpiece.
     """
-    inner = (np.array([size.length, size.width]) + clearance_m) / 2
+    inner = (np.array([size.length, size.width]) + clearance_m) / 2  # half the pocket
     half_jaw = size.jaw / 2
     half_z = size.depth / 2
     boxes = []
@@ -118,16 +121,17 @@ def _slopes(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Returns the centre and half size, (3,) m each, of the slopes on the jaws.
 
-    A slope's upper face starts at its jaw's inner edge and leans outwards.
+    A slope's upper face starts at its jaw's inner edge and leans outwards. The arguments
+    are those of `_jaws`.
     """
-    inner = (np.array([size.length, size.width]) + clearance_m) / 2
+    inner = (np.array([size.length, size.width]) + clearance_m) / 2  # half the pocket
     sin = np.sin(size.lean_rad)
     cos = np.cos(size.lean_rad)
     half_long = size.lead_in / 2
     half_thick = size.plate / 2
 
-    # from the jaw's inner edge to the slope's centre: half the length along the slope,
-    # and half the thickness behind it
+    # outwards and up from the jaw's inner edge to the slope's centre, which is half the
+    # slope's length along its upper face, and half its thickness below that face
     out_m = half_long * sin + half_thick * cos
     up_m = half_long * cos - half_thick * sin
     boxes = []
@@ -144,7 +148,7 @@ def _slope_quat(size: FixtureSize, k: int) -> list[float]:
     x, y = DIRECTIONS[k]
     half_angle = size.lean_rad / 2
     sin = float(np.sin(half_angle))
-    # a lean towards +x is a rotation about y, and one towards +y a rotation about -x
+    # leaning towards +x is a rotation about y, and leaning towards +y about -x
     return [float(np.cos(half_angle)), -y * sin, x * sin, 0.0]
 
 
@@ -172,7 +176,10 @@ class Fixture:
         self._engine.model_view("body_quat")[world, self._body] = upright(yaw)
 
     def fit(self, world: int, clearance_m: float) -> None:
-        """Sets the clearance of one world's pocket: its size minus the workpiece's."""
+        """Sets the clearance of one world's pocket.
+
+        It is the pocket's length and width minus those of the workpiece.
+        """
         model_view = self._engine.model_view
         for geoms, boxes in (
             (self._jaws, _jaws(self._size, clearance_m)),
@@ -182,7 +189,7 @@ class Fixture:
             model_view("geom_size")[world, geoms] = [half for _, half in boxes]
 
     def floor_w(self) -> Array:
-        """Returns the centre (N, 3) of the pocket's floor, m."""
+        """Returns the centre (N, 3) m in the world of the pocket's floor."""
         return self._engine.view("xpos")[:, self._body]
 
     def heading(self) -> Array:
@@ -190,9 +197,9 @@ class Fixture:
         return self._engine.view("xmat")[:, self._body][:, [0, 3]]
 
     def force_n(self) -> Array:
-        """Returns the peak force (N,) on the fixture in the last control step, N.
+        """Returns the peak force (N,) N on the fixture in the last control step.
 
-        In each physics step, the forces of all its contacts are added; the peak is the
-        largest of these sums.
+        In each physics step, the forces of all contacts of the fixture are added; the
+        peak is the largest of these sums.
         """
         return self._force.peaks_n()[:, 0]

@@ -1,4 +1,4 @@
-"""Free bodies: reading their poses and velocities, placing and pushing them."""
+"""Bodies that move freely: reads their poses and velocities, places and pushes them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from embodied.core import Array
 from embodied.envs.props.shapes import Vector, add_box, upright
 from embodied.sim.engine import ROT6D_OF_XMAT, Engine
 
-# Practically no gravity compensation, but not 0: MuJoCo counts the bodies with gravity
-# compensation, and models with different counts cannot share a batch.
+# The gravity compensation of a body with weight: practically none, but not 0, because
+# MuJoCo counts the bodies with gravity compensation, and models with different counts
+# cannot share a batch.
 NO_GRAVCOMP = 1e-12
 WEIGHTLESS_GRAVCOMP = 1.0
 SLIDING_FRICTION = 0.8  # of a box that `add_free_box` adds
@@ -29,9 +30,9 @@ def add_free_box(
     Args:
         spec: the scene.
         name: name of the body and its joint.
-        size: the full size (3,) in m.
-        mass: the mass in kg.
-        rgba: its colour.
+        size: the box's full size (3,) in m.
+        mass: the box's mass in kg.
+        rgba: the box's colour.
     """
     half = np.asarray(size, float) / 2
     inertia = mass / 3 * (half @ half - half**2)  # (3,) kg m2, of a solid box
@@ -56,19 +57,25 @@ class FreeBody:
         self._qvel = int(joint.dofadr[0])
 
     def pos_w(self) -> Array:
-        """Returns the position (N, 3), m."""
+        """Returns the position (N, 3) m of the body's frame in the world."""
         return self._engine.view("xpos")[:, self._body]
 
     def rot6d(self) -> Array:
-        """Returns the body's x and y axes in the world (N, 6)."""
+        """Returns the body's x and y axes in the world, (N, 6)."""
         return self._engine.view("xmat")[:, self._body][:, ROT6D_OF_XMAT]
 
     def vel_w(self) -> Array:
-        """Returns the velocity (N, 3), m/s."""
+        """Returns the body's velocity (N, 3) m/s in the world."""
         return self._engine.view("qvel")[:, self._qvel : self._qvel + 3]
 
     def place(self, world: int, pos_w: Vector, yaw: float = 0.0) -> None:
-        """Places the body upright at `pos_w` (3,) m in one world, at rest."""
+        """Places one world's body upright and at rest.
+
+        Args:
+            world: the index of the world.
+            pos_w: (3,) m, the position of the body's frame.
+            yaw: the body's yaw, rad.
+        """
         # a free joint has 7 positions, (x, y, z) and a quaternion, and 6 velocities
         pose = [*pos_w, *upright(yaw)]
         self._engine.view("qpos")[world, self._qpos : self._qpos + 7] = pose
@@ -78,8 +85,8 @@ class FreeBody:
 class FreeBodies:
     """K free bodies in N worlds; each joint has its body's name.
 
-    Props whose size or colour differs between worlds derive from this class. Methods that
-    take `which` choose bodies by their index in `names`.
+    Props whose size or colour differs between worlds derive from this class. The argument
+    `which` of its methods is the index of a body in `names`.
     """
 
     def __init__(
@@ -92,7 +99,7 @@ class FreeBodies:
         """Finds the bodies in the model.
 
         Args:
-            engine: the worlds.
+            engine: the physics of the worlds.
             names: names of the K bodies.
             geoms: the names of each body's geoms.
             varied_fields: fields of the model that differ between worlds, in addition to
@@ -108,7 +115,7 @@ class FreeBodies:
         self._bodies = [model.body(name).id for name in names]
         self._body_columns = columns(self._bodies)
         self._body_ids = xp.asarray(self._bodies)
-        self._geoms = [[model.geom(name).id for name in own] for own in geoms]
+        self._geoms = [[model.geom(name).id for name in of_body] for of_body in geoms]
         self._qpos = [int(model.joint(name).qposadr[0]) for name in names]
         # (K, 3) columns of the linear velocities in `qvel`
         qvel = [int(model.joint(name).dofadr[0]) for name in names]
@@ -117,7 +124,8 @@ class FreeBodies:
         self._worlds = xp.arange(engine.num_worlds)
         self._each_world = self._worlds[:, None]
 
-        # live views of the state of all B bodies of the model; making them takes time
+        # views of the state of all B bodies of the model, kept because making them takes
+        # time
         self._pos_w = engine.view("xpos")  # (N, B, 3)
         self._xmat = engine.view("xmat")  # (N, B, 9)
         self._velocities = engine.view("qvel")
@@ -128,49 +136,66 @@ class FreeBodies:
             engine.model_view(field)
 
     def positions_w(self) -> Array:
-        """Returns the positions (N, K, 3) of all bodies, m."""
+        """Returns the positions (N, K, 3) m of all K bodies."""
         return self._pos_w[:, self._body_columns]
 
     def positions_of(self, which: Array) -> Array:
-        """Returns the positions (N, k, 3) m of k bodies per world, `which` (N, k)."""
+        """Returns the positions (N, k, 3) m of k bodies per world.
+
+        Args:
+            which: (N, k) the indices of each world's bodies.
+        """
         return self._pos_w[self._each_world, self._body_ids[which]]
 
     def pose_of(self, which: Array) -> tuple[Array, Array]:
-        """Returns the pose of one body per world, `which` (N,).
+        """Returns the pose of one body per world.
+
+        Args:
+            which: (N,) the index of each world's body.
 
         Returns:
-            Its position (N, 3) in m, and its rotation matrix (N, 9), row by row.
+            The body's position (N, 3) in m, and its rotation matrix (N, 9), row by row.
         """
         bodies = self._body_ids[which]
         return self._pos_w[self._worlds, bodies], self._xmat[self._worlds, bodies]
 
     def rotations(self) -> Array:
-        """Returns the rotation matrices (N, K, 3, 3) of all bodies."""
+        """Returns the rotation matrices (N, K, 3, 3) of all K bodies."""
         matrices = self._xmat[:, self._body_columns]
         return self._engine.xp.reshape(matrices, (*matrices.shape[:2], 3, 3))
 
     def velocities_w(self) -> Array:
-        """Returns the velocities (N, K, 3) of all bodies, m/s."""
+        """Returns the velocities (N, K, 3) m/s of all K bodies."""
         return self._velocities[:, self._qvel]
 
     def velocity_of(self, which: Array) -> Array:
-        """Returns the velocity (N, 3) m/s of one body per world, `which` (N,)."""
+        """Returns the velocity (N, 3) m/s of one body per world.
+
+        Args:
+            which: (N,) the index of each world's body.
+        """
         return self._velocities[self._each_world, self._qvel[which]]
 
     def push(self, which: Array, force_n: Array) -> None:
         """Pushes one body per world until called again.
 
         Args:
-            which: (N,) index of the body. It must not change during a push, because the
-                force on the previous body would stay.
-            force_n: (N, 2) the horizontal force, N.
+            which: (N,) the index of each world's body. It must not change during a push,
+                because the force on the previous body would stay.
+            force_n: (N, 2) x and y of the forces in the world, N.
         """
         self._forces[self._worlds, self._body_ids[which], :2] = force_n
 
     def place(self, world: int, which: int, pos_w: Vector, yaw: float) -> None:
-        """Places one body upright at `pos_w` (3,) m in one world, during a reset.
+        """Places one body of a world upright and at rest; for use during a reset.
 
-        The body is at rest, because a reset sets all velocities to zero first.
+        The body is at rest because a reset first sets all velocities to zero.
+
+        Args:
+            world: the index of the world.
+            which: the index of the body.
+            pos_w: (3,) m, the position of the body's frame.
+            yaw: the body's yaw, rad.
         """
         first = self._qpos[which]
         pose = [*pos_w, *upright(yaw)]
@@ -179,7 +204,8 @@ class FreeBodies:
     def set_present(self, world: int, which: int, present: bool) -> None:
         """Makes one body take part in a world, or makes it weightless and invisible.
 
-        An absent body still collides, so it must be parked; see `parking`.
+        A body that takes no part still collides, so it must be moved to a parking place;
+        see the module `parking`.
         """
         model_view = self._engine.model_view
         gravcomp = NO_GRAVCOMP if present else WEIGHTLESS_GRAVCOMP

@@ -1,8 +1,8 @@
 """Water as a few dozen smooth grains, which pile up, flow and spill.
 
-Grains are spheres without friction on each other and in vessels, so they need not turn.
-Each therefore has three slide joints instead of a free joint, which halves the work of
-the simulation.
+Grains are spheres without friction on each other and in vessels, so they need not rotate.
+Each grain therefore has three slide joints instead of a free joint, which halves the work
+of the simulation.
 """
 
 from __future__ import annotations
@@ -30,16 +30,17 @@ DRAG_N_S_M = 0.03
 DRAWN_RADIUS_M = 0.0102
 PREFIX = "grain"
 WATER = (0.36, 0.66, 0.88, 1.0)
-# Grains fill a vessel in layers: nine of them, then four in the gaps of the nine, and so
-# on. Their x and y, as multiples of the distance of neighbours:
+# Grains fill a vessel in layers: nine grains, then four in the gaps of the nine, and so
+# on. x and y of the grains of a layer, as multiples of the distance of neighbours:
 NINE = tuple((x, y) for x in (-1.0, 0.0, 1.0) for y in (-1.0, 0.0, 1.0))
 FOUR = tuple((x, y) for x in (-0.5, 0.5) for y in (-0.5, 0.5))
-# The distance from one layer of nine to the next, in diameters: they do not quite touch.
+# The distance from one layer of nine to the next, in diameters of a grain. It is a little
+# more than 1, so that the grains do not touch.
 LAYER_PAIR = 1.03
 
 
 def add_granules(spec: mujoco.MjSpec, count: int) -> None:
-    """Adds `count` grains of water at the origin; `Granules.place` puts them in place."""
+    """Adds `count` grains of water at the origin, from where `Granules.place` moves them."""
     inertia = 0.4 * MASS_KG * RADIUS_M**2  # kg m2, of a ball
     for k in range(count):
         body = spec.worldbody.add_body(
@@ -74,25 +75,30 @@ def add_granules(spec: mujoco.MjSpec, count: int) -> None:
 def filling(count: int, half_width_m: float, floor_m: float) -> np.ndarray:
     """Returns positions (count, 3) m at which grains fill a square vessel.
 
-    The grains do not touch, because a start with grains inside each other would take the
-    solver a hundred times as long.
+    The grains do not touch, because the solver would need a hundred times as long for a
+    start with grains inside each other.
 
     Args:
         count: the number of grains.
         half_width_m: half the width of the vessel's inside.
-        floor_m: height of its floor; the returned heights are in the same frame.
+        floor_m: height of the vessel's floor; the returned heights are in the same frame.
     """
-    pitch = half_width_m - RADIUS_M - 0.0005  # distance of neighbours in a layer
-    # how much higher the layer of four lies than the layer of nine below it
-    aside = pitch / np.sqrt(2)
+    # the distance of neighbours in a layer: the outer grains of the nine are 0.5 mm from
+    # the walls
+    pitch = half_width_m - RADIUS_M - 0.0005
+
+    # how much higher the layer of four lies than the layer of nine below it: the centres
+    # of touching grains are two radii apart; with a gap of 0.6 mm
+    aside = pitch / np.sqrt(2)  # horizontal distance of such grains
     rise = np.sqrt(max((2 * RADIUS_M) ** 2 - aside**2, 0.0)) + 0.0006
-    places: list[tuple[float, float, float]] = []
+
+    positions: list[tuple[float, float, float]] = []
     z = floor_m + RADIUS_M + 0.0002
-    while len(places) < count:
+    while len(positions) < count:
         for layer, above in ((NINE, 0.0), (FOUR, rise)):
-            places += [(pitch * x, pitch * y, z + above) for x, y in layer]
+            positions += [(pitch * x, pitch * y, z + above) for x, y in layer]
         z += LAYER_PAIR * 2 * RADIUS_M
-    return np.array(places[:count])
+    return np.array(positions[:count])
 
 
 class Granules:
@@ -108,28 +114,29 @@ class Granules:
         self._columns = columns(bodies)
         self._pos_w = engine.view("xpos")
         first = int(model.joint(f"{PREFIX}_0_x").dofadr[0])
-        # (N, 3 K): the slides' velocities are those in the world
+        # (N, 3 K) m/s: since the slides are along the world's axes, their velocities are
+        # the grains' velocities in the world
         self._vel_w = engine.view("qvel")[:, first : first + 3 * count]
         engine.model_view("site_rgba")
 
     @staticmethod
     def qpos_of(model: mujoco.MjModel, count: int) -> slice:
-        """Returns the columns of `qpos` with the grains' positions: x, y, z of each."""
+        """Returns the columns of `qpos` that hold x, y and z of each grain in turn."""
         first = int(model.joint(f"{PREFIX}_0_x").qposadr[0])
         return slice(first, first + 3 * count)
 
     def positions_w(self) -> Array:
-        """Returns the positions (N, K, 3), m."""
+        """Returns the positions (N, K, 3) m of the grains."""
         return self._pos_w[:, self._columns]
 
     def speeds_m_s(self) -> Array:
-        """Returns the speeds (N, K), m/s."""
+        """Returns the speeds (N, K) m/s of the grains."""
         vel_w = self._vel_w.reshape(len(self._vel_w), -1, 3)
         return self._engine.xp.sqrt(dot(vel_w, vel_w))
 
-    def place(self, world: int, places_w: np.ndarray) -> None:
-        """Sets the grains at places (K, 3) m in one world that is being reset."""
-        self._engine.view("qpos")[world, self._qpos] = places_w.ravel()
+    def place(self, world: int, positions_w: np.ndarray) -> None:
+        """Moves one world's grains to positions (K, 3) m; for use during a reset."""
+        self._engine.view("qpos")[world, self._qpos] = positions_w.ravel()
 
     def paint(self, world: int, rgb: Rgb) -> None:
         """Colours the water of one world."""

@@ -24,8 +24,8 @@ def add_hall(spec: mujoco.MjSpec, fenced: bool = True) -> None:
 
     Args:
         spec: the scene.
-        fenced: whether a guard rail stands behind the station. A robot that travels
-            needs that room.
+        fenced: whether to draw a guard rail behind the station. Leave it out for a robot
+            that travels, which needs that room.
     """
     add_floor_and_light(spec)
     _paint_markings(spec)
@@ -39,7 +39,7 @@ def add_hall(spec: mujoco.MjSpec, fenced: bool = True) -> None:
 
 
 def add_floor_and_light(spec: mujoco.MjSpec) -> None:
-    """Adds what every hall has, and what varies in every task: the floor and a lamp."""
+    """Adds the floor and the light, which every hall has and every task varies."""
     # an endless plane; the size is (half x, half y, grid spacing) of the drawn part
     floor = spec.worldbody.add_geom(
         name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[6, 6, 0.1]
@@ -64,7 +64,7 @@ def _paint_markings(spec: mujoco.MjSpec) -> None:
 
 
 def _add_light(spec: mujoco.MjSpec) -> None:
-    """Sets the light that comes from each camera, and adds a lamp overhead."""
+    """Sets MuJoCo's headlight, which shines from each camera, and adds a lamp overhead."""
     headlight = spec.visual.headlight
     headlight.ambient = [0.35] * 3
     headlight.diffuse = [0.25] * 3

@@ -57,7 +57,7 @@ def add_packing_table(spec: mujoco.MjSpec, size: PackingTableSize) -> None:
     paint = Paint(spec, table, "packing_table_paint")
     edge_half = (0.003, half_y, size.thickness / 2)
     paint.box((-half_x - 0.002, 0, size.top_z - 0.015), edge_half, SAFETY_YELLOW)
-    # a cutting mat under all that the robot handles
+    # a cutting mat on the part of the table where the robot works
     mat_half = (0.185, half_y - 0.09, 0.0008)
     paint.box((-0.115, 0, size.top_z), mat_half, MAT)
     paint.add()
@@ -67,7 +67,7 @@ def add_packing_table(spec: mujoco.MjSpec, size: PackingTableSize) -> None:
 def _paint_decor(
     spec: mujoco.MjSpec, table: mujoco.MjsBody, size: PackingTableSize
 ) -> None:
-    """Paints a shelf below the top, and what a packer has at hand on top of it."""
+    """Paints a shelf below the top, and packing material and a printer on the top."""
     decor = Paint(spec, table, "packing_decor", decor=True)
     half_x = size.depth / 2
     half_y = size.width / 2
@@ -93,7 +93,7 @@ def _paint_decor(
 
 
 def _paint_material(decor: Paint, size: PackingTableSize) -> None:
-    """Paints rolls of paper and film, and a tape gun, along the table's far edge."""
+    """Paints a roll of paper, rolls of tape and a tape gun along the table's far edge."""
     back_x = size.depth / 2 - 0.09
     z = size.top_z
 
@@ -105,7 +105,7 @@ def _paint_material(decor: Paint, size: PackingTableSize) -> None:
     decor.cylinder((back_x, 0.09, roll_z), (back_x, 0.57, roll_z), 0.014, STEEL)
     decor.box((back_x - 0.064, 0.33, z + 0.045), (0.0015, 0.20, 0.044), PAPER)
 
-    # two rolls of tape that lie on each other, and a tape gun beside them
+    # two rolls of tape on top of each other, each with a dark core, and a tape gun
     for k in range(2):
         low = (back_x + 0.01, -0.06, z + 0.052 * k)
         high = (back_x + 0.01, -0.06, z + 0.052 * k + 0.050)

@@ -1,7 +1,7 @@
 """Visual boxes and cylinders that never change, joined into one mesh per colour.
 
-Every geom costs time in each step and frame. Joined, a hall of a hundred boxes is eight
-meshes.
+They are joined because every geom costs time in each step and frame: a hall of a hundred
+boxes is then only eight meshes.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Paint:
             spec: the scene.
             body: the body that the meshes are added to.
             name: prefix of the meshes' names; it must be unique in the scene.
-            decor: show the meshes only in pictures for people, so that frames for
-                policies cost less.
+            decor: whether to show the meshes only in pictures for people, so that frames
+                for policies cost less.
         """
         self._spec = spec
         self._body = body
@@ -45,7 +45,7 @@ class Paint:
         self._meshes: dict[tuple[float, ...], list[Mesh]] = defaultdict(list)
 
     def box(self, pos: Vector, half_size: Vector, rgba: Vector) -> None:
-        """Collects a box along the body's axes: its middle `pos` and half size, m."""
+        """Collects a box along the body's axes, given by its middle and half size, m."""
         vertices, faces = _cube()
         vertices = vertices * np.asarray(half_size) + np.asarray(pos)
         self._meshes[tuple(rgba)].append((vertices, faces))
@@ -92,8 +92,8 @@ def _cylinder(start: np.ndarray, end: np.ndarray, radius: float) -> Mesh:
     Its vertices are two rings for the wall and the same two rings again for the end caps,
     so that edges are drawn sharp.
     """
-    # `across` is any direction perpendicular to the axis: the cross product with the
-    # coordinate axis that is least parallel to it, which is never zero
+    # `across` is some direction perpendicular to the cylinder's axis: the cross product
+    # with the coordinate axis that is least parallel to it, because that is never zero
     axis = (end - start) / np.linalg.norm(end - start)
     across = np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))])
     across /= np.linalg.norm(across)
@@ -105,15 +105,15 @@ def _cylinder(start: np.ndarray, end: np.ndarray, radius: float) -> Mesh:
     )
     vertices = np.concatenate([start + ring, end + ring] * 2)
 
-    # the wall: two triangles a side, of vertices of the first two rings; `side` and
-    # `after` are neighbours on the first, `above` and `above_after` on the second
+    # the wall: two triangles per side, of vertices of the first two rings; `side` and
+    # `after` are neighbours on the first ring, `above` and `above_after` on the second
     side = np.arange(CYLINDER_SIDES)
     after = (side + 1) % CYLINDER_SIDES
     above = side + CYLINDER_SIDES
     above_after = after + CYLINDER_SIDES
     wall = [(side, after, above_after), (side, above_after, above)]
 
-    # the ends: a fan of triangles each, of vertices of the third and the fourth ring
+    # the two ends, each a fan of triangles, of the vertices of the third and fourth ring
     fan = np.arange(1, CYLINDER_SIDES - 1)
     first = 2 * CYLINDER_SIDES
     last = 3 * CYLINDER_SIDES

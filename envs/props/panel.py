@@ -20,10 +20,11 @@ from embodied.sim.engine import Engine
 
 ROWS = 3
 COLUMNS = 4
-# distances between columns and between rows
+# A lamp and the button below it are a pair. Distances between columns and between rows of
+# pairs:
 PITCH_X_M = 0.105
 PITCH_Y_M = 0.118
-# position in the face of the upper left pair of lamp and button: its centre
+# The centre of the upper left pair in the face's frame.
 FIRST_X_M = -0.095
 FIRST_Y_M = 0.100
 LAMP_ABOVE_M = 0.026  # above the centre of the pair
@@ -35,9 +36,9 @@ NAME_X_M = -0.222
 NAME_SIZE_M = (0.146, 0.106)
 FLAT = (1, 0, 0, 0)  # wxyz of a plate on the face
 
-# System -> text of a row's plate, in lines of at most five letters: in the frames of the
-# task's camera, which are 96 pixels high, a plate is 21 x 15 pixels. Only the letters
-# tell the systems apart, so a policy must read the plates.
+# System -> text of a row's plate. Lines have at most five letters, so that they can be
+# read in the frames of the task's camera: these are 96 pixels high, and a plate in them is
+# 21 x 15 pixels. Only the letters tell the systems apart, so a policy must read them.
 SYSTEMS = {
     "cooling": "COOL\nING",
     "pumps": "PUMPS",
@@ -50,7 +51,7 @@ SYSTEMS = {
 NAME_STYLE = SignStyle(
     NAME_SIZE_M, ink=(0.02, 0.02, 0.03), paper=(0.97, 0.97, 0.96), stretched=True
 )
-# States of a lamp, and their colours.
+# The states of a lamp, and the lamp's colour in each state.
 DARK, WARNING, FAULT = range(3)
 LIGHTS = ((0.16, 0.13, 0.13, 1.0), (0.85, 0.42, 0.0, 1.0), (0.95, 0.02, 0.02, 1.0))
 BEZEL = (0.10, 0.11, 0.12, 1.0)
@@ -71,7 +72,7 @@ def middle_m(row: int, column: int) -> tuple[float, float]:
 def add_panel(spec: mujoco.MjSpec, face: mujoco.MjsBody) -> None:
     """Adds the panel to a face (x right, y up, z outwards) of at least 0.6 x 0.44 m."""
     spec.add_material(name="lamp", emission=0.8, specular=0.2, shininess=0.2)
-    # the texts of all systems; an episode shows three of them
+    # the texts of all systems; worlds choose which three to show
     for system, text in SYSTEMS.items():
         add_text(spec, f"row_{system}", text, NAME_STYLE)
 
@@ -142,7 +143,7 @@ def _add_pair(face: mujoco.MjsBody, paint: Paint, row: int, column: int) -> None
 
 
 def lamp_of_button(xp: Any, at_m: Array) -> Array:
-    """Returns the indices (n,) of the lamps that belong to buttons.
+    """Returns the index (n,) into LAMPS of the lamp that belongs to each of n buttons.
 
     Args:
         xp: the array namespace.
@@ -168,11 +169,15 @@ class Panel:
         engine.model_view("geom_rgba")  # asking for it lets worlds differ in it
 
     def show(self, lights: Array) -> None:
-        """Sets the lamps of all worlds to `lights` (N, 12): DARK, WARNING or FAULT."""
+        """Sets the lamps of all worlds.
+
+        Args:
+            lights: (N, 12) DARK, WARNING or FAULT for each lamp, in the order of LAMPS.
+        """
         self._engine.model_view("geom_rgba")[:, self._lamps] = self._lights[lights]
 
     def show_one(self, world: int, lights: np.ndarray) -> None:
-        """Sets the lamps of one world to `lights` (12,)."""
+        """Sets the lamps of one world, as `show` does, to `lights` (12,)."""
         self._engine.model_view("geom_rgba")[world, self._lamps] = self._lights[lights]
 
     def name_rows(self, world: int, systems: Sequence[str]) -> None:

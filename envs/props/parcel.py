@@ -19,7 +19,8 @@ TAPE = (0.88, 0.78, 0.58)
 PAPER = (0.96, 0.96, 0.94)
 LABEL = (0.8, 0.1, 0.1)
 STICKER_HALF_M = 0.0006  # half the thickness of tape, label and code
-# MuJoCo emission of the label, since the ends of a parcel get little light.
+# Emission of the label's MuJoCo material. Without it a label on an end of the parcel,
+# which gets little light, would be too dark to recognise.
 EMISSION = 0.4
 SLIDING_FRICTION = 0.6
 # The faces that can have the label: +z, +x and -z of the parcel's frame.
@@ -48,7 +49,8 @@ class ParcelSize:
 def add_parcel(spec: mujoco.MjSpec, name: str) -> None:
     """Adds a free parcel of nominal size with the label on its top.
 
-    Its frame is at its centre. It is weightless until a world makes it present.
+    The frame is at the parcel's centre. The parcel is weightless until a world makes it
+    present.
     """
     size = ParcelSize()
     body = spec.worldbody.add_body(
@@ -72,12 +74,16 @@ def add_parcel(spec: mujoco.MjSpec, name: str) -> None:
 
 
 def _boxes(size: ParcelSize, face: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the centres and half sizes (4, 3) of PARTS in the parcel's frame.
+    """Returns centres and half sizes of PARTS in the parcel's frame, (4, 3) m each.
 
-    The tape is a band around the parcel along its length: a box that contains the body's
-    middle and stands out by a quarter of a sticker's thickness. The label's middle is in
-    the body's face, so it stands out by half its thickness, above the tape. The code is a
-    white strip, whose middle is in the label's outer face.
+    The tape is a band around the parcel along its length: a box through the parcel that
+    stands out by a quarter of a sticker's thickness. The label's middle is in the face of
+    the parcel, so the label stands out by half its thickness, above the tape. The code is
+    a white strip, whose middle is in the label's outer face.
+
+    Args:
+        size: the parcel's size.
+        face: the face with the label, one of FACES.
     """
     x = size.length / 2
     y = size.width / 2
@@ -122,9 +128,9 @@ class Parcels(FreeBodies):
         super().__init__(engine, names, geoms, varied)
 
     def resize(self, world: int, parcel: int, size: ParcelSize, face: str) -> None:
-        """Sets the size of one world's parcel, and the face with its label.
+        """Sets the size of one world's parcel, and the face that has the label.
 
-        Geoms, mass and inertia change together.
+        It changes the parcel's geoms, mass and inertia.
         """
         model_view = self._engine.model_view
         geoms = self._geoms[parcel]
@@ -139,10 +145,10 @@ class Parcels(FreeBodies):
         """Colours the label, and makes cardboard and tape lighter or darker.
 
         Args:
-            world: the world.
-            parcel: the parcel.
+            world: the index of the world.
+            parcel: the index of the parcel.
             label: the label's colour.
-            shade: factor on the colours of cardboard and tape.
+            shade: the factor on the colours of cardboard and tape.
         """
         body_geom, tape_geom, label_geom, _ = self._geoms[parcel]
         rgba = self._engine.model_view("geom_rgba")

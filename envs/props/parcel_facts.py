@@ -1,4 +1,4 @@
-"""Quantities of labelled parcels, by which tasks that sort them are judged."""
+"""Quantities of labelled parcels, by which tasks that sort parcels are judged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from embodied.sim.engine import ROT6D_OF_XMAT, Engine
 LABEL_UP_COS = float(np.cos(np.deg2rad(12)))
 # A parcel slower than this lies still.
 STILL_M_S = 0.03
-# A parcel below this has fallen.
+# A parcel whose middle is below this height, in m, has fallen to the floor.
 FLOOR_Z_W = 0.40
 
 
@@ -25,10 +25,10 @@ class ParcelProps:
     """The parcels and the bins in N worlds.
 
     Args:
-        engine: the engine.
+        engine: the physics of the worlds.
         parcels: the parcels.
         bins: the bins.
-        num_bins: B.
+        num_bins: the number B of bins.
     """
 
     def __init__(
@@ -48,8 +48,9 @@ class ParcelFacts:
     Args:
         props: the parcels and the bins.
         memory: what the task remembers of each parcel, (N, K) or (N, K, 3): `present`, 1
-            for parcels that take part; `bin`, the index of its bin; `size`, m; `label`,
-            from its middle to its label in its own frame, m; `scanned`, 1 once read.
+            if the parcel takes part; `bin`, the index of the bin that it belongs in;
+            `size`, m; `label`, the offset from its middle to its label in its own frame,
+            m; and `scanned`, 1 once the scanner has read the label.
     """
 
     def __init__(self, props: ParcelProps, memory: Mapping[str, Array]) -> None:
@@ -65,7 +66,7 @@ class ParcelFacts:
 
     @quantity
     def vel_w(self) -> Array:
-        """(N, K, 3) m/s."""
+        """(N, K, 3) m/s, the velocities of the parcels."""
         return self._parcels.velocities_w()
 
     @quantity
@@ -87,7 +88,7 @@ class ParcelFacts:
 
     @quantity
     def bin_w(self) -> Array:
-        """(N, K, 3) m, centre of the floor of each parcel's own bin."""
+        """(N, K, 3) m, centre of the floor of the bin that each parcel belongs in."""
         floors = self._bins.floors_w()
         return floors[self._worlds[:, None], self._memory["bin"]]
 
@@ -101,10 +102,11 @@ class ParcelFacts:
         """(N, K, B) bool, whether parcel k is in bin b."""
         return self._bins.contain(self.pos_w)
 
-    # not kept, as a task may give a parcel another bin in the same state
+    # a plain property, which is computed anew each time, because a task may give a parcel
+    # another bin in the same state
     @property
     def is_binned(self) -> Array:
-        """(N, K) bool, parcels in their own bin."""
+        """(N, K) bool, parcels in the bin that they belong in."""
         is_own = self._memory["bin"][:, :, None] == self._each_bin
         return any_of(self.is_in_bin & is_own)
 
@@ -114,13 +116,13 @@ class ParcelFacts:
         return self.is_present & (self.pos_w[..., 2] < FLOOR_Z_W)
 
     def state_of_parcels(self, wanted: Array) -> list[Array]:
-        """Returns what privileged states hold of the parcels, (N, K * width) each.
+        """Returns the entries about parcels of the privileged state, (N, K * width) each.
 
-        In order: position, rotation, velocity, size, label, `wanted`, whether it was
-        scanned, and x and y of its bin.
+        In order: position, rotation, velocity, size, label, `wanted`, whether the label
+        was scanned, and x and y of the bin that the parcel belongs in.
 
         Args:
-            wanted: (N, K), 1 for parcels that are to be sorted.
+            wanted: (N, K), 1 for parcels that the robot must sort.
         """
         n, k, _ = self.pos_w.shape
         xmat = self._xp.reshape(self.rotations, (n, k, 9))

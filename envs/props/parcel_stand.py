@@ -1,4 +1,4 @@
-"""A stand: a small padded table on a column, on which robots pass things on."""
+"""A stand: a small padded table on a column, where one robot hands things to another."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ SLIDING_FRICTION = 0.9  # of the pad, on which parcels lie
 
 @dataclass(frozen=True)
 class ParcelStandPlace:
-    """Place and size of the stand, m."""
+    """Position and size of the stand, m."""
 
-    x: float  # of its middle in the world, like y
+    # the middle of the stand's upper face in the world
+    x: float
     y: float
     top_z: float = 0.80
     half: float = 0.075  # half the length of a side
@@ -33,8 +34,8 @@ class ParcelStandPlace:
 def add_parcel_stand(spec: mujoco.MjSpec, place: ParcelStandPlace) -> None:
     """Adds the stand as a body that a world may shift.
 
-    Its frame is in the middle of its top. Boxes are given by their middle and half
-    size, m.
+    The frame is in the middle of the stand's upper face. Boxes are given by their middle
+    and half size, m.
     """
     body = spec.worldbody.add_body(name=BODY, pos=[place.x, place.y, place.top_z])
     half = place.half
@@ -56,7 +57,7 @@ def add_parcel_stand(spec: mujoco.MjSpec, place: ParcelStandPlace) -> None:
 
 
 class ParcelStand:
-    """The stand's place in N worlds."""
+    """The position of the stand in N worlds."""
 
     def __init__(self, engine: Engine, place: ParcelStandPlace) -> None:
         self._engine = engine
@@ -71,5 +72,5 @@ class ParcelStand:
         self._engine.model_view("body_pos")[world, self._body] = pos
 
     def top_w(self) -> Array:
-        """Returns the middle (N, 3) of the top, m."""
+        """Returns the middle (N, 3) m of the stand's upper face."""
         return self._engine.model_view("body_pos")[:, self._body]

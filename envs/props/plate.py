@@ -35,7 +35,7 @@ PARTS = ("china", "rim")  # drawn meshes
 
 @dataclass(frozen=True)
 class PlateSize:
-    """Sizes in m and mass in kg.
+    """Sizes of a plate in m, and its mass in kg.
 
     `radius` is the distance from the plate's axis to the outer faces of its rim.
     """
@@ -53,9 +53,9 @@ class PlateSize:
 
 
 def add_plate(spec: mujoco.MjSpec, name: str, size: PlateSize) -> None:
-    """Adds a free plate, its frame in the middle of its underside, its axis along z.
+    """Adds a free plate with its frame in the middle of its underside, its axis along z.
 
-    It is weightless until a world makes it present.
+    The plate is weightless until a world makes it present.
     """
     body = spec.worldbody.add_body(
         name=name,
@@ -78,6 +78,7 @@ def add_plate(spec: mujoco.MjSpec, name: str, size: PlateSize) -> None:
         square.quat = upright(k * np.pi / 4)
         _make_china(square)
 
+    # the rim: a ring of SIDES flat walls that touch the outer circle
     half_across = size.radius * np.tan(np.pi / SIDES)
     half_z = (size.height - FOOT_M) / 2
     for k in range(SIDES):
@@ -94,7 +95,7 @@ def add_plate(spec: mujoco.MjSpec, name: str, size: PlateSize) -> None:
 
 
 def _make_china(geom: mujoco.MjsGeom) -> None:
-    """Gives a geom the friction of china, and hides it behind the drawn meshes."""
+    """Gives a geom the friction of china, and hides it, since meshes are drawn instead."""
     geom.friction[0] = SLIDING_FRICTION
     geom.group = COLLISION_GROUP
 
@@ -102,8 +103,9 @@ def _make_china(geom: mujoco.MjsGeom) -> None:
 def _draw(
     spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, size: PlateSize
 ) -> None:
-    """Draws a plate with a foot and a coloured edge, as turned on a wheel."""
-    # (height, radius): up the outside, over the rim, and down the inside to the middle
+    """Adds the visual meshes: a plate with a foot, and the coloured edge of its rim."""
+    # the plate's profile, (height, radius) in m: from the axis along the underside, up the
+    # outside, over the rim, and down the inside to the axis
     outer = size.radius + 0.001
     inner = size.radius - size.wall - 0.0005
     rim_z = size.height
@@ -120,6 +122,7 @@ def _draw(
         (size.floor + 0.0006, 0.88 * size.radius),
         (size.floor + 0.0006, 0.001),
     )
+    # the profile of a band over the rim's upper edge, a little outside of the plate's
     edge = (
         (rim_z - 0.004, outer + 0.0003),
         (rim_z - 0.0005, outer + 0.0002),
@@ -134,9 +137,12 @@ def _draw(
 
 
 def _turned(outline: tuple[tuple[float, float], ...]) -> Mesh:
-    """Returns the surface of an outline (height, radius) that is turned about z.
+    """Returns the surface that an outline sweeps when it is rotated about the z axis.
 
-    It has no ends: what the outline leaves open stays open.
+    The surface has no end caps: holes around the axis are not closed.
+
+    Args:
+        outline: (height, radius) in m of the points of the outline.
     """
     angle = 2 * np.pi * np.arange(DRAWN_SIDES) / DRAWN_SIDES
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -145,7 +151,7 @@ def _turned(outline: tuple[tuple[float, float], ...]) -> Mesh:
         for z, radius in outline
     ]
 
-    # two triangles between each two neighbours on a ring and on the next one
+    # two triangles between neighbours on a ring and the same neighbours on the next ring
     side = np.arange(DRAWN_SIDES)
     after = (side + 1) % DRAWN_SIDES
     faces = []
@@ -158,7 +164,11 @@ def _turned(outline: tuple[tuple[float, float], ...]) -> Mesh:
 
 
 def _inertia(size: PlateSize, mass: float) -> np.ndarray:
-    """Returns the principal inertia (3,) in kg m2, of half a disc and half a ring."""
+    """Returns the principal inertia (3,) in kg m2.
+
+    About the axis it is 3/4 m r^2, between that of a disc, 1/2 m r^2, and that of a ring,
+    m r^2, because the rim has about half of the mass.
+    """
     along = 0.75 * mass * size.radius**2
     across = along / 2 + mass * size.height**2 / 12
     return np.array([across, across, along])
@@ -175,7 +185,7 @@ class Plates(FreeBodies):
         self._size = size or PlateSize()
 
     def weigh(self, world: int, which: int, mass: float) -> None:
-        """Sets the mass of one plate, in kg, and the inertia that follows from it."""
+        """Sets the mass of one world's plate, in kg, and the matching inertia."""
         body = self._bodies[which]
         self._engine.model_view("body_mass")[world, body] = mass
         self._engine.model_view("body_inertia")[world, body] = _inertia(
@@ -183,7 +193,7 @@ class Plates(FreeBodies):
         )
 
     def paint(self, world: int, which: int, china: Rgb, rim: Rgb) -> None:
-        """Colours one plate and its edge."""
+        """Colours one world's plate and the edge of its rim."""
         china_geom, rim_geom = self._geoms[which]
         rgba = self._engine.model_view("geom_rgba")
         rgba[world, china_geom, :3] = china

@@ -1,6 +1,6 @@
 """A stepped rack with two rows of two slots, filled from above.
 
-The back row is higher, so that both are in reach.
+The back row is higher, so that a robot can reach over the near row.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ MARK = (0.1, 0.1, 0.1, 1.0)
 
 @dataclass(frozen=True)
 class RackSize:
-    """Nominal place in the world and slot size, m.
+    """Nominal position in the world, and sizes of the slots, m.
 
-    Left is -x for a robot that looks along +y.
+    Left is -x, because the robot looks along +y.
     """
 
     x: float = -0.04  # midway between the left and right slots
     y_near: float = 0.36  # edge nearest to the robot
     lower_z: float = 0.66  # height of the floors of the near row
     upper_z: float = 0.80  # height of the floors of the far row
-    slot_x: float = 0.345
-    slot_y: float = 0.245
-    lip: float = 0.012  # height of the dividers
+    slot_x: float = 0.345  # size of a slot along x
+    slot_y: float = 0.245  # size of a slot along y
+    lip: float = 0.012  # height of the dividers above the slots' floors
 
     def slot_centres(self) -> np.ndarray:
         """Returns the centres (4, 3) of the slots' floors, in the order of SLOTS.
 
-        They are in the rack's frame, whose origin is at (x, y_near, 0).
+        They are in the rack's frame, whose origin is at (x, y_near, 0) in the world.
         """
         near = self.slot_y / 2
         far = self.slot_y * 1.5
@@ -59,7 +59,7 @@ class RackSize:
 def add_rack(spec: mujoco.MjSpec, size: RackSize) -> None:
     """Adds the rack as a body `rack` that a world may shift.
 
-    Its frame is on the floor at (x, y_near), along the world's axes.
+    The frame is on the floor at (x, y_near), along the world's axes.
     """
     rack = spec.worldbody.add_body(name="rack", pos=[size.x, size.y_near, 0])
     paint = Paint(spec, rack, "rack_paint")
@@ -78,11 +78,11 @@ def _add_row(
     Boxes are given by their middle and half size in the rack's frame, m.
 
     Args:
-        rack: the body.
-        paint: collects the visual boxes.
-        size: size of the rack.
-        y: centre of the row, in the rack's frame.
-        top_z: height of the deck's upper face, the slots' floor.
+        rack: the rack's body.
+        paint: the collection that gets the visual boxes.
+        size: the size of the rack.
+        y: y of the row's centre in the rack's frame, m.
+        top_z: height of the deck's upper face, which is the slots' floor, m.
     """
     half_x = size.slot_x + 0.008
     half_y = size.slot_y / 2
@@ -109,10 +109,10 @@ def _add_row(
 
 
 def _paint_labels(paint: Paint, size: RackSize) -> None:
-    """Paints a plate for each slot on its row's near edge, with one to four marks."""
+    """Paints a plate for each slot on its row's near edge; slot k has k + 1 marks."""
     for k, (x, y, z) in enumerate(size.slot_centres()):
         front_y = y - size.slot_y / 2 - 0.001
-        # the plate hangs below the edge; slot k has k + 1 marks
+        # the plate hangs below the edge
         paint.box((x, front_y, z - 0.03), (0.07, 0.003, 0.022), PLATE_WHITE)
         for mark in range(k + 1):
             mark_x = x + 0.025 * (mark - k / 2)
@@ -125,7 +125,7 @@ class Rack:
 
     def __init__(self, engine: Engine, size: RackSize) -> None:
         body = engine.model.body("rack").id
-        # (N, 3) live; asking for the field lets worlds differ in it
+        # (N, 3) m, a view of the model; asking for it lets worlds differ in it
         self._pos_w = engine.model_view("body_pos")[:, body]
         self._nominal = np.array([size.x, size.y_near, 0.0])
         self._centres = engine.xp.asarray(size.slot_centres())  # (4, 3)
@@ -136,5 +136,9 @@ class Rack:
         self._pos_w[world] = self._nominal + offset
 
     def slot_w(self, slot: Array) -> Array:
-        """Returns the centre (N, 3) m of the floor of one `slot` (N,) per world."""
+        """Returns the centre (N, 3) m in the world of the floor of one slot per world.
+
+        Args:
+            slot: (N,) the index into SLOTS of each world's slot.
+        """
         return self._pos_w + self._centres[slot]

@@ -1,6 +1,6 @@
-"""A label scanner: a glass plate in a frame, and a reading head over it.
+"""A label scanner: a glass plate in a frame, and a reading head above the plate.
 
-Its lamp shows whether it has read a label.
+A lamp on the head shows whether the scanner has read a label.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LENS = (0.05, 0.05, 0.06, 1.0)
 # the lamp's colours
 WAITING = (0.35, 0.08, 0.06, 1.0)
 READ = (0.15, 0.95, 0.30, 1.0)
-EMISSION = 0.5  # MuJoCo emission of the lamp
+EMISSION = 0.5  # of the lamp's MuJoCo material, so that the lamp seems to glow
 PLATE_THICKNESS_M = 0.012
 HEAD_BEHIND_M = 0.20  # horizontal distance of the head from the plate's centre
 HEAD_ABOVE_M = 0.30  # height of the head above the plate's top
@@ -32,19 +32,21 @@ SLIDING_FRICTION = 0.8
 
 @dataclass(frozen=True)
 class ScannerPlace:
-    """Nominal place of the square plate, m."""
+    """Nominal pose and size of the square plate, m."""
 
-    x: float  # centre of the plate
+    # the centre of the plate's upper face in the world
+    x: float
     y: float
     yaw: float  # direction from the plate to the head, rad
     top_z: float = 0.80
-    half: float = 0.075  # half the length of its sides
+    half: float = 0.075  # half the length of the plate's sides
 
 
 def add_scanner(spec: mujoco.MjSpec, place: ScannerPlace) -> None:
     """Adds the scanner as a body `scanner` that a world may shift.
 
-    Its frame is at the centre of the plate's top, x towards the post with the head.
+    The frame is at the centre of the plate's upper face, with x towards the post that
+    carries the head.
     """
     body = spec.worldbody.add_body(
         name=NAME, pos=[place.x, place.y, place.top_z], quat=upright(place.yaw)
@@ -143,7 +145,7 @@ class Scanner:
         return self._engine.model_view("body_pos")[:, self._body]
 
     def over(self, points_w: Array) -> Array:
-        """Returns which of the points (N, P, 3) are above the plate: (N, P) bool."""
+        """Returns whether points (N, P, 3) are above the plate or below it, (N, P) bool."""
         xp = self._engine.xp
         offset = points_w - self.plate_w()[:, None, :]
         # (N, P, 2) x and y in the scanner's frame
@@ -153,7 +155,7 @@ class Scanner:
         return xp.maximum(distance[..., 0], distance[..., 1]) < self._place.half
 
     def darken(self, world: int) -> None:
-        """Resets the lamp of one world: no label has been read."""
+        """Sets the lamp of one world to its colour before a label has been read."""
         self._engine.model_view("geom_rgba")[world, [self._lamp, self._beam]] = WAITING
 
     def show(self, read: Array) -> None:

@@ -19,14 +19,14 @@ LAMP = "start_lamp"
 CASE = (0.86, 0.87, 0.86, 1.0)
 BEZEL = (0.10, 0.11, 0.12, 1.0)
 CAP = (0.10, 0.55, 0.22, 1.0)
-# States of the lamp, and their colours.
+# The states of the machine that the lamp shows, and the lamp's colour in each state.
 WAITS, RUNS, FAULT = range(3)
 LIGHTS = ((0.20, 0.21, 0.20, 1.0), (0.10, 0.90, 0.25, 1.0), (0.95, 0.05, 0.05, 1.0))
 
 
 @dataclass(frozen=True)
 class StartBoxPlace:
-    """Nominal place of the centre of the box's underside, and its half size, m."""
+    """Nominal position of the centre of the box's underside, and its half size, m."""
 
     x: float = 0.42
     y: float = 0.43
@@ -40,8 +40,7 @@ def add_start_box(spec: mujoco.MjSpec, place: StartBoxPlace) -> None:
     box = spec.worldbody.add_body(name=BODY, pos=[place.x, place.y, place.z])
     add_box(box, (0, 0, half_z), place.half, CASE)
     top_z = 2 * half_z
-    rest_z = top_z + STOP_ABOVE_M
-    add_button(box, BUTTON, (0, 0, rest_z), CAP)
+    add_button(box, BUTTON, (0, 0, top_z + STOP_ABOVE_M), CAP)
 
     spec.add_material(name=LAMP, emission=0.8, specular=0.2, shininess=0.2)
     lamp = box.add_geom(
@@ -69,7 +68,7 @@ def button_top_z(place: StartBoxPlace) -> float:
 
 
 class StartBox:
-    """The start box of N worlds; its button is read by `Buttons`."""
+    """The start box of N worlds, and its lamp. `Buttons` reads its button."""
 
     def __init__(self, engine: Engine, place: StartBoxPlace) -> None:
         """Finds the box and its lamp in the model."""
@@ -91,9 +90,9 @@ class StartBox:
         self._engine.model_view("body_pos")[world, self._body] = pos
 
     def show(self, light: Array) -> None:
-        """Sets the lamps of all worlds to `light` (N,): WAITS, RUNS or FAULT."""
+        """Sets the lamps of all worlds to the states `light` (N,): WAITS, RUNS or FAULT."""
         self._engine.model_view("geom_rgba")[:, self._lamp] = self._lights[light]
 
     def show_one(self, world: int, light: int) -> None:
-        """Sets the lamp of one world."""
+        """Sets the lamp of one world to the state `light`: WAITS, RUNS or FAULT."""
         self._engine.model_view("geom_rgba")[world, self._lamp] = self._lights[light]

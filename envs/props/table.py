@@ -35,11 +35,11 @@ class TableSize:
 
 
 def add_table(spec: mujoco.MjSpec, size: TableSize) -> mujoco.MjsBody:
-    """Adds the table, and returns its body.
+    """Adds the table, whose height may differ between worlds, and returns its body.
 
-    Its frame is at the centre of the top's upper face. Its height may differ between
-    worlds. It is a mocap body, because the GPU engine keeps the positions of mocap bodies
-    in the state, but not those of fixed bodies.
+    The body's frame is at the centre of the top's upper face. The body is a mocap body,
+    because the GPU engine keeps the positions of mocap bodies in the state, but not those
+    of fixed bodies.
     """
     table = spec.worldbody.add_body(
         name=TABLE, pos=[size.x, size.y, size.top_z], mocap=True
@@ -95,5 +95,5 @@ class Table:
         self._engine.model_view("geom_rgba")[world, self._top, :3] = rgb
 
     def top_z_w(self) -> Array:
-        """Returns the height (N,) of the upper face, m."""
+        """Returns the height (N,) m of the top's upper face."""
         return self._engine.view("mocap_pos")[:, self._mocap, 2]

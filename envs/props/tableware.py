@@ -1,6 +1,6 @@
-"""Plates, a bowl of fruit and a mug on a table, only in pictures for people.
+"""Plates, a bowl of fruit and a mug on a table, drawn only in pictures for people.
 
-Round things are lofts: solids of revolution about a vertical axis.
+The things are solids of revolution about vertical axes, made as `Loft`s.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ def add_tableware(
 
     Args:
         spec: the scene.
-        table: body of the table.
-        plates: places of the plates.
-        bowl: place of the bowl of fruit.
-        mug: place of the mug; None for no mug.
+        table: the table's body.
+        plates: the positions of the plates.
+        bowl: the position of the bowl of fruit.
+        mug: the position of the mug; None for no mug.
     """
     for name, rgb in COLOURS.items():
         spec.add_material(name=name, rgba=[*rgb, 1], specular=0.5, shininess=0.6)
@@ -86,7 +86,7 @@ def add_tableware(
 
 
 def _solid_of_revolution(place: Place, profile: Profile) -> Loft:
-    """Returns the solid of a profile that is revolved about the vertical at a place."""
+    """Returns the solid of revolution of a profile about the vertical axis at a place."""
     # each section of a loft along z is (z, x, y, radius)
     x, y = place
     sections = tuple((z, x, y, radius) for z, radius in profile)
@@ -95,8 +95,8 @@ def _solid_of_revolution(place: Place, profile: Profile) -> Loft:
 
 def _ball(place: Place, z: float, radius: float) -> Loft:
     """Returns a ball above a place on the table, with its centre at height `z`, m."""
-    # circles of latitude from pole to pole. Sections must have a radius, so the circles
-    # at the poles have 5% of the ball's radius
+    # circles of latitude from pole to pole. The radius of a section must not be 0, so the
+    # circles at the poles have 5% of the ball's radius
     x, y = place
     sections = []
     for latitude in np.linspace(-np.pi / 2, np.pi / 2, 11):

@@ -33,15 +33,18 @@ SLIDING_FRICTION = 0.5
 WHITE = (0.96, 0.95, 0.92)
 STEEL = (0.74, 0.75, 0.77)
 NOMINAL_RGBA = (0.5, 0.5, 0.5, 1.0)
-# Round things stand on an invisible square foot, whose four contacts cost little time and
-# keep them still.
+# Round things stand on an invisible square foot, because its four contacts cost little
+# time and keep the thing still.
 FOOT_HALF_HEIGHT_M = 0.004
 ROUND_LIFT_M = 0.001  # height of the round part's underside above the foot's
 
 
 @dataclass(frozen=True)
 class ThingSize:
-    """Outer size in m and mass in kg; x and y of a round thing are its diameter."""
+    """Outer size of a thing in m and its mass in kg.
+
+    x and y of a round thing are its diameter.
+    """
 
     x: float
     y: float
@@ -49,12 +52,12 @@ class ThingSize:
     mass: float = 0.25
 
     def scaled(self, girth: float, height: float, mass: float) -> ThingSize:
-        """Returns a scaled size.
+        """Returns this size scaled by two factors, with another mass.
 
         Args:
             girth: factor on x and y.
             height: factor on z.
-            mass: the new mass, kg.
+            mass: the mass in the returned size, kg.
         """
         return ThingSize(self.x * girth, self.y * girth, self.z * height, mass)
 
@@ -73,7 +76,7 @@ Part = tuple[str, tuple[float, float, float], tuple[float, float, float]]
 def add_thing(spec: mujoco.MjSpec, name: str) -> None:
     """Adds a free thing of nominal size, with its frame at its centre.
 
-    It is weightless until a world makes it present.
+    The thing is weightless until a world makes it present.
     """
     kind = THINGS[name]
     size = SIZES[kind]
@@ -84,15 +87,15 @@ def add_thing(spec: mujoco.MjSpec, name: str) -> None:
     body.gravcomp = WEIGHTLESS_GRAVCOMP
     body.add_freejoint(name=name)
 
-    # add all parts as boxes, and change the type of those that are cylinders
+    # add each part as a box, then change its type if it is a cylinder
     for k, (shape, pos, half) in enumerate(_parts(kind, size)):
-        solid = k < _num_solids(kind)
-        add = add_box if solid else add_visual_box
-        geom = add(body, pos, half, NOMINAL_RGBA, f"{name}_part_{k}")
+        is_solid = k < _num_solids(kind)
+        add = add_box if is_solid else add_visual_box
+        geom = add(body, pos, half, NOMINAL_RGBA, name=f"{name}_part_{k}")
         geom.friction[0] = SLIDING_FRICTION
         if shape == "cylinder":
             geom.type = mujoco.mjtGeom.mjGEOM_CYLINDER
-        elif solid and kind in ROUND:
+        elif is_solid and kind in ROUND:
             geom.group = COLLISION_GROUP  # the foot is not drawn
 
 
@@ -186,7 +189,7 @@ class Things(FreeBodies):
         super().__init__(engine, names, geoms, varied)
 
     def resize(self, world: int, thing: int, size: ThingSize) -> None:
-        """Sets size, mass and inertia together."""
+        """Sets the size of one world's thing: its geoms, mass and inertia."""
         model_view = self._engine.model_view
         body = self._bodies[thing]
         geoms = self._geoms[thing]
@@ -198,7 +201,7 @@ class Things(FreeBodies):
         model_view("body_inertia")[world, body] = _inertia(kind, size)
 
     def paint(self, world: int, thing: int, rgb: Rgb) -> None:
-        """Colours a thing, except the parts that are always white or steel."""
+        """Colours one world's thing, except the parts that are always white or steel."""
         colours = _colours(THINGS[self.names[thing]], rgb)
         rgba = [(*colour, 1.0) for colour in colours]
         self._engine.model_view("geom_rgba")[world, self._geoms[thing]] = rgba

@@ -42,10 +42,10 @@ class ToteSize:
 def add_tote(
     spec: mujoco.MjSpec, name: str, rgba: Rgba, size: ToteSize | None = None
 ) -> None:
-    """Adds a free tote, of nominal size unless another is given.
+    """Adds a free tote with its frame at the centre of its underside.
 
-    Its frame is at the centre of its underside. It is weightless until a world makes it
-    present.
+    The tote is weightless until a world makes it present. Without a `size`, it has the
+    nominal size.
     """
     size = size or ToteSize()
     centre, inertia = _inertia(size)
@@ -66,7 +66,7 @@ def add_tote(
 
 
 def _boxes(size: ToteSize) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the centres and half sizes (9, 3) of PARTS in the tote's frame."""
+    """Returns the centres and the half sizes of PARTS in the tote's frame, (9, 3) m each."""
     x = size.length / 2
     y = size.width / 2
     wall = WALL_M / 2
@@ -149,7 +149,7 @@ class Totes(FreeBodies):
         model_view("body_inertia")[world, body] = inertia
 
     def paint(self, world: int, tote: int, rgb: Rgb) -> None:
-        """Colours the walls, and the rim in a lighter shade."""
+        """Colours the walls of one world's tote, and its rim in a lighter shade."""
         rgba = np.tile((*rgb, 1.0), (len(PARTS), 1))
         rims = slice(len(SOLIDS), None)
         rgba[rims, :3] = 0.75 * rgba[rims, :3] + 0.25

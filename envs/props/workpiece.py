@@ -13,7 +13,8 @@ from embodied.envs.props.paint import Paint
 from embodied.envs.props.shapes import Rgb, Rgba, add_box, add_visual_box, box_inertia
 from embodied.sim.engine import Engine
 
-# Lower than the ratio of width to height, so that a pushed block slides and does not tip.
+# The friction is lower than the ratio of a block's width to its height, so that a pushed
+# block slides and does not tip.
 SLIDING_FRICTION = 0.4
 BORE = (0.10, 0.10, 0.11, 1.0)
 BARE = (0.80, 0.81, 0.82, 1.0)
@@ -22,9 +23,9 @@ PARTS = ("body", "band")  # geoms; only the body collides
 
 @dataclass(frozen=True)
 class WorkpieceSize:
-    """Outer size in m and mass in kg: an aluminium block with bores.
+    """Outer size in m and mass in kg of an aluminium block with bores.
 
-    The gripper grips it across its width.
+    The gripper grips the block across its width.
     """
 
     length: float = 0.060  # along the workpiece's x
@@ -38,7 +39,7 @@ def add_workpiece(
 ) -> None:
     """Adds a free workpiece with its frame at its centre.
 
-    It is weightless until a world makes it present.
+    The workpiece is weightless until a world makes it present.
     """
     body = spec.worldbody.add_body(
         name=name,
@@ -52,7 +53,7 @@ def add_workpiece(
     half = np.array([size.length, size.width, size.height]) / 2
     solid = add_box(body, (0, 0, 0), half, rgba, name=f"{name}_body")
     solid.friction[0] = SLIDING_FRICTION
-    # an unpainted band around its foot, the part that goes into the fixture
+    # an unpainted band around the lower part, which goes into the fixture
     band_half = (half[0] + 0.0003, half[1] + 0.0003, 0.009)
     add_visual_box(body, (0, 0, 0.009 - half[2]), band_half, BARE, name=f"{name}_band")
 
@@ -72,13 +73,13 @@ class Workpieces(FreeBodies):
         super().__init__(engine, names, geoms, ("body_mass", "body_inertia"))
 
     def weigh(self, world: int, which: int, size: WorkpieceSize) -> None:
-        """Sets the mass of one workpiece, and the inertia that follows from it."""
+        """Sets the mass of one world's workpiece to that of `size`, and its inertia."""
         body = self._bodies[which]
         inertia = box_inertia([size.length, size.width, size.height], size.mass)
         self._engine.model_view("body_mass")[world, body] = size.mass
         self._engine.model_view("body_inertia")[world, body] = inertia
 
     def paint(self, world: int, which: int, rgb: Rgb) -> None:
-        """Colours one workpiece, all but the band around its foot."""
+        """Colours one world's workpiece, all but the band around its lower part."""
         body_geom, _ = self._geoms[which]
         self._engine.model_view("geom_rgba")[world, body_geom, :3] = rgb

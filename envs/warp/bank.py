@@ -11,9 +11,9 @@ from embodied.sim.warp.engine import WarpEngine
 
 
 class DeviceBank:
-    """Writes any of S starts into any of N worlds.
+    """Holds the S starts on the device, and writes any of them into any of N worlds.
 
-    Make it with the device as torch's default, `with device:`.
+    It must be made with the device as torch's default, as in `with device:`.
     """
 
     def __init__(self, starts: StartBank, engine: WarpEngine) -> None:
@@ -54,9 +54,9 @@ class DeviceBank:
 
         Args:
             which: (N,) bool, the worlds to write to.
-            index: (N,) int64, the start of each world; unused for the other worlds.
-            parameters: the live arrays of the task's `memory()`, (N, ...) each.
-            encoder_bias: (N, J) the proprioception's live array.
+            index: (N,) int64, the start of each world; not used where `which` is false.
+            parameters: the arrays of the task's `memory()`, (N, ...) each, to write to.
+            encoder_bias: (N, J) the proprioception's array of biases, to write to.
         """
         varied = self._engine.model_views()
         for name, values in self._state.items():
@@ -75,6 +75,6 @@ def _as_type_of(like: torch.Tensor, values: object) -> torch.Tensor:
 
 
 def _write(target: torch.Tensor, which: torch.Tensor, values: torch.Tensor) -> None:
-    """Writes the rows `which` (N,) bool of `values` (N, ...) in place."""
-    rows = which.view(-1, *[1] * (target.ndim - 1))  # (N, 1, ...)
-    target[...] = torch.where(rows, values, target)
+    """Copies the rows `which` (N,) bool from `values` to `target`, (N, ...) each."""
+    is_written = which.view(-1, *[1] * (target.ndim - 1))  # (N, 1, ...)
+    target[...] = torch.where(is_written, values, target)

@@ -16,7 +16,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 _INDEXING = (torch.Tensor.__getitem__, torch.Tensor.__setitem__)
-# without `as_tensor`, which Warp uses to make views of live arrays
+# The functions whose results are cached. `as_tensor` is not one of them, because Warp uses
+# it to make views of arrays that change.
 _CONSTRUCTORS = (torch.asarray, torch.tensor)
 _HOST_TYPES = (bool, int, float, np.generic, np.ndarray)
 
@@ -24,8 +25,8 @@ _HOST_TYPES = (bool, int, float, np.generic, np.ndarray)
 class DeviceConstants(TorchFunctionMode):
     """A context in which each constant of the host is copied to the device only once.
 
-    Equal values give the same tensor each time, so it must not be written to. While
-    `sealed`, no copy is possible, so a new constant is an error.
+    Equal values give the same tensor each time, so nothing may write to that tensor. While
+    `sealed` is true, no copy is possible, so a new constant is an error.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -41,14 +42,17 @@ class DeviceConstants(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Calls a torch function with cached constants; torch calls this in the context."""
+        """Calls a torch function `func`, with cached tensors in place of constants.
+
+        Within the context, torch calls this method instead of any of its functions.
+        """
         kwargs = kwargs or {}
         # the index is the second argument of reads and of writes
         if func in _INDEXING:
             args = (args[0], self._index(args[1]), *args[2:])
         elif func in _CONSTRUCTORS and len(args) == 1 and _is_of_host(args[0]):
             return self._constant(args[0], kwargs.get("dtype"))
-        # torch's own solver waits for the device
+        # torch's own solver waits for the device, so use another
         elif func is torch.linalg.solve:
             return solve_definite(*args)
         return func(*args, **kwargs)
@@ -62,37 +66,39 @@ class DeviceConstants(TorchFunctionMode):
         return index
 
     def _constant(self, values: Any, dtype: torch.dtype | None) -> torch.Tensor:
-        """Returns the cached tensor of some values; makes it at their first use.
+        """Returns the cached tensor of some values, which is made at their first use.
 
         Raises:
-            RuntimeError: it is not cached yet while `sealed`.
+            RuntimeError: the tensor is not cached yet while `sealed` is true.
         """
-        host = np.asarray(values)
+        host_values = np.asarray(values)
 
         # as in torch, Python's floats get the default dtype, and arrays keep theirs
         is_of_python = isinstance(values, float | list | tuple)
-        if dtype is None and is_of_python and host.dtype == np.float64:
+        if dtype is None and is_of_python and host_values.dtype == np.float64:
             dtype = torch.get_default_dtype()
 
-        key = (host.tobytes(), host.shape, host.dtype.str, dtype)
+        key = (host_values.tobytes(), host_values.shape, host_values.dtype.str, dtype)
         if key not in self._kept:
             if self.sealed:
                 raise RuntimeError(
                     f"{values!r} would have to be copied from the host within a captured step"
                 )
-            # else torch would call `__torch_function__` again
+            # without this context, torch would call `__torch_function__` again
             with torch._C.DisableTorchFunction():
-                self._kept[key] = torch.tensor(host, dtype=dtype, device=self.device)
+                self._kept[key] = torch.tensor(
+                    host_values, dtype=dtype, device=self.device
+                )
         return self._kept[key]
 
 
 def solve_definite(matrix: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Solves symmetric positive definite systems, by elimination without pivoting.
 
-    Unlike `torch.linalg.solve` it does not wait for the device to report errors.
+    Unlike `torch.linalg.solve`, it does not wait for the device to report errors.
 
     Args:
-        matrix: (N, K, K).
+        matrix: (N, K, K), the N matrices.
         right: (N, K, M), the right-hand sides.
 
     Returns:
@@ -111,7 +117,7 @@ def solve_definite(matrix: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
 
 
 def _is_of_host(values: Any) -> bool:
-    """Returns whether `values` contains no tensor."""
+    """Returns whether `values` is on the host: numbers or numpy arrays, but no tensor."""
     if isinstance(values, list | tuple):
         return all(_is_of_host(value) for value in values)
     return isinstance(values, _HOST_TYPES)

@@ -1,6 +1,7 @@
-"""Captures a step of worlds on a GPU as one CUDA graph.
+"""Captures a control step of worlds on a GPU as one CUDA graph.
 
-One launch of the graph replaces about a thousand kernel launches.
+One launch of the graph then replaces about a thousand kernel launches, which would take
+longer than the kernels themselves.
 """
 
 from __future__ import annotations
@@ -23,32 +24,32 @@ Launch = Callable[[], None]
 
 
 class Recorder(Protocol):
-    """Records work on a device, so that it can be launched repeatedly."""
+    """Records work on a device, so that the work can be launched repeatedly."""
 
     def warm_up(self, work: Work) -> Tensors:
-        """Does the work once, so that objects made at the first use exist."""
+        """Does the work once, so that objects which it makes at its first use exist."""
 
     def capture(self, work: Work) -> tuple[Launch, Tensors]:
         """Records the work without doing it.
 
         Returns:
-            A function that launches it, and the tensors that will have its results.
+            A function that launches the work, and the tensors that will hold the results.
         """
 
 
 class StepGraph:
     """Wraps a function on a device in a CUDA graph.
 
-    The first call runs the function, to warm up. The second call captures it as a graph
-    and launches that. Later calls launch the graph.
+    The first call runs the function, to warm up. The second call captures the function as
+    a graph and launches the graph. Later calls only launch the graph.
 
     Args:
-        function: takes one tensor and returns several. It must do the same work each
-            time: no Python code may depend on a tensor's values, and state must be
-            written in place.
-        shape: the shape of its argument.
-        device: the function's device.
-        recorder: captures the graph; None without CUDA, then every call runs the
+        function: The function, which takes one tensor and returns several. It must do the
+            same work each time: no Python code may depend on a tensor's values, and state
+            must be written in place.
+        shape: The shape of the function's argument.
+        device: The device on which the function works.
+        recorder: Captures the graph. None without CUDA: then every call runs the
             function.
     """
 
@@ -100,7 +101,7 @@ class StepGraph:
     def _capture(self, recorder: Recorder) -> None:
         """Captures the work and launches it.
 
-        If that fails, this call and later ones run the function without a graph.
+        If the capture fails, this call and later calls run the function without a graph.
         """
         self._constants.sealed = True
         try:
@@ -127,12 +128,12 @@ class StepGraph:
 
 
 class CudaGraphs:
-    """Records CUDA graphs, on a stream of its own.
+    """Records CUDA graphs, on a CUDA stream that only this object uses.
 
     Warp makes the capture, because torch's own `torch.cuda.graph` would fail: it
     identifies its allocations by the capture's id, and the solver's loops
-    (`capture_while`) pause the capture, which changes the id. Here a separate memory
-    pool collects the allocations of this thread.
+    (`capture_while`) pause the capture, which changes the id. Instead, a separate memory
+    pool collects what torch allocates in this thread.
     """
 
     def __init__(self, streams: Streams, device: torch.device) -> None:
@@ -142,15 +143,16 @@ class CudaGraphs:
         self._pool = torch.cuda.MemPool()
 
     def warm_up(self, work: Work) -> Tensors:
-        with self._beside():
+        with self._on_own_stream():
             return work()
 
     def capture(self, work: Work) -> tuple[Launch, Tensors]:
-        """Records the work as a graph, see `Recorder`."""
-        # torch's allocations in the capture use the pool, which this object keeps alive
+        """Records the work as a graph, as `Recorder` documents."""
+        # what torch allocates in the capture is in a pool that this object keeps alive,
+        # because each launch of the graph uses the same memory
         own_pool = torch.cuda.use_mem_pool(self._pool, self._device)
         with (
-            self._beside(),
+            self._on_own_stream(),
             _without_garbage_collection(),
             own_pool,
             self._streams.capture() as capture,
@@ -159,21 +161,25 @@ class CudaGraphs:
         return partial(self._streams.launch, capture.graph), outputs
 
     @contextmanager
-    def _beside(self) -> Iterator[None]:
-        """Makes our stream torch's current one, synchronised with the caller's stream.
+    def _on_own_stream(self) -> Iterator[None]:
+        """Makes this object's stream torch's current one within the context.
 
-        Ours first waits for the caller's; afterwards the caller's waits for ours.
+        The stream first waits for the caller's stream; after the context, the caller's
+        stream waits for this one.
         """
-        callers = torch.cuda.current_stream(self._device)
-        self._stream.wait_stream(callers)
+        callers_stream = torch.cuda.current_stream(self._device)
+        self._stream.wait_stream(callers_stream)
         with torch.cuda.stream(self._stream):
             yield
-        callers.wait_stream(self._stream)
+        callers_stream.wait_stream(self._stream)
 
 
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """Disables garbage collection; freeing objects would break a capture."""
+    """Disables garbage collection within the context.
+
+    It could free memory of the device, which is not allowed during a capture.
+    """
     gc.collect()
     was_enabled = gc.isenabled()
     gc.disable()

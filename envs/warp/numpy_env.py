@@ -43,8 +43,8 @@ class NumpyVectorEnv(
 
     @property
     def task_description(self) -> tuple[str, ...]:
-        """The N episodes' instructions."""
-        starts = self.worlds.start_index.tolist()  # of each world, in the bank
+        """The instructions of the N present episodes."""
+        starts = self.worlds.start_index.tolist()  # the index of each world's start
         return tuple(self.worlds.instructions[start] for start in starts)
 
     def reset(
@@ -89,7 +89,10 @@ class NumpyVectorEnv(
 
 
 def _to_numpy(parts: Tensors) -> ObservationDict:
-    """Returns arrays that share no memory with the tensors, not even on the CPU."""
+    """Returns copies of tensors as numpy arrays, in the same nested dictionaries.
+
+    The arrays share no memory with the tensors, even if these are on the CPU.
+    """
     arrays = {}
     for name, part in parts.items():
         is_group = isinstance(part, dict)

@@ -1,4 +1,7 @@
-"""Samples the starts of episodes on the host, once, for worlds on a GPU."""
+"""Samples the starts of episodes on the host, once, for worlds on a GPU.
+
+A start is the state in which an episode begins.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ import numpy as np
 from embodied.envs.worlds import Worlds
 from embodied.sim.warp.engine import STATE
 
-# Model fields that MuJoCo computes from fields that tasks vary. So worlds may differ in
-# these, too.
+# Model fields that MuJoCo computes from fields that tasks vary, so that worlds may differ
+# in them, too.
 DERIVED = (
     "body_subtreemass",
     "body_invweight0",
@@ -26,7 +29,8 @@ DERIVED = (
     "light_dir0",
     "light_poscom0",
 )
-# Contacts are counted during PROBE_S of random actions; each is repeated for REPEAT_S.
+# Contacts are counted during PROBE_S of random actions. Each action is repeated for
+# REPEAT_S, so that the arms move far enough to touch things.
 PROBE_S = 3.0
 REPEAT_S = 0.25
 
@@ -36,13 +40,13 @@ class StartBank:
     """S starts of one task and robot.
 
     Attributes:
-        state: field of MjData -> its values (S, ...).
+        state: field of MjData -> its values in each start (S, ...).
         fields: field of MjModel in which the starts differ -> its values (S, ...).
-        parameters: the task's `memory()`, such as targets and future events, (S, ...)
-            each.
-        encoder_bias: (S, J) rad or m.
+        parameters: name -> values (S, ...) of the task's `memory()`, such as targets and
+            future events.
+        encoder_bias: (S, J) rad or m, the constant error of each joint's encoder.
         progress: (S,) the initial progress.
-        instructions: S sentences.
+        instructions: the S instructions, one sentence each.
     """
 
     state: dict[str, np.ndarray]
@@ -66,13 +70,19 @@ class StartBank:
 
 
 def sample_starts(worlds: Worlds, first_seed: int) -> StartBank:
-    """Resets each of the worlds with consecutive seeds, and returns their starts."""
+    """Resets worlds with consecutive seeds, and returns one start from each world.
+
+    Args:
+        worlds: the worlds to reset, S of them.
+        first_seed: the seed of the first world.
+    """
     num = worlds.num_worlds
     worlds.reset(np.arange(num), range(first_seed, first_seed + num))
 
     view = worlds.engine.view
     parameters = worlds.task.memory()
-    # fields of the state that this model lacks, such as mocap poses, are empty
+    # leave out state fields without elements: those of things that the model lacks, such
+    # as mocap bodies
     return StartBank(
         state={name: np.array(view(name)) for name in STATE if view(name).size},
         fields=_differing_fields(worlds),
@@ -84,9 +94,10 @@ def sample_starts(worlds: Worlds, first_seed: int) -> StartBank:
 
 
 def _differing_fields(worlds: Worlds) -> dict[str, np.ndarray]:
-    """Returns the varied model fields, and the derived ones in which worlds differ.
+    """Returns the varied model fields, and the derived fields in which worlds differ.
 
-    The arrays (S, ...) have a row for each world.
+    Returns:
+        Name of a field -> its values (S, ...) in each world.
     """
     varied = worlds.engine.model_views()
     fields = {name: np.array(values) for name, values in varied.items()}
@@ -94,14 +105,15 @@ def _differing_fields(worlds: Worlds) -> dict[str, np.ndarray]:
     derived: dict[str, list[np.ndarray]] = {
         name: [] for name in DERIVED if name not in fields
     }
-    # each world's own model has the values computed from its varied fields
+    # collect the values that MuJoCo has computed for each world's model
     for world in range(worlds.num_worlds):
         model = worlds.engine.world_model(world)
-        for name, of_worlds in derived.items():
-            of_worlds.append(np.array(getattr(model, name)))
+        for name, values_of_worlds in derived.items():
+            values_of_worlds.append(np.array(getattr(model, name)))
 
-    for name, of_worlds in derived.items():
-        values = np.stack(of_worlds)
+    # keep the fields in which any world differs from the first
+    for name, values_of_worlds in derived.items():
+        values = np.stack(values_of_worlds)
         if (values != values[:1]).any():
             fields[name] = values
     return fields
@@ -111,16 +123,16 @@ def _differing_fields(worlds: Worlds) -> dict[str, np.ndarray]:
 class ContactPeak:
     """The largest numbers of contacts and constraint rows under random actions."""
 
-    mean_contacts: float  # mean over worlds, at the time when it was largest
-    contacts: int  # in any world
-    constraints: int  # constraint rows in any world
+    mean_contacts: float  # the mean over worlds, at the time when this was largest
+    contacts: int  # the largest number of contacts in any world
+    constraints: int  # the largest number of constraint rows in any world
 
 
 def measure_contact_peak(worlds: Worlds, first_seed: int = 0) -> ContactPeak:
     """Runs worlds with random actions, and returns the largest numbers of contacts.
 
     Args:
-        worlds: the worlds to run; they are reset with consecutive seeds.
+        worlds: the worlds to run, which are reset with consecutive seeds.
         first_seed: the seed of the first world, and of the actions.
     """
     num = worlds.num_worlds

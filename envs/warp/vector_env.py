@@ -23,7 +23,7 @@ from embodied.seeding import Seeds, seed_of_each
 from embodied.sim.engine import FAULTS
 
 Tensors = dict[str, Any]  # key -> tensor, or a dictionary of more
-# Limits of the number of starts in the bank; between them it is one per world.
+# Limits of the number of starts in the bank. Between them there is one start per world.
 LEAST_STARTS = 1024
 MOST_STARTS = 4096
 
@@ -32,13 +32,15 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
     """The environment of `gymnasium.make_vec(..., engine="warp")`, with torch tensors.
 
     Observations are those of the engine `cpu`, with autoreset in the same step.
-    `embodied.envs.infos` documents the infos. For numpy arrays wrap it in Gymnasium's
-    `ArrayConversion`, or in `NumpyVectorEnv`, which has the infos of the engine `cpu`.
+    `embodied.envs.infos` documents the infos. For numpy arrays, wrap the environment in
+    Gymnasium's `ArrayConversion`, or in `NumpyVectorEnv`, which has the infos of the
+    engine `cpu`.
 
-    After reset(seed=s), world i has start (s + i) modulo the size of the bank. Pixels
-    are rendered on the device in each step, with the variation's noise. With a
-    `camera_hz`, worlds show the newest frame that is due by their clock. `WarpCameras`
-    documents the differences in appearance.
+    After reset(seed=s), the episode of world i begins with start (s + i) modulo the
+    number of starts in the bank, see `WarpWorlds`. Pixels are rendered on the device in
+    each step, with the noise of the episode's variation. If the config has a `camera_hz`,
+    frames are taken at this rate in the world's time, and observations show the newest
+    one. `WarpCameras` documents the differences in appearance from the engine `cpu`.
 
     Raises:
         EmbodiedError: an argument needs the engine `cpu`.
@@ -80,7 +82,8 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
             self._bounds["environment_state"] = torch.as_tensor(
                 limits(self.worlds.state_layout), device=device
             )
-        self._all = torch.ones(num_envs, dtype=torch.bool, device=device)  # a mask
+        # the mask (N,) that selects all worlds
+        self._all = torch.ones(num_envs, dtype=torch.bool, device=device)
 
     def reset(
         self, *, seed: Seeds = None, options: dict[str, Any] | None = None
@@ -88,9 +91,11 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         """Starts new episodes in all worlds.
 
         Args:
-            seed: s, for the starts s, s + 1, ...; or the index of a start for each of
-                the N worlds. None for each world's next start.
-            options: there are none; other frameworks' options are ignored.
+            seed: an integer s for the starts s, s + 1, ..., one for each world; or a
+                sequence of N integers, the index of each world's start; or None for each
+                world's next start.
+            options: must not have a reset mask, because all worlds are reset; others are
+                ignored.
         """
         if self.closed:
             raise EmbodiedError(CLOSED)
@@ -109,7 +114,7 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         return self._observation(*observed), _masked(columns, self._all)
 
     def _starts(self, seed: Seeds) -> list[int] | None:
-        """Returns N indices of starts, or None for each world's next one.
+        """Returns the index of each world's start, or None for each world's next start.
 
         Raises:
             EmbodiedError: only some of the worlds have a seed.
@@ -142,9 +147,9 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         return observation, result.reward, result.terminated, result.truncated, info
 
     def snapshot(self, worlds: Ids = None) -> Snapshot:
-        """Returns the complete state of one world, several, or all N.
+        """Returns the complete state of one world, of several, or of all N.
 
-        Its arrays are tensors on the device.
+        The snapshot's arrays are tensors on the device.
         """
         if self.closed:
             raise EmbodiedError(CLOSED)
@@ -153,12 +158,12 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         return self.worlds.snapshot(worlds)
 
     def restore(self, snapshot: Snapshot, worlds: Ids = None) -> Tensors:
-        """Restores worlds from a snapshot, of this or of an equal environment.
+        """Restores worlds from a snapshot of this environment, or of an equal one.
 
         Args:
-            snapshot: a snapshot of as many worlds, or of one for all; with tensors
-                or numpy arrays.
-            worlds: one world, several, or None for all N.
+            snapshot: a snapshot of as many worlds as `worlds`, or of one world, which all
+                of them then copy; with tensors or numpy arrays.
+            worlds: the index of one world, several indices, or None for all N worlds.
 
         Returns:
             The observation of all N worlds.
@@ -175,16 +180,18 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         return self._observation(*self.worlds.observe())
 
     def _info(self, result: WarpStepResult) -> Tensors:
-        """Returns the info of a step, see `embodied.envs.infos`.
+        """Returns the info of a step, as `embodied.envs.infos` documents it.
 
-        Both final keys always exist, with a mask of the worlds that ended.
+        `final_obs` and `final_info` always exist, with masks of the worlds whose episode
+        has ended.
         """
         safety = Safety(
             result.contact_force_n, result.collision, result.joint_margin_rad
         )
         columns = step_columns(result, safety, result.fault)
 
-        # rows of all worlds, because the host does not know which ended
+        # `final_obs` has a row for each world, because the host does not know which
+        # episodes have ended: it would have to wait for the device
         over = result.terminated | result.truncated
         final_obs = self._observation(
             result.final_agent_pos, result.final_environment_state, final=True
@@ -229,7 +236,7 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
 
     @staticmethod
     def fault_name(index: int) -> str:
-        """Returns the name of a fault in `infos`."""
+        """Returns the name of the fault with an index, as infos have it."""
         return FAULTS[index]
 
     def close_extras(self, **kwargs: Any) -> None:
@@ -238,5 +245,10 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
 
 
 def _masked(columns: Tensors, valid: torch.Tensor) -> Tensors:
-    """Returns the columns, each with the mask (N,) of the worlds with valid values."""
+    """Returns columns of an info together with their masks, as Gymnasium expects them.
+
+    Args:
+        columns: name -> values (N, ...).
+        valid: (N,) bool, the worlds whose values are valid; the mask of each column.
+    """
     return {**columns, **{f"_{name}": valid for name in columns}}

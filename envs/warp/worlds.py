@@ -31,7 +31,7 @@ from embodied.sim.warp.engine import Buffers, WarpEngine, usable_device
 if TYPE_CHECKING:
     from embodied.sim.warp.feed import WarpFeed
 
-PROBED = 32  # number of worlds for counting contacts
+PROBED = 32  # number of worlds in which contacts are counted, to size buffers
 _BAD_ACTION = FAULTS.index("action_not_finite")
 
 
@@ -39,13 +39,13 @@ _BAD_ACTION = FAULTS.index("action_not_finite")
 class WarpStepResult(StepResult):
     """The result of one control step, as torch tensors on the device.
 
-    Worlds with an ended episode are already reset. For these, `agent_pos` and
+    Worlds whose episode has ended are already reset. For these worlds, `agent_pos` and
     `environment_state` are of the new episode, all other values of the ended one.
     """
 
-    agent_pos: torch.Tensor  # (N, P)
-    environment_state: torch.Tensor  # (N, S)
-    # the same, before the reset
+    agent_pos: torch.Tensor  # (N, P) proprioception
+    environment_state: torch.Tensor  # (N, S) privileged state
+    # proprioception and privileged state before the reset
     final_agent_pos: torch.Tensor  # (N, P)
     final_environment_state: torch.Tensor  # (N, S)
     # the signals of `Safety` since the previous step
@@ -57,14 +57,15 @@ class WarpStepResult(StepResult):
 class WarpWorlds:
     """N worlds of a task on the engine `warp`, with torch tensors for all arrays.
 
-    Episodes start from a bank of starts that is sampled on the host, with consecutive
-    seeds. World i has the starts i, i + N, i + 2 N and so on, modulo the bank's size.
+    A start is the state in which an episode begins. Starts are sampled on the host, with
+    consecutive seeds, and kept in a bank on the device. The episodes of world i begin
+    with the starts i, i + N, i + 2 N and so on, modulo the bank's size.
 
     Args:
-        config: config of the worlds; its `engine` and `device` are ignored.
-        num_worlds: N.
-        num_starts: the bank's size.
-        device: "cuda", or "cpu" to try it slowly.
+        config: the config of the worlds; its `engine` and `device` are ignored.
+        num_worlds: the number N of worlds.
+        num_starts: the number of starts in the bank.
+        device: "cuda", or "cpu", which is slow, for trials without a GPU.
         seed: the seed of the bank's first start.
 
     Raises:
@@ -101,7 +102,7 @@ class WarpWorlds:
         self.ticks_per_step = PHYSICS_HZ // config.control_hz
         self._rules = ScoringRules.of(config, host.horizon_s)
 
-        first = torch.arange(num_worlds) % num_starts  # (N,)
+        first = torch.arange(num_worlds) % num_starts  # (N,) the worlds' first starts
         first_fields = {
             name: values[first.numpy()] for name, values in starts.fields.items()
         }
@@ -138,8 +139,8 @@ class WarpWorlds:
         """Starts new episodes in all worlds.
 
         Args:
-            starts: N indices of starts, modulo the bank's size; None for each world's
-                next start.
+            starts: N indices of starts, taken modulo the bank's size; None for each
+                world's next start.
 
         Returns:
             `agent_pos` (N, P) and `environment_state` (N, S).
@@ -151,7 +152,7 @@ class WarpWorlds:
             if starts is not None:
                 wrapped = [start % len(self._bank) for start in starts]
                 self.start_index[...] = torch.tensor(wrapped)
-                # at tick 0, `_begin` uses `start_index` instead of the next start
+                # at tick 0, `_begin` uses `start_index` itself, not the start after it
                 self._tick.zero_()
             self._begin(torch.ones(self.num_worlds, dtype=torch.bool))
             return self.observe()
@@ -170,21 +171,21 @@ class WarpWorlds:
         self.start_index[...] = original
 
     def snapshot(self, worlds: Ids = None) -> Snapshot:
-        """Returns the complete state of one world, several, or all N.
+        """Returns the complete state of one world, of several, or of all N.
 
-        Its arrays are tensors on the device.
+        The snapshot's arrays are tensors on the device.
         """
         return self._present.snapshot(self._ids(worlds))
 
     def restore(self, snapshot: Snapshot, worlds: Ids = None) -> None:
-        """Restores worlds from a snapshot, of these or of others of the same config.
+        """Restores worlds from a snapshot of these worlds, or of others of the same config.
 
-        Their next episodes continue with the starts after the snapshot's.
+        The next episode of each world then begins with the start after the snapshot's.
 
         Args:
-            snapshot: a snapshot of as many worlds, or of one for all; with tensors
-                or numpy arrays.
-            worlds: one world, several, or None for all N.
+            snapshot: a snapshot of as many worlds as `worlds`, or of one world, which all
+                of them then copy; with tensors or numpy arrays.
+            worlds: the index of one world, several indices, or None for all N worlds.
 
         Raises:
             EmbodiedError: the snapshot is of another task, robot, control mode, model
@@ -205,7 +206,7 @@ class WarpWorlds:
         return torch.as_tensor(ids, dtype=torch.int64, device=self.device)
 
     def _memories(self) -> Memories:
-        """Returns owner -> method that returns its state outside of the engine."""
+        """Returns, by owner, the methods that return the state outside of the engine."""
         memories = {
             **self._bound.memories(),
             "episodes": lambda: {"start_index": self.start_index},
@@ -229,7 +230,8 @@ class WarpWorlds:
     def __reduce__(self) -> tuple[Any, ...]:
         """Lets `copy` and `pickle` make new worlds and restore a snapshot in them.
 
-        Returns the class, its arguments, and the argument of `__setstate__`.
+        Returns:
+            The class, the arguments of its constructor, and that of `__setstate__`.
         """
         return type(self), self._arguments, self.snapshot()
 
@@ -266,27 +268,30 @@ class WarpWorlds:
         return self._graph.captured
 
     def fault_counts(self) -> dict[str, int]:
-        """Returns fault -> number of episodes that it has ended so far.
+        """Returns, by fault, how many episodes that fault has ended so far.
 
-        It waits for the device.
+        Faults that have not occurred are left out. The call waits for the device.
         """
         counts = zip(FAULTS, self._fault_counts.tolist(), strict=True)
-        # the name of no fault is empty
+        # the first of FAULTS, for worlds without a fault, is the empty string
         return {name: count for name, count in counts if name and count}
 
     def _step(self, actions: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Makes a control step, and returns the fields of a WarpStepResult in order.
 
-        It is captured as a CUDA graph, so it must not read values from the device, and
-        must write state in place.
+        This function is captured as a CUDA graph, so it must not read values from the
+        device, and must write state in place.
         """
-        bad = ~torch.isfinite(actions).all(1)  # (N,)
+        # worlds with a NaN or inf in their action get the action 0
+        is_bad_action = ~torch.isfinite(actions).all(1)  # (N,)
         self.task.before_step(self._tick)
-        self.control.apply(torch.where(bad[:, None], 0.0, actions).clamp(-1, 1))
+        valid_actions = torch.where(is_bad_action[:, None], 0.0, actions)
+        self.control.apply(valid_actions.clamp(-1, 1))
         control_step(self.engine, self.ticks_per_step)
         self._tick += self.ticks_per_step
 
-        fault = torch.where(bad, _BAD_ACTION, self.engine.faults())
+        # whether episodes have ended, by success, time limit or fault
+        fault = torch.where(is_bad_action, _BAD_ACTION, self.engine.faults())
         result, held_ticks = score(
             self._rules,
             self.task.judge(),
@@ -298,7 +303,7 @@ class WarpWorlds:
         self._held_ticks[...] = held_ticks
         self._fault_counts += (fault[:, None] == self._fault_kinds).sum(0)
 
-        # signals and observations before ended episodes are reset
+        # signals and observations of the ended episodes, before their worlds are reset
         safety = self._bound.safety.read(self.ticks_per_step)
         final_agent_pos, final_environment_state = self.observe()
         if self.feed is not None:
@@ -306,7 +311,7 @@ class WarpWorlds:
 
         self._begin(result.terminated | result.truncated)
         agent_pos, environment_state = self.observe()
-        whole = WarpStepResult(
+        warp_result = WarpStepResult(
             **vars(result),
             agent_pos=agent_pos,
             environment_state=environment_state,
@@ -316,12 +321,16 @@ class WarpWorlds:
             collision=safety.collision,
             joint_margin_rad=_finite(safety.joint_margin_rad),
         )
-        return tuple(getattr(whole, field.name) for field in fields(whole))
+        return tuple(getattr(warp_result, field.name) for field in fields(warp_result))
 
     def _begin(self, which: torch.Tensor) -> None:
-        """Starts new episodes in the worlds `which` (N,) bool.
+        """Starts new episodes in some of the worlds.
 
-        It is part of a captured step, so its Python code does not depend on `which`.
+        This function is part of a captured step, so its Python code must not depend on
+        values of `which`.
+
+        Args:
+            which: (N,) bool, whether to start a new episode in each world.
         """
         # a world that has not moved since its reset keeps its start
         has_moved = self._tick > 0
@@ -334,8 +343,8 @@ class WarpWorlds:
         self.engine.forget_faults(which)
         self._tick[...] = torch.where(which, 0, self._tick)
         self._held_ticks[...] = torch.where(which, 0, self._held_ticks)
-        # Compute fields derived from the new states. The engine's watchers, such as those
-        # of peak forces, must not remember the old states.
+        # Compute what the engine derives from states, such as poses of bodies. Watchers,
+        # which follow values over physics steps, must forget the old states.
         self.engine.refresh()
         for watcher in self.engine.watchers:
             watcher.forget(which)
@@ -345,7 +354,10 @@ class WarpWorlds:
 
 
 def _buffers_for(num_worlds: int, probe: Worlds, seed: int) -> Buffers:
-    """Returns buffers that suffice for random actions in the worlds `probe`."""
+    """Returns sizes of the engine's buffers for N worlds, measured in the worlds `probe`.
+
+    They suffice for the contacts that random actions cause.
+    """
     peak = measure_contact_peak(probe, seed)
     return Buffers.of(num_worlds, peak.mean_contacts, peak.contacts, peak.constraints)
 
@@ -366,7 +378,9 @@ def _feed(host: Worlds, engine: WarpEngine) -> WarpFeed:
     from embodied.sim.warp.feed import WarpFeed
 
     size = host.config.image_size
-    sigma = []  # of the S starts: the pixel noise's standard deviation, grey levels
+    # for each start, which is a world of the host, the standard deviation of the pixel
+    # noise in grey levels
+    sigma = []
     for world in range(host.num_worlds):
         sigma.append(host.variation_of(world).get("pixel_noise", 0.0))
     cameras = WarpCameras(engine, host.cameras, size, size)
@@ -374,5 +388,8 @@ def _feed(host: Worlds, engine: WarpEngine) -> WarpFeed:
 
 
 def _finite(values: torch.Tensor) -> torch.Tensor:
-    """Returns values with 0 in place of NaN and infinity, which broken worlds have."""
+    """Returns values with 0 in place of NaN and infinity.
+
+    Worlds whose simulation has diverged have such values until they are reset.
+    """
     return torch.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
