@@ -77,6 +77,7 @@ class Facts:
     """Quantities of N worlds in one state: K dishes, plates first."""
 
     def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
+        """Reads the dishes' poses; other facts are computed when they are first used."""
         self._props = props
         self._memory = memory
         self._xp = props.xp

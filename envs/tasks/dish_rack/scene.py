@@ -51,6 +51,7 @@ def build_dish_table(robot: Robot) -> mujoco.MjSpec:
     for sensor, name in zip(FORCES, DISHES, strict=True):
         add_contact_sensor(spec, sensor, name, reduce=SUM_OF_CONTACTS)
 
+    # the cameras, of policies first
     add_view(
         spec, CAMERA, pos_w=(1.20, 0.02, 1.44), target_w=(0.56, 0.02, 0.75), fovy_deg=51
     )

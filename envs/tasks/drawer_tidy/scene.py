@@ -55,6 +55,8 @@ def build_drawer_kitchen(robot: Robot) -> mujoco.MjSpec:
     _add_side_counter(spec, DRAWERS_SIZE)
     for name in THINGS:
         add_thing(spec, name)
+
+    # the cameras, of policies first
     add_view(
         spec, CAMERA, pos_w=(1.00, 0.08, 1.90), target_w=(0.29, 0.10, 0.71), fovy_deg=43
     )

@@ -40,6 +40,8 @@ def build_fixture_station(robot: Robot) -> mujoco.MjSpec:
         # the colour is replaced by that of the episode
         add_workpiece(spec, name, PART, (0.5, 0.5, 0.5, 1.0))
     _paint_mat(spec)
+
+    # the cameras, of policies first
     add_view(
         spec, CAMERA, pos_w=(1.14, 0.04, 1.66), target_w=(0.36, 0.04, 0.82), fovy_deg=47
     )

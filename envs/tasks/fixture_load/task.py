@@ -93,6 +93,7 @@ class FixtureLoad:
         episode = sample_episode(seed, variation)
         props = self._props
 
+        # the scene
         for part in range(len(PARTS)):
             self._place_part(world, part, episode)
         fixture_shift = (episode["fixture_x"], episode["fixture_y"])
@@ -101,6 +102,7 @@ class FixtureLoad:
         props.box.shift(world, (episode["box_x"], episode["box_y"]))
         props.box.show_one(world, WAITS)
 
+        # what the task remembers
         memory = self._memory
         memory["part"][world] = target_of(episode)
         memory["present"][world] = [k < episode["parts"] for k in range(len(PARTS))]
@@ -189,6 +191,7 @@ class FixtureLoad:
         lost = is_broken | facts.is_lost
         success = is_loaded & (memory["running"] > 0) & ~lost
 
+        # a broken machine leaves no progress
         progress = staged_progress(xp, facts, is_loaded)
         progress = xp.where(success, 1.0, progress)
         return Outcome(

@@ -79,6 +79,7 @@ def gauge_check_expert(
         """
         xp, agent, state = hand_planner.read(observation)
         y = _read_facts(xp, agent, state).stand_y
+        # the stand of a fixed arm, moved along y to the station
         x, _, z, yaw = STAND_POSE_W
         columns = [xp.full_like(y, x), y, xp.full_like(y, z), xp.full_like(y, yaw)]
         return xp.stack(columns, axis=1)

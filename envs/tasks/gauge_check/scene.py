@@ -38,6 +38,8 @@ def build_gauge_room(robot: Robot) -> mujoco.MjSpec:
     for station, place in zip(STATIONS, PLACES, strict=True):
         add_gauge_station(spec, station, place, NAMES[0])
     add_inspection_room(spec)
+
+    # the cameras, of policies first
     add_view(
         spec,
         CAMERA,

@@ -89,6 +89,7 @@ class GaugeCheck:
             The sampled values by name, which are stored with the episode.
         """
         episode = sample_episode(seed, variation)
+        # the scene
         gauges = self._props.gauges
         for station in range(COUNT):
             shift = (episode["station_x"][station], episode["station_y"][station])
@@ -96,6 +97,7 @@ class GaugeCheck:
         gauges.name(world, episode["name"])
         gauges.show_one(world, [Reading(*shares) for shares in episode["readings"]])
 
+        # what the task remembers
         memory = self._memory
         xp = self._engine.xp
         memory["shares"][world] = xp.asarray(np.array(episode["readings"]))

@@ -24,6 +24,8 @@ def build_panel_station(robot: Robot) -> mujoco.MjSpec:
     spec = start_station("panel_station", robot)
     add_panel(spec, add_console(spec, CONSOLE))
     add_inspection_room(spec)
+
+    # the cameras, of policies first
     add_view(
         spec,
         CAMERA,

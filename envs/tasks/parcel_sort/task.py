@@ -124,12 +124,13 @@ class ParcelSort:
         if not is_present:
             return
 
+        # the label has the colour of the bin into which the parcel belongs
         size = size_of(episode, parcel)
         face = episode["label"][parcel]
         bin_index = episode["parcel_bin"][parcel]
-        colour = COLOURS[episode["colour"][bin_index]]
+        colour_name = episode["colour"][bin_index]
         parcels.resize(world, parcel, size, face)
-        parcels.paint(world, parcel, colour, episode["shade"][parcel])
+        parcels.paint(world, parcel, COLOURS[colour_name], episode["shade"][parcel])
 
         memory = self._memory
         memory["present"][world, parcel] = 1.0

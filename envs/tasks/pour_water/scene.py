@@ -72,6 +72,7 @@ def build_counter(robot: Robot) -> mujoco.MjSpec:
     add_bottle(spec, BOTTLE_SIZE)
     add_cup(spec, CUP_SIZE)
 
+    # the cameras, of policies first
     add_view(
         spec, CAMERA, pos_w=(1.20, 0.0, 1.30), target_w=(0.48, 0.0, 0.80), fovy_deg=44
     )

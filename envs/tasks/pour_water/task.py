@@ -92,6 +92,8 @@ class PourWater:
         """
         episode = sample_episode(seed, variation)
         props = self._props
+
+        # the vessels, and the two marks on the glass
         props.bottle.place(world, bottle_pos_w(episode), bottle_yaw(episode))
         props.bottle.weigh(world, episode["bottle_mass"])
         props.cup.place(world, cup_pos_w(episode))
@@ -100,12 +102,14 @@ class PourWater:
             colour = MARK_COLOURS[episode["mark_colour"][mark]]
             props.cup.draw_mark(world, mark, grains, colour)
 
+        # the water, all of it in the bottle
         rgb = WATERS[episode["water"]]
         props.water.place(world, grains_w(episode))
         props.water.paint(world, rgb)
         props.cup.paint_water(world, rgb)
         props.cup.draw_level(world, grains=0)
 
+        # what the task remembers
         memory = self._memory
         memory["mark"][world] = mark_grains[episode["target"]]
         memory["push"][world] = episode["push_n"]

@@ -39,6 +39,7 @@ class Facts:
     """Quantities of N worlds in one state."""
 
     def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
+        """Reads the pad's pose; other facts are computed when they are first used."""
         self._props = props
         self._memory = memory
         self._xp = props.xp

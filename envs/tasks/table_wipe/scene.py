@@ -44,6 +44,7 @@ def build_dining_table(robot: Robot) -> mujoco.MjSpec:
         mug=(0.12, 0.32),
     )
 
+    # the cameras, of policies first
     add_view(
         spec,
         CAMERA,

@@ -99,12 +99,14 @@ class TableWipe:
         episode = sample_episode(seed, variation)
         pad_xy_w = np.asarray(MAT_XY) + episode["pad_offset"]
 
+        # the scene
         self._dirt.clear(world)
         for k in range(len(episode["kind"])):
             self._lay_stain(world, k, episode)
         self._props.stains.show(self._dirt.left())
         self._lay_table(world, pad_xy_w, episode)
 
+        # what the task remembers
         memory = self._memory
         push_tick, spill_tick = event_ticks(episode)
         memory["pad_xy_w"][world] = pad_xy_w

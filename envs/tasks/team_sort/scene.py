@@ -60,6 +60,8 @@ def build_sorting_station(robot: Robot) -> mujoco.MjSpec:
         add_bin(spec, place, BIN)
     for name in PARCELS:
         add_parcel(spec, name)
+
+    # the cameras, of policies first
     add_view(
         spec,
         CAMERA,

@@ -124,6 +124,7 @@ class TeamSort:
         if not is_present:
             return
 
+        # the label has the colour of the parcel's kind
         size = size_of(episode, parcel)
         face = episode["label"][parcel]
         kind = episode["kind"][parcel]

@@ -49,6 +49,7 @@ class Facts:
     """
 
     def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
+        """Orders the valves; facts are computed when they are first used."""
         self._props = props
         self._memory = memory
         self._xp = props.xp

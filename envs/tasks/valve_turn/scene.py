@@ -30,6 +30,8 @@ def build_valve_station(robot: Robot) -> mujoco.MjSpec:
     for name, kind in zip(VALVES, KIND_OF_VALVE, strict=True):
         add_valve(spec, console, name, kind)
     add_inspection_room(spec)
+
+    # the cameras, of policies first
     add_view(
         spec, CAMERA, pos_w=(0.30, 0.18, 2.02), target_w=(0.665, 0.0, 0.92), fovy_deg=37
     )

@@ -53,6 +53,7 @@ class Facts:
     """Quantities of N worlds in one state; "own" is the box that fits the item's mass."""
 
     def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
+        """Reads poses and angles; other facts are computed when they are first used."""
         self._props = props
         self._memory = memory
         self._xp = props.xp

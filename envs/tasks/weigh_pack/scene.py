@@ -39,6 +39,8 @@ def build_packing_station(robot: Robot) -> mujoco.MjSpec:
     places = [(x, y, PACKING_TABLE.top_z + BOX.floor) for x, y in BOX_PLACES_W]
     add_packing_boxes(spec, BOX, places, MARKS)
     add_thing(spec, ITEM)
+
+    # the cameras, of policies first
     add_view(
         spec, CAMERA, pos_w=(1.16, 0.02, 1.62), target_w=(0.42, 0.02, 0.80), fovy_deg=47
     )

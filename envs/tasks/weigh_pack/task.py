@@ -108,6 +108,7 @@ class WeighPack:
         episode = sample_episode(seed, variation)
         props = self._props
 
+        # the scene; the only item has the index 0
         props.item.resize(world, 0, item_size(episode))
         props.item.place(world, 0, item_pos_w(episode), episode["item_yaw"])
         props.item.paint(world, 0, COLOURS[episode["colour"]])
