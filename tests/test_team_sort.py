@@ -11,7 +11,7 @@ from embodied.envs.registry import get_robot, get_task, robots_for
 from embodied.envs.scoring import StepResult
 from embodied.envs.tasks.parcel_sort.variation import COLOURS
 from embodied.envs.tasks.team_sort.episode import sample_episode
-from embodied.envs.tasks.team_sort.scene import BINS, STOP_Y_W, PARCELS, SCANNER
+from embodied.envs.tasks.team_sort.scene import BINS, PARCELS, SCANNER, STOP_Y_W
 from embodied.envs.tasks.team_sort.variation import TABLE
 from embodied.envs.variation import LEVELS, SPLITS, Variation
 from embodied.envs.worlds import Worlds

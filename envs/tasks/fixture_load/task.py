@@ -191,7 +191,7 @@ class FixtureLoad:
         lost = is_broken | facts.is_lost
         success = is_loaded & (memory["running"] > 0) & ~lost
 
-        # a broken machine leaves no progress
+        # a crash, or too much force, costs all progress
         progress = staged_progress(xp, facts, is_loaded)
         progress = xp.where(success, 1.0, progress)
         return Outcome(
