@@ -139,7 +139,7 @@ SLIM_WRIST_ROUTE = Route()
 # nearer to the column, and drops parcels in the near half of the bins.
 WIDE_WRIST_M = 0.095
 WIDE_WRIST_ROUTE = Route(
-    waypoint_rad=0.15,  # small steps keep the hand on the arc, inside the head
+    waypoint_rad=0.15,  # small steps keep the hand on the arc, clear of the head
     radius_m=(0.40, 0.42),
     slots_m=(-0.06, -0.06, -0.06),
     beside_m=(0.028, 0.028, -0.028),  # on both sides of the bin's middle instead
