@@ -71,7 +71,7 @@ class Facts:
         return (self._memory["named"] > 0) & (self._memory["answered"] == 0)
 
     @quantity
-    def button_m(self) -> Array:
+    def reach_button_m(self) -> Array:
         """(N,) m, from the closed fingertips to the nearest correct button still to press.
 
         It is NOTHING_LEFT_M once all named stations have been answered.

@@ -89,6 +89,7 @@ class GaugeCheck:
             The sampled values by name, which are stored with the episode.
         """
         episode = sample_episode(seed, variation)
+
         # the scene
         gauges = self._props.gauges
         for station in range(COUNT):
@@ -189,8 +190,8 @@ class GaugeCheck:
         # The progress towards the next answer has two terms: `driven` rises from afar,
         # `reached` only near the button. They add up to at most 0.9 of an answer, so that
         # pressing the button adds the last 0.1 of the answer.
-        driven = tolerance(facts.button_m, bound=0.1, margin=2.0)
-        reached = tolerance(facts.button_m, bound=0.005, margin=0.2)
+        driven = tolerance(facts.reach_button_m, bound=0.1, margin=2.0)
+        reached = tolerance(facts.reach_button_m, bound=0.005, margin=0.2)
         next_answer = (0.5 * driven + 0.4 * reached) / asked
         next_answer = xp.where(share < 0.999, next_answer, 0.0)
         # all answers add up to at most 0.9, so that success, with the buttons released,

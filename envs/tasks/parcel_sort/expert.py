@@ -202,7 +202,7 @@ def decide(
     rows += _rows_to_bin(facts, posture, to_bin)
     skill, pos = last_row(xp, rows, otherwise_w=facts.hand.pos_w)
 
-    # the goal moves with a parcel that the belt carries
+    # the goal moves with a parcel that the belt carries, horizontally
     velocity = facts.parcel.vel_w * xp.asarray([1.0, 1.0, 0.0])
     # the fingers close at the grip, and stay closed while a parcel is moved
     is_closed = is_skill(skill, "grasp") & _is_at_grip(facts, posture)

@@ -48,8 +48,8 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     colours = variation.sample_many(seed, "colour", COLOUR_SAMPLES)
     episode["colour"] = first_distinct(colours, KINDS)
 
-    # the sentence names the colour of kind 0, so there must be a parcel of that kind: a
-    # random one becomes it. The numbers for the event come from the same stream later.
+    # The sentence names the colour of kind 0, so one parcel, chosen at random, is made of
+    # this kind. The same random stream is used for the event afterwards.
     rng = event_rng(seed, EVENT_STREAM)
     episode["kind"][int(rng.integers(count))] = 0
 
@@ -98,6 +98,7 @@ def pose_of(episode: dict[str, Any], parcel: int) -> tuple[np.ndarray, float]:
 
     yaw = YAW_RAD[episode["label"][parcel]] + episode["turn"][parcel]
     x = BELT.x + episode["offset_x"][parcel]
+    # each parcel is its `gap` behind the parcel before it
     y = episode["first_y"] - sum(episode["gap"][1 : parcel + 1])
     z = BELT.top_z + episode["height"][parcel] / 2 + ABOVE_BELT_M
     return np.array([x, y, z]), yaw

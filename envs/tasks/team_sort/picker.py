@@ -341,7 +341,8 @@ def _setting_down(
     stand_w = facts.stand_w
 
     # The goal of a hand that carries the parcel to the stand. A turned parcel will stand
-    # on an end; the hand, OFF_MIDDLE_M above its middle, is then this far above that end.
+    # on an end. The hand, which grips it OFF_MIDDLE_M above the middle, will then be
+    # `above_end` above that end.
     bottom_z = parcel.bottom_z()
     parcel_to_hand = hand.pos_w - parcel.pos_w
     above_end = parcel.size[:, 0] / 2 + OFF_MIDDLE_M

@@ -178,7 +178,7 @@ class Facts:
         return self._xp.clip(1.0 - angle / OPEN_RAD, 0.0, 1.0)
 
     @quantity
-    def flap_m(self) -> Array:
+    def reach_flap_m(self) -> Array:
         """(N,) m, from the fingertips to where they push the flap of the item's own box."""
         xp = self._xp
         worlds = self._props.worlds

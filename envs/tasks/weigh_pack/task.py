@@ -185,7 +185,7 @@ class WeighPack:
             facts.pan_w,
             facts.reading_kg[:, None],
             xp.astype(facts.is_weighed[:, None], xp.float64),
-            # the box that is asked for, then all boxes
+            # the box that the display shows, then all boxes
             facts.asked_pos_w,
             facts.asked_flap_rad[:, None],
             xp.reshape(facts.floors_w, (-1, 3 * BOXES)),
@@ -262,7 +262,7 @@ def packing(xp: Any, facts: Facts) -> Array:
     progress = xp.where(facts.is_held, in_hand, 0.45 + 0.10 * reached)
 
     # in its box: the hand comes to the flap and pushes it shut
-    at_flap = tolerance(facts.flap_m, bound=0.02, margin=0.4)
+    at_flap = tolerance(facts.reach_flap_m, bound=0.02, margin=0.4)
     closing = 0.75 + 0.07 * at_flap + 0.15 * facts.share_shut
     return xp.where(facts.is_packed, closing, progress)
 
