@@ -15,23 +15,23 @@ from embodied.sim.engine import Engine
 
 # Half the width of a forearm with its hand.
 ARM_RADIUS_M = 0.08
-# The distance to people who are not there.
+# The distance that is reported to people who take no part in the episode.
 FAR_M = 99.0
 
 
 class Outline:
-    """The outline of a robot on the floor, in N worlds.
+    """The outline of a robot as seen from above, in N worlds.
 
-    It is the rectangle of its base, and for each arm the line from the mount over the
-    elbow to the hand, with the arm's width.
+    It consists of the rectangle around the robot's base, and for each arm of the lines
+    from the mount to the elbow and on to the hand, with the arm's width.
     """
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
-        """Measures the base.
+        """Measures the base, and finds elbows and hands in the model.
 
         Args:
-            engine: the worlds.
-            robot: the robot in them, whose first base travels.
+            engine: the physics of the worlds.
+            robot: the robot in the worlds, whose first base travels.
         """
         model = engine.model
         xp = engine.xp
@@ -40,10 +40,11 @@ class Outline:
         # the rectangle of the base, in the base's frame
         root = model.body(robot.base.root_body).id
         bodies = np.arange(model.nbody) == root
-        corners = _points_in(model, _at_home(model), bodies, frame=root)[:, :2]
-        self._middle_m = xp.asarray((corners.min(axis=0) + corners.max(axis=0)) / 2)
-        self._half_m = xp.asarray((corners.max(axis=0) - corners.min(axis=0)) / 2)
-        self._corner_m = float(np.linalg.norm(corners, axis=1).max())
+        points = _points_in(model, _at_home(model), bodies, frame=root)[:, :2]
+        self._middle_m = xp.asarray((points.min(axis=0) + points.max(axis=0)) / 2)
+        self._half_m = xp.asarray((points.max(axis=0) - points.min(axis=0)) / 2)
+        # the largest distance of a point of the base from the axis about which it turns
+        self._farthest_m = float(np.linalg.norm(points, axis=1).max())
 
         self._pos_w = engine.view("xpos")[:, root]  # (N, 3)
         self._xmat = engine.view("xmat")[:, root]  # (N, 9)
@@ -60,14 +61,14 @@ class Outline:
         self._qvel = engine.view("qvel")
 
     def speed_m_s(self) -> Array:
-        """Returns (N,) m/s, a bound of the speed of the base's fastest point."""
+        """Returns (N,) m/s, an upper bound of the speed of the base's fastest point."""
         xp = self._xp
         velocity = self._qvel[:, self._dofs]  # (N, 3) x, y in m/s and yaw in rad/s
-        driving = xp.sqrt(dot(velocity[:, :2], velocity[:, :2]))
-        return driving + self._corner_m * xp.abs(velocity[:, 2])
+        linear = xp.sqrt(dot(velocity[:, :2], velocity[:, :2]))
+        return linear + self._farthest_m * xp.abs(velocity[:, 2])
 
     def distance_m(self, people_w: Array, radius_m: float) -> Array:
-        """Returns (N, M) m, from the outline to each person; 0 if they overlap.
+        """Returns the distance (N, M) m of each person from the outline; 0 if they overlap.
 
         Args:
             people_w: (N, M, 2) m, where the people are.
@@ -86,20 +87,20 @@ class Outline:
         beyond = xp.maximum(xp.abs(local - self._middle_m) - self._half_m, 0.0)
         nearest = xp.sqrt(dot(beyond, beyond))
 
-        # the arms: two lines each, from mount to elbow and on to the hand
+        # the arms, each of two lines, from mount to elbow and on to the hand
         for elbow_w, hand_w in zip(self._elbows_w, self._hands_w, strict=True):
             for start_w, end_w in ((self._pos_w, elbow_w), (elbow_w, hand_w)):
-                aside_m = self._from_line_m(people_w, start_w, end_w)
-                nearest = xp.minimum(nearest, aside_m - ARM_RADIUS_M)
+                from_line_m = self._from_line_m(people_w, start_w, end_w)
+                nearest = xp.minimum(nearest, from_line_m - ARM_RADIUS_M)
         return xp.maximum(nearest - radius_m, 0.0)
 
     def _from_line_m(self, people_w: Array, start_w: Array, end_w: Array) -> Array:
-        """Returns (N, M) m, from above, from each person to the line between two points.
+        """Returns the horizontal distance (N, M) m of each person from a line.
 
         Args:
             people_w: (N, M, 2) m, where the people are.
             start_w: (N, 3) m, where the line begins.
-            end_w: (N, 3) m, where it ends.
+            end_w: (N, 3) m, where the line ends.
         """
         xp = self._xp
         offset = people_w - start_w[:, None, :2]  # (N, M, 2)
@@ -112,12 +113,12 @@ class Outline:
         return xp.sqrt(dot(from_line, from_line))
 
     def nearest_m(self, people_w: Array, is_present: Array, radius_m: float) -> Array:
-        """Returns (N,) m, from the outline to the nearest person that is there.
+        """Returns the distance (N,) m of the nearest person from the outline.
 
         Args:
             people_w: (N, M, 2) m, where the people are.
-            is_present: (N, M) bool, who is there. For those who are not, the distance is
-                FAR_M.
+            is_present: (N, M) bool, whether each person takes part in the episode. The
+                distance of a person who takes no part counts as FAR_M.
             radius_m: the radius of a person.
         """
         distance = self.distance_m(people_w, radius_m)
@@ -135,13 +136,13 @@ def _at_home(model: mujoco.MjModel) -> mujoco.MjData:
 def _points_in(
     model: mujoco.MjModel, data: mujoco.MjData, bodies: np.ndarray, frame: int
 ) -> np.ndarray:
-    """Returns points (n, 3) m of the collision geoms of bodies, in a body's frame.
+    """Returns points (n, 3) m on the collision geoms of some bodies.
 
     Args:
         model: the model.
-        data: its state.
-        bodies: (nbody,) bool, whose geoms are meant.
-        frame: the body that has the frame.
+        data: the model's state.
+        bodies: (nbody,) bool, the bodies whose geoms are used.
+        frame: the index of the body in whose frame the points are returned.
     """
     touchable = (model.geom_contype > 0) | (model.geom_conaffinity > 0)
     geoms = np.flatnonzero(touchable & bodies[model.geom_bodyid])
@@ -150,11 +151,14 @@ def _points_in(
 
 
 def _elbow_of(engine: Engine, joints: Sequence[str]) -> int:
-    """Returns the link of an arm that is farthest from the line between its ends.
+    """Returns the index of the body that counts as an arm's elbow.
+
+    It is the link that is farthest from the line between the arm's first and last joint
+    while the arm is at home.
 
     Args:
-        engine: the worlds; their model's first keyframe has the arm at home.
-        joints: the arm's joints, from the mount to the hand.
+        engine: the physics of the worlds; the model's first keyframe has the arm at home.
+        joints: the names of the arm's joints, from the mount to the hand.
     """
     model = engine.model
     data = _at_home(model)
@@ -166,7 +170,7 @@ def _elbow_of(engine: Engine, joints: Sequence[str]) -> int:
 
 
 def half_breadth_m(robot: Robot) -> float:
-    """Returns how far a robot at home reaches to its sides, from the middle of its base."""
+    """Returns how far a robot at home extends to its sides from its base's frame, m."""
     model = robot.build().compile()
     root = model.body(robot.base.root_body).id
     bodies = np.arange(model.nbody) > 0

@@ -14,7 +14,7 @@ from embodied.robots.parts.base import Base
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# A table reads best with one row per variable.
+# Without the formatter, which would spread a row of the table over many lines.
 # fmt: off
 COMMON = (
     row("brightness", "light", "x",
@@ -42,7 +42,7 @@ COMMON = (
 )
 # fmt: on
 
-# Variables that take one value per episode; the others take one per joint or axis.
+# Variables that have one value per episode. The others have a value for each joint or axis.
 SINGLE_VALUES = (
     "brightness",
     "lamp_tilt",
@@ -78,7 +78,8 @@ VARIED_FIELDS = (
 class SensorNoise:
     """The sensor errors of one world."""
 
-    encoder_bias: np.ndarray  # (J,) rad; m for the joints of base and torso
+    # (J,) the constant error of each joint's encoder: rad, or m for joints that slide
+    encoder_bias: np.ndarray
     pixel_sigma: float  # standard deviation in grey levels, of 255
 
 
@@ -95,11 +96,12 @@ class CommonFactors:
         """Looks up the lamp, floor, cameras, servos and pads that are varied.
 
         Args:
-            engine: the worlds.
-            robot: the robot in them.
+            engine: the physics of the worlds.
+            robot: the robot in the worlds.
             cameras: names of the task's cameras. Only cameras fixed to the scene are
                 varied, not those that the robot carries.
-            base_start: x, y in m and yaw in rad where a robot that travels starts.
+            base_start: the nominal start of a robot that travels: x, y in m and yaw in
+                rad.
         """
         self._engine = engine
         self._robot = robot
@@ -128,15 +130,15 @@ class CommonFactors:
         """Samples the shared factors of one episode and writes them to the engine.
 
         Returns:
-            The sampled values by variable, JSON-able, and the sensor noise that follows
-            from them.
+            The sampled values by name of the variable, which can be stored as JSON, and
+            the sensor noise that follows from these values.
         """
         num_joints = self._num_arm_joints
         sample = {name: variation.sample(seed, name) for name in SINGLE_VALUES}
         sample["camera_shift"] = variation.sample_many(seed, "camera_shift", 3)
         sample["joint_start"] = variation.sample_many(seed, "joint_start", num_joints)
         sample["encoder_bias"] = variation.sample_many(seed, "encoder_bias", num_joints)
-        # sampled for every robot, used only by those that travel
+        # sampled for every robot, although only robots that travel use it
         sample["base_start"] = variation.sample_many(seed, "base_start", 3)
 
         self.set_look(world, sample)
@@ -149,8 +151,8 @@ class CommonFactors:
         """Writes the light and the cameras' views of one world.
 
         Args:
-            world: its number.
-            sample: a value for each of `LOOKS`, among others.
+            world: the index of the world.
+            sample: name of a variable -> its value, for at least the variables in LOOKS.
         """
         self._set_light(world, sample)
         self._set_views(world, sample)
@@ -165,18 +167,17 @@ class CommonFactors:
                 qpos[world, address] = open_at
 
     def _joint_starts(self, sample: dict[str, Any]) -> list[np.ndarray]:
-        """Returns the start positions of each part's joints, rad or m, in part order."""
+        """Returns the joint positions of each part of the robot at the start, rad or m."""
         starts = []
+        # "joint_start" has a sample for each joint of all arms, one arm after the other
         first = 0  # index of the next arm's first sample
         for part in self._robot.parts:
             start = np.asarray(part.joints.home)
-
-            # the samples are those of all arms' joints, one arm after the other
             if isinstance(part, Arm):
                 last = first + len(start)
                 start = start + np.asarray(sample["joint_start"][first:last])
                 first = last
-            # the home of a base is its place in a team
+            # the home of a base is its place in a team, to which the start is added
             elif isinstance(part, Base) and part.travels:
                 start = start + self._base_start
                 start = start + np.asarray(sample["base_start"])
@@ -184,7 +185,7 @@ class CommonFactors:
         return starts
 
     def _encoder_bias(self, sample: dict[str, Any]) -> np.ndarray:
-        """Returns the bias (J,) of all joints; only arm joints have one."""
+        """Returns the encoder bias (J,) of all joints, 0 except for the joints of arms."""
         bias = []
         first = 0  # index of the next arm's first sample
         for part in self._robot.parts:
@@ -198,6 +199,7 @@ class CommonFactors:
 
     def _set_light(self, world: int, sample: Mapping[str, Any]) -> None:
         """Sets the lamp's brightness and direction, and the floor's brightness."""
+        # `model` has the nominal values, which the samples scale or shift
         model = self._engine.model
         model_view = self._engine.model_view
 

@@ -22,8 +22,8 @@ DEVICES = ("cuda", "cpu")
 _NAME = ((str,), "a name")
 _WHOLE_NUMBER = ((Integral,), "a whole number")
 _NUMBER_OR_NONE = ((Real, NoneType), "a number or None")
-# Argument -> its allowed types, and their name in error messages. `Variation` checks
-# `factors`, which is missing here.
+# Argument -> its allowed types, and what error messages call them. The argument `factors`
+# is left out, because `Variation` checks it.
 _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "task": _NAME,
     "robot": ((str, Robot, NoneType), "a name, a Robot or None"),
@@ -48,29 +48,29 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
 class EnvConfig:
     """Describes the worlds of a task: their contents, control and observations.
 
-    Numbers of numpy are converted to Python's.
+    Numpy's numbers are converted to Python's.
 
     Attributes:
         task: name of the task.
-        robot: name of the robot, or the robot; None for the task's default.
-        obs: one of OBSERVATIONS.
+        robot: name of the robot, or a robot object; None for the task's default robot.
+        obs: what observations have besides proprioception, one of OBSERVATIONS.
         control_mode: one of CONTROL_MODES.
-        control_hz: actions per second; it divides PHYSICS_HZ.
-        cameras: names of the policy's cameras; None for the task's.
+        control_hz: actions per second; PHYSICS_HZ must be a multiple of it.
+        cameras: names of the policy's cameras; None for the task's cameras.
         image_size: height and width of frames in pixels.
-        camera_hz: frames per second; None for one at each control step.
-        level: the level of variation between episodes.
+        camera_hz: frames per second; None for one frame per control step.
+        level: the level of variation between episodes, one of LEVELS.
         split: the factor whose held-out values are sampled; "train" for none, "all" for
             all factors.
-        factors: variable of the task's table -> its value in every episode, such as
-            {"mass": 0.5}.
+        factors: name of a variable in the task's table -> its value in every episode,
+            such as {"mass": 0.5}.
         engine: one of ENGINES.
-        device: the device of the engine "warp"; "cpu" to try it without a GPU.
-        num_threads: threads of the engine "cpu"; 0 for all cores.
+        device: the device of the engine "warp"; "cpu" for trials without a GPU.
+        num_threads: number of threads of the engine "cpu"; 0 for all cores.
         terminate_on_success: whether an episode terminates at success.
-        goal_progress: the progress that counts as success; below 1 for learning a stage
-            of the task.
-        horizon_s: the time until truncation; None for the task's.
+        goal_progress: the progress from which on the task counts as done; below 1 for
+            learning a stage of the task.
+        horizon_s: the time until truncation; None for the task's horizon.
 
     Raises:
         EmbodiedError: a name is unknown, an argument has another type, or a rate does
@@ -97,7 +97,7 @@ class EnvConfig:
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> EnvConfig:
-        """Returns the config for a user's named arguments.
+        """Returns the config for a user's arguments, which are given by name.
 
         Raises:
             EmbodiedError: an argument does not exist, or its value is wrong.
@@ -120,7 +120,7 @@ class EnvConfig:
         """Raises EmbodiedError for a value of another type, or an unknown choice."""
         for argument, (kinds, description) in _KINDS.items():
             value = getattr(self, argument)
-            # bool is a subclass of int in Python, but no number here
+            # refuse True and False as numbers, although bool is a subclass of int
             is_wrong_bool = isinstance(value, bool) and bool not in kinds
             if is_wrong_bool or not isinstance(value, kinds):
                 raise EmbodiedError(f"{argument} must be {description}, not {value!r}")

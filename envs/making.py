@@ -35,7 +35,7 @@ class EnvMaker:
     def __call__(
         self, task: str, render_mode: str | None = None, **arguments: Any
     ) -> GroundEnv:
-        """Makes an environment; `arguments` are EnvConfig's."""
+        """Makes an environment; `arguments` are further arguments of EnvConfig."""
         with explaining_mujoco_gl():
             from embodied.envs.config import EnvConfig
             from embodied.envs.env import GroundEnv
@@ -62,9 +62,9 @@ def make_vector_env(
         num_envs: number of worlds.
         render_mode: "rgb_array" or None.
         autoreset_mode: SAME_STEP or DISABLED; SAME_STEP on the engine "warp".
-        max_episode_steps: truncates episodes after this many steps, if the task's horizon
-            is not shorter; like the argument of `gymnasium.make`.
-        arguments: arguments of EnvConfig.
+        max_episode_steps: number of steps after which episodes are truncated, if the
+            task's horizon is not shorter; like the argument of `gymnasium.make`.
+        arguments: further arguments of EnvConfig, by name.
 
     Raises:
         EmbodiedError: an argument has a value that it must not have, or the engine "warp"
@@ -104,9 +104,9 @@ def _check_count(name: str, number: Any) -> None:
 
 
 def _with_limit(config: EnvConfig, max_episode_steps: Any) -> EnvConfig:
-    """Returns the config with a horizon of at most so many control steps.
+    """Returns the config with a horizon of at most `max_episode_steps` control steps.
 
-    The horizon is the config's own, or else that of the task with its robot.
+    A shorter horizon, of the config or of the task with its robot, is kept.
     """
     from embodied.envs.models import choose_robot
     from embodied.envs.registry import get_task

@@ -53,7 +53,7 @@ def measured(spec: TaskSpec, task: Task, world: int) -> dict[str, float]:
     if not spec.measures:
         return {}
     with errors_of(spec.name, "measures"):
-        # a task whose spec has measures has the method, see `check_bound`
+        # `check_bound` has made sure that the task has the method `measures`
         measured_task: MeasuredTask = task  # type: ignore[assignment]
         returned: object = measured_task.measures()
 

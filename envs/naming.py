@@ -7,7 +7,7 @@ from typing import Any
 
 
 def first_distinct(values: Sequence[Any], count: int) -> list[Any]:
-    """Returns the first `count` different values; they repeat if there are too few."""
+    """Returns the first `count` different values, repeated in turn if there are fewer."""
     different = list(dict.fromkeys(values))
     return [different[k % len(different)] for k in range(count)]
 
@@ -15,12 +15,12 @@ def first_distinct(values: Sequence[Any], count: int) -> list[Any]:
 def sampled_colours(
     values: Sequence[str], count: int, first_two_alike: bool
 ) -> list[str]:
-    """Returns colours of `count` things, all different.
+    """Returns colours of `count` things, all different if there are enough colours.
 
     Args:
-        values: Sampled colours; some may occur several times.
-        count: Number of things.
-        first_two_alike: Gives the second thing the colour of the first instead.
+        values: Sampled colours, of which some may occur several times.
+        count: The number of things.
+        first_two_alike: Whether the second thing has the colour of the first instead.
     """
     colours = first_distinct(values, count)
     if first_two_alike:
@@ -29,9 +29,12 @@ def sampled_colours(
 
 
 def colour_name(colours: Sequence[str], index: int, qualifier: str) -> str:
-    """Returns the colour of one thing, with a qualifier if others have the colour, too.
+    """Returns the words for one thing's colour, such as "red" or "left red".
 
-    For example "red", or "left red".
+    Args:
+        colours: The colours of all things.
+        index: The index of the thing.
+        qualifier: The word that is added if other things have the same colour.
     """
     colour = colours[index]
     is_unique = colours.count(colour) == 1

@@ -1,9 +1,9 @@
 """Tasks of a user's own: in a file, in a module, or made at a prompt.
 
-A task has a place, such as `my_tasks.py:CUBE_TO_PLATE` or
-`my_package.tasks:CUBE_TO_PLATE`. It is loaded only if the user gives its place, on the
-command line or to `register_task`. Datasets and results store only the task's name, so
-opening a data file never runs code.
+The text that says where a task is defined is called its place, such as
+`my_tasks.py:CUBE_TO_PLATE` or `my_package.tasks:CUBE_TO_PLATE`. A task is loaded only if
+the user gives its place, on the command line or to `register_task`. Datasets and results
+store only the task's name, so opening a data file never runs code.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ if TYPE_CHECKING:  # this imports MuJoCo
 class MakeOwn:
     """An entry point for Gymnasium that loads a user's own task.
 
-    Gymnasium sends it to the processes of a vector environment; each loads the task.
+    Gymnasium sends the entry point to the processes of a vector environment, where it
+    loads the task again.
     """
 
     place: str
-    maker: str  # of environments, as module:function
+    maker: str  # the function that makes the environment, as module:function
 
     def __call__(self, **arguments: Any) -> Any:
         register_task(self.place)
@@ -62,8 +63,9 @@ def register_task(task: str | TaskSpec) -> str:
 
     Args:
         task: a `TaskSpec`, or its place: `FILE.py:TASK` or `MODULE:TASK`. TASK is the
-            variable that holds it or the task's name; it may be omitted if there is
-            only one task. Other processes can load a task only by its place.
+            variable that holds the `TaskSpec`, or the task's name; it may be omitted if
+            the file or module has only one task. Other processes can load a task only
+            by its place.
 
     Returns:
         The task's id, for `gymnasium.make` and `gymnasium.make_vec`.
@@ -98,7 +100,7 @@ def register_task(task: str | TaskSpec) -> str:
 
 
 def typed_task(text: str) -> str:
-    """Returns the task's name for what a user typed; a place is registered."""
+    """Returns the name of the task that a user typed; registers it if it is a place."""
     if not is_place(text):
         return text
     return registry.get_task(register_task(text)).name
@@ -111,12 +113,12 @@ def word_for(name: str) -> str:
 
 
 def _add(own: registry.OwnTask) -> None:
-    """Adds a task to the registries, in place of an earlier version of itself.
+    """Adds a task to our registry and Gymnasium's, replacing its earlier version.
 
     Raises:
         EmbodiedError: another task has its name.
     """
-    # another task with this name, described by its place; None if there is none
+    # the place of another task with this name; None if there is none
     spec = own.spec
     earlier = registry.own_task(spec.name)
     other_task = registry.offered_places().get(spec.name)
@@ -144,9 +146,9 @@ def _add(own: registry.OwnTask) -> None:
 def _is_offered(spec: TaskSpec, module: ModuleType) -> bool:
     """Returns whether this package, or an installed one, registers the task already.
 
-    Then a user has typed the place of a task that can be used by its name.
+    If so, the user has typed the place of a task that can be used by its name.
     """
-    # it is the same task if it has the same name and is in the same file
+    # the registered task is the same if it has the same name and is in the same file
     offered = registry.offered_places().get(spec.name)  # module:variable
     if offered is None or module.__file__ is None:
         return False
@@ -156,12 +158,12 @@ def _is_offered(spec: TaskSpec, module: ModuleType) -> bool:
 
 
 def _task_of(module: ModuleType, name: str, location: str) -> tuple[str, TaskSpec]:
-    """Returns a task of a module, and the variable that holds it.
+    """Returns the variable of a module that holds a task, and the task.
 
     Args:
         module: the module to search.
-        name: the variable, or the task's name; "" for a module's only task.
-        location: file or name of the module, for error messages.
+        name: the name of the variable or of the task; "" for the module's only task.
+        location: the file or the name of the module, for error messages.
     """
     from embodied.envs.task import TaskSpec
 
@@ -188,7 +190,7 @@ def _task_of(module: ModuleType, name: str, location: str) -> tuple[str, TaskSpe
 
 
 def _module_of_file(location: str) -> ModuleType:
-    """Returns the module of a file; loads it if it is new or has changed.
+    """Returns the module of a file, and loads the file if it is new or has changed.
 
     The file may import modules from its own folder.
     """
@@ -251,7 +253,8 @@ def _import(location: str) -> ModuleType:
 def _make_importable(folder: Path) -> None:
     """Lets this process import modules from a folder.
 
-    It is searched last, because a file in it may have the name of an installed module.
+    The folder is searched last, because one of its files may have the name of an installed
+    module.
     """
     if str(folder) not in sys.path:
         sys.path.append(str(folder))

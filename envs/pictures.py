@@ -14,8 +14,8 @@ class Pictures:
     """Renders N worlds: `feed` for policies, `render` for people.
 
     Attributes:
-        cameras: names of the policies' cameras.
-        feed: their newest frames.
+        cameras: names of the cameras for policies.
+        feed: the newest frames of these cameras.
 
     Raises:
         EmbodiedError: the config names a camera that the model lacks.

@@ -12,10 +12,10 @@ from embodied.sim.engine import Engine
 class Proprioception:
     """Reads the proprioception of N robots, as one vector per world.
 
-    The vector has positions (with each world's encoder bias) and speeds of all joints
-    except the fingers', then the opening width of each gripper (the vacuum of a suction
-    gripper), then the pose of each effector. The joint positions of a driving base are
-    the pose of its mount in the world: x, y in m and yaw in rad.
+    The vector has the positions (with each world's encoder bias) and the speeds of all
+    joints except those of fingers, then the opening width of each gripper (or the vacuum
+    of a suction gripper), then the pose of each effector. The joint positions of a driving
+    base are the pose of its mount in the world: x, y in m and yaw in rad.
     """
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
@@ -31,7 +31,7 @@ class Proprioception:
         self._speeds = columns([model.joint(name).dofadr[0] for name in names])
         self._hands = [Hand(engine, robot, effector) for effector in robot.effectors]
 
-        # encoder bias, (N, J) rad or m
+        # the constant error of each joint's encoder, (N, J) rad or m
         self.bias = engine.xp.zeros((engine.num_worlds, num_joints))
 
         parts = [("joint_pos", num_joints), ("joint_vel", num_joints)]
@@ -42,11 +42,14 @@ class Proprioception:
         self.layout = Layout(tuple(parts))
 
     def memory(self) -> dict[str, Array]:
-        """Returns the state of the episodes: live (N, ...) arrays by name."""
+        """Returns the state of the episodes: arrays (N, ...) by name, not copies."""
         return {"bias": self.bias}
 
     def read(self) -> Array:
-        """Returns (N, P) with the parts of `layout`, in rad, rad/s, m and vacuum shares."""
+        """Returns proprioception (N, P), with the entries of `layout`.
+
+        Units are rad, rad/s, m and, for a vacuum, its share of the full vacuum.
+        """
         values = [
             self._qpos[:, self._positions] + self.bias,
             self._qvel[:, self._speeds],

@@ -1,8 +1,8 @@
 """Tasks and robots by name, loaded at their first use.
 
-Other packages register theirs in the entry point groups `embodied.tasks` and
-`embodied.robots`, under the name of the task or robot. A broken entry point is left out,
-with a warning.
+Other packages register their tasks and robots in the entry point groups `embodied.tasks`
+and `embodied.robots`, under the name of the task or robot. A broken entry point is left
+out, with a warning.
 """
 
 from __future__ import annotations
@@ -81,17 +81,17 @@ def robot_names() -> tuple[str, ...]:
 
 
 def loadable_tasks() -> tuple[str, ...]:
-    """Returns the names of all tasks that can be loaded; warns of the others."""
+    """Returns the names of all tasks that can be loaded, and warns of all others."""
     return _loadable(task_names(), get_task)
 
 
 def warp_tasks() -> tuple[str, ...]:
-    """Returns the names of all loadable tasks that the engine `warp` can run, too."""
+    """Returns the names of all loadable tasks that also the engine `warp` can run."""
     return tuple(name for name in loadable_tasks() if not get_task(name).cpu_only)
 
 
 def loadable_robots() -> tuple[str, ...]:
-    """Returns the names of all robots that can be loaded; warns of the others."""
+    """Returns the names of all robots that can be loaded, and warns of all others."""
     return _loadable(robot_names(), get_robot)
 
 
@@ -101,10 +101,10 @@ def task_id(name: str) -> str:
 
 
 def get_task(name: str) -> TaskSpec:
-    """Returns a task.
+    """Returns the task with a name.
 
     Args:
-        name: a name such as `ToteTransfer`, or an id such as
+        name: a name such as `ToteTransfer`, or a Gymnasium id such as
             `embodied/ToteTransfer-v0`.
 
     Raises:
@@ -124,7 +124,10 @@ def get_task(name: str) -> TaskSpec:
 
 
 def offered_places() -> Mapping[str, str]:
-    """Returns name -> module:attribute, for tasks of this and of installed packages."""
+    """Returns name -> module:attribute, for tasks of this and of installed packages.
+
+    A user's own tasks, which `register_task` adds, are not included.
+    """
     return _places("embodied.tasks")
 
 
@@ -144,10 +147,10 @@ def add_own_task(own: OwnTask) -> None:
 
 
 def get_robot(name: str) -> Robot:
-    """Returns a robot.
+    """Returns the robot, or the team of robots, with a name.
 
     Args:
-        name: a name such as `arm`, the path of a description such as `six.toml`
+        name: a name such as `arm`, the path of a description file such as `six.toml`
             (docs/your_robot.md), or several of these joined by `+`, for a team.
 
     Raises:
@@ -166,15 +169,15 @@ def get_robot(name: str) -> Robot:
 
 
 def robots_for(task: TaskSpec) -> tuple[str, ...]:
-    """Returns the names of the robots that fit a task, its default first.
+    """Returns the names of the robots that fit a task, its default robot first.
 
-    Of teams only the default is among them.
+    The only team that can be among them is the default.
     """
     names = loadable_robots()
     if is_team(task.default_robot):
         names = (*names, task.default_robot)
     fitting = [name for name in names if not task.needs.missing(get_robot(name))]
-    # a stable sort: False, the default, comes before True
+    # the default robot first: the key False sorts before True, and the sort is stable
     return tuple(sorted(fitting, key=lambda name: name != task.default_robot))
 
 
@@ -189,7 +192,10 @@ def known_members(name: str) -> bool:
 
 
 def _changed_ns(name: str) -> tuple[int, ...]:
-    """Returns the modification times of a description's files; () for other robots."""
+    """Returns the modification times, in ns, of the files of a robot's description.
+
+    The result is empty for a robot without a description file.
+    """
     if Path(name).suffix != DESCRIPTION_SUFFIX:
         return ()
     from embodied.robots.described.content import changed_ns
@@ -202,9 +208,9 @@ def _team(members: tuple[str, ...], changed_ns: tuple[tuple[int, ...], ...]) -> 
     """Returns a team of robots.
 
     Args:
-        members: names or paths of descriptions.
-        changed_ns: modification times of each member's files. They are part of the
-            cache's key, so changed files are read again.
+        members: the name, or the path of the description, of each robot.
+        changed_ns: modification times of each member's files. They are only a part of
+            the cache's key, so that changed files are read again.
     """
     from embodied.robots.robot import team_of
 
@@ -217,8 +223,8 @@ def _described(path: Path, changed_ns: tuple[int, ...]) -> Robot:
 
     Args:
         path: path of the file.
-        changed_ns: modification times of its files. They are part of the cache's key,
-            so changed files are read again.
+        changed_ns: modification times of the description's files. They are only a part
+            of the cache's key, so that changed files are read again.
     """
     from embodied.robots.described.robot import load_robot
 
@@ -227,9 +233,9 @@ def _described(path: Path, changed_ns: tuple[int, ...]) -> Robot:
 
 @cache
 def _places(group: str) -> Mapping[str, str]:
-    """Returns name -> module:attribute, of this and all installed packages.
+    """Returns name -> module:attribute, for a group's entries of all installed packages.
 
-    An installed package cannot replace an entry of this one.
+    Another package cannot replace an entry of this package.
     """
     offered = _offered(group)
     return {**BUILT_IN[group], **{name: entry.value for name, entry in offered.items()}}
@@ -237,23 +243,24 @@ def _places(group: str) -> Mapping[str, str]:
 
 @cache
 def _offered(group: str) -> Mapping[str, EntryPoint]:
-    """Returns the entry points of other installed packages, by name."""
+    """Returns a group's entry points of other installed packages, by name."""
     return plugins.offered(group, taken=dict.fromkeys(BUILT_IN[group], "embodied"))
 
 
 @cache
 def _load(group: str, name: str) -> Any:
-    """Returns a task or robot.
+    """Returns the task or robot with a name in a group of entry points.
 
     Raises:
-        EmbodiedError: an installed package has it, but it cannot be loaded, or has
-            another class or name. The message names the package.
+        EmbodiedError: the entry point of another package cannot be loaded, or holds an
+            object of another class or name. The message names the package.
     """
     entry = _offered(group).get(name)
     if entry is None:
         return resolve_name(BUILT_IN[group][name])
 
-    # an object of a wrong class is described by its class, any other by its name
+    # check that the object has the group's class and the entry point's name; the
+    # description says what it is instead
     item = plugins.load(KINDS[group], entry)
     description = getattr(item, "name", None)
     if not isinstance(item, _class_of(group)):
@@ -272,7 +279,12 @@ def _class_of(group: str) -> type:
 
 
 def _loadable(names: Iterable[str], get: Callable[[str], object]) -> tuple[str, ...]:
-    """Returns the names of tasks or robots that can be loaded; warns of the others."""
+    """Returns the names of tasks or robots that can be loaded, and warns of all others.
+
+    Args:
+        names: the names to try.
+        get: the function that loads a task or robot by its name.
+    """
     loadable = []
     for name in names:
         try:

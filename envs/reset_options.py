@@ -1,4 +1,4 @@
-"""The options of `reset`: known ones are used, and probable mistakes are refused.
+"""The options of `reset`: known options are used, and probable mistakes are refused.
 
 Frameworks pass their own options through `reset`, and by Gymnasium's convention unknown
 options are ignored. So an unknown option is refused only if it is probably a mistake: a
@@ -18,25 +18,26 @@ from embodied.envs.config import EnvConfig
 from embodied.errors import EmbodiedError, unknown
 
 RESET_MASK = "reset_mask"
-# A name of at least this similarity (from 0 to 1) to a known name is a misspelt one.
+# An unknown name counts as misspelt if its similarity to a known name, from 0 to 1, is at
+# least this.
 MISSPELT = 0.85
-# If the option's value is an array, as a mask is, this similarity suffices: `mask` should
-# be `reset_mask`.
+# For an option whose value is an array, like a mask, this similarity suffices, so that
+# `mask` counts as a misspelt `reset_mask`.
 RELATED = 0.5
 
 
 def checked_options(
     options: Mapping[str, Any] | None, own: Sequence[str] = ()
 ) -> Mapping[str, Any]:
-    """Returns the given options among `own`; ignores other frameworks' options.
+    """Returns those options of a call of `reset` that this environment has.
 
     Args:
-        options: the options in the call of `reset`.
-        own: names of this environment's options.
+        options: the options in the call. Other frameworks' options are ignored.
+        own: the names of this environment's options.
 
     Raises:
-        EmbodiedError: they are not a dictionary, or one of them looks like a misspelt
-            name in `own`, or is an argument of `gymnasium.make`.
+        EmbodiedError: the options are not a dictionary, or one of them looks like a
+            misspelt name in `own`, or is an argument of `gymnasium.make`.
     """
     if options is None:
         return {}
@@ -60,9 +61,12 @@ def checked_options(
 
 
 def _looks_like_misspelt(name: str, value: Any, known: str) -> bool:
-    """Returns whether an option is probably the known one under a misspelt name.
+    """Returns whether an option's name is probably a misspelt known name.
 
-    If its value is an array, as a mask is, a less similar name suffices.
+    Args:
+        name: the option's name.
+        value: the option's value. If this is an array, a less similar name suffices.
+        known: the known name.
     """
     normalized = name.casefold().replace("-", "_")
     similarity = SequenceMatcher(None, normalized, known).ratio()

@@ -25,7 +25,7 @@ class SB3VecEnv(VecEnv):
     Stable-Baselines3 by itself refuses an environment with pixels ("Nested observation
     spaces are not supported"), so here observations are flattened to one level:
     `pixels` becomes `pixels/<camera>`, with a slash because torch allows no dot in a
-    module's name. Wrap it in SB3's VecMonitor to log episodes.
+    module's name. To log episodes, wrap this environment in SB3's VecMonitor.
     """
 
     observation_space: spaces.Dict
@@ -39,13 +39,13 @@ class SB3VecEnv(VecEnv):
 
         Args:
             env: An environment with the autoreset mode SameStep.
-            after_success_s: Truncates an episode this long after its first success, so
-                that a learner sees whether the success lasts. By default episodes run
-                to their horizon. Only on the engine `cpu`.
+            after_success_s: How long after its first success an episode is truncated, so
+                that a learner sees whether the success lasts. None lets episodes run to
+                their horizon. The engine `warp` supports only None.
 
         Raises:
-            EmbodiedError: The environment is another one, has another autoreset mode,
-                or its engine does not support `after_success_s`.
+            EmbodiedError: The environment is none of this package, has another autoreset
+                mode, or its engine does not support `after_success_s`.
         """
         if not isinstance(env, GroundVectorEnv | WarpVectorEnv):
             raise EmbodiedError(
@@ -80,8 +80,8 @@ class SB3VecEnv(VecEnv):
     def reset(self) -> dict[str, np.ndarray]:
         """Starts new episodes in all worlds.
 
-        Their seeds are those set by `seed`; without these, each world takes the next seed
-        of its own sequence.
+        The seeds are those set by `seed`. If none were set, each world takes the next
+        seed of its own sequence.
         """
         self._since_success[:] = -1
         # SB3 keeps options per world, but the environment takes one set for all worlds
@@ -103,9 +103,9 @@ class SB3VecEnv(VecEnv):
     def step_wait(
         self,
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, list[dict[str, Any]]]:
-        """Makes the step that `step_async` asked for.
+        """Makes the control step with the actions of `step_async`.
 
-        If an episode ends, the observation of its world is the first one of the next
+        If a world's episode ends, the world's observation is the first of its next
         episode, and its info has the last observation of the episode that ended.
         """
         nested, reward, terminated, truncated, info = self.env.step(self._actions)
@@ -133,16 +133,18 @@ class SB3VecEnv(VecEnv):
     def _is_truncation_due(
         self, infos: list[dict[str, Any]], over: np.ndarray
     ) -> np.ndarray:
-        """Returns (N,) bool, worlds whose first success was `after_success_s` ago.
+        """Returns (N,) bool, whether each world's first success was `after_success_s` ago.
+
+        It also updates how long ago that was.
 
         Args:
-            infos: one per world, of the step just made.
-            over: (N,) bool, worlds whose episode has ended in this step anyway.
+            infos: the info of each world for the step just made.
+            over: (N,) bool, the worlds whose episode has ended in this step anyway.
         """
         success = np.array([info["is_success"] for info in infos])
         since = self._since_success
 
-        # the clock of a world starts at 0 with the first success, and then advances
+        # a world's count starts at 0 with the first success, then advances in each step
         has_started = since >= 0
         started = np.where(success, 0, -1)
         advanced = since + self.env.worlds.ticks_per_step
@@ -162,9 +164,10 @@ class SB3VecEnv(VecEnv):
         could have gone on, so a learner must bootstrap the value of the last state.
 
         Args:
-            is_due: (N,) bool, the worlds.
+            is_due: (N,) bool, the worlds whose episodes are truncated.
             last_observation: The observation of all worlds after the step.
-            infos: One per world; those of the truncated episodes are completed in place.
+            infos: The info of each world. The infos of truncated episodes are completed
+                in place.
 
         Returns:
             The observation of all worlds, with the first one of each new episode.
@@ -189,7 +192,7 @@ class SB3VecEnv(VecEnv):
     def get_attr(
         self, attr_name: str, indices: int | Iterable[int] | None = None
     ) -> list[Any]:
-        """Returns an attribute, once for each world."""
+        """Returns the values of an attribute for some worlds, or for all."""
         value = getattr(self.env, attr_name)
         return [
             value[i] if attr_name in PER_WORLD else value
@@ -224,7 +227,7 @@ class SB3VecEnv(VecEnv):
 
 
 def flat(parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a nested dictionary as one of a single level, with joined keys.
+    """Returns a nested dictionary as a dictionary of a single level, with joined keys.
 
     For example, {"pixels": {"front": x}} becomes {"pixels/front": x}.
     """

@@ -20,15 +20,17 @@ class StepResult:
 
     Attributes:
         reward: (N,) in [0, 1], equal to the progress.
-        success: (N,) bool, whether the task has been done for SUCCESS_HOLD_S.
-        success_now: (N,) bool, whether it is done in this state.
+        success: (N,) bool, whether the task has been done for SUCCESS_HOLD_S without
+            interruption.
+        success_now: (N,) bool, whether the task is done in this state.
         progress: (N,) in [0, 1].
-        terminated: (N,) bool, lost or with a fault; or a success, if
-            `terminate_on_success`.
-        truncated: (N,) bool, past the horizon and not terminated.
-        fault: (N,) int64, index into FAULTS.
+        terminated: (N,) bool, whether the task is lost, or the world has a fault, or, if
+            `terminate_on_success`, the episode is a success.
+        truncated: (N,) bool, whether the horizon is reached by an episode that is not
+            terminated.
+        fault: (N,) int64, index into `embodied.sim.engine.FAULTS`; 0 for no fault.
         joint_target: (N, T) the servo targets for the action, rad and m.
-        dropped: (N,) int64, number of dropped objects.
+        dropped: (N,) int64, the number of dropped objects.
     """
 
     reward: Array
@@ -44,13 +46,13 @@ class StepResult:
 
 @dataclass(frozen=True)
 class ScoringRules:
-    """The parameters of scoring, with times in physics ticks.
+    """The parameters of scoring. Durations are in ticks, which are physics steps.
 
     Attributes:
-        step_ticks: duration of a control step.
-        hold_ticks: duration for which the task must be done without interruption.
-        horizon_ticks: duration of an episode until truncation.
-        goal_progress: the progress that counts as done.
+        step_ticks: the duration of a control step.
+        hold_ticks: how long the task must be done without interruption for a success.
+        horizon_ticks: the duration of an episode until truncation.
+        goal_progress: the progress from which on the task counts as done.
         terminate_on_success: whether a success terminates an episode.
     """
 
@@ -84,15 +86,15 @@ def score(
     """Scores a control step of N worlds, as numpy arrays or torch tensors.
 
     Args:
-        rules: durations and goals.
-        outcome: the task's judgement of the state after the step; the result may share
-            its arrays.
-        fault: (N,) int64, index into FAULTS.
-        tick: (N,) int64, each world's clock after the step.
-        held_ticks: (N,) int64, for how long the task has been done without interruption,
+        rules: the parameters of scoring.
+        outcome: the task's judgement of the state after the step. The result may share
+            arrays with it.
+        fault: (N,) int64, index into FAULTS; 0 for no fault.
+        tick: (N,) int64, the time of each world's episode after the step.
+        held_ticks: (N,) int64, how long the task had been done without interruption
             before the step.
         joint_target: (N, T) the servo targets for the action.
-        all_sound: True if the caller knows that no world has a fault; saves work.
+        all_sound: whether the caller knows that no world has a fault, which saves work.
 
     Returns:
         The result, and (N,) int64, `held_ticks` after the step.
@@ -102,18 +104,18 @@ def score(
     lost = outcome.lost
     success_now = outcome.success
 
-    # if only a stage of the task is learned, its progress counts as done
+    # if only a stage of the task is learned, the stage's progress counts as done
     if rules.goal_progress < 1:
         success_now = success_now | (progress >= rules.goal_progress)
 
     if not all_sound:
-        # `where` instead of a product, because values of a broken world may be NaN
-        sound = fault == 0
-        progress = xp.where(sound, progress, 0.0)
-        success_now = success_now & sound
-        lost = lost | ~sound
+        # `where` instead of a product, because values of a world with a fault may be NaN
+        is_sound = fault == 0
+        progress = xp.where(is_sound, progress, 0.0)
+        success_now = success_now & is_sound
+        lost = lost | ~is_sound
 
-    # a product with False is 0, so an interruption resets the time
+    # a product with False is 0, so that an interruption resets the duration
     held_ticks = (held_ticks + rules.step_ticks) * success_now
     success = held_ticks >= rules.hold_ticks
     terminated = lost | success if rules.terminate_on_success else lost
@@ -150,7 +152,7 @@ class HostScorer:
         self._held_ticks = np.zeros(num_worlds, np.int64)
         self._fault = np.zeros(num_worlds, np.int64)  # index into FAULTS
         self._all_sound = True
-        # the advance of each clock in a step; 0 for a world that rests
+        # how far each world's clock advances in a step; 0 for a world that rests
         self._step_ticks = np.full(num_worlds, rules.step_ticks, np.int64)
 
     def begin(self, ids: np.ndarray) -> None:
@@ -165,7 +167,7 @@ class HostScorer:
         self._step_ticks[ids] = 0
 
     def memory(self) -> dict[str, np.ndarray]:
-        """Returns the state of the episodes: live (N,) arrays by name."""
+        """Returns the state of the episodes: arrays (N,) by name, not copies."""
         return {
             "tick": self.tick,
             "held_ticks": self._held_ticks,
@@ -173,7 +175,11 @@ class HostScorer:
         }
 
     def recall(self, ids: np.ndarray) -> None:
-        """Updates derived values after `memory` of worlds `ids` (n,) was written."""
+        """Updates derived values after the arrays of `memory` were written.
+
+        Args:
+            ids: (n,) the worlds whose rows were written.
+        """
         self._step_ticks[ids] = self.rules.step_ticks
         self._all_sound = not self._fault.any()
 
@@ -191,7 +197,7 @@ class HostScorer:
         return self._fault == 0
 
     def score(self, outcome: Outcome, joint_target: np.ndarray) -> StepResult:
-        """Scores the current step, see the function `score`."""
+        """Scores the current step, as the function `score` documents it."""
         result, self._held_ticks = score(
             self.rules,
             outcome,

@@ -12,8 +12,9 @@ from embodied.envs.worlds import Worlds
 
 ObservationDict = dict[str, Any]  # key -> array; pixels: camera -> array
 
-# End of a part's name -> bound of its absolute values; the first match counts. Values
-# beyond it, which only a diverging simulation produces, are clipped.
+# End of an entry's name in a layout -> bound of the entry's absolute values. The first
+# match counts. Values beyond the bound, which only a diverging simulation produces, are
+# clipped.
 LIMITS = (
     ("_rot6d", 1.0),
     ("_pos_w", 10.0),  # m; parked things hang 8 m above the floor
@@ -28,13 +29,13 @@ OTHER_LIMIT = 100.0
 
 
 def action_space(interface: ActionInterface) -> spaces.Box:
-    """Returns the space of actions (A,), as described by the interface."""
+    """Returns the space of actions (A,) in [-1, 1], one element for each of its labels."""
     return spaces.Box(-1.0, 1.0, (len(interface.labels),), np.float32)
 
 
 def limits(layout: Layout) -> np.ndarray:
-    """Returns the bound of each element's absolute value, (size,) float32."""
-    by_part = []  # one bound per part, repeated for its elements below
+    """Returns the bounds of the absolute values of a layout's elements, (size,) float32."""
+    by_part = []  # one bound per entry, which is repeated for the entry's elements below
     for name, _ in layout.parts:
         fitting = [limit for end, limit in LIMITS if name.endswith(end)]
         by_part.append(fitting[0] if fitting else OTHER_LIMIT)
@@ -76,7 +77,10 @@ class Observer:
         self.space = spaces.Dict(parts)  # of one world
 
     def observe(self) -> ObservationDict:
-        """Returns fresh arrays; renders cameras whose frame is due."""
+        """Returns the present observation of all worlds; renders frames that are due.
+
+        The arrays are new at each call.
+        """
         observation = self._worlds.observe(privileged=self._shows_state)
         shown: ObservationDict = {
             "agent_pos": self._agent_bounds.clip(observation.agent_pos)
@@ -86,7 +90,7 @@ class Observer:
             shown["environment_state"] = self._state_bounds.clip(state)
 
         if self._shows_pixels:
-            # copied: the camera feed shows the same arrays until new frames are due
+            # copies, because the camera feed keeps its arrays
             shown["pixels"] = {
                 camera: frames.copy() for camera, frames in observation.pixels.items()
             }
@@ -109,7 +113,7 @@ class _Bounds:
 
 
 def world_row(shown: ObservationDict, world: int) -> ObservationDict:
-    """Returns one world's observation: views of the batch's arrays."""
+    """Returns one world's observation, as views of the arrays of all worlds."""
     row = {}
     for key, part in shown.items():
         row[key] = world_row(part, world) if isinstance(part, dict) else part[world]
@@ -128,7 +132,7 @@ def _age_s(observation: Observation) -> np.ndarray:
 
 
 def _oldest_frame_s(worlds: Worlds) -> float:
-    """Returns the largest possible value of `pixels_age`.
+    """Returns the largest possible value of `pixels_age`, s.
 
     A frame that becomes due is taken at the next control step, so it is late by less
     than a step.

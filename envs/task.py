@@ -20,7 +20,8 @@ from embodied.robots.parts.suction import SuctionGripper
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# The places of a team: the second robot is to the right of the first, out of its reach.
+# The places of the robots of a team, x and y in m and yaw in rad: the second robot is to
+# the right of the first, out of its reach.
 BESIDE_EACH_OTHER = ((0.0, 0.0, 0.0), (0.0, -1.3, 0.0))
 
 
@@ -54,14 +55,19 @@ class Task(Protocol):
         """
 
     def memory(self) -> Mapping[str, Array]:
-        """Returns the task's own state of the episodes: live (N, ...) arrays by name.
+        """Returns the task's own state of the episodes: arrays (N, ...) by name.
 
         They contain values that the engine's state lacks, such as targets and future
-        events.
+        events. They must be the arrays that the task uses, not copies, because restoring
+        a snapshot writes to them.
         """
 
     def before_step(self, tick: Array) -> None:
-        """Triggers the events that are due at the worlds' clocks `tick` (N,)."""
+        """Triggers the events that are due before a control step.
+
+        Args:
+            tick: (N,) the time of each world's episode, in physics steps.
+        """
 
     def state(self) -> Array:
         """Returns the privileged state (N, S), with the parts of `state_layout`."""
@@ -71,12 +77,13 @@ class Task(Protocol):
 
 
 class MeasuredTask(Task, Protocol):
-    """A task with a `measures` in its spec."""
+    """A task whose spec has `measures`."""
 
     def measures(self) -> Mapping[str, Array]:
         """Returns the measures of the episodes so far: name -> (N,) numbers.
 
-        It is called when an episode ends. The names are those of `TaskSpec.measures`.
+        The method is called when an episode ends. The names are those in
+        `TaskSpec.measures`.
         """
 
 
@@ -97,13 +104,14 @@ class Needs:
     """A task's requirements for a robot.
 
     Attributes:
-        effectors: the number of effectors; each of these must have the gripper.
-        opening_m: opening width of the gripper's fingers.
-        suction_n: pull of a suction gripper, which may replace fingers; None if a
-            suction gripper cannot do the task, as objects have no flat surface.
-        reach_m: reach of an arm, from its mount to the tcp.
+        effectors: the least number of effectors. So many of the robot's effectors, the
+            first ones, must have a gripper as required below.
+        opening_m: the least opening width of a gripper's fingers.
+        suction_n: the least pull of a suction gripper, which may replace fingers; None
+            if a suction gripper cannot do the task, because objects have no flat surface.
+        reach_m: the least reach of an arm, from its mount to the tool centre point.
         travels: whether the base must be able to drive.
-        cameras: names of the cameras that it must carry.
+        cameras: names of the cameras that the robot must carry.
     """
 
     effectors: int = 1
@@ -114,7 +122,7 @@ class Needs:
     cameras: tuple[str, ...] = ()
 
     def missing(self, robot: Robot) -> list[str]:
-        """Returns descriptions of what a robot lacks; empty if it fits."""
+        """Returns descriptions of what a robot lacks, or an empty list if it fits."""
         # effectors, grippers and arms
         missing = []
         count = len(robot.effectors)
@@ -141,11 +149,11 @@ class Needs:
         return missing
 
     def _missing_grip(self, gripper: Gripper, whose: str) -> list[str]:
-        """Returns descriptions of what a gripper lacks; empty if it fits.
+        """Returns descriptions of what a gripper lacks, or an empty list if it fits.
 
         Args:
             gripper: The gripper.
-            whose: How messages refer to it.
+            whose: How messages refer to the gripper: "its", or "that of left_hand".
         """
         if not isinstance(gripper, SuctionGripper):
             if gripper.width_m < self.opening_m:
@@ -168,33 +176,33 @@ class TaskSpec:
     """A task in the registry, not yet bound to an engine and a robot.
 
     Attributes:
-        name: the name in its Gymnasium id, `embodied/<name>-v0`.
+        name: the task's name, which is part of its Gymnasium id, `embodied/<name>-v0`.
         summary: the task's goal in one phrase.
         cameras: names of the scene's cameras for policies.
-        robot_cameras: names of more cameras for policies, if a robot carries them.
-        horizon_s: time limit of an episode, for a robot with a fixed base.
+        robot_cameras: names of further cameras for policies, if a robot carries them.
+        horizon_s: the time limit of an episode, for a robot with a fixed base.
         table: the variables that vary between episodes.
-        build: returns the scene with a robot in it.
-        bind: returns the task on an engine, with a robot.
-        expert: returns planner and controller for the layouts of proprioception and
-            privileged state, and a robot.
-        needs: its requirements for robots.
+        build: the function that returns the scene with a robot in it.
+        bind: the function that returns the task bound to an engine and a robot.
+        expert: the function that returns the expert, a planner and a controller, for the
+            layouts of proprioception and privileged state, and a robot.
+        needs: the task's requirements for robots.
         default_robot: name of the robot that is used by default.
         beauty_camera: name of the camera of high-quality pictures.
-        stages: parts that can be learned separately.
-        base_start: x, y in m and yaw in rad, the start of a robot that drives.
-        driving_s: additional time for a robot that drives.
+        stages: parts of the task that can be learned separately.
+        base_start: x, y in m and yaw in rad, where a robot that drives starts.
+        driving_s: additional time in an episode for a robot that drives.
         constant: elements of the observation, such as `plate_pos_w.0`, that are constant
             by design. `embodied check-task` reports any other constant element as a
             dead sensor.
-        places: x, y in m and yaw in rad for each robot of a team; robots that drive
-            start there, moved by `base_start`.
-        objects: the objects of its subtasks, for `embodied data generate`; None if
-            demonstrations cannot be generated from others.
-        cpu_only: why the engine `warp` cannot run it, as the end of a sentence; "" where
-            it can.
-        measures: what it reports about an episode beside success. The bound task then
-            has the method of `MeasuredTask`.
+        places: x, y in m and yaw in rad of each robot of a team. Robots that drive start
+            at their place, moved by `base_start`.
+        objects: the objects of the task's subtasks, for `embodied data generate`; None
+            if demonstrations cannot be generated from other demonstrations.
+        cpu_only: why the engine `warp` cannot run the task, as the end of a sentence; ""
+            if it can.
+        measures: the numbers that the task reports about an episode beside its success.
+            If there are any, the bound task must be a `MeasuredTask`.
 
     Raises:
         EmbodiedError: a value has a wrong type or range, or a name occurs twice.
@@ -225,7 +233,7 @@ class TaskSpec:
         check_spec(self)
 
     def check(self, robot: Robot) -> None:
-        """Raises EmbodiedError where a robot does not fit, with what it lacks."""
+        """Raises EmbodiedError, which names what is missing, if a robot does not fit."""
         missing = self.needs.missing(robot)
         if missing:
             raise EmbodiedError(
@@ -234,30 +242,30 @@ class TaskSpec:
             )
 
     def cameras_for(self, robot: Robot) -> tuple[str, ...]:
-        """Returns the cameras that policies look through, with this robot.
+        """Returns the names of the cameras whose frames policies get, with this robot.
 
-        If a robot has such a camera on each of its hands, a left wrist and a right one
-        for "wrist", policies get only the first one.
+        If a robot has one of `robot_cameras` on each of its hands, such as `left_wrist`
+        and `right_wrist` for `wrist`, policies get only the first of them.
         """
         carried = []
         for wanted in self.robot_cameras:
-            same = [
+            matching = [
                 name
                 for name in robot.cameras
                 if name == wanted or name.endswith(f"_{wanted}")
             ]
-            carried += same[:1]
+            carried += matching[:1]
         return (*self.cameras, *carried)
 
     def horizon_for(self, robot: Robot) -> float:
-        """Returns the seconds that an episode may take with this robot."""
+        """Returns the time limit of an episode with this robot, s."""
         return self.horizon_s + (self.driving_s if robot.travels else 0.0)
 
     def stage(self, name: str) -> TaskStage:
-        """Returns the stage of a name.
+        """Returns the stage with a name.
 
         Raises:
-            EmbodiedError: there is no such stage. The message lists those that exist.
+            EmbodiedError: there is no such stage. The message lists the existing stages.
         """
         for stage in self.stages:
             if stage.name == name:

@@ -33,7 +33,7 @@ METHODS = ("start", "memory", "before_step", "state", "judge")
 
 @contextmanager
 def errors_of(task: str, method: str) -> Iterator[None]:
-    """Turns any error in the block into an EmbodiedError that names task and method."""
+    """Turns an error within the context into an EmbodiedError that names task and method."""
     try:
         yield
     except EmbodiedError as error:
@@ -191,7 +191,7 @@ def check_bound(spec: TaskSpec, task: Task, num_worlds: int) -> None:
     Args:
         spec: spec of the task.
         task: the result of `bind`.
-        num_worlds: N.
+        num_worlds: the number N of worlds.
     """
     name = spec.name
     methods = (*METHODS, "measures") if spec.measures else METHODS
@@ -224,8 +224,8 @@ def check_bound(spec: TaskSpec, task: Task, num_worlds: int) -> None:
 
 
 def check_memory(name: str, task: Task, num_worlds: int) -> None:
-    """Raises EmbodiedError unless `memory` returns live arrays (N, ...) by name."""
-    # called twice, because live arrays are the same both times
+    """Raises EmbodiedError unless `memory` returns arrays (N, ...) by name, not copies."""
+    # called twice, because only copies would differ from call to call
     with errors_of(name, "memory"):
         memory = task.memory()
         again = task.memory()
@@ -279,8 +279,8 @@ def check_present(name: str, task: Task, num_worlds: int, ids: np.ndarray) -> No
     Args:
         name: name of the task.
         task: the task, bound to the engine's worlds by `TaskSpec.bind`.
-        num_worlds: N.
-        ids: (n,) the worlds that have begun and have no fault.
+        num_worlds: the number N of worlds.
+        ids: (n,) the worlds whose episodes have begun and have no fault.
 
     Raises:
         EmbodiedError: `state`, `judge` or `memory` returned a wrong value.
@@ -372,11 +372,11 @@ def _check_column(
     """Raises EmbodiedError unless values are an array (N,) of one of the dtype kinds.
 
     Args:
-        where: the begin of the message, which names the values.
-        values: a task's result.
-        num_worlds: N.
-        kinds: letters of numpy's `dtype.kind`.
-        description: the expected values, for the message.
+        where: the beginning of the message, which names the values.
+        values: a part of what a task returned.
+        num_worlds: the number N of worlds.
+        kinds: the allowed letters of numpy's `dtype.kind`.
+        description: what the values must be, for the message.
     """
     shape = (num_worlds,)
     if not isinstance(values, np.ndarray) or values.shape != shape:

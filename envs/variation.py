@@ -1,4 +1,4 @@
-"""Tables of variables that vary between episodes, with ranges per level and held out."""
+"""Tables of variables that vary between episodes: their ranges per level and for tests."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ FACTORS = (
     "sensor",
 )
 LEVELS = ("L1", "L2", "L3", "L4")
-# The variables that are sampled from their held-out ranges: none, those of one factor,
-# or all.
+# The splits name the variables that are sampled from their held-out ranges: none of them
+# ("train"), those of one factor, or all.
 SPLITS = ("train", *FACTORS, "all")
 
 
@@ -86,17 +86,18 @@ def fixed(value: Any) -> Choice:
 
 @dataclass(frozen=True)
 class Variable:
-    """One row of a task's table.
+    """One row of a task's table: a variable and its ranges.
 
     Attributes:
-        name: name of the variable.
-        factor: one of FACTORS.
-        unit: unit of its values; empty for words and counts.
-        start: its range at level L1.
-        narrow: its range at level L2.
-        train: its range at levels L3 and L4.
-        held_out: its range at all levels if the split names its factor. It is disjoint
-            from the other three, or equal to `train` if nothing is held out.
+        name: The variable's name.
+        factor: The factor that the variable belongs to, one of FACTORS.
+        unit: The unit of the values; empty for words and counts.
+        start: The range at level L1.
+        narrow: The range at level L2.
+        train: The range at levels L3 and L4.
+        held_out: The range at all levels if the split names the variable's factor. It
+            overlaps none of the other three ranges, or is equal to `train` if nothing is
+            held out.
     """
 
     name: str
@@ -122,7 +123,7 @@ class Variable:
     def _check_ranges(self) -> None:
         """Raises EmbodiedError if one range has words and another is an interval.
 
-        `full_range` could not join them.
+        `full_range` could not join such ranges.
         """
         ranges = self._ranges()
         if not any(isinstance(part, Interval) for part in ranges):
@@ -139,7 +140,7 @@ class Variable:
         return (self.start, self.narrow, self.train, self.held_out)
 
     def range(self, level: str, split: str) -> Range:
-        """Returns the variable's range at a level and split."""
+        """Returns the range from which the variable is sampled at a level and split."""
         if split in (self.factor, "all"):
             return self.held_out
         if level == "L1":
@@ -149,7 +150,7 @@ class Variable:
         return self.train
 
     def full_range(self) -> Range:
-        """Returns the smallest range that contains those of all levels and splits."""
+        """Returns the smallest range that contains the ranges of all levels and splits."""
         ranges = self._ranges()
         choices = [part for part in ranges if isinstance(part, Choice)]
 
@@ -158,7 +159,8 @@ class Variable:
             values = [value for choice in choices for value in choice.values]
             return Choice(tuple(dict.fromkeys(values)))
 
-        # else an interval around all; here the values of choices are numbers
+        # otherwise an interval around all ranges: `_check_ranges` has made sure that the
+        # values of choices are numbers
         ends: list[float] = []
         for part in ranges:
             if isinstance(part, Interval):
@@ -173,11 +175,11 @@ class Variable:
         if isinstance(whole, Interval):
             return isinstance(value, int | float) and whole.low <= value <= whole.high
 
-        # JSON has lists instead of tuples; types are compared because True == 1
-        wanted = tuple(value) if isinstance(value, list) else value
+        # JSON has lists instead of tuples. Types are compared, too, because True == 1
+        given = tuple(value) if isinstance(value, list) else value
         return any(
-            isinstance(wanted, type(known)) and wanted == known
-            for known in to_python(whole.values)
+            isinstance(given, type(allowed)) and given == allowed
+            for allowed in to_python(whole.values)
         )
 
 
@@ -198,12 +200,12 @@ def row(
 
     Args:
         name: The variable's name.
-        factor: One of FACTORS.
-        unit: The unit of its values; empty for words and counts.
+        factor: The factor that the variable belongs to, one of FACTORS.
+        unit: The unit of the values; empty for words and counts.
         L1: The range at level L1.
-        L2: The range at level L2; by default L1's.
-        L3: The range at levels L3 and L4; by default L2's.
-        held_out: The range for testing; by default L3's, so nothing is held out.
+        L2: The range at level L2; by default that of L1.
+        L3: The range at levels L3 and L4; by default that of L2.
+        held_out: The range for tests; by default that of L3, so that nothing is held out.
     """
     narrow = L1 if L2 is ... else L2
     train = narrow if L3 is ... else L3
@@ -219,7 +221,7 @@ def row(
 
 
 def _range_of(cell: Any) -> Range:
-    """Returns the range in a cell of a table, see `row`."""
+    """Returns the range that a cell of a table stands for, as `row` documents it."""
     if isinstance(cell, tuple):
         if len(cell) != 2:
             raise EmbodiedError(
@@ -236,13 +238,14 @@ class Variation:
     """Samples the variables of a table.
 
     Each variable has its own random stream, which depends only on the seed and the
-    variable's name. So a new row does not change the values of others.
+    variable's name. So a new row in a table does not change the values of other rows.
 
     Args:
-        table: The rows.
-        level: One of LEVELS.
+        table: The rows of the table.
+        level: The level of variation, one of LEVELS.
         split: One of SPLITS.
-        overrides: Variable -> fixed value, instead of a sampled one.
+        overrides: Name of a variable -> its value in all episodes, instead of sampled
+            values.
 
     Raises:
         EmbodiedError: a level, split or variable is unknown, or a value is outside the
@@ -271,7 +274,8 @@ class Variation:
         }
         for name, value in overrides.items():
             self._ranges[name] = fixed(value)
-        # a number for each name; unlike `hash`, `crc32` is the same in all processes
+        # an integer key per name for seeding; unlike `hash`, `crc32` gives the same
+        # result in all processes
         self._keys = {
             variable.name: crc32(variable.name.encode()) for variable in table
         }
@@ -284,17 +288,17 @@ class Variation:
         return np.random.default_rng(np.random.SeedSequence((seed, key)))
 
     def sample(self, seed: int, name: str) -> Any:
-        """Returns one value of a variable."""
+        """Returns a variable's value in the episode with a seed."""
         rng = self.stream(seed, name)
         return self._ranges[name].sample(rng)
 
     def sample_many(self, seed: int, name: str, count: int) -> list[Any]:
-        """Returns `count` independent values of a variable."""
+        """Returns `count` independent values of a variable in the episode with a seed."""
         rng = self.stream(seed, name)
         return [self._ranges[name].sample(rng) for _ in range(count)]
 
     def sample_each(self, seed: int, table: Iterable[Variable]) -> dict[str, Any]:
-        """Returns one value of each variable of a table, by name."""
+        """Returns the values of a table's variables in the episode with a seed, by name."""
         return {variable.name: self.sample(seed, variable.name) for variable in table}
 
 

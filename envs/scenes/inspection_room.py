@@ -1,4 +1,4 @@
-"""A pump room around a console: pipes, pumps and notices, for people's pictures."""
+"""A pump room around a console: pipes, pumps and notices, drawn in pictures for people."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def add_inspection_room(spec: mujoco.MjSpec) -> None:
 
 
 def _paint_wall(decor: Paint) -> None:
-    """Paints the wall ahead in the hall's colours, and a switch cabinet on it.
+    """Paints the wall ahead in the hall's colours, and a switch cabinet on that wall.
 
     Boxes are given by their middle and half size, m.
     """
@@ -94,8 +94,9 @@ def _paint_riser(
     """Paints an upright pipe at (x, y) between two heights `z`, m, with two flanges."""
     decor.cylinder((*xy, z[0]), (*xy, z[1]), radius, colour)
     for share in (0.25, 0.7):
-        at = z[0] + share * (z[1] - z[0])
-        decor.cylinder((*xy, at - 0.015), (*xy, at + 0.015), radius + 0.025, PIPE)
+        flange_z = z[0] + share * (z[1] - z[0])
+        low = (*xy, flange_z - 0.015)
+        decor.cylinder(low, (*xy, flange_z + 0.015), radius + 0.025, PIPE)
 
 
 def _paint_pump(decor: Paint, y: float) -> None:
@@ -104,7 +105,7 @@ def _paint_pump(decor: Paint, y: float) -> None:
     Boxes are given by their middle and half size, m.
     """
     x = WALL_X - 0.30
-    z = 0.42  # of the shaft
+    z = 0.42  # height of the shaft
     # plinth and frame; the pump's housing and its inlet; the motor and its cooling ribs
     decor.box((x, y, 0.09), (0.24, 0.52, 0.09), (0.66, 0.67, 0.66, 1.0))
     decor.box((x, y, 0.20), (0.18, 0.46, 0.03), DARK)
@@ -112,8 +113,8 @@ def _paint_pump(decor: Paint, y: float) -> None:
     decor.cylinder((x, y + 0.12, z), (x, y + 0.20, z), 0.09, PIPE)
     decor.cylinder((x, y - 0.44, z), (x, y - 0.08, z), 0.13, PUMP)
     for k in range(6):
-        at = y - 0.42 + 0.06 * k
-        decor.cylinder((x, at, z), (x, at + 0.018, z), 0.145, DARK)
+        rib_y = y - 0.42 + 0.06 * k
+        decor.cylinder((x, rib_y, z), (x, rib_y + 0.018, z), 0.145, DARK)
 
 
 def _add_notices(spec: mujoco.MjSpec) -> None:

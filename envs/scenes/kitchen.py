@@ -1,4 +1,7 @@
-"""The kitchen of household tasks: walls, window, shelf and fridge, for pictures only."""
+"""The kitchen of household tasks, drawn only in pictures for people.
+
+It has walls with tiles, a window, a shelf and a fridge.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,14 @@ import numpy as np
 from embodied.envs.props.paint import Paint
 from embodied.envs.props.shapes import Vector
 
-# The faces of the walls ahead and at the left, m: nothing stands beyond them.
+# The inner faces of the walls ahead of the robot and at its left, m.
 FRONT_X = 1.30
 LEFT_Y = 1.25
 # x and y where floor and walls end, behind and at the right of the robot, m.
 ROOM = (-2.6, -2.8)
 HEIGHT_M = 2.7
-TILES_Z = (0.74, 1.34)
+TILES_Z = (0.74, 1.34)  # lower and upper edge of the tiles, m
+# Colours.
 WALL = (0.93, 0.91, 0.86, 1)
 SKIRTING = (0.97, 0.96, 0.94, 1)
 GROUT = (0.80, 0.80, 0.77, 1)
@@ -36,7 +40,7 @@ def add_kitchen(spec: mujoco.MjSpec) -> None:
 
     The room is only drawn, and only in pictures for people.
     """
-    # walls get little light from the lamp above
+    # more light from the camera, because walls get little light from the lamp above
     spec.visual.headlight.ambient = [0.42] * 3
     spec.visual.headlight.diffuse = [0.38] * 3
     decor = Paint(spec, spec.worldbody, "kitchen", decor=True)
@@ -98,7 +102,8 @@ def _paint_tiles(decor: Paint) -> None:
     _span(decor, (FRONT_X - 0.008, start_y, low_z), (FRONT_X, LEFT_Y, high_z), GROUT)
     _span(decor, (start_x, LEFT_Y - 0.008, low_z), (FRONT_X, LEFT_Y, high_z), GROUT)
 
-    # on the wall ahead, and on the one at the left; the outermost tiles are cut off
+    # the tiles on the wall ahead, then those on the wall at the left; the outermost tiles
+    # of a row are cut off
     for row, z in enumerate(np.arange(low_z, high_z - 0.01, height)):
         colour = TILE_BAND if row == 4 else TILE
         shift = width / 2 * (row % 2)
@@ -157,7 +162,7 @@ def _paint_plant(decor: Paint, pos: Vector) -> None:
     decor.cylinder((x, y, z), (x, y, z + 0.10), 0.055, CLAY)
     decor.cylinder((x, y, z + 0.10), (x, y, z + 0.115), 0.062, CLAY)
 
-    # the golden angle from one leaf to the next spreads them evenly
+    # from leaf to leaf it is the golden angle, 2.4 rad, which spreads the leaves evenly
     for k in range(9):
         angle = 2.4 * k
         lean = 0.04 + 0.012 * (k % 3)
@@ -198,7 +203,7 @@ def _paint_shelf(decor: Paint) -> None:
         decor.cylinder((x, y, 1.545), (x, y, 1.545 + 0.14), 0.045, colour)
         decor.cylinder((x, y, 1.685), (x, y, 1.705), 0.047, STEEL)
 
-    # bowls, one in another
+    # a stack of bowls
     for k in range(4):
         z = 1.545 + 0.022 * k
         decor.cylinder(
@@ -225,7 +230,7 @@ def _paint_shelf(decor: Paint) -> None:
 
 def _paint_fridge(decor: Paint) -> None:
     """Paints a fridge in the corner at the right, with two doors and some notes."""
-    x = 0.66  # of its front
+    x = 0.66  # of the fridge's front
     low_y = -1.78
     high_y = -1.14
     _span(decor, (x, low_y, 0.03), (FRONT_X - 0.01, high_y, 1.80), WHITE)
@@ -260,8 +265,7 @@ def _paint_clock(decor: Paint) -> None:
     decor.cylinder((x - 0.03, y, z), (x, y, z), 0.15, DARK)
     decor.cylinder((x - 0.034, y, z), (x, y, z), 0.135, WHITE)
 
-    # the hour hand, then the minute hand: its clockwise angle from straight up, and its
-    # length
+    # (clockwise angle from straight up, length) of the hour hand and of the minute hand
     for angle, length in ((np.radians(35), 0.07), (np.radians(-60), 0.11)):
         tip = (x - 0.036, y - length * np.sin(angle), z + length * np.cos(angle))
         decor.cylinder((x - 0.036, y, z), tip, 0.006, DARK)

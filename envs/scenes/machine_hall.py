@@ -26,15 +26,18 @@ WALL_X_M = 4.3
 WALL_Y_M = 4.1
 # The y of the stations' fronts.
 FRONT_Y_M = 2.3
-# Centre lines of the walkways along y (two between the stations, and two at the ends of
-# the aisle), of those behind the stations, and half the width of the one in the middle.
+# Centre lines of the walkways that run along y between the stations.
 CROSSINGS_X_M = (-1.15, 1.15)
+# Centre lines of the walkways that run along y at the ends of the aisle.
 ENDS_X_M = (-3.45, 3.45)
+# Distance of the walkways behind the stations from the middle of the aisle.
 BEHIND_Y_M = 3.55
+# Half the width of the walkway in the middle of the aisle.
 WAY_HALF_M = 0.55
-# Centre line of the robots' lane, on either side of the aisle.
+# Distance of the robots' lanes from the middle of the aisle, on either side of it.
 ROBOT_Y_M = 1.45
-LINE_HALF_M = 0.03
+LINE_HALF_M = 0.03  # half the width of a painted line
+# Colours.
 WAY_GREEN = (0.30, 0.52, 0.40, 1.0)
 WHITE = (0.90, 0.90, 0.88, 1.0)
 PIPE_GREEN = (0.18, 0.42, 0.32, 1.0)
@@ -46,7 +49,7 @@ EXIT_GREEN = (0.02, 0.45, 0.22)
 
 
 def add_machine_hall(spec: mujoco.MjSpec) -> None:
-    """Adds floor, light, walls, markings and pipes; stations and people are not part."""
+    """Adds floor, light, walls, markings and pipes, but neither stations nor people."""
     add_floor_and_light(spec)
     _add_walls(spec)
     markings = Paint(spec, spec.worldbody, "hall_marking")
@@ -62,7 +65,7 @@ def add_machine_hall(spec: mujoco.MjSpec) -> None:
 
 
 def _add_walls(spec: mujoco.MjSpec) -> None:
-    """Adds four walls that collide; only the lower part is drawn, as a kerb."""
+    """Adds four walls with which robots collide, and which are not drawn."""
     half_x = WALL_X_M + 0.1
     half_y = WALL_Y_M + 0.1
     for sign in (-1, 1):
@@ -78,12 +81,13 @@ def _paint_ways(paint: Paint) -> None:
 
     Boxes are given by their middle and half size, m.
     """
-    z = 0.0008
+    z = 0.0008  # half the thickness of the paint
     half = WAY_HALF_M
     paint.box((0, 0, z), (WALL_X_M - 0.3, half, z), WAY_GREEN)
+    # on either side: a white edge, and the walkway behind the stations
     for sign in (-1, 1):
-        length = (WALL_X_M - 0.3, LINE_HALF_M / 1.5, 0.0012)
-        paint.box((0, sign * half, 0.0012), length, WHITE)
+        edge_half = (WALL_X_M - 0.3, LINE_HALF_M / 1.5, 0.0012)
+        paint.box((0, sign * half, 0.0012), edge_half, WHITE)
         paint.box((0, sign * BEHIND_Y_M, z), (WALL_X_M - 0.3, 0.4, z), WAY_GREEN)
 
     # zebra crossings where people cross the robots' lanes
@@ -96,34 +100,37 @@ def _paint_ways(paint: Paint) -> None:
 
 def _paint_robot_lines(paint: Paint) -> None:
     """Paints the yellow lines of the robots' route, and a bay before each station."""
-    z = 0.0016
+    z = 0.0016  # half the thickness of the paint
     for sign in (-1, 1):
         y = sign * ROBOT_Y_M
         for x in (-2.3, 0.0, 2.3):
-            # a bay: an open rectangle that the robot stands in
+            # a bay: an open rectangle with a cross, where the robot stands
             for side in (-1, 1):
                 bay = (x + side * 0.50, y, z)
                 paint.box(bay, (LINE_HALF_M, 0.62, z), SAFETY_YELLOW)
             paint.box((x, y + sign * 0.62, z), (0.53, LINE_HALF_M, z), SAFETY_YELLOW)
             paint.box((x, y, z), (0.16, LINE_HALF_M, z), SAFETY_YELLOW)
             paint.box((x, y, z), (LINE_HALF_M, 0.16, z), SAFETY_YELLOW)
-            # dashes across the middle way, from bay to bay
+            # a dash towards the bay on the other side of the aisle
             paint.box((x, sign * 0.70, z), (LINE_HALF_M, 0.10, z), SAFETY_YELLOW)
+        # dashes along the lane, from bay to bay
         for x in (-1.15, 1.15):
             for side in (-1, 1):
                 dash = (x + side * 0.54, y, z)
                 paint.box(dash, (0.09, LINE_HALF_M, z), SAFETY_YELLOW)
+    # dashes across the walkway in the middle
     for x in (-2.3, 0.0, 2.3):
         for y in (-0.3, 0.0, 0.3):
             paint.box((x, y, z), (LINE_HALF_M, 0.08, z), SAFETY_YELLOW)
 
 
 def _paint_walls(decor: Paint) -> None:
-    """Paints three walls with plinths, columns and doors; the near one is left open.
+    """Paints three walls with plinths, columns and doors.
 
-    Boxes are given by their middle and half size, m.
+    The fourth wall, nearest to the camera, is left out. Boxes are given by their middle
+    and half size, m.
     """
-    height = 1.9  # half that of the walls
+    height = 1.9  # half the height of the walls
     far_x = WALL_X_M + 0.05
     decor.box((far_x, 0, height), (0.05, WALL_Y_M + 0.1, height), WALL)
     decor.box((far_x, 0, 0.45), (0.06, WALL_Y_M + 0.1, 0.45), STRIPE)
@@ -151,24 +158,26 @@ def _paint_walls(decor: Paint) -> None:
 
 
 def _paint_pipes(decor: Paint) -> None:
-    """Paints mains along both rows, cable trays, and a duct along the far wall."""
+    """Paints pipes along both rows of stations, cable trays, and a duct at the far wall."""
     for sign in (-1, 1):
         y = sign * 2.78
         for z, shift, radius, colour in (
             (2.30, 0.0, 0.09, PIPE_GREEN),
             (2.55, 0.24, 0.06, PIPE_OCHRE),
         ):
-            at = y + sign * shift
-            start = (-WALL_X_M, at, z)
-            decor.cylinder(start, (WALL_X_M, at, z), radius, colour)
+            pipe_y = y + sign * shift
+            start = (-WALL_X_M, pipe_y, z)
+            decor.cylinder(start, (WALL_X_M, pipe_y, z), radius, colour)
             for x in (-3.2, -1.15, 1.15, 3.2):
-                ring = (x - 0.02, at, z)
-                decor.cylinder(ring, (x + 0.02, at, z), radius + 0.03, DUCT)
-        # hangers and the cable tray on them
+                flange_start = (x - 0.02, pipe_y, z)
+                flange_end = (x + 0.02, pipe_y, z)
+                decor.cylinder(flange_start, flange_end, radius + 0.03, DUCT)
+        # the cable tray, and the hangers that carry it
         decor.box((0, y, 2.86), (WALL_X_M, 0.20, 0.02), TRAY)
         for x in (-3.2, -1.15, 1.15, 3.2):
             hanger = (x, y + sign * 0.30, 2.95)
             decor.box(hanger, (0.02, 0.02, 0.75), TRAY)
+    # the duct, with seams
     decor.box((WALL_X_M - 0.28, 0, 3.25), (0.25, WALL_Y_M, 0.22), DUCT)
     for y in (-3.0, -1.5, 0.0, 1.5, 3.0):
         decor.box((WALL_X_M - 0.28, y, 3.25), (0.26, 0.02, 0.23), COLUMN)

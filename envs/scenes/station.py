@@ -17,7 +17,7 @@ def start_station(name: str, robot: Robot, fenced: bool = True) -> mujoco.MjSpec
     Args:
         name: name of the model.
         robot: the robot.
-        fenced: whether there is a guard rail behind it.
+        fenced: whether there is a guard rail behind the robot.
     """
     spec = start_scene(name, robot)
     add_hall(spec, fenced)
@@ -25,7 +25,7 @@ def start_station(name: str, robot: Robot, fenced: bool = True) -> mujoco.MjSpec
 
 
 def start_scene(name: str, robot: Robot) -> mujoco.MjSpec:
-    """Returns a spec `name` with the robot in it and the physics, and nothing else."""
+    """Returns a spec with only the robot in it, and the physics settings of all scenes."""
     spec = robot.build()
     spec.modelname = name
     # keyframes of the robot alone do not fit the state of the whole scene

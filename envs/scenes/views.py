@@ -15,14 +15,14 @@ def add_view(
     target_w: Sequence[float],
     fovy_deg: float,
 ) -> mujoco.MjsCamera:
-    """Adds a fixed camera that looks at a point, with the vertical upright.
+    """Adds a fixed camera that looks at a point, with vertical lines upright in pictures.
 
     Args:
         spec: the scene.
         name: name of the camera.
         pos_w: (3,) where the camera is, m.
-        target_w: (3,) the point in the middle of its picture, m.
-        fovy_deg: its vertical field of view.
+        target_w: (3,) the point in the middle of the camera's picture, m.
+        fovy_deg: the camera's vertical field of view.
     """
     # the camera's x points to the right of its picture, y up, and z back at the viewer
     back = np.asarray(pos_w, float) - np.asarray(target_w, float)
