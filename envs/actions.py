@@ -17,8 +17,8 @@ def as_actions(
 
     Args:
         actions: (N, A). A row with a NaN or inf becomes 0.
-        num_worlds: N.
-        labels: names of the A elements.
+        num_worlds: the number N of worlds.
+        labels: the names of the A elements of an action.
 
     Returns:
         (N, A) float64; and (N,) bool, True for rows that were not finite, or None if
@@ -35,22 +35,23 @@ def as_actions(
             f"one row per world with ({', '.join(labels)})"
         )
 
-    bad = None
+    is_bad_row = None
     if not np.isfinite(actions).all():
-        bad = ~np.isfinite(actions).all(axis=1)
-        actions = np.where(bad[:, None], 0.0, actions)
-    return np.minimum(np.maximum(actions, -1.0), 1.0), bad
+        is_bad_row = ~np.isfinite(actions).all(axis=1)
+        actions = np.where(is_bad_row[:, None], 0.0, actions)
+    return np.minimum(np.maximum(actions, -1.0), 1.0), is_bad_row
 
 
 def as_numbers(actions: Any) -> np.ndarray:
-    """Returns actions as an array of float64; it may share memory with the argument.
+    """Returns actions as an array of float64, which may share memory with `actions`.
 
     Raises:
-        EmbodiedError: they are not an array of real numbers.
+        EmbodiedError: the actions are not an array of real numbers.
     """
     try:
         array = np.asarray(actions)
-        # kinds: bool, integer, unsigned, float; and objects, which may be convertible
+        # the allowed kinds are bool, integer, unsigned and float, and objects, which may
+        # be convertible to numbers
         if array.dtype.kind not in "biufO":
             raise TypeError(f"not of the type {array.dtype}")
         return array.astype(np.float64, copy=False)

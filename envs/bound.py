@@ -1,4 +1,4 @@
-"""A task and a robot bound to an engine."""
+"""A task and a robot bound to an engine, the physics of the worlds."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from embodied.sim.engine import Engine
 class Bound:
     """What worlds add to their physics, on either engine.
 
-    `Worlds` and `WarpWorlds` make one when they are built: the task that judges, the robot
-    with its control and proprioception, and the safety signals. All of these read and
-    write the arrays of the one engine.
+    `Worlds` and `WarpWorlds` make one instance when they are built. It has the task that
+    judges, the robot with its control and proprioception, and the safety signals. All of
+    these read and write the arrays of the same engine.
     """
 
     engine: Engine
@@ -37,7 +37,7 @@ class Bound:
     def to(
         cls, engine: Engine, spec: TaskSpec, robot: Robot, config: EnvConfig
     ) -> Bound:
-        """Binds a task and a robot to an engine that simulates the two.
+        """Binds a task and a robot to the engine that simulates both.
 
         Raises:
             EmbodiedError: the task cannot be bound. The message names the task.
@@ -54,7 +54,10 @@ class Bound:
         )
 
     def memories(self) -> Memories:
-        """Returns the `memory` methods of everything that keeps state, by owner."""
+        """Returns the `memory` method of each object that keeps state, by owner.
+
+        Each method returns the object's state outside of the engine, as arrays by name.
+        """
         return {
             "task": self.task.memory,
             "control": self.control.memory,

@@ -1,4 +1,4 @@
-"""Begins and stops episodes in all parts of worlds that depend on them."""
+"""Begins and stops episodes in all objects that keep state per episode."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from embodied.sim.engine import HostEngine
 class EpisodeFlow:
     """Tells engine, control, cameras, scorer and checks when episodes begin and stop.
 
-    Each of them keeps state per episode, which must be reset in the right order. `Worlds`
-    calls this class, so that the order stands in one place.
+    Each of these objects keeps state per episode. This class resets them in the right
+    order, so that `Worlds` need not know it.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class EpisodeFlow:
         scorer: HostScorer,
         watch: TaskWatch,
     ) -> None:
-        """Keeps the objects that must be told."""
+        """Stores the objects that are told."""
         self._engine = engine
         self._control = control
         self._episodes = episodes
@@ -39,8 +39,8 @@ class EpisodeFlow:
     def begin(self, ids: np.ndarray) -> None:
         """Begins episodes in worlds `ids` (n,), whose start states the engine has.
 
-        The order matters: the engine first computes all derived quantities, which the
-        others read.
+        The engine comes first: it computes the quantities derived from these states,
+        which the other objects read.
         """
         begun = np.isin(np.arange(self._engine.num_worlds), ids)  # (N,) bool
         self._engine.wake(ids)
@@ -54,17 +54,18 @@ class EpisodeFlow:
         self._watch.begin(ids)
 
     def rest(self, ids: np.ndarray) -> None:
-        """Stops physics, clocks and frames of worlds `ids`, until the next episodes."""
+        """Stops physics, clocks and frames of worlds `ids` (n,) until their next episodes."""
         for part in (self._engine, self._scorer, self._feed):
             part.rest(ids)
 
     def put_back(self, fault: np.ndarray) -> None:
-        """Records faults, and resets the worlds that have one to their start states.
+        """Records faults, and resets the worlds that have a fault to their start states.
 
-        Start states are finite, so later observations have no NaN from a fault.
+        Start states are finite, so that later observations have no NaN from a fault.
 
         Args:
-            fault: (N,) int, faults in the present step, as indices into FAULTS.
+            fault: (N,) int, the fault of each world in the present step, as an index into
+                FAULTS; 0 for no fault.
         """
         self._scorer.add_faults(fault)
         self._episodes.put_back(np.flatnonzero(fault))

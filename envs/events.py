@@ -9,7 +9,8 @@ from embodied.core import Array, seconds_to_ticks
 PUSH_S = 0.2
 PUSH_TICKS = seconds_to_ticks(PUSH_S)
 NEVER = 1 << 40  # a tick that no episode reaches
-# The random stream of events, apart from those of a table's variables.
+# The key of the random stream of events, which differs from those of a table's variables
+# ("L4" in ASCII).
 EVENT_STREAM = 0x4C34
 
 
@@ -27,7 +28,7 @@ def is_during(tick: Array, start_tick: Array, duration_ticks: int) -> Array:
     """Returns (N,) bool, whether an event is going on in each world.
 
     Args:
-        tick: (N,) each world's clock.
+        tick: (N,) the time of each world's episode, in physics steps.
         start_tick: (N,) the tick at which the event begins.
         duration_ticks: the duration of the event.
     """

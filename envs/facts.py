@@ -44,9 +44,9 @@ class quantity:  # noqa: N801  (used as a decorator, like `property`)
 
 
 class PerState(Generic[F]):
-    """Returns the facts of an engine's present state when it is called.
+    """A callable that returns the facts of an engine's present state.
 
-    New facts are made only after the state has changed.
+    It makes new facts only after the state has changed.
     """
 
     def __init__(self, engine: Engine, make_facts: Callable[[], F]) -> None:
@@ -56,8 +56,9 @@ class PerState(Generic[F]):
         self._facts: F
 
     def __call__(self) -> F:
-        """Returns the facts of the present state; they are made anew only after a change."""
-        version = self._engine.version  # another one after each change of the state
+        """Returns the facts of the present state."""
+        # the engine has another version after each change of its state
+        version = self._engine.version
         if version != self._version:
             self._facts = self._make_facts()
             self._version = version

@@ -16,7 +16,7 @@ HELD_VACUUM = 0.5
 
 
 class Hand:
-    """One effector and its gripper, in N worlds; by default the robot's first."""
+    """One effector and its gripper, in N worlds; by default the robot's first effector."""
 
     def __init__(
         self, engine: Engine, robot: Robot, effector: Effector | None = None
@@ -29,9 +29,9 @@ class Hand:
         fingers = [int(model.joint(name).qposadr[0]) for name in gripper.fingers]
         pads = [model.site(name).id for name in gripper.pads]
 
-        # Views of the live state, made once: of the tcp, the finger joints, and two sites
-        # on the pads. There are no pad sites if the fingers' positions add up to the
-        # width.
+        # Views of the state, made only once: of the tool centre point, the finger joints,
+        # and two sites on the pads. A gripper has no such sites if its width is the sum of
+        # the finger joints' positions.
         qpos = engine.view("qpos")
         sites = engine.view("site_xpos")
         self._pos_w = sites[:, site]  # (N, 3)
@@ -54,7 +54,7 @@ class Hand:
     def axes_w(self) -> tuple[Array, Array]:
         """Returns the hand's x and y axes in the world, (N, 3) each.
 
-        They are views; concatenating them is faster than `rot6d`.
+        They are views of the state. To put them in a larger array is faster than `rot6d`.
         """
         return self._xmat[:, 0::3], self._xmat[:, 1::3]
 
@@ -63,17 +63,22 @@ class Hand:
         return fingertip_w(self.pos_w(), self.rot6d(), self._tip_m)
 
     def reading(self) -> Array:
-        """Returns (N,) the gripper's reading: width in m, or vacuum from 0 to 1."""
+        """Returns (N,) the width between the fingers in m, or a cup's vacuum from 0 to 1."""
         return self._cup.vacuum() if self._cup else self.width_m()
 
     def is_closed(self, narrower_m: float) -> Array:
-        """Returns (N,) bool: fingers are closer together than this, or a cup holds."""
+        """Returns (N,) bool, whether the gripper is closed.
+
+        Args:
+            narrower_m: the width below which fingers count as closed. A suction cup
+                counts as closed if it holds something.
+        """
         if self._cup:
             return self._cup.vacuum() > HELD_VACUUM
         return self.width_m() < narrower_m
 
     def width_m(self) -> Array:
-        """Returns (N,) m between the fingers' pads.
+        """Returns the width (N,) m between the fingers' pads.
 
         Raises:
             EmbodiedError: the gripper is a suction cup, which has no width.
@@ -92,7 +97,7 @@ class Hand:
         return width
 
     def _pad_distance_m(self) -> Array:
-        """Returns (N,) m between the pads' faces, along the hand's y axis."""
+        """Returns the distance (N,) m between the pads' faces, along the hand's y axis."""
         _, y_axis = self.axes_w()
         return dot(self._pads[0] - self._pads[1], y_axis)
 
@@ -104,15 +109,17 @@ class _Cup:
         model = engine.model
         seal = int(model.sensor(gripper.seal).adr[0])
         self._xp = engine.xp
-        self._touching = engine.view("sensordata")[:, seal]  # (N,) points of the lip
-        self._released = engine.view("ctrl")[:, model.actuator(gripper.name).id]  # (N,)
+        # (N,) how many of the lip's points touch something, and the opening of the valve
+        # from 0 to 1
+        self._touching = engine.view("sensordata")[:, seal]
+        self._released = engine.view("ctrl")[:, model.actuator(gripper.name).id]
         self._lip_points = gripper.lip_points
 
     def vacuum(self) -> Array:
-        """Returns (N,) from 0 to 1, the cup's vacuum as a share of the full one.
+        """Returns (N,) from 0 to 1, the cup's vacuum as a share of the full vacuum.
 
-        It grows with the share of the lip that touches something, and falls as the
-        valve releases it.
+        The vacuum grows with the share of the lip that touches something, and falls as
+        the valve opens to release the thing.
         """
         sealed = self._xp.minimum(
             self._touching / self._lip_points, self._xp.ones_like(self._touching)

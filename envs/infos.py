@@ -43,7 +43,7 @@ Columns = dict[str, Array]  # key -> (N,)
 
 
 def single_reset_info(progress: Array) -> Info:
-    """Returns the info of one world that starts with `progress` (1,)."""
+    """Returns the info of one world after a reset, with its initial progress (1,)."""
     return {"is_success": False, "progress": float(progress[0]), "fault": ""}
 
 
@@ -64,10 +64,10 @@ def step_columns(result: StepResult, safety: Safety, fault: Array) -> Columns:
     """Returns the keys of a step, (N,) each, without their masks.
 
     Args:
-        result: result of the step.
-        safety: signals since the previous step.
-        fault: (N,) the faults as `info` shows them: names on the engine `cpu`, indices
-            on `warp`.
+        result: the result of the step.
+        safety: the safety signals since the previous step.
+        fault: (N,) the faults in the form that infos have: names on the engine `cpu`,
+            indices on `warp`.
     """
     return {
         "is_success": result.success,
@@ -84,8 +84,8 @@ def reset_info(progress: np.ndarray, ids: np.ndarray) -> Info:
     """Returns the info of a reset of some worlds.
 
     Args:
-        progress: (N,) of all worlds.
-        ids: (n,) the worlds that were reset; keys are valid for these only.
+        progress: (N,) the progress of all worlds.
+        ids: (n,) the worlds that were reset. Only their values are valid.
     """
     begun = np.zeros(len(progress), bool)
     begun[ids] = True
@@ -100,8 +100,8 @@ def reset_info(progress: np.ndarray, ids: np.ndarray) -> Info:
 def step_info(columns: Columns) -> Info:
     """Returns the info of a step in which no episode ended."""
     n = len(columns["is_success"])
-    # Like `masked` with every world valid, but one allocation holds all masks, as this
-    # runs at every step: a row of True per key.
+    # As in `masked` with all worlds valid, but faster, because this runs at every step:
+    # one array holds all masks, a row of True per key
     masks = np.ones((len(columns), n), bool)
     info: Info = dict(columns)
     for name, mask in zip(columns, masks, strict=True):
@@ -110,12 +110,12 @@ def step_info(columns: Columns) -> Info:
 
 
 def restart_info(columns: Columns, over: np.ndarray, progress: np.ndarray) -> Info:
-    """Returns the info of a step in which some worlds ended and were reset.
+    """Returns the info of a step in which some episodes ended and worlds were reset.
 
     Args:
-        columns: values of the step, see `step_columns`.
-        over: (N,) bool, the worlds that ended.
-        progress: (N,) of the new episodes; unused for the other worlds.
+        columns: the values of the step, as `step_columns` returns them.
+        over: (N,) bool, the worlds whose episodes ended.
+        progress: (N,) the initial progress of new episodes; not used for other worlds.
     """
     begun = {
         "is_success": columns["is_success"] & ~over,
@@ -137,9 +137,9 @@ def masked(columns: Columns, valid: np.ndarray) -> Info:
     """Returns copies of columns with their masks, in Gymnasium's form.
 
     Args:
-        columns: key -> (N,).
-        valid: (N,) bool, the worlds whose values are kept; the others' become None,
-            False or 0.
+        columns: key -> values (N,).
+        valid: (N,) bool, the worlds whose values are kept. The values of other worlds
+            become None, False or 0.
     """
     info: Info = {}
     for name, values in columns.items():

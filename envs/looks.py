@@ -10,7 +10,7 @@ from embodied.envs.common_factors import LOOKS
 from embodied.envs.variation import LEVELS, Variable, Variation
 from embodied.errors import EmbodiedError, unknown
 
-SHIFT = "camera_shift"  # this variable has one value per axis
+SHIFT = "camera_shift"  # the only variable with one value per axis
 AXES = 3
 
 
@@ -18,7 +18,8 @@ AXES = 3
 class Looks:
     """Variables that change only pictures, each with a value or a level.
 
-    For a level, the value is sampled as in an episode of the same seed at that level.
+    If a level is given, the value is sampled as in an episode of the same seed at that
+    level.
 
     Raises:
         EmbodiedError: a variable changes more than pictures, or does not exist.
@@ -35,7 +36,7 @@ class Looks:
         return bool(self.values)
 
     def of(self, table: Sequence[Variable], seed: int) -> dict[str, Any]:
-        """Returns variable -> its value in one episode.
+        """Returns the values of the variables in one episode, by name.
 
         Args:
             table: the task's table of variables.

@@ -1,4 +1,4 @@
-"""The metadata that datasets and results store about the worlds they were made in."""
+"""The metadata that datasets and results store about the worlds that they come from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def worlds_metadata(worlds: Worlds) -> dict[str, Any]:
-    """Returns the task, robot, rates, interfaces, layouts and model; JSON-able.
+    """Returns task, robot, rates, interfaces, layouts and model, as values for JSON.
 
     The entry `config` is sufficient to build the same worlds again.
     """
@@ -38,9 +38,9 @@ def worlds_metadata(worlds: Worlds) -> dict[str, Any]:
         "state_layout": worlds.state_layout.parts,
         **model_facts(worlds.model),
     }
-    # a robot that was read from files is known by what they held
+    # a robot that was read from files is identified by the files' contents
     if worlds.robot.content_hash:
         metadata["robot_hash"] = worlds.robot.content_hash
 
-    # tasks and robots may give numbers of numpy
+    # JSON has no numpy numbers, which tasks and robots may contain
     return to_python(metadata)

@@ -30,8 +30,8 @@ def choose_robot(spec: TaskSpec, robot: str | Robot | None) -> Robot:
 
     Args:
         spec: the task.
-        robot: a name, the path of a description, several of these joined by `+` for a
-            team, a robot of the caller's own, or None for the task's default.
+        robot: a name, the path of a robot's description, several of these joined by `+`
+            for a team, a robot object, or None for the task's default robot.
 
     Raises:
         EmbodiedError: no robot has the name, its description is wrong, or it lacks
@@ -53,8 +53,8 @@ def choose_cameras(
     """Returns the names of the cameras that observations show.
 
     Raises:
-        EmbodiedError: the model has no camera of a name in the config, its name cannot
-            be a key of observations and datasets, or it is asked for twice.
+        EmbodiedError: the config names a camera that the model lacks, whose name cannot
+            be a key of observations and datasets, or that is named twice.
     """
     names = config.cameras
     if names is None:
@@ -71,8 +71,8 @@ def choose_cameras(
 def compiled_model(spec: TaskSpec, robot: Robot) -> mujoco.MjModel:
     """Returns the model of a task's scene with a robot in it, safety sensors included.
 
-    A process compiles each pair of scene and robot once. The result is a copy, so that
-    writing to it does not change other worlds.
+    A process compiles each pair of scene and robot only once. The result is a copy of the
+    compiled model, so that writing to it does not change other worlds.
 
     Raises:
         EmbodiedError: the scene cannot be built, or lacks a camera that the task names.
@@ -84,7 +84,10 @@ def compiled_model(spec: TaskSpec, robot: Robot) -> mujoco.MjModel:
 
 
 class _SameRobot:
-    """A hashable key for a robot object, which itself may not be hashable."""
+    """A key for caches that is equal only for the same robot object.
+
+    Robots themselves may not be hashable.
+    """
 
     def __init__(self, robot: Robot) -> None:
         self.robot = robot
@@ -98,7 +101,10 @@ class _SameRobot:
 
 @lru_cache(maxsize=MODELS_KEPT)
 def _placed(key: _SameRobot, places: tuple[Vector3, ...]) -> Robot:
-    """Returns a team at a task's places; the same object for the same arguments."""
+    """Returns a team whose robots stand at a task's places.
+
+    It is the same object for the same arguments, so that `_compile` compiles it once.
+    """
     return placed(key.robot, places)
 
 
@@ -106,7 +112,7 @@ def _placed(key: _SameRobot, places: tuple[Vector3, ...]) -> Robot:
 def _compile(
     build: Callable[[Robot], mujoco.MjSpec], key: _SameRobot
 ) -> mujoco.MjModel:
-    """Returns the compiled model of a scene, once for each function and robot."""
+    """Returns the compiled model of a scene, cached for each function and robot."""
     scene = build(key.robot)
     if not isinstance(scene, mujoco.MjSpec):
         raise EmbodiedError(

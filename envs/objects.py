@@ -20,11 +20,11 @@ class ObjectPose:
     """The pose of one object in n worlds.
 
     Attributes:
-        pos_w: (n, 3) m.
-        quat_wxyz: (n, 4) rotation; None if the object is handled in the same way
-            whatever its rotation, like a round cup.
-        traits: (n, k) other values that influence how it is handled, such as its size
-            in m or the speed of its belt in m/s; None for nothing.
+        pos_w: (n, 3) m, the object's position.
+        quat_wxyz: (n, 4) the object's rotation; None if the object is handled in the
+            same way whatever its rotation, like a round cup.
+        traits: (n, k) other values that influence how the object is handled, such as its
+            size in m or the speed of its belt in m/s; None if there are none.
     """
 
     pos_w: Array
@@ -42,10 +42,10 @@ class Objects:
     """The objects of a task, and the places to which they are brought.
 
     Attributes:
-        poses: returns their poses.
+        poses: the function that returns the objects' poses.
         brought_to: object that the hand takes -> object to which it is brought. Objects
-            that are only touched, such as a button, are not in it. If it is empty, the
-            task must have exactly one object, the one to touch.
+            that are only touched, such as a button, are left out. If the mapping is
+            empty, the task must have exactly one object, which the hand touches.
     """
 
     poses: Poses
@@ -53,12 +53,12 @@ class Objects:
 
 
 def quat_unless_round(xp: Any, rot6d: Array, is_round: Array) -> Array:
-    """Returns the rotations (n, 4) wxyz of things; for round ones the identity.
+    """Returns the rotations (n, 4) wxyz of things, with the identity for round things.
 
     Args:
         xp: The array namespace.
-        rot6d: (n, 6) their x and y axes.
-        is_round: (n,) bool.
+        rot6d: (n, 6) the x and y axes of the things.
+        is_round: (n,) bool, whether each thing is round.
     """
     identity = xp.asarray([1.0, 0.0, 0.0, 0.0], dtype=rot6d.dtype)
     return xp.where(is_round[:, None], identity, quat_from_rot6d(rot6d))

@@ -1,4 +1,4 @@
-"""Assigns a team's actions, proprioception and cameras to its robots."""
+"""Divides a team's actions, proprioception and cameras among its robots."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class RobotView:
     """One robot of a team.
 
     Attributes:
-        name: the prefix of its parts' names, such as `r1`.
-        actions: indices of its own action elements.
-        agent_pos: indices of its own elements of proprioception.
-        cameras: names of the cameras that it carries.
+        name: the prefix of the names of the robot's parts, such as `r1`.
+        actions: indices of the robot's own elements in the team's action.
+        agent_pos: indices of the robot's own elements in the team's proprioception.
+        cameras: names of the cameras that the robot carries.
     """
 
     name: str
@@ -35,8 +35,8 @@ def robot_views(
 
     Args:
         robot: the team.
-        interface: meaning of its actions, in any control mode.
-        agent_layout: the layout of its proprioception.
+        interface: the interface of the team's actions, in any control mode.
+        agent_layout: the layout of the team's proprioception.
     """
     return tuple(_view(robot, base, interface, agent_layout) for base in robot.bases)
 
@@ -44,10 +44,18 @@ def robot_views(
 def _view(
     robot: Robot, base: Base, interface: ActionInterface, agent_layout: Layout
 ) -> RobotView:
-    """Returns what one robot of a team sees and commands: columns of the team's arrays."""
-    own = [part for part in robot.parts if robot.base_of(part) == base]
-    names = {part.name for part in own}
+    """Returns the robot of a team that stands on one of the team's bases.
 
+    Args:
+        robot: the team.
+        base: the base.
+        interface: the interface of the team's actions.
+        agent_layout: the layout of the team's proprioception.
+    """
+    own_parts = [part for part in robot.parts if robot.base_of(part) == base]
+    names = {part.name for part in own_parts}
+
+    # the columns of the actions of its parts
     actions: list[int] = []
     first = 0
     for group in interface.groups:
@@ -56,14 +64,16 @@ def _view(
             actions += range(first, last)
         first = last
 
-    # positions and speeds of all joints come first, in the order of parts
+    # the columns of proprioception: positions and speeds of its joints
     slices = agent_layout.slices()
     agent_pos: list[int] = []
     for key in ("joint_pos", "joint_vel"):
         start = slices[key].start
-        for part in own:
+        for part in own_parts:
             joints = robot.joint_slice(part)
             agent_pos += range(start + joints.start, start + joints.stop)
+
+    # then readings of its grippers and poses of its effectors
     effectors = [effector for effector in robot.effectors if effector.arm in names]
     grippers = [robot.gripper_of(effector) for effector in effectors]
     keys = [f"{gripper.name}_{gripper.reading}" for gripper in grippers]
@@ -72,6 +82,7 @@ def _view(
     for key in keys:
         agent_pos += range(slices[key].start, slices[key].stop)
 
-    cameras = tuple(camera for part in own for camera in part.cameras)
+    cameras = tuple(camera for part in own_parts for camera in part.cameras)
+    # parts of a team have a prefix per robot: `r1_base` -> `r1`; a single robot has none
     name = base.name.removesuffix("base").rstrip("_") or robot.name
     return RobotView(name, tuple(actions), tuple(agent_pos), cameras)

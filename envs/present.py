@@ -1,9 +1,10 @@
 """Takes and restores snapshots: the complete current state of some worlds.
 
-An object with state outside of the engine, such as a task, returns it by a method
-`memory`: live arrays (N, ...) by name. A snapshot copies rows of these arrays; restoring
-writes the rows back. The engine's own state is copied by `keep` and restored by
-`recall`, since most of its arrays can be computed from a few.
+An object that has state outside of the engine, such as a task, has a method `memory`. It
+returns the arrays (N, ...) that hold this state, by name, and not copies of them. A
+snapshot copies rows of these arrays; restoring writes the rows back. The engine has
+methods `keep` and `recall` for its own state instead, because most of its arrays can be
+computed from a few.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ class Present:
     """The current state of N worlds, in their engine and outside of it.
 
     Args:
-        engine: the worlds' engine.
-        make_origin: returns the properties that a snapshot must share with these worlds.
-            It hashes the model, so it is called only once, for the first snapshot.
-        memories: methods that return the state outside of the engine, by owner.
+        engine: the physics of the worlds.
+        make_origin: the function that returns the properties that a snapshot must share
+            with these worlds. It hashes the model, which takes time, so it is called
+            only once, for the first snapshot.
+        memories: the methods that return the state outside of the engine, by owner.
     """
 
     def __init__(
@@ -37,7 +39,7 @@ class Present:
         make_origin: Callable[[], Origin],
         memories: Memories,
     ) -> None:
-        """Keeps where the state is found; nothing is copied yet."""
+        """Stores the arguments; nothing is copied yet."""
         self._engine = engine
         self._make_origin = make_origin
         self._memories = memories
@@ -47,7 +49,7 @@ class Present:
         return self._make_origin()
 
     def _memory(self) -> dict[str, Array]:
-        """Returns live arrays (N, ...) of all owners, as `<owner>/<name>`."""
+        """Returns the arrays (N, ...) of all owners, by `<owner>/<name>`."""
         return joined(**{owner: memory() for owner, memory in self._memories.items()})
 
     def snapshot(
@@ -56,8 +58,9 @@ class Present:
         """Returns the current state of worlds `ids` (n,).
 
         Args:
-            ids: the worlds.
-            sampled: the sampled variation of each; empty if the host does not know it.
+            ids: the indices of the worlds.
+            sampled: the sampled variation of each world; empty if the host does not know
+                it, as on the engine `warp`.
         """
         arrays = joined(engine=self._engine.keep(ids))
         for name, live in self._memory().items():
@@ -68,9 +71,10 @@ class Present:
         """Restores worlds `ids` (n,) from a snapshot that passed `check`.
 
         Args:
-            snapshot: a snapshot of n worlds, or of one for all; its arrays are of
-                this engine's kind.
-            ids: the worlds.
+            snapshot: a snapshot of n worlds, or of one world, which all of them then
+                copy. Its arrays must be numpy arrays on the engine `cpu`, and tensors on
+                `warp`.
+            ids: the indices of the worlds.
         """
         for name, live in self._memory().items():
             live[ids] = snapshot.arrays[name]
@@ -79,12 +83,17 @@ class Present:
         self._engine.recall(ids, snapshot.part(ENGINE_PREFIX))
 
     def check(self, snapshot: Snapshot, num_ids: int) -> None:
-        """Raises EmbodiedError if a snapshot does not fit `num_ids` of these worlds."""
+        """Raises EmbodiedError if a snapshot cannot be restored in these worlds.
+
+        Args:
+            snapshot: the snapshot.
+            num_ids: the number of worlds to restore.
+        """
         if not isinstance(snapshot, Snapshot):
             raise EmbodiedError(
                 f"expected a Snapshot, as `snapshot()` returns it, not {type(snapshot).__name__}"
             )
-        # it must be of the same task, robot, control mode and model
+        # the snapshot must be of the same task, robot, control mode and model
         theirs = asdict(snapshot.origin)
         for name, own in asdict(self._origin).items():
             if theirs[name] != own:
@@ -98,7 +107,7 @@ class Present:
                 "each, or one for all; `snapshot.rows` chooses"
             )
 
-        # it must have all arrays that these worlds continue from, in the same shapes
+        # the snapshot must have all arrays of these worlds, in the same shapes
         for name, live in self._memory().items():
             if name not in snapshot.arrays:
                 raise EmbodiedError(

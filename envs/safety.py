@@ -1,4 +1,4 @@
-"""Safety signals, as they stop real robots: contact forces and joint margins."""
+"""Safety signals like those that stop real robots: contact forces and joint margins."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONTACT = "robot_contact"
 # Prefix of the sensors of contacts with the scenery, the bodies that are fixed to the
 # world; there is one for each pair of a base and such a body.
 COLLISION = "robot_collision"
-# A larger contact force with the scenery is a collision.
+# A contact with the scenery counts as a collision if its force is larger than this.
 COLLISION_N = 1.0
 
 
@@ -46,11 +46,11 @@ class Safety:
 
 
 def with_safety_sensors(spec: mujoco.MjSpec, robot: Robot) -> mujoco.MjSpec:
-    """Adds the sensors for `SafetySignals`; returns the spec itself.
+    """Adds the sensors for `SafetySignals` to a spec, and returns the same spec.
 
-    The sensors of all contacts of each robot come first, then those of each robot's
-    contacts with each body of the scenery: `SafetySignals` reads all of them as one block
-    of sensor data, so no other sensor may stand between them.
+    First come the sensors of all contacts of each robot, then those of each robot's
+    contacts with each body of the scenery. No other sensor may stand between them,
+    because `SafetySignals` reads all of them as one block of sensor data.
     """
     roots = [base.root_body for base in robot.bases]
     for k, root in enumerate(roots):
@@ -70,7 +70,7 @@ def _scenery(body: mujoco.MjsBody, roots: list[str]) -> Iterator[mujoco.MjsBody]
         body: the root of the search.
         roots: names of the robots' root bodies, which are excluded.
     """
-    # a geom with neither bit mask collides with nothing
+    # a geom collides with nothing if both of its bit masks are 0
     if any(geom.contype or geom.conaffinity for geom in body.geoms):
         yield body
     for child in body.bodies:
@@ -85,9 +85,9 @@ class SafetySignals:
         """Finds sensors and joints.
 
         Args:
-            engine: the worlds.
-            robot: the robot in them.
-            step_ticks: physics steps of a control step.
+            engine: the physics of the worlds.
+            robot: the robot in the worlds.
+            step_ticks: the number of physics steps in a control step.
         """
         model = engine.model
         xp = engine.xp
@@ -115,10 +115,10 @@ class SafetySignals:
         The values of worlds with a fault are meaningless.
 
         Args:
-            ticks: at most WINDOW_TICKS, or the number of a control step.
+            ticks: at most WINDOW_TICKS, or the number of physics steps in a control step.
 
         Raises:
-            EmbodiedError: the sensors do not hold so many steps.
+            EmbodiedError: the sensors do not keep the forces of so many steps.
         """
         if ticks > WINDOW_TICKS and ticks != self._step_ticks:
             raise EmbodiedError(
@@ -130,8 +130,8 @@ class SafetySignals:
         # the margin of the joint nearest to one of its limits
         margin = smallest(xp.minimum(angles - self._low, self._high - angles))
 
-        # (N, sensors) the peak force of each sensor, N; None asks for those of the
-        # whole control step, which may be longer than the sensors' window
+        # (N, sensors) the peak force of each sensor, N; None asks for the peaks in the
+        # whole control step, which may be longer than WINDOW_TICKS
         peaks = self._force.peaks_n(ticks if ticks <= WINDOW_TICKS else None)
         contact_force = peaks[:, 0]
         for k in range(1, self._num_contacts):

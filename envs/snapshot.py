@@ -20,13 +20,13 @@ from embodied.sim.model_facts import model_hash
 if TYPE_CHECKING:
     import mujoco
 
-# An array that environments add: the state (n, 6) of each world's generator of seeds.
+# The names of two arrays that environments add to the snapshots of their worlds: the state
+# (n, 6) of each world's generator of seeds, and (n,) whether each episode has ended.
 SEQUENCE = "env/sequence"
-# An array that environments add: (n,) whether each world's episode has ended.
 ENDED = "env/ended"
-# Indices of worlds: one, several, or None for all.
+# Indices of worlds: one index, several, or None for all worlds.
 Ids = Any
-# Owner -> method that returns its state: live arrays (N, ...) by name.
+# Owner of state -> its method that returns the state: the arrays (N, ...) by name.
 Memories = Mapping[str, Callable[[], Mapping[str, Array]]]
 
 
@@ -40,7 +40,7 @@ class Origin:
     engine: str
     mujoco_version: str
     model_hash: str
-    starts_hash: str = ""  # of the bank of starts on the engine `warp`
+    starts_hash: str = ""  # of the episodes' starts on the engine `warp`
 
     @classmethod
     def of(
@@ -67,15 +67,16 @@ class Origin:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The complete state of n worlds; their future depends only on it and the actions.
+    """The complete state of n worlds: their future depends only on it and on actions.
 
-    It is plain data. It can be pickled, and restored in other worlds of the same task,
-    robot and control mode, also in another process. It does not contain the state of
-    policies and wrappers.
+    A snapshot is plain data. It can be pickled, and restored in other worlds of the same
+    task, robot and control mode, also in another process. It does not contain the state
+    of policies and wrappers.
 
     Attributes:
-        origin: the properties of worlds that it fits.
-        arrays: (n, ...) each; torch tensors on the engine `warp`, else numpy arrays.
+        origin: the properties of the worlds in which the snapshot can be restored.
+        arrays: name -> array (n, ...): torch tensors on the engine `warp`, else numpy
+            arrays.
         sampled: the sampled variation of each world; empty on the engine `warp`.
     """
 
@@ -87,7 +88,11 @@ class Snapshot:
         return len(next(iter(self.arrays.values())))
 
     def rows(self, ids: Array) -> Snapshot:
-        """Returns a snapshot of the worlds `ids` (k,) among these n; ids may repeat."""
+        """Returns a snapshot of k of the n worlds.
+
+        Args:
+            ids: (k,) indices of these worlds, which may repeat.
+        """
         arrays = {name: values[ids] for name, values in self.arrays.items()}
         sampled: tuple[Mapping[str, Any], ...] = ()
         if self.sampled:
@@ -99,7 +104,7 @@ class Snapshot:
         return replace(self, arrays={**self.arrays, **more})
 
     def part(self, prefix: str) -> dict[str, Array]:
-        """Returns the arrays whose names begin with a prefix, without it."""
+        """Returns the arrays whose names begin with a prefix, by the rest of their names."""
         return {
             name.removeprefix(prefix): values
             for name, values in self.arrays.items()
@@ -108,7 +113,11 @@ class Snapshot:
 
 
 def checked_ids(worlds: Ids, num_worlds: int) -> np.ndarray:
-    """Returns (k,) different indices of worlds: one, several, or all N for None.
+    """Returns the indices (k,) of worlds that a caller asks for.
+
+    Args:
+        worlds: one index, several, or None for all worlds.
+        num_worlds: the number N of worlds.
 
     Raises:
         EmbodiedError: an index is out of range or occurs twice.
@@ -128,7 +137,7 @@ def checked_ids(worlds: Ids, num_worlds: int) -> np.ndarray:
 
 
 def joined(**memories: Mapping[str, Array]) -> dict[str, Array]:
-    """Returns several dictionaries of arrays as one, with names `<owner>/<name>`."""
+    """Returns one dictionary of the arrays of several owners, by `<owner>/<name>`."""
     return {
         f"{owner}/{name}": values
         for owner, memory in memories.items()
@@ -137,6 +146,9 @@ def joined(**memories: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def memory_of_watchers(engine: Engine) -> dict[str, Array]:
-    """Returns the memories of an engine's watchers, with names `<index>/<name>`."""
+    """Returns the state of an engine's watchers as arrays, by `<index>/<name>`.
+
+    Watchers follow values over physics steps, such as the peak of a force.
+    """
     memories = [watcher.memory() for watcher in engine.watchers]
     return joined(**{str(k): memory for k, memory in enumerate(memories)})

@@ -11,7 +11,8 @@ from embodied.envs.task_checks import check_bound, check_present
 class TaskWatch:
     """Checks a task when it is bound, at the first reset and after 1, 2, 4, ... steps.
 
-    So mistakes are found early, and the checks add almost no time to a long run.
+    Intervals increase so that mistakes are found early, and yet the checks add almost no
+    time to a long run.
 
     Raises:
         EmbodiedError: the task returns a wrong value.
@@ -23,15 +24,16 @@ class TaskWatch:
         self._task = task
         self._num_worlds = num_worlds
         self._num_steps = 0
-        self._next_check = 0  # a number of steps; 0 before the first reset
+        # the number of steps after which the next check is due; 0 before the first reset
+        self._next_check = 0
 
     def begin(self, ids: np.ndarray) -> None:
-        """Checks worlds `ids` (n,), which were reset, if it is the first reset."""
+        """Checks worlds `ids` (n,) after their reset if it is the first reset of all."""
         if self._next_check == 0:
             self.check(ids)
 
     def is_due(self) -> bool:
-        """Counts a step; returns whether a check is due after it."""
+        """Counts a step, and returns whether a check is due after this step."""
         self._num_steps += 1
         return self._num_steps == self._next_check
 

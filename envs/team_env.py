@@ -55,7 +55,7 @@ class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[mi
             task: name of the task.
             robot: name of the team, such as `arm+wheeled_arm`.
             render_mode: `rgb_array`, or None.
-            others: other arguments of `EnvConfig`, by name.
+            others: further arguments of `EnvConfig`, by name.
         """
         config = EnvConfig.of({"task": task, "robot": robot, **others})
         self._env = GroundEnv(config, render_mode)
@@ -127,7 +127,10 @@ class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[mi
         )
 
     def state(self) -> np.ndarray:
-        """Returns all proprioception and the task's state, for a central critic."""
+        """Returns the whole team's proprioception and the task's privileged state.
+
+        PettingZoo calls this the global state; a central critic can learn from it.
+        """
         observation = self._env.worlds.observe()
         parts = [observation.agent_pos[0], observation.environment_state[0]]
         return np.concatenate(parts).astype(np.float32)
@@ -141,10 +144,10 @@ class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[mi
     def _space(self, view: RobotView) -> spaces.Dict:
         """Returns the observation space of one robot of the team."""
         parts: dict[str, Any] = dict(self._env.observation_space.spaces)
-        whole = parts["agent_pos"]
+        team_space = parts["agent_pos"]
         own = list(view.agent_pos)
         parts["agent_pos"] = spaces.Box(
-            whole.low[own], whole.high[own], dtype=np.float32
+            team_space.low[own], team_space.high[own], dtype=np.float32
         )
         if "pixels" in parts:
             frames = parts["pixels"].spaces
@@ -158,7 +161,7 @@ class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[mi
         return [name for name in names if name in view.cameras or name not in others]
 
     def _seen(self, shown: ObservationDict) -> dict[str, ObservationDict]:
-        """Returns each robot's observation, as copies from the whole team's."""
+        """Returns the observation of each agent, copied from that of the whole team."""
         seen = {}
         for agent, view in self._views.items():
             own: ObservationDict = {
