@@ -42,7 +42,7 @@ IN_BIN_M = 0.14
 BIN_SLOTS_M = (-0.05, 0.03, -0.01)
 # A robot has stopped if none of its joints is faster than this, in rad/s or m/s.
 STOPPED_RAD_S = 0.03
-# Priorities of the parcels; the hand works on the one with the highest.
+# Priorities of the parcels; the hand works on the parcel with the highest one.
 HELD = 6.0
 ON_PLATE = 5.0
 SCANNED = 4.0

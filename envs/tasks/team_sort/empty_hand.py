@@ -141,10 +141,10 @@ def grip_from_above(parcel: Parcels, preferred_x: Array) -> Grip:
 
 
 def with_fingers(plan: HandPlan, may_close: Array) -> HandPlan:
-    """Returns a plan with its gripper command: closed to grasp and to hold, else open.
+    """Returns a plan whose gripper is closed to grasp and to hold, and open otherwise.
 
     Args:
-        plan: the plan of one hand, without its gripper command.
+        plan: the plan of one hand; its gripper command is replaced.
         may_close: (n,) bool, whether the hand is at its grip, so that a hand that grasps
             may close its fingers.
     """

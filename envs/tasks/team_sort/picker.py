@@ -81,7 +81,7 @@ PRESS_M = 0.003
 # second step begins when the cosine of the x axis' angle to ONWARDS is above this. It goes
 # on while the cosine of the z axis' angle to straight down is below this.
 FACING_COS = 0.9
-# Priorities of parcels; the hand works on the one with the highest.
+# Priorities of parcels; the hand works on the parcel with the highest one.
 HELD = 5.0
 TO_PICK = 1.0
 NOT_TO_PICK = -10.0
@@ -129,7 +129,12 @@ def plan_picker(facts: ExpertFacts) -> HandPlan:
     rows = _rows_of_empty_hand(facts, parcel, grip, is_empty=~is_held, is_idle=is_idle)
     rows += _rows_to_stand(facts, parcel, posture, is_held=is_held, must_turn=must_turn)
     skill, pos = last_row(xp, rows, otherwise_w=hand.pos_w)
-    plan = HandPlan(skill, pos, quat_of_axes(posture.x, posture.z), hand.reading)
+    plan = HandPlan(
+        skill=skill,
+        pos_w=pos,
+        quat_wxyz=quat_of_axes(posture.x, posture.z),
+        gripper=xp.ones_like(hand.reading),  # open, unless `with_fingers` closes it
+    )
     return with_fingers(plan, may_close=is_at_grip(hand, grip))
 
 

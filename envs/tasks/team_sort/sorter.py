@@ -67,7 +67,7 @@ DROP_SLACK_M = 0.015
 # Where each of the three parcels is dropped in its bin: the offset from the bin's middle,
 # away from the robot.
 BIN_SLOTS_M = (-0.07, 0.07, 0.0)
-# Priorities of parcels; the hand works on the one with the highest.
+# Priorities of parcels; the hand works on the parcel with the highest one.
 HELD = 5.0
 ON_STAND = 1.0
 NOTHING_TO_DO = 0.0
@@ -95,6 +95,7 @@ def plan_sorter(facts: ExpertFacts) -> HandPlan:
     outwards = horizontal(parcel.bin_w)
     slot_m = xp.asarray(BIN_SLOTS_M)[chosen][:, None]
     slot_w = parcel.bin_w + outwards * slot_m
+
     # the label is on the side that faces ONWARDS, so the hand's x axis points there
     onwards = for_each_world(xp, ONWARDS, like=hand.x)
     grip = grip_from_above(parcel, preferred_x=onwards)
@@ -106,7 +107,12 @@ def plan_sorter(facts: ExpertFacts) -> HandPlan:
     rows += _rows_to_scanner(facts, parcel, is_held)
     rows += _rows_to_bin(facts, parcel, posture, slot_w=slot_w, is_held=is_held)
     skill, pos = last_row(xp, rows, otherwise_w=hand.pos_w)
-    plan = HandPlan(skill, pos, quat_of_axes(posture.x, posture.z), hand.reading)
+    plan = HandPlan(
+        skill=skill,
+        pos_w=pos,
+        quat_wxyz=quat_of_axes(posture.x, posture.z),
+        gripper=xp.ones_like(hand.reading),  # open, unless `with_fingers` closes it
+    )
     return with_fingers(plan, may_close=is_at_grip(hand, grip))
 
 
@@ -135,9 +141,9 @@ def _posture(
     level = for_each_world(xp, LEVEL, like=hand.x)
     onwards = for_each_world(xp, ONWARDS, like=hand.x)
 
-    # A hand with a parcel keeps its axes until the parcel is lifted off the stand. Then it
-    # is level, its x axis up, for the scanner. Once the label is read it points down, its
-    # x axis outwards from the robot's column over the bin.
+    # A hand with a parcel keeps its axes until the parcel is lifted off the stand. Then the
+    # hand is level for the scanner, its x axis up. Once the label is read, the hand points
+    # down over the bin, its x axis outwards from the robot's column.
     is_read = parcel.is_scanned[:, None]
     carry_x = xp.where(is_read, horizontal(slot_w), up)
     carry_z = xp.where(is_read, down, level)
