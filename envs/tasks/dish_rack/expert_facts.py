@@ -78,7 +78,7 @@ class ExpertFacts:
         width = agent["gripper_width"][:, 0]
         rack = Rack(xp, state["rack_pos_w"], state["rack_heading"])
         dishes = [
-            _read_dish(xp, k, tcp, width, state=state, rack=rack)
+            _read_dish(xp, k, tcp=tcp, width=width, state=state, rack=rack)
             for k in range(len(DISHES))
         ]
 
@@ -131,10 +131,10 @@ def _next_dish(xp: Any, dishes: list[Dish]) -> Dish:
     # from the last to the first of ORDER, so that the first one that is left wins
     chosen = dishes[ORDER[-1]]
     for k in ORDER[-2::-1]:
-        chosen = _either(xp, dishes[k].is_left, dishes[k], chosen)
+        chosen = _either(xp, dishes[k].is_left, first=dishes[k], second=chosen)
     # a held dish comes before all others
     for dish in dishes:
-        chosen = _either(xp, dish.is_held, dish, chosen)
+        chosen = _either(xp, dish.is_held, first=dish, second=chosen)
     return chosen
 
 

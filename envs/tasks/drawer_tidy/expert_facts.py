@@ -78,8 +78,8 @@ class ExpertFacts:
             rot6d=agent["tcp_rot6d"],
             width=agent["gripper_width"][:, 0],
         )
-        first = _named_thing(xp, hand, state, 0)
-        second = _named_thing(xp, hand, state, 1)
+        first = _named_thing(xp, hand, state, k=0)
+        second = _named_thing(xp, hand, state, k=1)
         # the thing to work on now: in each world the fields of the first or the second
         is_second = _works_on_second(first, second)
         fields = {}
@@ -108,7 +108,7 @@ def _named_thing(xp: Any, hand: Hand, state: Readings, k: int) -> Thing:
     rot6d = state["target_rot6d"][:, 6 * k : 6 * k + 6]
     size = state["target_size"][:, 3 * k : 3 * k + 3]
 
-    is_held = _is_held(xp, hand, pos, rot6d, size)
+    is_held = _is_held(xp, hand, pos, rot6d=rot6d, size=size)
 
     # a thing that is held inside the drawer does not lie in it yet
     return Thing(

@@ -23,8 +23,8 @@ def poses(xp: Any, state: Mapping[str, Array]) -> dict[str, ObjectPose]:
         "handle": ObjectPose(handle),
         "chest": ObjectPose(handle + to_closed),
         "drawer": ObjectPose(drawer),
-        "first": _named_thing(xp, state, 0),
-        "second": _named_thing(xp, state, 1),
+        "first": _named_thing(xp, state, k=0),
+        "second": _named_thing(xp, state, k=1),
     }
 
 

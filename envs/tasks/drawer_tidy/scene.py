@@ -116,8 +116,10 @@ def _add_front_counter(
     # four doors below, a wide drawer that does not open, and decoration on the worktop
     decor = Paint(spec, chest, "front_counter_decor", decor=True)
     for y in (0.18, -0.18, -0.53, -0.87):
-        _paint_door(decor, (size.x, y), 0.165, (0.12, below - 0.012))
-    _paint_door(decor, (size.x, -0.70), 0.33, (below + 0.006, under - 0.006))
+        _paint_door(decor, at=(size.x, y), half_y=0.165, z=(0.12, below - 0.012))
+    _paint_door(
+        decor, at=(size.x, -0.70), half_y=0.33, z=(below + 0.006, under - 0.006)
+    )
     _paint_kettle(decor, (0.98, -0.62, size.top_z))
     _paint_boards_and_bowl(decor, (1.20, 0.62, size.top_z))
     decor.add()

@@ -33,14 +33,16 @@ COUNTER_ROOM_M = 0.11
 def spot_in_drawer(xp: Any, facts: ExpertFacts) -> Array:
     """Returns a spot (n, 3) m on the drawer's floor with room for one more thing."""
     spots = [facts.drawer + xp.asarray([SPOT_X_M, y, 0.0]) for y in SPOTS_Y_M]
-    return _first_free(xp, xp.stack(spots, axis=1), facts.others, SPOT_ROOM_M)
+    return _first_free(
+        xp, xp.stack(spots, axis=1), others=facts.others, enough_m=SPOT_ROOM_M
+    )
 
 
 def spot_on_counter(xp: Any, facts: ExpertFacts) -> Array:
     """Returns a spot (n, 3) m on the counter with room for one more thing."""
     spots = xp.asarray([(x, y, DRAWERS_SIZE.top_z) for x, y in COUNTER_XY_W])  # (S, 3)
     spots = xp.broadcast_to(spots, (facts.opening.shape[0], *spots.shape))
-    return _first_free(xp, spots, facts.others, COUNTER_ROOM_M)
+    return _first_free(xp, spots, others=facts.others, enough_m=COUNTER_ROOM_M)
 
 
 def _first_free(xp: Any, spots: Array, others: Array, enough_m: float) -> Array:

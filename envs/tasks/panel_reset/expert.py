@@ -70,7 +70,7 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     num = agent["tcp_pos_w"].shape[0]
     # rotation of a hand that points straight at the face
     straight = quat_multiply(face_quat(xp, CONSOLE, num), hand_quat_in_face(xp, num))
-    facts = _read_facts(xp, agent, state, quat_to_rot6d(straight))
+    facts = _read_facts(xp, agent, state, straight_rot6d=quat_to_rot6d(straight))
     skill, tip_goal = _choose(xp, facts)
 
     # with the work done, the hand points down, out of the camera's view of the panel

@@ -114,7 +114,7 @@ class ExpertFacts:
         is_binned = _is_in_bin(parcels) & ~is_held
         is_finished = parcels.is_wanted & parcels.is_scanned & is_binned
         is_unfinished = parcels.is_wanted & ~is_finished
-        priority = _priority(xp, parcels, is_held, is_on_plate)
+        priority = _priority(xp, parcels, is_held=is_held, is_on_plate=is_on_plate)
         priority = xp.where(is_unfinished, priority, FINISHED)
 
         # the parcel to work on, and its place in its bin

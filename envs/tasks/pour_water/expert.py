@@ -140,7 +140,7 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     tilt = xp.where(pours, pouring_tilt, facts.tilt - BACK_RAD)
     tilt = xp.where(facts.is_held, xp.clip(tilt, 0.0, MOST_RAD), 0.0)
     pouring_w = _pouring_w(xp, state["cup_pos_w"], tilt)
-    skill, pos = _choose(xp, facts, pours, pouring_w)
+    skill, pos = _choose(xp, facts, pours=pours, pouring_w=pouring_w)
 
     # an empty hand has the yaw at which it takes the bottle
     yaw = xp.where(facts.is_held, POUR_YAW, _grip_yaw(xp, state["bottle_rot6d"]))

@@ -102,7 +102,7 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     """Returns the plans for n worlds, from proprioception and the privileged state."""
     stroke = _stroke(xp, state)
     facts = _read_facts(xp, agent, state, stroke)
-    skill, pos = _choose(xp, agent, state, stroke, facts)
+    skill, pos = _choose(xp, agent, state, stroke=stroke, facts=facts)
 
     # an empty hand takes the handle's yaw; a held pad is brought to yaw 0
     yaw = xp.where(facts.is_holding, 0.0, _handle_yaw(xp, state["pad_rot6d"]))

@@ -37,7 +37,7 @@ def decide(
         state: the privileged state.
     """
     sorter, picker = (Hand.read(hand) for hand in hands)
-    facts = ExpertFacts.read(xp, sorter, picker, state)
+    facts = ExpertFacts.read(xp, sorter=sorter, picker=picker, state=state)
     return (plan_sorter(facts), plan_picker(facts)), facts.share_done
 
 

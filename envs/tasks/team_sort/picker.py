@@ -307,7 +307,7 @@ def _rows_to_stand(
     """
     xp = facts.xp
     hand = facts.picker
-    setting_down = _setting_down(facts, parcel, posture, must_turn)
+    setting_down = _setting_down(facts, parcel, posture, must_turn=must_turn)
     over_stand = setting_down.over_stand_w
 
     # the hand's goals, by skill
