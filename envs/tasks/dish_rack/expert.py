@@ -122,7 +122,7 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     is_tilted = is_tilted | facts.is_at_placed_plate
     tilt = xp.where(is_tilted, TILT_RAD, 0.0)
 
-    # its yaw is that of the rack with a dish, and that of the grip without one
+    # a hand that holds or leaves a dish has the rack's yaw, another hand that of the grip
     is_at_rack = facts.is_at_placed_plate | facts.is_at_placed_cup
     yaw = xp.where(dish.is_held | is_at_rack, facts.heading, dish.grip_yaw)
 
@@ -178,7 +178,7 @@ def _goals(xp: Any, facts: ExpertFacts) -> Goals:
     along_m = dot(offset, facts.along)
     up_m = dot(offset, up)
 
-    # it may be lowered from right above its seat, or if it is already inside
+    # the dish may be lowered from right above its seat, or if it is already inside
     height = xp.where(dish.is_plate, ABOVE_SLOT_M, ABOVE_PLACE_M)
     is_over = (xp.abs(across_m) < ACROSS_M) & (xp.abs(along_m) < ALONG_M)
     is_on_edge = xp.abs(dot(dish.axis, facts.into)) > ON_EDGE_COS

@@ -118,7 +118,7 @@ class DrawerTidy:
             things.set_present(world, thing, thing in episode["row"])
 
     def before_step(self, tick: Array) -> None:
-        """Pushes the named drawer, or shoves the first named thing, when it is due."""
+        """Pushes the named drawer, or shoves the first named thing, when that is due."""
         xp = self._engine.xp
         memory = self._memory
         props = self._props
@@ -132,7 +132,7 @@ class DrawerTidy:
         is_pushed = (shut_tick >= 0) & is_during(tick, shut_tick, SHUT_TICKS)
         props.drawers.push(memory["drawer"], xp.where(is_pushed, memory["shut"], 0.0))
 
-        # the shove has a time of its own
+        # the shove comes at a sampled time
         is_shoved = is_during(tick, memory["shove_tick"], PUSH_TICKS)
         shove_n = xp.where(is_shoved[:, None], memory["shove"], 0.0)
         props.things.push(memory["target"][:, 0], shove_n)

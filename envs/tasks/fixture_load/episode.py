@@ -37,7 +37,7 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
         episode[name] = variation.sample_many(seed, name, count)
     colours = variation.sample_many(seed, "colour", COLOUR_SAMPLES)
     episode["colour"] = first_distinct(colours, count)
-    # each workpiece gets a place on the bench of its own
+    # each workpiece gets its own place on the bench
     order = variation.stream(seed, "parts").permutation(len(PLACES_W))
     episode["places"] = [int(place) for place in order[:count]]
 

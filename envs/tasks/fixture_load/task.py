@@ -126,7 +126,7 @@ class FixtureLoad:
             parts.paint(world, part, COLOURS[episode["colour"][part]])
 
     def before_step(self, tick: Array) -> None:
-        """Updates the peak force and the machine, and pushes the part when it is due."""
+        """Updates the peak force and the machine, and pushes the part when its event is due."""
         xp = self._engine.xp
         memory = self._memory
         props = self._props

@@ -50,7 +50,7 @@ FAR_M = 0.5
 
 
 class Props(ParcelProps):
-    """The parts of the scene in N worlds, as a task moves and reads them."""
+    """The parts of the scene that the task moves and reads, in N worlds."""
 
     def __init__(self, engine: Engine, robot: Robot) -> None:
         """Finds the parts in the model."""

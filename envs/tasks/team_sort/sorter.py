@@ -227,8 +227,14 @@ def _rows_to_bin(
 ) -> list[Row]:
     """Returns the rows of the decision table for a held parcel that has been read.
 
-    The hand carries it to its place in its bin, `slot_w` (n, 3) m, lowers it and lets
-    go.
+    The hand carries the parcel to its place in its bin, lowers it and lets go.
+
+    Args:
+        facts: what the expert knows.
+        parcel: the parcel in the hand.
+        posture: the axes that the hand should have.
+        slot_w: (n, 3) m, the parcel's place in its bin.
+        is_held: (n,) bool, whether the hand holds the parcel.
     """
     xp = facts.xp
     hand = facts.sorter

@@ -124,7 +124,7 @@ class WeighPack:
         return episode
 
     def before_step(self, tick: Array) -> None:
-        """Updates the display, counts wrong boxes, and pushes the item when it is due."""
+        """Updates the display, counts wrong boxes, and pushes the item when its event is due."""
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()
