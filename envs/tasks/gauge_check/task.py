@@ -178,11 +178,12 @@ class GaugeCheck:
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()
-        wrong = memory["false_faults"] + memory["missed_faults"] + memory["unasked"]
-        lost = wrong > 0
+        num_wrong = memory["false_faults"] + memory["missed_faults"] + memory["unasked"]
+        lost = num_wrong > 0
         are_all_up = xp.sum(memory["down"], axis=1) == 0
-        asked = xp.astype(xp.sum(memory["named"], axis=1), xp.float64)
-        share = xp.astype(xp.sum(memory["answered"], axis=1), xp.float64) / asked
+        num_named = xp.astype(xp.sum(memory["named"], axis=1), xp.float64)
+        num_answered = xp.astype(xp.sum(memory["answered"], axis=1), xp.float64)
+        share = num_answered / num_named
         # whether the share is 1; as a quotient of small whole numbers, it is 1 or far below
         is_all_answered = share > 0.999
         success = is_all_answered & are_all_up & ~lost
@@ -192,7 +193,7 @@ class GaugeCheck:
         # pressing the button adds the last 0.1 of the answer.
         driven = tolerance(facts.reach_button_m, bound=0.1, margin=2.0)
         reached = tolerance(facts.reach_button_m, bound=0.005, margin=0.2)
-        next_answer = (0.5 * driven + 0.4 * reached) / asked
+        next_answer = (0.5 * driven + 0.4 * reached) / num_named
         next_answer = xp.where(share < 0.999, next_answer, 0.0)
         # all answers add up to at most 0.9, so that success, with the buttons released,
         # adds the last 0.1

@@ -308,7 +308,7 @@ def _rows_to_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
     xp = facts.xp
     hand = facts.hand
     parcel = facts.parcel
-    has_unread = facts.is_held & ~parcel.is_scanned
+    holds_unread = facts.is_held & ~parcel.is_scanned
 
     # the goal of a hand that carries the parcel to the plate
     bottom_z = parcel.bottom_z()
@@ -335,14 +335,14 @@ def _rows_to_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
     is_set_down = (distance < LYING_BESIDE_M) & (xp.abs(height) < LYING_M)
 
     # the goals for setting the parcel down and for lifting it
-    may_place = has_unread & (is_over | is_being_lowered)
+    may_place = holds_unread & (is_over | is_being_lowered)
     set_down = with_z(xp, over_plate, hand.pos_w[:, 2] - height - PRESS_M)
     raised = with_z(xp, hand.pos_w, carry_z)
     return [  # the last row that applies wins
-        Row("carry", when=has_unread, goal_w=waypoint),
-        Row("lift", when=has_unread & facts.must_lift(), goal_w=raised),
+        Row("carry", when=holds_unread, goal_w=waypoint),
+        Row("lift", when=holds_unread & facts.must_lift(), goal_w=raised),
         Row("place", when=may_place, goal_w=set_down),
-        Row("release", when=has_unread & is_set_down, goal_w=hand.pos_w),
+        Row("release", when=holds_unread & is_set_down, goal_w=hand.pos_w),
     ]
 
 
@@ -357,7 +357,7 @@ def _rows_to_bin(facts: ExpertFacts, posture: Grip, route: Route) -> list[Row]:
     parcel = facts.parcel
     plate_z = facts.plate_w[:, 2]
     slot_z = facts.slot_w[:, 2]
-    has_read = facts.is_held & parcel.is_scanned
+    holds_read = facts.is_held & parcel.is_scanned
 
     # the goal of a hand that carries the parcel to its slot, its place in the bin
     bottom_z = parcel.bottom_z()
@@ -379,7 +379,7 @@ def _rows_to_bin(facts: ExpertFacts, posture: Grip, route: Route) -> list[Row]:
     distance = xp.sqrt(dot(from_slot, from_slot))
     must_lift = (bottom_z < plate_z + LOW_M) & (distance > AWAY_M)
     is_above_slot = distance < route.above_bin_m
-    may_place = has_read & is_above_slot & (posture.alignment(hand) > DROP_COS)
+    may_place = holds_read & is_above_slot & (posture.alignment(hand) > DROP_COS)
     is_low_enough = hand.pos_w[:, 2] < drop_z + DROP_SLACK_M
     if route.drops_if_stopped:
         is_low_enough = is_low_enough | facts.is_stopped
@@ -388,9 +388,9 @@ def _rows_to_bin(facts: ExpertFacts, posture: Grip, route: Route) -> list[Row]:
     # after it has turned a parcel, the hand first points down again
     is_tilted = hand.z[:, 2] > -POINTS_DOWN_COS
     return [  # the last row that applies wins
-        Row("carry", when=has_read, goal_w=waypoint),
-        Row("turn", when=has_read & is_tilted, goal_w=raised),
-        Row("lift", when=has_read & must_lift, goal_w=raised),
+        Row("carry", when=holds_read, goal_w=waypoint),
+        Row("turn", when=holds_read & is_tilted, goal_w=raised),
+        Row("lift", when=holds_read & must_lift, goal_w=raised),
         Row("place", when=may_place, goal_w=lowered),
         Row("release", when=may_drop, goal_w=hand.pos_w),
     ]

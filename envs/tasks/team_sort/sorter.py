@@ -209,15 +209,15 @@ def _rows_to_scanner(facts: ExpertFacts, parcel: Parcels, is_held: Array) -> lis
     """
     xp = facts.xp
     hand = facts.sorter
-    has_unread = is_held & ~parcel.is_scanned
-    must_lift = has_unread & _must_lift_off_stand(facts, parcel)
+    holds_unread = is_held & ~parcel.is_scanned
+    must_lift = holds_unread & _must_lift_off_stand(facts, parcel)
 
     parcel_to_hand = hand.pos_w - parcel.pos_w
     reading_z = facts.plate_w[:, 2] + READING_HEIGHT_M + parcel_to_hand[:, 2]
     under_head = with_z(xp, facts.plate_w + parcel_to_hand, reading_z)
     raised = with_z(xp, hand.pos_w, hand.pos_w[:, 2] + LIFT_M)
     return [  # the last row that applies wins
-        Row("carry", when=has_unread, goal_w=under_head),
+        Row("carry", when=holds_unread, goal_w=under_head),
         Row("lift", when=must_lift, goal_w=raised),
     ]
 
@@ -238,11 +238,11 @@ def _rows_to_bin(
     """
     xp = facts.xp
     hand = facts.sorter
-    has_read = is_held & parcel.is_scanned
+    holds_read = is_held & parcel.is_scanned
 
-    # the goal of a hand that carries the parcel to its place
+    # the goal of a hand that carries the parcel to its place; `above_bottom` is the
+    # hand's height above the parcel's underside
     parcel_to_hand = hand.pos_w - parcel.pos_w
-    # the hand's height above the parcel's underside
     above_bottom = hand.pos_w[:, 2] - parcel.bottom_z()
     carry_z = BIN.rim_z + OVER_RIM_M + above_bottom
     over_slot = with_z(xp, slot_w + parcel_to_hand, carry_z)
@@ -255,12 +255,13 @@ def _rows_to_bin(
     drop_z = xp.maximum(slot_w[:, 2] + INTO_BIN_M + above_bottom, lowest_z)
     lowered = with_z(xp, over_slot, drop_z)
 
+    # when it may go down, and when it may be dropped
     offset_xy = (parcel.pos_w - slot_w)[:, :2]
     is_above_slot = dot(offset_xy, offset_xy) < ABOVE_BIN_M**2
-    may_place = has_read & is_above_slot & (posture.alignment(hand) > DROP_COS)
+    may_place = holds_read & is_above_slot & (posture.alignment(hand) > DROP_COS)
     may_drop = may_place & (hand.pos_w[:, 2] < drop_z + DROP_SLACK_M)
     return [  # the last row that applies wins
-        Row("carry", when=has_read, goal_w=waypoint),
+        Row("carry", when=holds_read, goal_w=waypoint),
         Row("place", when=may_place, goal_w=lowered),
         Row("release", when=may_drop, goal_w=hand.pos_w),
     ]

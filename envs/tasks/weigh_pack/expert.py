@@ -235,12 +235,13 @@ def _read_flap(xp: Any, agent: Readings, state: Readings) -> FlapFacts:
     not_down = xp.maximum(outwards[:, 2], xp.zeros_like(angle))
     behind = push_at + BEHIND_M * with_z(xp, outwards, not_down)
 
-    # the fingertips may push when they are near the flap, on its outer side
+    # the fingertips may push when they are near `push_at`, on the flap's outer side; y is
+    # the direction of its hinge
     offset = tip - push_at
     off_face = dot(offset, outwards)
-    is_beside = xp.abs(dot(offset, along)) < TOUCH_M
-    is_beside = is_beside & (xp.abs(offset[:, 1]) < TOUCH_M)
-    is_near = is_beside & (off_face > 0) & (off_face < BEHIND_M + AT_FLAP_M)
+    is_near_along = xp.abs(dot(offset, along)) < TOUCH_M
+    is_near_across = xp.abs(offset[:, 1]) < TOUCH_M
+    is_outside = (off_face > 0) & (off_face < BEHIND_M + AT_FLAP_M)
 
     # the goal of fingertips that push: where the flap will be on its way to angle 0, shut
     next_angle = xp.maximum(angle - AHEAD_RAD, xp.zeros_like(angle))
@@ -251,7 +252,7 @@ def _read_flap(xp: Any, agent: Readings, state: Readings) -> FlapFacts:
         share_shut=xp.clip(1.0 - angle / OPEN_RAD, 0.0, 1.0),
         is_shut=angle < CLOSED_RAD / 2,
         is_hand_over=_length(xp, (tip - behind)[:, :2]) < AT_FLAP_M,
-        is_hand_near=is_near,
+        is_hand_near=is_near_along & is_near_across & is_outside,
     )
 
 
