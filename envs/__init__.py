@@ -1,6 +1,6 @@
 """Tasks: their props, scenes, variation and experts, and the Gymnasium classes.
 
-Everything that a task is written with can be imported from here, such as `from
+Everything that the author of a task needs can be imported from here, such as `from
 embodied.envs import TaskSpec`. Nothing is loaded before it is used.
 """
 

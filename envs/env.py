@@ -28,20 +28,20 @@ CLOSED = "this environment is closed: make a new one"
 class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
     """The environment of one world that `gymnasium.make` returns.
 
-    `embodied.envs.spaces.Observer` describes observations and `embodied.envs.infos`
-    infos; actions are (A,) in [-1, 1]. The task has succeeded once a successful state has
-    been held for 0.5 s; this ends the episode only with `terminate_on_success`.
-    `terminated` means a fault, or that the task can no longer succeed. The episode is
-    truncated at the task's horizon.
+    `embodied.envs.spaces.Observer` documents observations, and `embodied.envs.infos`
+    documents infos. Actions are (A,) in [-1, 1]. An episode is a success once the task has
+    been done for 0.5 s without interruption; this ends the episode only with
+    `terminate_on_success`. `terminated` means a fault, or that the task can no longer
+    succeed. The episode is truncated at the task's horizon.
 
     Actions outside [-1, 1] are clipped. Steps after the end of an episode are allowed: the
-    world goes on, and each step is `truncated` or `terminated`, until `reset`. After a
-    fault the world is back at its start. `render` draws the present state, so it needs a
-    `reset` first. Calls may come from any thread, one at a time.
+    world goes on, and each step is `truncated` or `terminated`, until `reset`. A fault puts
+    the world back to its start. `render` draws the present state, so it needs a `reset`
+    first. Calls may come from any thread, one at a time.
 
     With pixels, observations are nested dictionaries, which Stable-Baselines3 refuses
-    ("Nested observation spaces are not supported"). For it, use
-    `embodied.envs.sb3.SB3VecEnv(gymnasium.make_vec(...))`, which flattens them.
+    ("Nested observation spaces are not supported"). With Stable-Baselines3, use
+    `embodied.envs.sb3.SB3VecEnv(gymnasium.make_vec(...))`, which flattens observations.
 
     Raises:
         EmbodiedError: for unknown names, for actions of another shape, for a step or a
@@ -51,7 +51,12 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
     observation_space: spaces.Dict
 
     def __init__(self, config: EnvConfig, render_mode: str | None = None) -> None:
-        """Makes the world; "human" is possible only with a display."""
+        """Makes the world; the first episode begins with `reset`.
+
+        Args:
+            config: the config of the world.
+            render_mode: "human", which needs a display, "rgb_array", or None.
+        """
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise unknown("render_mode", render_mode, RENDER_MODES)
         modes = RENDER_MODES if has_display() else RENDER_MODES[1:]  # without "human"
@@ -81,7 +86,7 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
 
     @property
     def _max_episode_steps(self) -> int:
-        """The steps until truncation, under the name that third-party wrappers read."""
+        """The number of steps until truncation; third-party wrappers read this name."""
         return self.worlds.max_steps
 
     @property
@@ -100,9 +105,9 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
         """Starts a new episode.
 
         Args:
-            seed: seed of the episode; None for the next seed of this environment's own
-                sequence.
-            options: this environment has none; options of frameworks are ignored.
+            seed: the seed of the episode; None for the next seed of this environment's
+                own sequence.
+            options: this environment has no options; options of frameworks are ignored.
         """
         if self._why_no_episode == CLOSED:
             raise EmbodiedError(CLOSED)
@@ -143,8 +148,8 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
     def snapshot(self) -> Snapshot:
         """Returns the whole present state, including the sequence of later seeds.
 
-        The snapshot is plain data. It does not include wrappers, which have their own
-        state; `copy.deepcopy` of the whole environment copies that, too.
+        The snapshot is plain data. It does not include the state of wrappers, which
+        `copy.deepcopy` of the whole environment copies, too.
         """
         if self._why_no_episode:
             raise EmbodiedError(self._why_no_episode)
@@ -152,10 +157,10 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
         return self.worlds.snapshot().with_arrays({SEQUENCE: words[None]})
 
     def restore(self, snapshot: Snapshot) -> ObservationDict:
-        """Continues from a snapshot of this or another environment.
+        """Continues from a snapshot of this environment or of another.
 
-        The snapshot can be that of one world of a vector environment, or of `Worlds`. The
-        latter has no sequence of seeds, so this environment keeps its own.
+        It can also be a snapshot of one world of a vector environment, or of `Worlds`. A
+        snapshot of `Worlds` has no sequence of seeds, so this environment keeps its own.
 
         Returns:
             The observation that the step or reset before the snapshot returned.
@@ -174,7 +179,7 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
         return world_row(self._observer.observe(), 0)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Returns the state for `copy` and `pickle`: everything but the window."""
+        """Returns the state for `copy` and `pickle`, without the window."""
         return {**vars(self), "_window": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -183,9 +188,11 @@ class GroundEnv(gymnasium.Env[ObservationDict, np.ndarray]):
             self._window = Window(self.worlds.engine)
 
     def render(self) -> np.ndarray | None:
-        """Returns a picture (480, 640, 3) uint8 from the task's camera for people.
+        """Draws the present state, seen by the task's camera for pictures.
 
-        Returns None if a window shows it, or if there is no `render_mode`.
+        Returns:
+            The picture (480, 640, 3) uint8; None if a window shows it, or if there is no
+            `render_mode`.
 
         Raises:
             EmbodiedError: no episode has begun.

@@ -1,4 +1,4 @@
-"""Starts episodes of N worlds, new ones and recorded ones."""
+"""Starts new episodes and recorded episodes in N worlds."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from embodied.errors import EmbodiedError
 from embodied.plain import to_python, why_not_json
 from embodied.sim.engine import HostEngine
 
-# Names of the fields of a start: arrays of the task's `memory()` have this prefix.
+# Names in `EpisodeStart.fields`: the prefix of the arrays of the task's `memory()`, and the
+# name of the encoder bias.
 TASK_PREFIX = "task/"
 ENCODER_BIAS = "sensor/encoder_bias"
-# 2^64 divided by the golden ratio, which spreads the bits of a product.
+# 2^64 divided by the golden ratio: products with this number have well mixed bits.
 _CHECKSUM_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -32,10 +33,11 @@ class EpisodeStart:
     """Everything that is needed to start an episode again, bit for bit."""
 
     seed: int
-    state: np.ndarray  # (S,) float64, the integration state
-    # varied model fields by name; the task's `memory()` under `task/`; the encoder bias
+    state: np.ndarray  # (S,) float64, MuJoCo's integration state
+    # the varied fields of the model, by name; the arrays of the task's `memory()`, by
+    # `task/<name>`; and the encoder bias
     fields: Mapping[str, np.ndarray]
-    # variable -> sampled value
+    # name of a variable -> its sampled value
     variation: dict[str, Any] = field(default_factory=dict)
 
 
@@ -51,7 +53,7 @@ class Episodes:
         variation: Variation,
         task_name: str,
     ) -> None:
-        """Keeps what a start is written to; no episode has begun yet."""
+        """Stores the objects that starts are written to; no episode has begun yet."""
         self._engine = engine
         self._task = task
         self._task_name = task_name
@@ -63,7 +65,8 @@ class Episodes:
         self.seeds = np.zeros(n, np.int64)
         self.sampled: list[dict[str, Any]] = [{} for _ in range(n)]
         self.instructions = ("",) * n
-        self.pixel_sigma = np.zeros(n)  # (N,) grey levels
+        # (N,) the standard deviation of the pixel noise, grey levels
+        self.pixel_sigma = np.zeros(n)
         self._start_states = engine.state().copy()  # (N, S)
         # the task's memory before any episode, (N, ...) each
         self._first_memory = {
@@ -74,13 +77,13 @@ class Episodes:
     def of(
         cls, engine: HostEngine, bound: Bound, spec: TaskSpec, config: EnvConfig
     ) -> Episodes:
-        """Returns the episodes of a task, varied as a config asks for.
+        """Returns the episodes of a task, with the variation that a config asks for.
 
         Args:
-            engine: the worlds.
-            bound: the task and the robot in them.
+            engine: the physics of the worlds.
+            bound: the task and the robot in the worlds.
             spec: the task's spec.
-            config: names the level, the split and the factors.
+            config: the config, which names the level, the split and the factors.
         """
         common_factors = CommonFactors(
             engine, bound.robot, spec.cameras_for(bound.robot), spec.base_start
@@ -96,9 +99,13 @@ class Episodes:
         )
 
     def sample(self, ids: np.ndarray, seeds: Sequence[int]) -> None:
-        """Samples and writes new episodes for worlds `ids` (n,), one seed each.
+        """Samples new episodes and writes their starts into worlds.
 
-        Quantities derived from the states are not computed yet.
+        The engine has not yet computed quantities derived from the states afterwards.
+
+        Args:
+            ids: (n,) the worlds.
+            seeds: the n seeds of the episodes.
         """
         self._engine.reset(ids)
         self._forget(ids)
@@ -111,10 +118,10 @@ class Episodes:
         self._update_instructions()
 
     def _forget(self, ids: np.ndarray) -> None:
-        """Resets what earlier episodes of worlds `ids` (n,) varied to the model's values.
+        """Undoes what earlier episodes of worlds `ids` (n,) changed in model and memory.
 
         A start writes only the objects that take part in its episode. Without this reset,
-        the others would keep sizes and colours of earlier episodes.
+        the other objects would keep sizes and colours of earlier episodes.
         """
         for name, values in self._engine.model_views().items():
             values[ids] = attrgetter(name)(self._engine.model)
@@ -136,13 +143,13 @@ class Episodes:
 
         self._engine.reset(np.array([world]))
         for name, value in start.fields.items():
-            live = self._field(name)
-            if live.shape[1:] != np.shape(value):
+            target = self._field(name)
+            if target.shape[1:] != np.shape(value):
                 raise EmbodiedError(
-                    f"recorded {name} is {np.shape(value)}, this model's {live.shape[1:]}: "
+                    f"recorded {name} is {np.shape(value)}, this model's {target.shape[1:]}: "
                     "replay it with the task, robot and version that recorded it"
                 )
-            live[world] = value
+            target[world] = value
         if ENCODER_BIAS not in start.fields:
             raise EmbodiedError(f"the recorded start has no {ENCODER_BIAS}")
         state[world] = start.state
@@ -153,7 +160,7 @@ class Episodes:
         self._update_instructions()
 
     def _field(self, name: str) -> np.ndarray:
-        """Returns the live (N, ...) array for a field of a start.
+        """Returns the array (N, ...) to which a field of a start is written.
 
         It is the encoder bias, an array of the task's memory, or a field of the model.
 
@@ -204,13 +211,16 @@ class Episodes:
         self._proprioception.bias[world] = noise.encoder_bias
 
     def _update_instructions(self) -> None:
-        """Updates the instructions from the sampled values; "" before a first episode."""
+        """Updates the instructions from the sampled values.
+
+        The instruction of a world is "" before its first episode.
+        """
         self.instructions = tuple(
             values.get("instruction", "") for values in self.sampled
         )
 
     def memory(self) -> dict[str, np.ndarray]:
-        """Returns what is kept of the episodes: live (N, ...) arrays by name."""
+        """Returns what is kept of the episodes: arrays (N, ...) by name, not copies."""
         return {
             "seed": self.seeds,
             "pixel_sigma": self.pixel_sigma,
@@ -218,7 +228,12 @@ class Episodes:
         }
 
     def recall(self, ids: np.ndarray, sampled: Sequence[Mapping[str, Any]]) -> None:
-        """Replaces the sampled values of worlds `ids` (n,), one mapping each."""
+        """Replaces the sampled values of some worlds, after `memory` was written.
+
+        Args:
+            ids: (n,) the worlds.
+            sampled: the n mappings from variable to value.
+        """
         for world, values in zip(ids.tolist(), sampled, strict=True):
             self.sampled[world] = dict(values)
         self._update_instructions()
@@ -234,7 +249,7 @@ class Episodes:
         self._engine.refresh(ids)
 
     def start_of(self, world: int) -> EpisodeStart:
-        """Returns the start of a world's episode. Call it right after the reset only."""
+        """Returns the start of a world's episode; valid only right after the reset."""
         varied = self._engine.model_views()
         fields = {name: values[world].copy() for name, values in varied.items()}
         for name, values in self._task.memory().items():
@@ -256,7 +271,7 @@ def _stored(sampled: Mapping[str, Any]) -> dict[str, Any]:
         EmbodiedError: a value cannot be stored as JSON.
     """
     values = to_python(sampled)
-    # check all values at once; only if that fails, search for the one to name
+    # check all values at once; only if that fails, search for the value to name
     if why_not_json(values):
         for name, value in values.items():
             reason = why_not_json({name: value})
@@ -269,16 +284,17 @@ def _stored(sampled: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def state_checksum(state: np.ndarray) -> np.ndarray:
-    """Returns a checksum per row. Rows that differ in a bit get different checksums.
+    """Returns a checksum per row. Rows that differ in a single bit have different ones.
 
     Args:
-        state: (N, K) float64.
+        state: (N, K) float64, such as positions and velocities of N worlds.
 
     Returns:
         (N,) uint64.
     """
     words = np.ascontiguousarray(state).view(np.uint64)
-    # each column has its own factor, so that swapped values change the sum, too. Factors
+    # each column has another factor, so that also swapped values change the sum. Factors
     # are odd, because a multiplication by an odd number modulo 2^64 loses no bits
-    odd = np.arange(1, 2 * words.shape[1], 2, dtype=np.uint64)
-    return (words * (odd * _CHECKSUM_FACTOR)).sum(axis=1, dtype=np.uint64)
+    odd_numbers = np.arange(1, 2 * words.shape[1], 2, dtype=np.uint64)
+    factors = odd_numbers * _CHECKSUM_FACTOR
+    return (words * factors).sum(axis=1, dtype=np.uint64)

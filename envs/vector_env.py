@@ -34,15 +34,15 @@ PER_WORLD = ("task_description",)  # attributes with a value for each world
 
 
 class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
-    """`GroundEnv` for N worlds at once; `gymnasium.make_vec` returns it.
+    """The environment of N worlds that `gymnasium.make_vec` returns.
 
     After reset(seed=s), world i has the same episodes as a GroundEnv after
-    reset(seed=s + i), including later ones. Autoreset is SAME_STEP, with `final_obs` and
-    `final_info`, or DISABLED, with reset(options={"reset_mask": (N,) bool}).
-    `embodied.envs.infos` documents the infos.
+    reset(seed=s + i), including later episodes. The autoreset mode is SAME_STEP, with
+    `final_obs` and `final_info`, or DISABLED, with
+    reset(options={"reset_mask": (N,) bool}). `embodied.envs.infos` documents the infos.
 
-    Actions beyond [-1, 1] are clipped. With DISABLED, a step is refused until all ended
-    episodes are reset.
+    Actions beyond [-1, 1] are clipped. In the mode DISABLED, a step is refused until all
+    worlds whose episodes have ended are reset.
     """
 
     observation_space: spaces.Dict
@@ -78,7 +78,9 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
 
         # each world's generator of the seeds of later episodes
         self._generators = [seeding.np_random()[0] for _ in range(num_envs)]
-        self._ended = np.ones(num_envs, bool)  # True before the first reset, too
+        # (N,) whether a world has no running episode: before the first reset, and after
+        # an episode that was not reset
+        self._ended = np.ones(num_envs, bool)
         self._has_begun = False
 
     @property
@@ -88,11 +90,11 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
 
     @property
     def task_description(self) -> tuple[str, ...]:
-        """The N episodes' instructions."""
+        """The instructions of the N present episodes."""
         return self.worlds.instructions
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
-        """Returns an attribute of each of the N worlds, e.g. its `task_description`."""
+        """Returns an attribute of each of the N worlds, such as `task_description`."""
         value = getattr(self, name)
         if callable(value):
             raise EmbodiedError(
@@ -115,7 +117,7 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
 
     @property
     def _max_episode_steps(self) -> int:
-        """The number of steps until truncation, under the name in third-party wrappers."""
+        """The number of steps until truncation; third-party wrappers read this name."""
         return self.worlds.max_steps
 
     def reset(
@@ -124,16 +126,17 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
         """Starts new episodes.
 
         Args:
-            seed: s, for the seeds s, s + 1, ...; or one seed for each of the N worlds.
-                None is the next seed of a world's own sequence.
-            options: `reset_mask` (N,) bool selects the worlds; by default all. Other
-                frameworks' options are ignored.
+            seed: an integer s for the seeds s, s + 1, ..., one for each world; or a
+                sequence of N seeds. None stands for the next seed of a world's own
+                sequence.
+            options: `reset_mask` (N,) bool selects the worlds; by default all are reset.
+                Other frameworks' options are ignored.
         """
         if self.closed:
             raise EmbodiedError(CLOSED)
         ids = np.flatnonzero(self._reset_mask(options))
         given = seed_of_each(seed, self.num_envs)
-        # Gymnasium keeps the seed; the episodes' seeds come from each world's generator
+        # Gymnasium stores this seed; the episodes' seeds come from each world's generator
         if isinstance(seed, int | np.integer):
             super().reset(seed=int(seed))
 
@@ -161,8 +164,8 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
 
         Args:
             ids: (n,) the worlds.
-            given: a seed for each of the N worlds; None for the next seed of its own
-                sequence.
+            given: the seed of each of the N worlds; None for the next seed of the world's
+                own sequence.
         """
         seeds = []
         for world in ids.tolist():
@@ -182,8 +185,8 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
     ) -> tuple[ObservationDict, np.ndarray, np.ndarray, np.ndarray, Info]:
         """Makes one control step of all worlds.
 
-        A world with an ended episode is reset at once (SAME_STEP), or must be reset by
-        the caller (DISABLED).
+        A world whose episode has ended is reset at once in the mode SAME_STEP, and must
+        be reset by the caller in the mode DISABLED.
         """
         self._require_episodes()
         if self._ended.any():
@@ -214,10 +217,10 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
         return observation, result.reward, result.terminated, result.truncated, info
 
     def snapshot(self, worlds: Ids = None) -> Snapshot:
-        """Returns the complete state of one world, several, or all N.
+        """Returns the complete state of one world, of several, or of all N.
 
-        The snapshot is plain data. It lacks the state of wrappers; `copy.deepcopy` of
-        the whole environment copies that, too.
+        The snapshot is plain data. It does not include the state of wrappers, which
+        `copy.deepcopy` of the whole environment copies, too.
         """
         self._require_episodes()
         ids = checked_ids(worlds, self.num_envs)
@@ -226,11 +229,12 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
         return self.worlds.snapshot(ids).with_arrays(more)
 
     def restore(self, snapshot: Snapshot, worlds: Ids = None) -> ObservationDict:
-        """Restores worlds from a snapshot of any such environment, or of `Worlds`.
+        """Restores worlds from a snapshot of such an environment, or of `Worlds`.
 
         Args:
-            snapshot: a snapshot of as many worlds, or of one for all of them.
-            worlds: one world, several, or None for all N.
+            snapshot: a snapshot of as many worlds as `worlds`, or of one world, which all
+                of them then copy.
+            worlds: the index of one world, several indices, or None for all N worlds.
 
         Returns:
             The observation of all N worlds.
@@ -244,8 +248,8 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
         ids = checked_ids(worlds, self.num_envs)
         self.worlds.restore(snapshot, ids)
 
-        # A snapshot of `Worlds` has no sequences of seeds; then these worlds keep their
-        # own. The modulo repeats the only row of a single world's snapshot.
+        # A snapshot of `Worlds` has no sequences of seeds, so then these worlds keep their
+        # own sequences. The modulo repeats the only row of a single world's snapshot.
         for k, world in enumerate(ids.tolist()):
             if SEQUENCE in snapshot.arrays:
                 words = snapshot.arrays[SEQUENCE][k % len(snapshot)]
@@ -285,7 +289,13 @@ def batched(space: spaces.Dict, num_envs: int) -> spaces.Dict:
 
 
 def rows_of(observation: ObservationDict, which: np.ndarray) -> np.ndarray:
-    """Returns (N,) observations of single worlds; None where `which` (N,) is False."""
+    """Returns the observations of single worlds, (N,) objects as Gymnasium's infos have.
+
+    Args:
+        observation: the observation of all N worlds.
+        which: (N,) bool, the worlds whose observations are returned. The result has None
+            for the other worlds.
+    """
     rows = np.full(len(which), None, dtype=object)
     for world in np.flatnonzero(which).tolist():
         rows[world] = world_row(observation, world)
@@ -293,9 +303,12 @@ def rows_of(observation: ObservationDict, which: np.ndarray) -> np.ndarray:
 
 
 def parse_autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
-    """Returns the mode with a value or name of Gymnasium's, such as SameStep or SAME_STEP.
+    """Returns Gymnasium's autoreset mode of a value or a name.
 
-    Case is ignored.
+    Examples are SameStep and SAME_STEP; case is ignored.
+
+    Raises:
+        EmbodiedError: the mode is unknown, or this environment does not support it.
     """
     wanted = str(mode.value if isinstance(mode, AutoresetMode) else mode)
     for known in AUTORESET_MODES:

@@ -73,7 +73,7 @@ class Worlds:
         self.episodes = Episodes.of(self.engine, self._bound, self.spec, config)
         self.variation = self.episodes.variation
 
-        # scoring, and the steps at the begin and end of episodes
+        # scoring, and what happens at the beginning and the end of episodes
         self.horizon_s = config.horizon_s or self.spec.horizon_for(self.robot)
         self.ticks_per_step = PHYSICS_HZ // config.control_hz
         rules = ScoringRules.of(config, self.horizon_s)
@@ -87,7 +87,7 @@ class Worlds:
             watch=self._watch,
         )
 
-        # the contents of snapshots, and the properties of worlds that they fit
+        # the contents of snapshots, and the properties of worlds that can restore them
         memories = {
             **self._bound.memories(),
             "episodes": self.episodes.memory,
@@ -106,7 +106,7 @@ class Worlds:
 
     @property
     def instructions(self) -> tuple[str, ...]:
-        """The N episodes' instructions, one sentence each."""
+        """The instructions of the N present episodes, one sentence each."""
         return self.episodes.instructions
 
     @property
@@ -121,7 +121,12 @@ class Worlds:
         return position_units(self.model)
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        """Starts new episodes in worlds `ids` (n,), one seed each."""
+        """Starts new episodes in some worlds.
+
+        Args:
+            ids: (n,) the indices of the worlds.
+            seeds: the n seeds of their episodes.
+        """
         ids = np.asarray(ids)
         if len(seeds) != len(ids):
             raise EmbodiedError(f"{len(seeds)} seeds for {len(ids)} worlds")
@@ -129,7 +134,7 @@ class Worlds:
         self._flow.begin(ids)
 
     def rest(self, ids: Array) -> None:
-        """Stops physics, clocks and frames of worlds `ids`, until the next episodes."""
+        """Stops physics, clocks and frames of worlds `ids` (n,) until their next episodes."""
         self._flow.rest(ids)
 
     def begin_recorded(
@@ -140,7 +145,8 @@ class Worlds:
         Args:
             world: index of the world.
             start: the recorded start.
-            looks: other values for variables in `LOOKS`, which change only pictures.
+            looks: values for variables in `LOOKS`, which change only pictures, instead of
+                the recorded values.
 
         Raises:
             EmbodiedError: the recorded fields or state do not fit the model.
@@ -151,17 +157,18 @@ class Worlds:
         self._flow.begin(np.array([world]))
 
     def snapshot(self, worlds: Ids = None) -> Snapshot:
-        """Returns the complete state of one world, several, or all N."""
+        """Returns the complete state of one world, of several, or of all N."""
         ids = checked_ids(worlds, self.num_worlds)
         sampled = tuple(self.variation_of(world) for world in ids.tolist())
         return self._present.snapshot(ids, sampled)
 
     def restore(self, snapshot: Snapshot, worlds: Ids = None) -> None:
-        """Restores worlds from a snapshot, of these or of others of the same config.
+        """Restores worlds from a snapshot of these worlds, or of others of the same config.
 
         Args:
-            snapshot: a snapshot of as many worlds, or of one for all of them.
-            worlds: one world, several, or None for all N.
+            snapshot: a snapshot of as many worlds as `worlds`, or of one world, which all
+                of them then copy.
+            worlds: the index of one world, several indices, or None for all N worlds.
 
         Raises:
             EmbodiedError: the snapshot is of another task, robot, control mode or
@@ -170,8 +177,8 @@ class Worlds:
         ids = checked_ids(worlds, self.num_worlds)
         self._present.check(snapshot, len(ids))
         self._present.restore(snapshot, ids)
-        # then values that are not arrays, and values derived from the arrays; the
-        # snapshot of one world is repeated for all of the worlds
+        # then restore values that are not arrays, and update values derived from arrays;
+        # the snapshot of one world is repeated for all worlds
         repeats = len(ids) // len(snapshot)
         self.episodes.recall(ids, snapshot.sampled * repeats)
         self._scorer.recall(ids)
@@ -179,7 +186,8 @@ class Worlds:
     def __reduce__(self) -> tuple[Any, ...]:
         """Lets `copy` and `pickle` make new worlds and restore a snapshot in them.
 
-        Returns the class, its arguments, and the argument of `__setstate__`.
+        Returns:
+            The class, the arguments of its constructor, and that of `__setstate__`.
         """
         return type(self), (self.config, self.num_worlds), self.snapshot()
 
@@ -216,8 +224,8 @@ class Worlds:
     def step(self, actions: Array) -> StepResult:
         """Makes one control step in all worlds.
 
-        A world with a NaN or inf in its action gets a fault and is put back to its
-        start. The other worlds are not affected.
+        A world with a NaN or inf in its action gets a fault, and is reset to its start.
+        The other worlds are not affected.
 
         Args:
             actions: (N, A) in [-1, 1]; values beyond are clipped.
@@ -237,16 +245,16 @@ class Worlds:
                 fault = np.where(bad, _BAD_ACTION, fault)
             self._flow.put_back(fault)
         if self._watch.is_due():
-            # worlds without an instruction have not begun
+            # a world without an instruction has not begun an episode
             has_begun = np.array([bool(text) for text in self.instructions])
             self._watch.check(np.flatnonzero(self._scorer.is_sound() & has_begun))
         joint_target = self.control.joint_target.copy()
         return self._scorer.score(self.task.judge(), joint_target)
 
     def second_control(self) -> RobotControl:
-        """Returns a copy of the control, to compute targets for actions not taken.
+        """Returns a copy of the control, which computes targets for actions not taken.
 
-        It has the same memory, but must not `apply` its targets.
+        The copy has the same state, but must not `apply` its targets.
         """
         control = RobotControl(
             self.robot, self.engine, self.config.control_mode, self.config.control_hz
@@ -277,7 +285,7 @@ class Worlds:
 
         Args:
             world: index of the world.
-            state: (1 + nq + nv,) as in `physics_state`; its time is not used.
+            state: (1 + nq + nv,) a row of `physics_state`. The time in it is not used.
         """
         positions = self.engine.view("qpos")
         velocities = self.engine.view("qvel")
@@ -287,7 +295,10 @@ class Worlds:
         self.engine.refresh(np.array([world]))
 
     def checksum(self) -> np.ndarray:
-        """Returns exact checksums (N,) uint64 of positions and velocities."""
+        """Returns a checksum (N,) uint64 of the positions and velocities of each world.
+
+        It changes if any bit of them changes.
+        """
         return state_checksum(self.physics_state()[:, 1:])
 
     def episode_start(self, world: int) -> EpisodeStart:
@@ -295,7 +306,7 @@ class Worlds:
         return self.episodes.start_of(world)
 
     def variation_of(self, world: int) -> dict[str, Any]:
-        """Returns the sampled values of one world's current episode, JSON-able."""
+        """Returns the sampled values of one world's present episode, as values for JSON."""
         return dict(self.episodes.sampled[world])
 
     def measures_of(self, world: int) -> dict[str, float]:
@@ -309,7 +320,7 @@ class Worlds:
         return self._pictures.render(world, camera, size)
 
     def metadata(self) -> dict[str, Any]:
-        """Returns these worlds' metadata for a dataset or result, JSON-able."""
+        """Returns the metadata of these worlds for a dataset or result, as JSON values."""
         return worlds_metadata(self)
 
     def close(self) -> None:
