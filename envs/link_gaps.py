@@ -1,4 +1,4 @@
-"""The distance between a robot's links and what is fixed, in the CPU's worlds."""
+"""The distance of a robot's links from scenery and people, on the engine `cpu`."""
 
 from __future__ import annotations
 
@@ -15,52 +15,54 @@ from embodied.sim.engine import HostEngine
 class LinkGaps:
     """Computes how close the links of a robot are to scenery and people, in N worlds.
 
-    Links are the bodies of the joints of arms, torsos, waists and driving bases. Grippers
-    are none: a gripper must come close to work. Pairs of geoms that are close with
-    the robot at home, as wheels and floor are, don't count.
+    Links are the bodies that the joints of arms, torsos, waists and driving bases move.
+    Grippers do not count as links, because they must come close to things to work. Pairs
+    of geoms that are close while the robot is at home, such as wheels and floor, are left
+    out.
     """
 
     def __init__(self, engine: HostEngine, robot: Robot, limit_m: float) -> None:
         """Finds the collision geoms of links and scenery, and their pairs.
 
         Args:
-            engine: the worlds.
-            robot: the robot in them.
-            limit_m: distances are computed up to this one only.
+            engine: the physics of the worlds.
+            robot: the robot in the worlds.
+            limit_m: the largest distance that is computed; farther geoms count as so far
+                away.
         """
         self._engine = engine
         self._limit_m = limit_m
-        # `mj_geomDistance` reads sizes from a model and poses from data: these are
-        # filled with those of one world at a time
+        # `mj_geomDistance` reads sizes from a model and poses from data, so here are a
+        # model and data into which the sizes and poses of one world at a time are copied
         self._model = copy.copy(engine.world_model(0))
         self._data = mujoco.MjData(self._model)
 
-        # L geoms of links and S of scenery, and which of them are compared
+        # L geoms of links and S geoms of scenery, and which pairs of them are compared
         self._links, self._scenery = _geoms_of(self._model, robot)
         self._is_pair = self._pairs_apart_at_home()  # (L, S)
 
-        # for a first, cheap estimate: spheres around links, boxes around scenery
+        # for a first, cheap estimate: bounding spheres of links, bounding boxes of scenery
         boxes = self._model.geom_aabb[self._scenery]
         self._radius_m = self._model.geom_rbound[self._links]  # (L,)
         self._box_middle_m = boxes[:, :3]  # (S, 3) in the geom's frame
-        self._box_half_m = boxes[:, 3:]
+        self._box_half_m = boxes[:, 3:]  # (S, 3)
 
-        # views of the live state
+        # views of the engine's state
         self._pos_w = engine.view("geom_xpos")  # (N, ngeom, 3)
         self._xmat = engine.view("geom_xmat")  # (N, ngeom, 9)
 
     def smallest_m(self, ids: np.ndarray) -> np.ndarray:
-        """Returns the smallest distance of a link in each of some worlds now.
+        """Returns the smallest distance of any link from scenery or people, now.
 
         Args:
             ids: (n,) indices of the worlds.
 
         Returns:
-            (n,) m, at most the limit, and 0 or less where a link touches something.
+            (n,) m, at most `limit_m`, and 0 or less if a link touches something.
         """
         is_close = self._is_close(ids)
         distances_m = np.full(len(ids), self._limit_m)
-        # the exact distances, of the few pairs that may be close
+        # compute exact distances only for the few pairs that may be close
         for k in np.flatnonzero(is_close.any(axis=(1, 2))):
             self._take_poses_and_sizes(int(ids[k]))
             links, scenery = np.nonzero(is_close[k])
@@ -73,7 +75,7 @@ class LinkGaps:
         return distances_m
 
     def _is_close(self, ids: np.ndarray) -> np.ndarray:
-        """Returns (n, L, S) bool, which pairs may be closer than the limit.
+        """Returns (n, L, S) bool, whether each pair may be closer than `limit_m`.
 
         Args:
             ids: (n,) indices of the worlds.
@@ -84,19 +86,19 @@ class LinkGaps:
             len(ids), 1, len(self._scenery), 3, 3
         )
 
-        # the middle of each link, in the frame of each object: the columns of a rotation
-        # matrix are the axes of its frame
+        # the middle of each link in the frame of each geom of the scenery. The axes of
+        # this frame are the columns of the rotation matrix
         axes_w = np.moveaxis(rotation, -1, -2)
         local = dot(axes_w, (links_w - scenery_w)[..., None, :])  # (n, L, S, 3)
 
-        # from the object's box to the link's sphere
+        # the distance from the scenery's bounding box to the link's bounding sphere
         outside_m = np.abs(local - self._box_middle_m) - self._box_half_m
         outside_m = np.maximum(outside_m, 0.0)
         distance_m = np.sqrt(dot(outside_m, outside_m)) - self._radius_m[:, None]
         return (distance_m < self._limit_m) & self._is_pair
 
     def _take_poses_and_sizes(self, world: int) -> None:
-        """Gives the private model and data the geoms of one world."""
+        """Copies the poses and sizes of one world's geoms into `_data` and `_model`."""
         self._data.geom_xpos[:] = self._pos_w[world]
         self._data.geom_xmat[:] = self._xmat[world]
         # sizes may differ between worlds
@@ -105,7 +107,7 @@ class LinkGaps:
                 getattr(self._model, field)[:] = values[world]
 
     def _distance_m(self, link: int, thing: int) -> float:
-        """Returns the distance of two geoms, at most the limit; negative if they overlap."""
+        """Returns the distance, m, of two geoms up to `limit_m`; negative for an overlap."""
         return float(
             mujoco.mj_geomDistance(
                 self._model, self._data, link, thing, self._limit_m, None
@@ -113,7 +115,7 @@ class LinkGaps:
         )
 
     def _pairs_apart_at_home(self) -> np.ndarray:
-        """Returns (L, S) bool, which links and objects can collide and are apart at home."""
+        """Returns (L, S) bool, whether each pair can collide, but is not close at home."""
         model = self._model
         mujoco.mj_resetDataKeyframe(model, self._data, 0)
         mujoco.mj_kinematics(model, self._data)
@@ -128,7 +130,7 @@ class LinkGaps:
 
 
 def _geoms_of(model: mujoco.MjModel, robot: Robot) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the ids of geoms that collide: of the robot's links (L,), of scenery (S,)."""
+    """Returns the ids of the collision geoms of links (L,), and those of scenery (S,)."""
     # the bodies of links, and the roots of all bodies of the robot
     parts = (*robot.arms, *robot.torsos, *robot.waists, *robot.bases)
     joints = [name for part in parts for name in part.joints.names]
@@ -149,7 +151,7 @@ def _geoms_of(model: mujoco.MjModel, robot: Robot) -> tuple[np.ndarray, np.ndarr
 
 
 def _is_fixed(model: mujoco.MjModel, body: int) -> bool:
-    """Returns whether no joint moves a body: it is scenery, or a person."""
+    """Returns whether a body is scenery or a person, which no joint moves."""
     is_person = model.body_mocapid[model.body_rootid[body]] >= 0
     return bool(model.body_weldid[body] == 0 or is_person)
 

@@ -63,8 +63,8 @@ class Present:
                 it, as on the engine `warp`.
         """
         arrays = joined(engine=self._engine.keep(ids))
-        for name, live in self._memory().items():
-            arrays[name] = live[ids]  # a copy
+        for name, values in self._memory().items():
+            arrays[name] = values[ids]  # indexing with an array makes a copy
         return Snapshot(self._origin, arrays, sampled)
 
     def restore(self, snapshot: Snapshot, ids: Array) -> None:
@@ -76,8 +76,8 @@ class Present:
                 `warp`.
             ids: the indices of the worlds.
         """
-        for name, live in self._memory().items():
-            live[ids] = snapshot.arrays[name]
+        for name, values in self._memory().items():
+            values[ids] = snapshot.arrays[name]
         # The engine comes last: it changes its `version`, so that caches of values
         # derived from the old state become invalid.
         self._engine.recall(ids, snapshot.part(ENGINE_PREFIX))
@@ -108,13 +108,13 @@ class Present:
             )
 
         # the snapshot must have all arrays of these worlds, in the same shapes
-        for name, live in self._memory().items():
+        for name, values in self._memory().items():
             if name not in snapshot.arrays:
                 raise EmbodiedError(
                     f"this snapshot has no {name!r}, which these worlds continue from: "
                     "take it with the same cameras and version"
                 )
-            own_shape = tuple(live.shape[1:])
+            own_shape = tuple(values.shape[1:])
             their_shape = tuple(snapshot.arrays[name].shape[1:])
             if own_shape != their_shape:
                 raise EmbodiedError(

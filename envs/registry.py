@@ -259,16 +259,16 @@ def _load(group: str, name: str) -> Any:
     if entry is None:
         return resolve_name(BUILT_IN[group][name])
 
-    # check that the object has the group's class and the entry point's name; the
-    # description says what it is instead
+    # the object must have the group's class and the entry point's name; otherwise the
+    # message says what it is instead
     item = plugins.load(KINDS[group], entry)
-    description = getattr(item, "name", None)
+    actual = getattr(item, "name", None)
     if not isinstance(item, _class_of(group)):
-        description = f"a {type(item).__name__}, no {_class_of(group).__name__}"
-    if description != name:
+        actual = f"a {type(item).__name__}, no {_class_of(group).__name__}"
+    if actual != name:
         raise EmbodiedError(
             f"the {KINDS[group]} {name!r} of {plugins.package_of(entry)} cannot be "
-            f"loaded: {entry.value} is {description}"
+            f"loaded: {entry.value} is {actual}"
         )
     return item
 

@@ -94,7 +94,7 @@ class SafetySignals:
         self._xp = xp
         self._step_ticks = step_ticks
 
-        # adjacent sensors: those of all contacts, then those of collisions
+        # adjacent sensors: first of all contacts, then of contacts with the scenery
         sensors = [model.sensor(k).name for k in range(model.nsensor)]
         contacts = [name for name in sensors if name.startswith(f"{CONTACT}_")]
         collisions = [name for name in sensors if name.startswith(f"{COLLISION}_")]

@@ -80,8 +80,8 @@ class SB3VecEnv(VecEnv):
     def reset(self) -> dict[str, np.ndarray]:
         """Starts new episodes in all worlds.
 
-        The seeds are those set by `seed`. If none were set, each world takes the next
-        seed of its own sequence.
+        The seeds are taken from the last call of `seed`. Without such a call, each world
+        takes the next seed of its own sequence.
         """
         self._since_success[:] = -1
         # SB3 keeps options per world, but the environment takes one set for all worlds

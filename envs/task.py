@@ -51,7 +51,8 @@ class Task(Protocol):
         """Samples the start of an episode and writes it to the engine.
 
         Returns:
-            The sampled values, JSON-able, and the sentence `instruction`.
+            The sampled values by name, of types that JSON has, and the instruction for
+            the robot as `instruction`.
         """
 
     def memory(self) -> Mapping[str, Array]:
@@ -82,8 +83,7 @@ class MeasuredTask(Task, Protocol):
     def measures(self) -> Mapping[str, Array]:
         """Returns the measures of the episodes so far: name -> (N,) numbers.
 
-        The method is called when an episode ends. The names are those in
-        `TaskSpec.measures`.
+        The method is called when an episode ends. `TaskSpec.measures` has the names.
         """
 
 
@@ -129,7 +129,7 @@ class Needs:
         if count < self.effectors:
             missing.append(f"{self.effectors} effectors (it has {count})")
 
-        # a hand beyond those that the task needs may be of any kind
+        # the task needs only the first hands; further hands may be of any kind
         for effector in robot.effectors[: self.effectors]:
             whose = "its" if self.effectors == 1 else f"that of {effector.name}"
             missing += self._missing_grip(robot.gripper_of(effector), whose)

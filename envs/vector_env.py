@@ -289,7 +289,7 @@ def batched(space: spaces.Dict, num_envs: int) -> spaces.Dict:
 
 
 def rows_of(observation: ObservationDict, which: np.ndarray) -> np.ndarray:
-    """Returns the observations of single worlds, (N,) objects as Gymnasium's infos have.
+    """Returns the observations of single worlds, in an array (N,) of dictionaries.
 
     Args:
         observation: the observation of all N worlds.

@@ -166,9 +166,9 @@ def _ratio(area: Array, whole: Array) -> Array:
 def _sum_of_cells(values: Array) -> Array:
     """Returns the sum over the last axis, the C = 12 cells, in a fixed order.
 
-    With a fixed order, each world's sum is bit for bit the same whichever worlds are
-    summed together. Halving the axis twice, from 12 to 3, takes fewer operations than
-    adding cell by cell.
+    With a fixed order, each world's sum is bit for bit the same, whether the sums are for
+    one world or for many. Halving the axis twice, from 12 cells to 3, takes fewer
+    operations than adding cell by cell.
     """
     half = CELLS // 2
     quarter = CELLS // 4

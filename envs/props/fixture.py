@@ -101,7 +101,7 @@ def _jaws(size: FixtureSize, clearance_m: float) -> list[tuple[np.ndarray, np.nd
 
     Args:
         size: sizes of the fixture.
-        clearance_m: the pocket's length and width minus those of the workpiece.
+        clearance_m: how much larger than the workpiece the pocket is in both directions.
     """
     inner = (np.array([size.length, size.width]) + clearance_m) / 2  # half the pocket
     half_jaw = size.jaw / 2
@@ -178,7 +178,7 @@ class Fixture:
     def fit(self, world: int, clearance_m: float) -> None:
         """Sets the clearance of one world's pocket.
 
-        It is the pocket's length and width minus those of the workpiece.
+        It is how much larger than the workpiece the pocket is in both directions.
         """
         model_view = self._engine.model_view
         for geoms, boxes in (

@@ -117,7 +117,7 @@ class Granules:
         # (N, 3 K) m/s: since the slides are along the world's axes, their velocities are
         # the grains' velocities in the world
         self._vel_w = engine.view("qvel")[:, first : first + 3 * count]
-        engine.model_view("site_rgba")
+        engine.model_view("site_rgba")  # asking for it lets worlds differ in it
 
     @staticmethod
     def qpos_of(model: mujoco.MjModel, count: int) -> slice:

@@ -88,7 +88,7 @@ def _boxes(size: ParcelSize, face: str) -> tuple[np.ndarray, np.ndarray]:
     x = size.length / 2
     y = size.width / 2
     z = size.height / 2
-    thick = STICKER_HALF_M
+    half_thick = STICKER_HALF_M
 
     body: Box = ((0.0, 0.0, 0.0), (x, y, z))
     tape: Box
@@ -96,14 +96,15 @@ def _boxes(size: ParcelSize, face: str) -> tuple[np.ndarray, np.ndarray]:
     code: Box
     if face != "end":
         up = 1 if face == "top" else -1
-        tape = ((0, 0, 0), (x + thick / 2, 0.15 * y, z + thick / 2))
-        label = ((0, 0, up * z), (0.85 * x, 0.85 * y, thick))
-        code = ((-0.45 * x, 0, up * (z + thick)), (0.12 * x, 0.6 * y, thick))
+        tape = ((0, 0, 0), (x + half_thick / 2, 0.15 * y, z + half_thick / 2))
+        label = ((0, 0, up * z), (0.85 * x, 0.85 * y, half_thick))
+        code_z = up * (z + half_thick)
+        code = ((-0.45 * x, 0, code_z), (0.12 * x, 0.6 * y, half_thick))
     else:
         # the tape leaves the ends free for the label
-        tape = ((0, 0, 0), (x - 0.001, 0.15 * y, z + thick / 2))
-        label = ((x, 0, 0), (thick, 0.94 * y, 0.94 * z))
-        code = ((x + thick, 0, -0.6 * z), (thick, 0.5 * y, 0.10 * z))
+        tape = ((0, 0, 0), (x - 0.001, 0.15 * y, z + half_thick / 2))
+        label = ((x, 0, 0), (half_thick, 0.94 * y, 0.94 * z))
+        code = ((x + half_thick, 0, -0.6 * z), (half_thick, 0.5 * y, 0.10 * z))
 
     boxes = (body, tape, label, code)
     pos = np.array([pos for pos, _ in boxes])

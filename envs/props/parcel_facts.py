@@ -82,7 +82,7 @@ class ParcelFacts:
 
     @quantity
     def is_label_up(self) -> Array:
-        """(N, K) bool, parcels whose label points up, as the scanner needs it."""
+        """(N, K) bool, parcels whose label points up, so that the scanner can read it."""
         label = self.label_w
         return label[..., 2] > LABEL_UP_COS * self._xp.sqrt(dot(label, label))
 

@@ -1,4 +1,4 @@
-"""A stand: a small padded table on a column, where one robot hands things to another."""
+"""A stand: a small padded table where one robot puts things down for another."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ class People:
         memory = self._memory
         for person in range(len(self._names)):
             is_present = person < len(walks)
-            self._dye(world, person, clothes[person] if is_present else None)
+            self._colour(world, person, clothes[person] if is_present else None)
 
             # the table of a person who takes no part stays at the parking place
             walk = walks[person] if is_present else None
@@ -156,7 +156,7 @@ class People:
             memory["walker_z"][world, person] = 0.0 if walk else parked[2]
         self._pose_one(world)
 
-    def _dye(self, world: int, person: int, clothes: Clothes | None) -> None:
+    def _colour(self, world: int, person: int, clothes: Clothes | None) -> None:
         """Colours the clothes of one person of one world.
 
         None for `clothes` makes the person invisible.
@@ -235,7 +235,7 @@ class People:
         walked_s = now_s - (in_halt_s - memory["halt_s"])  # (N, M)
         walked_s = walked_s + memory["walk_start_s"]
 
-        # add the time ahead, in which only those who walk now get farther
+        # add the time ahead, in which only people who walk now get farther
         is_walking = (now_s < memory["halt_s"]) | (now_s >= memory["going_on_s"])
         is_walking_factor = xp.astype(is_walking, xp.float64)[..., None]  # 1 or 0
         time_s = walked_s[..., None] + is_walking_factor * ahead_s  # (N, M, T)

@@ -136,7 +136,7 @@ def add_person_shape(spec: mujoco.MjSpec, name: str) -> mujoco.MjsBody:
         bodies[limb.name] = bodies[limb.parent].add_body(
             name=f"{name}_{limb.name}", pos=limb.pos
         )
-    # the visual geoms: those of a part are numbered over all limbs
+    # the visual geoms; the geoms of a part are numbered across all limbs
     counts = dict.fromkeys((*DYED, *FIXED_COLOURS), 0)
     for limb_name, parts in _shapes().items():
         for part, shapes in parts.items():

@@ -38,8 +38,8 @@ def add_table(spec: mujoco.MjSpec, size: TableSize) -> mujoco.MjsBody:
     """Adds the table, whose height may differ between worlds, and returns its body.
 
     The body's frame is at the centre of the top's upper face. The body is a mocap body,
-    because the GPU engine keeps the positions of mocap bodies in the state, but not those
-    of fixed bodies.
+    because the GPU engine keeps the positions of mocap bodies in the state, but not the
+    positions of fixed bodies.
     """
     table = spec.worldbody.add_body(
         name=TABLE, pos=[size.x, size.y, size.top_z], mocap=True

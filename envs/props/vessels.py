@@ -348,6 +348,7 @@ class Cup(Vessel):
         self._marks = [model.geom(name).id for name in MARKS]
         self._level = model.geom(LEVEL).id
         self._forces = engine.view("xfrc_applied")  # (N, B, 6)
+        # views of model fields; asking for a field lets worlds differ in it
         self._geom_pos = engine.model_view("geom_pos")
         self._geom_size = engine.model_view("geom_size")
         engine.model_view("geom_rgba")

@@ -59,6 +59,8 @@ class DrivingPlanner:
 
         self._planner = planner
         self._travels = robot.travels
+        # (3,) m, where an upright arm that works like the robot's arm would be, from the
+        # robot's mount
         arm = robot.part(robot.effectors[0].arm)
         self._as_if_at = arm.as_if_at if isinstance(arm, Arm) else (0.0, 0.0, 0.0)
         self._stand = stand or _fixed_stand

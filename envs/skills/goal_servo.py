@@ -307,7 +307,7 @@ class _Drive:
 
 
 def _limited(velocity: Array, limit: Array) -> Array:
-    """Returns velocities (N, k), those longer than `limit` (N, 1) scaled down to it."""
+    """Returns velocities (N, k), scaled down where they are longer than `limit` (N, 1)."""
     xp: Any = array_namespace(velocity)
     norm = xp.sqrt(xp.sum(velocity * velocity, axis=1, keepdims=True))
     return velocity * (limit / xp.maximum(norm, limit))

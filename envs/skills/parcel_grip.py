@@ -94,7 +94,7 @@ class Hand:
 class Parcels:
     """All K parcels of n worlds, or one parcel per world.
 
-    In the latter case, as returned by `one`, the arrays have no axis K.
+    The method `one` returns one parcel per world; then the arrays have no axis K.
     """
 
     pos_w: Array  # (n, K, 3) m, of the centre
@@ -203,8 +203,8 @@ class Grip:
     def alignment(self, hand: Hand) -> Array:
         """Returns how well a hand is aligned with this grip, (n,) from -1 to 1.
 
-        It is a cosine: that of the angle between the x axes of hand and grip, or that
-        of the angle between their z axes, whichever angle is larger.
+        It is the cosine of an angle: the angle between the x axes of hand and grip, or
+        the angle between their z axes if that is larger.
         """
         xp = array_namespace(self.x)
         return xp.minimum(dot(self.x, hand.x), dot(self.z, hand.z))

@@ -83,7 +83,7 @@ class ScriptedPlanner:
     def read(self, observation: Observation) -> tuple[Any, Readings, Readings]:
         """Returns the array namespace, proprioception and privileged state.
 
-        The latter two are split into the entries of their layouts, by name.
+        Proprioception and state are split into the entries of their layouts, by name.
         """
         agent_pos = observation.agent_pos
         environment_state = observation.environment_state

@@ -1,9 +1,9 @@
-"""The carrying of one object by two hands, which keep their relative pose.
+"""Goals of two hands that carry one object and keep their pose relative to each other.
 
-The hands hold the object at its walls on both sides of its y axis. Whatever goal the object
-gets, both hands get theirs from it, so that neither goes ahead of the other. The servo
-moves hands by their distances to their goals. As the object is moved, these distances
-are equal, and so are the speeds.
+The hands hold the object at its two walls that are perpendicular to its y axis. The goals
+of both hands are computed from the goal of the object, so that neither hand goes ahead of
+the other: the servo's speeds are proportional to the hands' distances from their goals,
+and these distances are equal while the object moves without rotating.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from embodied.rotations import quat_conjugate, quat_from_yaw, quat_rotate
 class HeldObject(NamedTuple):
     """An object between two hands, in n worlds."""
 
-    pos_w: Array  # (n, 3) m
-    quat_wxyz: Array  # (n, 4)
-    half_width_m: Array  # (n,) from its middle to the walls that are held
+    pos_w: Array  # (n, 3) m, position of the object's frame
+    quat_wxyz: Array  # (n, 4) rotation of the object
+    half_width_m: Array  # (n,) from the object's middle to the walls that are held
 
 
 def grip_w(xp: Any, held: HeldObject, side: float, height_m: float) -> Array:
-    """Returns the grip (n, 3) m of a hand, in the middle of its wall.
+    """Returns where a hand grips the object, (n, 3) m: in the middle of one of its walls.
 
     Args:
         xp: The array namespace.
         held: The object.
-        side: 1 for the wall at the object's +y, -1 for that at -y.
-        height_m: The grip's height above the object's origin.
+        side: 1 for the wall at the object's +y, -1 for the wall at -y.
+        height_m: The height of the grip above the origin of the object's frame.
     """
     zero = xp.zeros_like(held.half_width_m)
     offset = xp.stack([zero, side * held.half_width_m, zero + height_m], axis=1)
@@ -38,7 +38,7 @@ def grip_w(xp: Any, held: HeldObject, side: float, height_m: float) -> Array:
 
 
 def in_object(held: HeldObject, hand_w: Array) -> Array:
-    """Returns where a hand (n, 3) is in the object's frame, (n, 3) m."""
+    """Returns the position (n, 3) m in the object's frame of a hand at `hand_w` (n, 3)."""
     return quat_rotate(quat_conjugate(held.quat_wxyz), hand_w - held.pos_w)
 
 
@@ -50,24 +50,26 @@ def carried_hand(
     goal_w: Array,
     goal_yaw: Array,
 ) -> tuple[Array, Array]:
-    """Returns the goal of a hand that brings the object to its goal, level.
+    """Returns the goal of a hand for bringing the object, level, to the object's goal.
 
-    The hand keeps its place along the wall and its height, as it holds there. Across the
-    wall it keeps the wall's distance from the middle, so that errors of the two hands
-    neither squeeze nor pull the object more and more.
+    Along the wall and in height, the hand stays where it holds the object now. Across the
+    wall, its goal is at the wall itself and not where the hand is, so that errors of the
+    two hands don't add up to squeeze or pull the object.
 
     Args:
         xp: The array namespace.
         held: The object.
-        hand_w: (n, 3) m, where the hand is.
-        side: 1 for the wall at the object's +y, -1 for that at -y.
+        hand_w: (n, 3) m, the hand's present position.
+        side: 1 for the wall at the object's +y, -1 for the wall at -y.
         goal_w: (n, 3) m, the object's goal.
-        goal_yaw: (n,) rad, its yaw there.
+        goal_yaw: (n,) rad, the object's yaw at its goal.
 
     Returns:
-        (n, 3) m, the hand's goal; and (n, 4) wxyz, its rotation there: it points down.
+        (n, 3) m, the hand's goal; and (n, 4) wxyz, the hand's rotation at the goal, where
+        it points down.
     """
+    # the hand's position in the object's frame now, and at the goal
     local = in_object(held, hand_w)
-    kept = xp.stack([local[:, 0], side * held.half_width_m, local[:, 2]], axis=1)
-    pos_w = goal_w + quat_rotate(quat_from_yaw(goal_yaw), kept)
+    local_goal = xp.stack([local[:, 0], side * held.half_width_m, local[:, 2]], axis=1)
+    pos_w = goal_w + quat_rotate(quat_from_yaw(goal_yaw), local_goal)
     return pos_w, pointing_down(xp, goal_yaw)

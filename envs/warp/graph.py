@@ -108,8 +108,8 @@ class StepGraph:
             launch, outputs = recorder.capture(self._work)
             launch()  # the first launch allocates memory, so it may fail, too
 
-        # Nothing was computed yet, so the work can still be done. Warp raises bare
-        # exceptions, so all are caught.
+        # Nothing was computed yet, so the work can still be done without a graph. All
+        # exceptions are caught, because Warp raises some of the class Exception itself.
         except Exception as error:
             warnings.warn(
                 f"no CUDA graph of the step, which is now slow: {error}",

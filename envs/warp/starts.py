@@ -81,8 +81,8 @@ def sample_starts(worlds: Worlds, first_seed: int) -> StartBank:
 
     view = worlds.engine.view
     parameters = worlds.task.memory()
-    # leave out state fields without elements: those of things that the model lacks, such
-    # as mocap bodies
+    # leave out state fields without elements, because the model lacks such things: mocap
+    # poses, for example, if it has no mocap bodies
     return StartBank(
         state={name: np.array(view(name)) for name in STATE if view(name).size},
         fields=_differing_fields(worlds),
