@@ -260,9 +260,10 @@ def _move_drawer(xp: Any, facts: ExpertFacts) -> tuple[Step, Step]:
     travel = opening + xp.where(is_all_in, BEYOND_M, -PULLED_M - BEYOND_M)
     moved = xp.stack([tcp[:, 0] + travel, grip[:, 1], grip[:, 2]], axis=1)
 
+    # to the handle, close the fingers, and push or pull
     skill = xp.where(is_at_handle, SKILLS.index("grasp"), SKILLS.index("reach"))
-    moving = xp.where(is_all_in, SKILLS.index("push"), SKILLS.index("open"))
-    skill = xp.where(is_gripped, moving, skill)
+    moving_skill = xp.where(is_all_in, SKILLS.index("push"), SKILLS.index("open"))
+    skill = xp.where(is_gripped, moving_skill, skill)
     pull_or_push = Step(
         when=must_move,
         skill=skill,
@@ -314,6 +315,7 @@ def _bring(xp: Any, facts: ExpertFacts, grasp: TopGrasp, palm_m: float) -> Step:
     carry_z = TOP_Z + CARRY_HEIGHT_M + tcp_above_bottom
     route = _route(xp, facts, goal=goal, yaw=goal_yaw, clear_z=carry_z)
 
+    # up, across, down, and let go there
     has_landed = route.may_descend & (tcp[:, 2] < release_z + LANDED_M)
     is_low = tcp[:, 2] < carry_z - LOW_M
     skill = xp.where(is_low, SKILLS.index("lift"), SKILLS.index("carry"))

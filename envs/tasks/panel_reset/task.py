@@ -82,6 +82,8 @@ class PanelReset:
         """
         episode = sample_episode(seed, variation)
         fault = episode["place"]  # index of the lamp that is lit first
+
+        # what the task remembers
         memory = self._memory
         next_tick, wait_ticks = event_ticks(episode)
         memory["lights"][world] = episode["lights"]
@@ -96,6 +98,7 @@ class PanelReset:
         memory["next_tick"][world] = next_tick
         memory["wait_ticks"][world] = wait_ticks
 
+        # the scene
         props = self._props
         props.panel.show_one(world, memory["lights"][world])
         props.panel.name_rows(world, episode["systems"])

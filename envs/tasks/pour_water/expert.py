@@ -160,6 +160,8 @@ def _tilt_step(xp: Any, facts: ExpertFacts) -> Array:
     The fewer grains are missing, the more slowly the bottle is tilted, and the fewer
     grains may be in the air.
     """
+    # while nothing flows, the bottle is tilted in steps, which are large while it is too
+    # upright for water to flow
     share = xp.clip(facts.missing / MANY_GRAINS, 0.0, 1.0)
     step = DROP_RAD * (LEAST_SPEED + (1.0 - LEAST_SPEED) * share)
     step = xp.where(facts.tilt < facts.dry_tilt, TIP_RAD, step)

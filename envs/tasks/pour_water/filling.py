@@ -24,6 +24,7 @@ def settled_filling() -> np.ndarray:
     start of each episode, and take the solver three times as long. So the collapse is
     simulated once per process, in a bottle that stands alone.
     """
+    # a scene with nothing but the floor, the grains and the bottle
     spec = mujoco.MjSpec()
     spec.compiler.degree = False
     apply_defaults(spec)
@@ -34,6 +35,7 @@ def settled_filling() -> np.ndarray:
     model = spec.compile()
     data = mujoco.MjData(model)
 
+    # fill the bottle with grains on a grid, and let them collapse
     grains = Granules.qpos_of(model, GRAINS)
     data.qpos[grains] = filling(GRAINS, BOTTLE_SIZE.half_width, FLOOR_M).ravel()
     mujoco.mj_step(model, data, round(SETTLING_S / TIMESTEP_S))

@@ -65,7 +65,7 @@ SET_DOWN_M = 0.005
 PRESS_M = 0.002
 # The item is in the box that the display shows if its centre is at most IN_BOX_M from the
 # middle of the box's floor, along x and along y, and its underside is at most ON_FLOOR_M
-# above the floor.
+# above the floor. The same height counts as standing on the scale's pan.
 IN_BOX_M = 0.06
 ON_FLOOR_M = 0.02
 # The TCP height at which an empty hand clears the open flaps.
@@ -166,7 +166,7 @@ def _read_facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
     error_z = xp.abs(error[:, 2])
     is_held = is_closed & (error_xy < IN_HAND_M) & (error_z < IN_HAND_M)
 
-    # the hand's yaw must agree with that of the grip, up to half a turn
+    # the hand's yaw must agree with the grip's, modulo half a turn
     grip_yaw = _modulo_pi(xp, grasp.yaw)
     hand_yaw = xp.atan2(rot6d[:, 1], rot6d[:, 0])
     is_aligned = xp.abs(xp.sin(hand_yaw - grip_yaw)) < YAW_SIN
