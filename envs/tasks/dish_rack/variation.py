@@ -1,4 +1,4 @@
-"""What varies in DishRack, and the sentences that ask for it."""
+"""What varies between episodes of DishRack, and the sentences of its instructions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What varies in ParcelSort, and the sentences that name the work."""
+"""What varies between episodes of ParcelSort, and the sentences of its instructions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What varies in PourWater, and the sentences that name the mark."""
+"""What varies between episodes of PourWater, and the sentences of its instructions."""
 
 from __future__ import annotations
 

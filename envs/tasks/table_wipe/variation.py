@@ -1,4 +1,4 @@
-"""What varies in TableWipe, and the sentences that name the work."""
+"""What varies between episodes of TableWipe, and the sentences of its instructions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CLOTHS = {
     "lime": (0.56, 0.70, 0.30),
 }
 
-# Requests to wipe: all stains, those of one kind, all but those of one kind.
+# Requests to wipe: all stains, the stains of one kind, or all stains but those of one kind.
 REQUESTS = ["all", "one", "but"]
 PLAIN = {
     "all": ["Wipe all the stains off the table."],

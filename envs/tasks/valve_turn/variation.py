@@ -1,4 +1,4 @@
-"""What varies in ValveTurn, and the sentences that name the work."""
+"""What varies between episodes of ValveTurn, and the sentences of its instructions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ HELD_OUT_SENTENCES = {
 }
 TRAIN_ANGLES = [0, 10, 20, 40, 50, 60, 80, 90, 110, 120]
 HELD_OUT_ANGLES = [30, 70, 100]
-# Which valves stand on the console, from the left; where there are two, the first two.
+# Which valves are on the console, from the left, as indices into VALVES. If there are only
+# two valves, they are the first two.
 LEVER_WHEEL_LEVER = (0, 1, 2)
 WHEEL_LEVER_LEVER = (1, 0, 2)
 LEVER_LEVER_WHEEL = (0, 2, 1)

@@ -1,4 +1,4 @@
-"""What varies in WeighPack, and the sentences that name the work."""
+"""What varies between episodes of WeighPack, and the sentences of its instructions."""
 
 from __future__ import annotations
 
