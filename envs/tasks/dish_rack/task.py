@@ -95,7 +95,11 @@ class DishRack:
         return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        """Samples an episode, and sets the scene and the memory of one world."""
+        """Samples an episode, and sets the scene and the memory of one world.
+
+        Returns:
+            The sampled values by name, which are stored with the episode.
+        """
         episode = sample_episode(seed, variation)
         for dish in range(len(DISHES)):
             self._place_dish(world, dish, episode)
@@ -147,9 +151,12 @@ class DishRack:
         xp = self._engine.xp
         memory = self._memory
         props = self._props
+
+        # the largest net force, since the last step, on a dish that takes part
         force_n = largest(props.force.peaks_n() * memory["present"])
         memory["peak_n"][...] = xp.maximum(memory["peak_n"], force_n)
 
+        # the push of level L4, on a plate or on a cup; the other force is 0
         is_pushed = is_during(tick, memory["event_tick"], PUSH_TICKS)[:, None]
         props.plates.push(
             memory["pushed_plate"], xp.where(is_pushed, memory["push_plate"], 0.0)

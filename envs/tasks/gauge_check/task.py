@@ -128,26 +128,28 @@ class GaugeCheck:
         said_fault = is_pressed[..., 1]
 
         # (N, 3) bool: an answer is correct, or wrong in one of three ways
-        asked = memory["named"] > 0
+        is_named = memory["named"] > 0
         agrees_with_gauge = (said_ok & facts.is_ok) | (said_fault & ~facts.is_ok)
-        is_correct = asked & agrees_with_gauge
-        answered = (memory["answered"] > 0) | is_correct
-        memory["answered"][...] = xp.astype(answered, xp.int64)
+        is_correct = is_named & agrees_with_gauge
+        is_answered = (memory["answered"] > 0) | is_correct
+        memory["answered"][...] = xp.astype(is_answered, xp.int64)
         wrongs = {
-            "false_faults": asked & said_fault & facts.is_ok,
-            "missed_faults": asked & said_ok & ~facts.is_ok,
-            "unasked": ~asked & (said_ok | said_fault),
+            "false_faults": is_named & said_fault & facts.is_ok,
+            "missed_faults": is_named & said_ok & ~facts.is_ok,
+            "unasked": ~is_named & (said_ok | said_fault),
         }
-        for name, wrong in wrongs.items():
-            count = xp.sum(xp.astype(wrong, xp.int64), axis=1)
+
+        # count the wrong answers, and keep the largest error of a reading
+        for name, is_wrong in wrongs.items():
+            count = xp.sum(xp.astype(is_wrong, xp.int64), axis=1)
             memory[name][...] = memory[name] + count
         is_misread = wrongs["false_faults"] | wrongs["missed_faults"]  # (N, 3)
         misread_by = largest(xp.where(is_misread, facts.from_mark, 0.0))
         memory["misread_by"][...] = xp.maximum(memory["misread_by"], misread_by)
 
-        # the event changes a gauge, unless it has been answered already
+        # the event changes a gauge, unless the gauge has been answered already
         is_station = self._stations == memory["event_station"][:, None]  # (N, 3)
-        is_due = (tick >= memory["event_tick"])[:, None] & is_station & ~answered
+        is_due = (tick >= memory["event_tick"])[:, None] & is_station & ~is_answered
         needle = xp.where(
             is_due, memory["event_needle"][:, None], memory["shares"][..., 0]
         )

@@ -110,12 +110,12 @@ def _sample_events(seed: int, level: str) -> dict[str, Any]:
     times of the events do not depend on the level.
     """
     rng = event_rng(seed, EVENT_STREAM)
-    event = rng.choice(("shove", "spill", "both"))
+    event = rng.choice(("push", "spill", "both"))
     angle = rng.uniform(*PUSH_ANGLE_RAD)
     force = rng.uniform(*PUSH_N)
     happens = level == "L4"
     is_pushed = happens and event != "spill"
-    is_spilled = happens and event != "shove"
+    is_spilled = happens and event != "push"
     return {
         "push_n": horizontal_force(force, angle) if is_pushed else (0.0, 0.0),
         "spilled": is_spilled,

@@ -104,7 +104,11 @@ class WeighPack:
         return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        """Samples an episode, and sets the scene and the memory of one world."""
+        """Samples an episode, and sets the scene and the memory of one world.
+
+        Returns:
+            The sampled values by name, which are stored with the episode.
+        """
         episode = sample_episode(seed, variation)
         props = self._props
 
@@ -119,6 +123,7 @@ class WeighPack:
         props.boxes.mark(world, marks_of(episode))
         props.boxes.open(world, flap_angles())
 
+        # what the task remembers
         for name, value in memory_of(episode).items():
             self._memory[name][world] = self._engine.xp.asarray(value)
         return episode
