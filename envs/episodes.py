@@ -134,6 +134,7 @@ class Episodes:
         Raises:
             EmbodiedError: the recorded fields or state do not fit the model.
         """
+        # refuse a start of another model before anything is written
         state = self._engine.state()
         if start.state.shape != state[world].shape:
             raise EmbodiedError(
@@ -141,6 +142,7 @@ class Episodes:
                 "replay it with the task, robot and version that recorded it"
             )
 
+        # write model fields, the task's memory, the encoder bias and the state
         self._engine.reset(np.array([world]))
         for name, value in start.fields.items():
             target = self._field(name)

@@ -106,6 +106,7 @@ class _Cup:
     """The vacuum of a suction gripper, in N worlds."""
 
     def __init__(self, engine: Engine, gripper: SuctionGripper) -> None:
+        """Finds the sensor of the lip and the valve in the model."""
         model = engine.model
         seal = int(model.sensor(gripper.seal).adr[0])
         self._xp = engine.xp

@@ -85,12 +85,14 @@ def register_task(task: str | TaskSpec) -> str:
             f"not as {task!r}"
         )
 
+    # find the task at its place
     location, _, name = task.partition(":")
     module = (
         _module_of_file(location) if location.endswith(".py") else _import(location)
     )
     variable, spec = _task_of(module, name, location)
 
+    # register it, with an absolute path because processes may have other directories
     if not _is_offered(spec, module):
         place = location
         if location.endswith(".py"):
@@ -178,6 +180,7 @@ def _task_of(module: ModuleType, name: str, location: str) -> tuple[str, TaskSpe
             "(docs/your_first_task.md)"
         )
 
+    # choose one of the tasks by the name, which may be left out if there is only one
     if not name and len(tasks) == 1:
         return next(iter(tasks.items()))
     for variable, spec in tasks.items():

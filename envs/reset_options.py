@@ -46,6 +46,7 @@ def checked_options(
             f"the options of reset must be a dictionary, not {options!r}"
         )
 
+    # look for mistakes among the options that this environment does not have
     arguments = [argument.name for argument in fields(EnvConfig)]
     for name, value in options.items():
         if name in own:

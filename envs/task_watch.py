@@ -19,6 +19,7 @@ class TaskWatch:
     """
 
     def __init__(self, spec: TaskSpec, task: Task, num_worlds: int) -> None:
+        """Checks the task's methods and layout, but not yet the values they return."""
         check_bound(spec, task, num_worlds)
         self._name = spec.name
         self._task = task

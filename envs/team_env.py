@@ -106,6 +106,7 @@ class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[mi
         Raises:
             EmbodiedError: an agent's action is missing.
         """
+        # put the agents' actions into the action of the whole team
         team_action = np.zeros(len(self._env.worlds.interface.labels), np.float32)
         for name in self.agents:
             if name not in actions:
@@ -115,6 +116,7 @@ class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[mi
             team_action[list(self._views[name].actions)] = actions[name]
 
         shown, reward, terminated, truncated, info = self._env.step(team_action)
+        # PettingZoo wants no agents after the end of an episode
         names = self.agents
         if terminated or truncated:
             self.agents = []

@@ -313,6 +313,7 @@ def _check_overrides(table: Sequence[Variable], overrides: Mapping[str, Any]) ->
 
     known = {variable.name: variable for variable in table}
     for name, value in overrides.items():
+        # the name of a factor is a likely mistake, so it has its own message
         if name in FACTORS:
             variables = ", ".join(
                 variable.name for variable in table if variable.factor == name

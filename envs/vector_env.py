@@ -196,12 +196,14 @@ class GroundVectorEnv(VectorEnv[ObservationDict, np.ndarray, np.ndarray]):
                 "reset them with the option reset_mask"
             )
 
+        # step, and observe the last states of episodes before their worlds are reset
         worlds = self.worlds
         result = worlds.step(actions)
         safety = worlds.safety(worlds.ticks_per_step)
         columns = step_columns(result, safety, FAULT_NAMES[result.fault])
         observation = self._observer.observe()
 
+        # what happens to worlds whose episodes have ended depends on the autoreset mode
         over = result.terminated | result.truncated
         if not over.any():
             info = step_info(columns)

@@ -200,6 +200,7 @@ class Worlds:
         Args:
             privileged: whether to compute `environment_state`; otherwise its width is 0.
         """
+        # render frames if the worlds have cameras
         tick = self._scorer.tick.copy()
         pixels: dict[str, np.ndarray] = {}
         pixels_tick = None

@@ -95,11 +95,17 @@ def add_checkpoint(spec: mujoco.MjSpec, station: Checkpoint, number: int) -> Non
 
     # the frame and the number in front of it
     name = station.name
-    frame = (0.004, *FRAME_HALF_M)
-    add_visual_box(body, (-0.006, 0, SIGN_Z_M), frame, HOUSING, f"{name}_frame")
-    material = _number_name(number)
-    at = (-0.011, 0.0, SIGN_Z_M)
-    add_plate(spec, body, f"{name}_number", material, at, PLATE_M)
+    frame_half = (0.004, *FRAME_HALF_M)
+    frame_pos = (-0.006, 0, SIGN_Z_M)
+    add_visual_box(body, frame_pos, frame_half, HOUSING, name=f"{name}_frame")
+    add_plate(
+        spec,
+        body,
+        f"{name}_number",
+        material=_number_name(number),
+        pos=(-0.011, 0.0, SIGN_Z_M),
+        size_m=PLATE_M,
+    )
 
 
 def _number_name(number: int) -> str:

@@ -115,7 +115,7 @@ def add_packing_boxes(
         _add_walls(spec, box, name, size)
         flap = _add_flap(box, name, size)
         _paint_flap(spec, flap, name, size)
-        _add_marks(spec, box, flap, name, size, marks[0].letter)
+        _add_marks(spec, box, flap, name=name, size=size, letter=marks[0].letter)
         # the flap lies on the walls, held by its hinge
         spec.add_exclude(name=f"{name}_flap", bodyname1=name, bodyname2=flap.name)
 
@@ -191,7 +191,7 @@ def _add_flap(box: mujoco.MjsBody, name: str, size: PackingBoxSize) -> mujoco.Mj
     hinge.solimp_limit = FRICTION_SOLIMP
     hinge.damping = [FLAP_DAMPING_N_M_S, 0.0, 0.0]
     plate_half = (half_x, half_y, size.wall / 2)
-    plate = add_box(flap, (half_x, 0, 0), plate_half, CARDBOARD, f"{name}_flap")
+    plate = add_box(flap, (half_x, 0, 0), plate_half, CARDBOARD, name=f"{name}_flap")
     plate.friction[0] = SLIDING_FRICTION
     return flap
 
@@ -222,6 +222,7 @@ def _add_marks(
     half_thick = size.wall / 2
     middle = size.flap / 2
     front_x = size.depth / 2 + size.wall
+    # plate -> the body that carries it, and its position and rotation on this body
     poses: dict[str, tuple[mujoco.MjsBody, Vector, Vector]] = {
         "inside": (flap, (middle, 0, -half_thick), INSIDE_FLAP),
         "top": (flap, (middle, 0, half_thick), ON_FLAP),
@@ -249,6 +250,14 @@ class PackingBoxes:
         count: int,
         marks: Sequence[Mark],
     ) -> None:
+        """Finds the boxes in the model.
+
+        Args:
+            engine: the physics of the worlds.
+            size: the size of each box.
+            count: the number K of boxes.
+            marks: the marks that boxes can show.
+        """
         self._engine = engine
         model = engine.model
         xp = engine.xp

@@ -65,7 +65,7 @@ def add_rack(spec: mujoco.MjSpec, size: RackSize) -> None:
     paint = Paint(spec, rack, "rack_paint")
     for row, top_z in enumerate((size.lower_z, size.upper_z)):
         middle_y = size.slot_y * (row + 0.5)
-        _add_row(rack, paint, size, middle_y, top_z)
+        _add_row(rack, paint, size, y=middle_y, top_z=top_z)
     _paint_labels(paint, size)
     paint.add()
 

@@ -108,6 +108,7 @@ def _parts(kind: str, size: ThingSize) -> list[Part]:
     y = size.y / 2
     z = size.z / 2
 
+    # a cup or a tin: a cylinder on its foot
     if kind in ROUND:
         half_height = z - ROUND_LIFT_M / 2
         body: Part = ("cylinder", (0, 0, ROUND_LIFT_M / 2), (x, half_height, 0))
@@ -116,6 +117,7 @@ def _parts(kind: str, size: ThingSize) -> list[Part]:
         painted = _cup_paint(x, z) if kind == "cup" else _tin_paint(x, z)
         return [body, foot, *painted]
 
+    # a sponge with its scourer, or a carton with a label and a strip of tape
     solid: Part = ("box", (0, 0, 0), (x, y, z))
     if kind == "sponge":
         scourer_half = (x + 0.0006, y + 0.0006, 0.22 * z)

@@ -79,11 +79,10 @@ class CupSize:
 
 def add_bottle(spec: mujoco.MjSpec, size: BottleSize) -> None:
     """Adds a bottle with a free joint; its frame is in the middle of its underside."""
-    body = _free_body(spec, BOTTLE, size.mass, size.outer_half_width, size.height)
-    outer = size.outer_half_width
-    floor = add_box(
-        body, (0, 0, FLOOR_M / 2), (outer, outer, FLOOR_M / 2), BOTTLE_GLASS
-    )
+    radius = size.outer_half_width
+    body = _free_body(spec, BOTTLE, size.mass, radius=radius, height=size.height)
+    floor_half = (radius, radius, FLOOR_M / 2)
+    floor = add_box(body, (0, 0, FLOOR_M / 2), floor_half, BOTTLE_GLASS)
     _make_wall(floor)
     # the floor also touches the table, and that contact needs friction
     floor.condim = 3
@@ -183,13 +182,13 @@ def _draw_bottle(spec: mujoco.MjSpec, body: mujoco.MjsBody, size: BottleSize) ->
         name="bottle_glass", rgba=BOTTLE_GLASS, specular=0.9, shininess=0.9
     )
     spec.add_material(name="bottle_collar", rgba=COLLAR, specular=0.3)
-    add_shell(spec, body, "bottle_glass", [_square(glass)], "bottle_glass")
+    add_shell(spec, body, "bottle_glass", [_square(glass)], material="bottle_glass")
     add_shell(
         spec,
         body,
         "bottle_collar",
         [_square(((0.0003, 0.86 * outer), (0.0045, outer + 0.0004)))],
-        "bottle_collar",
+        material="bottle_collar",
     )
 
     # the collar
@@ -245,7 +244,7 @@ def _ring_mesh(
 
 def add_cup(spec: mujoco.MjSpec, size: CupSize) -> None:
     """Adds a glass with a free joint; its frame is in the middle of its underside."""
-    body = _free_body(spec, CUP, size.mass, size.radius, size.height)
+    body = _free_body(spec, CUP, size.mass, radius=size.radius, height=size.height)
     # the floor: a square that is a little larger than the square inside the circle
     half = 0.72 * size.radius
     floor = add_box(body, (0, 0, FLOOR_M / 2), (half, half, FLOOR_M / 2), CUP_GLASS)
@@ -284,9 +283,8 @@ def _draw_cup(spec: mujoco.MjSpec, body: mujoco.MjsBody, size: CupSize) -> None:
     spec.add_material(name="cup_glass", rgba=CUP_GLASS, specular=0.9, shininess=0.9)
     outline = ((0.0, 0.9 * outer), (0.003, outer), (size.height, outer))
     sections = tuple((z, 0.0, 0.0, radius) for z, radius in outline)
-    add_shell(
-        spec, body, "cup_glass", [Loft("z", sections, smooth=0, sides=32)], "cup_glass"
-    )
+    glass = Loft("z", sections, smooth=0, sides=32)
+    add_shell(spec, body, "cup_glass", [glass], material="cup_glass")
 
 
 class Vessel(FreeBody):

@@ -201,5 +201,13 @@ def _add_notices(spec: mujoco.MjSpec) -> None:
         ("volts", "DANGER\n10 kV", (-2.3, side - 0.12, 1.6), warning, FACING_MINUS_Y),
     )
     for name, text, pos, style, quat in notices:
-        sign = add_sign(spec, spec.worldbody, f"notice_{name}", text, pos, style, quat)
+        sign = add_sign(
+            spec,
+            spec.worldbody,
+            f"notice_{name}",
+            text,
+            pos=pos,
+            style=style,
+            quat=quat,
+        )
         sign.group = DECOR_GROUP

@@ -132,7 +132,7 @@ class GoalServo:
                 elements.append(self._action_without_goal(part, agent_pos))
             elif isinstance(part, Arm):
                 elements += self._arm_action(
-                    part, payload, agent_pos, is_driving, drive
+                    part, payload, agent_pos, is_driving=is_driving, drive=drive
                 )
             elif isinstance(part, Gripper):
                 effector = self._effector_of_gripper[part.name]

@@ -125,6 +125,7 @@ class Parcels:
             """Returns an entry of the state, (n, K * width), as (n, K, width)."""
             return xp.reshape(state[name], (state[name].shape[0], -1, width))
 
+        # (n, K, 3) each: the parcels' axes, and the centres of their bins
         rot6d = per_parcel("parcel_rot6d", 6)
         x = rot6d[..., :3]
         y = rot6d[..., 3:]

@@ -99,7 +99,7 @@ def top_grasp(
         palm_m: Height of the palm above the TCP, m.
     """
     xp = array_namespace(pos_w)
-    things = xp.arange(pos_w.shape[0])
+    thing_ids = xp.arange(pos_w.shape[0])
     axes = _axes(xp, rot6d)
     upright_axis = xp.argmax(
         xp.abs(axes[:, :, 2]), axis=1
@@ -127,14 +127,14 @@ def top_grasp(
     raised_by = lowest - lowest_alone
     score = _score(xp, yaw, span, room, raised_by, is_too_high=lowest > highest)
     best = xp.argmax(score, axis=1)
-    z = xp.minimum(lowest, highest)[things, best]
+    z = xp.minimum(lowest, highest)[thing_ids, best]
     narrow = xp.minimum(span + SLACK_M, xp.full_like(span, OPEN_M))
     opening = xp.where(room < AMPLE_M, narrow, OPEN_M)
     return TopGrasp(
         pos_w=xp.stack([pos_w[:, 0], pos_w[:, 1], z], axis=1),
-        yaw=yaw[things, best],
-        span=span[things, best],
-        opening=opening[things, best],
+        yaw=yaw[thing_ids, best],
+        span=span[thing_ids, best],
+        opening=opening[thing_ids, best],
         bottom_z=bottom,
         top_z=top,
     )
@@ -169,8 +169,8 @@ def _height(
     The height of a box is its size along its most vertical axis, that of a standing
     cylinder its length, and that of a lying cylinder its diameter.
     """
-    things = xp.arange(size.shape[0])
-    height = xp.where(stands, size[:, 2], size[things, upright_axis])
+    thing_ids = xp.arange(size.shape[0])
+    height = xp.where(stands, size[:, 2], size[thing_ids, upright_axis])
     return xp.where(lies, size[:, 0], height)
 
 
@@ -219,15 +219,15 @@ def _box_candidates(
     There are only two such candidates, one for each of the two horizontal axes. The first
     is repeated to fill four columns.
     """
-    things = xp.arange(axes.shape[0])
+    thing_ids = xp.arange(axes.shape[0])
     # (n, 2) the indices of the two horizontal axes
     level = xp.asarray([[1, 2], [0, 2], [1, 0]])[upright_axis]
     yaws = []
     spans = []
     for k in range(2):
-        axis = axes[things, level[:, k]]
+        axis = axes[thing_ids, level[:, k]]
         yaws.append(_hand_yaw(xp, axis[:, 0], axis[:, 1]))
-        spans.append(size[things, level[:, k]])
+        spans.append(size[thing_ids, level[:, k]])
     yaw = xp.stack([yaws[0]] * 4 + [yaws[1]], axis=1)
     span = xp.stack([spans[0]] * 4 + [spans[1]], axis=1)
     return yaw, span

@@ -142,6 +142,7 @@ def measure_contact_peak(worlds: Worlds, first_seed: int = 0) -> ContactPeak:
     rng = np.random.default_rng(first_seed)
     worlds.reset(np.arange(num), range(first_seed, first_seed + num))
 
+    # count contacts and constraint rows of each world after each step
     contacts = np.zeros((steps, num), np.int64)
     constraints = np.zeros((steps, num), np.int64)
     for step in range(steps):
