@@ -168,6 +168,7 @@ def _add_cup_tray(body: mujoco.MjsBody, size: DishRackSize) -> None:
 
 def _paint_frame(paint: Paint, size: DishRackSize) -> None:
     """Paints the rim of the drip tray, a frame of wire, and rubber feet."""
+    # the rim of the drip tray, on all four sides
     half_x = size.half_depth
     half_y = size.rail_y + 0.045
     for side in (-1, 1):

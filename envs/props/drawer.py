@@ -167,9 +167,10 @@ def _paint_front(
     top_z = size.front_top_z
     bottom_z = -FRONT_BELOW_FLOOR_M
     half_y = size.front_half_y
-    half_width = 0.012  # of the frame's rails
-    half_thick = 0.003
+    half_width = 0.012  # half the width of the frame's bars
+    half_thick = 0.003  # half the thickness of the frame's bars
 
+    # the frame: a bar along each edge of the front; and the handle's feet
     for z in (top_z - half_width, bottom_z + half_width):
         paint.box((-half_thick, 0, z), (half_thick, half_y, half_width), FRONT_EDGE)
     upright_half = (half_thick, half_width, (top_z - bottom_z) / 2)

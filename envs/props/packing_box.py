@@ -138,17 +138,18 @@ def _add_walls(
     half_y = size.width / 2
     half_wall = size.wall / 2
     # the walls reach 2 mm into the floor, so that there is no gap between them
-    low = -0.002
-    mid_z = (size.height + low) / 2
-    half_z = (size.height - low) / 2
+    low_z = -0.002
+    mid_z = (size.height + low_z) / 2
+    half_z = (size.height - low_z) / 2
 
     floor_half = (half_x + size.wall, half_y + size.wall, size.floor / 2)
     boxes = [((0.0, 0.0, -size.floor / 2), floor_half, INSIDE)]
     for side in (-1, 1):
-        across = (half_wall, half_y + size.wall, half_z)
-        along = (half_x, half_wall, half_z)
-        boxes.append(((side * (half_x + half_wall), 0.0, mid_z), across, CARDBOARD))
-        boxes.append(((0.0, side * (half_y + half_wall), mid_z), along, CARDBOARD))
+        # half sizes of the walls that run along y, and along x
+        along_y = (half_wall, half_y + size.wall, half_z)
+        along_x = (half_x, half_wall, half_z)
+        boxes.append(((side * (half_x + half_wall), 0.0, mid_z), along_y, CARDBOARD))
+        boxes.append(((0.0, side * (half_y + half_wall), mid_z), along_x, CARDBOARD))
     for pos, half, rgba in boxes:
         add_box(box, pos, half, rgba).friction[0] = SLIDING_FRICTION
 

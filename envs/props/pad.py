@@ -205,10 +205,10 @@ def add_mat(spec: mujoco.MjSpec, table: mujoco.MjsBody) -> None:
 def _slab(low_z: float, high_z: float, half: Vector) -> Loft:
     """Returns a flat box with round corners and edges between two heights, m.
 
-    `half` has its half sizes along x and y. A section of a loft along z is (z, centre
+    `half` has half the box's sizes along x and y. A section of a loft along z is (z, centre
     x, centre y, half x, half y), in m.
     """
-    edge = 0.003
+    edge = 0.003  # size of the bevel at the lower and upper edges
     # the outline from below: (height, inset of the edge at this height)
     outline = ((low_z, edge), (low_z + edge, 0.0), (high_z - edge, 0.0), (high_z, edge))
     sections = tuple(

@@ -101,12 +101,12 @@ def _add_row(spec: mujoco.MjSpec, face: mujoco.MjsBody, paint: Paint, row: int) 
     """Adds a row's plate, its lamps and buttons, and the board behind them."""
     first_x, y = middle_m(row, 0)
     last_x, _ = middle_m(row, COLUMNS - 1)
-    any_text = f"row_{next(iter(SYSTEMS))}"  # worlds change it
+    first_text = f"row_{next(iter(SYSTEMS))}"  # until a world chooses another
     add_plate(
         spec,
         face,
         NAMES[row],
-        material=any_text,
+        material=first_text,
         pos=(NAME_X_M, y, 0),
         size_m=NAME_SIZE_M,
         quat=FLAT,
@@ -115,6 +115,7 @@ def _add_row(spec: mujoco.MjSpec, face: mujoco.MjsBody, paint: Paint, row: int) 
     for column in range(COLUMNS):
         _add_pair(face, paint, row, column)
 
+    # the board, behind all lamps and buttons of the row
     board_half = (COLUMNS * PITCH_X_M / 2, PITCH_Y_M / 2 - 0.004, 0.0005)
     paint.box(((first_x + last_x) / 2, y, 0.0005), board_half, BOARD)
 

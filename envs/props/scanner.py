@@ -85,6 +85,7 @@ def _paint_frame(
         paint.box((0, edge, -0.006), (half + 0.012, 0.006, 0.0065), SAFETY_YELLOW)
         paint.box((edge, 0, -0.006), (0.006, half, 0.0065), SAFETY_YELLOW)
 
+    # the support: tray, column and foot
     tray_half = (half - 0.03, half - 0.03, 0.02)
     paint.box((0.02, 0, -PLATE_THICKNESS_M - 0.02), tray_half, FRAME_BLUE)
     paint.box((0.02, 0, -half_z - 0.016), (0.03, 0.03, half_z - 0.016), FRAME_BLUE)
