@@ -45,7 +45,7 @@ def errors_of(task: str, method: str) -> Iterator[None]:
 
 
 def check_spec(spec: TaskSpec) -> None:
-    """Raises EmbodiedError for an invalid spec."""
+    """Raises EmbodiedError for the first invalid value of a spec."""
     if not is_name(spec.name):
         raise EmbodiedError(f"a task's name consists of {RULE}, unlike {spec.name!r}")
 

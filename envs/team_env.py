@@ -90,7 +90,7 @@ class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[mi
         """Starts a new episode; the arguments are those of Gymnasium's `reset`."""
         shown, info = self._env.reset(seed=seed, options=options)
         self.agents = list(self.possible_agents)
-        return self._seen(shown), {name: dict(info) for name in self.agents}
+        return self._observations(shown), {name: dict(info) for name in self.agents}
 
     def step(
         self, actions: dict[str, np.ndarray]
@@ -121,7 +121,7 @@ class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[mi
         if terminated or truncated:
             self.agents = []
         return (
-            self._seen(shown),
+            self._observations(shown),
             dict.fromkeys(names, reward),
             dict.fromkeys(names, terminated),
             dict.fromkeys(names, truncated),
@@ -162,9 +162,12 @@ class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[mi
         others = {name for other in self._views.values() for name in other.cameras}
         return [name for name in names if name in view.cameras or name not in others]
 
-    def _seen(self, shown: ObservationDict) -> dict[str, ObservationDict]:
-        """Returns the observation of each agent, copied from that of the whole team."""
-        seen = {}
+    def _observations(self, shown: ObservationDict) -> dict[str, ObservationDict]:
+        """Returns each agent's observation, from the observation of the whole team.
+
+        It is a copy, so that agents may write to it.
+        """
+        observations = {}
         for agent, view in self._views.items():
             own: ObservationDict = {
                 key: np.copy(part) for key, part in shown.items() if key != "pixels"
@@ -173,5 +176,6 @@ class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[mi
             if "pixels" in shown:
                 names = self._cameras(view, list(shown["pixels"]))
                 own["pixels"] = {name: shown["pixels"][name].copy() for name in names}
-            seen[agent] = {key: own[key] for key in shown}
-        return seen
+            # in the order of the team's observation
+            observations[agent] = {key: own[key] for key in shown}
+        return observations

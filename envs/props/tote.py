@@ -80,7 +80,7 @@ def _boxes(size: ToteSize) -> tuple[np.ndarray, np.ndarray]:
     rim_along = (x + 0.002, RIM_HALF_WIDTH_M, RIM_HALF_HEIGHT_M)
     rim_across = (RIM_HALF_WIDTH_M, y + 0.002, RIM_HALF_HEIGHT_M)
 
-    # centre and half size, in the order of PARTS
+    # centre and half size of the base, the four walls and the four rims, as in PARTS
     boxes = [
         ((0, 0, BASE_M / 2), (x - WALL_M, y - WALL_M, BASE_M / 2)),
         ((0, y - wall, mid_z), along),

@@ -215,6 +215,7 @@ def _add_wheel(spec: mujoco.MjSpec, handle: mujoco.MjsBody, name: str) -> None:
 
     `Valves.paint` colours the geoms whose names begin with {name}_colour.
     """
+    # the spokes, from the hub to the rim
     for k in range(SPOKES):
         angle = 2 * np.pi * k / SPOKES
         middle = _point_of_handle(0.045, angle)

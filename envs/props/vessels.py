@@ -141,8 +141,8 @@ def _add_wall(
     Args:
         body: the vessel's body.
         angle: the direction from the vessel's axis to the wall, rad.
-        start: the lower edge: (distance from the axis, height), m.
-        end: the upper edge, in the same way.
+        start: (distance from the vessel's axis, height) of the lower edge, m.
+        end: (distance from the vessel's axis, height) of the upper edge, m.
         half_across: half the wall's width, m.
     """
     out = end[0] - start[0]
@@ -253,8 +253,8 @@ def add_cup(spec: mujoco.MjSpec, size: CupSize) -> None:
     floor.condim = 3
     floor.friction[0] = SLIDING_FRICTION
 
-    # a ring of flat walls that touch the inner circle, and half their thickness more so
-    # that there are no gaps at the corners
+    # a ring of flat walls that touch the inner circle; they are wider by their thickness,
+    # so that there are no gaps between them
     half_across = size.radius * np.tan(np.pi / CUP_SIDES) + WALL_M / 2
     for k in range(CUP_SIDES):
         low = (size.radius, 0.001)

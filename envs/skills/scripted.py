@@ -252,7 +252,7 @@ def around_column(
     arc = xp.atan2(xp.sin(difference), xp.cos(difference))  # in [-pi, pi]
     next_angle = angle + xp.clip(arc, -turn_rad, turn_rad)
 
-    # its distance from the column: halfway between those of the hand and the goal
+    # the waypoint's distance from the column: the mean of the hand's and the goal's
     radius = xp.sqrt(dot(tcp_w[:, :2], tcp_w[:, :2]))
     goal_radius = xp.sqrt(dot(goal_w[:, :2], goal_w[:, :2]))
     next_radius = xp.clip((radius + goal_radius) / 2, *radius_m)
