@@ -159,7 +159,9 @@ class _Rendering:
             number = waiting.popleft()
             episode = self._dataset.episode(number, images=False)
             require_playable(self._worlds, episode)
-            looks = self._request.looks.of(self._worlds.spec.table, episode.meta.seed)
+            looks = self._request.looks.sample(
+                self._worlds.spec.table, episode.meta.seed
+            )
             self._worlds.begin_recorded(world, recorded_start(episode), looks)
             if looks:
                 episode = self._with_looks(episode, world)

@@ -11,7 +11,7 @@ from embodied.envs.proprioception import Proprioception
 from embodied.envs.safety import SafetySignals
 from embodied.envs.snapshot import Memories, memory_of_watchers
 from embodied.envs.task import Task, TaskSpec
-from embodied.envs.task_checks import errors_of
+from embodied.envs.task_checks import explaining_errors
 from embodied.robots.control import RobotControl
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
@@ -42,7 +42,7 @@ class Bound:
         Raises:
             EmbodiedError: the task cannot be bound. The message names the task.
         """
-        with errors_of(spec.name, "bind"):
+        with explaining_errors(spec.name, "bind"):
             task = spec.bind(engine, robot)
         return cls(
             engine=engine,

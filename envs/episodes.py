@@ -14,7 +14,7 @@ from embodied.envs.common_factors import LOOKS, CommonFactors, SensorNoise
 from embodied.envs.config import EnvConfig
 from embodied.envs.proprioception import Proprioception
 from embodied.envs.task import Task, TaskSpec
-from embodied.envs.task_checks import check_start, errors_of
+from embodied.envs.task_checks import check_start, explaining_errors
 from embodied.envs.variation import Variation
 from embodied.errors import EmbodiedError
 from embodied.plain import to_python, why_not_json
@@ -111,7 +111,7 @@ class Episodes:
         self._forget(ids)
         for world, seed in zip(ids.tolist(), seeds, strict=True):
             common, noise = self._common_factors.start(world, int(seed), self.variation)
-            with errors_of(self._task_name, "start"):
+            with explaining_errors(self._task_name, "start"):
                 own = self._task.start(world, int(seed), self.variation)
             check_start(self._task_name, own)
             self._keep(world, int(seed), {**common, **own}, noise)

@@ -35,7 +35,7 @@ class Looks:
     def __bool__(self) -> bool:
         return bool(self.values)
 
-    def of(self, table: Sequence[Variable], seed: int) -> dict[str, Any]:
+    def sample(self, table: Sequence[Variable], seed: int) -> dict[str, Any]:
         """Returns the values of the variables in one episode, by name.
 
         Args:

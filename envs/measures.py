@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embodied.envs.task_checks import errors_of
+from embodied.envs.task_checks import explaining_errors
 from embodied.envs.values import is_phrase
 from embodied.errors import EmbodiedError
 from embodied.names import RULE, is_name
@@ -52,7 +52,7 @@ def measured(spec: TaskSpec, task: Task, world: int) -> dict[str, float]:
     """
     if not spec.measures:
         return {}
-    with errors_of(spec.name, "measures"):
+    with explaining_errors(spec.name, "measures"):
         # `check_bound` has made sure that the task has the method `measures`
         measured_task: MeasuredTask = task  # type: ignore[assignment]
         returned: object = measured_task.measures()

@@ -10,7 +10,7 @@ import mujoco
 
 from embodied.envs.registry import get_robot, is_team
 from embodied.envs.safety import with_safety_sensors
-from embodied.envs.task_checks import check_cameras, errors_of
+from embodied.envs.task_checks import check_cameras, explaining_errors
 from embodied.errors import EmbodiedError, unknown
 from embodied.names import check_names
 from embodied.robots.parts.part import Vector3
@@ -77,7 +77,7 @@ def compiled_model(spec: TaskSpec, robot: Robot) -> mujoco.MjModel:
     Raises:
         EmbodiedError: the scene cannot be built, or lacks a camera that the task names.
     """
-    with errors_of(spec.name, "build"):
+    with explaining_errors(spec.name, "build"):
         model = _compile(spec.build, _SameRobot(robot))
     check_cameras(spec, model)
     return copy.copy(model)

@@ -108,8 +108,8 @@ def typed_task(text: str) -> str:
     return registry.get_task(register_task(text)).name
 
 
-def word_for(name: str) -> str:
-    """Returns the text that a user types for a task: its name or its place."""
+def task_argument(name: str) -> str:
+    """Returns what a user types as the task on a command line: its name or its place."""
     own = registry.own_task(name)
     return name if own is None or not own.place else own.place
 

@@ -32,7 +32,7 @@ METHODS = ("start", "memory", "before_step", "state", "judge")
 
 
 @contextmanager
-def errors_of(task: str, method: str) -> Iterator[None]:
+def explaining_errors(task: str, method: str) -> Iterator[None]:
     """Turns an error within the context into an EmbodiedError that names task and method."""
     try:
         yield
@@ -226,7 +226,7 @@ def check_bound(spec: TaskSpec, task: Task, num_worlds: int) -> None:
 def check_memory(name: str, task: Task, num_worlds: int) -> None:
     """Raises EmbodiedError unless `memory` returns arrays (N, ...) by name, not copies."""
     # called twice, because only copies would differ from call to call
-    with errors_of(name, "memory"):
+    with explaining_errors(name, "memory"):
         memory = task.memory()
         again = task.memory()
     if not isinstance(memory, Mapping):
@@ -285,10 +285,10 @@ def check_present(name: str, task: Task, num_worlds: int, ids: np.ndarray) -> No
     Raises:
         EmbodiedError: `state`, `judge` or `memory` returned a wrong value.
     """
-    with errors_of(name, "state"):
+    with explaining_errors(name, "state"):
         state = task.state()
     _check_state(f"task {name}: state", task.state_layout, state, num_worlds, ids)
-    with errors_of(name, "judge"):
+    with explaining_errors(name, "judge"):
         outcome = task.judge()
     _check_outcome(f"task {name}: judge", outcome, num_worlds, ids)
     check_memory(name, task, num_worlds)

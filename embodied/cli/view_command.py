@@ -9,7 +9,7 @@ from typing import Any
 from embodied.benchmark.timing import Timing
 from embodied.benchmark.trials import Trial
 from embodied.cli.timing import FLAGS
-from embodied.envs.own_tasks import word_for
+from embodied.envs.own_tasks import task_argument
 from embodied.envs.registry import own_task
 from embodied.policies.channel import Interruption
 from embodied.policies.registry import find_policy
@@ -38,7 +38,7 @@ def view_command_words(trial: Trial) -> tuple[str, ...]:
     if task is not None and not task.place:
         return ()
 
-    words = ["embodied", "view", word_for(config.task)]
+    words = ["embodied", "view", task_argument(config.task)]
     words += ["--policy", trial.runner.policy]
     words += ["--level", config.level]
     if config.split != "train":

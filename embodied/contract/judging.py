@@ -12,7 +12,7 @@ import torch
 
 from embodied.contract.case import Case, ContractError, random_actions, require
 from embodied.core import Array, Observation
-from embodied.envs.own_tasks import word_for
+from embodied.envs.own_tasks import task_argument
 from embodied.envs.scoring import StepResult
 from embodied.envs.worlds import Worlds
 from embodied.policies.registry import find_policy
@@ -118,7 +118,7 @@ def the_expert_succeeds_and_is_judged_again(case: Case) -> None:
 
 def _view(case: Case, seed: int) -> str:
     """Returns the command that shows an episode of the expert."""
-    task = word_for(case.task)
+    task = task_argument(case.task)
     return f"embodied view {task} --robot {case.robot} --level {LEVEL} --seed {seed}"
 
 

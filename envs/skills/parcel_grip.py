@@ -94,7 +94,7 @@ class Hand:
 class Parcels:
     """All K parcels of n worlds, or one parcel per world.
 
-    The method `one` returns one parcel per world; then the arrays have no axis K.
+    The method `select` returns one parcel per world; then the arrays have no axis K.
     """
 
     pos_w: Array  # (n, K, 3) m, of the centre
@@ -144,7 +144,7 @@ class Parcels:
             is_scanned=state["parcel_scanned"] > 0.5,
         )
 
-    def one(self, index: Array) -> Parcels:
+    def select(self, index: Array) -> Parcels:
         """Returns one parcel per world: in world i, the parcel number `index[i]`."""
         worlds = array_namespace(index).arange(index.shape[0])
         chosen = {name: values[worlds, index] for name, values in vars(self).items()}

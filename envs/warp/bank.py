@@ -23,11 +23,11 @@ class DeviceBank:
         varied = engine.model_views()
         # field of the engine's data or model -> its values (S, ...)
         self._state = {
-            name: _as_type_of(engine.view(name), values)
+            name: _with_dtype_of(engine.view(name), values)
             for name, values in starts.state.items()
         }
         self._fields = {
-            name: _as_type_of(varied[name], values)
+            name: _with_dtype_of(varied[name], values)
             for name, values in starts.fields.items()
         }
 
@@ -69,7 +69,7 @@ class DeviceBank:
         _write(encoder_bias, which, self._encoder_bias[index])
 
 
-def _as_type_of(like: torch.Tensor, values: object) -> torch.Tensor:
+def _with_dtype_of(like: torch.Tensor, values: object) -> torch.Tensor:
     """Returns values as a tensor of the dtype of `like`, on torch's default device."""
     return torch.as_tensor(values, dtype=like.dtype)
 

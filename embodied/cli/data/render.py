@@ -147,7 +147,7 @@ def render_work(args: argparse.Namespace, dataset: Dataset) -> RenderWork:
     config = rendered_config(header, replayed, request)
     with contextlib.closing(Worlds(config)) as worlds:
         # refuse a value that the task does not allow now; any seed shows it
-        request.looks.of(worlds.spec.table, seed=0)
+        request.looks.sample(worlds.spec.table, seed=0)
         new_header = rendered_header(header, worlds, request)
     return RenderWork(
         source=args.file,

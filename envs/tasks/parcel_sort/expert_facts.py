@@ -120,7 +120,7 @@ class ExpertFacts:
         # the parcel to work on, and its place in its bin
         chosen = xp.argmax(priority, axis=1)  # (n,) its index
         worlds = xp.arange(chosen.shape[0])
-        parcel = parcels.one(chosen)
+        parcel = parcels.select(chosen)
         outward = horizontal(parcel.bin_w)
         slot_m = xp.asarray(slots_m)[chosen][:, None]  # (n, 1)
         beside_m = xp.asarray(beside_m)[chosen][:, None]  # (n, 1)

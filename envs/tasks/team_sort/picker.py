@@ -165,7 +165,7 @@ def _parcel_to_work_on(facts: ExpertFacts) -> tuple[Parcels, Array, Array]:
     worlds = xp.arange(index.shape[0])
     is_held = facts.is_held_by_picker[worlds, index]
     is_idle = priority[worlds, index] < IDLE_PRIORITY
-    return parcels.one(index), is_held, is_idle
+    return parcels.select(index), is_held, is_idle
 
 
 def _grip(facts: ExpertFacts, parcel: Parcels) -> Grip:

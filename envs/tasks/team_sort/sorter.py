@@ -84,7 +84,7 @@ def plan_sorter(facts: ExpertFacts) -> HandPlan:
     priority = xp.where(facts.is_held_by_sorter, HELD, priority)
     chosen = xp.argmax(priority, axis=1)  # (n,) the index of the parcel in each world
     worlds = xp.arange(chosen.shape[0])
-    parcel = facts.parcels.one(chosen)
+    parcel = facts.parcels.select(chosen)
     is_held = facts.is_held_by_sorter[worlds, chosen]
     # the parcel is not taken while the hand that brought it is still at the stand
     has_work = priority[worlds, chosen] > NOTHING_TO_DO
