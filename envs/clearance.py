@@ -165,7 +165,8 @@ def _elbow_of(engine: Engine, joints: Sequence[str]) -> int:
     links = [int(model.joint(name).bodyid[0]) for name in joints]
     points = data.xpos[links]  # (J, 3) m
     along = points[-1] - points[0]
-    aside = np.cross(points - points[0], along)  # (J, 3)
+    # (J, 3) cross products, whose lengths are proportional to the distances from the line
+    aside = np.cross(points - points[0], along)
     return links[int(np.argmax(np.linalg.norm(aside, axis=1)))]
 
 

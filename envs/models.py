@@ -115,6 +115,7 @@ def _compile(
     """Returns the compiled model of a scene, cached for each function and robot."""
     scene = build(key.robot)
     if not isinstance(scene, mujoco.MjSpec):
+        # `explaining_errors` puts the names of the task and of `build` in front
         raise EmbodiedError(
             f"it must return the scene, a mujoco.MjSpec, not a {type(scene).__name__}"
         )

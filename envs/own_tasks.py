@@ -120,9 +120,9 @@ def _add(own: registry.OwnTask) -> None:
     Raises:
         EmbodiedError: another task has its name.
     """
-    # the place of another task with this name; None if there is none
     spec = own.spec
     earlier = registry.own_task(spec.name)
+    # the place of another task with this name; None if there is none
     other_task = registry.offered_places().get(spec.name)
     if earlier is not None and earlier.place != own.place:
         other_task = earlier.place or "a task that was registered before"

@@ -78,6 +78,7 @@ def add_belt(spec: mujoco.MjSpec, size: BeltSize) -> None:
     half_width = size.width / 2
     y = size.middle_y
 
+    # what things lie on: an invisible box whose surface moves
     surface = add_box(
         world,
         (size.x, y, size.top_z - SURFACE_HALF_M),
@@ -89,6 +90,7 @@ def add_belt(spec: mujoco.MjSpec, size: BeltSize) -> None:
     surface.friction[0] = SLIDING_FRICTION
     surface.group = COLLISION_GROUP
 
+    # the drawn surface, and on either side a rail on legs
     paint = Paint(spec, world, "belt_paint")
     _paint_surface(paint, size)
     for side in (-1, 1):

@@ -121,6 +121,7 @@ def _paint_sign_post(paint: Paint, kind: str) -> None:
 
 def _paint_cabinet(paint: Paint) -> None:
     """Paints a switchgear cabinet: two doors, louvres, lamps, handles, and a plinth."""
+    # plinth and body; and on either side a door, its handle and its louvres
     paint.box((0.36, 0, 0.05), (0.34, 0.46, 0.05), DARK)
     paint.box((0.37, 0, 0.98), (0.35, 0.48, 0.88), HOUSING)
     for side in (-1, 1):
@@ -143,6 +144,7 @@ def _paint_pump(paint: Paint) -> None:
     # height of the shaft, and its distance behind the station's front
     z = 0.62
     x = 0.42
+    # plinth and frame, the pump's housing and inlet, the motor and its cooling ribs
     paint.box((x, 0, 0.14), (0.30, 0.46, 0.14), CONCRETE)
     paint.box((x, 0, 0.31), (0.22, 0.42, 0.03), DARK)
     paint.cylinder((x, 0.10, z), (x, 0.30, z), 0.27, PUMP_BLUE)
@@ -163,14 +165,16 @@ def _paint_pump(paint: Paint) -> None:
 
 def _paint_meter(paint: Paint) -> None:
     """Paints a board with three dials, in front of a tank and its pipes."""
+    # the tank, with bands around it and a foot
     paint.cylinder((0.42, 0, 0.10), (0.42, 0, 1.72), 0.29, GLASS)
     for z in (0.30, 0.95, 1.60):
         paint.cylinder((0.42, 0, z), (0.42, 0, z + 0.03), 0.30, STEEL)
     paint.cylinder((0.42, 0, 0.0), (0.42, 0, 0.10), 0.26, DARK)
-    # the board, above the sign
+    # the board above the sign, on two posts
     paint.box((0.05, 0, 1.28), (0.02, 0.40, 0.26), FRAME_BLUE)
     for side in (-1, 1):
         paint.box((0.07, side * 0.36, 0.77), (0.02, 0.025, 0.77), STEEL)
+    # dials, each with a rim, a face and a red needle; and the pipes
     for y, z, radius in ((-0.22, 1.34, 0.115), (0.22, 1.34, 0.115), (0.0, 1.38, 0.08)):
         paint.cylinder((0.035, y, z), (0.012, y, z), radius, DARK)
         paint.cylinder((0.014, y, z), (0.008, y, z), radius - 0.018, GLASS)
