@@ -123,8 +123,8 @@ class People:
     ) -> None:
         """Starts an episode of one world: gives people their walks and clothes.
 
-        There may be fewer walks than people. The others take no part: they are invisible
-        and parked overhead.
+        There may be fewer walks than people. People without a walk take no part: they are
+        invisible and parked overhead.
 
         Args:
             world: the index of the world.

@@ -88,11 +88,10 @@ def stride_poses() -> tuple[np.ndarray, np.ndarray]:
     phase = 2 * np.pi * np.arange(PHASES) / PHASES  # (P,) rad
     # (A, 1) the size of the steps as a share of full steps
     share = np.arange(AMPLITUDES)[:, None] / (AMPLITUDES - 1)
-    # joint angles by limb, (A, P) rad about y, positive to the back. The sizes of the
-    # swings were chosen by eye
+    # joint angles by limb, (A, P) rad about y, positive to the back
     angles = {}
     for side, sign in SIDES.items():
-        # a leg swings with its side's sign, and an arm with the leg of the other side
+        # legs swing in opposite phase, and an arm swings with the leg of the other side
         swing = sign * np.sin(phase)[None, :]
         # the knee bends while the leg swings forwards
         lifting = np.maximum(0.0, sign * np.cos(phase))[None, :] ** 1.5

@@ -80,6 +80,7 @@ def add_scale(
     _add_pan(spec, scale, place)
     _add_display(spec, scale, place, texts)
 
+    # the column under the pan, and a foot at each corner
     paint = Paint(spec, scale, "scale_paint")
     column = (0, 0, 2 * half_z + 0.003)
     paint.box(column, (0.05, 0.05, 0.003), BEZEL)

@@ -104,7 +104,7 @@ def add_bottle(spec: mujoco.MjSpec, size: BottleSize) -> None:
 def _free_body(
     spec: mujoco.MjSpec, name: str, mass: float, radius: float, height: float
 ) -> mujoco.MjsBody:
-    """Adds a body with a free joint and the inertia of a hollow can with a thick floor."""
+    """Adds a body with a free joint, and the mass and inertia of a hollow can."""
     body = spec.worldbody.add_body(
         name=name,
         explicitinertial=True,
@@ -216,10 +216,10 @@ def _ring_mesh(
 
     Args:
         radius: the band's radius, m.
-        low_z: height of its lower edge, m.
-        high_z: height of its upper edge, m.
-        sides: number of vertices around it.
-        power: 2 for a circle; larger ones approach a square.
+        low_z: height of the band's lower edge, m.
+        high_z: height of the band's upper edge, m.
+        sides: number of vertices around the band.
+        power: 2 for a circle; larger powers approach a square.
     """
     # vertices on the superellipse |x / radius|^power + |y / radius|^power = 1
     angle = np.arange(sides) * 2 * np.pi / sides

@@ -117,12 +117,12 @@ def _walked(
     walked_s = time_s
     if pause_s == 0:
         return walked_s, share
-    # subtract a ramp of the speed from 0 to 1 at the stop, and add one at the end of the
-    # pause; `since_s` is the time since the middle of the ramp
+    # from the full speed, subtract a ramp that rises from 0 to 1 at the stop, and add such
+    # a ramp again at the end of the pause; `since_s` is the time since a ramp's middle
     for sign, since_s in ((-1, time_s - stop_s), (1, time_s - stop_s - pause_s)):
         ramp = np.clip(since_s / STOPPING_S + 0.5, 0.0, 1.0)
         share = share + sign * ramp
-        # the integral of the ramp over the time
+        # the integral of the ramp over time
         ramp_s = STOPPING_S / 2 * ramp**2 + np.maximum(since_s - STOPPING_S / 2, 0.0)
         walked_s = walked_s + sign * ramp_s
     return walked_s, share

@@ -73,7 +73,7 @@ def _paint_pipes(decor: Paint) -> None:
         for y in (-2.6, -0.95, 0.35, 1.9):
             decor.cylinder((x, y - 0.02, z), (x, y + 0.02, z), radius + 0.03, PIPE)
             decor.box((WALL_X - 0.05, y + 0.2, z), (0.06, 0.02, radius + 0.02), DARK)
-    # down to the pumps, and to the floor behind the console
+    # pipes down to the two pumps, and down to the floor behind the console
     for y in (-1.45, 1.45):
         _paint_riser(
             decor, xy=(WALL_X - 0.16, y), z=(0.55, 2.12), radius=0.055, colour=WATER

@@ -65,7 +65,7 @@ def add_machine_hall(spec: mujoco.MjSpec) -> None:
 
 
 def _add_walls(spec: mujoco.MjSpec) -> None:
-    """Adds four walls with which robots collide, and which are not drawn."""
+    """Adds four walls that collide but are not drawn."""
     half_x = WALL_X_M + 0.1
     half_y = WALL_Y_M + 0.1
     for sign in (-1, 1):

@@ -1,7 +1,6 @@
 """Captures a control step of worlds on a GPU as one CUDA graph.
 
-One launch of the graph then replaces about a thousand kernel launches, which would take
-longer than the kernels themselves.
+One launch of the graph then replaces about a thousand kernel launches.
 """
 
 from __future__ import annotations

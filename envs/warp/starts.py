@@ -29,8 +29,8 @@ DERIVED = (
     "light_dir0",
     "light_poscom0",
 )
-# Contacts are counted during PROBE_S of random actions. Each action is repeated for
-# REPEAT_S, so that the arms move far enough to touch things.
+# Contacts are counted during PROBE_S of random actions, each of which is repeated for
+# REPEAT_S.
 PROBE_S = 3.0
 REPEAT_S = 0.25
 
