@@ -18,6 +18,7 @@ from embodied.errors import EmbodiedError, unknown
 from embodied.robots.parts.gripper import Gripper
 from embodied.robots.parts.suction import SuctionGripper
 from embodied.robots.robot import Robot
+from embodied.robots.work import WorkPlace
 from embodied.sim.engine import Engine
 
 # The places of the robots of a team, x and y in m and yaw in rad: the second robot is to
@@ -112,6 +113,9 @@ class Needs:
         reach_m: the least reach of an arm, from its mount to the tool centre point.
         travels: whether the base must be able to drive.
         cameras: names of the cameras that the robot must carry.
+        places: what the hand must come to from a fixed base; `embodied robot check` says
+            which of them an arm does not reach.
+        payload_kg: the largest mass that is lifted, held-out values included.
     """
 
     effectors: int = 1
@@ -120,6 +124,8 @@ class Needs:
     reach_m: float = 0.0
     travels: bool = False
     cameras: tuple[str, ...] = ()
+    places: tuple[WorkPlace, ...] = ()
+    payload_kg: float = 0.0
 
     def missing(self, robot: Robot) -> list[str]:
         """Returns descriptions of what a robot lacks, or an empty list if it fits."""

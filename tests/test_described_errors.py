@@ -50,7 +50,8 @@ from tests.six_arm import MJCF, TOML, write_six
         (
             "home = [0.0, 0.0, 1.4",
             "home = [0.0, 0.0, 2.96",
-            "at home six_.* and six_.* overlap by .* mm: choose another home",
+            "at home six_.* and six_.* overlap by .* mm: choose another home than .*"
+            "elbow 2.96",
         ),
         (
             "2.5, 2.5, 2.5",

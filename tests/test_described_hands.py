@@ -322,6 +322,20 @@ def test_what_the_joints_feel_is_compensated(own: str, tmp_path: Path) -> None:
     assert account.joints[1].rest_error_rad < 1e-3
 
 
+def test_a_limit_too_low_for_an_armature_is_named(tmp_path: Path) -> None:
+    """It lags while it speeds up, and has caught up at full speed; pairs are left out."""
+    weak = '<joint name="wrist3" armature="1" actuatorfrcrange="-12 12"'
+    pair = '<contact><pair geom1="left_tip" geom2="right_tip"/></contact><actuator>'
+    mjcf = mjcf_with(('<joint name="wrist3"', weak), ("<actuator>", pair))
+    reading = read_robot(write_six(tmp_path, TOML, mjcf))
+
+    account = account_of(reading)
+
+    assert [doubt for doubt in account.doubts if "joint wrist3 follows" in doubt]
+    assert "1 contact pairs" in dict(account.facts)["left out"]
+    reading.robot.build().compile()
+
+
 # Pictures
 # --------------------------------------------------------------------------------------
 

@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 
 from embodied.cli.main import main
+from embodied.cli.robot import check
 from embodied.robots.described import guess
 from embodied.robots.described.robot import load_robot
+from embodied.robots.described.standing import StandingSearch
 from embodied.robots.parts.suction import SuctionGripper
 from tests.robot_models import at_home
 from tests.six_arm import MJCF, TOML, write_six
@@ -23,6 +25,12 @@ ixz="0" iyz="0"/></inertial><collision><origin xyz="{at}"/><geometry>{shape}</ge
 JOINT = """<joint name="{name}" type="{kind}"><parent link="{parent}"/><child link="{child}"/><origin xyz="{at}"/>
 <axis xyz="{axis}"/><limit lower="{low}" upper="{high}" effort="{effort}" velocity="{speed}"/></joint>"""
 WEDGE = "v 0 0 0\nv .05 0 0\nv 0 .05 0\nv 0 0 .05\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"
+
+
+@pytest.fixture(autouse=True)
+def few_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks of robots look at two tasks: each of all thirteen takes a second."""
+    monkeypatch.setattr(check, "loadable_tasks", lambda: ["ToteTransfer", "GaugeCheck"])
 
 
 def urdf() -> str:
@@ -114,6 +122,7 @@ def test_new_describes_an_mjcf_file(
 def test_new_describes_a_cup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # the search for a mount takes seconds
     monkeypatch.setattr(guess, "best_mount", lambda search, mount, home_w: mount)
+    monkeypatch.setattr(StandingSearch, "best", lambda search, mount: None)
     write_six(tmp_path)
     start = MJCF.index('<body name="left"')
     end = MJCF.index("</body>\n              </body>", start)
@@ -250,8 +259,9 @@ def test_check_says_what_was_understood(
 
     said = capsys.readouterr().out
     assert "0 to 90 mm wide, 70 N" in said
-    assert "ToteTransfer: fits" in said
+    assert "ToteTransfer: fits, and reaches all of its 5 farthest places" in said
     assert "left out: 2 actuators, 1 sensors, 1 keyframes" in said
+    assert "GaugeCheck: lacks a base that travels" in said
     assert "nothing is doubtful" in said
 
 
@@ -270,6 +280,22 @@ def test_check_measures_how_late_joints_are(
     assert any("joint pan follows" in doubt for doubt in account["doubts"])
 
 
+def test_check_names_a_joint_that_is_too_weak_for_what_a_task_lifts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mjcf = MJCF.replace("-150 150", "-3 3")
+    assert mjcf != MJCF
+    path = write_six(tmp_path, TOML, mjcf)
+
+    assert main(["robot", "check", str(path)]) == 1
+
+    said = capsys.readouterr().out
+    assert re.search(
+        r"in ToteTransfer, joint lift holds 0.\d+ kg at .* and 0.6 kg are to be lifted",
+        said,
+    )
+
+
 def test_check_says_where_the_robot_stands_in_a_scene(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -284,6 +310,25 @@ def test_check_says_where_the_robot_stands_in_a_scene(
     )
     assert doubts
     assert all(not other.startswith("six_") for _, other, _ in doubts)
+
+
+def test_check_names_places_out_of_reach(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its arm is long enough for the task, but it stands too far from the rack."""
+    far = TOML + "\n[mount]\npos_w = [0.0, -0.3, 0.72]\n"
+    path = write_six(tmp_path, far)
+
+    assert main(["robot", "check", str(path), "--json"]) == 1
+
+    account = json.loads(capsys.readouterr().out)
+    task = account["tasks"]["ToteTransfer"]
+    assert task["lacks"] == []
+    assert task["places"] == 5
+    assert "the far end of the rack" in task["missed"]
+    assert "the end of the belt" not in task["missed"]
+    (doubt,) = (doubt for doubt in account["doubts"] if "in ToteTransfer" in doubt)
+    assert "does not reach above the far end of the rack, the far end" in doubt
 
 
 def test_check_draws_the_robot(tmp_path: Path) -> None:

@@ -37,7 +37,11 @@ def add_scene(parser: argparse.ArgumentParser, optional: bool = False) -> None:
         help="train; or a factor's name, for its held-out values; or all, for those of "
         "every factor (default: train)",
     )
-    parser.add_argument("--robot", help="a robot's name (default: the task's first)")
+    parser.add_argument(
+        "--robot",
+        help="a robot's name, or the path of its description, such as six.toml "
+        "(default: the task's first)",
+    )
 
 
 def add_stage(parser: argparse.ArgumentParser) -> None:

@@ -61,7 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="names, run folders, or MODULE:NAME (see `embodied list policies`)",
     )
-    parser.add_argument("--robot", help="a robot's name (default: each task's first)")
+    parser.add_argument(
+        "--robot",
+        help="a robot's name, or the path of its description, such as six.toml "
+        "(default: each task's first)",
+    )
     parser.add_argument(
         "--level", help=f"how much varies: L1 to L4 (default: {LEVEL}, or a run's own)"
     )

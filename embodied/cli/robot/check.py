@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from embodied.cli import arguments
@@ -13,15 +15,45 @@ from embodied.envs.home_overlaps import overlaps_at_home
 from embodied.envs.registry import get_task, loadable_tasks
 from embodied.robots.described.account import Account, account_of
 from embodied.robots.described.portrait import write_portrait
-from embodied.robots.described.robot import read_robot
+from embodied.robots.described.reached import PlaceFinder
+from embodied.robots.described.robot import Reading, read_robot
 
 HELP = """Say what was understood of a robot's description: joints with their ranges, strength and measured lag, the
-hand, what is held and left out, which tasks fit and what the others lack, and what of a task's scene the robot
-overlaps with at home. With --picture, draw it: at home with
-the tool point's frame (x red, y green, z blue), the hand open and closed. The exit status is 1 if something is
-doubtful."""
+hand, what is held and left out, which tasks fit and what the others lack, how many of a task's farthest places the
+hand reaches and which it does not, and what of a task's scene the robot overlaps with at home. With --picture, draw
+it: at home with the tool point's frame (x red, y green, z blue), the hand open and closed. The exit status is 1 if
+something is doubtful."""
 EXAMPLE = "embodied robot check six.toml --picture six.png"
 COLUMNS = ("joint", "from", "to", "home", "speed", "limit", "lag", "rest error")
+
+
+@dataclass(frozen=True)
+class TaskAccount:
+    """Whether a robot can do a task.
+
+    Attributes:
+        lacks: what the task needs and the robot lacks.
+        places: the number of places that its hand must come to; 0 if it is not known, or
+            a base brings the hand there.
+        missed: those that it does not reach.
+        overloads: a sentence about a joint that is too weak for what is to be lifted.
+    """
+
+    lacks: tuple[str, ...]
+    places: int = 0
+    missed: tuple[str, ...] = ()
+    overloads: tuple[str, ...] = ()
+
+    def verdict(self) -> str:
+        """Returns a phrase for the table of tasks."""
+        if self.lacks:
+            return f"lacks {'; '.join(self.lacks)}"
+        if not self.places:
+            return "fits"
+        if not self.missed:
+            return f"fits, and reaches all of its {self.places} farthest places"
+        reached = self.places - len(self.missed)
+        return f"fits, but reaches only {reached} of its {self.places} farthest places"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,26 +73,51 @@ def run(args: argparse.Namespace) -> int:
         require_writable(args.picture)
     reading = read_robot(args.description)
     account = account_of(reading)
-    tasks = {}
+    tasks = {name: _task_account(reading, name) for name in loadable_tasks()}
     doubts = [*account.doubts]
-    for name in loadable_tasks():
-        tasks[name] = get_task(name).needs.missing(reading.robot)
-        if not tasks[name]:
+    for name, task in tasks.items():
+        if not task.lacks:
             doubts += overlaps_at_home(name, reading.bare)
-    if all(tasks.values()):
+        if task.missed:
+            doubts.append(
+                f"in {name}, the hand does not reach {', '.join(task.missed)}: the expert "
+                "fails where it needs that; another mount (mount.pos_w, mount.yaw_deg) or "
+                "home may help"
+            )
+        doubts += [f"in {name}, {overload}" for overload in task.overloads]
+    if all(task.lacks for task in tasks.values()):
         doubts.append("no task fits")
     if args.picture is not None:
         write_portrait(reading, args.picture)
 
     if args.json:
-        facts = {**account.as_json(), "tasks": tasks, "doubts": doubts}
+        verdicts = {name: asdict(task) for name, task in tasks.items()}
+        facts = {**account.as_json(), "tasks": verdicts, "doubts": doubts}
         print(json.dumps(facts, indent=2))
     else:
         print(as_text(account, tasks, doubts))
     return 1 if doubts else 0
 
 
-def as_text(account: Account, tasks: dict[str, list[str]], doubts: list[str]) -> str:
+def _task_account(reading: Reading, name: str) -> TaskAccount:
+    """Returns what a robot lacks for a task, or which of its places it does not reach."""
+    needs = get_task(name).needs
+    lacks = tuple(needs.missing(reading.robot))
+    # a base that travels brings the hand to its work
+    if lacks or not needs.places or reading.robot.travels:
+        return TaskAccount(lacks)
+    finder = PlaceFinder(reading)
+    return TaskAccount(
+        lacks,
+        places=len(needs.places),
+        missed=tuple(finder.missed(needs.places)),
+        overloads=tuple(finder.overloads(needs.places, needs.payload_kg)),
+    )
+
+
+def as_text(
+    account: Account, tasks: Mapping[str, TaskAccount], doubts: Sequence[str]
+) -> str:
     """Returns joints, facts, fitting tasks and doubts as text."""
     rows: list[tuple[str, ...]] = [COLUMNS]
     for joint in account.joints:
@@ -82,9 +139,7 @@ def as_text(account: Account, tasks: dict[str, list[str]], doubts: list[str]) ->
 
     # tasks, then doubts
     lines.append("")
-    for name, missing in tasks.items():
-        verdict = f"lacks {'; '.join(missing)}" if missing else "fits"
-        lines.append(f"{name}: {verdict}")
+    lines += [f"{name}: {task.verdict()}" for name, task in tasks.items()]
     lines.append("")
     lines += [f"doubtful: {doubt}" for doubt in doubts] or ["nothing is doubtful"]
     return "\n".join(lines)

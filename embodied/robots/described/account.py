@@ -11,7 +11,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from embodied.robots.described.builders import grip_force_n
+from embodied.robots.described.builders import ArmsBuilder, grip_force_n
 from embodied.robots.described.cups import Cup
 from embodied.robots.described.description import DescribedArm
 from embodied.robots.described.hand import Hand
@@ -20,6 +20,7 @@ from embodied.robots.described.settings import changed_settings
 from embodied.robots.described.source import HAND_PREFIX
 from embodied.robots.modelling import SERVO_LAG_S
 from embodied.robots.parts.arm import Arm
+from embodied.robots.parts.part import Placement
 from embodied.sim.physics import apply_defaults
 
 # A joint is measured alone: it moves for MOVING_S at SPEED_SHARE of its largest speed,
@@ -45,7 +46,7 @@ class JointAccount:
         home_rad: its position at home.
         speed_rad_s: its largest speed.
         limit_n_m: its largest torque; None without a limit.
-        lag_s: how late it follows a moving target.
+        lag_s: how late it follows a moving target, at most.
         rest_error_rad: its distance from a target that has stopped.
     """
 
@@ -162,10 +163,13 @@ def _joint(reading: Reading, model: mujoco.MjModel, arm: Arm, k: int) -> JointAc
     servo = model.actuator(name).id
     address = int(model.joint(name).qposadr[0])
     dt = model.opt.timestep
+    lag_s = 0.0
     for step in range(int(MOVING_S / dt)):
         data.ctrl[servo] = home + speed * (step + 1) * dt
         mujoco.mj_step(model, data)
-    lag_s = (data.ctrl[servo] - data.qpos[address]) / speed if speed else 0.0
+        # the largest on the way: a weak joint is late while it speeds up
+        if speed:
+            lag_s = max(lag_s, (data.ctrl[servo] - data.qpos[address]) / speed)
     mujoco.mj_step(model, data, int(RESTING_S / dt))
     rest_error_rad = abs(float(data.ctrl[servo] - data.qpos[address]))
 
@@ -199,12 +203,29 @@ def _facts(reading: Reading, model: mujoco.MjModel) -> list[tuple[str, str]]:
     # joints that do not move, and elements of the file that the robot lacks
     held = [f"{name} at {value:.3g}" for name, value in reading.source.held.items()]
     facts.append(("held", ", ".join(held) or "nothing"))
-    left_out = [*reading.source.left_out]
+    left_out = [*reading.source.left_out, *_not_carried(reading)]
     settings = changed_settings(reading.source.file_model)
     if settings:
         left_out.append(f"physics options ({', '.join(settings)})")
     facts.append(("left out", ", ".join(left_out) or "nothing"))
     return facts
+
+
+def _not_carried(reading: Reading) -> list[str]:
+    """Returns how many couplings and soft bodies of the file the mounted arms lack."""
+    spec = mujoco.MjSpec()
+    mount = spec.worldbody.add_body()
+    arms = ArmsBuilder(reading.description, is_bare=True)
+    arms.attach(reading.source, spec, mount, Placement())
+    file_model = reading.source.file_model
+    kinds = (
+        ("equalities", file_model.neq, spec.equalities),
+        ("tendons", file_model.ntendon, spec.tendons),
+        ("flexes", file_model.nflex, spec.flexes),
+        ("skins", file_model.nskin, spec.skins),
+    )
+    counts = [(kind, before - len(carried)) for kind, before, carried in kinds]
+    return [f"{count} {kind}" for kind, count in counts if count > 0]
 
 
 def _fingers(reading: Reading, arm: DescribedArm, hand: Hand) -> list[tuple[str, str]]:

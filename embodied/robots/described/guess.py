@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,6 +50,7 @@ from embodied.robots.described.source import (
     compile_together,
     read_model,
 )
+from embodied.robots.described.standing import Standing, StandingSearch, homes_at
 from embodied.robots.described.tool import ToolPoint, cup_tool, find_tool
 
 # A robot with its first arm joint higher than this in its file stands on the floor.
@@ -153,15 +155,26 @@ def guess_description(
         )
         arms.append(_FoundArm(side, parts, tool, described))
 
+    usual = _mount(data, arms)
+    mount = _best_mount(model, usual, arms)
+    standing = _standing(model, mount, arms, doubts)
+    if standing is not None:
+        mount = standing.mount
+    if mount != usual:
+        turned = f" turned by {mount.yaw_deg:g} degrees," if mount.yaw_deg else ""
+        place = list(mount.pos_w)
+        doubts.append(
+            f"mount.pos_w: {place} m,{turned} from where its work is in reach"
+        )
     description = Description(
         name=robot_name(name or spec.modelname or path.stem),
         mjcf=str(path.resolve()),
-        mount=_best_mount(model, data, arms, doubts),
+        mount=mount,
         base=base_keys(model, doubts),
         cameras=camera_names(model, [arm.parts for arm in arms]),
         **_arm_keys([arm.described for arm in arms]),
     )
-    return _at_home(description, model, arms, doubts)
+    return _at_home(description, model, arms, standing, doubts)
 
 
 def _hand_keys(
@@ -278,11 +291,19 @@ def _at_home(
     description: Description,
     model: mujoco.MjModel,
     arms: Sequence[_FoundArm],
+    standing: Standing | None,
     doubts: list[str],
 ) -> Guess:
-    """Returns the description with the first home without overlap."""
+    """Returns the description with the first home without overlap.
+
+    A standing's home is tried before others.
+    """
     error = EmbodiedError("no posture was found with the hand in front, pointing down")
-    for candidates in _homes(model, arms, description.mount):
+    homes = _homes(model, arms, description.mount)
+    if standing is not None:
+        found = HomeCandidate(HOMES_M[0], standing.home, standing.is_backward)
+        homes = chain([(found,)], homes)
+    for candidates in homes:
         described = []
         for arm, candidate in zip(arms, candidates, strict=True):
             tcp = arm.described.tcp
@@ -325,14 +346,35 @@ def _homes(
     """Yields postures that may become the home, one for each arm, best first."""
     searches = [HomeSearch(model, arm.parts, arm.tool) for arm in arms]
     for hand_m in HOMES_M:
-        # the file's origin will stand at `mount.pos_w`
-        in_file = MOUNT_W + hand_m - mount.pos_w
         found = []
         for arm, search in zip(arms, searches, strict=True):
             aside = np.array([0.0, HOME_Y_M[arm.side], 0.0])
-            postures = search.postures(in_file + aside)[:TRIES]
+            home_w = MOUNT_W + hand_m + aside
+            postures = homes_at(search, mount, home_w)[:TRIES]
             found.append([HomeCandidate(hand_m, *posture) for posture in postures])
         yield from zip(*found, strict=False)
+
+
+def _standing(
+    model: mujoco.MjModel,
+    mount: Mount,
+    arms: Sequence[_FoundArm],
+    doubts: list[str],
+) -> Standing | None:
+    """Returns mount and home of a single arm, by which it reaches its work.
+
+    None for two arms, and where no home is found at any mount.
+    """
+    if len(arms) > 1:
+        return None
+    arm = arms[0]
+    search = StandingSearch(model, arm.parts, arm.tool, MOUNT_W + HOMES_M[0])
+    standing = search.best(mount)
+    if standing is None:
+        return None
+    if not search.will_do(standing):
+        doubts.append("mount: none is found from where all of its work is in reach")
+    return standing
 
 
 def _mount(data: mujoco.MjData, arms: Sequence[_FoundArm]) -> Mount:
@@ -347,18 +389,10 @@ def _mount(data: mujoco.MjData, arms: Sequence[_FoundArm]) -> Mount:
 
 
 def _best_mount(
-    model: mujoco.MjModel,
-    data: mujoco.MjData,
-    arms: Sequence[_FoundArm],
-    doubts: list[str],
+    model: mujoco.MjModel, usual: Mount, arms: Sequence[_FoundArm]
 ) -> Mount:
     """Returns the mount; for a single arm on a stand, where the hand reaches its work."""
-    mount = _mount(data, arms)
-    if not mount.stand or len(arms) > 1:
-        return mount
+    if not usual.stand or len(arms) > 1:
+        return usual
     search = HomeSearch(model, arms[0].parts, arms[0].tool)
-    moved = best_mount(search, mount, MOUNT_W + HOMES_M[0])
-    if moved != mount:
-        place = list(moved.pos_w)
-        doubts.append(f"mount.pos_w: {place} m, from where its work is in reach")
-    return moved
+    return best_mount(search, usual, MOUNT_W + HOMES_M[0])

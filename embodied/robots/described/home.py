@@ -18,6 +18,10 @@ NEAR_M = 1e-3
 NEAR_RAD = 5e-3
 DAMPING = 0.05  # of the damped least squares
 STEP_RAD = 0.3  # the largest motion of a joint in a step
+# Share of the way home that redundant joints go in a step, and the least steps that they
+# are given.
+HOME_GAIN = 0.1
+DRAWN_STEPS = 8
 # Distance to keep from a joint's limits, or from +-pi for a joint without limits.
 MARGIN_RAD = 0.05
 # The cost of a posture: this per rad of the mean absolute joint angle,
@@ -35,7 +39,15 @@ class HomeSearch:
     The starts are always the same, so the result is, too.
     """
 
-    def __init__(self, model: mujoco.MjModel, parts: Parts, tool: ToolPoint) -> None:
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        parts: Parts,
+        tool: ToolPoint,
+        margin_rad: float = MARGIN_RAD,
+    ) -> None:
+        """Keeps the arm's limits; joints stay `margin_rad` away from them."""
+        self._margin_rad = margin_rad
         self._model = model
         self._data = mujoco.MjData(model)
         self._tool = tool
@@ -45,10 +57,12 @@ class HomeSearch:
         limits = []
         for j in parts.arm:
             low, high = model.jnt_range[j] if model.jnt_limited[j] else (-np.pi, np.pi)
-            limits.append((low + MARGIN_RAD, high - MARGIN_RAD))
+            limits.append((low + margin_rad, high - margin_rad))
         self._low, self._high = np.array(limits).T
 
-    def postures(self, place: np.ndarray) -> list[tuple[np.ndarray, bool]]:
+    def postures(
+        self, place: np.ndarray, down: np.ndarray = DOWN
+    ) -> list[tuple[np.ndarray, bool]]:
         """Returns postures (J,) with the hand at a place, best first.
 
         Each comes with whether the hand is rotated by 180 degrees about its z axis, so
@@ -57,6 +71,7 @@ class HomeSearch:
 
         Args:
             place: (3,) m, the goal of the tcp in the file's world.
+            down: (3, 3) its goal axes there, as columns.
         """
         rng = np.random.default_rng(0)
         found = []
@@ -67,7 +82,7 @@ class HomeSearch:
                 start = rng.uniform(self._low, self._high)
 
             # try the hand with x forwards, then with x and y reversed
-            for is_reversed, goal_axes in ((False, DOWN), (True, DOWN * [-1, -1, 1])):
+            for is_reversed, goal_axes in ((False, down), (True, down * [-1, -1, 1])):
                 posture = self.reach(start, place, goal_axes)
                 if posture is not None:
                     found.append((self._cost(posture), posture, is_reversed))
@@ -76,6 +91,11 @@ class HomeSearch:
                 break
         found.sort(key=lambda one: one[0])
         return [(posture, is_reversed) for _, posture, is_reversed in found]
+
+    def random_postures(self, count: int) -> list[np.ndarray]:
+        """Returns postures (J,) within the joints' ranges, always the same ones."""
+        rng = np.random.default_rng(0)
+        return [rng.uniform(self._low, self._high) for _ in range(count)]
 
     def _cost(self, posture: np.ndarray) -> float:
         """Returns the cost of a posture (J,), from the constants above."""
@@ -95,10 +115,40 @@ class HomeSearch:
     def margin_rad(self, posture: np.ndarray) -> float:
         """Returns the smallest distance of a posture (J,) from a joint's limit."""
         margin = np.minimum(posture - self._low, self._high - posture)
-        return MARGIN_RAD + float(margin.min())
+        return self._margin_rad + float(margin.min())
+
+    def tool_pose(self, posture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the tcp's position (3,) m and axes (3, 3), as columns, in a posture."""
+        data = self._data_at(posture)
+        tool_axes = np.zeros(9)
+        mujoco.mju_quat2Mat(tool_axes, self._tool.quat_wxyz)
+        body_axes = data.xmat[self._tool.body].reshape(3, 3)
+        point = data.xpos[self._tool.body] + body_axes @ self._tool.pos
+        return point, body_axes @ tool_axes.reshape(3, 3)
+
+    def levers_m(self, posture: np.ndarray) -> np.ndarray:
+        """Returns the torque (J,) by which a weight of 1 N at the tcp loads each joint."""
+        point, _ = self.tool_pose(posture)
+        pos_jac = np.zeros((3, self._model.nv))
+        mujoco.mj_jac(self._model, self._data, pos_jac, None, point, self._tool.body)
+        return np.abs(pos_jac[2, self._dofs])
+
+    def overlaps(self, posture: np.ndarray) -> dict[frozenset[int], float]:
+        """Returns pair of bodies -> depth in m, of bodies that penetrate each other."""
+        data = self._data_at(posture)
+        mujoco.mj_collision(self._model, data)
+        depths: dict[frozenset[int], float] = {}
+        for contact in data.contact[: data.ncon]:
+            pair = frozenset(int(self._model.geom_bodyid[g]) for g in contact.geom)
+            depths[pair] = max(depths.get(pair, 0.0), -float(contact.dist))
+        return depths
 
     def reach(
-        self, start: np.ndarray, place: np.ndarray, goal_axes: np.ndarray
+        self,
+        start: np.ndarray,
+        place: np.ndarray,
+        goal_axes: np.ndarray,
+        home: np.ndarray | None = None,
     ) -> np.ndarray | None:
         """Returns a posture (J,) with the tcp at a goal pose; None if none is found.
 
@@ -106,18 +156,16 @@ class HomeSearch:
             start: (J,) rad, the start of the search.
             place: (3,) m, goal position of the tcp in the file's world.
             goal_axes: (3, 3) goal axes of the tcp, as columns.
+            home: (J,) rad, to which redundant joints are drawn, as the control mode
+                `ee_delta` draws them; None for no such pull.
         """
         model = self._model
         posture = np.clip(start, self._low, self._high)
         pos_jac = np.zeros((3, model.nv))
         rot_jac = np.zeros((3, model.nv))
-        tool_axes = np.zeros(9)
-        mujoco.mju_quat2Mat(tool_axes, self._tool.quat_wxyz)
-        for _ in range(STEPS):
-            data = self._data_at(posture)
-            body_axes = data.xmat[self._tool.body].reshape(3, 3)
-            point = data.xpos[self._tool.body] + body_axes @ self._tool.pos
-            axes = body_axes @ tool_axes.reshape(3, 3)
+        for k in range(STEPS):
+            point, axes = self.tool_pose(posture)
+            data = self._data
             # position error (3,) m, and rotation error (3,) rad for small angles
             pos_error = place - point
             rot_error = sum(np.cross(axes[:, k], goal_axes[:, k]) for k in range(3)) / 2
@@ -130,7 +178,8 @@ class HomeSearch:
 
             is_near = np.linalg.norm(pos_error) < NEAR_M
             is_aligned = np.linalg.norm(rot_error) < NEAR_RAD and not is_opposite
-            if is_near and is_aligned:
+            is_drawn = home is None or k >= DRAWN_STEPS
+            if is_near and is_aligned and is_drawn:
                 return posture
 
             # a step of damped least squares
@@ -139,6 +188,10 @@ class HomeSearch:
             error = np.concatenate([pos_error, rot_error])
             gram = jac @ jac.T + DAMPING**2 * np.eye(6)
             step = jac.T @ np.linalg.solve(gram, error)
+            if home is not None:
+                # a step home, of which the null space keeps its share
+                drawn = HOME_GAIN * (home - posture)
+                step += drawn - np.linalg.pinv(jac) @ (jac @ drawn)
             step *= min(1.0, STEP_RAD / max(float(np.abs(step).max()), 1e-9))
             posture = np.clip(posture + step, self._low, self._high)
         return None

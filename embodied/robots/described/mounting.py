@@ -69,13 +69,15 @@ def _reached(
         return 0, 0.0
     margins = []
     for place_w, yaw_deg in WORK_W:
-        posture = search.reach(homes[0][0], place_w - mount_w, _pointing_down(yaw_deg))
+        posture = search.reach(
+            homes[0][0], place_w - mount_w, pointing_down_axes(yaw_deg)
+        )
         if posture is not None:
             margins.append(search.margin_rad(posture))
     return len(margins), min(margins, default=0.0)
 
 
-def _pointing_down(yaw_deg: float) -> np.ndarray:
+def pointing_down_axes(yaw_deg: float) -> np.ndarray:
     """Returns the axes (3, 3), as columns, of a hand that points down at a yaw."""
     yaw = np.deg2rad(yaw_deg)
     x: Sequence[float] = (float(np.cos(yaw)), float(np.sin(yaw)), 0.0)

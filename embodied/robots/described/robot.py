@@ -271,7 +271,13 @@ def _check_home(robot: Robot) -> None:
             first, second = contact.geom
             one = model.body(model.geom_bodyid[first]).name
             other = model.body(model.geom_bodyid[second]).name
+            home = {
+                label: round(angle, 4)
+                for arm in robot.arms
+                for label, angle in zip(arm.joints.labels, arm.joints.home, strict=True)
+            }
+            joints = ", ".join(f"{label} {angle:g}" for label, angle in home.items())
             raise EmbodiedError(
                 f"at home {one} and {other} overlap by {-1000 * contact.dist:.1f} mm: "
-                "choose another home, or exclude them in the MJCF file"
+                f"choose another home than {joints}, or exclude them in the MJCF file"
             )

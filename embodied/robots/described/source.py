@@ -134,7 +134,7 @@ def read_model(path: str, named_by: str) -> mujoco.MjSpec:
 
 
 def drop_the_rest(source: Source) -> None:
-    """Deletes sensors, keyframes, lights and skies, and hides collision geoms.
+    """Deletes sensors, keyframes, lights, skies and contact pairs; hides collision geoms.
 
     All but the skies are noted in `left_out`.
     """
@@ -143,6 +143,7 @@ def drop_the_rest(source: Source) -> None:
         ("sensors", spec.sensors),
         ("keyframes", spec.keys),
         ("lights", spec.lights),
+        ("contact pairs", spec.pairs),
     )
     for kind, elements in kinds:
         if len(elements):

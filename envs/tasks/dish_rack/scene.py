@@ -13,6 +13,7 @@ from embodied.envs.scenes.kitchen import add_kitchen
 from embodied.envs.scenes.station import start_station
 from embodied.envs.scenes.views import add_view
 from embodied.robots.robot import Robot
+from embodied.robots.work import WorkPlace, pointing_down
 from embodied.sim.contact_force import SUM_OF_CONTACTS, add_contact_sensor
 
 TABLE = TableSize()
@@ -30,6 +31,12 @@ CUP_XY = ((0.63, -0.08), (0.63, -0.25))
 CAMERA = "overview"
 CLOSE_UP = "rack"
 BEAUTY = "kitchen"
+# What the expert reaches for at the edges of the scene, at L2.
+WORK = (
+    WorkPlace("the farthest cup", (0.64, -0.25, 0.76), pointing_down(-22)),
+    WorkPlace("the place of the farthest cup", (0.66, 0.3, 0.77), pointing_down(-18)),
+    WorkPlace("the rack", (0.5, 0.34, 0.99), (-0.6, 0.78, -0.15, 0.12)),
+)
 
 
 def build_dish_table(robot: Robot) -> mujoco.MjSpec:

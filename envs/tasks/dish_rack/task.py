@@ -36,6 +36,7 @@ from embodied.envs.tasks.dish_rack.scene import (
     PLATE,
     PLATES,
     TABLE,
+    WORK,
     build_dish_table,
 )
 from embodied.envs.tasks.dish_rack.variation import CHINA, EDGES
@@ -256,7 +257,7 @@ def staged_progress(xp: Any, facts: Facts) -> Array:
 DISH_RACK = TaskSpec(
     name="DishRack",
     summary="clear plates and cups from a table into a dish rack",
-    needs=Needs(opening_m=0.075, reach_m=0.75),
+    needs=Needs(opening_m=0.075, reach_m=0.75, places=WORK, payload_kg=0.42),
     cameras=(CAMERA, CLOSE_UP),
     horizon_s=35.0,
     table=VARIABLES,

@@ -19,6 +19,7 @@ from embodied.envs.scenes.kitchen import FRONT_X, LEFT_Y, add_kitchen
 from embodied.envs.scenes.station import start_station
 from embodied.envs.scenes.views import add_view
 from embodied.robots.robot import Robot
+from embodied.robots.work import WorkPlace
 
 DRAWERS_SIZE = DrawersSize()
 
@@ -38,6 +39,14 @@ FRUIT = ((0.75, 0.16, 0.12, 1), (0.93, 0.62, 0.13, 1), (0.56, 0.70, 0.20, 1))
 # The y at which the counter ahead ends, and the x at which the counter at the left ends, m.
 END_Y = -1.05
 END_X = -0.40
+# What the expert reaches for at the edges of the scene, at L2.
+WORK = (
+    WorkPlace("the handle of a closed drawer", (0.53, -0.24, 0.72)),
+    WorkPlace("the handle of an open drawer", (0.32, 0.24, 0.72)),
+    WorkPlace("the bottom of a drawer", (0.44, 0.29, 0.64)),
+    WorkPlace("the farthest object on the counter", (0.34, 0.55, 0.79)),
+    WorkPlace("the object at the left end of the counter", (0.02, 0.55, 0.79)),
+)
 
 
 def build_drawer_kitchen(robot: Robot) -> mujoco.MjSpec:

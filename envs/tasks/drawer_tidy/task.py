@@ -24,7 +24,12 @@ from embodied.envs.tasks.drawer_tidy.episode import (
 from embodied.envs.tasks.drawer_tidy.expert import drawer_tidy_expert
 from embodied.envs.tasks.drawer_tidy.facts import OPEN_M, Facts, Props
 from embodied.envs.tasks.drawer_tidy.objects import OBJECTS
-from embodied.envs.tasks.drawer_tidy.scene import BEAUTY, CAMERA, build_drawer_kitchen
+from embodied.envs.tasks.drawer_tidy.scene import (
+    BEAUTY,
+    CAMERA,
+    WORK,
+    build_drawer_kitchen,
+)
 from embodied.envs.tasks.drawer_tidy.variation import COLOURS, TABLE
 from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
@@ -197,7 +202,7 @@ def staged_progress(xp: Any, facts: Facts) -> Array:
 DRAWER_TIDY = TaskSpec(
     name="DrawerTidy",
     summary="open the named kitchen drawer, put the named things in and close it",
-    needs=Needs(opening_m=0.075, reach_m=0.75),
+    needs=Needs(opening_m=0.075, reach_m=0.75, places=WORK, payload_kg=0.45),
     cameras=(CAMERA,),
     horizon_s=45.0,
     table=TABLE,

@@ -13,6 +13,7 @@ from embodied.envs.props.workpiece import WorkpieceSize, add_workpiece
 from embodied.envs.scenes.station import start_station
 from embodied.envs.scenes.views import add_view
 from embodied.robots.robot import Robot
+from embodied.robots.work import WorkPlace
 
 BENCH = BenchSize()
 FIXTURE = FixtureSize()
@@ -23,6 +24,12 @@ PARTS = ("part_0", "part_1", "part_2")
 PLACES_W = ((0.48, -0.06), (0.48, -0.20), (0.48, -0.34))
 CAMERA = "overview"
 RUBBER = (0.16, 0.18, 0.20, 1.0)
+# What the expert reaches for at the edges of the scene, at L2.
+WORK = (
+    WorkPlace("the farthest workpiece", (0.5, -0.34, 0.77)),
+    WorkPlace("the fixture", (0.53, 0.15, 0.79)),
+    WorkPlace("the start button", (0.43, 0.44, 0.8)),
+)
 
 
 def build_fixture_station(robot: Robot) -> mujoco.MjSpec:

@@ -27,6 +27,7 @@ from embodied.envs.tasks.fixture_load.scene import (
     CAMERA,
     PART,
     PARTS,
+    WORK,
     build_fixture_station,
 )
 from embodied.envs.tasks.fixture_load.variation import COLOURS, TABLE
@@ -231,7 +232,7 @@ def staged_progress(xp: Any, facts: Facts, is_loaded: Array) -> Array:
 FIXTURE_LOAD = TaskSpec(
     name="FixtureLoad",
     summary="set the named workpiece into a fixture with 2 mm of clearance and press start",
-    needs=Needs(opening_m=0.05, reach_m=0.75),
+    needs=Needs(opening_m=0.05, reach_m=0.75, places=WORK, payload_kg=0.8),
     cameras=(CAMERA,),
     # in the view from above, the hand hides the pocket
     robot_cameras=("wrist",),

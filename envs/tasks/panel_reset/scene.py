@@ -10,9 +10,17 @@ from embodied.envs.scenes.inspection_room import add_inspection_room
 from embodied.envs.scenes.station import start_station
 from embodied.envs.scenes.views import add_view
 from embodied.robots.robot import Robot
+from embodied.robots.work import WorkPlace
 
 CONSOLE = ConsoleSize()
 CAMERA = "overview"
+FACING = (0.0, 0.96, 0.0, 0.28)  # wxyz of a hand that points straight at the console
+# What the expert reaches for at the edges of the scene, at L2.
+WORK = (
+    WorkPlace("the lower right button", (0.58, -0.24, 0.87), FACING),
+    WorkPlace("the upper right button", (0.77, -0.11, 0.99), FACING),
+    WorkPlace("the upper left button", (0.77, 0.08, 0.99), FACING),
+)
 
 
 def build_panel_station(robot: Robot) -> mujoco.MjSpec:

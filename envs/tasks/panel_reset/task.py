@@ -24,7 +24,7 @@ from embodied.envs.tasks.panel_reset.episode import (
 from embodied.envs.tasks.panel_reset.expert import decide
 from embodied.envs.tasks.panel_reset.facts import Facts, Props
 from embodied.envs.tasks.panel_reset.objects import OBJECTS
-from embodied.envs.tasks.panel_reset.scene import CAMERA, build_panel_station
+from embodied.envs.tasks.panel_reset.scene import CAMERA, WORK, build_panel_station
 from embodied.envs.tasks.panel_reset.variation import TABLE
 from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
@@ -200,7 +200,7 @@ def staged_progress(xp: Any, share_reset: Array, next_reset: Array) -> Array:
 PANEL_RESET = TaskSpec(
     name="PanelReset",
     summary="find the fault lamp that is meant among twelve and press its reset button, and no other",
-    needs=Needs(opening_m=0.06, reach_m=0.87),
+    needs=Needs(opening_m=0.06, reach_m=0.87, places=WORK),
     cameras=(CAMERA,),
     # in the view from above, the hand hides the button that it presses
     robot_cameras=("wrist",),

@@ -12,11 +12,18 @@ from embodied.envs.props.scanner import ScannerPlace, add_scanner
 from embodied.envs.scenes.station import start_station
 from embodied.envs.scenes.views import add_view
 from embodied.robots.robot import Robot
+from embodied.robots.work import WorkPlace, pointing_down
 
 BELT = BeltSize(x=0.52, y_start=-3.85, y_end=0.85, width=0.26, rubber=True)
 PARCELS = ("parcel_0", "parcel_1", "parcel_2")
 BIN = BinSize()
 CAMERA = "overview"
+# What the expert reaches for at the edges of the scene, at L2.
+WORK = (
+    WorkPlace("the end of the belt", (0.52, -0.44, 0.73)),
+    WorkPlace("the scanner", (0.29, 0.44, 0.83), pointing_down(57)),
+    WorkPlace("the farthest bin", (-0.27, 0.54, 0.82), pointing_down(117)),
+)
 
 
 def _around(radius_m: float, angle_deg: float) -> tuple[float, float, float]:

@@ -25,6 +25,7 @@ from embodied.envs.tasks.parcel_sort.scene import (
     BELT,
     CAMERA,
     PARCELS,
+    WORK,
     build_parcel_station,
 )
 from embodied.envs.tasks.parcel_sort.variation import COLOURS, TABLE
@@ -216,7 +217,9 @@ class ParcelSort:
 PARCEL_SORT = TaskSpec(
     name="ParcelSort",
     summary="scan the parcels of the named colours, label up, and put each into the bin of its colour",
-    needs=Needs(opening_m=0.075, suction_n=15.0, reach_m=0.85),
+    needs=Needs(
+        opening_m=0.075, suction_n=15.0, reach_m=0.85, places=WORK, payload_kg=0.4
+    ),
     cameras=(CAMERA,),
     horizon_s=40.0,
     table=TABLE,

@@ -12,6 +12,7 @@ from embodied.envs.scenes.kitchen import add_kitchen
 from embodied.envs.scenes.station import start_station
 from embodied.envs.scenes.views import add_view
 from embodied.robots.robot import Robot
+from embodied.robots.work import WorkPlace
 
 TABLE = TableSize()
 BOTTLE_SIZE = BottleSize()
@@ -30,6 +31,11 @@ CG_ITERATIONS = 40
 CAMERA = "overview"
 CLOSE_UP = "glass"
 BEAUTY = "kitchen"
+# What the expert reaches for at the edges of the scene, at L2.
+WORK = (
+    WorkPlace("the bottle", (0.5, -0.13, 0.76), (-0.4, 0.58, 0.4, 0.58)),
+    WorkPlace("the glass", (0.53, 0.14, 0.87), (-0.7, 0.68, -0.18, 0.08)),
+)
 
 
 def solve_water(spec: mujoco.MjSpec) -> None:

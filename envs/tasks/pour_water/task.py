@@ -29,6 +29,7 @@ from embodied.envs.tasks.pour_water.scene import (
     CLOSE_UP,
     GRAINS,
     TABLE,
+    WORK,
     build_counter,
 )
 from embodied.envs.tasks.pour_water.variation import MARK_COLOURS, WATERS
@@ -207,7 +208,7 @@ def staged_progress(xp: Any, facts: Facts) -> Array:
 POUR_WATER = TaskSpec(
     name="PourWater",
     summary="pour water from a bottle into a glass, up to the mark that is named",
-    needs=Needs(opening_m=0.075, reach_m=0.75),
+    needs=Needs(opening_m=0.075, reach_m=0.75, places=WORK, payload_kg=0.38),
     cameras=(CAMERA, CLOSE_UP),
     horizon_s=20.0,
     table=VARIABLES,

@@ -13,6 +13,7 @@ from embodied.envs.scenes.kitchen import add_kitchen
 from embodied.envs.scenes.station import start_station
 from embodied.envs.scenes.views import add_view
 from embodied.robots.robot import Robot
+from embodied.robots.work import WorkPlace
 
 TABLE = TableSize()
 CAMERA = "overview"
@@ -20,6 +21,12 @@ BEAUTY = "kitchen"
 MAT_XY = (0.50, -0.37)  # nominal place of mat and pad in the world, m
 # (6, 2) nominal places of stains in the world, m
 PLACES_XY = np.array([(x, y) for x in (0.44, 0.61) for y in (-0.17, 0.03, 0.23)])
+# What the expert reaches for at the edges of the scene, at L2.
+WORK = (
+    WorkPlace("the farthest place of the sponge", (0.52, -0.38, 0.76)),
+    WorkPlace("the far right of the table", (0.62, -0.24, 0.75)),
+    WorkPlace("the far left of the table", (0.61, 0.29, 0.75)),
+)
 
 
 def build_dining_table(robot: Robot) -> mujoco.MjSpec:

@@ -25,6 +25,7 @@ from embodied.envs.tasks.table_wipe.scene import (
     MAT_XY,
     PLACES_XY,
     TABLE,
+    WORK,
     build_dining_table,
 )
 from embodied.envs.tasks.table_wipe.variation import CLOTHS, KINDS, TABLE_TOPS
@@ -246,7 +247,7 @@ def hand_progress(xp: Any, reach_m: Array, is_held: Array) -> Array:
 TABLE_WIPE = TaskSpec(
     name="TableWipe",
     summary="wipe the stains that the sentence names off a table with a cloth pad, pressing no harder than 30 N",
-    needs=Needs(opening_m=0.05, reach_m=0.7),
+    needs=Needs(opening_m=0.05, reach_m=0.7, places=WORK),
     cameras=(CAMERA,),
     horizon_s=35.0,
     table=VARIABLES,

@@ -19,12 +19,21 @@ from embodied.envs.props.tote import ToteSize, add_tote
 from embodied.envs.scenes.station import start_station
 from embodied.envs.scenes.views import add_view
 from embodied.robots.robot import Robot
+from embodied.robots.work import WorkPlace
 
 TOTES = ("tote_0", "tote_1", "tote_2")
 CAMERA = "overview"
 # How far a hand must open for a tote's wall.
 OPENING_M = 0.04
 LINE_YELLOW = (0.93, 0.70, 0.13, 1.0)
+# What the expert reaches for at the edges of the scene, at L2.
+WORK = (
+    WorkPlace("the end of the belt", (0.52, -0.44, 0.8)),
+    WorkPlace("above the far end of the rack", (-0.21, 0.63, 1.0)),
+    WorkPlace("the far end of the rack", (-0.21, 0.63, 0.89)),
+    WorkPlace("above the near end of the rack", (0.13, 0.63, 1.0)),
+    WorkPlace("the lower row of the rack", (-0.2, 0.39, 0.75)),
+)
 
 
 # A tote is in its slot if its middle is at least SLOT_MARGIN_M from the slot's ends along

@@ -26,6 +26,7 @@ from embodied.envs.tasks.tote_transfer.scene import (
     CAMERA,
     OPENING_M,
     TOTES,
+    WORK,
     Station,
     build_tote_station,
     station_of,
@@ -219,7 +220,7 @@ def staged_progress(
 TOTE_TRANSFER = TaskSpec(
     name="ToteTransfer",
     summary="take the named tote off a roller belt and set it upright into the named rack slot",
-    needs=Needs(opening_m=OPENING_M, reach_m=0.8),
+    needs=Needs(opening_m=OPENING_M, reach_m=0.8, places=WORK, payload_kg=0.6),
     cameras=(CAMERA,),
     # the head camera of a robot that travels sees the rack, which is far from `overview`
     robot_cameras=("head",),

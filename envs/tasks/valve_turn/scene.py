@@ -10,11 +10,18 @@ from embodied.envs.scenes.inspection_room import add_inspection_room
 from embodied.envs.scenes.station import start_station
 from embodied.envs.scenes.views import add_view
 from embodied.robots.robot import Robot
+from embodied.robots.work import WorkPlace
 
 CONSOLE = ConsoleSize(width=0.86, height=0.34)
 VALVES = ("valve_0", "valve_1", "valve_2")
 KIND_OF_VALVE = ("lever", "wheel", "lever")
 CAMERA = "overview"
+FACING = (0.0, 0.96, 0.0, 0.28)  # wxyz of a hand that points straight at the console
+# What the expert reaches for at the edges of the scene, at L2.
+WORK = (
+    WorkPlace("the right valve", (0.69, -0.15, 0.96), FACING),
+    WorkPlace("the left valve", (0.7, 0.31, 0.97), FACING),
+)
 
 
 def build_valve_station(robot: Robot) -> mujoco.MjSpec:

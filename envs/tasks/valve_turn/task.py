@@ -23,7 +23,12 @@ from embodied.envs.tasks.valve_turn.episode import (
 from embodied.envs.tasks.valve_turn.expert import decide
 from embodied.envs.tasks.valve_turn.facts import Facts, Props
 from embodied.envs.tasks.valve_turn.objects import OBJECTS
-from embodied.envs.tasks.valve_turn.scene import CAMERA, VALVES, build_valve_station
+from embodied.envs.tasks.valve_turn.scene import (
+    CAMERA,
+    VALVES,
+    WORK,
+    build_valve_station,
+)
 from embodied.envs.tasks.valve_turn.variation import COLOURS, TABLE
 from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
@@ -168,7 +173,7 @@ class ValveTurn:
 VALVE_TURN = TaskSpec(
     name="ValveTurn",
     summary="turn the named valve to the angle that the instruction gives, and leave the others alone",
-    needs=Needs(opening_m=0.06, reach_m=0.86),
+    needs=Needs(opening_m=0.06, reach_m=0.86, places=WORK),
     cameras=(CAMERA,),
     # in the view from above, the hand hides the valve that it turns
     robot_cameras=("wrist",),

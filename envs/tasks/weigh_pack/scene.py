@@ -12,6 +12,7 @@ from embodied.envs.scenes.station import start_station
 from embodied.envs.scenes.views import add_view
 from embodied.envs.tasks.weigh_pack.variation import MARKS
 from embodied.robots.robot import Robot
+from embodied.robots.work import WorkPlace, pointing_down
 
 PACKING_TABLE = PackingTableSize()
 SCALE = ScalePlace(z=PACKING_TABLE.top_z)
@@ -24,6 +25,12 @@ ITEM_SIZE = ThingSize(0.070, 0.050, 0.055)  # nominal x, y, z, m
 ITEM_PLACE_W = (0.47, -0.35)  # x and y, m
 CAMERA = "overview"
 BEAUTY = "packing"
+# What the expert reaches for at the edges of the scene, at L2.
+WORK = (
+    WorkPlace("the farthest item", (0.49, -0.37, 0.75), pointing_down(-10)),
+    WorkPlace("the scale", (0.53, -0.15, 0.8)),
+    WorkPlace("the farthest box", (0.53, 0.38, 0.75)),
+)
 
 
 def build_packing_station(robot: Robot) -> mujoco.MjSpec:

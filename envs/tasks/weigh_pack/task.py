@@ -27,6 +27,7 @@ from embodied.envs.tasks.weigh_pack.scene import (
     BEAUTY,
     BOXES,
     CAMERA,
+    WORK,
     build_packing_station,
 )
 from embodied.envs.tasks.weigh_pack.variation import COLOURS, TABLE
@@ -287,7 +288,7 @@ WEIGH_PACK = TaskSpec(
     name="WeighPack",
     summary="weigh an item, put it into the box that the scale's display shows, and "
     "close the box's flap",
-    needs=Needs(opening_m=0.07, reach_m=0.75),
+    needs=Needs(opening_m=0.07, reach_m=0.75, places=WORK),
     cameras=(CAMERA,),
     robot_cameras=("wrist",),
     horizon_s=30.0,

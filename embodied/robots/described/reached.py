@@ -1,0 +1,96 @@
+"""Which of a task's places the hand of a described robot comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import mujoco
+import numpy as np
+
+from embodied.robots.described.chain import Parts
+from embodied.robots.described.home import HomeSearch
+from embodied.robots.described.robot import Reading
+from embodied.robots.described.tool import ToolPoint
+from embodied.robots.described.ways import WayFinder
+from embodied.robots.parts.gripper import TIP_M
+from embodied.robots.parts.suction import SuctionGripper
+from embodied.robots.work import WorkPlace
+
+# Random postures from which a place is looked for that is not reached from home.
+STARTS = 5
+# Distance to keep from a joint's limits: as good as none, as the servos do.
+MARGIN_RAD = 0.005
+GRAVITY_M_S2 = 9.81
+
+
+class PlaceFinder:
+    """Leads the first hand of a robot that stands from its home to places."""
+
+    def __init__(self, reading: Reading) -> None:
+        """Compiles the robot on its mount."""
+        robot = reading.bare
+        effector = robot.effectors[0]
+        arm = next(arm for arm in robot.arms if arm.name == effector.arm)
+        self._prefix = f"{reading.description.name}_"
+        self._model = robot.build().compile()
+        site = self._model.site(effector.site)
+
+        # experts plan for a point TIP_M behind the fingertips
+        axes = np.zeros(9)
+        mujoco.mju_quat2Mat(axes, site.quat)
+        gripper = robot.gripper_of(effector)
+        is_cup = isinstance(gripper, SuctionGripper)
+        ahead_m = 0.0 if is_cup else gripper.tip_m - TIP_M
+        pos = site.pos + ahead_m * axes.reshape(3, 3)[:, 2]
+
+        self._names = [name.removeprefix(self._prefix) for name in arm.joints.names]
+        self._limits = [reading.source.limits.get(name) for name in self._names]
+        joints = tuple(int(self._model.joint(name).id) for name in arm.joints.names)
+        parts = Parts(joints, int(self._model.jnt_bodyid[joints[-1]]), ())
+        tool = ToolPoint(int(site.bodyid[0]), pos, site.quat.copy())
+        self._search = HomeSearch(self._model, parts, tool, MARGIN_RAD)
+        self._home = np.array(arm.joints.home)
+        self._ways = WayFinder(self._search, self._model, joints, self._home)
+
+    def missed(self, places: Sequence[WorkPlace]) -> list[str]:
+        """Returns a phrase for each place that the hand does not come to."""
+        missed = []
+        for place in places:
+            pos_w = np.array(place.pos_w)
+            way = self._ways.way_to(pos_w, place.axes_w)
+            if way.overlap:
+                names = [name.removeprefix(self._prefix) for name in way.overlap]
+                missed.append(f"{place.name} ({' meets '.join(names)} on the way)")
+            elif not way.is_reached and not self._is_in_reach(pos_w, place.axes_w):
+                missed.append(place.name)
+        return missed
+
+    def overloads(self, places: Sequence[WorkPlace], payload_kg: float) -> list[str]:
+        """Returns a sentence if a joint cannot hold a payload at one of the places.
+
+        The weight of the arm itself is compensated.
+        """
+        weakest = (payload_kg, "")
+        for place in places:
+            way = self._ways.way_to(np.array(place.pos_w), place.axes_w)
+            if way.posture is None:
+                continue
+            levers_m = self._search.levers_m(way.posture)
+            for name, limit, lever_m in zip(
+                self._names, self._limits, levers_m, strict=True
+            ):
+                if limit is None:
+                    continue
+                held_kg = limit / max(GRAVITY_M_S2 * float(lever_m), 1e-9)
+                if held_kg < weakest[0]:
+                    words = f"joint {name} holds {held_kg:.2g} kg at {place.name}, and"
+                    limited = f"are to be lifted: its torque limit is {limit:.3g} N m"
+                    weakest = (held_kg, f"{words} {payload_kg:g} kg {limited}")
+        return [weakest[1]] if weakest[1] else []
+
+    def _is_in_reach(self, pos_w: np.ndarray, axes_w: np.ndarray) -> bool:
+        """Returns whether any posture that is found has the hand at a place."""
+        starts = [self._home, *self._search.random_postures(STARTS)]
+        return any(
+            self._search.reach(start, pos_w, axes_w) is not None for start in starts
+        )

@@ -1,0 +1,210 @@
+"""Where and how turned an arm stands, and its home, so that its hand does its work.
+
+Where an arm has a torso beside it, or joints with short ranges, only some mounts will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import product
+
+import mujoco
+import numpy as np
+
+from embodied.robots.described.chain import Parts
+from embodied.robots.described.description import Mount
+from embodied.robots.described.home import DOWN, HomeSearch
+from embodied.robots.described.mounting import MARGIN_RAD, WORK_W, pointing_down_axes
+from embodied.robots.described.tool import ToolPoint
+from embodied.robots.described.ways import WayFinder
+from embodied.robots.work import WorkPlace
+
+# Buttons of a console, at which the hand points: (x, y, z) in m in the world.
+BUTTONS_W = ((0.58, -0.24, 0.87), (0.77, -0.11, 0.99), (0.77, 0.08, 0.99))
+AT_BUTTON = (0.0, 0.96, 0.0, 0.28)  # wxyz of the hand there
+# Distance to keep from a joint's limits on the ways.
+CLOSEST_RAD = 0.005
+# At most this many homes are tried at each mount.
+HOMES = 3
+# Mounts that are tried where the usual one will not do: yaws in degrees, and by how much
+# they are farther back and higher, in m.
+YAWS_DEG = (0.0, 30.0, -30.0, 60.0, -60.0, 90.0, -90.0)
+BACK_M = (0.0, -0.1, -0.2)
+UP_M = (0.0, 0.15, 0.28)
+# The so many best yaws are tried with the above.
+YAWS_KEPT = 2
+# Changes that are tried last: of the yaw in degrees, and to the side in m.
+FINE_DEG = (10.0, -10.0)
+ASIDE_M = (0.1, -0.1)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A mount and a home, and what the hand reaches from there.
+
+    Attributes:
+        mount: the mount.
+        home: (J,) rad.
+        is_backward: whether the tcp's x axis points backwards at home.
+        reached: the number of places that the hand comes to, nothing overlapping.
+        margin_rad: the least distance of a joint from the end of its range on the ways.
+    """
+
+    mount: Mount
+    home: np.ndarray
+    is_backward: bool
+    reached: int
+    margin_rad: float
+
+
+class StandingSearch:
+    """Searches a mount and a home for a single arm."""
+
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        parts: Parts,
+        tool: ToolPoint,
+        home_w: np.ndarray,
+    ) -> None:
+        """Prepares the inverse kinematics.
+
+        Args:
+            model: the robot's.
+            parts: the arm's.
+            tool: its tcp.
+            home_w: (3,) m, where the hand starts.
+        """
+        self._model = model
+        self._parts = parts
+        self._home_w = home_w
+        self._postures = HomeSearch(model, parts, tool)
+        self._search = HomeSearch(model, parts, tool, CLOSEST_RAD)
+        data = mujoco.MjData(model)
+        mujoco.mj_kinematics(model, data)
+        self._shoulder = data.xanchor[parts.arm[0]].copy()
+        # (n,) places and axes of the hand there
+        self._work = [
+            (np.array(place), pointing_down_axes(yaw_deg)) for place, yaw_deg in WORK_W
+        ]
+        for pos_w in BUTTONS_W:
+            axes_w = WorkPlace("a button", pos_w, AT_BUTTON).axes_w
+            self._work.append((np.array(pos_w), axes_w))
+
+    def best(self, mount: Mount) -> Standing | None:
+        """Returns the first standing that will do, or the best; None if none is found.
+
+        Args:
+            mount: the usual one, which is tried first.
+        """
+        usual = self._standings([mount])
+        if usual and self.will_do(usual[0]):
+            return usual[0]
+
+        # the yaw, then farther back and higher, then a little beside the best
+        turned = self._standings([self._moved(mount, yaw) for yaw in YAWS_DEG])
+        ups = UP_M if mount.stand else (0.0,)
+        moved = self._standings(
+            self._moved(standing.mount, standing.mount.yaw_deg, back_m, up_m)
+            for standing, back_m, up_m in product(turned[:YAWS_KEPT], BACK_M, ups)
+        )
+        found = sorted([*usual, *turned, *moved], key=_score, reverse=True)
+        if not found or self.will_do(found[0]):
+            return found[0] if found else None
+        near = found[0].mount
+        fine = self._standings(
+            self._moved(near, near.yaw_deg + turn_deg, aside_m=aside_m)
+            for turn_deg, aside_m in product((0.0, *FINE_DEG), (0.0, *ASIDE_M))
+        )
+        return max([*found, *fine], key=_score)
+
+    def will_do(self, standing: Standing) -> bool:
+        """Returns whether all places are reached."""
+        return standing.reached == len(self._work)
+
+    def _standings(self, mounts: Iterable[Mount]) -> list[Standing]:
+        """Returns the best standing at each mount, best first; ends at one that will do."""
+        found: list[Standing] = []
+        for mount in mounts:
+            standing = self._at(mount)
+            if standing is not None:
+                found.append(standing)
+                if self.will_do(standing):
+                    break
+        return sorted(found, key=_score, reverse=True)
+
+    def _moved(
+        self,
+        mount: Mount,
+        yaw_deg: float,
+        back_m: float = 0.0,
+        up_m: float = 0.0,
+        aside_m: float = 0.0,
+    ) -> Mount:
+        """Returns a mount that is moved, and turned about the arm's first joint.
+
+        Args:
+            mount: the mount.
+            yaw_deg: its new yaw.
+            back_m, aside_m: by how much it is moved along the world's x and y.
+            up_m: by how much it is moved upwards.
+        """
+        shoulder = np.array([*self._shoulder[:2], 0.0])
+        shoulder_w = mount.pos_w + _turn(mount.yaw_deg) @ shoulder
+        shift = np.array([back_m, aside_m, up_m])
+        pos_w = shoulder_w + shift - _turn(yaw_deg) @ shoulder
+        x, y, z = (round(float(value), 3) for value in pos_w)
+        return replace(mount, pos_w=(x, y, z), yaw_deg=yaw_deg)
+
+    def _at(self, mount: Mount) -> Standing | None:
+        """Returns the best standing at a mount; None if the hand cannot start there."""
+        best: Standing | None = None
+        homes = homes_at(self._postures, mount, self._home_w)
+        for posture, is_backward in homes[:HOMES]:
+            ways = WayFinder(self._search, self._model, self._parts.arm, posture)
+            if ways.overlaps_at_home:
+                continue
+            reached, margin_rad = self._reached(ways, mount, is_backward)
+            standing = Standing(mount, posture, is_backward, reached, margin_rad)
+            if best is None or _score(standing) > _score(best):
+                best = standing
+            if self.will_do(standing):
+                break
+        return best
+
+    def _reached(
+        self, ways: WayFinder, mount: Mount, is_backward: bool
+    ) -> tuple[int, float]:
+        """Returns how many places are reached, and the least margin of a joint, rad."""
+        to_file = _turn(-mount.yaw_deg)
+        flip = np.array([-1, -1, 1]) if is_backward else np.ones(3)
+        margins = []
+        for place_w, axes_w in self._work:
+            way = ways.way_to(
+                to_file @ (place_w - mount.pos_w), to_file @ axes_w * flip
+            )
+            if way.is_clear:
+                margins.append(way.margin_rad)
+        return len(margins), min(margins, default=0.0)
+
+
+def homes_at(
+    search: HomeSearch, mount: Mount, home_w: np.ndarray
+) -> list[tuple[np.ndarray, bool]]:
+    """Returns homes with the hand at a place (3,) in the world, as `postures` does."""
+    to_file = _turn(-mount.yaw_deg)
+    return search.postures(to_file @ (home_w - mount.pos_w), to_file @ DOWN)
+
+
+def _score(standing: Standing) -> tuple[int, float]:
+    """Returns what makes one standing better than another: the larger, the better."""
+    return standing.reached, min(standing.margin_rad, MARGIN_RAD)
+
+
+def _turn(yaw_deg: float) -> np.ndarray:
+    """Returns the rotation matrix (3, 3) of a yaw."""
+    yaw = np.deg2rad(yaw_deg)
+    cos = float(np.cos(yaw))
+    sin = float(np.sin(yaw))
+    return np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
