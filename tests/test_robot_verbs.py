@@ -99,8 +99,12 @@ def joint(
 
 @pytest.mark.slow
 def test_new_describes_an_mjcf_file(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # the search for a better mount takes seconds
+    monkeypatch.setattr(StandingSearch, "best", lambda search, mount: None)
     write_six(tmp_path)
     path = tmp_path / "out" / "new.toml"
     path.parent.mkdir()

@@ -20,6 +20,12 @@ TASK_HELP = (
     "FILE.py:TASK or MODULE:TASK"
 )
 
+# What every verb with --robot says of it.
+ROBOT_HELP = (
+    "a robot's name, or the path of its description, such as six.toml (default: the "
+    "task's first)"
+)
+
 
 def add_scene(parser: argparse.ArgumentParser, optional: bool = False) -> None:
     """Adds TASK, --split and --robot; with `optional`, TASK may be left out."""
@@ -37,11 +43,7 @@ def add_scene(parser: argparse.ArgumentParser, optional: bool = False) -> None:
         help="train; or a factor's name, for its held-out values; or all, for those of "
         "every factor (default: train)",
     )
-    parser.add_argument(
-        "--robot",
-        help="a robot's name, or the path of its description, such as six.toml "
-        "(default: the task's first)",
-    )
+    parser.add_argument("--robot", help=ROBOT_HELP)
 
 
 def add_stage(parser: argparse.ArgumentParser) -> None:

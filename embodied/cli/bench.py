@@ -48,11 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
     # --robot applies to a task; --episodes applies to a task and to `data`
-    parser.add_argument(
-        "--robot",
-        help="a robot's name, or the path of its description, such as six.toml "
-        "(default: the task's first)",
-    )
+    parser.add_argument("--robot", help=arguments.ROBOT_HELP)
     parser.add_argument(
         "--episodes",
         type=int,

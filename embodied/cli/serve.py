@@ -41,11 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=typed_task,
         help=f"{arguments.TASK_HELP} (default: that of the run)",
     )
-    parser.add_argument(
-        "--robot",
-        help="a robot's name, or the path of its description, such as six.toml "
-        "(default: the task's first)",
-    )
+    parser.add_argument("--robot", help=arguments.ROBOT_HELP)
 
     # where, and to whom
     parser.add_argument(

@@ -53,11 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
     # in which worlds
-    group.add_argument(
-        "--robot",
-        help="a robot's name, or the path of its description, such as six.toml "
-        "(default: the task's first)",
-    )
+    group.add_argument("--robot", help=arguments.ROBOT_HELP)
     group.add_argument("--level", help=f"how much varies: L1 to L4 (default: {LEVEL})")
     group.add_argument(
         "--engine",

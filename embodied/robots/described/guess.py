@@ -125,9 +125,8 @@ def guess_description(
         cup: the site at the middle of a suction cup's lip; empty for fingers.
 
     Raises:
-        EmbodiedError: the file does not compile, no arm with a gripper or no such cup is
-            found, there are not as many grippers or places as arms, or every home has an
-            overlap.
+        EmbodiedError: the file does not compile, has no arm with a gripper or no such
+            cup, there are not as many grippers or places as arms, or every home overlaps.
     """
     spec = read_model(str(path.resolve()), "the path that was typed")
     doubts = [GUESSED_CUP if cup else GUESSED_TCP]
@@ -155,17 +154,7 @@ def guess_description(
         )
         arms.append(_FoundArm(side, parts, tool, described))
 
-    usual = _mount(data, arms)
-    mount = _best_mount(model, usual, arms)
-    standing = _standing(model, mount, arms, doubts)
-    if standing is not None:
-        mount = standing.mount
-    if mount != usual:
-        turned = f" turned by {mount.yaw_deg:g} degrees," if mount.yaw_deg else ""
-        place = list(mount.pos_w)
-        doubts.append(
-            f"mount.pos_w: {place} m,{turned} from where its work is in reach"
-        )
+    mount, standing = _placed(model, data, arms, doubts)
     description = Description(
         name=robot_name(name or spec.modelname or path.stem),
         mjcf=str(path.resolve()),
@@ -355,26 +344,39 @@ def _homes(
         yield from zip(*found, strict=False)
 
 
-def _standing(
+def _placed(
     model: mujoco.MjModel,
-    mount: Mount,
+    data: mujoco.MjData,
     arms: Sequence[_FoundArm],
     doubts: list[str],
-) -> Standing | None:
-    """Returns mount and home of a single arm, by which it reaches its work.
+) -> tuple[Mount, Standing | None]:
+    """Returns the mount; for a single arm also the home by which it reaches its work.
 
-    None for two arms, and where no home is found at any mount.
+    The latter is None where no home is found at any mount.
     """
+    usual = _mount(data, arms)
     if len(arms) > 1:
-        return None
+        return usual, None
     arm = arms[0]
-    search = StandingSearch(model, arm.parts, arm.tool, MOUNT_W + HOMES_M[0])
+    home_w = MOUNT_W + HOMES_M[0]
+    mount = usual
+    if usual.stand:
+        reach = HomeSearch(model, arm.parts, arm.tool)
+        mount = best_mount(reach, usual, home_w)
+
+    search = StandingSearch(model, arm.parts, arm.tool, home_w)
     standing = search.best(mount)
-    if standing is None:
-        return None
-    if not search.will_do(standing):
-        doubts.append("mount: none is found from where all of its work is in reach")
-    return standing
+    if standing is not None:
+        mount = standing.mount
+        if not search.will_do(standing):
+            doubts.append("mount: none is found from where all of its work is in reach")
+    if mount != usual:
+        turned = f" turned by {mount.yaw_deg:g} degrees," if mount.yaw_deg else ""
+        place = list(mount.pos_w)
+        doubts.append(
+            f"mount.pos_w: {place} m,{turned} from where its work is in reach"
+        )
+    return mount, standing
 
 
 def _mount(data: mujoco.MjData, arms: Sequence[_FoundArm]) -> Mount:
@@ -386,13 +388,3 @@ def _mount(data: mujoco.MjData, arms: Sequence[_FoundArm]) -> Mount:
     if height > STANDING_M:  # the file includes a stand or a torso
         return Mount(pos_w=(*shift, 0.0), stand=False)
     return Mount(pos_w=(*shift, float(MOUNT_W[2])))
-
-
-def _best_mount(
-    model: mujoco.MjModel, usual: Mount, arms: Sequence[_FoundArm]
-) -> Mount:
-    """Returns the mount; for a single arm on a stand, where the hand reaches its work."""
-    if not usual.stand or len(arms) > 1:
-        return usual
-    search = HomeSearch(model, arms[0].parts, arms[0].tool)
-    return best_mount(search, usual, MOUNT_W + HOMES_M[0])
