@@ -303,7 +303,7 @@ class Variation:
 
 
 def _check_overrides(table: Sequence[Variable], overrides: Mapping[str, Any]) -> None:
-    """Raises EmbodiedError for unknown variables and values outside their ranges."""
+    """Raises EmbodiedError for overrides of unknown variables, or with wrong values."""
     if not isinstance(overrides, Mapping):
         example = f"{{'{table[0].name}': ...}}"
         raise EmbodiedError(

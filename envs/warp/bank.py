@@ -21,7 +21,7 @@ class DeviceBank:
         self._engine = engine
         self._size = len(starts)
         varied = engine.model_views()
-        # field of the engine's data or model -> its values (S, ...)
+        # name of a field of the engine's state, or of its model -> values (S, ...)
         self._state = {
             name: _with_dtype_of(engine.view(name), values)
             for name, values in starts.state.items()

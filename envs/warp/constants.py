@@ -106,7 +106,8 @@ def solve_definite(matrix: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """
     size = matrix.shape[-1]
     rows = torch.cat([matrix, right], dim=-1)  # (N, K, K + M)
-    # scale row k so that its element k is 1, and subtract it from all others
+    # Gauss-Jordan elimination: scale row k so that its element k is 1, and subtract
+    # multiples of it from all other rows so that their elements k become 0
     for k in range(size):
         pivot = rows[:, k] / rows[:, k, k, None]
         factor = rows[:, :, k, None].clone()
