@@ -286,7 +286,7 @@ def _stored(sampled: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def state_checksum(state: np.ndarray) -> np.ndarray:
-    """Returns a checksum per row. Rows that differ in a single bit have different ones.
+    """Returns a checksum per row, which changes if a single bit of the row changes.
 
     Args:
         state: (N, K) float64, such as positions and velocities of N worlds.

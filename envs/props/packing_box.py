@@ -187,7 +187,7 @@ def _add_flap(box: mujoco.MjsBody, name: str, size: PackingBoxSize) -> mujoco.Mj
     )
     hinge.limited = mujoco.mjtLimited.mjLIMITED_TRUE
     hinge.range = [0, OPEN_RAD]
-    # the stops are stiff, so that a hand cannot press the light flap into its box
+    # stiff limits of the hinge, so that a hand cannot press the light flap into its box
     hinge.solref_limit = PAD_SOLREF
     hinge.solimp_limit = FRICTION_SOLIMP
     hinge.damping = [FLAP_DAMPING_N_M_S, 0.0, 0.0]

@@ -224,7 +224,10 @@ def _shapes() -> dict[str, dict[str, tuple[Shape, ...]]]:
 
 
 def _trunk() -> dict[str, tuple[Shape, ...]]:
-    """Returns the shapes of pelvis, chest and head, by part."""
+    """Returns the shapes of pelvis, chest and head, by part.
+
+    Lofts are given by their sections: (z, centre x, centre y, half x, half y), m.
+    """
     pelvis = Loft(
         "z",
         (
@@ -241,10 +244,10 @@ def _trunk() -> dict[str, tuple[Shape, ...]]:
         (1.45, -0.01, 0, 0.086, 0.178),
         (1.49, -0.01, 0, 0.058, 0.066),
     )
-    # two reflecting stripes around the vest, 5 cm high
+    # two reflecting stripes around the vest, 5 cm high: lower edge, half x and half y
     stripes = [
-        Loft("z", tuple((z, -0.002, 0, rx, ry) for z in (low, low + 0.05)), smooth=0)
-        for low, rx, ry in ((1.03, 0.120, 0.174), (1.19, 0.125, 0.190))
+        Loft("z", tuple((z, -0.002, 0, x, y) for z in (low, low + 0.05)), smooth=0)
+        for low, x, y in ((1.03, 0.120, 0.174), (1.19, 0.125, 0.190))
     ]
     # reflecting bands that run up to both shoulders, in front and at the back; points
     # (z, x) along each
