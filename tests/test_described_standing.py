@@ -12,7 +12,8 @@ from embodied.robots.described import home, standing
 from embodied.robots.described.chain import Parts, driven_fingers, find_arms, find_parts
 from embodied.robots.described.description import Mount
 from embodied.robots.described.holding import resting_data
-from embodied.robots.described.home import HomeSearch
+from embodied.robots.described.home import DOWN, HomeSearch
+from embodied.robots.described.mounting import WORK_W
 from embodied.robots.described.source import read_model
 from embodied.robots.described.standing import StandingSearch
 from embodied.robots.described.tool import ToolPoint, find_tool
@@ -39,7 +40,7 @@ def arm(
 def test_an_arm_that_looks_to_its_left_is_turned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(standing, "WORK_W", standing.WORK_W[:2])
+    monkeypatch.setattr(standing, "WORK_W", WORK_W[:2])
     monkeypatch.setattr(standing, "BUTTONS_W", ())
     monkeypatch.setattr(standing, "YAWS_DEG", (0.0, -60.0))
     monkeypatch.setattr(home, "STARTS", 16)
@@ -64,7 +65,7 @@ def test_ways_tell_what_is_out_of_reach_and_what_overlaps(tmp_path: Path) -> Non
     )
     search = HomeSearch(model, parts, tool)
     ways = WayFinder(search, model, parts.arm, HOME)
-    down = standing.DOWN
+    down = DOWN
 
     near = ways.way_to(np.array([0.5, 0.0, 0.1]), down)
     far = ways.way_to(np.array([1.5, 0.0, 0.1]), down)
