@@ -15,7 +15,7 @@ from embodied.core import Array
 def array_namespace(*arrays: Array) -> Any:
     """Returns the Array API namespace of `arrays`.
 
-    The shortcut for numpy takes 0.1 us; array_api_compat takes 5.
+    The shortcut for numpy takes 0.1 us, while array_api_compat takes 5 us.
     """
     if type(arrays[0]) is np.ndarray:
         return np
@@ -25,7 +25,8 @@ def array_namespace(*arrays: Array) -> Any:
 def columns(ids: Sequence[int]) -> slice | list[int]:
     """Returns an index of columns: a slice if they are adjacent, else a list.
 
-    Indexing a numpy array by a slice gives a view, by a list a copy.
+    A slice is preferred because indexing a numpy array by a slice gives a view, while
+    indexing by a list copies.
     """
     ids = [int(i) for i in ids]
     adjacent = all(after == before + 1 for before, after in pairwise(ids))

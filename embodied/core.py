@@ -71,10 +71,10 @@ def seconds_to_ticks(seconds: float) -> int:
 class ActionGroup:
     """Adjacent action elements of one part, e.g. the speeds of an arm's joints."""
 
-    name: str  # the part's
+    name: str  # the name of the part
     labels: tuple[str, ...]  # a name for each element
-    unit: str  # one for all elements, or one for each, separated by ", "
-    frame: str  # of the values, such as "joint", "mount" or "world"
+    unit: str  # one unit for all elements, or one for each, separated by ", "
+    frame: str  # the frame of the values, such as "joint", "mount" or "world"
     low: tuple[float, ...]  # the physical value of an action of -1, for each element
     high: tuple[float, ...]  # the physical value of an action of 1, for each element
 
@@ -175,7 +175,7 @@ class Observation:
     instruction: tuple[str, ...]  # N sentences
     # camera -> (N, H, W, 3) uint8, its newest frames
     pixels: Mapping[str, Array] = field(default_factory=dict)
-    pixels_tick: Array = None  # (N,) int64, the ticks of these frames; None without
+    pixels_tick: Array = None  # (N,) int64, the ticks of these frames; None without any
 
     def rows(self, ids: Array) -> Observation:
         """Returns the observation of worlds `ids` (n,) only."""
@@ -230,7 +230,7 @@ class Payload:
             belt; 0 if it is unknown.
         gripper: (n, E) in [-1, 1], from closed at -1 to open at 1.
         completion: (n,) in [0, 1], the share of the task that is done.
-        latent: (n, L).
+        latent: (n, L) numbers from a learned planner to its controller.
         base_goal_w: (n, B, 4) x, y, z in m and yaw in rad, the goal of the mount on each
             base.
         chunk: (n, H, A) actions in [-1, 1], in the worlds' control mode. Row k applies

@@ -61,8 +61,8 @@ def replacing(path: Path, temporary: Path | None = None) -> Iterator[Path]:
 
 def put_in_place(temporary: Path, path: Path) -> None:
     """Renames a finished file, durably; raises WriteError if that fails."""
-    # The content must be on the disk before the new name, else a power cut could leave
-    # an empty file. The new name is stored in the folder, which is synced last.
+    # The content must reach the disk before the new name does, else a power cut could
+    # leave an empty file. The new name is part of the folder, which is synced last.
     try:
         sync(temporary)
         os.replace(temporary, path)

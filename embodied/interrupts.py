@@ -28,8 +28,8 @@ class CtrlCKept:
 def ctrl_c_kept() -> Iterator[CtrlCKept]:
     """Defers Ctrl-C: KeyboardInterrupt is raised when the block ends."""
     kept = CtrlCKept()
-    # Python handles signals in the main thread only. A process that ignores Ctrl-C has a
-    # constant as its handler, which is not callable; it keeps ignoring it.
+    # Python handles signals in the main thread only. A process that ignores Ctrl-C, whose
+    # handler is a constant and not callable, keeps ignoring Ctrl-C.
     handler = signal.getsignal(signal.SIGINT)
     in_main_thread = threading.current_thread() is threading.main_thread()
     if not (in_main_thread and callable(handler)):

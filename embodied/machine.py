@@ -38,8 +38,8 @@ def usable_cores() -> int:
 def cpu_quota(root: Path = Path("/")) -> float:
     """Returns this process's CPU quota by control groups, in cores.
 
-    It may be a fraction, such as 1.5; it is infinite without a limit. The smallest limit
-    of the process's group and of all groups around it holds.
+    The quota may be a fraction, such as 1.5; it is infinite without a limit. It is the
+    smallest limit of the process's group and of all groups around this group.
 
     Args:
         root: the root of the file system.
@@ -56,23 +56,26 @@ def cpu_quota(root: Path = Path("/")) -> float:
         controllers, _, group = controllers_and_group.partition(":")
         if controllers and "cpu" not in controllers.split(","):
             continue
+        # The group's folder and all folders around it, up to the base. Inside a container,
+        # the container's own group is often mounted at the base.
         base = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
-        inner = Path(group.lstrip("/"))
-        # inside a container, its own group is often mounted at the base
-        for part in (inner, *inner.parents):
-            quotas += _quotas_in(base / part)
+        group_path = Path(group.lstrip("/"))
+        for path in (group_path, *group_path.parents):
+            quotas += _quotas_in(base / path)
     return min(quotas)
 
 
 def _quotas_in(folder: Path) -> Iterator[float]:
     """Yields the limits in a control group's folder, in cores."""
-    # version 2 has both numbers in one file; "max" instead of a number means no limit
+    # Version 2 has quota and period in one file, version 1 in two. "max" in place of the
+    # quota means no limit: it is no number, and raises ValueError below.
     for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
         try:
             texts = [(folder / name).read_text(encoding="utf-8") for name in names]
-            quota, period = " ".join(texts).split()
-            if float(quota) > 0:
-                yield float(quota) / float(period)
+            quota_us, period_us = " ".join(texts).split()
+            # version 1 writes -1 for no limit
+            if float(quota_us) > 0:
+                yield float(quota_us) / float(period_us)
         except (OSError, ValueError):
             continue
 
@@ -80,11 +83,11 @@ def _quotas_in(folder: Path) -> Iterator[float]:
 def refusal(error: OSError) -> str:
     """Returns a short description of an error with which the system refused an operation.
 
-    It is empty for errors that are not in REFUSALS: the code itself may have caused them.
+    Returns "" for errors that are not in REFUSALS: the code itself may have caused them.
     """
     if error.errno not in REFUSALS:
         return ""
 
-    # instead of the error's own text, which is five lines long for h5py
+    # the system's description, because the error's own text is five lines long for h5py
     reason = os.strerror(error.errno)
     return f"{reason}: {error.filename}" if error.filename else reason

@@ -23,7 +23,7 @@ def explaining_mujoco_gl() -> Iterator[None]:
     try:
         yield
     except (AttributeError, ImportError, RuntimeError) as error:
-        # the setting is innocent if it is not set, or if MuJoCo is already imported
+        # the setting is not the cause if it is not set, or if MuJoCo is already imported
         setting = os.environ.get("MUJOCO_GL")
         if not setting or "mujoco" in sys.modules:
             raise

@@ -45,5 +45,5 @@ def check_names(kind: str, names: Iterable[object]) -> None:
 def as_name(text: str) -> str:
     """Returns a text as a valid name, with `_` in place of invalid characters."""
     name = re.sub(r"[^A-Za-z0-9_-]", "_", text)
-    # it may still be empty or begin with -
+    # the name may still be empty or begin with -, which a leading _ mends
     return name if is_name(name) else f"_{name}"

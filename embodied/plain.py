@@ -33,14 +33,14 @@ def to_python(value: Any) -> Any:
 def _plain_number(value: Any) -> Any:
     """Returns a library's array or number as Python's; any other value unchanged."""
     if isinstance(value, np.ndarray):
-        # item by item: `tolist` would give 0.10000000149 for 0.1 as a float32
+        # converted item by item, because `tolist` gives 0.10000000149 for np.float32(0.1)
         return to_python(value[()] if not value.ndim else list(value))
     if isinstance(value, np.bool_ | np.str_):
         return value.item()
     if isinstance(value, Integral):
         return int(value)
 
-    # by its text: np.float32(0.1) becomes 0.1, not 0.10000000149
+    # converted by its text, so that np.float32(0.1) becomes 0.1, not 0.10000000149
     if isinstance(value, np.floating) and value.itemsize < np.dtype(float).itemsize:
         return float(str(value))
     if isinstance(value, Real):

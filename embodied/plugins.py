@@ -26,7 +26,7 @@ def offered(group: str, taken: Mapping[str, str]) -> dict[str, EntryPoint]:
 
     Args:
         group: name of the group of entry points, such as `embodied.tasks`.
-        taken: name -> owner, for names that are already in use.
+        taken: name -> its owner in words, for names that are already in use.
     """
     usable: dict[str, EntryPoint] = {}
     for entry in _entries(group):
@@ -97,10 +97,11 @@ def _entries_one_by_one(group: str) -> Iterator[EntryPoint]:
     """Yields the entry points of a group, package by package; warns of unreadable ones."""
     seen = set()
     for distribution in distributions():
-        # names that differ only in these characters or in case are equal (PEP 503)
+        # package names that differ only in case or in -, _ and . are equal (PEP 503)
         name = _name_of(distribution)
         normalized = re.sub(r"[-_.]+", "-", name).lower()
-        if normalized in seen:  # Python imports only the first copy on the path
+        # a package may be on the path twice; Python imports only the first copy
+        if normalized in seen:
             continue
         seen.add(normalized)
 

@@ -11,8 +11,8 @@ import numpy as np
 from embodied.arrays import array_namespace, dot
 from embodied.core import Array
 
-# A product a b is a 4x4 matrix of elements of a, times b. These are the index of the
-# element of a in each entry, and its sign.
+# The product of quaternions a b is a matrix times b. Each entry of this 4x4 matrix is an
+# element of a, with a sign: these are the index of the element, and the sign.
 _LEFT = np.array([[0, 1, 2, 3], [1, 0, 3, 2], [2, 3, 0, 1], [3, 2, 1, 0]])
 _LEFT_SIGN = [
     [1.0, -1.0, -1.0, -1.0],
@@ -20,9 +20,10 @@ _LEFT_SIGN = [
     [1.0, 1.0, 1.0, -1.0],
     [1.0, -1.0, 1.0, 1.0],
 ]
-# The indices after and before x, y and z in the cycle x, y, z, for the cross product.
+# For the cross product: the indices of the axes after and before each of x, y and z, in
+# the cycle x, y, z.
 _NEXT = np.array([1, 2, 0])
-_LAST = np.array([2, 0, 1])
+_PREVIOUS = np.array([2, 0, 1])
 # Added under a square root, so that a norm of zero needs no branch. It is too small to
 # change any other norm.
 _TINY = 1e-30
@@ -61,7 +62,7 @@ def cross(a: Array, b: Array) -> Array:
 
     `linalg.cross` is several times slower for small batches.
     """
-    return a[..., _NEXT] * b[..., _LAST] - a[..., _LAST] * b[..., _NEXT]
+    return a[..., _NEXT] * b[..., _PREVIOUS] - a[..., _PREVIOUS] * b[..., _NEXT]
 
 
 def quat_from_rotvec(rotvec: Array) -> Array:
@@ -74,7 +75,7 @@ def quat_from_rotvec(rotvec: Array) -> Array:
 def quat_to_rotvec(quat: Array) -> Array:
     """Returns the shortest rotation vector (..., 3) of a quaternion, in rad."""
     xp = array_namespace(quat)
-    # -quat is the same rotation; the one with w >= 0 has an angle of at most pi
+    # quat and -quat are the same rotation; with w >= 0 its angle is at most pi
     quat = xp.where(quat[..., :1] < 0, -quat, quat)
     axis = quat[..., 1:]
     norm = xp.sqrt(dot(axis, axis) + _TINY)[..., None]  # the sine of half the angle

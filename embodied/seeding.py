@@ -48,8 +48,8 @@ def episode_generator(seed: int, stream: int) -> np.random.Generator:
 def generator_words(generator: np.random.Generator) -> np.ndarray:
     """Returns a generator's state, (6,) uint64.
 
-    The numbers are the upper and lower half of PCG64's state, those of its increment,
-    whether 32 bits of a 64-bit draw are left over, and these bits.
+    The numbers are the upper and the lower half of PCG64's state, the same halves of its
+    increment, whether 32 bits of a 64-bit draw are left over, and these bits.
 
     Raises:
         EmbodiedError: the generator is not of NumPy's default kind.
@@ -115,7 +115,7 @@ def seed_of_each(seed: Any, num_worlds: int) -> list[int | None]:
         num_worlds: the number of worlds.
 
     Raises:
-        EmbodiedError: it is not as `Seeds`, or a seed is out of range.
+        EmbodiedError: the value is not as in `Seeds`, or a seed is out of range.
     """
     if seed is None:
         return [None] * num_worlds
@@ -129,7 +129,7 @@ def seed_of_each(seed: Any, num_worlds: int) -> list[int | None]:
         )
     if len(seed) != num_worlds:
         raise EmbodiedError(f"{len(seed)} seeds for {num_worlds} worlds")
-    return [None if own is None else checked_seed(own) for own in seed]
+    return [None if one_seed is None else checked_seed(one_seed) for one_seed in seed]
 
 
 def later_seed(seed: int, steps: int, limit: int = SEED_LIMIT) -> int:

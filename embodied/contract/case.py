@@ -69,8 +69,9 @@ def cases_of(task: str, robots: tuple[str, ...] = ()) -> list[Case]:
     """Returns one case per robot; the control modes take turns over the robots.
 
     Args:
-        task: its name.
-        robots: names or descriptions; () for all registered robots that fit the task.
+        task: the name of the task.
+        robots: names of robots, or paths of their descriptions; () for all registered
+            robots that fit the task.
     """
     chosen = robots or robots_for(get_task(task))
     return [

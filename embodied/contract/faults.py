@@ -30,17 +30,17 @@ def a_bad_action_ends_only_its_world(case: Case) -> None:
     num_worlds = 3 + len(BAD_VALUES)
     sound = case.worlds(num_worlds)
     faulty = case.worlds(num_worlds)
-    actions = random_actions(sound, 12)
+    actions = random_actions(sound, steps=12)
     bad_actions = actions.copy()
     for k, value in enumerate(BAD_VALUES):
-        bad_actions[5, 2 + k, 1] = value  # step, world, element
+        bad_actions[5, 2 + k, 1] = value  # step 5, world 2 + k, element 1
 
-    # the worlds before and after them must not notice
+    # worlds 0, 1 and the last one have sound actions and must not change
     rows = trace(faulty, bad_actions)
     what = "worlds beside some that broke, and beside none,"
     require_same(trace(sound, actions), rows, [0, 1, num_worlds - 1], what=what)
 
-    # the worlds are faulty and terminated from step 5 on, and get no reward
+    # the other worlds are faulty and terminated from step 5 of 12 on, and get no reward
     results = results_of(rows)
     for k, value in enumerate(BAD_VALUES):
         world = 2 + k
@@ -67,7 +67,7 @@ def a_diverging_world_is_flagged(case: Case) -> None:
         # the same episodes twice: all sound, and with worlds 1 to 3 diverging
         sound = case.worlds(num_worlds)
         faulty = case.worlds(num_worlds)
-        actions = random_actions(sound, 8)
+        actions = random_actions(sound, steps=8)
 
         expected = trace(sound, actions[:3])
         rows = trace(faulty, actions[:3])
@@ -78,11 +78,11 @@ def a_diverging_world_is_flagged(case: Case) -> None:
         # MuJoCo would write its warnings into the working directory
         require(not list(folder.iterdir()), "MuJoCo left a log in the folder")
 
-    # the first world and the last must not notice
+    # the first world and the last one must not change
     what = "worlds beside some that diverged, and beside none,"
     require_same(expected, rows, [0, num_worlds - 1], what=what)
 
-    # the worlds between them are faulty and terminated from then on
+    # the worlds between them are faulty and terminated after the first three steps
     for result in results_of(rows[3:]):
         faults = [FAULTS[int(fault)] for fault in result.fault]
         require(

@@ -14,6 +14,7 @@ from embodied.contract.case import Case, require
 from embodied.envs.worlds import Worlds
 
 STEPS = 100
+STEPS_PER_START = 40  # control steps until the next reset
 SLACK = 1e-6  # rounding error of bounds, which are float32; values are float64
 
 
@@ -64,7 +65,7 @@ def observations_are_within_bounds(case: Case) -> None:
             require(0 <= float(reward) <= 1, f"step {k}: the reward is {reward}")
             progress = info["progress"]
             require(0 <= progress <= 1, f"step {k}: the progress is {progress}")
-            if k % 40 == 39:  # try several starts
+            if (k + 1) % STEPS_PER_START == 0:  # try several starts
                 observation, _info = env.reset()
 
         _require_unclipped(cast(Worlds, env.get_wrapper_attr("worlds")), space)

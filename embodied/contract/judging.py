@@ -86,7 +86,7 @@ def the_expert_succeeds_and_is_judged_again(case: Case) -> None:
         require(
             result.success_at_end,
             f"the expert fails at {LEVEL} with seed {result.seed}, with a progress of "
-            f"{result.progress_max:.2f} at most: {_view(case, result.seed)}",
+            f"{result.progress_max:.2f} at most: {_view_command(case, result.seed)}",
         )
 
     # new worlds with other seeds: the judgement must depend on the logged state alone
@@ -101,6 +101,7 @@ def the_expert_succeeds_and_is_judged_again(case: Case) -> None:
         again.engine.state()[...] = recorded.integration_state
         again.engine.refresh(ids)
 
+        # the judgement in new worlds must equal the recorded one
         outcome = again.task.judge()
         same = (outcome.success == recorded.success).all() and np.allclose(
             outcome.progress, recorded.progress, rtol=0, atol=1e-9
@@ -116,7 +117,7 @@ def the_expert_succeeds_and_is_judged_again(case: Case) -> None:
     require(count > LEAST_STATES, f"the expert was done after {count} judgements")
 
 
-def _view(case: Case, seed: int) -> str:
+def _view_command(case: Case, seed: int) -> str:
     """Returns the command that shows an episode of the expert."""
     task = task_argument(case.task)
     return f"embodied view {task} --robot {case.robot} --level {LEVEL} --seed {seed}"
@@ -166,8 +167,9 @@ def _double_precision() -> Iterator[None]:
 
 def state_and_judgement_run_on_torch(case: Case) -> None:
     """Compares what the task computes on torch and on NumPy."""
+    # the middle of an episode, after 3 s of random actions
     worlds = case.worlds(6, level="L4")
-    for action in random_actions(worlds, 60):
+    for action in random_actions(worlds, steps=60):
         worlds.step(action)
 
     with _double_precision():
@@ -180,18 +182,21 @@ def state_and_judgement_run_on_torch(case: Case) -> None:
         outcome = on_torch.judge()
         for name, values in vars(worlds.task.judge()).items():
             judged = getattr(outcome, name)
+            # tasks in which nothing can fall return the number 0 instead of an array
             if name == "dropped" and isinstance(judged, int):
-                continue  # a task in which nothing can fall
+                continue
             _require_close(f"judge: {name}", judged, values, 1e-9)
 
         if worlds.spec.measures:
             measures = on_torch.measures()  # type: ignore[attr-defined]
             for name, values in worlds.task.measures().items():  # type: ignore[attr-defined]
                 _require_close(f"measures: {name}", measures[name], values, 1e-9)
-        worlds.measures_of(0)  # raises an error for wrong ones
+        worlds.measures_of(
+            0
+        )  # raises an error for measures that the task did not declare
 
         # `before_step` changes the model (belts, pushes): both must change it alike
-        tick = np.arange(6) * 300  # one for each world
+        tick = np.arange(6) * 300  # a different time in each world
         worlds.task.before_step(tick)
         views = worlds.engine.model_views()
         expected = {name: np.copy(values) for name, values in views.items()}
@@ -236,4 +241,4 @@ def control_runs_on_torch(case: Case) -> None:
                 atol=1e-12,
             )
             require(same, "the servo targets differ between NumPy and torch")
-            worlds.engine.step(20)  # ticks
+            worlds.engine.step(20)  # physics ticks

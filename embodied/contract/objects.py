@@ -10,8 +10,8 @@ from embodied.contract.case import Case, require
 
 WORLDS = 4
 LEVEL = "L2"
-FARTHEST_M = 20.0  # from the world's origin
-UNIT_ERROR = 1e-6
+FARTHEST_M = 20.0  # largest coordinate of an object in the room
+UNIT_ERROR = 1e-6  # largest deviation of a unit quaternion's length from 1
 
 
 def objects_of_subtasks_are_poses(case: Case) -> None:

@@ -24,16 +24,19 @@ LEVELS_AND_SPLITS = tuple(
     for level in LEVELS
     if level == "L3" or split in BROAD
 )
-STILL_STEPS = 5
+NUM_STARTS = 8  # episodes whose starts are checked
+STILL_STEPS = 5  # control steps with actions of 0 at each start
+# Episodes in which elements are looked for that never change: EPISODES batches of
+# NUM_WORLDS with STEPS random actions, and EPISODES of the expert.
 EPISODES = 4
-NUM_WORLDS = 10  # for random actions; the expert acts in EPISODES worlds
-STEPS = 50  # random actions in each episode
+NUM_WORLDS = 10
+STEPS = 50
 
 
 def starts_are_clear_and_unsolved(case: Case, where: tuple[str, str]) -> None:
-    """Checks the starts of eight episodes; `where` is (level, split)."""
+    """Checks the starts of NUM_STARTS episodes; `where` is (level, split)."""
     level, split = where
-    worlds = case.worlds(8, first_seed=FIRST_SEED, level=level, split=split)
+    worlds = case.worlds(NUM_STARTS, first_seed=FIRST_SEED, level=level, split=split)
     outcome = worlds.task.judge()
     for flag in ("success", "lost"):
         flagged = np.flatnonzero(getattr(outcome, flag))
@@ -41,11 +44,11 @@ def starts_are_clear_and_unsolved(case: Case, where: tuple[str, str]) -> None:
             seed = FIRST_SEED + int(flagged[0])
             raise ContractError(f"seed {seed} starts as {flag}")
 
-    for world in range(8):
+    for world in range(NUM_STARTS):
         _require_clear(worlds, world)
 
     # under actions of 0, no episode may end in the first steps
-    still = np.zeros((8, len(worlds.interface.low)))
+    still = np.zeros((NUM_STARTS, len(worlds.interface.low)))
     for _ in range(STILL_STEPS):
         ended = np.flatnonzero(worlds.step(still).terminated)
         if ended.size:
@@ -137,8 +140,8 @@ class Seen:
         """Returns the elements that never changed, such as `plate_pos_w.0`.
 
         Args:
-            layouts: the layouts of the first elements: of the proprioception, or of it and
-            the privileged state.
+            layouts: the layout of proprioception; also that of the privileged state, if its
+            elements are wanted, too.
         """
         names = []
         for layout in layouts:

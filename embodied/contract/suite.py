@@ -163,7 +163,8 @@ def check_task(task: str, robots: tuple[str, ...] = ()) -> Iterator[Finding]:
 
     Args:
         task: name of a registered task (see `embodied.envs.register_task`).
-        robots: names or descriptions; () for all registered robots that fit the task.
+        robots: names of robots, or paths of their descriptions; () for all registered
+            robots that fit the task.
 
     Raises:
         EmbodiedError: there is no such task or robot, or no robot fits the task.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from embodied.contract.case import Case, ContractError, require
 from embodied.envs.variation import LEVELS, Choice, Interval, Range
 
-SEEDS = 8
+SEEDS = 8  # episodes whose instructions are checked
 
 
 def held_out_parts_are_disjoint(case: Case) -> None:

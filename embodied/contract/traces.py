@@ -51,8 +51,8 @@ def require_same(
     Args:
         first: a trace.
         second: a trace with the same number of steps.
-        ids: index of the worlds of `first` that are compared.
-        other_ids: index of the worlds of `second`; None for `ids`.
+        ids: numpy index of the worlds of `first` that are compared.
+        other_ids: numpy index of the corresponding worlds of `second`; None for `ids`.
         what: subject of the error message, e.g. "two runs".
     """
     if other_ids is None:

@@ -12,7 +12,7 @@ def put_block(page: str, name: str, content: str, section: str) -> str:
         page: the page.
         name: the name of the block; it is in the comments that mark its begin and end.
         content: the content of the block.
-        section: heading that is put before a new block.
+        section: the heading, and perhaps a text, that is put before a new block.
     """
     begin = f"<!-- {name}: written by `make docs` -->"
     end = f"<!-- {name}: end -->"

@@ -32,6 +32,7 @@ CLIP_SIZE = (360, 480)  # (H, W)
 CLIP_FPS = 2 * FILM_FPS  # clips play at twice real time
 CLIP_CRF = 24
 CAPTION_HEIGHT_PX = 66
+MARGIN_PX = 10  # at both edges of a caption, and between title and note
 
 
 @dataclass(frozen=True)
@@ -87,20 +88,23 @@ class Sheet:
         tile = Image.new("RGB", (width, height), CAPTION_RGB)
         tile.paste(_resized(frame, self.picture_size), (0, 0))
 
-        # The title is shortened to leave room for the note on its right. There are 10
-        # pixels between them, and 10 at each edge.
+        # the title is shortened to leave room for the note on its right
         large, small = self._fonts
-        room_px = width - 30 - small.getlength(caption.note)
-        title = shorten(caption.title, large, room_px)
-        sentence = "\n".join(two_lines(caption.sentence, small, width - 20))
+        line_px = width - 2 * MARGIN_PX
+        title_px = line_px - MARGIN_PX - small.getlength(caption.note)
+        title = shorten(caption.title, large, title_px)
+        sentence = "\n".join(two_lines(caption.sentence, small, line_px))
 
+        # "ra" aligns the note's right end and its top with the given point
         draw = ImageDraw.Draw(tile)
+        left = MARGIN_PX
+        right = width - MARGIN_PX
         top = self.picture_size[0] + 6
-        draw.text((10, top), title, TEXT_RGB, large)
-        draw.text(
-            (width - 10, top + 3), caption.note, FAINT_TEXT_RGB, small, anchor="ra"
+        draw.text((left, top), title, TEXT_RGB, large)
+        draw.text((right, top + 3), caption.note, FAINT_TEXT_RGB, small, anchor="ra")
+        draw.multiline_text(
+            (left, top + 23), sentence, FAINT_TEXT_RGB, small, spacing=3
         )
-        draw.multiline_text((10, top + 23), sentence, FAINT_TEXT_RGB, small, spacing=3)
         return tile
 
 
@@ -146,13 +150,16 @@ def loop_frames(takes: Sequence[Take]) -> Iterator[Image.Image]:
 def one_per_task(takes: Sequence[Take]) -> list[Take]:
     """Returns one take per task, so that different tasks show different robots.
 
-    It is the first take of the first task, the second of the second, and so on; if a
-    task has too few takes, counting starts again at its first one.
+    The first task shows its first take, the second task its second take, and so on. If a
+    task has too few takes, counting starts again at its first take.
     """
-    by_task: dict[str, list[Take]] = {}
+    takes_by_task: dict[str, list[Take]] = {}
     for take in takes:
-        by_task.setdefault(take.plan.task, []).append(take)
-    return [own[k % len(own)] for k, own in enumerate(by_task.values())]
+        takes_by_task.setdefault(take.plan.task, []).append(take)
+    return [
+        takes_of_task[k % len(takes_of_task)]
+        for k, takes_of_task in enumerate(takes_by_task.values())
+    ]
 
 
 def write_png(path: Path, image: Image.Image, limit_bytes: int) -> None:

@@ -23,8 +23,8 @@ from embodied.files import replace_text
 from embodied.pages.blocks import put_block
 from embodied.pages.markdown import table
 
-# `Described.rows`, which says what an array has one row for -> (heading of the table, rate
-# of the rows). "" is for arrays that an episode has only once.
+# What an array has one row for (`Described.rows`) -> (heading of the table of such arrays,
+# rate of the rows). Arrays that an episode has only once have "".
 TABLES_OF_ARRAYS = {
     "frame": ("frames", "`record_hz`"),
     "control step": ("streams", "`config.control_hz`"),

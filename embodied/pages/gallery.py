@@ -77,9 +77,9 @@ class ProgressTrace:
 
     @property
     def moment(self) -> int:
-        """The first frame with MOMENT_PROGRESS.
+        """The index of the first frame with at least MOMENT_PROGRESS.
 
-        If the episode never reaches it, it is the frame of highest progress.
+        If the episode never gets so far, the index of the frame with the highest progress.
         """
         values = np.array(self.values)
         has_begun = values >= MOMENT_PROGRESS
@@ -96,7 +96,7 @@ class FilmWork:
     plans: tuple[FilmPlan, ...]
 
     def __call__(self, seeds: Sequence[int], report: Report) -> list[Take]:
-        """Returns the films of the plans with these indices, which are passed as seeds."""
+        """Returns the films of the plans whose indices are passed as `seeds`."""
         takes = []
         for k in seeds:
             takes.append(film(self.plans[k]))
@@ -111,13 +111,14 @@ def film(plan: FilmPlan) -> Take:
 
     seeds = range(plan.first_seed, plan.first_seed + CANDIDATES)
     candidates = EpisodeRunner("expert", config, num_envs=CANDIDATES).run(seeds)
-    # by success, then by progress, then the first one
+    # the best candidate by success, then by progress; of equal ones the first
     best = max(
         candidates,
         key=lambda result: (result.success_at_end, result.progress_max, -result.index),
     )
 
-    # run it again, with the same outcome: filming all candidates would take longer
+    # Run the best candidate again, with the same outcome, and film it. Filming all
+    # candidates at once would take longer.
     shot = Shot(get_task(plan.task).beauty_camera, plan.name, FILM_SIZE, FILM_FPS)
     film_hook = Film(shot, [0])
     trace = ProgressTrace(FILM_FPS)

@@ -78,7 +78,7 @@ def world_speed_sentence(speed: WorldSpeed) -> str:
     sentence = (
         f"{speed.task} {speed.robot}, {speed.num_worlds} worlds on {speed.device}: "
         f"{_millions(speed.env)} of {_millions(speed.bare)} million world-steps "
-        f"per second, ratio {_share(speed.ratio)}, "
+        f"per second, ratio {_percent(speed.ratio)}, "
         f"{speed.real_time_factor:,.0f} x real time, "
         f"{speed.robot_hours_per_day:,.0f} robot hours per day"
     )
@@ -115,7 +115,7 @@ def _world_line(speed: WorldSpeed) -> list[str]:
         f"{speed.num_worlds:,}",
         _millions(speed.env),
         _millions(speed.bare),
-        _share(speed.ratio),
+        _percent(speed.ratio),
         f"{speed.real_time_factor:,.0f}",
         f"{speed.robot_hours_per_day:,.0f}",
         speed.device,
@@ -139,21 +139,21 @@ def _camera_lines(ledger: Ledger[GpuRow], tasks: Sequence[str]) -> list[list[str
     return lines
 
 
-def _whole(of: Median) -> str:
+def _whole(m: Median) -> str:
     """Returns a median with its quartiles, all in whole numbers."""
-    return f"{of.median:,.0f} ({of.lower_quartile:,.0f} to {of.upper_quartile:,.0f})"
+    return f"{m.median:,.0f} ({m.lower_quartile:,.0f} to {m.upper_quartile:,.0f})"
 
 
-def _millions(of: Median) -> str:
+def _millions(m: Median) -> str:
     """Returns a median with its quartiles, all in millions."""
-    values = (of.median, of.lower_quartile, of.upper_quartile)
+    values = (m.median, m.lower_quartile, m.upper_quartile)
     middle, lower, upper = (f"{value / 1e6:.3g}" for value in values)
     return f"{middle} ({lower} to {upper})"
 
 
-def _share(of: Median) -> str:
+def _percent(m: Median) -> str:
     """Returns a median with its quartiles, all as percentages."""
-    return f"{of.median:.1%} ({of.lower_quartile:.1%} to {of.upper_quartile:.1%})"
+    return f"{m.median:.1%} ({m.lower_quartile:.1%} to {m.upper_quartile:.1%})"
 
 
 def _facts(facts: Facts) -> str:

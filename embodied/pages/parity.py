@@ -30,11 +30,11 @@ from embodied.policies.registry import find_policy
 from embodied.rollout import warp_rollout
 from embodied.rollout.warp_rollout import play_on_warp
 
-MOTION_S = 1.0
-MOTION_HZ = 20
+MOTION_S = 1.0  # duration of the compared motion
+MOTION_HZ = 20  # its control rate
 MOTION_WORLDS = 2
-ACTION_SHARE = 0.3  # scale of actions: small enough to avoid contacts
-STEPS_PER_ACTION = 5  # control steps for which a random action is held
+ACTION_SHARE = 0.3  # largest action: small enough to avoid contacts
+STEPS_PER_ACTION = 5  # control steps for which each random action is repeated
 OnStep = Callable[[int], object]  # called with the number of ended episodes
 # (task, robot, level or None for the motion, policy, stage)
 ParityKey = tuple[str, str, str | None, str, str]
@@ -74,7 +74,7 @@ EXPERT = PolicyVersion()
 
 @dataclass(frozen=True)
 class ParityQuestion:
-    """A comparison of both engines; with a level it is of outcomes, else of motion."""
+    """A comparison of both engines: of outcomes if it has a level, else of motion."""
 
     subject: Subject
     level: str | None = None
@@ -213,10 +213,11 @@ def measure_motion(question: ParityQuestion, device: str) -> MotionDrift:
     on_cpu.reset(np.arange(MOTION_WORLDS), range(MOTION_WORLDS))
     on_warp.reset()
 
-    # the largest difference so far, over worlds and steps
+    # the columns of the tool centre points in proprioception, and the largest differences
+    # so far, over worlds and steps
     parts = on_cpu.agent_layout.slices()
     tools = [parts[f"{effector.name}_pos_w"] for effector in on_cpu.robot.effectors]
-    worst = np.zeros(3)  # tool centre point, joints, reward
+    largest_drift = np.zeros(3)  # tool centre point, joints, reward
     rng = np.random.default_rng(0)
     action = np.zeros((MOTION_WORLDS, len(on_cpu.interface.low)))
 
@@ -227,21 +228,26 @@ def measure_motion(question: ParityQuestion, device: str) -> MotionDrift:
         cpu_step = on_cpu.step(action)
         warp_step = on_warp.step(torch.as_tensor(action))
 
-        # the engine `warp` resets an ended episode at once; `final_*` is from before that
+        # the engine `warp` resets a world at once when its episode ends; the fields
+        # `final_*` are the observation before the reset
         warp_agent_pos = warp_step.final_agent_pos.cpu().numpy()
-        apart = np.abs(on_cpu.observe().agent_pos - warp_agent_pos)
+        differences = np.abs(on_cpu.observe().agent_pos - warp_agent_pos)
         reward = np.abs(cpu_step.reward - warp_step.reward.cpu().numpy())
         drift = [
-            max(apart[:, tool].max() for tool in tools),
-            apart[:, parts["joint_pos"]].max(),
+            max(differences[:, tool].max() for tool in tools),
+            differences[:, parts["joint_pos"]].max(),
             reward.max(),
         ]
-        worst = np.maximum(worst, drift)
+        largest_drift = np.maximum(largest_drift, drift)
 
     on_cpu.close()
-    tcp_m, joint, worst_reward = (float(value) for value in worst)
+    tcp_m, joint, reward_drift = (float(value) for value in largest_drift)
     return MotionDrift(
-        question.subject, device_name(device), tcp_m, joint, worst_reward
+        subject=question.subject,
+        device=device_name(device),
+        tcp_m=tcp_m,
+        joint=joint,
+        reward=reward_drift,
     )
 
 

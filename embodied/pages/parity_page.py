@@ -70,7 +70,13 @@ def parity_book(page: Path) -> Book[ParityRow]:
 def parity_page(
     ledger: Ledger[ParityRow], pairs: Sequence[Pair], json_name: str
 ) -> str:
-    """Returns the page, with a row for each of `pairs`."""
+    """Returns the page.
+
+    Args:
+        ledger: the measured comparisons.
+        pairs: (task, robot) of each row.
+        json_name: the name of the JSON file beside the page.
+    """
     motions = {
         row.subject.pair: row for row in ledger.rows if isinstance(row, MotionDrift)
     }
@@ -118,8 +124,7 @@ def _outcome_cells(row: PolicyOutcomes | None) -> list[str]:
     if row is None:
         return [""] * len(OUTCOME_HEAD)
 
-    # in the order of OUTCOME_HEAD
-    # `only_cpu` and `only_warp` are the seeds that succeed on this engine alone
+    # `only_cpu` and `only_warp` are the seeds that succeed on one engine alone
     return [
         row.level,
         str(row.on_cpu.episodes),

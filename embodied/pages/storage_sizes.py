@@ -26,8 +26,8 @@ from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import IMAGE_SUFFIX, is_picture_key
 from embodied.pages.markdown import table
 
-PEAK = 255.0  # largest value of a pixel, for the PSNR
-# form -> (encoder, its options)
+PEAK = 255.0  # largest value of a pixel, for the peak signal-to-noise ratio (PSNR)
+# form -> (FFmpeg's encoder, its options); "g" is the distance of key frames
 VIDEOS: dict[str, tuple[str, dict[str, str]]] = {
     "H.264, crf 18, every 2nd a key frame": (
         "libx264",
@@ -103,7 +103,13 @@ def _per_hour(size_bytes: int, hours: float) -> str:
 
 
 def _as_stored(path: Path, keys: Sequence[str], size_bytes: int) -> Measured:
-    """Reads all pictures once; they are stored without loss."""
+    """Returns the figures of the dataset as it is, with pictures stored without loss.
+
+    Args:
+        path: the path of the dataset.
+        keys: the keys of the pictures.
+        size_bytes: the size of all pictures in the file.
+    """
     begun = time.perf_counter()
     for _ in _pictures(path, keys):
         pass
@@ -113,10 +119,18 @@ def _as_stored(path: Path, keys: Sequence[str], size_bytes: int) -> Measured:
 def _as_video(
     path: Path, keys: Sequence[str], hz: int, encoder: str, options: dict[str, str]
 ) -> Measured:
-    """Encodes and decodes the pictures of each camera and episode."""
+    """Returns the figures of the pictures as videos, one per camera and episode.
+
+    Args:
+        path: the path of the dataset.
+        keys: the keys of the pictures.
+        hz: frames per second.
+        encoder: the name of FFmpeg's encoder.
+        options: the options of the encoder.
+    """
     size_bytes = 0
-    squares = 0.0  # sum of squared errors
-    numbers = 0  # of values
+    squared_error = 0.0  # sum over all values of all pixels
+    num_values = 0
     read_s = 0.0
     for pictures in _pictures(path, keys):
         video = _encoded(pictures, hz, encoder, options)
@@ -126,11 +140,10 @@ def _as_video(
         decoded = _decoded(video)
         read_s += time.perf_counter() - begun
         difference = decoded.astype(np.float32) - pictures
-        squares += float((difference**2).sum())
-        numbers += difference.size
-    return Measured(
-        size_bytes, float(10 * np.log10(PEAK**2 * numbers / squares)), read_s
-    )
+        squared_error += float((difference**2).sum())
+        num_values += difference.size
+    psnr_db = float(10 * np.log10(PEAK**2 * num_values / squared_error))
+    return Measured(size_bytes, psnr_db, read_s)
 
 
 def _pictures(path: Path, keys: Sequence[str]) -> Iterator[np.ndarray]:
@@ -154,7 +167,7 @@ def _encoded(
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts = number
             container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+        container.mux(stream.encode())  # flush the encoder
     return target.getvalue()
 
 

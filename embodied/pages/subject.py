@@ -67,6 +67,7 @@ def choose_pairs(tasks: Sequence[str], robots: Sequence[str] | None) -> list[Pai
 
 def versions_and_host(ledger: Ledger[Any], subjects: Iterable[Subject]) -> str:
     """Returns a sentence on the packages and machine that rows were measured with."""
+    # without repetitions, because subjects usually have the same versions
     version_lists = dict.fromkeys(
         ", ".join(f"{name} {version}" for name, version in subject.versions.items())
         for subject in subjects

@@ -28,7 +28,7 @@ SurveyKey = tuple[str, str, str | None]  # (task, robot, level or None for the c
 
 @dataclass(frozen=True)
 class SurveyQuestion:
-    """A measurement of the survey; with a level it is of success, else of cost."""
+    """A measurement of the survey: of success if it has a level, else of cost."""
 
     subject: Subject
     level: str | None = None
@@ -52,7 +52,8 @@ class ExpertSuccess:
     level: str
     first_seed: int
     rate: Rate  # of success at the end
-    # of the time to success; None if no episode succeeded
+    # lower quartile, median and upper quartile of the time to success; None if no episode
+    # succeeded
     quartiles_s: tuple[float, float, float] | None
     failed_seeds: tuple[int, ...]
     faults: dict[str, int]
@@ -153,7 +154,7 @@ def _success_row(subject: Subject, cell: Cell) -> ExpertSuccess:
     """Returns the row of a measured cell in the survey of success rates."""
     summary = summarize(cell)
 
-    # without any success there is no time
+    # without any success there is no time to success
     time_s = summary.time_to_success_s
     quartiles_s = None
     if time_s is not None:

@@ -84,7 +84,10 @@ def survey_page(
 
 
 def _episodes_sentence(successes: Sequence[ExpertSuccess]) -> str:
-    """Returns the number of episodes per cell, or that each cell gives its own."""
+    """Returns the number of episodes per cell in words.
+
+    If cells differ in it, the words say that each cell states its number.
+    """
     samples = {(row.first_seed, row.rate.episodes) for row in successes}
     if len(samples) > 1:
         return "with the episodes of each cell after its interval"
@@ -136,8 +139,8 @@ def _cost_table(
             continue
 
         cost = costs[pair]
-        # speeds at all levels, of which the fastest is shown
-        at_work = [
+        # speeds with the expert at all levels, of which the fastest is shown
+        speeds_at_work = [
             row.real_time_factor
             for (task, robot, _), row in successes.items()
             if (task, robot) == pair
@@ -149,7 +152,7 @@ def _cost_table(
                 str(cost.contacts),
                 f"{cost.real_time_factor:.0f} x",
                 f"{cost.frames_per_s:.0f}",
-                f"{max(at_work):.0f} x" if at_work else "",
+                f"{max(speeds_at_work):.0f} x" if speeds_at_work else "",
             ]
         )
     return table(COST_HEAD, lines)

@@ -62,7 +62,7 @@ def _stages(task: TaskSpec) -> str:
 
 
 def _measures(task: TaskSpec) -> str:
-    """Returns a paragraph on what a task reports beside success; "" for nothing."""
+    """Returns a paragraph on what a task reports besides success; "" for nothing."""
     if not task.measures:
         return ""
     measures = [
@@ -107,10 +107,10 @@ def _with_counts(row: Variable) -> Variable:
 
 def _sentence_list(row: Variable) -> str:
     """Returns a variable's sentences as lists; "(L1)" marks those used at level L1."""
-    nominal = _values(row.start)
+    used_at_l1 = _values(row.start)
     lines = [f"`{row.name}`, in training:", ""]
     for value in _values(row.train):
-        lines.append(f"- {value} (L1)" if value in nominal else f"- {value}")
+        lines.append(f"- {value} (L1)" if value in used_at_l1 else f"- {value}")
 
     lines += ["", "held out:", ""]
     lines += [f"- {value}" for value in _values(row.held_out)]

@@ -17,7 +17,7 @@ from embodied.robots.gripping import PAD_FRICTION
 from embodied.robots.parts.part import Placement
 from embodied.robots.parts.suction import SuctionGripper
 
-# How far the pressure in the cup is below that of the air. Vacuum pumps reach this on
+# How far the pressure in the cup is below that of the air. Vacuum ejectors reach this on
 # cardboard and other surfaces that let some air through.
 VACUUM_PA = 60_000.0
 LIP_POINTS = 8  # the number of spheres that form the lip

@@ -55,7 +55,7 @@ class Advances:
         horizon_ticks = worlds.horizon_s * PHYSICS_HZ
         for world, seed in self._running.items():
             tick = int(step.before.tick[world]) + worlds.ticks_per_step
-            # true for the first step that ends at or after a multiple of the period
+            # report at the first step that ends at or after a multiple of the period
             if tick % REPORT_EVERY_TICKS < worlds.ticks_per_step:
                 self._report(Advance(seed, min(tick / horizon_ticks, 1.0)))
 

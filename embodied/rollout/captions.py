@@ -16,9 +16,9 @@ def two_lines(text: str, font: Any, room_px: float) -> tuple[str, str]:
     A line that is still too long is shortened with an ellipsis.
 
     Args:
-        text: words.
-        font: a Pillow font.
-        room_px: width of a line.
+        text: the words to show.
+        font: the Pillow font that they are drawn in.
+        room_px: the width of a line in pixels.
     """
     # as many words as fit into the first line, but at least one
     words = text.split()

@@ -85,7 +85,7 @@ def require_answer(address: ClusterAddress, within_s: float = ANSWER_WITHIN_S) -
             connection.sendall(HTTP2_PREFACE + NO_SETTINGS)
             answer = b""
             while len(answer) < FRAME_HEADER_BYTES:
-                # 0 would mean "do not wait", and less is an error
+                # at least 1 ms: a timeout of 0 means "do not wait", a negative one raises
                 connection.settimeout(max(0.001, deadline_s - time.monotonic()))
                 received = connection.recv(FRAME_HEADER_BYTES)
                 if not received:

@@ -30,16 +30,16 @@ def ending_of(
 
 def describe_ending(result: EpisodeResult) -> str:
     """Returns how and when an episode ended, e.g. "lost at 12.3 s"."""
-    # a success always has a time; the `or` is only for the type checker
-    at = f"at {result.duration_s:.1f} s"
+    # a success always has a time; each `or` below is only for the type checker
+    at_end = f"at {result.duration_s:.1f} s"
     if result.ended == SUCCESS:
         return f"success at {result.time_to_success_s or result.duration_s:.1f} s"
     if result.ended == FAULT:
-        return f"fault {result.fault} {at}"
+        return f"fault {result.fault} {at_end}"
     if result.ended == UNDONE:
-        return f"success at {result.time_to_success_s or 0.0:.1f} s, undone {at}"
+        return f"success at {result.time_to_success_s or 0.0:.1f} s, undone {at_end}"
     # results of schema version 3 have no ending for time-outs and losses
-    return f"{result.ended or 'no success'} {at}"
+    return f"{result.ended or 'no success'} {at_end}"
 
 
 def describe_place(result: EpisodeResult) -> str:

@@ -38,8 +38,8 @@ class EpisodeStats:
         self.joint_margin_rad = np.full(num_worlds, np.inf)  # minimum
         self.collisions = np.zeros(num_worlds, np.int64)  # number
         self._in_collision = np.zeros(num_worlds, bool)
-        # The sensors keep a history of WINDOW_TICKS. To save time, the safety signals
-        # are read once per history, or at every step if a step is longer than it.
+        # The sensors remember the last WINDOW_TICKS. To save time, the safety signals are
+        # read only once in that time, or at every step if a step takes longer.
         steps_in_history = max(1, WINDOW_TICKS // ticks_per_step)
         self._safety_ticks = steps_in_history * ticks_per_step
 
@@ -86,8 +86,9 @@ class EpisodeStats:
     def _ending(self, result: StepResult) -> np.ndarray:
         """Returns (N,) bool, whether an episode ends with this step."""
         has_succeeded = self.success_tick >= 0
-        settled = has_succeeded & (self.tick >= self.success_tick + AFTER_SUCCESS_TICKS)
-        return self.active & (settled | result.terminated | result.truncated)
+        success_is_old = self.tick >= self.success_tick + AFTER_SUCCESS_TICKS
+        is_over = (has_succeeded & success_is_old) | result.terminated
+        return self.active & (is_over | result.truncated)
 
     def _add_safety(self, worlds: Worlds, ending: np.ndarray) -> None:
         """Adds the safety signals of worlds where they are due, or an episode ends.

@@ -97,8 +97,8 @@ class Film:
     def on_step(self, worlds: Worlds, step: Step) -> None:
         """Renders the frames that are due after a step."""
         for world, frames in self._frames.items():
-            # the number of frames due by the end of this step: 0, or more than 1 if the
-            # control rate is lower than the frame rate
+            # how many more frames are due by the end of this step: usually 0 or 1, and more
+            # if the control rate is lower than the frame rate
             tick = int(step.before.tick[world]) + worlds.ticks_per_step
             num_missing = tick * self._shot.fps // PHYSICS_HZ + 1 - len(frames)
             if num_missing <= 0 or not step.active[world]:

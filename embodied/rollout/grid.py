@@ -22,7 +22,8 @@ from embodied.rollout.captions import (
 from embodied.rollout.film import Clip
 from embodied.rollout.video import Video, encode_jpeg, write_mp4
 
-HOLD_S = 1.5  # how long the last picture is held
+HOLD_S = 1.5  # how long the video shows its last picture
+MARGIN_PX = 10  # at both edges of a caption, and between its parts
 # captions are above the picture, because the controls of players cover the bottom
 CAPTION_HEIGHT_PX = 62
 GAP_PX = 6  # around tiles
@@ -114,17 +115,23 @@ class Grid:
             corners = (0, 0, width - 1, height - 1)
             draw.rectangle(corners, outline=colour, width=OUTLINE_PX)
 
-        # The label of the policy on the left, the status on the right, and below them
-        # the instruction. Margins are 10 pixels, as is the gap between label and status.
+        # the label of the policy on the left, the status on the right, and below them the
+        # instruction in two lines
         title_font, small_font = self._fonts
         status = clip.status(k)
-        room_px = width - 20 - title_font.getlength(status) - 10
-        label = shorten(clip.shot.label, title_font, room_px)
-        instruction = two_lines(clip.result.instruction, small_font, width - 20)
-        draw.text((10, 7), label, TEXT_RGB, title_font)
-        draw.text((width - 10, 7), status, TEXT_RGB, title_font, anchor="ra")
+        line_px = width - 2 * MARGIN_PX
+        label_px = line_px - title_font.getlength(status) - MARGIN_PX
+        label = shorten(clip.shot.label, title_font, label_px)
+        instruction = two_lines(clip.result.instruction, small_font, line_px)
+        draw.text((MARGIN_PX, 7), label, TEXT_RGB, title_font)
+        # "ra" aligns the text's right end and its top with the given point
+        draw.text((width - MARGIN_PX, 7), status, TEXT_RGB, title_font, anchor="ra")
         draw.multiline_text(
-            (10, 27), "\n".join(instruction), FAINT_TEXT_RGB, small_font, spacing=3
+            (MARGIN_PX, 27),
+            "\n".join(instruction),
+            FAINT_TEXT_RGB,
+            small_font,
+            spacing=3,
         )
         return tile
 

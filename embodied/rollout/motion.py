@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SAMPLE_TICKS = 20
 # A slower tool counts as standing still: its smoothness is undefined.
 LEAST_PEAK_SPEED_M_S = 0.01
-# The number of consecutive positions in a third difference.
+# Jerk is computed from a third difference, which needs this many consecutive positions.
 NUM_LAST = 4
 
 
@@ -28,12 +28,12 @@ class MotionMeter:
     """A rollout hook that measures how the robot of each world moves.
 
     Energy is the work of all servos, in J: the sum of |force x speed| x step duration
-    over the control steps. Braking counts too, since no energy is recovered. Gravity is
-    compensated, so holding still costs nothing.
+    over the control steps. Braking counts as work too, because real servos recover no
+    energy. Gravity is compensated, so holding still costs nothing.
 
     Smoothness is the log dimensionless jerk of a tool point,
-    -ln(duration^3 / peak speed^2 x integral of squared jerk); with several tool points it
-    is that of the least smooth one (Balasubramanian et al., J. NeuroEng. Rehabil. 12:112,
+    -ln(duration^3 / peak speed^2 x integral of squared jerk). With several tool points,
+    the least smooth one counts (Balasubramanian et al., J. NeuroEng. Rehabil. 12:112,
     2015; Hogan & Sternad, J. Mot. Behav. 41:529, 2009). Values closer to 0 are smoother.
     The value is independent of the duration and the size of a motion.
     """
@@ -123,7 +123,7 @@ class MotionMeter:
         moved = last_pos_w[-1] - last_pos_w[-2]
         self._peak_m[ids] = np.maximum(self._peak_m[ids], np.sqrt(dot(moved, moved)))
 
-        # jerk, as the third difference, which fewer than four samples do not have
+        # jerk, as the third difference of the last four samples, once there are four
         p0, p1, p2, p3 = last_pos_w
         third_difference = p3 - 3 * p2 + 3 * p1 - p0
         has_enough_samples = self._num_samples[ids] >= NUM_LAST

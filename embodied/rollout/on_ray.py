@@ -51,12 +51,12 @@ RETRIES = 3
 # without an answer.
 JOINING_SETTINGS = {"RAY_NUM_REDIS_GET_RETRIES": "6"}
 T = TypeVar("T")
-Message = tuple[str, Any]  # (kind, content) that a part sends: see `_part`
+Message = tuple[str, Any]  # (kind, content) that a part sends: see `_run_part`
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Properties of this process that its parts must find on their nodes."""
+    """Properties of this process that parts of its work must find on their nodes."""
 
     folder: str  # current folder, to which relative paths refer
     # files and names of the user's own tasks, such as "my_tasks.py:TASK"
@@ -67,8 +67,9 @@ class Surroundings:
 class RayExecutor(ClosedOnExit):
     """Runs work as tasks of a Ray cluster, one core each.
 
-    A part whose node dies is repeated on another node. Ray does not deliver again what
-    the part had sent before, as a repeated part sends the same. Nodes may join meanwhile.
+    A part whose node dies is repeated on another node. A repeated part sends the same
+    messages again; Ray delivers only those that had not arrived. Nodes may join while work
+    is running.
     """
 
     shares_files = False
@@ -77,8 +78,8 @@ class RayExecutor(ClosedOnExit):
         """Joins the cluster, or starts Ray on this machine.
 
         Args:
-            address: address of the cluster; None to start Ray on this machine until this object
-                is closed.
+            address: the address of the cluster; None to start Ray on this machine until
+                this object is closed.
             max_parts: the most parts to run at once; None for one per core of the cluster.
 
         Raises:
@@ -96,7 +97,7 @@ class RayExecutor(ClosedOnExit):
         # if Ray runs in this process already, it is not ours to shut down
         self._is_ours = not self._ray.is_initialized()
         if self._is_ours:
-            self._begin(address, max_parts)
+            self._join_or_start(address, max_parts)
 
     @property
     def count(self) -> int:
@@ -120,26 +121,27 @@ class RayExecutor(ClosedOnExit):
         here = Surroundings(str(Path.cwd()), tuple(own_places()), own_versions())
         # stored once in the cluster, for all parts
         shared = self._ray.put((work, here))
-        task = self._ray.remote(_part).options(
+        task = self._ray.remote(_run_part).options(
             num_cpus=1, max_retries=RETRIES, num_returns="streaming"
         )
 
-        # parts are known by their numbers, and running parts also by their streams of
-        # messages, which Ray returns
+        # number of a part -> its results
         results: dict[int, Sequence[T]] = {}
         running: dict[Any, int] = {}  # stream of messages -> number of the part
         waiting = list(range(len(parts)))
         most_at_once = len(parts) if self._max_parts is None else self._max_parts
         try:
             while waiting or running:
+                # start parts; Ray returns a stream of messages for each
                 while waiting and len(running) < most_at_once:
                     number = waiting.pop(0)
                     running[task.remote(shared, parts[number])] = number
 
+                # read one message of each stream that has one
                 ready, _ = self._ray.wait(list(running), fetch_local=False)
                 for messages in ready:
                     number = running[messages]
-                    kind, value = self._next(messages, parts[number])
+                    kind, value = self._next_message(messages, parts[number])
                     if kind == "report":
                         on_report(value)
                     elif kind == "result":
@@ -152,11 +154,13 @@ class RayExecutor(ClosedOnExit):
         return [result for k in range(len(parts)) for result in results[k]]
 
     def close(self) -> None:
-        """Leaves the cluster; if it was started here, this ends it."""
+        """Leaves the cluster; a Ray that this object started on this machine ends."""
         if self._is_ours:
             self._ray.shutdown()
 
-    def _begin(self, address: ClusterAddress | None, max_parts: int | None) -> None:
+    def _join_or_start(
+        self, address: ClusterAddress | None, max_parts: int | None
+    ) -> None:
         """Joins the cluster at an address, or starts Ray on this machine."""
         # Ray's own output would break the progress bar
         quiet = {"log_to_driver": False, "logging_level": "ERROR"}
@@ -181,13 +185,13 @@ class RayExecutor(ClosedOnExit):
                 "command there: ray job submit -- embodied ... --on ray"
             ) from None
 
-    def _next(self, messages: Any, part: Sequence[int]) -> Message:
+    def _next_message(self, messages: Any, part: Sequence[int]) -> Message:
         """Returns kind and content of the next message from a part of the work.
 
         After the last message the kind is "end".
 
         Args:
-            messages: Ray's stream of the messages that the part sends (see `_part`).
+            messages: Ray's stream of the messages that the part sends (see `_run_part`).
             part: the seeds of the part.
 
         Raises:
@@ -246,7 +250,7 @@ def _import_ray(settings: Mapping[str, str]) -> Any:
     return ray
 
 
-def _part(
+def _run_part(
     shared: tuple[Work[Any], Surroundings], seeds: Sequence[int]
 ) -> Iterator[Message]:
     """Works on a part of the seeds in a process of a node; yields messages.
@@ -257,7 +261,7 @@ def _part(
     # The work calls a function for each report, but Ray streams what a generator yields.
     # So the work runs in a thread, and this generator yields its messages.
     outbox: SimpleQueue[Message] = SimpleQueue()
-    worker = Thread(target=_carry_out, args=(*shared, seeds, outbox), daemon=True)
+    worker = Thread(target=_run_work, args=(*shared, seeds, outbox), daemon=True)
     worker.start()
     while True:
         message = outbox.get()
@@ -266,24 +270,24 @@ def _part(
             return
 
 
-def _carry_out(
+def _run_work(
     work: Work[Any],
     driver: Surroundings,
     seeds: Sequence[int],
     outbox: SimpleQueue[Message],
 ) -> None:
-    """Runs the work on a part; puts its messages into the outbox (see `_part`)."""
+    """Runs the work on a part; puts its messages into the outbox (see `_run_part`)."""
     try:
         # this process knows the user's own tasks only once their places are loaded
         _require_same_versions(driver.versions)
         for place in driver.places:
             register_task(place)
 
-        with _within(driver.folder), one_thread():
+        with _inside_folder(driver.folder), one_thread():
             results = work(seeds, lambda item: outbox.put(("report", item)))
         outbox.put(("result", list(results)))
 
-    # errors that a user can fix are one line, others are a traceback
+    # an error that a user can fix becomes one line, any other error a traceback
     except EmbodiedError as error:
         outbox.put(("refused", str(error)))
     except Exception as error:
@@ -292,7 +296,7 @@ def _carry_out(
         outbox.put(("refused" if reason else "failed", text))
 
 
-def _within(folder: str) -> contextlib.AbstractContextManager[None]:
+def _inside_folder(folder: str) -> contextlib.AbstractContextManager[None]:
     """Returns a context manager that changes into a folder, if this node has it.
 
     Otherwise relative paths refer to the folder in which Ray was started.

@@ -24,7 +24,7 @@ from embodied.rollout.episode_stats import IDLE, NO_SUBTASK, EpisodeStats
 from embodied.rollout.plan_use import PlanUser
 from embodied.sim.engine import FAULTS
 
-# Episodes start on a common time grid. Planners at 8 Hz are then due at the same time in
+# Episodes start at multiples of this. Planners at 8 Hz are then due at the same time in
 # all worlds, and run as one batch.
 START_GRID_TICKS = 50  # 1/8 s
 NO_WORLDS = np.zeros(0, np.int64)
@@ -53,7 +53,7 @@ class Step:
 class EpisodeResult:
     """The result of an episode."""
 
-    index: int  # among the episodes of its rollout
+    index: int  # its number among the episodes of its rollout, from 0
     seed: int
     instruction: str
     success_once: bool
@@ -62,7 +62,7 @@ class EpisodeResult:
     progress_end: float
     time_to_success_s: float | None  # None without success
     duration_s: float  # simulated
-    fault: str  # of FAULTS; "" for none
+    fault: str  # one of FAULTS; "" for none
     reward_sum: float
     variation: dict[str, Any] = field(default_factory=dict)  # variable -> sampled value
     mean_plan_age_s: float | None = None  # None for a policy that does not plan
@@ -73,7 +73,7 @@ class EpisodeResult:
     dropped: int = 0  # largest number of dropped objects at one time
     # one of the endings in `rollout.endings`; "" in old results without an ending
     ended: str = ""
-    subtask: str = ""  # of the last plan, one of SKILLS; "" for none
+    subtask: str = ""  # subtask of the last plan, one of SKILLS; "" for none
     stage: str = ""  # furthest stage of the task that was reached; "" for none
     error: str = ""  # error that the policy raised, in one line; "" for none
     # number of plans that were discarded because they were invalid
@@ -87,7 +87,7 @@ class EpisodeResult:
     smoothness: float | None = None  # log dimensionless jerk; values near 0 are smooth
     # see `rollout.near_misses`; None if they were not counted, or after a fault
     near_misses: int | None = None
-    # what the task reports beside success: name -> number; empty after a fault
+    # what the task reports besides success: name -> number; empty after a fault
     measures: dict[str, float] = field(default_factory=dict)
 
 
@@ -233,18 +233,20 @@ class _Rollout:
     def run(self) -> list[EpisodeResult]:
         """Runs all episodes; returns their results, in the order of the seeds."""
         while len(self._results) < len(self._seeds):
+            # begin episodes in idle worlds, if this is a start time
             started = self._reset_idle_worlds()
             observation = self._worlds.observe(self._policy.spec.privileged)
             self._announce_start(started, observation)
+
+            # make a step; a world whose episode ends here idles until the next start time
             step = self._step(observation)
             ending = self._stats.add(step.result, self._worlds)
-            # a world whose episode ends here idles until the next start time
             self._end_episodes(np.flatnonzero(ending), step)
         return [self._results[k] for k in range(len(self._seeds))]
 
     def _reset_idle_worlds(self) -> np.ndarray:
         """Starts the next episodes in idle worlds; returns the ids of these worlds (n,)."""
-        # A start time is the first step at or after a multiple of the grid.
+        # a start time is the first step at or after a multiple of START_GRID_TICKS
         ticks_per_step = self._worlds.ticks_per_step
         is_start_time = self._clock % START_GRID_TICKS < ticks_per_step
         self._clock += ticks_per_step
@@ -256,6 +258,7 @@ class _Rollout:
         if not len(ids):
             return NO_WORLDS
 
+        # the episodes with the next indices begin in these worlds
         indices = self._num_started + np.arange(len(ids))
         self._num_started += len(ids)
         self._worlds.reset(ids, self._seeds_of(indices))
@@ -278,8 +281,8 @@ class _Rollout:
         intended = None
         if self._disturbed is not None:
             intended = self._disturbed.intended
-            for watching in self._intention_hooks:
-                watching.before_step(self._worlds, intended)
+            for intention_hook in self._intention_hooks:
+                intention_hook.before_step(self._worlds, intended)
         result = self._worlds.step(action)
 
         plans = self._planner.take_plans() if self._planner is not None else []
@@ -318,7 +321,8 @@ class _Rollout:
         fault = int(step.result.fault[world])
         success_tick = int(stats.success_tick[world])
         has_succeeded = success_tick >= 0
-        # finite even if no joint has limits, because results are written as JSON
+        # The margin of a robot without joint limits is infinite, which JSON cannot store:
+        # record a full turn instead.
         joint_margin_rad = float(min(stats.joint_margin_rad[world], 2 * np.pi))
         success_at_end = bool(step.result.success[world])
         subtask = int(stats.subtask[world])

@@ -81,18 +81,18 @@ class _Job(Generic[T]):
     """The parts of a job and their state."""
 
     parts: list[_Part[T]]
-    # indices of the parts without a process
+    # indices of the parts that have no process yet
     waiting: list[int] = field(default_factory=list)
-    # pipe of a process -> index of its part
-    at_work: dict[Connection, int] = field(default_factory=dict)
+    # pipe of a process at work -> index of its part
+    part_at: dict[Connection, int] = field(default_factory=dict)
 
 
 class Workers(ClosedOnExit):
     """A pool of processes with one thread each.
 
-    They are started when they are first needed, and kept for later jobs. With a count of
-    1, the work runs in this process. Ctrl-C and errors kill all processes at once, so
-    files that they write must be valid at any moment.
+    Processes are started when they are first needed, and kept for later jobs. With a
+    count of 1, the work runs in this process. Ctrl-C and errors kill all processes at
+    once, so files that they write must be valid at any moment.
     """
 
     shares_files = True
@@ -162,50 +162,54 @@ class Workers(ClosedOnExit):
         job: _Job[T] = _Job(
             [_Part(part) for part in parts], waiting=[*range(len(parts))]
         )
-        while job.waiting or job.at_work:
+        while job.waiting or job.part_at:
             # as many processes as there are unfinished parts, up to the count; this also
             # replaces processes that have died
-            self._start(min(self.count, len(job.waiting) + len(job.at_work)))
-            self._hand_out(work, job)
+            self._start(min(self.count, len(job.waiting) + len(job.part_at)))
+            self._assign_parts(work, job)
             # read one message of each ready pipe
-            ready = set(wait(list(job.at_work)))
-            for pipe in list(job.at_work):  # a copy: `_take` removes finished parts
+            ready = set(wait(list(job.part_at)))
+            for pipe in list(
+                job.part_at
+            ):  # a copy: `_handle_message` removes finished parts
                 if pipe in ready:
-                    self._take(pipe, job, on_report)
+                    self._handle_message(pipe, job, on_report)
         return [result for part in job.parts for result in part.results]
 
-    def _hand_out(self, work: Work[T], job: _Job[T]) -> None:
-        """Gives the parts of the job that wait to processes that are free."""
-        free = [w.pipe for w in self._workers if w.pipe not in job.at_work]
+    def _assign_parts(self, work: Work[T], job: _Job[T]) -> None:
+        """Gives the waiting parts of the job to free processes."""
+        free = [w.pipe for w in self._workers if w.pipe not in job.part_at]
         for pipe in free[: len(job.waiting)]:
             part = job.parts[job.waiting[0]]
             part.tries += 1
-            job.at_work[pipe] = job.waiting.pop(0)
-            # if the process has died, `_take` finds out when it reads from the pipe
+            job.part_at[pipe] = job.waiting.pop(0)
+            # if the process has died, `_handle_message` finds out when it reads from the pipe
             with contextlib.suppress(BrokenPipeError):
                 pipe.send((work, part.seeds, own_places()))
 
-    def _take(self, pipe: Connection, job: _Job[T], on_report: Report) -> None:
+    def _handle_message(
+        self, pipe: Connection, job: _Job[T], on_report: Report
+    ) -> None:
         """Handles the next message of a process; if it has died, its part waits again."""
-        k = job.at_work[pipe]
-        part = job.parts[k]
+        index = job.part_at[pipe]
+        part = job.parts[index]
         try:
             kind, value = self._receive(pipe, part.seeds)
         except _ProcessDiedError as death:
             if part.tries == MAX_TRIES:
                 raise
             LOGGER.warning("%s. Another one repeats its work.", death)
-            self._bury(pipe)
-            del job.at_work[pipe]
-            job.waiting.insert(0, k)
+            self._remove_dead(pipe)
+            del job.part_at[pipe]
+            job.waiting.insert(0, index)
             return
 
-        # a message that is no report has the results, and is the last of the part
+        # the last message of a part is no report: it has the results
         if kind == "report":
             on_report(value)
         else:
             part.results = value
-            del job.at_work[pipe]
+            del job.part_at[pipe]
 
     def _receive(self, pipe: Connection, part: Sequence[int]) -> tuple[str, Any]:
         """Returns (kind, content) of the next message of a process.
@@ -229,7 +233,7 @@ class Workers(ClosedOnExit):
     def _worker_at(self, pipe: Connection) -> _Worker:
         return next(worker for worker in self._workers if worker.pipe is pipe)
 
-    def _bury(self, pipe: Connection) -> None:
+    def _remove_dead(self, pipe: Connection) -> None:
         """Removes a dead process from the pool."""
         worker = self._worker_at(pipe)
         self._workers.remove(worker)
@@ -240,14 +244,15 @@ class Workers(ClosedOnExit):
     def _start(self, count: int) -> None:
         """Starts processes until there are `count`."""
         context = multiprocessing.get_context("spawn")
-        with one_thread(), ctrl_c_kept(), _deaf_to_ctrl_c():
+        with one_thread(), ctrl_c_kept(), _ctrl_c_blocked():
             while len(self._workers) < count:
                 pipe, child_pipe = context.Pipe()
                 process = context.Process(
-                    target=_serve, args=(child_pipe,), daemon=True
+                    target=_worker_loop, args=(child_pipe,), daemon=True
                 )
                 process.start()
-                # the child has its own copy; while ours is open, its death is not noticed
+                # The child has its own copy of its end of the pipe. If this process kept
+                # it open, too, it would not notice the child's death.
                 child_pipe.close()
                 self._workers.append(_Worker(process, pipe))
 
@@ -291,12 +296,13 @@ def parts_per_process(seeds: Sequence[int], processes: int, at_once: int | None)
 def default_workers(episodes: int) -> int:
     """Returns the default number of processes: one per core.
 
-    There are fewer if each would have less than four episodes.
+    There are fewer if a process would get less than four episodes, because starting a
+    process takes some seconds.
     """
     return max(1, min(usable_cores(), episodes // 4))
 
 
-def _serve(pipe: Connection) -> None:
+def _worker_loop(pipe: Connection) -> None:
     """The loop of a worker process: works on parts until its pipe is closed."""
     # Ctrl-C reaches all processes of a terminal; only the parent reacts to it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -365,11 +371,11 @@ def _cause_of_death(exit_code: int | None) -> str:
 
 
 @contextlib.contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
+def _ctrl_c_blocked() -> Iterator[None]:
     """Blocks Ctrl-C in the processes that start within the context.
 
     They inherit the signals blocked in this thread, and so are safe even before they run
-    `_serve`. Other threads of this process still receive Ctrl-C.
+    `_worker_loop`. Other threads of this process still receive Ctrl-C.
     """
     # Starting the first process also starts Python's resource tracker, which would
     # unblock Ctrl-C. So the tracker is started before Ctrl-C is blocked.

@@ -70,7 +70,7 @@ class Camera:
 
     def depth(self, world: int, camera: str) -> np.ndarray:
         """Returns the distances along the viewing direction, (H, W) float32, m."""
-        # a renderer has a mode, which is colours by default
+        # a renderer has a mode, which is restored to the default, colours
         with self._looking(world, camera) as renderer:
             renderer.enable_depth_rendering()
             frame = renderer.render()
@@ -174,8 +174,8 @@ class CameraFeed:
         """Returns the state of the episodes: live (N, ...) arrays by name."""
         if not self.cameras:
             return {}
-        # a restore will write into the returned arrays, and earlier observations share
-        # the present ones, so return copies
+        # Restoring a snapshot writes into the returned arrays. Earlier observations share
+        # the present arrays, so these are replaced by copies first.
         self._frames = {name: frames.copy() for name, frames in self._frames.items()}
         frames = {f"frames/{name}": values for name, values in self._frames.items()}
         times = {"taken": self._taken, "due": self._due, "count": self._count}

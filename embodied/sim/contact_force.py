@@ -21,7 +21,8 @@ SUM_OF_CONTACTS = 3
 # MuJoCo's bit mask of the values that a sensor reports: the force only.
 _FORCE = 1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE)
 
-# A sensor's history: two numbers for MuJoCo's own use, T times, then T forces (3,).
+# The parts of a sensor's history: two numbers for MuJoCo's own use, T times, then T forces
+# of 3 numbers each.
 _TIMES = slice(2, 2 + WINDOW_TICKS)
 _FORCES = slice(2 + WINDOW_TICKS, 2 + 4 * WINDOW_TICKS)
 _HISTORY_SIZE = _FORCES.stop
@@ -139,9 +140,9 @@ class ContactForce:
 
     def _peaks_in_history_n(self, ticks: int) -> Array:
         """Returns the peaks (N, K) of the last `ticks` steps in the histories, N."""
-        squares = dot(self._force, self._force)  # (N, K, T)
+        squares = dot(self._force, self._force)  # (N, K, T) squared norms of the forces
         if ticks < WINDOW_TICKS:
-            # half a tick earlier, so that rounding excludes no step
+            # begin half a tick earlier, so that rounding errors exclude no step
             begin_s = self._time - (ticks + 0.5) / PHYSICS_HZ
             is_recent = self._times > begin_s[:, None, None]
             squares = self._xp.where(is_recent, squares, 0.0)

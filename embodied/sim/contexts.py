@@ -59,7 +59,7 @@ class RenderContext:
             RenderingError: no context can be made in this process.
         """
         self._contexts = process_contexts()
-        # the process keeps the renderer under this key
+        # `ProcessContexts` keeps the renderer under this key
         key = self._contexts.make(model, height, width, quality or {})
         self._key = key
 
@@ -92,9 +92,9 @@ class ProcessContexts:
         self._lock = threading.Lock()  # held while a context is in use
         self._keys = itertools.count()
         self._renderers: dict[int, mujoco.Renderer] = {}  # by key
-        # keys of contexts to free when the one in use is released
+        # keys of contexts that are freed once no context is in use
         self._to_free: deque[int] = deque()
-        # leaves this thread without a current context
+        # the backend's function that leaves this thread without a current context
         self._release: Callable[[mujoco.Renderer], None] = _release_egl
         # whether this process has used OpenGL
         self._was_used = False
@@ -123,8 +123,8 @@ class ProcessContexts:
 
             key = next(self._keys)
             if key == 0:
-                # Exit functions run in reverse order. EGL registered its clean-up when
-                # it was loaded above, so that runs after this one.
+                # Python calls exit functions in reverse order. EGL registered its clean-up
+                # when it was loaded above, so EGL's clean-up runs after `_close_all`.
                 atexit.register(self._close_all)
             self._renderers[key] = renderer
             return key
@@ -178,7 +178,7 @@ class ProcessContexts:
         """Makes the child process leave the parent's contexts alone."""
         egl = sys.modules.get("mujoco.egl")  # None if it was never loaded
         display = getattr(egl, "EGL_DISPLAY", None)
-        # other code may have rendered in the parent; then there is an EGL display
+        # if other code than this class has rendered in the parent, there is an EGL display
         self._is_forked = self._is_forked or self._was_used or display is not None
         # freeing OpenGL objects would wait for threads that only the parent has
         if self._is_forked:

@@ -32,11 +32,11 @@ FORKED = (
 )
 _NO_STAGE = int(mujoco.mjtStage.mjSTAGE_NONE)
 _VELOCITY_STAGE = int(mujoco.mjtStage.mjSTAGE_VEL)
-# Prefix of the names of a snapshot's arrays for current fields of the model.
+# Prefixes of the names of a snapshot's arrays: current fields of the model, fields of the
+# model as they were when constants were last computed from them, and fields of the data
+# that are not part of the state.
 _MODEL = "model/"
-# Prefix for fields of the model as they were when constants were last computed from them.
 _SETTLED = "settled/"
-# Prefix for fields of the data that are not part of the state.
 _DERIVED = "derived/"
 
 
@@ -75,8 +75,8 @@ class CpuEngine:
         # field -> live array, of the data and of the model
         self._views: dict[str, np.ndarray] = {}
         self._model_views: dict[str, np.ndarray] = {}
-        # field of the model -> its values at each world's last `refresh`; constants were
-        # computed from these, and later writes to the field do not change them
+        # field of the model -> its values at each world's last `refresh`. MuJoCo computed
+        # constants from these values; later writes to the field do not change the constants.
         self._settled: dict[str, np.ndarray] = {}
 
         # MuJoCo's kind of warning -> index of its fault
@@ -161,9 +161,9 @@ class CpuEngine:
         for field, values in self._model_views.items():
             kept[_MODEL + field] = values[ids]
             kept[_SETTLED + field] = self._settled[field][ids]
-        # Forces and accelerations belong to the previous physics step, so they cannot be
-        # computed from the state. Those that anybody has viewed are kept; views of such
-        # derived fields are read-only, and no others are.
+        # Derived fields such as forces belong to the previous physics step, so they cannot
+        # be computed from the state. Those that were requested by `view` are kept. Their
+        # views are read-only, while views of fields of the state are writable.
         for field, values in self._views.items():
             if not values.flags.writeable:
                 kept[_DERIVED + field] = values[ids]
@@ -200,8 +200,8 @@ class CpuEngine:
         if not self._model_views:
             return
 
-        # In a field that only this engine's worlds can differ in, all worlds of the
-        # snapshot had the values of the compiled model.
+        # Worlds of this engine may differ in more fields than those of the snapshot's
+        # engine. In these fields, the snapshot's worlds had the compiled model's values.
         for field, values in self._model_views.items():
             nominal = attrgetter(field)(self.model)
             values[ids] = kept.get(_SETTLED + field, nominal)

@@ -24,7 +24,7 @@ class OwnerOfThreads(Protocol):
     """An object with threads, which is unusable in a forked child."""
 
     def after_fork(self) -> None:
-        """Is called first in each child."""
+        """Is called first in each forked child."""
 
 
 def tell_after_fork(owner: OwnerOfThreads) -> None:

@@ -32,7 +32,7 @@ PLATFORM_SETTING = "PYOPENGL_PLATFORM"
 SWITCHED_OFF = ("disable", "disabled", "off", "false", "0")
 AUTOMATIC = ("", "enable", "enabled", "on", "true", "1")
 OSMESA_NAMES = ("libOSMesa.so.8", "libOSMesa.so.6", "libOSMesa.so")
-EGL_PLATFORM_DEVICE_EXT = 0x313F
+EGL_PLATFORM_DEVICE_EXT = 0x313F  # EGL's constant for displays on a device
 MOST_EGL_DEVICES = 10  # MuJoCo's own limit
 _TEST_SCENE = """<mujoco><visual><headlight ambient="1 1 1"/></visual><worldbody>
 <geom type="box" size="1 1 1" rgba="1 0 0 1"/><camera name="above" pos="0 0 3"/></worldbody></mujoco>"""
@@ -68,7 +68,7 @@ def ensure_gl() -> str:
     load_triton_first()
 
     if chosen not in AUTOMATIC:
-        # MuJoCo already obeyed it when it was imported
+        # MuJoCo already loaded this backend when it was imported
         _check_import(chosen)
         if chosen == "egl":
             check_egl_device()
@@ -180,7 +180,7 @@ def render_test_frame() -> np.ndarray:
     finally:
         renderer.close()
 
-    # the mean colour, from 0 to 255
+    # the mean colour, from 0 to 255, must be red
     red, green, blue = frame.reshape(-1, 3).mean(0)
     if red < 100 or max(green, blue) > red / 2:
         raise RenderingError(

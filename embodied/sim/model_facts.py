@@ -50,7 +50,7 @@ def position_units(model: mujoco.MjModel) -> tuple[str, ...]:
 
     `qpos` has the joints in the model's order.
     """
-    units_of = {
+    units_of_joint = {
         mujoco.mjtJoint.mjJNT_FREE: ("m",) * 3 + ("quat",) * 4,
         mujoco.mjtJoint.mjJNT_BALL: ("quat",) * 4,
         mujoco.mjtJoint.mjJNT_SLIDE: ("m",),
@@ -58,7 +58,7 @@ def position_units(model: mujoco.MjModel) -> tuple[str, ...]:
     }
     units: list[str] = []
     for kind in model.jnt_type.tolist():
-        units += units_of[mujoco.mjtJoint(kind)]
+        units += units_of_joint[mujoco.mjtJoint(kind)]
     return tuple(units)
 
 
@@ -75,12 +75,13 @@ def thing_names(model: mujoco.MjModel) -> tuple[str, ...]:
 def things_of_model(model: mujoco.MjModel) -> tuple[np.ndarray, np.ndarray]:
     """Returns the index into `thing_names` of each geom and of each site, as uint16.
 
-    A body's id is its index there: id 0 is the world, index 0 is `nothing`.
+    A geom or site has the index of its body, which equals the body's id. But geoms of the
+    world itself, body 0, have indices of their own, after all bodies.
     """
-    of_geom = model.geom_bodyid.astype(np.uint16)
+    index_of_geom = model.geom_bodyid.astype(np.uint16)
     for k, geom in enumerate(_geoms_of_world(model)):
-        of_geom[geom] = model.nbody + k
-    return of_geom, model.site_bodyid.astype(np.uint16)
+        index_of_geom[geom] = model.nbody + k
+    return index_of_geom, model.site_bodyid.astype(np.uint16)
 
 
 def _geoms_of_world(model: mujoco.MjModel) -> list[int]:

@@ -33,7 +33,7 @@ def apply_defaults(spec: mujoco.MjSpec) -> None:
     option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     option.solver = mujoco.mjtSolver.mjSOL_NEWTON
     option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
-    option.impratio = 10
+    option.impratio = 10  # friction is 10 times as stiff as the contact normal
     # an automatic reset would hide a diverged world
     option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)
 
@@ -55,8 +55,8 @@ def stiff_friction(joint: mujoco.MjsJoint, torque_n_m: float) -> None:
     """Gives a joint dry friction that holds it in place, such as a valve or a drawer.
 
     MuJoCo's plain `frictionloss` creeps: at 90 % of the friction torque a light valve
-    rotates by 540 degrees in 10 s, here by 0.003. The price is some armature and damping
-    when the joint moves.
+    rotates by 540 degrees in 10 s. With the settings here it rotates by 0.003 degrees. The
+    price is some armature and damping when the joint moves.
 
     Args:
         joint: a hinge or a slide.

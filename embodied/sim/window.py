@@ -55,7 +55,7 @@ class Window:
 
     @property
     def is_open(self) -> bool:
-        """False once the user has closed it."""
+        """Whether the user has not closed the window yet."""
         return bool(self._handle.is_running())
 
     def close(self) -> None:
@@ -90,7 +90,7 @@ def _check_display() -> None:
         )
     import glfw
 
-    load_triton_first()  # before OpenGL, see there
+    load_triton_first()  # it must be loaded before OpenGL, see `load_triton_first`
     with warnings.catch_warnings():
         # the error below replaces glfw's warning
         warnings.simplefilter("ignore")

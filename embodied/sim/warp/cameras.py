@@ -81,7 +81,7 @@ class WarpCameras:
             if self._context is None:
                 self._context = self._make_context()
             context = self._context
-            # update the bounding volume hierarchy of the geoms
+            # the ray tracer finds geoms by a bounding volume hierarchy: update it first
             self._mjw.refit_bvh(self._model, self._data, context)
             self._mjw.render(self._model, self._data, context)
             wp.launch(
@@ -146,7 +146,7 @@ class WarpCameras:
             render_seg=self._geometry,
             enabled_geom_groups=SHOWN_GROUPS,
             cam_active=list(self.cameras),
-            use_precomputed_rays=False,  # worlds differ in fovy
+            use_precomputed_rays=False,  # as cameras of worlds differ in field of view
         )
 
         # MuJoCo measures the far plane's distance in units of the scene's extent

@@ -14,7 +14,7 @@ from typing import Any
 from embodied.errors import EmbodiedError
 from embodied.sim.forks import ADVICE
 
-# The oldest driver's CUDA version with loops in CUDA graphs; the solver needs them.
+# The first version of CUDA with loops in CUDA graphs, which the solver needs.
 LEAST_CUDA = (12, 4)
 TRY_WITHOUT = "to try it without a GPU, slowly, use the device 'cpu'"
 BYTES_PER_GB = 1e9
@@ -27,7 +27,7 @@ def choose_device(warp: Any, name: str) -> str:
     Raises:
         EmbodiedError: the GPU cannot be used; the text says why.
     """
-    warp.config.log_level = LOG_ERROR  # else Warp prints each kernel that it loads
+    warp.config.log_level = LOG_ERROR  # otherwise Warp prints each kernel that it loads
 
     # checked before `warp.init`, which has less helpful errors
     if name == "cuda" and not has_driver():
@@ -54,7 +54,10 @@ def choose_device(warp: Any, name: str) -> str:
 
 @cache
 def _process_of_cuda() -> int:
-    """Returns the id of the process that first called this; its forks cannot use CUDA."""
+    """Returns the id of the process that first called this function.
+
+    A forked process gets the id of its parent, too, and cannot use CUDA then.
+    """
     return os.getpid()
 
 
@@ -158,8 +161,9 @@ class Streams:
 def _warp_stream(warp: Any, stream: Any) -> Any:
     """Returns the Warp object of a torch stream, always the same one.
 
-    Warp identifies captures by this object, and unregisters the stream when it is freed.
-    The cache keeps it alive. It stays small, as torch reuses the same 32 streams.
+    Warp identifies captures by this object, and unregisters the stream when the object is
+    freed. So the cache keeps it alive. The cache stays small, because torch reuses the
+    same 32 streams.
     """
     return warp.stream_from_torch(stream)
 
@@ -177,7 +181,7 @@ def bytes_of(warp: Any, data: Any) -> int:
 
 
 def check_memory(num_worlds: int, bytes_per_world: int, free_bytes: int) -> None:
-    """Raises EmbodiedError if the worlds do not fit; it says how many would."""
+    """Raises EmbodiedError, which says how many worlds would fit, if these do not."""
     needed = num_worlds * bytes_per_world
     if needed > free_bytes:
         raise EmbodiedError(

@@ -48,8 +48,8 @@ HEADROOM = 1.5  # size of the buffers, relative to the measured need
 SPARE_CONTACTS = 32  # per world, for grasps that did not occur in the measurement
 ROWS_PER_CONTACT = 4  # constraint rows of a contact
 DIVERGED_SPEED = 1e6  # m/s or rad/s; a larger speed means that a world has diverged
-# Fault -> names of mujoco_warp's overflow bits. A solver that reaches its iteration limit
-# sets a bit, too, but that is not a fault.
+# Fault -> names of mujoco_warp's overflow bits. The bit of a solver that reaches its
+# iteration limit is missing here, because this is no fault.
 _OVERFLOWS = {
     "contacts_overflowed": ("BROADPHASE", "NARROWPHASE"),
     "constraints_overflowed": ("NEFC", "NJMAX_NNZ"),
@@ -148,9 +148,9 @@ class WarpEngine:
 
         # columns of the sensors that `step1` clears, and a buffer for their values
         late = _late_sensors(self.model)
-        xp = self._torch()
-        self._late_ids = xp.tensor(late, dtype=xp.int64, device=self.device)
-        self._late = xp.zeros((num_worlds, len(late)), device=self.device)
+        torch = self._torch()
+        self._late_ids = torch.tensor(late, dtype=torch.int64, device=self.device)
+        self._late = torch.zeros((num_worlds, len(late)), device=self.device)
 
     def _make_data(self, num_worlds: int, buffers: Buffers) -> Any:
         """Returns mujoco_warp's data of worlds at the model's defaults."""
@@ -170,8 +170,8 @@ class WarpEngine:
         sizes = []
         with self._warp.ScopedDevice("cpu"):
             for num in (1, 2):
-                room = Buffers(num * contacts_per_world, buffers.constraints)
-                sizes.append(bytes_of(self._warp, self._make_data(num, room)))
+                sized = Buffers(num * contacts_per_world, buffers.constraints)
+                sizes.append(bytes_of(self._warp, self._make_data(num, sized)))
         return sizes[1] - sizes[0]
 
     def _check_memory(self) -> None:
@@ -288,7 +288,7 @@ class WarpEngine:
         """Brings worlds `ids` (n,) to the states that `keep` returned."""
         memory = self._memory()
         for name, rows in kept.items():
-            # these worlds may not yet have a view of a field in the snapshot
+            # a field of the snapshot may not have been viewed in this engine yet
             live = memory[name] if name in memory else self.view(name)
             live[ids] = rows
         self.refresh()
@@ -320,6 +320,7 @@ class WarpEngine:
             overflowed = (self._overflow & bits) != 0
             result = torch.where(overflowed, FAULTS.index(fault), result)
 
+        # a diverged state counts more than an overflow
         qpos = self.view("qpos")
         qvel = self.view("qvel")
         is_finite = torch.isfinite(qpos).all(1) & torch.isfinite(qvel).all(1)

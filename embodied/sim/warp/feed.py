@@ -57,11 +57,11 @@ class WarpFeed:
         self._sigma_of_start = torch.as_tensor(
             sigma, dtype=torch.float32, device=device
         )
-        # (N,) each
+        # (N,) each, one value per world
         self._own = torch.arange(n, device=device)  # the world's index
-        self._start = zeros(n)  # index of its start
-        self._seed = zeros(n)  # of its next frame's noise
-        self._sigma = zeros(n, dtype=torch.float32)  # of its next frame's noise
+        self._start = zeros(n)  # index of the start of its episode
+        self._seed = zeros(n)  # seed of the noise of its next frame
+        self._sigma = zeros(n, dtype=torch.float32)  # deviation of that noise
         self._now = zeros(n, dtype=torch.bool)  # whether it gets a new frame now
         self._taken = zeros(n)  # the tick of its newest frame
         self._due = zeros(n)  # the tick of its next frame

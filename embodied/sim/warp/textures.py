@@ -15,10 +15,10 @@ import numpy as np
 import warp as wp
 from PIL import Image
 
-# The longer side of a texture divided by the picture's. A textured plate covers a third
-# of a view at most, so one texel covers a pixel or more.
+# The longer side of a texture divided by that of the picture. A textured plate covers a
+# third of a view at most, so one texel covers a pixel or more.
 TEXELS_PER_PIXEL = 1 / 3
-LEAST_TEXELS = 8
+LEAST_TEXELS = 8  # least length of the longer side of a texture
 GLOW = 100.0  # an emission so large that light has no visible effect
 
 
