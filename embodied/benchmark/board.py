@@ -100,8 +100,8 @@ class Standing:
     """A contestant's rank: 1 + the number of contestants that are better."""
 
     rank: int
-    index: int  # of the contestant
-    rate: Pooled  # over the scenarios that all contestants share
+    index: int  # index of the contestant in `Board.contestants`
+    rate: Pooled  # success over the scenarios that all contestants share
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ WHOLE = (
 MEMORY = "memory"
 DISK = "disk"
 
-RECORDED_WORLDS = 16  # in each process
+RECORDED_WORLDS = 16  # worlds that each process records at once
 LONGEST_S = 800  # time limit of a peer's script
 # Number of episodes that robomimic reads. They are few, because it caches about 160 MB
 # for each episode with pictures.
@@ -85,7 +85,7 @@ class DataSpeed:
     """The speed of one loader.
 
     Attributes:
-        loader: its package; for a peer with the version.
+        loader: the loader's package; for a peer with its version.
         content: STATES, PICTURES or WHOLE.
         source: MEMORY or DISK; for LeRobot's pictures "PNG" or "video", both on disk.
         speed: windows per second of processor time.
@@ -201,6 +201,7 @@ def measure_own(job: DataJob) -> Iterator[DataSpeed]:
                 if source == MEMORY:
                     windows.load(max_bytes=2**62)  # no limit
                 loader = WindowLoader(windows, job.batch_size)
+                # every batch has the array "tick", with a row for each window
                 speeds = windows_per_s(loader, "tick", job.repeats, job.seconds)
             yield DataSpeed(OWN, content, source, _median(speeds))
 

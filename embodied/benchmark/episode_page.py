@@ -212,7 +212,8 @@ def _proprioception_tracks(
     """Returns one track for each part of the proprioception.
 
     Args:
-        episode: an episode with the stream `agent_pos`, or one without proprioception.
+        episode: the episode; without proprioception, its stream `agent_pos`, it has no
+            such tracks.
         layout: (part, number of columns) of each part, in order.
         joints: names of the robot's joints.
     """

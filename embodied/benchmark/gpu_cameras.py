@@ -83,7 +83,7 @@ def measure_camera_speed(
     worlds = WarpWorlds(config, num, min(num, MAX_STARTS), device)
     worlds.reset()
     feed = worlds.feed
-    assert feed is not None  # as `obs` asks for it
+    assert feed is not None  # worlds with `obs="pixels"` have a feed
 
     # A frame is due whenever this clock moves on, as it is ahead of every world's own.
     tick = torch.full((num,), FAR_TICK, dtype=torch.int64, device=worlds.device)

@@ -26,7 +26,7 @@ from embodied.envs.warp.graph import CudaGraphs, StepGraph
 from embodied.errors import EmbodiedError
 
 NUM_ENVS = (1024, 4096, 8192)
-CONTROL_HZ = 20  # as reinforcement learning drives them
+CONTROL_HZ = 20  # a usual control rate of reinforcement learning
 # control steps: the first compiles kernels, the second is captured as a CUDA graph, and
 # the third launches that graph
 WARM_UP_STEPS = 3

@@ -232,7 +232,7 @@ def _line(series: Series, to_pixels: ToPixels) -> Markup:
     pixels = [to_pixels(x, y) for x, y in series.points]
     marks = Markup("")
     if series.marks:
-        marks = marks.join(mark(series.style, u, v) for u, v in pixels)
+        marks = Markup("").join(mark(series.style, u, v) for u, v in pixels)
     return Markup('<g class="c{}"><polyline class="line" points="{}"/>{}</g>').format(
         series.style, _path(pixels), marks
     )

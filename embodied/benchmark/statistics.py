@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
-RESAMPLES = 2000  # of a bootstrap
+RESAMPLES = 2000  # number of resamples of a bootstrap
 # a fixed seed, so that the same episodes always give the same interval
 BOOTSTRAP_SEED = 20_260
 
@@ -46,7 +46,7 @@ class Comparison:
     difference: float  # first rate minus second rate
     low: float  # limits of its interval
     high: float
-    p_value: float  # of McNemar's exact test
+    p_value: float  # p-value of McNemar's exact test
 
     @property
     def episodes(self) -> int:

@@ -46,7 +46,7 @@ class SuiteCell:
         str, Any
     ]  # key in TIMING_KEYS -> value; empty if plans arrive at once
     ability: str  # one of CLASSES
-    dimensions: tuple[str, ...]  # of DIMENSIONS
+    dimensions: tuple[str, ...]  # some of DIMENSIONS
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,8 @@ def find_suite(name: str) -> Suite:
     path = Path(name)
     if path.suffix != ".toml":
         if name not in suite_names():
-            wrong = unknown("suite", name, suite_names())
-            raise EmbodiedError(f"{wrong}; or FILE.toml for one of your own")
+            message = unknown("suite", name, suite_names())
+            raise EmbodiedError(f"{message}; or FILE.toml for one of your own")
         path = FOLDER / f"{name}.toml"
 
     try:

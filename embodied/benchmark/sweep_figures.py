@@ -285,7 +285,7 @@ def _single_interruption(freeze: str, outage: str) -> _Span | None:
 
     Args:
         freeze: `Interruption.description` of the freezes, e.g. "0.5 s at 2 s"; "" for none.
-        outage: the same of the outages.
+        outage: `Interruption.description` of the outages; "" for none.
     """
     if freeze and outage:
         return None

@@ -295,7 +295,7 @@ def delay_sentence(curve: Curve) -> str:
     last = curve.cells[-1]
     before = rate(first)
     after = rate(last)
-    # from the smallest delay to the largest
+    # the change of success from the smallest delay to the largest
     sentence = (
         f"{curve.label} goes from {percent(before.value, before.episodes)} "
         f"at {first.condition.delay_ms:g} ms "

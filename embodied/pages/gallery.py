@@ -17,7 +17,7 @@ from embodied.rollout.rollout import EpisodeResult, Step
 from embodied.rollout.shards import Report
 
 FILM_SIZE = (480, 640)  # (H, W)
-FILM_FPS = 10  # of simulated time
+FILM_FPS = 10  # frames per second of simulated time
 CANDIDATES = 6  # episodes from which a successful one is chosen
 MOMENT_PROGRESS = 0.6  # progress at which most of the work has begun
 

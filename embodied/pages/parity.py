@@ -97,8 +97,8 @@ class MotionDrift:
 
     subject: Subject
     device: str
-    tcp_m: float  # of the tool centre point
-    joint: float  # of any joint of the robot, rad or m
+    tcp_m: float  # difference of the tool centre point's position
+    joint: float  # largest difference of any joint of the robot, rad or m
     reward: float
 
     @property
@@ -118,9 +118,9 @@ class PolicyOutcomes:
     device: str
     level: str
     first_seed: int
-    on_cpu: Rate  # of success at the end
+    on_cpu: Rate  # rate of success at the end
     on_warp: Rate
-    progress_cpu: float  # at the end, mean
+    progress_cpu: float  # mean progress at the end of an episode
     progress_warp: float
     only_cpu: tuple[int, ...]  # seeds that succeed on this engine alone
     only_warp: tuple[int, ...]

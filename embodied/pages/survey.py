@@ -51,13 +51,13 @@ class ExpertSuccess:
     subject: Subject
     level: str
     first_seed: int
-    rate: Rate  # of success at the end
+    rate: Rate  # rate of success at the end
     # lower quartile, median and upper quartile of the time to success; None if no episode
     # succeeded
     quartiles_s: tuple[float, float, float] | None
     failed_seeds: tuple[int, ...]
     faults: dict[str, int]
-    real_time_factor: float  # of all processes together
+    real_time_factor: float  # simulated time per wall time, of all processes together
 
     @property
     def question(self) -> SurveyQuestion:
@@ -74,10 +74,10 @@ class TaskCost:
     """The cost of simulating a task on one thread with the robot at rest: medians."""
 
     subject: Subject
-    step_us: float  # of a physics step
+    step_us: float  # time of a physics step
     contacts: int
-    real_time_factor: float  # of SURVEYED_WORLDS worlds at 20 Hz
-    frames_per_s: float  # of 96x96 pixels
+    real_time_factor: float  # simulated time per wall time, SURVEYED_WORLDS at 20 Hz
+    frames_per_s: float  # camera frames of 96x96 pixels per second
 
     @property
     def question(self) -> SurveyQuestion:

@@ -44,7 +44,8 @@ def ring(
         t: centre along the axis.
         u: centre along the next axis (x, y, z, x, ...).
         v: centre along the axis after that.
-        radius: radius of the disc.
+        radius: radius of the disc; by default slightly more than that of a `drum`, so
+            that a seam stands out.
         half: half of its thickness.
     """
     return Loft(axis, ((t - half, u, v, radius), (t + half, u, v, radius)), smooth=0)

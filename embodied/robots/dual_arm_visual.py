@@ -13,9 +13,9 @@ from __future__ import annotations
 from embodied.robots.arm_visual import Shells, drum, ring
 from embodied.robots.shells import Loft, PlacedLoft, Shape
 
-NECK_POS = (0.0, 0.0, 0.350)  # from the waist
-TILT_POS = (0.005, 0.0, 0.085)  # from the neck
-HEAD_MIDDLE = (0.0, 0.0, 0.05)  # from the axis about which it nods
+NECK_POS = (0.0, 0.0, 0.350)  # position in the frame of the waist
+TILT_POS = (0.005, 0.0, 0.085)  # axis about which the head nods, in the neck's frame
+HEAD_MIDDLE = (0.0, 0.0, 0.05)  # relative to the axis about which it nods
 FACE_X = 0.104  # how far the visor is ahead of that axis
 EYE = (FACE_X + 0.006, 0.0, 0.052)  # the camera, just ahead of the visor
 EYES_Y = 0.032

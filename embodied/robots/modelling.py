@@ -42,7 +42,7 @@ def set_inertia(
 
     Args:
         body: a body of a robot.
-        mass_kg: its mass.
+        mass_kg: the mass of the body.
         centre: (3,) m, its centre of mass.
         inertia: (6,) kg m2 about that centre: xx, yy, zz, xy, xz, yz.
     """
@@ -72,10 +72,9 @@ def add_massive_body(
     # the sum of all inertias about the common centre, by the parallel axis theorem
     inertia = np.zeros((3, 3))
     for (kg, _, diagonal), offset in zip(masses, centres - common_centre, strict=True):
-        offset_inertia = offset @ offset * np.eye(3) - np.outer(
-            offset, offset
-        )  # of 1 kg
-        inertia += np.diag(diagonal) + kg * offset_inertia
+        # the inertia that the offset adds for each kg of the mass
+        per_kg = offset @ offset * np.eye(3) - np.outer(offset, offset)
+        inertia += np.diag(diagonal) + kg * per_kg
 
     body = parent.add_body(
         name=name,

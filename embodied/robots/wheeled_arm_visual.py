@@ -18,7 +18,7 @@ import numpy as np
 from embodied.robots.arm_visual import Materials, Shells
 from embodied.robots.shells import Loft, PlacedLoft, Shape
 
-MIDDLE_X = -0.08  # of the housing
+MIDDLE_X = -0.08  # middle of the housing
 HALF_LENGTH = 0.37
 HALF_WIDTH = 0.26
 DECK_Z = 0.33
@@ -175,10 +175,14 @@ def _on_face(
         up: metres above the head's middle.
         power: exponent of the superelliptic sections.
     """
-    sections = tuple((ahead, 0.0, 0.0, wide, high) for ahead, wide, high in profile)
+    sections = tuple(
+        (ahead, 0.0, 0.0, half_width, half_height)
+        for ahead, half_width, half_height in profile
+    )
     # two sections are a plain disc or block, which has no corners to cut
     smooth = 1 if len(profile) > 2 else 0
-    axes = head_axes() @ np.diag([1.0, -1.0, -1.0])  # the loft's z points ahead
+    # the loft's x points right, its y down, and its z ahead
+    axes = head_axes() @ np.diag([1.0, -1.0, -1.0])
     return PlacedLoft(
         Loft("z", sections, power=power, smooth=smooth, sides=20),
         on_head(right, up, 0.0),

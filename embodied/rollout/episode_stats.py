@@ -25,18 +25,18 @@ class EpisodeStats:
     def __init__(self, num_worlds: int, ticks_per_step: int) -> None:
         """Begins with N idle worlds."""
         self.index = np.full(num_worlds, IDLE)
-        self.tick = np.zeros(num_worlds, np.int64)  # since the episode's start
-        self.success_tick = np.full(num_worlds, NEVER)  # of the first success
-        self.reward = np.zeros(num_worlds)  # sum
-        self.progress = np.zeros(num_worlds)  # maximum
-        self.dropped = np.zeros(num_worlds, np.int64)  # maximum
-        self.subtask = np.full(num_worlds, NO_SUBTASK)  # of the last plan
+        self.tick = np.zeros(num_worlds, np.int64)  # ticks since the episode's start
+        self.success_tick = np.full(num_worlds, NEVER)  # tick of the first success
+        self.reward = np.zeros(num_worlds)  # sum of the rewards
+        self.progress = np.zeros(num_worlds)  # highest progress
+        self.dropped = np.zeros(num_worlds, np.int64)  # most objects dropped at a time
+        self.subtask = np.full(num_worlds, NO_SUBTASK)  # subtask of the last plan
         self.plan_faults = np.zeros(num_worlds, np.int64)  # number of invalid plans
 
         # safety signals
-        self.contact_force_n = np.zeros(num_worlds)  # maximum
-        self.joint_margin_rad = np.full(num_worlds, np.inf)  # minimum
-        self.collisions = np.zeros(num_worlds, np.int64)  # number
+        self.contact_force_n = np.zeros(num_worlds)  # largest contact force
+        self.joint_margin_rad = np.full(num_worlds, np.inf)  # smallest joint margin
+        self.collisions = np.zeros(num_worlds, np.int64)  # number of collisions
         self._in_collision = np.zeros(num_worlds, bool)
         # The sensors remember the last WINDOW_TICKS. To save time, the safety signals are
         # read only once in that time, or at every step if a step takes longer.

@@ -27,7 +27,7 @@ class Shot:
     camera: str
     label: str  # name of the policy, for people
     size: tuple[int, int] = (240, 320)  # (H, W)
-    fps: int = 20  # of simulated time
+    fps: int = 20  # frames per second of simulated time
 
 
 @dataclass(frozen=True)

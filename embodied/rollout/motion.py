@@ -133,7 +133,7 @@ class MotionMeter:
     def _smoothness(self, world: int) -> float | None:
         """Returns the smoothness of the least smooth tool point; None if none moved."""
         duration_s = (int(self._num_samples[world]) - 1) * self._sample_s
-        smoothness = []  # of each tool point that moved
+        smoothness = []  # the value of each tool point that moved
         for peak_m, jerk_m2 in zip(
             self._peak_m[world], self._jerk_m2[world], strict=True
         ):

@@ -126,11 +126,11 @@ def check_egl_device() -> None:
     if chosen is None or count == 0:
         return
 
-    numbers = "only 0" if count == 1 else f"0 to {count - 1}"
+    indices = "only 0" if count == 1 else f"0 to {count - 1}"
     if not chosen.strip().isdecimal() or int(chosen) >= count:
         raise SettingError(
             f"{DEVICE_SETTING}={chosen!r} names no EGL device: this machine has "
-            f"{numbers}. Set it to such a number, or unset it"
+            f"{indices}. Set it to such a number, or unset it"
         )
 
 
