@@ -77,8 +77,9 @@ FRAMES = (
     ArraySpec("image_tick", np.int64, "()", "when its pictures were taken", "1/400 s"),
 )
 
-# Streams have one row per control step. Those in `STREAMS_BEFORE` and `STREAMS_OF_ACTORS`
-# have the tick at the beginning of the step, those in `STREAMS_AFTER` the one at its end.
+# Streams have one row per control step. The rows of `STREAMS_BEFORE` and
+# `STREAMS_OF_ACTORS` have the tick at which the step begins, the rows of `STREAMS_AFTER`
+# the tick at which the step ends.
 STREAMS_BEFORE = (
     ArraySpec("action", np.float32, "(A,)", "as given to the worlds, in [-1, 1]"),
     ArraySpec(

@@ -22,7 +22,7 @@ class StepBuffer:
         self._dtypes = dict(dtypes)
         self._capacity = capacity
         self._arrays: dict[str, np.ndarray] = {}  # name -> (capacity, N, ...)
-        self._first = 0  # the number of the oldest step that is not dropped
+        self._first = 0  # the number of the oldest step in the buffer
         self.count = 0
 
     @property
@@ -52,9 +52,10 @@ class StepBuffer:
         return self._arrays[name][rows, world].copy()
 
     def make_room(self, oldest_needed: int) -> None:
-        """Drops the steps before `oldest_needed`.
+        """Drops the steps before step number `oldest_needed`.
 
-        If that frees less than half of the capacity, the capacity is doubled.
+        If this frees less than half of the capacity, the capacity is doubled, so that
+        steps are not moved too often.
         """
         # the buffer is full, so every row holds a step
         dropped = oldest_needed - self._first

@@ -26,13 +26,13 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
 }
 EQUALITY_OPERATORS = ("=", "==", "!=")
-# the longer operators come first, since `<=` must not be read as `<`
+# groups: name, operator, value; longer operators come first, so that `<=` is not read as `<`
 _CONDITION = re.compile(r"\s*([A-Za-z_][\w.-]*?)\s*(==|!=|<=|>=|<|>|=)\s*(.*?)\s*")
-_WORDS = {"true": True, "false": False}
+_FLAGS = {"true": True, "false": False}
 
 Value = bool | float | str
-# Name -> value of an episode's attributes. Only `mask` is a frozenset: of the names of all
-# masks that the episode is in.
+# Name -> value of an episode's attributes. Only the value of `mask` is a frozenset: the
+# names of all masks that the episode is in.
 Attributes = Mapping[str, Value | frozenset[str] | None]
 
 
@@ -57,10 +57,10 @@ class Condition:
                 f"{text!r} is no condition: write NAME OP VALUE, such as "
                 f"'peak_contact_force_n<50', with one of {' '.join(OPERATORS)}"
             )
-        return cls(match[1], match[2], _value(match[3]))
+        return cls(name=match[1], operator=match[2], value=_parse_value(match[3]))
 
     def holds(self, attributes: Attributes) -> bool:
-        """Returns whether the condition holds; it does not if the attribute is missing.
+        """Returns whether an episode meets the condition; False without the attribute.
 
         Args:
             attributes: the attributes of one episode.
@@ -72,27 +72,27 @@ class Condition:
         if value is None:
             return False
         if isinstance(value, frozenset):
-            return self._holds_of_set(value)
+            return self._holds_for_set(value)
 
         # both must be numbers, both flags or both words
         if _kind(value) != _kind(self.value):
-            self._refuse(f"is {value!r}")
+            self._raise_undecidable(f"is {value!r}")
         if _kind(value) != "number" and self.operator not in EQUALITY_OPERATORS:
-            self._refuse("is no number, so only = and != apply")
+            self._raise_undecidable("is no number, so only = and != apply")
         return OPERATORS[self.operator](value, self.value)
 
-    def _holds_of_set(self, value: frozenset[str]) -> bool:
-        """Returns whether the value is in a set of words, or is not, for `!=`."""
+    def _holds_for_set(self, values: frozenset[str]) -> bool:
+        """Returns whether the condition's value is in a set; for `!=`, whether it is not."""
         if self.operator not in EQUALITY_OPERATORS:
-            self._refuse("may be several, so only = and != apply")
-        is_member = self.value in value
+            self._raise_undecidable("may be several, so only = and != apply")
+        is_member = self.value in values
         return not is_member if self.operator == "!=" else is_member
 
-    def _refuse(self, reason: str) -> NoReturn:
-        """Raises EmbodiedError.
+    def _raise_undecidable(self, reason: str) -> NoReturn:
+        """Raises EmbodiedError, because the attribute cannot be compared with the value.
 
         Args:
-            reason: continues a sentence that begins with the attribute's name.
+            reason: the end of a sentence that begins with the attribute's name.
         """
         raise EmbodiedError(
             f"'{self.name}{self.operator}{self.value}' cannot be decided: {self.name} "
@@ -108,30 +108,31 @@ def _kind(value: Value) -> str:
     return "number" if isinstance(value, int | float) else "word"
 
 
-def _value(text: str) -> Value:
+def _parse_value(text: str) -> Value:
     """Returns a text as a flag (`true`, `false`), else as a number, else as a word.
 
     A text in quotes is always a word.
     """
-    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
-    if quoted:
+    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    if is_quoted:
         return text[1:-1]
-    if text.lower() in _WORDS:
-        return _WORDS[text.lower()]
+    if text.lower() in _FLAGS:
+        return _FLAGS[text.lower()]
     try:
         number = float(text)
     except ValueError:
         return text
-    # NaN equals nothing, so `nan` is taken as a word
+    # a comparison with NaN is never true, so `nan` is taken as a word
     return text if math.isnan(number) else number
 
 
 def chosen_numbers(dataset: Dataset, conditions: Sequence[Condition]) -> list[int]:
-    """Returns the numbers of the episodes for which all conditions hold.
+    """Returns the numbers of the episodes that meet all conditions.
 
     Raises:
         EmbodiedError: no episode has an attribute of a condition's name (the message
-            lists those that exist), or it cannot be compared with the value.
+            lists the existing attributes), or the attribute cannot be compared with the
+            condition's value.
     """
     table = attribute_table(dataset)
     known = {name for attributes in table for name in attributes}
@@ -171,7 +172,7 @@ def attribute_table(dataset: Dataset) -> list[Attributes]:
         for number in dataset.mask(mask):
             masks_of.setdefault(number, set()).add(mask)
 
-    # later entries replace earlier ones: this package's own values come last
+    # entries of other tools come first, so that this package's own ones replace them
     table: list[Attributes] = []
     for number, meta in enumerate(dataset.episodes):
         attributes: dict[str, Value | frozenset[str] | None] = {
@@ -211,8 +212,8 @@ def _foreign_attributes(stored: Mapping[str, Any]) -> dict[str, Value]:
             plain = plain.decode(errors="replace")
         if isinstance(plain, bool | int | float | str):
             values[name] = plain
-    # Useless in a condition: the JSON text of all sampled values, which are attributes of
-    # their own, and a description that is the same for every demo.
+    # `variation` is the JSON text of the sampled values, each of which has an entry
+    # `variation.<name>`; the description is the same for every demo
     values.pop("variation", None)
     values.pop("description", None)
     return values

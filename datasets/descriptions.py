@@ -123,7 +123,7 @@ class Described:
 
 
 def described_arrays() -> tuple[Described, ...]:
-    """Returns every array that a demo may have, in the order of the schema."""
+    """Returns the description of every array that a demo may have, in schema order."""
     described = [_described(spec, spec.name, "frame") for spec in FRAMES]
 
     # a stream is two arrays: its ticks, and its values
@@ -131,7 +131,13 @@ def described_arrays() -> tuple[Described, ...]:
         group = f"streams/{spec.name}"
         is_before = spec in (*STREAMS_OF_ACTORS, *STREAMS_BEFORE)
         side = "before" if is_before else "after"
-        tick = ArraySpec("t", np.int64, "()", f"time {side} the step", TICKS)
+        tick = ArraySpec(
+            "t",
+            np.int64,
+            shape="()",
+            meaning=f"time {side} the step",
+            unit=TICKS,
+        )
         described.append(_described(tick, f"{group}/t", "control step"))
         described.append(_described(spec, f"{group}/value", "control step"))
 
@@ -142,10 +148,23 @@ def described_arrays() -> tuple[Described, ...]:
 
 
 def _described(spec: ArraySpec, key: str, rows: str) -> Described:
-    """Returns the description of an array from its specification."""
+    """Returns the description of an array from its specification.
+
+    Args:
+        spec: the specification of the array.
+        key: the name of the array within a demo.
+        rows: what each row stands for, see `Described`.
+    """
     # where the schema allows any float, this package writes float64
     dtype = "float64" if spec.dtype is np.floating else spec.dtype.__name__
-    return Described(key, dtype, spec.shape, rows, unit=spec.unit, meaning=spec.meaning)
+    return Described(
+        key=key,
+        dtype=dtype,
+        shape=spec.shape,
+        rows=rows,
+        unit=spec.unit,
+        meaning=spec.meaning,
+    )
 
 
 _BY_KEY = {array.key: array for array in described_arrays()}
@@ -178,7 +197,7 @@ def write_demo_descriptions(demo: H5) -> None:
             write_text(demo[name], "description", text)
 
     def write(key: str, item: H5) -> None:
-        """Writes the description and the unit of an item at `key`, if it is a known array."""
+        """Writes description and unit to an item, if the schema describes its array."""
         described = describe(key)
         # `start/fields` has many arrays, whose descriptions would take too many bytes
         is_field = key.startswith(FIELDS_PREFIX)

@@ -26,22 +26,24 @@ from embodied.datasets.schema import (
     is_picture_key,
 )
 
-NUMBERS = "fiub"  # numpy's dtype.kind of floats, integers, unsigned and bools
+NUMBERS = (
+    "fiub"  # numpy's `dtype.kind` of floats, integers, unsigned integers and bools
+)
 PICTURE_AXES = 4  # (F, H, W, C)
-# Arrays of plans with one goal per plan in version 1 of the schema, and one goal per
-# effector since version 2.
-ONE_GOAL = ("goal_pos_w", "goal_quat_wxyz", "goal_vel_w", "gripper")
-# Arrays of plans with one whole number per plan.
+# The arrays of plans that have one goal per plan in version 1 of the schema, and one goal
+# per effector since version 2.
+GOAL_ARRAYS = ("goal_pos_w", "goal_quat_wxyz", "goal_vel_w", "gripper")
+# The arrays of plans with one whole number per plan.
 PLAN_NUMBERS = (*(spec.name for spec in PLAN_TIMES), "subtask")
-# The arrays with one row per frame, except those below obs -> their number of axes.
+# Name -> number of axes of the arrays with one row per frame, without those below obs.
 FRAME_AXES = {"actions": 2, "rewards": 1, "states": 2, "frame_tick": 1}
 
 
 def read_episode(demo: H5, images: bool = True) -> Episode:
-    """Returns the episode that `write_episode` wrote to a group.
+    """Reads the episode that `write_episode` wrote to a group.
 
     Args:
-        demo: the group.
+        demo: the group of the episode.
         images: whether to read the images, which take nearly all of an episode's size.
 
     Raises:
@@ -87,7 +89,7 @@ def read_episode(demo: H5, images: bool = True) -> Episode:
 
 
 def _has(demo: H5, name: str) -> bool:
-    """Returns whether a demo has an item of a name."""
+    """Returns whether a demo has a group or an array of a name."""
     with damage_named(demo, name):
         return name in demo
 
@@ -98,7 +100,7 @@ def _require_sound(episode: Episode, where: str) -> None:
     Args:
         episode: the episode as it was read; plans of schema version 1 are not converted
             yet.
-        where: names the episode at the beginning of an error message.
+        where: the file and the episode, with which an error message begins.
     """
     arrays: dict[str, np.ndarray] = {
         **{f"obs/{key}": array for key, array in episode.obs.items()},
@@ -122,7 +124,7 @@ def _require_sound(episode: Episode, where: str) -> None:
             )
     _require_observations(episode.obs, where)
 
-    # streams, which may have any number of rows, but one value per tick
+    # streams: any number of rows, but one value per tick
     for key, stream in episode.streams.items():
         stream_name = f"{where}/streams/{key}"
         _require_rows(stream.tick, count=None, where=f"{stream_name}/t")
@@ -135,8 +137,12 @@ def _require_sound(episode: Episode, where: str) -> None:
 def _require_plans(plans: Mapping[str, np.ndarray], where: str) -> None:
     """Raises DatasetError if arrays of the plans have a wrong shape or type.
 
-    All must have the same length, one row per plan. Those of PLAN_NUMBERS, the times and
-    the subtask, must be 1-D arrays of integers.
+    All arrays must have the same length, one row per plan. The arrays of PLAN_NUMBERS
+    must be 1-D arrays of integers.
+
+    Args:
+        plans: the arrays of the plans, by name.
+        where: the file and the episode, with which an error message begins.
     """
     # None stands for an array without axes, which has no rows
     counts = {len(rows) if rows.ndim else None for rows in plans.values()}
@@ -159,8 +165,8 @@ def _require_observations(obs: Mapping[str, np.ndarray], where: str) -> None:
     segmentation. Other arrays may have rows of any shape.
 
     Args:
-        obs: observations by key; `_require_rows` has found F rows of numbers in each.
-        where: names the episode at the beginning of an error message.
+        obs: the observations by key, in which `_require_rows` has found F rows of numbers.
+        where: the file and the episode, with which an error message begins.
     """
     for key, array in obs.items():
         if not is_picture_key(key):
@@ -186,8 +192,8 @@ def _require_rows(array: np.ndarray, count: int | None, where: str) -> None:
 
     Args:
         array: the array to check.
-        count: the number of rows that it must have; None for any number.
-        where: names the array at the beginning of an error message.
+        count: the number of rows that the array must have; None for any number.
+        where: the file and the array, with which an error message begins.
     """
     if array.dtype.kind not in NUMBERS or not array.ndim:
         raise DatasetError(f"{where} holds no rows of numbers")
@@ -206,21 +212,21 @@ def _require_start(episode: Episode, where: str) -> None:
 
 
 def _with_goals_per_effector(plans: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns plans of schema version 1 in the form of version 2; others unchanged.
+    """Converts plans of schema version 1 to version 2; returns other plans unchanged.
 
     Version 2 has an axis of effectors, here of length 1, and the array `base_goal_w`. In
-    version 1 a plan with the skill `drive_to` had the base's goal in the same arrays as
-    an effector's. It is left there, and `base_goal_w` gets no bases: (K, 0, 4).
+    version 1 the goal of a base (skill `drive_to`) was stored in the arrays of an
+    effector's goal. The goal stays there, and `base_goal_w` gets no bases: (K, 0, 4).
 
     Args:
-        plans: arrays (K, ...) by name; may be empty.
+        plans: the arrays (K, ...) of the plans, by name; empty if there are no plans.
     """
     # plans of version 2 and later have `base_goal_w`
     if not plans or "base_goal_w" in plans:
         return plans
 
     plans = dict(plans)
-    for name in ONE_GOAL:
+    for name in GOAL_ARRAYS:
         if name in plans:
             plans[name] = plans[name][:, None]  # (K, ...) -> (K, 1, ...)
     num_plans = len(next(iter(plans.values())))

@@ -23,10 +23,11 @@ from embodied.datasets.h5_files import NewFile, Undo, open_for_writing
 from embodied.datasets.schema import DatasetError
 from embodied.interrupts import CtrlCKept, ctrl_c_kept
 
-ITEMS_PER_STEP = 100
-# The header of a record: position, number and checksum of the saved bytes, which follow.
+ITEMS_PER_STEP = 100  # such as episodes; a killed step is repeated from its beginning
+# The header of a record in the undo file: the position (uint64), number (uint32) and
+# CRC-32 of the saved bytes, which follow the header.
 RECORD = struct.Struct("<QII")
-PAGE = 4096  # bytes; saving works page by page
+PAGE_BYTES = 4096  # bytes are saved in blocks of this size
 
 
 class GrowingFile:
@@ -34,12 +35,18 @@ class GrowingFile:
 
     Attributes:
         done: the number of items that the finished steps have written.
+
+    Args:
+        path: the path of the finished file, which errors name.
+        temporary: the path at which the file is written.
+        identity: a hash of everything that determines the file's content.
+        ctrl_c: knows whether Ctrl-C was pressed.
     """
 
     def __init__(
         self, path: Path, temporary: Path, identity: str, ctrl_c: CtrlCKept
     ) -> None:
-        """Notes the paths; nothing is written yet."""
+        """Begins with no items; nothing is written yet."""
         self.done = 0
         self._path = path
         self._temporary = temporary
@@ -48,17 +55,17 @@ class GrowingFile:
         self._undo_path = undo_path(temporary)
 
     def resume(self) -> None:
-        """Undoes the step that was killed, so that writing continues from the last one.
+        """Undoes the step that was killed, so that writing continues after the step before.
 
-        Without a file to resume, writing starts from the beginning.
+        If there is no file to resume, nothing happens: writing starts from the beginning.
 
         Raises:
             DatasetError: the file was begun with another identity.
         """
-        kept = _read_undo(self._undo_path)
-        if kept is None or not self._temporary.exists():
+        undo = _read_undo(self._undo_path)
+        if undo is None or not self._temporary.exists():
             return
-        begin, records = kept
+        begin, records = undo
         if begin["identity"] != self._identity:
             raise DatasetError(
                 f"{self._temporary} was begun with other sources or other flags: "
@@ -77,12 +84,12 @@ class GrowingFile:
         self.done = begin["done"]
 
     def steps(self, total: int) -> Iterator[tuple[int, int]]:
-        """Yields the range of items (first, end) of each remaining step.
+        """Yields the items of each remaining step, as (first, end), without the end.
 
-        Without any items there is one empty step, which creates the file.
+        If there are no items at all, there is one empty step, which creates the file.
 
         Args:
-            total: number of items in the finished file.
+            total: the number of items in the finished file.
         """
         for first in range(self.done, max(total, 1), ITEMS_PER_STEP):
             yield first, min(first + ITEMS_PER_STEP, total)
@@ -92,31 +99,32 @@ class GrowingFile:
         """Yields the open file for one step.
 
         Args:
-            done: the number of items in the file, if the block succeeds.
+            done: the number of items in the file after the step.
 
         Raises:
             WriteError: something could not be written.
         """
         size = self._temporary.stat().st_size if self.done else 0
         self._begin_undo(size)
-        undo = _UndoFile(self._undo_path, size)
-        # in an empty file there is nothing to undo
-        kept = undo if size else None
+        undo_file = _UndoFile(self._undo_path, size)
+        # the first step creates the file, so there is nothing to undo
+        undo = undo_file if size else None
         try:
             with open_for_writing(
-                self._path, self._temporary, self._ctrl_c, kept
+                self._path, self._temporary, self._ctrl_c, undo
             ) as new:
                 yield new
         finally:
-            undo.close()
+            undo_file.close()
         self.done = done
         self._begin_undo(self._temporary.stat().st_size)
 
     def _begin_undo(self, size: int) -> None:
-        """Replaces the undo file by one without records: the steps so far are final.
+        """Replaces the undo file by an empty one, so that the steps so far are final.
 
         Args:
-            size: the size of the file now, to which undoing the next step cuts it.
+            size: the present size of the growing file in bytes; undoing the next step
+                cuts the file to this size.
         """
         begin = {"identity": self._identity, "size": size, "done": self.done}
         files.replace_bytes(self._undo_path, json.dumps(begin).encode() + b"\n")
@@ -162,7 +170,7 @@ def growing_file(
             files.put_in_place(temporary, path)
             undo.unlink(missing_ok=True)
         except KeyboardInterrupt:
-            # keep the unfinished file, which can be resumed
+            # keep the unfinished file, because it can be resumed
             raise
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -187,21 +195,22 @@ class _UndoFile(Undo):
     def __init__(self, path: Path, size: int) -> None:
         self._file = path.open("ab")
         self._size = size
-        self._kept: set[int] = set()  # numbers of the pages that are saved already
+        self._saved_pages: set[int] = set()  # by number: byte position / PAGE_BYTES
 
     def keep(self, descriptor: int, position: int, length: int) -> None:
         """Saves the pages that are about to be overwritten, and flushes them to disk."""
         end = min(position + length, self._size)
-        last_page = -(-end // PAGE)  # rounded up, exclusive
-        pages = range(position // PAGE, last_page)
-        missing = [page for page in pages if page not in self._kept]
-        for page in missing:
-            start = page * PAGE
-            content = os.pread(descriptor, min(PAGE, self._size - start), start)
+        end_page = -(-end // PAGE_BYTES)  # rounded up; the first page that is not saved
+        pages = range(position // PAGE_BYTES, end_page)
+        unsaved = [page for page in pages if page not in self._saved_pages]
+        for page in unsaved:
+            start = page * PAGE_BYTES
+            num_bytes = min(PAGE_BYTES, self._size - start)
+            content = os.pread(descriptor, num_bytes, start)
             self._file.write(RECORD.pack(start, len(content), zlib.crc32(content)))
             self._file.write(content)
-            self._kept.add(page)
-        if missing:
+            self._saved_pages.add(page)
+        if unsaved:
             self._file.flush()
             os.fsync(self._file.fileno())
 
@@ -212,27 +221,28 @@ class _UndoFile(Undo):
 def _read_undo(path: Path) -> tuple[dict[str, Any], list[tuple[int, bytes]]] | None:
     """Returns the content of an undo file; None if it is missing or damaged.
 
-    These are the state before the step (`identity`, `size`, `done`), and the (position,
-    content) of the bytes that it overwrote.
+    The content is what was true before the step, a dictionary with `identity`, `size` and
+    `done`; and the (position, content) of the bytes that the step overwrote.
     """
-    # a first line that is JSON, but no table, raises TypeError
+    # TypeError is raised if the first line is JSON, but no dictionary
     with suppress(OSError, ValueError, KeyError, TypeError):
         content = path.read_bytes()
-        line, _, rest = content.partition(b"\n")
-        begin = json.loads(line)
+        first_line, _, records = content.partition(b"\n")
+        begin = json.loads(first_line)
         if not isinstance(begin["size"], int) or not isinstance(begin["done"], int):
             return None
-        return begin, list(_records(rest))
+        return begin, list(_records(records))
     return None
 
 
 def _records(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yields (position, content) of the saved bytes.
+    """Yields (position, content) of the saved bytes, from the records of an undo file.
 
-    A kill may leave the last record incomplete. Its bytes were not overwritten yet, so
-    it is dropped.
+    A kill may leave the last record incomplete. This record is dropped, because its
+    bytes were not overwritten yet.
     """
-    offset = 0  # in the undo file; `position` is in the file that was overwritten
+    # `offset` is a position in the undo file, `position` one in the growing file
+    offset = 0
     while offset + RECORD.size <= len(content):
         position, length, crc = RECORD.unpack_from(content, offset)
         offset += RECORD.size

@@ -34,55 +34,58 @@ DAMAGE = (
     TypeError,
     ValueError,
 )
-# values of the HDF5 enumerations H5L_type_t (links) and H5D_layout_t (arrays)
-HARD_LINK = 0
-CONTIGUOUS = 1
-VIRTUAL = 3
-# gzip shrinks data at most by a factor of about 1032. An array that declares more than
-# this many bytes per stored byte is damaged.
+HARD_LINK = 0  # of the HDF5 enumeration H5L_type_t: a link to an item of the same file
+CONTIGUOUS = 1  # of the HDF5 enumeration H5D_layout_t, how an array is stored
+VIRTUAL = 3  # of the same enumeration: a view of other arrays
+# gzip shrinks data at most by a factor of about 1032. So an array is damaged if it
+# declares more than this many bytes per byte that it takes in the file.
 LARGEST_EXPANSION = 1100
-# Arrays up to this size are not checked: values that were never written take no space
-# in the file and are read as a fill value, so a small sound array may store nothing.
+# Arrays up to this size are not checked. A sound array may take no space in the file,
+# because values that were never written are read as a fill value.
 SMALL_BYTES = 2**20
 
 
 @contextmanager
-def damage_named(place: Path | H5, name: str = "") -> Iterator[None]:
-    """Turns h5py's errors within the block into a `DatasetError`.
+def damage_named(source: Path | H5, name: str = "") -> Iterator[None]:
+    """Turns h5py's errors within the block into a `DatasetError` that names what is read.
 
     Args:
-        place: the path of the file, or the open group or array that is read.
-        name: the item that is read within `place`; empty if `place` itself is read.
+        source: the path of the file, or the open group or array that is read.
+        name: the item that is read within `source`; "" if `source` itself is read.
     """
     try:
         yield
     except DAMAGE as error:
-        raise _damaged(place, name, error) from error
+        raise _damaged(source, name, error) from error
 
 
-def _damaged(place: Path | H5, name: str, error: BaseException) -> DatasetError:
+def _damaged(source: Path | H5, name: str, error: BaseException) -> DatasetError:
     """Returns the `DatasetError` that names the item that cannot be read.
 
     Args:
-        place: see `damage_named`.
+        source: see `damage_named`.
         name: see `damage_named`.
         error: the error that h5py raised.
     """
     reason = one_line(error)
-    if isinstance(place, Path):
+    if isinstance(source, Path):
         detail = f": {name} cannot be read" if name else ""
-        return DatasetError(f"{place} is damaged{detail} ({reason})")
-    item = f"{place.name}/{name}" if name else f"{place.name}"
+        return DatasetError(f"{source} is damaged{detail} ({reason})")
+    item = f"{source.name}/{name}" if name else f"{source.name}"
     return DatasetError(
-        f"{place.file.filename} is damaged: {item} cannot be read ({reason})"
+        f"{source.file.filename} is damaged: {item} cannot be read ({reason})"
     )
 
 
 def own_item(group: H5, name: str) -> H5 | None:
-    """Returns a group or array that is stored in this file; None if there is none.
+    """Returns a group or array that is stored in the group's own file, else None.
 
     Soft links, links to other files, and arrays whose values lie in other files count as
     missing.
+
+    Args:
+        group: an open group.
+        name: the name of the item right below the group.
     """
     if not isinstance(group, h5py.Group):
         return None
@@ -109,22 +112,22 @@ def _lies_elsewhere(array: H5) -> bool:
 
 
 def own_group(group: H5, name: str) -> H5 | None:
-    """Returns a group right below another one; None for anything else."""
+    """Returns a subgroup that is stored in the group's own file, else None."""
     item = own_item(group, name)
     return item if isinstance(item, h5py.Group) else None
 
 
 def own_array(group: H5, name: str) -> H5 | None:
-    """Returns an array right below a group; None for anything else."""
+    """Returns an array of a group that is stored in the group's own file, else None."""
     item = own_item(group, name)
     return item if isinstance(item, h5py.Dataset) else None
 
 
 def group_in(group: H5, name: str) -> H5:
-    """Returns a group right below another one.
+    """Returns a subgroup that is stored in the group's own file.
 
     Raises:
-        DatasetError: there is none in this file.
+        DatasetError: there is no such group.
     """
     with damage_named(group, name):
         subgroup = own_group(group, name)
@@ -136,10 +139,10 @@ def group_in(group: H5, name: str) -> H5:
 
 
 def array_in(group: H5, name: str) -> H5:
-    """Returns an array right below a group.
+    """Returns an array of a group that is stored in the group's own file.
 
     Raises:
-        DatasetError: there is none in this file.
+        DatasetError: there is no such array.
     """
     with damage_named(group, name):
         array = own_array(group, name)
@@ -151,7 +154,7 @@ def array_in(group: H5, name: str) -> H5:
 
 
 def arrays_in(group: H5) -> dict[str, H5]:
-    """Returns the arrays right below a group, by name; other items are left out."""
+    """Returns the arrays right below a group, by name; other items are skipped."""
     with damage_named(group):
         items = {name: own_array(group, name) for name in group}
     return {name: item for name, item in items.items() if item is not None}
@@ -161,8 +164,8 @@ def arrays_below(group: H5) -> dict[str, H5]:
     """Returns all arrays below a group, at any depth, by their path within it."""
     arrays: dict[str, H5] = {}
 
-    def keep(name: str | bytes, item: H5) -> None:
-        """Keeps an item of the file if it is an array whose values are in this file."""
+    def add_array(name: str | bytes, item: H5) -> None:
+        """Adds an item of the file, if it is an array whose values are in this file."""
         # h5py returns a name as bytes if it is not UTF-8
         if isinstance(name, bytes):
             raise ValueError(f"the name {name!r} is no text")
@@ -171,12 +174,12 @@ def arrays_below(group: H5) -> dict[str, H5]:
             arrays[name] = item
 
     with damage_named(group):
-        group.visititems(keep)
+        group.visititems(add_array)
     return arrays
 
 
 def read_attribute(item: H5, name: str) -> Any:
-    """Returns an attribute of a group or array as a text, a plain number or an array.
+    """Returns an attribute of a group or array as a str, a Python number or an array.
 
     Raises:
         KeyError: there is no attribute of this name.
@@ -193,7 +196,8 @@ def read_array(array: H5, rows: Any = ()) -> np.ndarray:
 
     Args:
         array: an open array.
-        rows: a number, a slice or a sequence of numbers; () for all values.
+        rows: the rows to read, as a number, a slice or a sequence of numbers; () for all
+            values.
 
     Raises:
         DatasetError: the values cannot be read; or they would take more bytes than the
@@ -215,24 +219,24 @@ def _num_bytes(array: H5, rows: Any) -> int:
         array: an open array.
         rows: see `read_array`.
     """
-    declared = int(array.size or 0) * array.dtype.itemsize
+    whole_bytes = int(array.size or 0) * array.dtype.itemsize
     if not array.ndim or not array.shape[0] or isinstance(rows, tuple):
-        return declared
+        return whole_bytes
     if isinstance(rows, slice):
         count = len(range(*rows.indices(array.shape[0])))
     elif isinstance(rows, int | np.integer):
         count = 1
     else:
         count = len(rows)
-    return declared // array.shape[0] * count
+    return whole_bytes // array.shape[0] * count
 
 
 def require_sound_size(array: H5) -> None:
     """Raises DatasetError if a whole array cannot be as large as the file declares."""
     with damage_named(array):
-        declared = _num_bytes(array, ())
-        if declared > SMALL_BYTES:
-            _require_possible_size(array, declared)
+        num_bytes = _num_bytes(array, ())
+        if num_bytes > SMALL_BYTES:
+            _require_possible_size(array, num_bytes)
 
 
 def _require_possible_size(array: H5, num_bytes: int) -> None:
@@ -240,13 +244,13 @@ def _require_possible_size(array: H5, num_bytes: int) -> None:
 
     Args:
         array: an open array.
-        num_bytes: size of the values that would be read.
+        num_bytes: the size in memory of the values that would be read.
     """
-    stored = int(array.id.get_storage_size())
-    if num_bytes > stored * LARGEST_EXPANSION:
+    stored_bytes = int(array.id.get_storage_size())
+    if num_bytes > stored_bytes * LARGEST_EXPANSION:
         raise DatasetError(
             f"{array.file.filename} is damaged: {array.name} declares {array.shape} "
-            f"{array.dtype}, {num_bytes / 1e9:.3g} GB, but holds {stored} bytes"
+            f"{array.dtype}, {num_bytes / 1e9:.3g} GB, but holds {stored_bytes} bytes"
         )
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if num_bytes > memory_bytes:

@@ -3,9 +3,9 @@
 Files are not locked: some network drives refuse locks, and none are needed, since a file
 is renamed to its final path only once it is complete.
 
-The HDF5 library is never told that a write failed, since it cannot close a file whose
-last writes failed, and may crash the process. So new files are written through a `_Sink`,
-which remembers the failure for `NewFile.check` to raise.
+The HDF5 library is never told that a write has failed, because it cannot close a file
+after a failed write, and may crash the process. So new files are written through a
+`_Sink`, which remembers the failure until `NewFile.check` raises it.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from embodied.datasets.schema import H5
 from embodied.datasets.trial import require_end
 from embodied.interrupts import CtrlCKept, ctrl_c_kept
 
-# The oldest and the newest file format that HDF5 may use. The format of HDF5 1.10, which
-# all current tools read, has checksums on all metadata, so reading damaged metadata is an
-# error. In older formats it can be an endless loop in the library.
-FORM = ("v110", "v110")
+# The oldest and the newest file format that HDF5 may use to write. All current tools read
+# the format of HDF5 1.10. It has checksums on all metadata, so damaged metadata give an
+# error, whereas in older formats they may cause an endless loop in the library.
+FILE_FORMATS = ("v110", "v110")
 
 
 def open_to_read(path: Path, is_foreign: bool = False) -> H5:
@@ -48,9 +48,9 @@ def open_to_read(path: Path, is_foreign: bool = False) -> H5:
 
 
 def write_text(item: H5, name: str, text: str) -> None:
-    """Writes an attribute that is a text, as a string of fixed length.
+    """Writes a text attribute of a group or array, as a string of fixed length.
 
-    HDF5 keeps strings of variable length in a heap without checksums. If the heap is
+    HDF5 stores strings of variable length in a heap without checksums. If the heap is
     damaged, the library may search it in an endless loop.
     """
     content = text.encode()
@@ -74,7 +74,7 @@ class NewFile:
     def check(self) -> None:
         """Raises the errors that were held back since the last call.
 
-        Call it regularly, since data that cannot be written is kept in memory.
+        Call this method regularly, because data that cannot be written stay in memory.
 
         Raises:
             WriteError: something could not be written.
@@ -109,39 +109,44 @@ def new_file(
 
 
 class Undo(Protocol):
-    """Saves the bytes of a file before they are overwritten."""
+    """Saves the bytes of a file before they are overwritten or cut off."""
 
     def keep(self, descriptor: int, position: int, length: int) -> None:
-        """Is called before bytes of the open file are overwritten or cut off.
+        """Saves bytes that are about to be overwritten or cut off.
+
+        Args:
+            descriptor: the descriptor of the open file.
+            position: the position of the first byte in the file.
+            length: the number of bytes.
 
         Raises:
-            OSError: they cannot be saved.
+            OSError: the bytes cannot be saved.
         """
 
 
 @contextmanager
 def open_for_writing(
-    path: Path, place: Path, ctrl_c: CtrlCKept, undo: Undo | None = None
+    path: Path, actual_path: Path, ctrl_c: CtrlCKept, undo: Undo | None = None
 ) -> Iterator[NewFile]:
     """Yields an HDF5 file that is open for writing.
 
     Args:
-        path: the path to name in errors.
-        place: the path of the file itself.
+        path: the path that errors name.
+        actual_path: the path at which the file is written.
         ctrl_c: knows whether Ctrl-C was pressed.
-        undo: saves bytes before they are overwritten, if an existing file is opened;
-            None to create a new file.
+        undo: saves bytes of an existing file before they are overwritten; None to create
+            a new file.
 
     Raises:
         WriteError: something could not be written.
     """
     try:
-        sink = _Sink(place, undo)
+        sink = _Sink(actual_path, undo)
     except OSError as error:
         raise files.WriteError(path, error) from error
 
     mode = "w" if undo is None else "r+"
-    file = h5py.File(sink, mode, locking=False, libver=FORM)
+    file = h5py.File(sink, mode, locking=False, libver=FILE_FORMATS)
     new = NewFile(file, path, sink, ctrl_c)
     try:
         yield new
@@ -161,7 +166,7 @@ class _Sink(io.RawIOBase):
     """
 
     def __init__(self, path: Path, undo: Undo | None = None) -> None:
-        """Opens the file: an existing one with `undo`, which keeps what is overwritten."""
+        """Opens an existing file if `undo` is given, otherwise creates a new file."""
         self.error: OSError | None = None
         self._undo = undo
         flags = os.O_RDWR if undo is not None else os.O_RDWR | os.O_CREAT | os.O_TRUNC
@@ -185,7 +190,10 @@ class _Sink(io.RawIOBase):
         return self._position
 
     def write(self, content: Any) -> int:
-        """Writes at the current position; returns the number of bytes given."""
+        """Writes at the current position; returns the number of all given bytes.
+
+        Bytes that cannot be written stay in memory, and count as written.
+        """
         block = memoryview(content).cast("B")
         if self.error is None:
             self._try_to_write(block)
@@ -198,47 +206,48 @@ class _Sink(io.RawIOBase):
 
     def _try_to_write(self, block: memoryview) -> None:
         """Writes at the current position; sets `error` if that fails."""
-        # the system may write fewer bytes than given, above all on a nearly full disk
-        done = 0
+        num_written = 0
         try:
             if self._undo is not None:
                 self._undo.keep(self._descriptor, self._position, len(block))
-            while done < len(block):
-                position = self._position + done
-                done += os.pwrite(self._descriptor, block[done:], position)
+            # one call may write only some of the bytes, above all on a nearly full disk
+            while num_written < len(block):
+                position = self._position + num_written
+                rest = block[num_written:]
+                num_written += os.pwrite(self._descriptor, rest, position)
         except OSError as error:
             self.error = error
 
     def readinto(self, buffer: Any) -> int:
-        """Reads bytes at the current position; those never written are zeros."""
+        """Reads bytes at the current position; bytes that were never written are zeros."""
         block = memoryview(buffer).cast("B")
-        count = 0
+        num_read = 0
         try:
-            count = os.preadv(self._descriptor, [block], self._position)
+            num_read = os.preadv(self._descriptor, [block], self._position)
         except OSError as error:
             self.error = self.error or error
-        block[count:] = bytes(len(block) - count)
+        block[num_read:] = bytes(len(block) - num_read)
 
-        # some of these bytes may be in memory, because they could not be written
-        first = self._position
-        last = first + len(block)
+        # copy the bytes that are in memory, because they could not be written
+        begin = self._position
+        end = begin + len(block)
         for start, content in self._unwritten:
-            low = max(first, start)
-            high = min(last, start + len(content))
+            low = max(begin, start)
+            high = min(end, start + len(content))
             if low < high:
-                block[low - first : high - first] = content[low - start : high - start]
+                block[low - begin : high - begin] = content[low - start : high - start]
 
-        self._position = last
+        self._position = end
         return len(block)
 
     def truncate(self, size: int | None = None) -> int:
-        """Makes the file `size` bytes long; returns the size."""
-        before = self._size
+        """Makes the file `size` bytes long, by default up to the position; returns the size."""
+        old_size = self._size
         self._size = self._position if size is None else size
         try:
-            if self._undo is not None and self._size < before:
-                cut = before - self._size
-                self._undo.keep(self._descriptor, self._size, cut)
+            if self._undo is not None and self._size < old_size:
+                num_cut = old_size - self._size
+                self._undo.keep(self._descriptor, self._size, num_cut)
             os.ftruncate(self._descriptor, self._size)
         except OSError as error:
             self.error = self.error or error

@@ -1,4 +1,4 @@
-"""Checks that a dataset file's attributes and metadata have the types that readers need."""
+"""Checks that the header of a dataset file has entries of the types that readers need."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from embodied.core import ActionInterface, Layout
 from embodied.datasets.schema import Header
 
 WIDEST = 10**6  # largest plausible width of one part of a vector
-HIGHEST_HZ = 10**6  # highest plausible rate of frames
+HIGHEST_HZ = 10**6  # highest plausible frame rate
 
 
-def wrong_entry(header: Header) -> str:
+def first_invalid_entry(header: Header) -> str:
     """Returns the name of the first entry with an invalid value; "" if all are valid.
 
     A missing entry is valid, because other tools may write fewer entries.
@@ -25,14 +25,14 @@ def wrong_entry(header: Header) -> str:
     for name in _invalid(header.metadata, ENTRIES):
         return f"{name} in the metadata"
 
-    # only now, because the loop above has checked that the config is an object
+    # the config is checked last, because only now it is known to be a JSON object
     for name in _invalid(_config(header), CONFIG_ENTRIES):
         return f"config.{name} in the metadata"
     return ""
 
 
 def _attributes(header: Header) -> list[tuple[str, bool]]:
-    """Returns pairs (name of an attribute, whether its value is valid)."""
+    """Checks the attributes of `/meta`; returns (name, whether the value is valid)."""
     return [
         ("record_hz", 1 <= header.record_hz <= HIGHEST_HZ),
         ("planner_hz", header.planner_hz is None or _is_rate(header.planner_hz)),
@@ -99,16 +99,17 @@ def _is_layout(value: Any) -> bool:
 def _is_interface(value: Any) -> bool:
     """Returns whether a value describes an `ActionInterface` with finite limits.
 
-    Each row of an action needs a lower limit, an upper limit and a label.
+    Each element of an action needs a lower limit, an upper limit and a label.
     """
     try:
         interface = ActionInterface.of(value)
         low = [float(limit) for limit in interface.low]
         high = [float(limit) for limit in interface.high]
-        sizes = {len(low), len(high), len(interface.labels), len(interface.rows())}
+        lengths = {len(low), len(high), len(interface.labels), len(interface.rows())}
     except (AttributeError, KeyError, TypeError, ValueError):
         return False
-    return len(sizes) == 1 and all(map(math.isfinite, [*low, *high]))
+    # a set with one entry: all four have the same length
+    return len(lengths) == 1 and all(map(math.isfinite, [*low, *high]))
 
 
 ENTRIES: dict[str, Callable[[Any], bool]] = {

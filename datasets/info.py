@@ -43,9 +43,10 @@ class DatasetInfo:
         hours: simulated time in all episodes together.
         frames: number of frames in all episodes together.
         takeovers: number of take-overs in all episodes together.
-        takeover_h: their duration, in hours; 0 if nobody corrected the policy.
-        operators: operator -> number of episodes done by hand.
-        devices: device -> number of episodes done by hand.
+        takeover_h: the duration of all take-overs, in hours; 0 if nobody corrected the
+            policy.
+        operators: operator -> number of episodes that this person demonstrated.
+        devices: input device -> number of episodes that were demonstrated with it.
         marked: number of episodes that their operator marked.
         seeds: the seeds of the episodes, in the order of their numbers.
         instructions: sentence -> number of episodes with it.

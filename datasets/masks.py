@@ -7,11 +7,13 @@ from collections.abc import Sequence
 
 from embodied.datasets.schema import EpisodeMeta
 
-VALIDATION_SHARE = 0.1  # of the successful episodes
+VALIDATION_SHARE = (
+    0.1  # share of the successful episodes that is held out for validation
+)
 
 
 def default_masks(metas: Sequence[EpisodeMeta]) -> dict[str, list[int]]:
-    """Returns the default masks, name -> numbers of the episodes in it.
+    """Returns the default masks: name -> numbers of the episodes in the mask.
 
     The masks `success` and `failure` split all episodes; `train` and `valid` split the
     successes.
@@ -35,8 +37,8 @@ def default_masks(metas: Sequence[EpisodeMeta]) -> dict[str, list[int]]:
 def is_for_validation(seed: int, split_seed: int = 0) -> bool:
     """Returns whether the episode of a seed is held out for validation.
 
-    A hash of both seeds decides. So adding episodes does not move others to another
-    split, while another `split_seed` gives another split.
+    A hash of both seeds decides. So an episode stays in its split when other episodes are
+    added, whereas another `split_seed` gives another split.
     """
     # eight bytes of a hash are a uniformly distributed integer below 2**64
     digest = hashlib.blake2b(f"{split_seed}/{seed}".encode(), digest_size=8).digest()

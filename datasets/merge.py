@@ -21,7 +21,7 @@ from embodied.datasets.opening import demo_names, open_file, read_header, read_m
 from embodied.datasets.schema import H5, DatasetError, EpisodeMeta, Header
 from embodied.datasets.storage import write_header, write_masks
 
-# Is called with the number of episodes that were copied since the last call.
+# A function that is called with the number of episodes copied since the last call.
 OnCopied = Callable[[int], None]
 
 SHOWN_DIFFERENCES = 4  # how many differences of headers an error message lists
@@ -29,12 +29,12 @@ SHOWN_DIFFERENCES = 4  # how many differences of headers an error message lists
 
 @dataclass(frozen=True)
 class StoredEpisode:
-    """An episode in a file.
+    """The place of an episode in a file, and its row of the table of episodes.
 
     Attributes:
         path: the path of the file.
-        demo: name of its group in `/data`.
-        meta: its row of the table of episodes.
+        demo: the name of the episode's group in `/data`.
+        meta: the episode's row of the table of episodes.
     """
 
     path: Path
@@ -60,10 +60,10 @@ def merge(
 
     Raises:
         DatasetError: a source is not a dataset; the sources' headers differ (the message
-            says in what); two of them hold the same seed; or `target` exists and
+            says in what); two sources hold the same seed; or `target` exists and
             `overwrite` is False.
     """
-    # a killed merge that was allowed to replace `target` may be resumed without the flag
+    # A killed merge was allowed to replace `target`, so resuming it needs no `overwrite`.
     may_replace = overwrite or (resume and is_unfinished(target))
     if target.exists() and not may_replace:
         raise DatasetError(
@@ -99,13 +99,13 @@ def _temporary(target: Path, folder: Path) -> Path:
 def find_episodes(path: Path) -> list[StoredEpisode]:
     """Returns the completely written episodes of a file, in the order of their numbers."""
     with open_file(path) as file:
-        # the seal has the table of episodes at hand
+        # a seal contains the whole table of episodes
         seal = sealed(path, file)
         episodes = seal.episodes() if seal is not None else None
         if episodes is not None:
             return [StoredEpisode(path, demo, meta) for demo, meta in episodes]
 
-        # without one, read the attributes of each group
+        # without a seal, read the attributes of each group
         episodes_of_file = []
         for name in demo_names(file):
             with damage_named(path, f"/data/{name}"):
@@ -115,7 +115,7 @@ def find_episodes(path: Path) -> list[StoredEpisode]:
 
 
 def common_header(paths: Sequence[Path]) -> Header:
-    """Returns the header of these files, which must be the same in all of them.
+    """Returns the header that all of these files have.
 
     Raises:
         DatasetError: there is no file, or their headers differ.
@@ -137,9 +137,9 @@ def require_same(one: Header, other: Header, names: str) -> None:
     """Raises DatasetError unless both headers are equal.
 
     Args:
-        one: a header.
-        other: another header.
-        names: the names of the two files; the error message begins with them.
+        one: the header of one file.
+        other: the header of another file.
+        names: the names of the two files, with which the error message begins.
     """
     differing = one.differences(other)
     if differing:
@@ -172,7 +172,8 @@ def write_merged(
         target: path of the new file.
         folder: the folder in which the file is written before it is renamed to
             `target`; on the same file system.
-        masks: name -> numbers in the new file; by default `default_masks`.
+        masks: name of a mask -> numbers of its episodes in the new file; by default
+            `default_masks`.
         on_copied: a function that is called after each episode.
         resume: whether to continue a killed call with the same arguments.
 
@@ -208,17 +209,21 @@ def _sources(episodes: Sequence[StoredEpisode]) -> list[Any]:
     for path in dict.fromkeys(episode.path for episode in episodes):
         state = path.stat()
         stamps[path] = (str(path.absolute()), state.st_size, state.st_mtime_ns)
-    return [(*stamps[one.path], one.demo, one.meta.seed) for one in episodes]
+    return [
+        (*stamps[episode.path], episode.demo, episode.meta.seed) for episode in episodes
+    ]
 
 
 def _require_distinct_seeds(episodes: Sequence[StoredEpisode]) -> None:
     """Raises DatasetError if two of the episodes have the same seed."""
-    by_seed: dict[int, StoredEpisode] = {}
+    first_with: dict[int, StoredEpisode] = {}  # seed -> the first episode that has it
     for episode in episodes:
         seed = episode.meta.seed
-        twin = by_seed.setdefault(seed, episode)
-        if twin is not episode:
-            raise DatasetError(f"seed {seed} is in both {twin.path} and {episode.path}")
+        first = first_with.setdefault(seed, episode)
+        if first is not episode:
+            raise DatasetError(
+                f"seed {seed} is in both {first.path} and {episode.path}"
+            )
 
 
 def _copy_demos(
@@ -230,8 +235,9 @@ def _copy_demos(
     """Copies episodes to the group `/data`.
 
     Args:
-        episodes: the episodes to copy, those of one file consecutively if possible.
-        first: the number of the first one in the new file.
+        episodes: the episodes to copy. Copying is fastest if the episodes of each source
+            file follow each other.
+        first: the number of the first of these episodes in the new file.
         new: the file to write.
         on_copied: a function that is called after each episode.
     """
@@ -240,7 +246,7 @@ def _copy_demos(
         source: H5 = None  # the file that is open now
         source_path: Path | None = None
         for number, episode in enumerate(episodes, first):
-            # Only one source is open at a time, since there may be thousands.
+            # only one source is open at a time, because there may be thousands of sources
             if episode.path != source_path:
                 stack.close()
                 source = stack.enter_context(open_file(episode.path))

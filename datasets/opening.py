@@ -22,7 +22,7 @@ from embodied.datasets.guarded import (
     read_attribute,
 )
 from embodied.datasets.h5_files import open_to_read
-from embodied.datasets.header_checks import wrong_entry
+from embodied.datasets.header_checks import first_invalid_entry
 from embodied.datasets.schema import (
     H5,
     READABLE_VERSIONS,
@@ -32,7 +32,7 @@ from embodied.datasets.schema import (
 )
 from embodied.errors import one_line
 
-DEMO_NAME = re.compile(r"demo_[0-9]{1,18}")
+DEMO_NAME = re.compile(r"demo_[0-9]{1,18}")  # more digits would not fit in an int64
 # field of `EpisodeMeta` -> its annotation as text, such as "float | None"
 META_KINDS = {each.name: str(each.type) for each in fields(EpisodeMeta)}
 
@@ -43,7 +43,8 @@ def open_file(path: Path) -> H5:
     Raises:
         DatasetError: there is no file at the path; it is not an HDF5 file; it is
             truncated; it is not a dataset of ours; its schema version cannot be read; or
-            a process has it open for writing, or was killed while it had.
+            a process has the file open for writing, or was killed while it had the file
+            open.
     """
     _check_path(path)
     try:
@@ -55,7 +56,7 @@ def open_file(path: Path) -> H5:
                 f" or open it as h5py.File({path.name!r}, locking=False)"
             ) from error
         if "already open for write" in str(error):
-            # HDF5 marks a file while a process may change it
+            # HDF5 marks a file as long as a process has it open for writing
             raise DatasetError(
                 f"{path} is open for writing in a process, or was when that process was "
                 f"killed: close it there, or clear the mark with `h5clear -s {path}` (of "
@@ -99,12 +100,12 @@ def demo_names(file: H5) -> list[str]:
         data = group_in(file, "data")
         names = [name for name in data if DEMO_NAME.fullmatch(name)]
         demos = {name: own_group(data, name) for name in names}
-        whole = [
+        complete = [
             name
             for name, demo in demos.items()
             if demo is not None and "num_samples" in demo.attrs
         ]
-    return sorted(whole, key=lambda name: int(name.removeprefix("demo_")))
+    return sorted(complete, key=lambda name: int(name.removeprefix("demo_")))
 
 
 def stored_masks(file: H5, demos: Sequence[str]) -> dict[str, list[int]] | None:
@@ -112,7 +113,7 @@ def stored_masks(file: H5, demos: Sequence[str]) -> dict[str, list[int]] | None:
 
     Args:
         file: an open dataset.
-        demos: the names of its episodes, in the order of their numbers.
+        demos: the names of the file's episodes, in the order of their numbers.
 
     Raises:
         DatasetError: the masks are damaged.
@@ -138,27 +139,30 @@ def read_header(file: H5) -> Header:
         DatasetError: the header is damaged.
     """
     with damage_named(Path(file.filename), "the attributes of /meta"):
-        said = {name: read_attribute(file["meta"], name) for name in file["meta"].attrs}
-        # only policies with plans have a planner rate, only corrected ones a correction
-        planner_hz = float(said["planner_hz"]) if "planner_hz" in said else None
+        meta = file["meta"]
+        stored = {name: read_attribute(meta, name) for name in meta.attrs}
+        # only a policy that plans has a planner rate, only a corrected one a correction
+        planner_hz = None
+        if "planner_hz" in stored:
+            planner_hz = float(stored["planner_hz"])
         correction = None
-        if "correction" in said:
-            correction = json.loads(said["correction"])
+        if "correction" in stored:
+            correction = json.loads(stored["correction"])
 
         header = Header(
-            metadata=json.loads(said["metadata"]),
-            policy=str(said["policy"]),
-            record_hz=int(said["record_hz"]),
+            metadata=json.loads(stored["metadata"]),
+            policy=str(stored["policy"]),
+            record_hz=int(stored["record_hz"]),
             planner_hz=planner_hz,
-            schema_version=int(said["schema_version"]),
+            schema_version=int(stored["schema_version"]),
             correction=correction,
         )
 
     # the entries can be read, but their values may still be invalid
-    wrong = wrong_entry(header)
-    if wrong:
+    invalid_entry = first_invalid_entry(header)
+    if invalid_entry:
         raise DatasetError(
-            f"{file.filename} is damaged: {wrong} of /meta makes no sense"
+            f"{file.filename} is damaged: {invalid_entry} of /meta makes no sense"
         )
     return header
 
@@ -184,15 +188,16 @@ def read_meta(demo: H5) -> EpisodeMeta:
 
 
 def episode_metas(columns: Mapping[str, Sequence[Any]]) -> list[EpisodeMeta]:
-    """Returns the rows of a table of episodes that is given by columns.
+    """Converts a table of episodes from columns to rows.
 
     Args:
-        columns: field of `EpisodeMeta` -> its value in each episode.
+        columns: field of `EpisodeMeta` -> the field's value in each episode.
 
     Raises:
         ValueError: a value has a wrong type.
         KeyError: a column is missing.
     """
+    # in the order of the fields, in which the constructor takes them
     ordered = [columns[name] for name in META_KINDS]
     for values, kind in zip(ordered, META_KINDS.values(), strict=True):
         if not all(_is_of_kind(value, kind) for value in values):
@@ -220,15 +225,15 @@ def _is_of_kind(value: Any, kind: str) -> bool:
     """
     if value is None:
         return kind.endswith("None")
-    name = kind.split(maxsplit=1)[0]  # without "| None"
-    # a bool is an int for `isinstance`, but not a valid number here
-    if name == "float":
+    type_name = kind.split(maxsplit=1)[0]  # without "| None"
+    # `type` rather than `isinstance`, for which a bool is an int
+    if type_name == "float":
         return type(value) in (int, float) and math.isfinite(value)
-    if name == "int":
+    if type_name == "int":
         return type(value) is int
-    if name == "bool":
+    if type_name == "bool":
         return isinstance(value, bool)
-    if name == "str":
+    if type_name == "str":
         return isinstance(value, str)
     # the only other field is `variation`, a mapping
     return isinstance(value, dict)

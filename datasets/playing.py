@@ -21,8 +21,9 @@ class PlayedStep:
         number: the number of the step, from 0.
         result: the result of the step.
         counts: (N,) bool, whether the episode has a step of this number. An episode that
-            is over repeats its last action until all are over, which does not count.
-        is_last: (N,) bool, whether it is the episode's last step.
+            has ended repeats its last action until all episodes have ended; these
+            repetitions do not count.
+        is_last: (N,) bool, whether this is the episode's last step.
         differs: (N,) bool, whether the state after the step differs from the recorded
             one; False for a step that does not count.
     """
@@ -34,8 +35,8 @@ class PlayedStep:
     differs: np.ndarray
 
 
-def filled(worlds: Worlds, episodes: Sequence[Episode]) -> list[Episode]:
-    """Returns one episode per world; worlds without an episode repeat the first one."""
+def one_per_world(worlds: Worlds, episodes: Sequence[Episode]) -> list[Episode]:
+    """Returns one episode per world; surplus worlds repeat the first episode."""
     spare_worlds = worlds.num_worlds - len(episodes)
     return [*episodes, *([episodes[0]] * spare_worlds)]
 
@@ -53,7 +54,8 @@ def recorded_start(episode: Episode) -> EpisodeStart:
 def require_playable(worlds: Worlds, episode: Episode) -> None:
     """Raises DatasetError unless an episode can be played in these worlds.
 
-    It needs actions, checksums and states whose shapes fit the worlds' robot and model.
+    The episode needs actions, checksums and states whose shapes fit the worlds' robot and
+    model.
     """
     where = f"the episode of seed {episode.meta.seed} cannot be played"
     missing = [name for name in ("action", "checksum") if name not in episode.streams]
@@ -81,11 +83,11 @@ def require_playable(worlds: Worlds, episode: Episode) -> None:
 
 
 def play(worlds: Worlds, episodes: Sequence[Episode]) -> Iterator[PlayedStep]:
-    """Plays one episode in each world, from its recorded start, until all are over.
+    """Plays one episode in each world, from its recorded start, until all have ended.
 
     Args:
         worlds: N worlds of the recorded task and robot.
-        episodes: N episodes, one per world, see `filled`.
+        episodes: N episodes, one per world, see `one_per_world`.
 
     Yields:
         One entry per control step.
@@ -102,7 +104,7 @@ def play(worlds: Worlds, episodes: Sequence[Episode]) -> Iterator[PlayedStep]:
     lengths = np.array([len(stream.value) for stream in actions])
 
     for number in range(lengths.max()):
-        # episodes that are over repeat their last row
+        # episodes that have ended repeat their last row
         rows = np.minimum(number, lengths - 1)
         result = worlds.step(_values_at(actions, rows))
         counts = number < lengths
@@ -111,7 +113,7 @@ def play(worlds: Worlds, episodes: Sequence[Episode]) -> Iterator[PlayedStep]:
             result=result,
             counts=counts,
             is_last=np.equal(number, lengths - 1),
-            # recorded checksums are those after the step, too
+            # like the present checksums, the recorded ones were computed after the step
             differs=counts & (worlds.checksum() != _values_at(checksums, rows)),
         )
 

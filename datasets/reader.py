@@ -29,20 +29,20 @@ from embodied.errors import unknown
 
 
 class Dataset(ClosedOnExit):
-    """A dataset file, or the whole episodes of an unfinished collection.
+    """Reads a dataset file, or the complete episodes of an unfinished collection.
 
         with Dataset("totes.hdf5") as dataset:
             for number in dataset.mask("train"):
-                meta = dataset.episodes[number]  # its row of the table
-                episode = dataset.episode(number)  # all of its arrays
+                meta = dataset.episodes[number]  # the episode's row of the table
+                episode = dataset.episode(number)  # all arrays of the episode
                 image = dataset.read(number, "obs/front_image", 17)  # one frame
 
     `Episode` describes the arrays; `embodied.datasets.schema` lists their names, shapes
     and units. Three things to know:
 
-    - Times are ticks of 1/400 s since the episode's start: divide them by
+    - Times are ticks of 1/400 s since the episode's start: divide ticks by
       `embodied.core.PHYSICS_HZ` for seconds.
-    - A plan's `subtask` is a number: its word is `embodied.core.SKILLS[number]`.
+    - A plan's `subtask` is a number: the skill's name is `embodied.core.SKILLS[number]`.
     - `agent_pos` and `environment_state` are flat; `agent_layout` and `state_layout`
       give the columns of each part:
       `agent_pos[:, dataset.agent_layout.slices()["joint_pos"]]`.
@@ -75,7 +75,7 @@ class Dataset(ClosedOnExit):
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether its collection is still running, or was interrupted."""
+        """Whether the dataset's collection is still running, or was interrupted."""
         return bool(part_files(self.path))
 
     @property
@@ -114,12 +114,12 @@ class Dataset(ClosedOnExit):
     def mask(self, name: str) -> list[int]:
         """Returns the numbers of the episodes in a mask.
 
-        The masks `success` and `failure` split all episodes; `train` and `valid` split
-        the successes. A hash of the seed puts about a tenth of the successes in `valid`,
-        so in a small dataset `valid` may be empty.
+        By default there are four masks: `success` and `failure` split all episodes;
+        `train` and `valid` split the successes. A hash of the seed decides which tenth of
+        the successes is in `valid`, so in a small dataset `valid` may be empty.
 
         Args:
-            name: one of these, or of a user's own masks.
+            name: the name of one of these masks, or of a mask that a user added.
 
         Raises:
             EmbodiedError: there is no such mask; lists those that exist.
@@ -148,7 +148,7 @@ class Dataset(ClosedOnExit):
     def arrays(self, number: int) -> dict[str, H5]:
         """Returns an episode's HDF5 arrays by name, without reading their values.
 
-        They stay open until another method of this object is called.
+        The arrays stay open until another method of this object is called.
         """
         return arrays_below(self._demo(number))
 
@@ -161,20 +161,26 @@ class Dataset(ClosedOnExit):
     def group(self, number: int) -> H5:
         """Returns the HDF5 group of an episode.
 
-        It stays open until another method of this object is called.
+        The group stays open until another method of this object is called.
         """
         return self._demo(number)
 
     def stored_episode(self, number: int) -> StoredEpisode:
-        """Returns the file and the group that hold an episode."""
+        """Returns in which file and group an episode is stored."""
         return self._source(number)
 
     def read(
         self, number: int, key: str, rows: slice | int | Sequence[int] = slice(None)
     ) -> np.ndarray:
-        """Returns rows of one array of an episode.
+        """Reads rows of one array of an episode.
 
         `read(3, "obs/front_image", 17)` is one image, (H, W, 3) uint8.
+
+        Args:
+            number: the number of the episode.
+            key: the array's name, such as `obs/agent_pos`.
+            rows: the rows to read; all by default. A single number returns the row
+                without the first axis.
 
         Raises:
             EmbodiedError: there is no such array; lists those that exist.
@@ -188,15 +194,15 @@ class Dataset(ClosedOnExit):
             raise unknown(
                 f"array in {source.demo} of {self.path}", key, self.keys(number)
             )
-        # an array without axes has no rows; () reads its single number
+        # an array without axes has no rows; the index () reads its single number
         return read_array(array, rows if array.shape else ())
 
     @cached_property
     def _sources(self) -> list[StoredEpisode]:
-        """The file and group of each episode; parts of an unfinished collection, too."""
+        """The file and group of each episode, also of an unfinished collection."""
         paths = [self.path]
         if not self.path.exists():
-            # without parts, opening the missing path raises the right error
+            # without parts, the missing path stays: opening it raises the right error
             paths = part_files(self.path) or paths
 
         episodes: list[StoredEpisode] = []
@@ -206,7 +212,7 @@ class Dataset(ClosedOnExit):
 
     @cached_property
     def _masks(self) -> dict[str, list[int]]:
-        """Mask -> numbers of its episodes; `default_masks` if the file has none."""
+        """Mask -> numbers of its episodes; `default_masks` if the file has no masks."""
         masks = None
         if self.path.exists():
             demos = [source.demo for source in self._sources]
@@ -214,7 +220,7 @@ class Dataset(ClosedOnExit):
         return default_masks(self.episodes) if masks is None else masks
 
     def _source(self, number: int) -> StoredEpisode:
-        """Returns the file and group of an episode; raises IndexError for a bad number."""
+        """Returns the file and group of an episode; IndexError if there is none."""
         if not 0 <= number < len(self):
             raise IndexError(
                 f"no episode {number} in {self.path}, which has {len(self)}"
@@ -250,18 +256,18 @@ def _layout(stored: Sequence[Sequence[Any]]) -> Layout:
 def require_distinct(paths: Sequence[Path]) -> None:
     """Raises DatasetError if two of the datasets hold the same episode.
 
-    Episodes are the same if their worlds' metadata, policy and seed are equal.
+    Episodes are the same if they have the same worlds' metadata, policy and seed.
     """
     # (metadata, policy, seed) of an episode -> index of the first path that holds it
     first_with: dict[tuple[str, str, int], int] = {}
-    for number, path in enumerate(paths):
+    for index, path in enumerate(paths):
         with Dataset(path) as dataset:
             collection = (dataset.header.metadata_json, dataset.header.policy)
             seeds = [episode.seed for episode in dataset.episodes]
 
         for seed in seeds:
-            first = first_with.setdefault((*collection, seed), number)
-            if first == number:
+            first = first_with.setdefault((*collection, seed), index)
+            if first == index:
                 continue
             where = f"{paths[first]} and {path} overlap"
             if paths[first] == path:

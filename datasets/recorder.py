@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from embodied.robots.control import RobotControl
     from embodied.rollout.rollout import EpisodeResult, Step
 
-
-# Stands for the tick of the next frame in a world without a running episode.
+# The tick of the next frame in a world without a running episode: a tick never reached.
 NO_FRAME = np.iinfo(np.int64).max
 
 
@@ -43,10 +42,9 @@ def record_rates(control_hz: int) -> list[int]:
 
 
 def usual_record_hz(control_hz: int) -> int:
-    """Returns the default frame rate for a control rate.
+    """Returns the lowest of `record_rates` that is at least `RECORD_HZ`.
 
-    It is the lowest of `record_rates` that is at least `RECORD_HZ`. If there is none, it
-    is the control rate.
+    If no rate is so high, the result is the control rate.
     """
     fast_enough = [hz for hz in record_rates(control_hz) if hz >= RECORD_HZ]
     return min(fast_enough, default=control_hz)
@@ -64,14 +62,14 @@ class _RunningEpisode:
 
     Attributes:
         start: the episode's start.
-        first_step: the number of its first step in the step buffer.
-        frame_steps: the step that begins at each frame, counted from the episode's
-            first step.
+        first_step: the number of the episode's first step in the step buffer.
+        frame_steps: for each frame, the number of the step that begins at the frame,
+            counted from the episode's first step.
         obs: name -> observations of each frame, without the proprioception.
         image_ticks: the tick at which the images of each frame were captured.
         states: the physics state (D,) at each frame.
-        plans: (plan, row) of each plan. A `Plan` holds plans for several worlds, and the
-            row is this world's.
+        plans: (plan, row) of each plan. A `Plan` holds plans for several worlds; the row
+            is the index of this world's plan.
     """
 
     start: EpisodeStart
@@ -84,20 +82,20 @@ class _RunningEpisode:
 
 
 class Recorder:
-    """Records episodes, and writes each of them to a sink when it is over.
+    """Records episodes, and writes each episode to a sink when it ends.
 
-    Frame f is the observation at the time f / record_hz. Its action is the joint target
-    at the end of the frame's period that the policy's actions would have given without
-    disturbances. Episodes that are unfinished when the rollout stops are not recorded.
+    Frame f is the observation at the time f / record_hz. The frame's action is the joint
+    target at the end of the frame's period that the policy's actions would have given
+    without disturbances. Episodes that are unfinished when the rollout stops are lost.
 
     Args:
-        sink: receives the episodes.
+        sink: the object that receives the episodes.
         record_hz: frames per second.
 
     Raises:
         DatasetError: at an episode's start, if `record_hz` does not divide the control
-            rate; at its end, if steps are missing, if its seed differs from that of its
-            start, or if an action is outside [-1, 1].
+            rate; at its end, if steps are missing, if the seed differs from the seed at
+            the start, or if an action is outside [-1, 1].
     """
 
     def __init__(self, sink: EpisodeSink, record_hz: int = RECORD_HZ) -> None:
@@ -113,9 +111,9 @@ class Recorder:
 
         # (N,) the tick of each world's next frame; N is known at the first start
         self._next_frame_tick = np.zeros(0, np.int64)
-        # (N,) whether each world has a frame at the beginning of the next step
+        # (N,) whether each world has a frame when the next step begins
         self._frame_due = np.zeros(0, bool)
-        # (N, D) the physics states at that time
+        # (N, D) the physics states when the next step begins
         self._states = np.zeros((0, 0))
 
     def on_start(
@@ -141,7 +139,7 @@ class Recorder:
                 f"of {', '.join(map(str, rates))}, not {self._record_hz}"
             )
 
-        # the number of worlds is known only now
+        # only now the number of worlds is known
         if not len(self._next_frame_tick):
             self._next_frame_tick = np.full(worlds.num_worlds, NO_FRAME)
         for world in np.asarray(ids).tolist():
@@ -154,8 +152,8 @@ class Recorder:
     def before_step(self, worlds: Worlds, intended: np.ndarray) -> None:
         """Computes the joint targets that a disturbed policy intended.
 
-        At each frame they start again from the targets of the real robot, so that
-        disturbances of earlier frames remain in them.
+        At each frame the intended targets start again from the actual targets of the
+        robot, so that only disturbances of the present frame are left out.
 
         Args:
             worlds: all N worlds.
@@ -179,12 +177,13 @@ class Recorder:
         if step.intended is not None and self._intended_control is not None:
             intended_target = self._intended_control.joint_target
 
-        # A policy that acts alone has no indices of actors. Zeros fill the buffer then,
-        # and `_episode` does not store them.
+        # without several actors, the buffer gets zeros, which `_episode` does not store
         self._has_actors = step.executed_by is not None
-        nobody = np.zeros(worlds.num_worlds, np.uint8)
+        no_actors = np.zeros(worlds.num_worlds, np.uint8)
+        intended_by = no_actors if step.intended_by is None else step.intended_by
+        executed_by = no_actors if step.executed_by is None else step.executed_by
 
-        # drop the steps of episodes that are over
+        # drop the steps of finished episodes
         if self._steps.full:
             self._steps.make_room(self._oldest_step_needed())
         self._steps.append(
@@ -193,8 +192,8 @@ class Recorder:
                 "intended_target": intended_target,
                 "action": step.action,
                 "intended": step.action if step.intended is None else step.intended,
-                "intended_by": nobody if step.intended_by is None else step.intended_by,
-                "executed_by": nobody if step.executed_by is None else step.executed_by,
+                "intended_by": intended_by,
+                "executed_by": executed_by,
                 "agent_pos": before.agent_pos,
                 "joint_target": result.joint_target,
                 "reward": result.reward,
@@ -232,7 +231,7 @@ class Recorder:
     def _expect_frames(self, worlds: Worlds, tick: np.ndarray) -> None:
         """Determines which worlds have a frame at the beginning of the next step.
 
-        Their physics states are kept now, before the step changes them.
+        If there are any, the physics states are kept before the step changes them.
 
         Args:
             worlds: all N worlds.
@@ -272,6 +271,7 @@ class Recorder:
         steps = self._cut_steps(world, running.first_step)  # name -> (T, ...)
         begin = steps["tick"]  # (T,) the tick at which each step begins
         end = begin + worlds.ticks_per_step
+        # the steps must begin at tick 0 and follow each other without gaps
         if not len(begin) or begin[0] != 0 or np.any(begin[1:] != end[:-1]):
             raise DatasetError(
                 f"the steps of seed {result.seed} in world {world} are not all recorded: "
@@ -282,7 +282,7 @@ class Recorder:
         for spec in STREAMS:
             tick = begin if spec in STREAMS_BEFORE else end
             streams[spec.name] = Stream(tick, steps[spec.name])
-        meta = _meta(result, num_samples=len(running.frame_steps))
+        meta = _episode_meta(result, num_samples=len(running.frame_steps))
         if self._has_actors:
             for spec in STREAMS_OF_ACTORS:
                 streams[spec.name] = Stream(begin, steps[spec.name])
@@ -317,7 +317,7 @@ class Recorder:
         return {name: self._steps.cut(name, world, first_step, stop) for name in names}
 
 
-def _meta(result: EpisodeResult, num_samples: int) -> EpisodeMeta:
+def _episode_meta(result: EpisodeResult, num_samples: int) -> EpisodeMeta:
     """Returns an episode's row of the table of episodes.
 
     Args:
@@ -335,18 +335,17 @@ def _meta(result: EpisodeResult, num_samples: int) -> EpisodeMeta:
 def with_takeovers(
     meta: EpisodeMeta, executed_by: np.ndarray, step_s: float
 ) -> EpisodeMeta:
-    """Returns a row of the table of episodes with number and duration of take-overs.
-
-    During a take-over somebody other than the policy acts.
+    """Adds number and duration of take-overs to a row of the table of episodes.
 
     Args:
-        meta: the episode's row, still without take-overs.
+        meta: the episode's row, without take-overs.
         executed_by: (T,) index into ACTORS of who acted in each step.
         step_s: the duration of a step.
     """
+    # during a take-over somebody other than the policy acts
     is_takeover = executed_by != ACTORS.index("policy")
-    # A take-over is counted where the policy hands over. If somebody else acts from the
-    # first step on, nothing was taken from the policy, and only the duration counts.
+    # It counts where the policy hands over: if somebody else acts from the first step on,
+    # nothing was taken from the policy, and only the duration counts.
     begins = np.flatnonzero(is_takeover[1:] & ~is_takeover[:-1])
     takeover_s = float(np.count_nonzero(is_takeover) * step_s)
     return replace(meta, takeovers=len(begins), takeover_s=takeover_s)
@@ -360,8 +359,8 @@ def _frame_obs(
     Images stay uint8; all other observations become float32.
 
     Args:
-        agent_pos: (F, P).
-        running: the recording, with the other observations.
+        agent_pos: (F, P) the proprioception at the frames.
+        running: the recording of the episode, with the other observations.
     """
     obs = {"agent_pos": agent_pos.astype(np.float32)}
     for key, rows in running.obs.items():
@@ -374,7 +373,7 @@ def _plan_table(plans: list[tuple[Plan, int]]) -> dict[str, np.ndarray]:
     """Returns name -> (K, ...) the arrays of an episode's plans; empty without plans.
 
     Args:
-        plans: (plan, row) of each of the K plans, in order.
+        plans: (plan, row) of the K plans in order, see `_RunningEpisode`.
     """
     if not plans:
         return {}
@@ -386,7 +385,7 @@ def _plan_table(plans: list[tuple[Plan, int]]) -> dict[str, np.ndarray]:
         rows = [getattr(plan.payload, spec.name)[row] for plan, row in plans]
         table[spec.name] = np.stack(rows)
 
-    # a planner gives latents (else 0 wide) and chunks with all of its plans, or none
+    # A planner gives these arrays with all of its plans or with none (or 0 wide).
     first_plan, _ = plans[0]
     for name in ("latent", "chunk", "chunk_hz"):
         value = getattr(first_plan.payload, name)

@@ -71,8 +71,8 @@ def rendered_config(
 def rendered_header(header: Header, worlds: Worlds, request: RenderRequest) -> Header:
     """Returns the header of the rendered dataset.
 
-    It is the header that a recording with these cameras would have, with notes on the
-    rendering added.
+    This is the header that a recording with these cameras would have, with additional
+    entries on the rendering.
 
     Args:
         header: the header of the recording.
@@ -87,7 +87,7 @@ def rendered_header(header: Header, worlds: Worlds, request: RenderRequest) -> H
         "image_size": worlds.config.image_size,
     }
 
-    # these notes are only in rendered datasets
+    # only rendered datasets have these entries
     added: dict[str, Any] = {}
     if request.depth:
         added["depth_unit"] = request.depth
@@ -100,7 +100,7 @@ def rendered_header(header: Header, worlds: Worlds, request: RenderRequest) -> H
     if request.set_states:
         added["pictures_of"] = "recorded states"
 
-    present = worlds.metadata()
-    if present["versions"] != header.metadata.get("versions"):
-        added["rendered_with"] = present["versions"]
+    versions = worlds.metadata()["versions"]
+    if versions != header.metadata.get("versions"):
+        added["rendered_with"] = versions
     return replace(header, metadata={**header.metadata, "config": config, **added})

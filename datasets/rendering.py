@@ -37,11 +37,10 @@ from embodied.envs.ground_truth import GroundTruth
 from embodied.envs.worlds import Worlds
 from embodied.rollout.shards import Report
 
-FAR_MM = (
-    65535  # the largest uint16; in depth images in mm it stands for this or farther
-)
-# A process keeps the images of its running episodes in memory. It plays so few episodes
-# at the same time that their images do not exceed this size.
+# The largest uint16. In depth images in mm it stands for this distance or a larger one.
+FAR_MM = 65535
+# A process keeps the images of its running episodes in memory. It plays only as many
+# episodes at the same time as have images of this size in total.
 MOST_PICTURE_BYTES = 2**30
 
 
@@ -66,9 +65,9 @@ class RenderWork:
     num_envs: int = 16
 
     def __call__(self, seeds: Sequence[int], report: Report) -> list[int]:
-        """Renders the episodes of these seeds; reports each, and returns the seeds."""
+        """Renders the episodes of some seeds; reports each seed when it is written."""
         dataset = Dataset(self.source)
-        number_of = {meta.seed: i for i, meta in enumerate(dataset.episodes)}
+        number_of = {meta.seed: number for number, meta in enumerate(dataset.episodes)}
         numbers = [number_of[seed] for seed in seeds]
         with (
             dataset,
@@ -76,7 +75,7 @@ class RenderWork:
             closing(Worlds(self.config, self._num_worlds(dataset, numbers))) as worlds,
             closing(GroundTruth(worlds)) as truth,
         ):
-            # a process that died may have left some of these, which are rendered again
+            # a process that died may have rendered some of these episodes: begin anew
             writer.forget(seeds)
             _Rendering(self, dataset, writer, worlds, truth, report).run(numbers)
         return list(seeds)
@@ -92,8 +91,9 @@ class RenderWork:
         )
         pixels = len(self.config.cameras or ()) * self.config.image_size**2
         frames = max(dataset.episodes[number].num_samples for number in numbers)
-        fitting = MOST_PICTURE_BYTES // max(1, frames * pixels * bytes_per_pixel)
-        return max(1, min(self.num_envs, len(numbers), fitting))
+        bytes_per_episode = max(1, frames * pixels * bytes_per_pixel)
+        most_in_memory = MOST_PICTURE_BYTES // bytes_per_episode
+        return max(1, min(self.num_envs, len(numbers), most_in_memory))
 
 
 @dataclass
@@ -101,8 +101,8 @@ class _Playing:
     """An episode that is being played in a world.
 
     Attributes:
-        number: the number of the episode in its file.
-        episode: the episode as it was recorded.
+        number: the number of the episode in the recorded file.
+        episode: the episode as it was recorded, with the looks to render.
         row: number of control steps played so far, which is the row of the next step in
             the streams.
         frame: number of frames taken so far, which is the number of the next frame.
@@ -133,7 +133,16 @@ class _Rendering:
         truth: GroundTruth,
         report: Report,
     ) -> None:
-        """Begins without running episodes; the arguments are those of one process' work."""
+        """Begins without running episodes.
+
+        Args:
+            work: the work of this process.
+            dataset: the dataset whose episodes are played.
+            writer: the writer of the rendered episodes.
+            worlds: the worlds in which episodes are played.
+            truth: the renderer of depth and segmentation.
+            report: a function that is called with each finished episode's seed.
+        """
         self._request = work.request
         self._dataset = dataset
         self._writer = writer
@@ -152,7 +161,11 @@ class _Rendering:
             self._step()
 
     def _begin(self, waiting: deque[int]) -> None:
-        """Begins an episode in each world without one, as long as some are waiting."""
+        """Begins a waiting episode in each world without an episode.
+
+        Args:
+            waiting: the numbers of the waiting episodes; those that begin are removed.
+        """
         for world in range(self._worlds.num_worlds):
             if world in self._playing or not waiting:
                 continue
@@ -168,7 +181,7 @@ class _Rendering:
             self._playing[world] = _Playing(number, episode)
 
     def _with_looks(self, episode: Episode, world: int) -> Episode:
-        """Returns an episode with the changed looks of its world in variation and start."""
+        """Returns an episode whose variation and start have the changed looks of its world."""
         start = self._worlds.episode_start(world)
         meta = replace(episode.meta, variation=start.variation)
         return replace(episode, meta=meta, start_fields=start.fields)
@@ -186,8 +199,8 @@ class _Rendering:
         observation = self._worlds.observe(privileged=False)
         captured = observation.pixels_tick  # (N,)
         assert captured is not None
-        # A camera slower than the frames gives an older image. Depth and segmentation
-        # are rendered when the image is captured, so that they show the same moment.
+        # Between two images of a slow camera, a frame gets the older image. So depth and
+        # segmentation are rendered when an image is captured, to show the same moment.
         for world, playing in self._playing.items():
             if captured[world] == self._tick(playing):
                 playing.newest = self._ground_truth(world)
@@ -196,21 +209,21 @@ class _Rendering:
                 camera + IMAGE_SUFFIX: frames[world].copy()
                 for camera, frames in observation.pixels.items()
             }
-            self._keep(self._playing[world], colours, int(captured[world]))
+            self._add_frame(self._playing[world], colours, int(captured[world]))
 
     def _tick(self, playing: _Playing) -> int:
         """Returns the current tick of an episode."""
         return playing.row * self._worlds.ticks_per_step
 
-    def _keep(
+    def _add_frame(
         self, playing: _Playing, colours: dict[str, np.ndarray], captured: int
     ) -> None:
-        """Keeps the images of a frame.
+        """Adds the images of a frame to an episode.
 
         Args:
             playing: the episode.
             colours: key -> (H, W, 3) the colour images.
-            captured: the tick at which they were captured.
+            captured: the tick at which the colour images were captured.
         """
         for key, picture in {**colours, **playing.newest}.items():
             playing.pictures.setdefault(key, []).append(picture)
@@ -220,17 +233,17 @@ class _Rendering:
     def _check_state(self, world: int, playing: _Playing) -> None:
         """Compares the state of a world with the recorded state of the next frame.
 
-        If they differ, the recorded state is set, provided that `set_states` is on.
+        If the states differ, the recorded state is set, provided that `set_states` is on.
 
         Raises:
-            DatasetError: they differ, and `set_states` is off.
+            DatasetError: the states differ, and `set_states` is off.
         """
         recorded = playing.episode.states[playing.frame]
         state = self._worlds.physics_state()[world]
         if np.array_equal(state, recorded):
             return
         if not self._request.set_states:
-            raise self._differs(playing)
+            raise self._replay_error(playing)
         self._worlds.put_physics_state(world, recorded)
 
     def _ground_truth(self, world: int) -> dict[str, np.ndarray]:
@@ -242,12 +255,12 @@ class _Rendering:
                 is_metric = self._request.depth == "m"
                 images[camera + DEPTH_SUFFIX] = depth if is_metric else as_mm(depth)
             if self._request.segmentation:
-                things = self._truth.segmentation(world, camera)
-                images[camera + SEGMENTATION_SUFFIX] = things
+                segmentation = self._truth.segmentation(world, camera)
+                images[camera + SEGMENTATION_SUFFIX] = segmentation
         return images
 
     def _step(self) -> None:
-        """Advances all worlds by one control step, and writes episodes that are over."""
+        """Advances all worlds by one control step, and writes the episodes that end."""
         worlds = self._worlds
         labels = worlds.interface.labels
         # worlds without an episode rest, so their action has no effect
@@ -261,7 +274,7 @@ class _Rendering:
             recorded = playing.episode.streams["checksum"].value[playing.row]
             playing.row += 1
             if checksums[world] != recorded and not self._request.set_states:
-                raise self._differs(playing)
+                raise self._replay_error(playing)
             if playing.row == len(playing.episode.streams["action"].value):
                 self._end(world)
 
@@ -276,9 +289,9 @@ class _Rendering:
                 "frames are no whole control steps apart"
             )
 
-        # Insert the keys in the order of a recording: proprioception, colour images, the
-        # rest. Then the file is the same byte for byte. A key that is set again keeps its
-        # place in a dict.
+        # Insert the keys in the order of a recording: proprioception, colour images, all
+        # others. Then the file has the same bytes as a recording. A dict keeps the order of
+        # the first insertion, so setting a key again does not change the order.
         pictures = {key: np.stack(rows) for key, rows in playing.pictures.items()}
         colours = {
             key: rows for key, rows in pictures.items() if key.endswith(IMAGE_SUFFIX)
@@ -292,7 +305,7 @@ class _Rendering:
         self._writer.write(rendered, lambda demo: copy_missing(stored, demo))
         self._report(episode.meta.seed)
 
-    def _differs(self, playing: _Playing) -> DatasetError:
+    def _replay_error(self, playing: _Playing) -> DatasetError:
         """Returns the error for an episode whose states differ from the recorded ones."""
         recorded = self._dataset.header.metadata
         causes = changes(recorded, self._worlds.metadata())
@@ -317,8 +330,8 @@ def as_mm(depth_m: np.ndarray) -> np.ndarray:
 def copy_missing(source: H5, target: H5) -> None:
     """Copies the attributes and arrays of a demo that the target does not have yet.
 
-    These were added by other tools. Links to other places are not copied, and neither
-    are images, since the target has rendered ones.
+    Other tools added them. Links are not copied, because they may lead to other files;
+    images are not copied, because the target has rendered ones.
 
     Args:
         source: a group of the recorded file.

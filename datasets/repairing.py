@@ -1,8 +1,8 @@
 """Saving the undamaged episodes of a damaged file or an unfinished collection.
 
-HDF5 refuses a truncated file, so a copy of it is opened that is padded with zeros to its
-old length. An episode in it is undamaged if all its arrays end before the cut, and can be
-read.
+HDF5 refuses to open a truncated file. So the file is copied, the copy is padded with
+zeros to the length before the cut, and the copy is opened. An episode is undamaged if all
+of its arrays end before the cut and can be read.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ from embodied.datasets.storage import part_files, parts_folder
 from embodied.errors import one_line
 
 PARTS_SUFFIX = ".parts"
-# Byte of HDF5's superblock that holds its version, and the bytes of each version that hold
-# the length that the file should have. This package writes version 3, and wrote 0 before.
+# The position in HDF5's superblock, the file header, of the byte with its version.
 SUPERBLOCK_VERSION_AT = 8
+# Version of the superblock -> bytes that hold the length of the whole file. This package
+# writes version 3; earlier releases wrote version 0.
 END_OF_FILE_AT = {
     0: slice(40, 48),
     1: slice(44, 52),
     2: slice(28, 36),
     3: slice(28, 36),
 }
-SUPERBLOCK_BYTES = 52  # the longest of these superblocks, up to that length
+SUPERBLOCK_BYTES = 52  # enough bytes to contain the length in each of these versions
 # Errors that reading a damaged file may raise. The episode that raises one is lost; the
 # others are still tried.
 READING_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, DatasetError)
@@ -42,7 +43,7 @@ SHOWN_LOSSES = 3  # an error message names at most this many lost episodes
 
 @dataclass(frozen=True)
 class Lost:
-    """An episode that cannot be saved."""
+    """An episode that could not be saved, and the reason."""
 
     path: Path
     demo: str
@@ -70,8 +71,8 @@ def repair(
     """Copies the undamaged episodes of a file, and of its unfinished collection.
 
     Args:
-        path: a dataset that may be damaged. If its collection was not finished, the
-            path that it would have had, or its folder of parts.
+        path: the path of a dataset that may be damaged. If the collection was not
+            finished, the path that the dataset would have had, or the folder of parts.
         target: the file to write.
         on_checked: a function that is called with 1 after each episode that was
             checked.
@@ -88,27 +89,35 @@ def repair(
     with ExitStack() as stack:
         for source in sources:
             try:
-                readable, cut = stack.enter_context(_readable(source, target.parent))
+                readable, missing = stack.enter_context(
+                    _readable_copy(source, target.parent)
+                )
                 with open_file(readable) as file:
                     header = header or read_header(file)
-                    episodes, bad = _examine(file, source, readable, cut, on_checked)
+                    episodes, lost_of_file = _examine(
+                        file,
+                        source,
+                        readable,
+                        cut_bytes=missing,
+                        on_checked=on_checked,
+                    )
             except READING_ERRORS as error:
-                # of several files, the others may still be readable
+                # if there are several files, the other files may still be readable
                 if len(sources) == 1:
                     raise DatasetError(
                         f"nothing of {source} can be saved: {one_line(error)}"
                     ) from error
                 lost.append(Lost(source, "all", str(error)))
                 continue
-            lost += bad
-            cut_bytes += cut
-            # a seed may be both in the file and among the parts
+            lost += lost_of_file
+            cut_bytes += missing
+            # an episode may be both in the dataset's file and among the parts
             for episode in episodes:
                 kept_episodes.setdefault(episode.meta.seed, episode)
 
         if header is None or not kept_episodes:
-            shown = lost[:SHOWN_LOSSES]
-            reasons = "; ".join(f"{loss.demo}: {loss.reason}" for loss in shown)
+            first_lost = lost[:SHOWN_LOSSES]
+            reasons = "; ".join(f"{one.demo}: {one.reason}" for one in first_lost)
             raise DatasetError(f"no episode of {path} is whole ({reasons})")
         write_merged(header, list(kept_episodes.values()), target, folder=target.parent)
     return RepairReport(len(kept_episodes), tuple(lost), cut_bytes)
@@ -117,13 +126,16 @@ def repair(
 def _sources(path: Path) -> list[Path]:
     """Returns the files to save episodes from: the dataset, and the parts beside it.
 
+    Args:
+        path: the path of the dataset, or of the folder with its parts.
+
     Raises:
-        DatasetError: there are none.
+        DatasetError: there are no such files.
     """
     if path.name.endswith(PARTS_SUFFIX) and path.is_dir():
         path = path.with_name(path.name.removesuffix(PARTS_SUFFIX))
-    merged = [path] if path.exists() else []
-    sources = [*merged, *part_files(path)]
+    merged_file = [path] if path.exists() else []
+    sources = [*merged_file, *part_files(path)]
     if not sources:
         raise DatasetError(
             f"there is neither a dataset at {path} nor a collection in "
@@ -133,12 +145,15 @@ def _sources(path: Path) -> list[Path]:
 
 
 @contextmanager
-def _readable(path: Path, folder: Path) -> Iterator[tuple[Path, int]]:
+def _readable_copy(path: Path, folder: Path) -> Iterator[tuple[Path, int]]:
     """Yields the path of a file that HDF5 can open, and the number of zeros added to it.
 
+    If the file is not truncated, this is the file itself; otherwise a padded copy, which
+    is deleted after the block.
+
     Args:
-        path: the file, which is not changed.
-        folder: the folder for a padded copy, which is deleted after the block.
+        path: the path of the file, which is not changed.
+        folder: the folder in which a padded copy is written.
     """
     missing = _missing_bytes(path)
     if missing <= 0:
@@ -161,43 +176,45 @@ def _missing_bytes(path: Path) -> int:
     if not h5py.is_hdf5(path):
         return 0
     with path.open("rb") as file:
-        block = file.read(SUPERBLOCK_BYTES)
+        superblock = file.read(SUPERBLOCK_BYTES)
+    if len(superblock) < SUPERBLOCK_BYTES:
+        return 0
     # superblocks of later versions may have another layout
-    version = block[SUPERBLOCK_VERSION_AT] if len(block) == SUPERBLOCK_BYTES else -1
+    version = superblock[SUPERBLOCK_VERSION_AT]
     if version not in END_OF_FILE_AT:
         return 0
-    end = int.from_bytes(block[END_OF_FILE_AT[version]], "little")
-    return max(0, end - path.stat().st_size)
+    whole_length = int.from_bytes(superblock[END_OF_FILE_AT[version]], "little")
+    return max(0, whole_length - path.stat().st_size)
 
 
 def _examine(
     file: H5,
     source: Path,
     readable: Path,
-    cut: int,
+    cut_bytes: int,
     on_checked: Callable[[int], None] | None,
 ) -> tuple[list[StoredEpisode], list[Lost]]:
-    """Returns the undamaged episodes of an open file, and the lost ones.
+    """Returns the undamaged episodes of an open file, and its lost episodes.
 
     Args:
         file: the open file.
-        source: the damaged file, named in the result.
-        readable: the file that is open: the damaged one or its padded copy.
-        cut: number of bytes that are missing at the end of the damaged file.
+        source: the path of the damaged file, which the result names.
+        readable: the path of the open file: the damaged file or its padded copy.
+        cut_bytes: number of bytes that are missing at the end of the damaged file.
         on_checked: a function that is called with 1 after each episode.
     """
-    end = source.stat().st_size if cut else None
+    end = source.stat().st_size if cut_bytes else None
     episodes = []
     lost = []
-    for name in sorted(file["data"], key=_number):
+    for name in sorted(file["data"], key=_demo_order):
         try:
             demo = file["data"][name]
-            _require_whole(demo, end)
+            _require_complete(demo, end)
             episodes.append(StoredEpisode(readable, name, read_meta(demo)))
         except READING_ERRORS as error:
             reason = str(error)
-            # HDF5 reads the zeros, so its own message would mislead
-            if cut and not isinstance(error, DatasetError):
+            # HDF5 has read the zeros of the padding, so its error would mislead
+            if cut_bytes and not isinstance(error, DatasetError):
                 reason = "a part of it lies beyond the end of the file"
             lost.append(Lost(source, name, reason))
         if on_checked is not None:
@@ -205,31 +222,31 @@ def _examine(
     return episodes, lost
 
 
-def _number(name: str) -> tuple[int, str]:
+def _demo_order(name: str) -> tuple[int, str]:
     """Returns the sort key of a demo: its number; groups with other names come first."""
     digits = name.removeprefix("demo_")
     return (int(digits) if digits.isdecimal() else -1, name)
 
 
-def _require_whole(demo: H5, end: int | None) -> None:
+def _require_complete(demo: H5, end: int | None) -> None:
     """Raises one of `READING_ERRORS` unless a demo can be read completely.
 
     Args:
-        demo: the group.
-        end: the length of the damaged file in bytes; None if nothing is cut off.
+        demo: the demo's group.
+        end: the length of the truncated file in bytes; None if nothing is cut off.
     """
     # this attribute is written last
     if "num_samples" not in demo.attrs:
         raise DatasetError("its writing was not finished")
 
-    # an array that was padded with zeros would be read without an error
-    def check(name: str, item: H5) -> None:
+    def check_end(name: str, item: H5) -> None:
+        """Raises DatasetError for an array beyond the cut, which would be read as zeros."""
         if end is None or not isinstance(item, h5py.Dataset):
             return
         if _last_byte(item) > end:
             raise DatasetError(f"{name} lies beyond the end of the file")
 
-    demo.visititems(check)
+    demo.visititems(check_end)
     episode = read_episode(demo)
     if len(episode.actions) != episode.meta.num_samples:
         raise DatasetError(
@@ -242,5 +259,6 @@ def _last_byte(array: H5) -> int:
     if array.chunks is None:
         offset = array.id.get_offset()  # None if no numbers are stored
         return 0 if offset is None else int(offset + array.id.get_storage_size())
-    chunks = [array.id.get_chunk_info(i) for i in range(array.id.get_num_chunks())]
+    num_chunks = array.id.get_num_chunks()
+    chunks = [array.id.get_chunk_info(number) for number in range(num_chunks)]
     return max((chunk.byte_offset + chunk.size for chunk in chunks), default=0)

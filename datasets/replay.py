@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from embodied.core import PHYSICS_HZ
-from embodied.datasets.playing import filled, play
+from embodied.datasets.playing import one_per_world, play
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import (
     IMPORTED_FROM,
@@ -26,15 +26,15 @@ from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_robot, known_members, robot_names
 from embodied.envs.worlds import Worlds
 
-# Takes the metadata of a dataset, returns the worlds to replay it in.
+# A function that takes a dataset's metadata, and returns worlds to replay the dataset in.
 MakeWorlds = Callable[[Mapping[str, Any]], Worlds]
-# Is called with the number of episodes that were replayed since the last call.
+# A function that is called with the number of episodes replayed since the last call.
 OnReplayed = Callable[[int], None]
 
 # The entries of the metadata that may explain why states differ.
 CAUSES = ("model_hash", "versions", "physics_hz")
-# Settings that a replay drops. Observations do not affect the states, and a replay runs
-# on the default engine and device.
+# Recorded settings that a replay does not use: observations do not affect the states, and
+# a replay runs on the default engine and device.
 NOT_REPLAYED = ("obs", "cameras", "camera_hz", "image_size", "engine", "device")
 
 
@@ -45,7 +45,7 @@ class ReplayReport:
     Attributes:
         number: the number of the episode in the file.
         seed: the seed of the episode.
-        steps: its number of control steps.
+        steps: the number of control steps in the episode.
         first_mismatch_tick: the tick at the end of the first control step whose state
             differs; None if all states are the same.
         differences: the entries of `CAUSES` that have changed since the recording.
@@ -87,9 +87,9 @@ def replay_config(metadata: Mapping[str, Any], robot: str | None = None) -> EnvC
 
     Raises:
         DatasetError: the file was imported from another format, or has no config of
-            worlds; its robot is not registered; or the robot's files have changed since
+            worlds; the robot is not registered; or the robot's files have changed since
             the recording.
-        EmbodiedError: its task is not registered.
+        EmbodiedError: the task is not registered.
     """
     if IMPORTED_FROM in metadata:
         raise DatasetError(
@@ -105,39 +105,44 @@ def replay_config(metadata: Mapping[str, Any], robot: str | None = None) -> EnvC
         name: value for name, value in stored.items() if name not in NOT_REPLAYED
     }
 
-    named = robot or settings.get("robot")
-    if robot is None and not known_members(str(named)):
+    robot_name = robot or settings.get("robot")
+    if robot is None and not known_members(str(robot_name)):
         raise DatasetError(
-            f"it was recorded with the robot {named!r}, which is not known here: name "
+            f"it was recorded with the robot {robot_name!r}, which is not known here: name "
             f"its description with --robot; known robots: {', '.join(robot_names())}"
         )
-    check_robot(metadata, str(named))
-    return EnvConfig.of({**settings, "robot": named})
+    check_robot(metadata, str(robot_name))
+    return EnvConfig.of({**settings, "robot": robot_name})
 
 
-def check_robot(metadata: Mapping[str, Any], named: str) -> None:
+def check_robot(metadata: Mapping[str, Any], robot_name: str) -> None:
     """Raises DatasetError if a robot's files have changed since the recording.
 
     Args:
         metadata: the metadata of the dataset's header.
-        named: the robot's name, or the path of its description.
+        robot_name: the robot's name, or the path of its description.
     """
     recorded = metadata.get("robot_hash")
     # earlier versions stored no hash, and robots composed in Python have none
     if recorded is None:
         return
-    robot = get_robot(named)
+    robot = get_robot(robot_name)
     if robot.content_hash != recorded:
         raise DatasetError(
             f"it was recorded with the robot {metadata.get('robot')!r} of content "
-            f"{_short(recorded)}, and {named} is {robot.name!r} of content "
+            f"{_short(recorded)}, and {robot_name} is {robot.name!r} of content "
             f"{_short(robot.content_hash) or 'none'}: bring back the description and the "
             "model files that it was recorded with"
         )
 
 
 def changes(recorded: Mapping[str, Any], present: Mapping[str, Any]) -> tuple[str, ...]:
-    """Returns the entries of `CAUSES` in which two metadata differ, as sentences."""
+    """Returns the differences of two metadata in the entries `CAUSES`, as sentences.
+
+    Args:
+        recorded: the metadata at the recording.
+        present: the metadata now.
+    """
     sentences = []
     for cause in CAUSES:
         before = recorded.get(cause)
@@ -220,7 +225,7 @@ def _replay_batch(
 
     Args:
         dataset: the dataset to read the episodes from.
-        worlds: N of them.
+        worlds: the N worlds in which to replay.
         numbers: the numbers of at most N episodes.
         differences: the entries of `CAUSES` that have changed since the recording.
     """
@@ -250,9 +255,9 @@ def _replay_batch(
 def _seed_gives_start(worlds: Worlds, episode: Episode) -> bool:
     """Returns whether a reset with the episode's seed still gives its recorded start.
 
-    The sampled values and the physics state are compared, the varied model fields are
-    not: earlier versions stored, for an object that takes no part in an episode, the
-    fields of the previous episode.
+    The sampled values and the physics state are compared, but not the varied model
+    fields, because earlier versions recorded wrong fields for an object that took no part
+    in an episode: those of the previous episode.
     """
     worlds.reset(np.array([0]), [episode.meta.seed])
     start = worlds.episode_start(0)
@@ -273,14 +278,14 @@ class _Batch:
 
     def __init__(self, worlds: Worlds, episodes: Sequence[Episode]) -> None:
         """Prepares the comparison; nothing is replayed yet."""
-        running = filled(worlds, episodes)
         self._worlds = worlds
-        self._episodes = running
-        self._ticks = [episode.frame_tick for episode in running]
+        self._episodes = one_per_world(worlds, episodes)
+        self._frame_ticks = [episode.frame_tick for episode in self._episodes]
         self._units = np.array(worlds.position_units)
-        self.mismatch_ticks: list[int | None] = [None] * len(running)
-        self.largest_m = np.zeros(len(running))
-        self.largest_rad = np.zeros(len(running))
+        num_worlds = worlds.num_worlds
+        self.mismatch_ticks: list[int | None] = [None] * num_worlds
+        self.largest_m = np.zeros(num_worlds)
+        self.largest_rad = np.zeros(num_worlds)
 
     def run(self) -> None:
         """Plays the episodes to their ends, and compares their states."""
@@ -305,16 +310,16 @@ class _Batch:
         # a state is the time, then the positions, then parts that are not compared
         stop = 1 + len(self._units)
         for world in np.flatnonzero(compared).tolist():
-            ticks = self._ticks[world]
+            ticks = self._frame_ticks[world]
             frame = int(np.searchsorted(ticks, tick))
-            # no frame was recorded at this tick
+            # skip the world if no frame was recorded at this tick
             if frame == len(ticks) or ticks[frame] != tick:
                 continue
 
             recorded = self._episodes[world].states[frame, 1:stop]
-            found_m, found_rad = deviation(states[world, 1:stop], recorded, self._units)
-            self.largest_m[world] = max(self.largest_m[world], found_m)
-            self.largest_rad[world] = max(self.largest_rad[world], found_rad)
+            off_m, off_rad = deviation(states[world, 1:stop], recorded, self._units)
+            self.largest_m[world] = max(self.largest_m[world], off_m)
+            self.largest_rad[world] = max(self.largest_rad[world], off_rad)
 
 
 def deviation(
@@ -323,22 +328,22 @@ def deviation(
     """Returns the largest deviations of two vectors of positions, in m and in rad.
 
     Args:
-        one: (Q,) positions.
-        other: (Q,) positions.
-        units: (Q,) "m", "rad" or "quat" of each element; the four elements of a
+        one: (Q,) the first vector.
+        other: (Q,) the second vector.
+        units: (Q,) "m", "rad" or "quat" for each element; the four elements of a
             quaternion are adjacent.
     """
     differences = np.abs(one - other)
     largest_m = float(differences[units == "m"].max(initial=0))
     largest_rad = float(differences[units == "rad"].max(initial=0))
 
-    # The angle between orientations follows from the distance of their unit quaternions,
-    # which is 2 sin(angle / 4). Both q and -q are the same orientation: take the nearer.
+    # The distance of two unit quaternions is 2 sin(angle / 4), for the angle between the
+    # orientations. As q and -q are the same orientation, the smaller distance is taken.
     quats = one[units == "quat"].reshape(-1, 4)
-    others = other[units == "quat"].reshape(-1, 4)
-    chord = np.minimum(
-        np.linalg.norm(quats - others, axis=1),
-        np.linalg.norm(quats + others, axis=1),
+    other_quats = other[units == "quat"].reshape(-1, 4)
+    distances = np.minimum(
+        np.linalg.norm(quats - other_quats, axis=1),
+        np.linalg.norm(quats + other_quats, axis=1),
     )
-    angles = 4 * np.arcsin(np.clip(chord / 2, 0, 1))
+    angles = 4 * np.arcsin(np.clip(distances / 2, 0, 1))
     return largest_m, max(largest_rad, float(angles.max(initial=0)))

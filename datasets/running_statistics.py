@@ -18,8 +18,8 @@ Statistics = dict[str, np.ndarray]
 class VectorStatistics:
     """Computes statistics of any number of vectors (d,).
 
-    Quantiles are exact for up to `MAX_KEPT_ROWS` vectors. Of more, they are computed
-    from an evenly spaced sample.
+    Quantiles are exact for up to `MAX_KEPT_ROWS` vectors. For more vectors, they are
+    computed from an evenly spaced sample.
     """
 
     def __init__(self, width: int) -> None:
@@ -29,19 +29,20 @@ class VectorStatistics:
         self._max = np.full(width, -np.inf)
         self._mean = np.zeros(width)
         self._squares = np.zeros(width)  # the sum of squared deviations from the mean
-        self._kept: list[np.ndarray] = []
-        self._kept_rows = 0
-        # vector number i, counted over all calls of `add`, is kept if i is a multiple
-        self._every = 1
+        self._sample: list[np.ndarray] = []  # the blocks of vectors for the quantiles
+        self._sample_rows = 0  # the number of vectors in these blocks
+        # The sample contains the vectors whose numbers, counted over all calls of `add`,
+        # are multiples of this stride.
+        self._stride = 1
 
     def add(self, values: np.ndarray) -> None:
-        """Adds n vectors, (n, d), to all that were added before."""
+        """Adds n vectors, (n, d)."""
         values = values.astype(np.float64)
         self._min = np.minimum(self._min, values.min(axis=0))
         self._max = np.maximum(self._max, values.max(axis=0))
 
-        # Merge the mean and the squared deviations of the earlier values with those of
-        # the new ones (Chan et al. 1979). The earlier values are not needed for that.
+        # Combine mean and squared deviations of the earlier values with those of the new
+        # values (Chan et al. 1979). This does not need the earlier values themselves.
         total = self._count + len(values)
         mean = values.mean(axis=0)
         shift = mean - self._mean
@@ -49,12 +50,12 @@ class VectorStatistics:
         self._squares += shift**2 * self._count * len(values) / total
         self._mean = self._mean + shift * len(values) / total
 
-        self._keep(values)
+        self._add_to_sample(values)
         self._count = total
 
     def result(self) -> Statistics:
         """Returns min, max, mean, std (d,), count (1,) and the quantiles (d,)."""
-        rows = np.concatenate(self._kept)
+        rows = np.concatenate(self._sample)
         quantiles = np.quantile(rows, list(QUANTILES.values()), axis=0)
         return {
             "min": self._min,
@@ -65,18 +66,19 @@ class VectorStatistics:
             **dict(zip(QUANTILES, quantiles, strict=True)),
         }
 
-    def _keep(self, values: np.ndarray) -> None:
-        """Keeps every `_every`-th of the values (n, d) for the quantiles."""
-        # index of the first value whose number over all calls is a multiple
-        first = -self._count % self._every
-        rows = values[first :: self._every]
-        self._kept.append(rows)
-        self._kept_rows += len(rows)
-        # too many: drop every second one, and keep half as many from now on
-        while self._kept_rows > MAX_KEPT_ROWS:
-            self._kept = [np.concatenate(self._kept)[::2]]
-            self._kept_rows = len(self._kept[0])
-            self._every *= 2
+    def _add_to_sample(self, values: np.ndarray) -> None:
+        """Adds every `_stride`-th of the values (n, d) to the sample for the quantiles."""
+        # the index of the first value whose number over all calls is a multiple of the
+        # stride
+        first = -self._count % self._stride
+        rows = values[first :: self._stride]
+        self._sample.append(rows)
+        self._sample_rows += len(rows)
+        # if the sample is too large, drop every second vector, and add half as many later
+        while self._sample_rows > MAX_KEPT_ROWS:
+            self._sample = [np.concatenate(self._sample)[::2]]
+            self._sample_rows = len(self._sample[0])
+            self._stride *= 2
 
 
 class PictureStatistics:
@@ -117,6 +119,7 @@ class PictureStatistics:
         `count` (1,) is the number of images.
         """
         levels = np.arange(LEVELS, dtype=np.float64)
+        # (3, LEVELS) the share of a channel's pixels with a level, and with at most it
         shares = self._counts / self._counts.sum(axis=1, keepdims=True)
         cumulative = np.cumsum(shares, axis=1)
         present = self._counts > 0

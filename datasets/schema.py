@@ -49,7 +49,8 @@ import numpy as np
 from embodied.errors import EmbodiedError
 from embodied.plain import make_fields_plain
 
-# An open h5py file, group or array. The type of an item is known only at run time.
+# The type hint of an open h5py file, group or array: `Any`, because only at run time it is
+# known which of them an item of a file is.
 H5 = Any
 
 # Version 1: one goal per plan.
@@ -73,19 +74,21 @@ IMPORTED_FROM = "imported_from"
 # The control mode in which the array `actions` is given.
 ACTIONS_MODE = "joint"
 
-# Settings that do not affect an episode. They are not stored, so that the same seeds give
-# the same file.
+# Settings that do not affect an episode are not stored, so that the same seeds give the
+# same file.
 NOT_STORED = ("num_threads",)
-# Entries of a header that its user chose with flags, the most important first.
+# The entries of a header that a user chose with flags, the most important ones first. In
+# an error message they come before the other entries.
 MOST_IMPORTANT = ("task", "robot", "policy", "planner_hz", "record_hz")
-# Values with a longer text, in characters, are not shown in an error message.
+# An error message shows no values whose text has more characters than this.
 MAX_SHOWN = 60
 
 
 class DatasetError(EmbodiedError):
-    """A dataset cannot be read, or would be written with what it must not hold.
+    """A dataset cannot be read, or would be written with invalid content.
 
-    Its text is one line, whatever the names and values of a file are that it shows.
+    Line breaks in the text become spaces, because the text may contain names and values
+    of a damaged file, and must stay one line.
     """
 
     def __init__(self, text: str) -> None:
@@ -103,7 +106,7 @@ class Header:
         planner_hz: plans per second; None if the policy makes no plans.
         schema_version: the version of the schema, which says what the arrays mean.
         correction: who corrected the policy (key `by`), and by which rule; None if
-            nobody did.
+            nobody corrected the policy.
     """
 
     metadata: Mapping[str, Any]
@@ -126,8 +129,8 @@ class Header:
         """The environment that the array `actions` controls, in robomimic's form.
 
         `gymnasium.make(env_name, **env_kwargs)` has the same worlds, but joint targets as
-        actions and one control step per frame. So each row of `actions` is one action
-        of it, without conversion.
+        actions and one control step per frame. So each row of `actions` is one action of
+        this environment, without conversion.
         """
         env_kwargs = self._stored_config()
         env_kwargs.pop("task", None)  # `env_name` names the task already
@@ -149,9 +152,9 @@ class Header:
         }
 
     def differences(self, other: Header) -> list[str]:
-        """Returns the differences of two headers, the most important ones first.
+        """Returns the differences of two headers as phrases, the most important first.
 
-        Each reads like "config.level is 'L1' in the one, 'L2' in the other".
+        A phrase reads like "config.level is 'L1' in the one, 'L2' in the other".
         """
         own_entries = self._entries()
         other_entries = other._entries()
@@ -159,10 +162,10 @@ class Header:
 
         differing = []
         for name in names:
-            own = own_entries.get(name)
-            others = other_entries.get(name)
-            if own != others:
-                differing.append(_difference(name, own, others))
+            own_value = own_entries.get(name)
+            other_value = other_entries.get(name)
+            if own_value != other_value:
+                differing.append(_difference(name, own_value, other_value))
         return differing
 
     def _stored_config(self) -> dict[str, Any]:
@@ -190,8 +193,8 @@ class Header:
 def _by_importance(name: str) -> tuple[int, bool, str]:
     """Returns the sort key of a header's entry.
 
-    First come the entries in `MOST_IMPORTANT`, in that order; then the other entries of
-    the worlds' config; then the rest. The latter two are sorted by name.
+    First come the entries of `MOST_IMPORTANT`, in the order given there; then the other
+    entries of the worlds' config, by name; then all other entries, by name.
     """
     rank = len(MOST_IMPORTANT)
     if name in MOST_IMPORTANT:
@@ -201,7 +204,13 @@ def _by_importance(name: str) -> tuple[int, bool, str]:
 
 
 def _difference(name: str, own: Any, other: Any) -> str:
-    """Returns one difference in words, without values that are too long to read."""
+    """Returns a difference as a phrase, without the values if they are too long to read.
+
+    Args:
+        name: the name of the entry.
+        own: the value of the entry in the first header.
+        other: the value of the entry in the second header.
+    """
     own_text = repr(own)
     other_text = repr(other)
     if max(len(own_text), len(other_text)) > MAX_SHOWN:
@@ -234,14 +243,16 @@ class EpisodeMeta:
     dropped: int | None = None  # the most objects that were dropped at one time
     takeovers: int | None = None  # only if the policy was corrected
     takeover_s: float | None = None
-    operator: str | None = None  # this and the next two: only of takes by hand
-    device: str | None = None
-    marked: bool | None = None
+    # The next three fields are only set if a person demonstrated the episode.
+    operator: str | None = None  # who demonstrated the episode
+    device: str | None = None  # the input device
+    marked: bool | None = None  # whether the operator marked the episode for a check
     variation: Mapping[str, Any] = field(default_factory=dict)  # sampled values
-    # The next three are only of an episode that was generated from recorded ones.
+    # The next three fields are only set if the episode was generated from recorded ones.
     source_file: str | None = None  # the file with the recorded episodes
-    source_episode: int | None = None  # the number of the episode that it follows
-    # For each segment, the number of the episode it was copied from, with spaces between.
+    source_episode: int | None = None  # the number of the recorded episode it follows
+    # The numbers of the recorded episodes that its segments were copied from, one number
+    # per segment, separated by spaces.
     source_segments: str | None = None
     # Number of frames. It must stay the last field: it is written last, so a demo that
     # has it is complete.
@@ -249,7 +260,7 @@ class EpisodeMeta:
 
     @property
     def success(self) -> bool:
-        """Whether it can be learned from: the task is done at the end, without a fault."""
+        """Whether a policy can learn from the episode: it ends in success, without fault."""
         return self.success_at_end and not self.fault
 
 
@@ -268,9 +279,9 @@ class Episode:
     A frame's period lasts from the frame to the next one.
 
     Attributes:
-        meta: its row of the table of episodes.
+        meta: the episode's row of the table of episodes.
         obs: the observations of the frames by key: agent_pos, environment_state,
-            <camera>_image, and those added by `data render`: <camera>_depth,
+            <camera>_image; and, if `data render` added them, <camera>_depth and
             <camera>_segmentation.
         actions: (F, J) float32 in [-1, 1], the normalised joint target that the policy
             intended for the end of the frame's period. Before schema version 3: the
@@ -278,12 +289,12 @@ class Episode:
         rewards: (F,) float32, at the end of the frame's period.
         states: (F, D) float64, the full physics state at the frame.
         frame_tick: (F,) int64, the tick of each frame.
-        image_tick: (F,) int64, the tick at which its images were captured; None without
-            cameras.
+        image_tick: (F,) int64, the tick at which the images of each frame were captured;
+            None without cameras.
         streams: the streams, by the names of `STREAMS`, and of `STREAMS_OF_ACTORS` if
             several actors take turns.
         plans: arrays (K, ...) by the names of `PLAN_TIMES` and `PLAN_PAYLOAD`; empty if
-            the policy makes none.
+            the policy makes no plans.
         start_state: (D,) float64, the physics state at the start.
         start_fields: the model fields that were varied in this world, by name; names may
             contain slashes.
@@ -303,7 +314,7 @@ class Episode:
 
 
 def is_picture_key(key: str) -> bool:
-    """Returns whether an array holds colour images, depth images or segmentations.
+    """Returns whether an array holds colour, depth or segmentation images.
 
     Args:
         key: the array's name, such as `front_image` or `obs/front_image`.
@@ -312,7 +323,7 @@ def is_picture_key(key: str) -> bool:
 
 
 def as_frame(observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Returns an observation under the keys of a dataset's frames.
+    """Returns an environment's observation under the keys of a dataset's frames.
 
     Args:
         observation: the observation of a Gymnasium environment with one world.
@@ -328,5 +339,5 @@ def as_frame(observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def to_json(value: Mapping[str, Any]) -> str:
-    """Returns the JSON text of a value, which does not depend on the order of keys."""
+    """Returns the JSON text of a mapping, with sorted keys, so that the text is unique."""
     return json.dumps(value, sort_keys=True, allow_nan=False)

@@ -1,7 +1,7 @@
 """Recording episodes on other machines.
 
-A machine that shares the dataset's folder writes its episodes there, like a process of
-this machine. Any other machine sends them back as bytes.
+A machine that has access to the dataset's folder writes its episodes there, like a
+process of this machine. Any other machine sends its episodes back as bytes.
 """
 
 from __future__ import annotations
@@ -19,26 +19,27 @@ from embodied.files import replace_bytes
 from embodied.rollout.executor import Executor
 from embodied.rollout.shards import Report
 
-# File in the folder of parts, by whose content another machine recognises the folder.
-MARK = ".shared"
+# Name of a file in the folder of parts. From its content, the mark, another machine knows
+# that it has access to the same folder.
+MARK_FILE = ".shared"
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 
 
 class RecordingWork(Protocol[T_co]):
-    """Work that records episodes into the collection for `path`; a dataclass."""
+    """A dataclass that records episodes into the collection of the dataset at `path`."""
 
     @property
     def path(self) -> Path:
         """The path of the dataset."""
 
     def __call__(self, seeds: Sequence[int], report: Report) -> Sequence[T_co]:
-        """Records one episode per seed, and reports each once its files are written."""
+        """Records one episode per seed; reports each episode once its file is written."""
 
 
 @dataclass(frozen=True)
 class ShippedFile:
-    """A file of an unfinished collection, sent from another machine."""
+    """A file of an unfinished collection that another machine sends."""
 
     name: str
     content: bytes
@@ -46,21 +47,25 @@ class ShippedFile:
 
 @dataclass(frozen=True)
 class Shipping(Generic[T]):
-    """Recording work on another machine, which sends its files if it must.
+    """Recording work for another machine, which sends its files if necessary.
 
     Attributes:
         work: the work that records, with an absolute path.
-        mark: the content of the file `MARK` in the folder of parts.
+        mark: the content of `MARK_FILE` in the folder of parts.
     """
 
     work: RecordingWork[T]
     mark: str
 
     def __call__(self, seeds: Sequence[int], report: Report) -> Sequence[T]:
-        """Records some seeds on a machine of the cluster; `report` goes to our process.
+        """Records the episodes of some seeds; runs on a machine of the cluster.
 
-        If this machine sees the dataset's folder, the work writes there itself. If not, the
-        files travel through `report`.
+        If this machine has access to the dataset's folder, the work writes there. If not,
+        the files are sent through `report`.
+
+        Args:
+            seeds: the seeds of the episodes.
+            report: a function that sends its argument to the process that collects.
         """
         if self._shares_folder():
             return self.work(seeds, report)
@@ -71,22 +76,22 @@ class Shipping(Generic[T]):
             parts = parts_folder(path)
             parts.mkdir()
 
-            def ship(item: Any) -> None:
-                """Sends the files written so far, and then passes on what the work reports."""
-                # the files of the reported episode are complete, and no other is begun
+            def send_files(item: Any) -> None:
+                """Sends the files written so far, and then reports an item of the work."""
+                # the reported episode is written, and the next one has not begun
                 for file in sorted(parts.iterdir()):
                     report(ShippedFile(file.name, file.read_bytes()))
                     file.unlink()
                 report(item)
 
-            return _with_path(self.work, path)(seeds, ship)
+            return _with_path(self.work, path)(seeds, send_files)
 
     def _shares_folder(self) -> bool:
         """Returns whether this machine has access to the collection's folder.
 
-        A folder of its own with the same path does not count, so the mark is compared.
+        This machine may have another folder with the same path, so the mark is compared.
         """
-        file = parts_folder(self.work.path) / MARK
+        file = parts_folder(self.work.path) / MARK_FILE
         try:
             return file.read_text(encoding="utf-8") == self.mark
         except OSError:
@@ -102,20 +107,20 @@ def run_recording(
 ) -> list[T]:
     """Runs recording work on an executor, and returns its results.
 
-    The files end up in the collection's folder, even if the executor's machines do not
-    share it: a marker file tells them whether they see the same folder.
+    The episodes' files end up in the collection's folder, even if the executor's machines
+    have no access to this folder.
 
     Args:
-        executor: runs the work.
-        work: records the episodes of some seeds.
-        seeds: one for each episode.
-        report: called with what is reported while the work runs.
+        executor: the executor that runs the work.
+        work: the work that records the episodes of some seeds.
+        seeds: one seed for each episode.
+        report: a function that is called with what the work reports while it runs.
         at_once: number of seeds that are worked on together, see `Executor.run`.
     """
     if executor.shares_files:
         return executor.run(work, seeds, report, at_once)
 
-    # other machines have another working directory
+    # a relative path would mean another folder on other machines
     path = work.path.absolute()
     with _marked(path) as mark:
         shipping = Shipping(_with_path(work, path), mark)
@@ -131,7 +136,7 @@ def receiving(path: Path, report: Report) -> Callable[[Any], None]:
     """
 
     def receive(item: Any) -> None:
-        """Writes a file that was sent; passes on everything else that is reported."""
+        """Writes a received file; passes everything else on to `report`."""
         if not isinstance(item, ShippedFile):
             report(item)
             return
@@ -143,9 +148,9 @@ def receiving(path: Path, report: Report) -> Callable[[Any], None]:
 
 @contextmanager
 def _marked(path: Path) -> Iterator[str]:
-    """Marks the folder of parts while the block runs; yields the mark."""
+    """Keeps a mark in the collection's folder while the block runs; yields the mark."""
     mark = uuid.uuid4().hex
-    file = parts_folder(path) / MARK
+    file = parts_folder(path) / MARK_FILE
     replace_bytes(file, mark.encode())
     try:
         yield mark

@@ -1,7 +1,8 @@
-"""Splitting episodes into parts by their seeds.
+"""Splitting a dataset's episodes into parts, such as train and test, by their seeds.
 
-A hash of its seed gives each episode a position in [0, 1), and each part owns an interval of
-that range. So an episode stays in its part when others are added or removed.
+A hash of an episode's seed gives a number in [0, 1), the episode's position. Each part
+takes the episodes whose positions lie in its interval. So an episode stays in its part
+when other episodes are added or removed.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from dataclasses import dataclass
 from embodied.errors import EmbodiedError
 from embodied.names import check_names
 
-REST = "rest"
+REST = "rest"  # the size of a part that takes all remaining episodes
 ROUNDING = 1e-9  # tolerance for the sum of shares
-# "80%" (group 1), or 0.8 (group 2)
+# "80%", with 80 as group 1; or "0.8" as group 2
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)%|(0?\.\d+|1\.0*)")
 _COUNT = re.compile(r"\d+")
 
@@ -27,9 +28,10 @@ class Part:
 
     Attributes:
         name: the name of the part.
-        share: the share of the episodes, in (0, 1]; None for a part with a count, or
-            the rest.
-        count: number of episodes; None for a part with a share, or the rest.
+        share: the share of the episodes, in (0, 1]; None for a part that has a count, or
+            that takes all remaining episodes.
+        count: number of episodes; None for a part that has a share, or that takes all
+            remaining episodes.
     """
 
     name: str
@@ -63,25 +65,31 @@ class Part:
 
 
 def split(seeds: Sequence[int], parts: Sequence[Part], split_seed: int = 0) -> Split:
-    """Returns part name -> indices into `seeds` of its episodes.
+    """Splits episodes into parts.
 
     Args:
         seeds: the seeds of all episodes.
-        parts: either with shares or with counts; one of them may take the rest.
-        split_seed: another one gives another split.
+        parts: the parts, all with shares or all with counts; one part may take all
+            remaining episodes.
+        split_seed: a number that is hashed with each seed, so that every `split_seed`
+            gives another split.
+
+    Returns:
+        The name of each part -> indices into `seeds` of the episodes in the part.
 
     Raises:
-        EmbodiedError: shares and counts are mixed, several parts take the rest, the
-            shares exceed 1, or there are too few episodes for the counts.
+        EmbodiedError: shares and counts are mixed, several parts take the remaining
+            episodes, the shares exceed 1, or there are too few episodes for the counts.
     """
     _check_parts(parts)
     positions = [split_position(seed, split_seed) for seed in seeds]
     if any(part.count is not None for part in parts):
-        ordered = sorted(range(len(seeds)), key=lambda i: positions[i])
-        return _by_count(ordered, parts)
-    return _by_share(positions, parts)
+        ordered = sorted(range(len(seeds)), key=lambda index: positions[index])
+        return _split_by_count(ordered, parts)
+    return _split_by_share(positions, parts)
 
 
+# name of a part -> indices of the episodes in the part
 Split = dict[str, list[int]]
 
 
@@ -96,26 +104,28 @@ def _check_parts(parts: Sequence[Part]) -> None:
     check_names("part", [part.name for part in parts])
     shares = [part.share for part in parts if part.share is not None]
     counts = [part.count for part in parts if part.count is not None]
-    rests = len(parts) - len(shares) - len(counts)
+    num_rest_parts = len(parts) - len(shares) - len(counts)
 
     if shares and counts:
         raise EmbodiedError("shares and counts cannot be mixed: choose one of them")
-    if rests > 1:
+    if num_rest_parts > 1:
         raise EmbodiedError("only one part can take the rest")
     if sum(shares) > 1 + ROUNDING:
         raise EmbodiedError(f"the shares come to {sum(shares):g}, more than 1")
 
 
-def _by_count(ordered: Sequence[int], parts: Sequence[Part]) -> Split:
-    """Gives the first episodes to the first part, the next ones to the second, etc.
+def _split_by_count(ordered: Sequence[int], parts: Sequence[Part]) -> Split:
+    """Gives the first episodes to the first part, the next episodes to the second, etc.
 
     Args:
         ordered: indices of all episodes, sorted by their positions in [0, 1).
-        parts: the parts with their counts; one of them may take all remaining episodes.
+        parts: the parts with their counts; one part may take all remaining episodes.
     """
-    wanted = sum(part.count or 0 for part in parts)
-    if wanted > len(ordered):
-        raise EmbodiedError(f"{wanted} episodes are wanted, there are {len(ordered)}")
+    total_count = sum(part.count or 0 for part in parts)
+    if total_count > len(ordered):
+        raise EmbodiedError(
+            f"{total_count} episodes are wanted, there are {len(ordered)}"
+        )
 
     indices_of_parts: Split = {}
     first = 0
@@ -123,15 +133,15 @@ def _by_count(ordered: Sequence[int], parts: Sequence[Part]) -> Split:
         if part.count is not None:
             indices_of_parts[part.name] = sorted(ordered[first : first + part.count])
             first += part.count
-    return _with_rest(indices_of_parts, parts, len(ordered))
+    return _with_remaining(indices_of_parts, parts, len(ordered))
 
 
-def _by_share(positions: Sequence[float], parts: Sequence[Part]) -> Split:
+def _split_by_share(positions: Sequence[float], parts: Sequence[Part]) -> Split:
     """Gives each part the episodes in an interval of [0, 1) as long as its share.
 
     Args:
         positions: the positions of all episodes, in [0, 1).
-        parts: the parts with their shares; one of them may take all remaining episodes.
+        parts: the parts with their shares; one part may take all remaining episodes.
     """
     indices_of_parts: Split = {}
     low = 0.0
@@ -139,25 +149,27 @@ def _by_share(positions: Sequence[float], parts: Sequence[Part]) -> Split:
         if part.share is None:
             continue
         high = low + part.share
-        # shares that add up to 1 must not lose the last episode to rounding, so the last
-        # interval ends beyond every position
+        # If the shares add up to 1, rounding must not exclude the largest position. So
+        # the last interval ends at 2, beyond every position.
         if high > 1 - ROUNDING:
             high = 2.0
         indices_of_parts[part.name] = [
-            i for i, position in enumerate(positions) if low <= position < high
+            index for index, position in enumerate(positions) if low <= position < high
         ]
         low = high
-    return _with_rest(indices_of_parts, parts, len(positions))
+    return _with_remaining(indices_of_parts, parts, len(positions))
 
 
-def _with_rest(indices_of_parts: Split, parts: Sequence[Part], total: int) -> Split:
-    """Adds the part that takes the rest, and restores the order of the parts.
+def _with_remaining(
+    indices_of_parts: Split, parts: Sequence[Part], total: int
+) -> Split:
+    """Returns a split with the part that takes all remaining episodes, if there is one.
 
     Args:
-        indices_of_parts: part name -> indices, for the parts with shares or counts.
-        parts: all parts.
+        indices_of_parts: name -> indices, for the parts with shares or counts.
+        parts: all parts, in the order of the result.
         total: number of all episodes.
     """
-    taken = {i for members in indices_of_parts.values() for i in members}
-    rest = [i for i in range(total) if i not in taken]
-    return {part.name: indices_of_parts.get(part.name, rest) for part in parts}
+    used = {index for indices in indices_of_parts.values() for index in indices}
+    remaining = [index for index in range(total) if index not in used]
+    return {part.name: indices_of_parts.get(part.name, remaining) for part in parts}

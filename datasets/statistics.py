@@ -98,19 +98,21 @@ def statistics(
         if key not in known:
             raise unknown("array", key, known)
         if key.endswith(IMAGE_SUFFIX):
-            statistics.append(_of_pictures(dataset, numbers, key))
+            statistics.append(_picture_statistics(dataset, numbers, key))
         else:
-            statistics.append(_of_rows(dataset, numbers, key))
+            statistics.append(_vector_statistics(dataset, numbers, key))
         if on_key is not None:
             on_key(1)
     return statistics
 
 
-def _of_rows(dataset: Dataset, numbers: Sequence[int], key: str) -> ArrayStatistics:
+def _vector_statistics(
+    dataset: Dataset, numbers: Sequence[int], key: str
+) -> ArrayStatistics:
     """Returns the statistics of an array, one figure per column.
 
     Rows with several axes are flattened. In depth images each pixel counts as a row with
-    one column.
+    one column. Arguments and errors are those of `statistics`.
     """
     collected: VectorStatistics | None = None
     widths = set()
@@ -120,7 +122,8 @@ def _of_rows(dataset: Dataset, numbers: Sequence[int], key: str) -> ArrayStatist
         if not array.ndim or array.dtype.kind not in "fiub":
             raise DatasetError(f"{dataset.path}: {key} holds no rows of numbers")
         num_rows = array.size if key.endswith(DEPTH_SUFFIX) else len(array)
-        width = array.size // max(num_rows, 1)  # an array may have no rows
+        # `max`, because an array may have no rows
+        width = array.size // max(num_rows, 1)
         rows = array.reshape(num_rows, width)
         widths.add(rows.shape[1])
         if len(widths) > 1:
@@ -129,19 +132,24 @@ def _of_rows(dataset: Dataset, numbers: Sequence[int], key: str) -> ArrayStatist
                 "different episodes"
             )
 
-        finite = np.isfinite(rows).all(axis=1)
-        left_out += int((~finite).sum())
-        if finite.any():
+        is_finite = np.isfinite(rows).all(axis=1)
+        left_out += int((~is_finite).sum())
+        if is_finite.any():
             collected = collected or VectorStatistics(rows.shape[1])
-            collected.add(rows[finite])
+            collected.add(rows[is_finite])
 
     if collected is None:
         raise DatasetError(f"{dataset.path}: {key} has no row of finite numbers")
     return array_statistics(key, collected.result(), left_out)
 
 
-def _of_pictures(dataset: Dataset, numbers: Sequence[int], key: str) -> ArrayStatistics:
-    """Returns the statistics of each colour channel over all pixels of all images."""
+def _picture_statistics(
+    dataset: Dataset, numbers: Sequence[int], key: str
+) -> ArrayStatistics:
+    """Returns the statistics of each colour channel over all pixels of all images.
+
+    Arguments and errors are those of `statistics`.
+    """
     collected = PictureStatistics()
     for number in numbers:
         pictures = dataset.read(number, key)
@@ -155,7 +163,7 @@ def _of_pictures(dataset: Dataset, numbers: Sequence[int], key: str) -> ArraySta
 
 
 def array_statistics(key: str, result: Statistics, left_out: int) -> ArrayStatistics:
-    """Returns running statistics in the form of this module.
+    """Converts the result of running statistics to an `ArrayStatistics`.
 
     Args:
         key: the array's name.
@@ -163,17 +171,18 @@ def array_statistics(key: str, result: Statistics, left_out: int) -> ArrayStatis
         left_out: number of rows with NaN or infinity.
     """
 
-    def numbers(name: str) -> tuple[float, ...]:
+    def columns(name: str) -> tuple[float, ...]:
+        """Returns one of the statistics as a tuple with one number per column."""
         return tuple(float(value) for value in result[name])
 
     return ArrayStatistics(
         key=key,
         count=int(result["count"][0]),
         left_out=left_out,
-        mean=numbers("mean"),
-        std=numbers("std"),
-        min=numbers("min"),
-        max=numbers("max"),
-        q01=numbers("q01"),
-        q99=numbers("q99"),
+        mean=columns("mean"),
+        std=columns("std"),
+        min=columns("min"),
+        max=columns("max"),
+        q01=columns("q01"),
+        q99=columns("q99"),
     )

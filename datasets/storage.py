@@ -33,14 +33,14 @@ from embodied.datasets.schema import (
     to_json,
 )
 
-# Rounding may move an action out of [-1, 1] by this much; more is an error.
+# Rounding may move an action out of [-1, 1] by this much; a larger excess is an error.
 ACTION_TOLERANCE = 1e-6
 
 _PART_PREFIX = "seed_"
 
 
 def parts_folder(path: Path) -> Path:
-    """Returns the folder with a dataset's episodes during its collection."""
+    """Returns the folder that holds a dataset's episodes while they are collected."""
     return path.parent / f"{path.name}.parts"
 
 
@@ -50,7 +50,7 @@ def part_file(path: Path, seed: int) -> Path:
 
 
 def part_files(path: Path) -> list[Path]:
-    """Returns the episodes of an unfinished collection, sorted by seed."""
+    """Returns the episodes' files of an unfinished collection, sorted by seed."""
     parts = parts_folder(path).glob(f"{_PART_PREFIX}*.hdf5")
     return sorted(parts, key=part_seed)
 
@@ -73,8 +73,8 @@ def replacing(
         path: the path of the file to replace.
         header: the header of the new file.
         folder: the folder in which the file is written, on the same file system.
-        is_sealed: whether to append the index. Parts of a collection need none, since
-            they are merged later.
+        is_sealed: whether to append the index. Parts of a collection need no index,
+            because they are merged into one file later.
 
     Raises:
         WriteError: the disk is full, or cannot be written for another reason.
@@ -111,7 +111,7 @@ def write_masks(file: H5, masks: Mapping[str, Iterable[int]]) -> None:
 
     Args:
         file: the file to write to.
-        masks: name -> numbers of the episodes in it.
+        masks: name of a mask -> numbers of the episodes in the mask.
     """
     for mask, numbers in masks.items():
         write_mask(file, mask, [f"demo_{number}" for number in numbers])
@@ -126,7 +126,7 @@ def write_mask(file: H5, mask: str, demos: Sequence[str]) -> None:
         del masks[mask]
 
     names = [demo.encode() for demo in demos]
-    # HDF5 stores the names as bytes of a fixed width, which must not be 0
+    # the names are stored as bytes of a fixed width, which HDF5 requires to be at least 1
     width = max(map(len, names), default=1)
     masks.create_dataset(mask, data=np.array(names, dtype=f"S{width}"))
 
@@ -134,9 +134,9 @@ def write_mask(file: H5, mask: str, demos: Sequence[str]) -> None:
 def write_episode(data: H5, name: str, episode: Episode) -> None:
     """Writes an episode as the group `name` of `/data`.
 
-    Its attribute `num_samples` is written last, so a demo that has it is complete. Arrays
-    are written in the order of their names, in which HDF5 lists them. So an episode that
-    is read and written again has the same bytes.
+    The attribute `num_samples` is written last, so a demo with this attribute is
+    complete. Arrays are written in the order of their names, which is the order in which
+    HDF5 lists them. So an episode that is read and written again has the same bytes.
 
     Args:
         data: the group `/data`.
@@ -196,16 +196,16 @@ def in_bounds(actions: np.ndarray, tick: np.ndarray, name: str) -> np.ndarray:
 
     Args:
         actions: (T, A).
-        tick: (T,) ticks of the actions, for the error message.
-        name: the name of the array, for the error message.
+        tick: (T,) the ticks of the actions, which the error message names.
+        name: the name of the array, which the error message names.
 
     Raises:
         DatasetError: a value is NaN, or outside [-1, 1] by more than `ACTION_TOLERANCE`.
     """
     # comparisons with NaN are False, so `not (abs <= 1)` finds NaN and `abs > 1` does not
-    wrong = np.argwhere(~(np.abs(actions) <= 1 + ACTION_TOLERANCE))
-    if len(wrong):
-        row, column = wrong[0]
+    out_of_bounds = np.argwhere(~(np.abs(actions) <= 1 + ACTION_TOLERANCE))
+    if len(out_of_bounds):
+        row, column = out_of_bounds[0]
         raise DatasetError(
             f"{name} must be in [-1, 1], but element {column} at tick {tick[row]} is "
             f"{actions[row, column]}"
@@ -222,10 +222,11 @@ def _checked_stream(key: str, stream: Stream, meta: EpisodeMeta) -> np.ndarray:
     if not meta.fault:
         return in_bounds(value, stream.tick, name)
 
-    # an action that is not finite may have caused the fault, so it is kept
-    finite = np.isfinite(value)
-    checked = in_bounds(np.where(finite, value, 0), stream.tick, name)
-    return np.where(finite, checked, value)
+    # In an episode with a fault, numbers that are not finite are kept, because they may
+    # have caused the fault; only the finite ones are checked.
+    is_finite = np.isfinite(value)
+    checked = in_bounds(np.where(is_finite, value, 0), stream.tick, name)
+    return np.where(is_finite, checked, value)
 
 
 def _write_array(obs: H5, key: str, value: np.ndarray) -> None:
@@ -245,8 +246,8 @@ def _write_array(obs: H5, key: str, value: np.ndarray) -> None:
 def _write_meta(demo: H5, meta: EpisodeMeta) -> None:
     """Writes an episode's row of the table of episodes as attributes of its group.
 
-    They are written in the order of the fields, so `num_samples` comes last. Fields that
-    are None are left out.
+    Attributes are written in the order of the fields of `EpisodeMeta`, so `num_samples`
+    comes last. Fields that are None are left out.
     """
     for f in fields(meta):
         value = getattr(meta, f.name)
@@ -269,10 +270,10 @@ def _check_lengths(episode: Episode) -> None:
     rows = {f"obs/{key}": len(value) for key, value in episode.obs.items()}
     for key in ("actions", "rewards", "states", "frame_tick"):
         rows[key] = len(getattr(episode, key))
-    wrong = {key: count for key, count in rows.items() if count != frames}
-    if wrong:
+    wrong_counts = {key: count for key, count in rows.items() if count != frames}
+    if wrong_counts:
         raise DatasetError(
-            f"the episode of seed {seed} has {frames} frames, but rows: {wrong}"
+            f"the episode of seed {seed} has {frames} frames, but rows: {wrong_counts}"
         )
 
     # arrays with one row per control step

@@ -22,7 +22,7 @@ def require_new(targets: Sequence[Path], overwrite: bool, source: Path) -> None:
 
     Args:
         targets: the files to write.
-        overwrite: whether they may exist.
+        overwrite: whether the files to write may exist.
         source: the file to read, which must never be replaced.
     """
     for target in targets:
@@ -44,8 +44,8 @@ def write_subset(
         dataset: the dataset to copy from; it is not changed.
         numbers: the numbers of the episodes to copy.
         target: the file to write.
-        masks: name -> numbers of episodes in `dataset`; by default the dataset's own
-            masks. Episodes that are not copied are dropped from the masks.
+        masks: name of a mask -> numbers of its episodes in `dataset`; by default the
+            dataset's own masks. Episodes that are not copied are dropped from the masks.
         on_copied: a function that is called after each episode.
     """
     if masks is None:

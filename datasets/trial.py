@@ -1,8 +1,8 @@
-"""A trial of files whose form has no checksums, before this process reads them.
+"""A trial reading of HDF5 files whose metadata have no checksums.
 
 Damage at some places of such a file keeps the HDF5 library in an endless loop, or crashes
-the process. Neither can be stopped from within, so a child process walks through the file
-first.
+the process that reads it. A process cannot stop either in itself, so a child process
+reads the file first.
 """
 
 from __future__ import annotations
@@ -18,29 +18,33 @@ from pathlib import Path
 from embodied.datasets import trial_walk
 from embodied.datasets.schema import DatasetError
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"  # with which HDF5's superblock begins
-# Byte of HDF5's superblock that holds its version. From version 2 on, files have
-# checksums on all metadata, except on values of variable length.
+SIGNATURE = (
+    b"\x89HDF\r\n\x1a\n"  # the first bytes of HDF5's superblock, the file header
+)
+# The position in HDF5's superblock of the byte with its version.
 SUPERBLOCK_VERSION_AT = 8
+# From this version on, files have checksums on all metadata, except on values of variable
+# length.
 FIRST_WITH_CHECKSUMS = 2
-HEAP = b"GCOL"  # begins each heap of values of variable length
-# Processor time of the child, so that a busy machine does not count. The longest sound
+HEAP = b"GCOL"  # the first bytes of each heap that holds values of variable length
+# The child process is ended if one step of reading takes longer than this. Processor time
+# is measured, so that a busy machine makes no difference. In sound files, the longest
 # steps, such as finding 100,000 members of a group, take less than a second.
 LONGEST_STEP_S = 5.0
-TRIALS_KEPT = 1024  # results of trials that a process remembers
+TRIALS_KEPT = 1024  # number of results of trials that a process remembers
 
 
 def require_end(path: Path, is_foreign: bool) -> None:
-    """Raises DatasetError for a file from which the HDF5 library does not come back.
+    """Raises DatasetError for a file on which the HDF5 library would loop or crash.
 
-    Nothing happens if all that describes the file's content has checksums. Else a child
-    process tries the file, once per process unless the file changes, which takes half a
-    second for a small file.
+    A file whose metadata have checksums is accepted at once. Any other file is read by a
+    child process, which takes half a second for a small file. The result is remembered
+    until the file changes.
 
     Args:
-        path: an HDF5 file, or any other.
-        is_foreign: whether another tool wrote the file. Such files may have values of
-            variable length, which never have checksums, and are searched for them.
+        path: the path of an HDF5 file, or of any other file.
+        is_foreign: whether another tool wrote the file. Such a file may hold values of
+            variable length, which never have checksums, so they are searched for.
 
     Raises:
         OSError: the file cannot be read.
@@ -58,13 +62,14 @@ def _has_checksums(path: Path) -> bool:
     """Returns whether an HDF5 file has checksums on all metadata."""
     with path.open("rb") as file:
         begin = file.read(SUPERBLOCK_VERSION_AT + 1)
-    # where another tool keeps bytes of its own before the superblock, this one says no
+    # another tool may write other bytes before the superblock; then the result is False,
+    # and the file is tried
     is_at_start = begin.startswith(SIGNATURE) and len(begin) > SUPERBLOCK_VERSION_AT
     return is_at_start and begin[SUPERBLOCK_VERSION_AT] >= FIRST_WITH_CHECKSUMS
 
 
 def _has_heap(path: Path) -> bool:
-    """Returns whether a file may have values of variable length."""
+    """Returns whether a file may hold values of variable length."""
     with (
         path.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
@@ -74,15 +79,18 @@ def _has_heap(path: Path) -> bool:
 
 @functools.lru_cache(TRIALS_KEPT)
 def _failure(path: Path, size: int, mtime_ns: int) -> str:
-    """Returns why a child process did not come to the end of a file; "" if it did.
+    """Lets a child process read a file; returns why that failed, "" if it succeeded.
+
+    Results are cached. Size and time are arguments so that a file that has changed since
+    its last trial is tried again.
 
     Args:
         path: the file's path.
-        size: the file's size; like `mtime_ns` it lets a changed file be tried anew.
-        mtime_ns: when the file was last changed.
+        size: the file's size in bytes.
+        mtime_ns: the time at which the file was last changed, in ns.
     """
     child = subprocess.run(
-        # -P: the folder of the script is not searched for modules
+        # with -P the folder of the script is not searched for modules
         [sys.executable, "-P", trial_walk.__file__, path, str(LONGEST_STEP_S)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         capture_output=True,
@@ -91,6 +99,7 @@ def _failure(path: Path, size: int, mtime_ns: int) -> str:
     )
     if child.returncode == 0:
         return ""
+    # a negative code names the signal that ended the child; SIGPROF is that of its timer
     if child.returncode == -signal.SIGPROF:
         return (
             "is damaged: it keeps HDF5's library in an endless loop; take another copy"

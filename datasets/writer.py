@@ -1,9 +1,9 @@
 """Collecting episodes in such a way that a kill never damages finished ones.
 
-HDF5 has no journal: a kill during a flush can make a growing file unreadable. So while a
-collection is running, each episode is a small dataset of its own in the folder
-`<path>.parts`. Closing the collection merges these parts, sorted by seed, into one file.
-Parts and merged file are written under a temporary name, then renamed.
+HDF5 has no journal, so a process that is killed while it writes can leave an unreadable
+file. So while a collection is running, each episode is written to a separate small
+dataset, a part, in the folder `<path>.parts`. Closing the collection merges the parts,
+sorted by seed, into one file. All files are written under a temporary name, then renamed.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ Mode = Literal["new", "resume", "overwrite", "join"]
 class EpisodeWriter(ClosedOnExit):
     """Writes the episodes of one collection; several processes may do so at once.
 
-    One process owns the collection, and merges the episodes into `path` when it closes.
-    Others join it. An episode is safe once `write` has returned.
+    One process owns the collection; it merges the episodes into `path` when it closes its
+    writer. Other processes join the collection. An episode is safe once `write` returned.
 
     Modes:
         new: begins a collection; nothing may exist at the path.
@@ -67,7 +67,8 @@ class EpisodeWriter(ClosedOnExit):
             path: the path of the dataset.
             header: the header of the dataset.
             mode: new, resume, overwrite or join; see the class.
-            masks: name -> seeds of the episodes in it; None for the default masks.
+            masks: name of a mask -> seeds of the episodes in the mask; None for the
+                default masks.
         """
         if mode not in get_args(Mode):
             raise DatasetError(f"unknown mode {mode!r}; modes are {get_args(Mode)}")
@@ -97,13 +98,15 @@ class EpisodeWriter(ClosedOnExit):
 
     @property
     def seeds(self) -> frozenset[int]:
-        """The seeds of the episodes that are written, as far as this process knows."""
+        """The seeds of the written episodes, without those written by other processes
+        since this process joined.
+        """
         return frozenset(self._seeds)
 
     def forget(self, seeds: Iterable[int]) -> None:
         """Deletes the parts with these seeds from the unfinished collection.
 
-        They may be left from a process that died, whose work is repeated.
+        A process that died may have left such parts; its work is repeated.
         """
         for seed in seeds:
             part_file(self.path, seed).unlink(missing_ok=True)
@@ -118,8 +121,8 @@ class EpisodeWriter(ClosedOnExit):
                 the schema.
 
         Raises:
-            DatasetError: there is an episode of the same seed already, or
-                `write_episode` refuses this one.
+            DatasetError: an episode of the same seed is written already, or
+                `write_episode` refuses the episode.
             WriteError: the disk is full, or cannot be written for another reason.
         """
         seed = episode.meta.seed
@@ -147,8 +150,8 @@ class EpisodeWriter(ClosedOnExit):
         parts = part_files(self.path)
         if parts:
             episodes = self._merged_episodes()
-            # A kill between merging and removing the parts leaves parts whose episodes
-            # are in the merged file already: skip these.
+            # If a process was killed after merging, before it removed the parts, their
+            # episodes are in the merged file already: skip these parts.
             merged_seeds = {episode.meta.seed for episode in episodes}
             for part in parts:
                 for episode in find_episodes(part):
@@ -159,18 +162,16 @@ class EpisodeWriter(ClosedOnExit):
                 episodes,
                 self.path,
                 folder=self._parts,
-                masks=self._numbers_of_masks(episodes),
+                masks=self._mask_numbers(episodes),
             )
 
         shutil.rmtree(self._parts)
         self._closed = True
 
-    def _numbers_of_masks(
+    def _mask_numbers(
         self, episodes: Sequence[StoredEpisode]
     ) -> dict[str, list[int]] | None:
-        """Returns mask -> numbers of its episodes in the merged file.
-
-        None stands for the default masks.
+        """Returns mask -> numbers in the merged file; None for the default masks.
 
         Args:
             episodes: all episodes of the merged file.
@@ -184,7 +185,11 @@ class EpisodeWriter(ClosedOnExit):
         }
 
     def _begin(self) -> None:
-        """Begins a collection; raises DatasetError if the dataset or one exists."""
+        """Creates the folder of parts.
+
+        Raises:
+            DatasetError: the dataset, or an unfinished collection for it, exists.
+        """
         existing = None
         if self.path.exists():
             existing = str(self.path)
@@ -236,16 +241,16 @@ def kept_when_stopped(
 ) -> Iterator[None]:
     """Cleans up if the block, which collects episodes, is stopped.
 
-    The folder of parts is removed if it is empty. If it holds episodes, it is kept.
+    The folder of parts is removed if it is empty, and kept if it holds episodes.
 
     Args:
-        writer: owns the collection.
-        seeds: the seeds that are tried.
-        wanted: number of episodes to keep, where not every seed gives one; None where
-            every seed does.
+        writer: the writer that owns the collection.
+        seeds: the seeds of the episodes that the block collects.
+        wanted: the number of episodes to collect, if not every seed gives an episode;
+            None if every seed gives one.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C was pressed; says how many episodes are kept.
+        KeyboardInterrupt: Ctrl-C was pressed; the text says how many episodes are kept.
     """
     try:
         yield
@@ -254,7 +259,7 @@ def kept_when_stopped(
         with suppress(OSError):
             parts_folder(writer.path).rmdir()
         if isinstance(stop, KeyboardInterrupt):
-            # `writer.seeds` lacks the parts that other processes have written since
+            # `writer.seeds` lacks the parts that other processes have written meanwhile
             written = {part_seed(part) for part in part_files(writer.path)}
             num_kept = len(set(seeds) & (writer.seeds | written))
             raise KeyboardInterrupt(

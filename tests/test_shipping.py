@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from embodied.closing import ClosedOnExit
-from embodied.datasets.shipping import MARK, ShippedFile, Shipping, receiving
+from embodied.datasets.shipping import MARK_FILE, ShippedFile, Shipping, receiving
 from embodied.datasets.storage import parts_folder
 from embodied.envs.config import EnvConfig
 from embodied.policies.collection import Recording, collect, collection_header
@@ -79,4 +79,4 @@ def test_a_shipped_name_stays_in_its_folder(tmp_path: Path) -> None:
     receive("a result")
     assert others == ["a result"]
     assert [file.name for file in parts_folder(path).iterdir()] == ["escaped"]
-    assert MARK.startswith(".")
+    assert MARK_FILE.startswith(".")

@@ -9,7 +9,7 @@ import numpy as np
 
 from embodied.datasets.audit.context import Judgement
 from embodied.datasets.episode_reading import read_episode
-from embodied.datasets.playing import filled, play
+from embodied.datasets.playing import one_per_world, play
 from embodied.datasets.replay import replay_config
 from embodied.datasets.schema import H5, DatasetError, Episode, Header
 from embodied.envs.worlds import Worlds
@@ -120,7 +120,7 @@ def _judge_batch(
     Returns:
         The judgements of the other episodes, by name.
     """
-    running = filled(worlds, list(episodes.values()))
+    running = one_per_world(worlds, list(episodes.values()))
     sentences = _sentences_of_seeds(worlds, running)
 
     success_at_end = np.zeros(len(running), bool)

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from embodied.core import Layout
-from embodied.datasets.playing import filled, play
+from embodied.datasets.playing import one_per_world, play
 from embodied.datasets.reader import Dataset
 from embodied.datasets.replay import changes, replay_config
 from embodied.datasets.schema import Episode
@@ -139,7 +139,7 @@ def _replayed_motions(
     """Replays demonstrations, at most one in each world; returns their motions."""
     episodes = [dataset.episode(number, images=False) for number in numbers]
     states: list[np.ndarray] = []  # (N, S) after each step
-    for step in play(worlds, filled(worlds, episodes)):
+    for step in play(worlds, one_per_world(worlds, episodes)):
         states.append(np.array(worlds.task.state()))
         for world in np.flatnonzero(step.differs[: len(numbers)]).tolist():
             recorded = dataset.header.metadata
