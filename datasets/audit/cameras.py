@@ -12,9 +12,9 @@ from embodied.datasets.audit.findings import Finding, Verdict
 from embodied.datasets.audit.metrics import lag, rate_of_change, stretches
 from embodied.datasets.audit.view import Camera, View
 
-# Two images whose mean difference is smaller show the same view, in grey levels.
+# Two images show the same view if their mean difference, in grey levels, is smaller.
 SAME_VIEW_LEVELS = 4.0
-# The mean difference of images that cannot be compared: the largest there is.
+# The mean difference of images of different shapes, in grey levels: the largest possible.
 LARGEST_DIFFERENCE = 255.0
 
 
@@ -23,13 +23,14 @@ def find_blank(view: View, context: Context) -> list[Finding]:
     limits = context.limits
     findings = []
     for name, camera in view.cameras.items():
-        blank = camera.spread < limits.blank_levels
-        share = float(blank.mean()) if len(blank) else 0.0
+        is_blank = camera.spread < limits.blank_levels  # (F,)
+        share = float(is_blank.mean()) if len(is_blank) else 0.0
         if share < limits.bad_pictures_share:
             continue
-        verdict: Verdict = "EXCLUDE" if blank.all() else "REVIEW"
+        verdict: Verdict = "EXCLUDE" if is_blank.all() else "REVIEW"
         message = f"camera {name} is blank in {share:.0%} of the frames"
-        start_s = int(np.argmax(blank)) / view.source.frame_hz
+        # `argmax` gives the first blank frame
+        start_s = int(np.argmax(is_blank)) / view.source.frame_hz
         findings.append(Finding("blank_camera", verdict, message, start_s))
     return findings
 
@@ -43,26 +44,27 @@ def find_frozen_camera(view: View, context: Context) -> list[Finding]:
         if len(camera.digest) != len(frame_positions) or len(frame_positions) < 2:
             continue
 
-        # (F - 1,) whether each frame has the same image as the frame before. A camera
-        # slower than the frames repeats its image rightly; then `image_tick` stays, too.
+        # (F - 1,) whether each frame has the same image as the frame before, although a
+        # new image was captured. A camera slower than the frames repeats its old image,
+        # which is no fault.
         frames = len(camera.digest)
         is_repeated = camera.digest[1:] == camera.digest[:-1]
-        is_repeated &= _is_new(view, frames)
+        is_repeated &= _is_newly_captured(view, frames)
         for repeat in stretches(is_repeated):
-            lasts_s = repeat.rows / view.source.frame_hz
+            duration_s = repeat.rows / view.source.frame_hz
             # entry i compares frames i and i + 1, so the last frame is `last + 1`
             positions = frame_positions[repeat.first : repeat.last + 2]
             moved = np.ptp(positions, axis=0).max()
-            if lasts_s < limits.frozen_camera_s or moved < limits.frozen_motion:
+            if duration_s < limits.frozen_camera_s or moved < limits.frozen_motion:
                 continue
 
             message = (
-                f"camera {name} repeats one image for {lasts_s:.1f} s, while joints "
+                f"camera {name} repeats one image for {duration_s:.1f} s, while joints "
                 f"move by {moved:.2f} rad or m"
             )
             start_s = repeat.first / view.source.frame_hz
-            is_always = repeat.rows == len(is_repeated)
-            verdict: Verdict = "EXCLUDE" if is_always else "REVIEW"
+            is_whole_episode = repeat.rows == len(is_repeated)
+            verdict: Verdict = "EXCLUDE" if is_whole_episode else "REVIEW"
             findings.append(Finding("frozen_camera", verdict, message, start_s))
             # one finding per camera is enough
             break
@@ -76,27 +78,29 @@ def find_swapped(view: View, context: Context) -> list[Finding]:
     own = facts.own_pictures.get(view.demo, {})  # camera -> this episode's mean image
     usual = facts.pictures  # camera -> the median of all episodes' mean images
     findings = []
-    for one, other in itertools.combinations(sorted(view.cameras), 2):
-        if _have_equal_images(view.cameras[one], view.cameras[other]):
-            message = f"cameras {one} and {other} have the same images"
+    for first, second in itertools.combinations(sorted(view.cameras), 2):
+        if _have_equal_images(view.cameras[first], view.cameras[second]):
+            message = f"cameras {first} and {second} have the same images"
             findings.append(Finding("swapped_cameras", "EXCLUDE", message))
             continue
 
         # a few episodes do not show which view is usual
         if facts.count < limits.least_episodes:
             continue
-        if one not in own or other not in own or own[one].shape != own[other].shape:
+        if first not in own or second not in own:
+            continue
+        if own[first].shape != own[second].shape:
             continue
 
-        # Do this episode's images fit the usual ones better with the names swapped?
-        unswapped = _difference(own[one], usual[one])
-        unswapped += _difference(own[other], usual[other])
-        swapped = _difference(own[one], usual[other])
-        swapped += _difference(own[other], usual[one])
-        # two views that are alike cannot be told from each other
-        are_distinct = _difference(usual[one], usual[other]) > SAME_VIEW_LEVELS
+        # compare this episode's images with the usual ones, with and without a swap
+        unswapped = _difference(own[first], usual[first])
+        unswapped += _difference(own[second], usual[second])
+        swapped = _difference(own[first], usual[second])
+        swapped += _difference(own[second], usual[first])
+        # if both cameras show nearly the same view, a swap cannot be noticed
+        are_distinct = _difference(usual[first], usual[second]) > SAME_VIEW_LEVELS
         if are_distinct and unswapped > limits.swapped_times * swapped:
-            message = f"cameras {one} and {other} are swapped"
+            message = f"cameras {first} and {second} are swapped"
             findings.append(Finding("swapped_cameras", "REVIEW", message))
     return findings
 
@@ -105,6 +109,7 @@ def find_late_camera(view: View, context: Context) -> list[Finding]:
     """Finds cameras whose images change later or earlier than the joints move."""
     limits = context.limits
     frame_positions = _positions_at_frames(view)
+    # with fewer frames no lag can be measured
     if len(frame_positions) < 4 or not np.isfinite(frame_positions).all():
         return []
 
@@ -115,7 +120,8 @@ def find_late_camera(view: View, context: Context) -> list[Finding]:
         cause = rate_of_change(frame_positions)
         effect = rate_of_change(camera.small)
         measured_lag = lag(cause, effect, view.source.frame_hz)
-        # a lag is certain only if the signals fit well with it, and worse without it
+        # a lag is certain only if the shifted signals are correlated well, and the
+        # unshifted ones worse
         gain = measured_lag.correlation - measured_lag.correlation_at_0
         is_certain = measured_lag.correlation >= limits.lag_correlation
         is_certain = is_certain and gain >= limits.lag_gain
@@ -138,17 +144,17 @@ def _have_equal_images(camera: Camera, other: Camera) -> bool:
 def _difference(image: np.ndarray, other: np.ndarray) -> float:
     """Returns the mean absolute difference of two images, in grey levels.
 
-    For images of different shapes it is `LARGEST_DIFFERENCE`.
+    For images of different shapes the result is `LARGEST_DIFFERENCE`.
     """
     if image.shape != other.shape:
         return LARGEST_DIFFERENCE
     return float(np.abs(image - other).mean())
 
 
-def _is_new(view: View, frames: int) -> np.ndarray:
-    """Returns (F - 1,) bool, whether each frame's images are newer than the last one's.
+def _is_newly_captured(view: View, frames: int) -> np.ndarray:
+    """Returns (F - 1,) bool, whether each frame's images are newer than the frame before's.
 
-    If the file does not store when images were captured, all count as new.
+    If the file does not store when images were captured, all images count as new.
 
     Args:
         view: the episode.
@@ -163,12 +169,12 @@ def _is_new(view: View, frames: int) -> np.ndarray:
 def _positions_at_frames(view: View) -> np.ndarray:
     """Returns (F, J) the joint positions at the frames; (0, 0) if unknown."""
     positions = view.positions
-    frames = view.arrays.get("frame_tick")
-    # the positions have one row per frame already
-    if frames is None or view.motion_hz == view.source.frame_hz:
+    frame_ticks = view.arrays.get("frame_tick")
+    # at equal rates, the positions have one row per frame already
+    if frame_ticks is None or view.motion_hz == view.source.frame_hz:
         return positions
     if not len(positions):
         return positions
-    # from ticks of the frames to rows of the positions
-    rows = (frames * view.motion_hz / PHYSICS_HZ).round().astype(int)
+    # convert ticks of frames to rows of the positions
+    rows = (frame_ticks * view.motion_hz / PHYSICS_HZ).round().astype(int)
     return positions[np.clip(rows, 0, len(positions) - 1)]

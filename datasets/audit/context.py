@@ -14,7 +14,7 @@ class Judgement:
     """The outcome of an episode's replay.
 
     Attributes:
-        success: whether the task was done at its end.
+        success: whether the task was done at the end of the replay.
         instruction: the instruction that a reset with the episode's seed gives; "" if
             that reset does not give the episode's recorded start.
     """
@@ -28,10 +28,10 @@ class Context:
     """The dataset that an episode belongs to.
 
     Attributes:
-        facts: statistics over all its episodes.
+        facts: the statistics over all episodes of the dataset.
         limits: the thresholds of the checks.
-        judgements: demo -> outcome of its replay; only of episodes whose replay was bit
-            for bit the same.
+        judgements: demo -> outcome of the episode's replay; only of episodes whose
+            replay was bit for bit the same.
     """
 
     facts: SetFacts

@@ -18,11 +18,11 @@ from embodied.datasets.schema import Header
 from embodied.envs.registry import get_task, task_names
 from embodied.envs.variation import Choice, Interval, Range
 
-# Coverage of an interval is counted in this many equal parts.
+# An interval is divided into this many equal parts to count which of them are covered.
 PARTS = 10
-# With fewer draws than this, a variable's coverage is not judged.
+# A variable's coverage is judged only if at least this many values were drawn.
 LEAST_DRAWS = 10
-# A start with a smaller `SetFacts.isolation` than this repeats another start.
+# A start whose `SetFacts.isolation` is smaller is the same as another start.
 REPEATED_ISOLATION = 1e-6
 # Coverage lists at most this many sentences.
 SHOWN_SENTENCES = 12
@@ -39,8 +39,8 @@ class Coverage:
         unit: the unit of its values.
         counts: (label, number of draws) of each value or part.
         covered: number of values or parts that were drawn at least once.
-        expected: number of values or parts that as many random draws cover on average; 0
-            if no coverage is expected, as for sentences.
+        expected: number of values or parts that the same number of random draws covers
+            on average; 0 if no coverage is expected, as for sentences.
     """
 
     name: str
@@ -62,12 +62,12 @@ def find_strange_start(view: View, context: Context) -> list[Finding]:
     isolation = facts.isolation.get(view.demo, 0.0)
     if facts.count < limits.least_episodes or isolation < limits.isolation_times:
         return []
-    message = f"its start is {isolation:.1f} times as far from the nearest as is usual"
+    message = f"its start is {isolation:.1f} times as far from the nearest other start as usual"
     return [Finding("strange_start", "REVIEW", message)]
 
 
 def find_twin(view: View, context: Context) -> list[Finding]:
-    """Finds episodes with nearly the same path as an earlier one."""
+    """Finds episodes with nearly the same path as an earlier episode."""
     twin = context.facts.twins.get(view.demo)
     if twin is None:
         return []
@@ -86,7 +86,7 @@ def range_coverage(
 
     Args:
         header: the header of a dataset of ours; None for a file from elsewhere.
-        summaries: one per episode.
+        summaries: one summary per episode.
     """
     sentences = _coverage_of_sentences(summaries)
     task = header.metadata["task"] if header else ""
@@ -97,14 +97,14 @@ def range_coverage(
     config = header.metadata["config"]
     fixed_variables = config.get("factors", {})
     for variable in get_task(task).table:
-        # the config gave it one value for all episodes, so nothing was drawn
+        # skip a variable to which the config gave one value for all episodes
         if variable.name in fixed_variables:
             continue
 
         sampled_from = variable.range(config["level"], config["split"])
         draws = _draws(variable.name, summaries)
         histogram = _histogram(sampled_from, draws)
-        # nothing to cover: it was not drawn, or its range is a single value
+        # skip a variable that was not drawn, or whose range is a single value
         if histogram is None:
             continue
         coverages.append(
@@ -120,7 +120,7 @@ def range_coverage(
 
 
 def _coverage_of_sentences(summaries: Sequence[EpisodeSummary]) -> list[Coverage]:
-    """Returns the coverage of the instructions, as one entry; none without sentences."""
+    """Returns a list with the coverage of the instructions; [] if there are none."""
     counts = Counter(
         summary.instruction for summary in summaries if summary.instruction
     )
@@ -164,8 +164,8 @@ def find_gaps(
 def _draws(name: str, summaries: Sequence[EpisodeSummary]) -> list[Any]:
     """Returns the values that a variable had in the episodes, in one flat list.
 
-    An episode's value may be a list, such as one value per object. A mapping has no place
-    on a range, so it is left out.
+    An episode's value may be a list, such as one value per object, whose entries count
+    one by one. A value that is a mapping is left out, because it lies on no range.
     """
     draws: list[Any] = []
     for summary in summaries:
@@ -182,7 +182,7 @@ class _Histogram(NamedTuple):
 
     Attributes:
         counts: (label, number of draws) of each part.
-        expected: number of parts that as many random draws cover on average.
+        expected: number of parts that the same number of random draws covers on average.
     """
 
     counts: tuple[tuple[str, int], ...]
@@ -190,18 +190,23 @@ class _Histogram(NamedTuple):
 
 
 def _histogram(sampled_from: Range, draws: Sequence[Any]) -> _Histogram | None:
-    """Returns the draws counted by value, or by part of an interval.
+    """Counts the draws of a variable by value, or by part of an interval.
 
-    None if there are no draws, or if the range has a single value.
+    The result is None if there are no draws, or if the range has a single value.
+
+    Args:
+        sampled_from: the values or the interval that the variable was drawn from.
+        draws: the values that were drawn.
     """
     if not draws:
         return None
     if isinstance(sampled_from, Choice):
         if len(sampled_from.values) < 2:
             return None
-        seen = Counter(str(draw) for draw in draws)
+        count_of = Counter(str(draw) for draw in draws)
+        # without duplicates, which a range of values may contain
         labels = list(dict.fromkeys(str(value) for value in sampled_from.values))
-        counts = tuple((label, seen.get(label, 0)) for label in labels)
+        counts = tuple((label, count_of.get(label, 0)) for label in labels)
         return _Histogram(counts, _expected_parts(len(counts), len(draws)))
     return _interval_histogram(sampled_from, draws)
 
@@ -209,26 +214,26 @@ def _histogram(sampled_from: Range, draws: Sequence[Any]) -> _Histogram | None:
 def _interval_histogram(
     sampled_from: Interval, draws: Sequence[Any]
 ) -> _Histogram | None:
-    """Returns the numbers among the draws, counted in `PARTS` parts of an interval.
+    """Counts the numbers among the draws by the `PARTS` parts of an interval.
 
-    None if there are no numbers, or if the interval is a single value.
+    The result is None if there are no numbers, or if the interval is a single value.
     """
     numbers = [float(draw) for draw in draws if isinstance(draw, int | float)]
     if not numbers or sampled_from.high <= sampled_from.low:
         return None
 
-    # a task may shift a drawn value beyond the interval, so widen it to hold all of them
+    # a task may shift a drawn value beyond the interval, so it is widened for all values
     low = min(sampled_from.low, *numbers)
     high = max(sampled_from.high, *numbers)
     counts, edges = np.histogram(numbers, PARTS, (low, high))
     # each part is labelled with its lower edge
     labels = [f"{edge:.3g}" for edge in edges[:-1]]
-    labelled = tuple(zip(labels, counts.tolist(), strict=True))
-    return _Histogram(labelled, _expected_parts(PARTS, len(numbers)))
+    labelled_counts = tuple(zip(labels, counts.tolist(), strict=True))
+    return _Histogram(labelled_counts, _expected_parts(PARTS, len(numbers)))
 
 
 def _expected_parts(parts: int, draws: int) -> float:
-    """Returns how many parts are drawn at least once on average, if all are as likely.
+    """Returns how many parts are drawn at least once, on average, by uniform draws.
 
     One draw misses a given part with probability 1 - 1/parts.
     """

@@ -27,27 +27,29 @@ LEAST_SPREAD = 1e-6
 # Fewer starts than this have no usual distance to compare with.
 LEAST_STARTS = 3
 
-# Name beginnings of the arrays in which a constant element may be a dead sensor or
-# command.
+# The name beginnings of the arrays of sensor readings and commands. In them, a constant
+# element may be a dead sensor or command.
 SENSED = ("obs/", "actions", "streams/agent_pos/", "streams/action/")
-# Name endings of the exceptions: an object that nobody touches stands still rightly.
-THINGS = ("environment_state", "object")
+# The name endings of exceptions: the states of objects, which stay constant if nobody
+# touches the object.
+OBJECT_STATES = ("environment_state", "object")
 
 
 @dataclass(frozen=True)
 class EpisodeSummary:
-    """The features of one episode by which it is compared with the others.
+    """The features by which an episode is compared with the other episodes.
 
     Attributes:
-        demo: the name of its group in the file.
-        duration_s: its duration, from its frames.
-        instruction: its sentence.
-        variation: variable -> sampled value; empty if the file does not store it.
+        demo: the name of the episode's group in the file.
+        duration_s: the duration of the episode, from its number of frames.
+        instruction: the instruction of the episode.
+        variation: variable -> sampled value; empty if the file does not store values.
         start: (P,) the first reading of the proprioception; (0,) if unknown.
         path: (PATH_POINTS, J) the joint positions over time; (0, 0) if unknown.
         step: (J,) each joint's largest change from one row to the next; (0,) if unknown.
-        moves: path of an array -> (K,) bool, whether each element ever changes.
-        pictures: camera -> (h, w, C) the mean of a few of its images, reduced in size.
+        moves: name of an array -> (K,) bool, whether each element ever changes.
+        pictures: camera -> (h, w, C) the mean of a few of the camera's images, reduced in
+            size.
     """
 
     demo: str
@@ -67,15 +69,16 @@ class SetFacts:
 
     Attributes:
         count: number of episodes.
-        median_duration_s: the median of their durations.
-        step: (J,) the median of each joint's largest change from one row to the next;
-            (0,) if unknown.
-        moving_share: path of an array -> (K,) the share of episodes, from 0 to 1, in
+        median_duration_s: the median duration of the episodes.
+        step: (J,) the median over episodes of each joint's largest change from one row
+            to the next; (0,) if unknown.
+        moving_share: name of an array -> (K,) the share of episodes, from 0 to 1, in
             which each element changes.
-        pictures: camera -> (h, w, C) the median over episodes of their mean images.
+        pictures: camera -> (h, w, C) the median over the episodes' mean images.
         own_pictures: demo -> camera -> (h, w, C) the mean image of one episode.
-        isolation: demo -> distance of its start from the nearest other start, divided by
-            the median of these distances; empty if the starts cannot be compared.
+        isolation: demo -> distance of the episode's start from the nearest other start,
+            divided by the median of these distances; empty if the starts cannot be
+            compared.
         twins: demo -> an earlier demo with nearly the same path, and the largest
             distance between the two paths as a share of the range of all paths.
     """
@@ -91,11 +94,11 @@ class SetFacts:
 
 
 def episode_summary(view: View, demo: H5) -> EpisodeSummary:
-    """Returns the features of an episode by which it is compared with the others.
+    """Returns the features by which an episode is compared with the other episodes.
 
     Args:
         view: the episode, without its images.
-        demo: its group, from which a few images are read.
+        demo: the group of the episode, from which a few images are read.
     """
     positions = view.positions
     step = np.zeros(0)
@@ -122,22 +125,22 @@ def set_facts(summaries: Sequence[EpisodeSummary], twin_distance: float) -> SetF
     """Returns the statistics over all episodes.
 
     Args:
-        summaries: one per episode.
-        twin_distance: two paths that are never farther apart than this are twins; as a
-            share of the range of all paths.
+        summaries: one summary per episode.
+        twin_distance: two episodes are twins if their paths are never farther apart than
+            this share of the range of all paths.
     """
     durations = [summary.duration_s for summary in summaries]
     steps = _of_commonest_shape([summary.step for summary in summaries])
     cameras = {camera for summary in summaries for camera in summary.pictures}
     pictures = {}
     for camera in cameras:
-        shown = [
+        images = [
             summary.pictures[camera]
             for summary in summaries
             if camera in summary.pictures
         ]
         # images of another size than the first episode's cannot be compared
-        comparable = [image for image in shown if image.shape == shown[0].shape]
+        comparable = [image for image in images if image.shape == images[0].shape]
         pictures[camera] = np.median(comparable, axis=0)
 
     return SetFacts(
@@ -155,8 +158,8 @@ def set_facts(summaries: Sequence[EpisodeSummary], twin_distance: float) -> SetF
 def _first_proprioception(view: View) -> np.ndarray:
     """Returns (P,) the first reading of the proprioception; (0,) if unknown.
 
-    A file from elsewhere may have joint positions only, which then stand for it. A
-    reading that is not finite counts as unknown.
+    A file from elsewhere may have joint positions only, which are used instead. A reading
+    that is not finite counts as unknown.
     """
     for path in ("obs/agent_pos", "streams/agent_pos/value"):
         rows = view.arrays.get(path)
@@ -170,10 +173,14 @@ def _first_proprioception(view: View) -> np.ndarray:
 
 
 def _moves(view: View) -> dict[str, np.ndarray]:
-    """Returns path -> (K,) bool, whether each element of a sensed array ever changes."""
+    """Returns which elements of sensor readings and commands ever change.
+
+    The result is: name of an array -> (K,) bool.
+    """
     moves = {}
     for path, rows in view.arrays.items():
-        is_sensed = path.startswith(SENSED) and not path.endswith(("/t", *THINGS))
+        is_exception = path.endswith(("/t", *OBJECT_STATES))
+        is_sensed = path.startswith(SENSED) and not is_exception
         if is_sensed and rows.ndim == 2 and len(rows):
             moves[path] = (rows != rows[:1]).any(axis=0)
     return moves
@@ -182,8 +189,8 @@ def _moves(view: View) -> dict[str, np.ndarray]:
 def _mean_pictures(demo: H5) -> dict[str, np.ndarray]:
     """Returns camera -> (h, w, C) the mean of a few of its images, reduced in size.
 
-    A camera is left out if one of these images is damaged, or if it has none. That is no
-    error here: `read_view` reports damaged images.
+    A camera without images is left out, and so is a camera of whose images one is
+    damaged, because `read_view` reports damaged images.
     """
     means = {}
     for camera, path in picture_paths(demo).items():
@@ -198,14 +205,17 @@ def _mean_pictures(demo: H5) -> dict[str, np.ndarray]:
 
 
 def _moving_share(summaries: Sequence[EpisodeSummary]) -> dict[str, np.ndarray]:
-    """Returns path -> (K,) the share of episodes in which each element changes."""
-    by_path: dict[str, list[np.ndarray]] = {}
+    """Returns the share of episodes in which each element changes.
+
+    The result is: name of an array -> (K,) from 0 to 1.
+    """
+    moves_of_path: dict[str, list[np.ndarray]] = {}
     for summary in summaries:
         for path, moves in summary.moves.items():
-            by_path.setdefault(path, []).append(moves)
+            moves_of_path.setdefault(path, []).append(moves)
 
     shares = {}
-    for path, rows in by_path.items():
+    for path, rows in moves_of_path.items():
         comparable = _of_commonest_shape(rows)
         if comparable:
             shares[path] = np.mean(comparable, axis=0)
@@ -215,8 +225,8 @@ def _moving_share(summaries: Sequence[EpisodeSummary]) -> dict[str, np.ndarray]:
 def _of_commonest_shape(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Returns the arrays that have the most frequent shape; empty arrays don't count.
 
-    Episodes in a file from elsewhere may differ in shape, and only arrays of one shape
-    can be compared.
+    Arrays of episodes from elsewhere may differ in shape, and only arrays of one shape can
+    be compared.
     """
     shapes = [array.shape for array in arrays if array.size]
     if not shapes:
@@ -226,11 +236,11 @@ def _of_commonest_shape(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def _isolation(summaries: Sequence[EpisodeSummary]) -> dict[str, float]:
-    """Returns demo -> how isolated its start is: 1 is usual, larger is farther away.
+    """Returns demo -> isolation of the episode's start, of which 1 is the usual value.
 
     Isolation is the distance to the nearest other start, divided by the median of these
-    distances. It is empty for fewer than `LEAST_STARTS` starts, and if most of them are
-    equal.
+    distances. The result is empty if there are fewer than `LEAST_STARTS` starts, or if
+    most starts are equal.
     """
     candidates = _of_commonest_shape([summary.start for summary in summaries])
     if len(candidates) < LEAST_STARTS:
@@ -238,8 +248,8 @@ def _isolation(summaries: Sequence[EpisodeSummary]) -> dict[str, float]:
     shape = candidates[0].shape
     comparable = [summary for summary in summaries if summary.start.shape == shape]
 
-    # Scale each element by its interquartile range, which one stray start does not
-    # change. Elements without one do not vary between the starts, so they are left out.
+    # Scale each element by its interquartile range, because a single unusual start does
+    # not change that. Elements whose range is 0 do not vary, so they are left out.
     starts = np.stack([summary.start for summary in comparable])  # (n, P)
     middle = np.median(starts, axis=0)
     low, high = np.percentile(starts, [25, 75], axis=0)
@@ -248,15 +258,17 @@ def _isolation(summaries: Sequence[EpisodeSummary]) -> dict[str, float]:
         return {}
     scaled = (starts - middle)[:, varies] / (high - low)[varies]
 
-    # of the 2 nearest points, the first is the start itself
-    distances = KDTree(scaled).query(scaled, k=2)[0][:, 1]  # (n,)
-    usual = float(np.median(distances))
-    # more than half of the starts repeat another one: there is no usual distance
-    if usual == 0:
+    # of the 2 points nearest to each start, the first is the start itself
+    nearest_two, _ = KDTree(scaled).query(scaled, k=2)  # (n, 2)
+    distances = nearest_two[:, 1]
+    usual_distance = float(np.median(distances))
+    # if most starts repeat another start, there is no usual distance
+    if usual_distance == 0:
         return {}
+    isolations = distances / usual_distance
     return {
-        summary.demo: float(multiple)
-        for summary, multiple in zip(comparable, distances / usual, strict=True)
+        summary.demo: float(isolation)
+        for summary, isolation in zip(comparable, isolations, strict=True)
     }
 
 
@@ -265,16 +277,17 @@ def find_twins(
 ) -> dict[str, tuple[str, float]]:
     """Finds episodes whose path is nearly the same as that of an earlier episode.
 
-    Twin paths differ by at most `distance` in every coordinate, so also in the one by
-    which the paths are sorted here. Only neighbours in this order need to be compared.
+    The paths of twins differ by at most `distance` in every coordinate. So the paths are
+    sorted by one coordinate, and only paths that are close to each other in this order
+    are compared.
 
     Args:
-        summaries: one per episode.
-        distance: the largest difference of two twins, as a share of the range of all
-            paths.
+        summaries: one summary per episode.
+        distance: the largest difference of the paths of twins, as a share of the range
+            of all paths.
 
     Returns:
-        The demo of each twin -> an earlier demo that it repeats, and the largest
+        The demo of each twin -> the earlier demo that it repeats, and the largest
         difference of the two paths, as a share of the range.
     """
     candidates = _of_commonest_shape([summary.path for summary in summaries])
@@ -283,18 +296,18 @@ def find_twins(
     shape = candidates[0].shape
     comparable = [summary for summary in summaries if summary.path.shape == shape]
 
-    # scale each joint by its range over all paths; a constant one stays as it is
+    # scale each joint by its range over all paths; a constant joint stays unscaled
     paths = np.stack([summary.path for summary in comparable])  # (n, PATH_POINTS, J)
-    extent = np.ptp(paths, axis=(0, 1))  # (J,)
-    extent = np.where(extent > LEAST_SPREAD, extent, 1.0)
-    scaled = (paths / extent).reshape(len(paths), -1)  # (n, PATH_POINTS * J)
+    joint_range = np.ptp(paths, axis=(0, 1))  # (J,)
+    joint_range = np.where(joint_range > LEAST_SPREAD, joint_range, 1.0)
+    scaled = (paths / joint_range).reshape(len(paths), -1)  # (n, PATH_POINTS * J)
 
-    # sort by the coordinate that varies most, since it leaves the fewest neighbours
+    # sort by the coordinate that varies most, because it leaves the fewest neighbours
     key = scaled[:, int(np.argmax(scaled.std(axis=0)))]
     order = np.argsort(key, kind="stable")
     twins: dict[str, tuple[str, float]] = {}
     for position, current in enumerate(order.tolist()):
-        for other in _neighbours(order, key, position, distance):
+        for other in _following_neighbours(order, key, position, distance):
             difference = float(np.abs(scaled[current] - scaled[other]).max())
             if difference <= distance:
                 first, second = sorted((current, other))
@@ -303,16 +316,16 @@ def find_twins(
     return twins
 
 
-def _neighbours(
+def _following_neighbours(
     order: np.ndarray, key: np.ndarray, position: int, distance: float
 ) -> Iterable[int]:
-    """Yields the paths that follow a position in the order, up to a difference of the key.
+    """Yields the paths after a path in the order, as long as their keys are close to its.
 
     Args:
-        order: (n,) numbers of the paths, sorted by their keys.
-        key: (n,) the key of each path, by its number.
-        position: the position in the order, from 0.
-        distance: the largest difference of the two keys.
+        order: (n,) the numbers of the paths, sorted by their keys.
+        key: (n,) the key of each path, by the path's number.
+        position: the position in the order of the path, from 0.
+        distance: the largest difference of a neighbour's key.
     """
     for later in order[position + 1 :].tolist():
         if key[later] - key[order[position]] > distance:

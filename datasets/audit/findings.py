@@ -22,11 +22,12 @@ class Finding:
     """A possible fault of an episode, or of a whole dataset.
 
     Attributes:
-        check: the name of the check that found it.
-        verdict: `REVIEW` if a person should look at it; `EXCLUDE` if the episode
+        check: the name of the check that reports the finding.
+        verdict: `REVIEW` if a person should look at the episode; `EXCLUDE` if the episode
             contradicts itself, or holds data that cannot be used.
-        message: a sentence with numbers and units.
-        start_s: the time in the episode at which the fault begins; None if it has none.
+        message: a sentence on the fault, with numbers and units.
+        start_s: the time in the episode at which the fault begins; None for a fault of
+            the whole episode.
     """
 
     check: str
@@ -40,11 +41,11 @@ class EpisodeAudit:
     """The audit of one episode.
 
     Attributes:
-        demo: the name of its group in the file.
-        seed: None if the file does not store it.
-        success: its label; None if the file does not store it.
-        duration_s: its duration, from its frames.
-        instruction: its sentence; "" if the file does not store it.
+        demo: the name of the episode's group in the file.
+        seed: the seed of the episode; None if the file does not store seeds.
+        success: the label of success; None if the file does not store labels.
+        duration_s: the duration of the episode, from its number of frames.
+        instruction: the instruction; "" if the file does not store instructions.
         findings: the findings, in order of severity, `EXCLUDE` first.
     """
 
@@ -57,7 +58,7 @@ class EpisodeAudit:
 
     @property
     def verdict(self) -> Verdict:
-        """The most severe verdict of its findings; `PASS` if there are none."""
+        """The most severe verdict of the episode's findings; `PASS` without findings."""
         return most_severe(self.findings)
 
 

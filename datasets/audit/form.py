@@ -11,11 +11,11 @@ from embodied.datasets.audit.context import Context
 from embodied.datasets.audit.findings import Finding
 from embodied.datasets.audit.view import View, seconds
 
-# Arrays with one row per frame; those below `obs` have one, too.
+# The arrays with one row per frame, apart from those below `obs`.
 FRAME_ARRAYS = ("actions", "rewards", "dones", "states", "frame_tick", "image_tick")
 # A message lists at most this many arrays.
 SHOWN_ARRAYS = 4
-# `_shift_text` tries shifts up to this many steps.
+# `_shift_text` tries shifts in time up to this many control steps.
 LARGEST_SHIFT = 100
 
 
@@ -37,13 +37,14 @@ def find_not_finite(view: View, context: Context) -> list[Finding]:
         if not np.issubdtype(rows.dtype, np.floating) or np.isfinite(rows).all():
             continue
 
-        # a single number counts as a row
+        # an array that is a single number counts as one row
         flat = rows.reshape(len(rows), -1) if rows.ndim else rows.reshape(1, 1)
-        bad = ~np.isfinite(flat).all(axis=1)
-        first = int(np.argmax(bad))
+        is_bad_row = ~np.isfinite(flat).all(axis=1)
+        first = int(np.argmax(is_bad_row))
 
         message = (
-            f"{path} has {int(bad.sum())} rows that are not finite, from row {first} on"
+            f"{path} has {int(is_bad_row.sum())} rows that are not finite, from row "
+            f"{first} on"
         )
         findings.append(
             Finding("not_finite", "EXCLUDE", message, row_time_s(view, path, first))
@@ -64,9 +65,9 @@ def find_ragged(view: View, context: Context) -> list[Finding]:
     for path, array in view.arrays.items():
         if path in FRAME_ARRAYS or path.startswith("obs/"):
             frame_rows[path] = len(array) if array.ndim else 0
-    wrong = {path: rows for path, rows in frame_rows.items() if rows != frames}
+    wrong_rows = {path: rows for path, rows in frame_rows.items() if rows != frames}
     if view.meta is not None and view.meta.num_samples != frames:
-        wrong["num_samples"] = view.meta.num_samples
+        wrong_rows["num_samples"] = view.meta.num_samples
 
     # Streams have one row per control step. The number of steps is not stored, so the
     # length that most streams have is assumed to be right.
@@ -77,11 +78,11 @@ def find_ragged(view: View, context: Context) -> list[Finding]:
     }
     if step_rows:
         [(usual, _)] = Counter(step_rows.values()).most_common(1)
-        wrong |= {path: rows for path, rows in step_rows.items() if rows != usual}
+        wrong_rows |= {path: rows for path, rows in step_rows.items() if rows != usual}
 
-    if not wrong:
+    if not wrong_rows:
         return []
-    shown = sorted(wrong.items())[:SHOWN_ARRAYS]
+    shown = sorted(wrong_rows.items())[:SHOWN_ARRAYS]
     listed = ", ".join(f"{path} has {rows}" for path, rows in shown)
     message = f"for {frames} actions, {listed} rows"
     return [Finding("ragged", "EXCLUDE", message)]
@@ -99,14 +100,15 @@ def find_bad_times(view: View, context: Context) -> list[Finding]:
         if len(ticks) < 2:
             continue
 
-        # A control step is a whole number of ticks, so streams are spaced exactly. A
-        # frame's time is rounded to a tick, so the gap between two may be a tick off.
+        # A control step is a whole number of ticks, so streams are spaced exactly. The
+        # time of a frame is rounded to a tick, so the gap to the next frame may be one
+        # tick off.
         expected = ticks_per_step if is_stream else ticks_per_frame
         tolerance = 0.0 if is_stream else 1.0
         gaps = np.diff(ticks)
-        bad = np.abs(gaps - expected) > tolerance
-        if bad.any():
-            row = int(np.argmax(bad))
+        is_wrong = np.abs(gaps - expected) > tolerance
+        if is_wrong.any():
+            row = int(np.argmax(is_wrong))
             message = (
                 f"{path} advances by {gaps[row]} ticks after row {row}, in place of "
                 f"{expected:g}"
@@ -116,84 +118,86 @@ def find_bad_times(view: View, context: Context) -> list[Finding]:
 
 
 def find_old_pictures(view: View, context: Context) -> list[Finding]:
-    """Finds images that are too old for their frame, or newer than it."""
-    frames = view.arrays.get("frame_tick")
-    images = view.arrays.get("image_tick")
-    if frames is None or images is None or len(frames) != len(images):
+    """Finds images that are too old for their frame, or newer than their frame."""
+    frame_ticks = view.arrays.get("frame_tick")
+    image_ticks = view.arrays.get("image_tick")
+    if frame_ticks is None or image_ticks is None:
+        return []
+    if len(frame_ticks) != len(image_ticks):
         return []
 
-    # Several frames share an image if the camera is slower than the frames, so the age
-    # is limited in periods of the slower of the two.
+    # The limit is a number of frame periods. If the camera is slower than the frames, so
+    # that several frames share an image, it is a number of the camera's periods.
     camera_hz = view.source.frame_hz
     if view.source.header is not None:
         config = view.source.header.metadata.get("config", {})
         camera_hz = min(camera_hz, config.get("camera_hz") or camera_hz)
-    allowed = context.limits.picture_age_frames * PHYSICS_HZ / camera_hz
-    age = frames - images  # (F,) ticks
-    bad = (age < 0) | (age > allowed)
-    if not bad.any():
+    largest_age = context.limits.picture_age_frames * PHYSICS_HZ / camera_hz
+    age = frame_ticks - image_ticks  # (F,) ticks
+    is_wrong = (age < 0) | (age > largest_age)
+    if not is_wrong.any():
         return []
-    row = int(np.argmax(bad))
+    row = int(np.argmax(is_wrong))
     message = (
-        f"{int(bad.sum())} images are not of their frame's time, up to "
+        f"{int(is_wrong.sum())} images are not of their frame's time, up to "
         f"{seconds(np.abs(age).max()):.2f} s off"
     )
-    return [Finding("old_pictures", "REVIEW", message, seconds(frames[row]))]
+    return [Finding("old_pictures", "REVIEW", message, seconds(frame_ticks[row]))]
 
 
 def find_different_readings(view: View, context: Context) -> list[Finding]:
-    """Finds frames whose proprioception is not that of the stream at the same tick."""
+    """Finds frames whose proprioception differs from the stream's at the same tick."""
     observed = view.arrays.get("obs/agent_pos")
-    frames = view.arrays.get("frame_tick")
+    frame_ticks = view.arrays.get("frame_tick")
     ticks = view.arrays.get("streams/agent_pos/t")
     values = view.arrays.get("streams/agent_pos/value")
-    if observed is None or frames is None or ticks is None or values is None:
+    if observed is None or frame_ticks is None or ticks is None or values is None:
         return []
     # arrays of wrong lengths are reported by `find_ragged`
     are_comparable = observed.shape[1:] == values.shape[1:]
     are_comparable = are_comparable and len(ticks) == len(values) > 0
-    if not are_comparable or len(observed) != len(frames):
+    if not are_comparable or len(observed) != len(frame_ticks):
         return []
 
-    rows = np.clip(np.searchsorted(ticks, frames), 0, len(ticks) - 1)
+    rows = np.clip(np.searchsorted(ticks, frame_ticks), 0, len(ticks) - 1)
     differences = np.abs(observed - values[rows]).max(axis=1)  # (F,)
-    bad = differences > context.limits.same_reading
-    if not bad.any():
+    is_wrong = differences > context.limits.same_reading
+    if not is_wrong.any():
         return []
-    row = int(np.argmax(bad))
+    row = int(np.argmax(is_wrong))
     message = (
-        f"{int(bad.sum())} frames differ from streams/agent_pos at their tick, by up to "
-        f"{np.nanmax(differences):.3g}{_shift_text(observed, values, rows)}"
+        f"{int(is_wrong.sum())} frames differ from streams/agent_pos at their tick, by "
+        f"up to {np.nanmax(differences):.3g}{_shift_text(observed, values, rows)}"
     )
-    return [Finding("readings", "EXCLUDE", message, seconds(frames[row]))]
+    return [Finding("readings", "EXCLUDE", message, seconds(frame_ticks[row]))]
 
 
 def find_state_times(view: View, context: Context) -> list[Finding]:
-    """Finds physics states whose time differs from their frame's."""
+    """Finds physics states whose time differs from the time of their frame."""
     states = view.arrays.get("states")
-    frames = view.arrays.get("frame_tick")
-    if view.source.header is None or states is None or frames is None:
+    frame_ticks = view.arrays.get("frame_tick")
+    if view.source.header is None or states is None or frame_ticks is None:
         return []
-    if states.ndim != 2 or len(states) != len(frames) or not len(frames):
+    if states.ndim != 2 or len(states) != len(frame_ticks) or not len(states):
         return []
 
-    # the first element of a state is its time; half a tick leaves room for rounding
-    off_s = np.abs(states[:, 0] - frames / PHYSICS_HZ)
-    bad = off_s > 0.5 / PHYSICS_HZ
-    if not bad.any():
+    # the first element of a state is its time; half a tick is left for rounding
+    off_s = np.abs(states[:, 0] - frame_ticks / PHYSICS_HZ)
+    is_wrong = off_s > 0.5 / PHYSICS_HZ
+    if not is_wrong.any():
         return []
-    row = int(np.argmax(bad))
+    row = int(np.argmax(is_wrong))
     message = (
-        f"{int(bad.sum())} states are of other times than their frames, by up to "
+        f"{int(is_wrong.sum())} states are of other times than their frames, by up to "
         f"{np.nanmax(off_s):.3f} s"
     )
-    return [Finding("state_times", "EXCLUDE", message, seconds(frames[row]))]
+    return [Finding("state_times", "EXCLUDE", message, seconds(frame_ticks[row]))]
 
 
 def _shift_text(observed: np.ndarray, values: np.ndarray, rows: np.ndarray) -> str:
-    """Returns the end of a message: at which shift in time the frames fit the stream.
+    """Returns the end of a message: with which shift in time the frames fit the stream.
 
-    It is "" if no shift up to `LARGEST_SHIFT` steps fits better than none.
+    The text is "" if frames and stream fit best without a shift.
 
     Args:
         observed: (F, P) the proprioception of the frames.
@@ -222,11 +226,11 @@ def _shift_text(observed: np.ndarray, values: np.ndarray, rows: np.ndarray) -> s
 def row_time_s(view: View, path: str, row: int) -> float:
     """Returns the time of an array's row, in s since the episode's start.
 
-    It is computed from the ticks of the stream; of an array that is no stream, from
-    those of the frames; without ticks, from the frame rate.
+    For a stream the time is taken from the stream's ticks; for other arrays from the
+    frames' ticks; if the file has no ticks, from the frame rate.
     """
-    stem = path.removesuffix("/value")
-    ticks = view.arrays.get(f"{stem}/t", view.arrays.get("frame_tick"))
+    stream = path.removesuffix("/value")
+    ticks = view.arrays.get(f"{stream}/t", view.arrays.get("frame_tick"))
     if ticks is not None and row < len(ticks):
         return seconds(ticks[row])
     return row / view.source.frame_hz

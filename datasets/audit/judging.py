@@ -24,10 +24,10 @@ def judge(
     demos: Mapping[str, H5],
     on_replayed: Callable[[int], None],
 ) -> tuple[dict[str, Judgement], dict[str, str]]:
-    """Replays episodes, and judges those whose replay is bit for bit the same.
+    """Replays episodes, and judges the episodes whose replay is bit for bit the same.
 
-    Task and robot must be registered, see `replay_config`: a file names them, but never
-    decides which code is run.
+    Task and robot must be registered, see `replay_config`: a file gives their names, but
+    never decides which code is run.
 
     Args:
         header: the header of the file.
@@ -45,13 +45,13 @@ def judge(
     try:
         config = replace(replay_config(header.metadata), num_threads=1)
         worlds = Worlds(config, min(MOST_WORLDS, len(demos)))
-        reason = _reason_against_replay(header, worlds)
+        reason = _why_replay_differs(header, worlds)
         if reason:
             return {}, dict.fromkeys(demos, reason)
 
         judgements: dict[str, Judgement] = {}
         for name, demo in demos.items():
-            episodes |= _readable(name, demo, reasons)
+            episodes |= _read_replayable(name, demo, reasons)
             if len(episodes) == worlds.num_worlds:
                 judgements |= _judge_batch(worlds, episodes, reasons)
                 on_replayed(len(episodes))
@@ -68,8 +68,11 @@ def judge(
             worlds.close()
 
 
-def _reason_against_replay(header: Header, worlds: Worlds) -> str:
-    """Returns why no replay can be the same, by the versions; "" if one can."""
+def _why_replay_differs(header: Header, worlds: Worlds) -> str:
+    """Returns why no replay can give the recorded states; "" if a replay can.
+
+    Model and MuJoCo's version are compared with those of the recording.
+    """
     present = worlds.metadata()
     recorded = header.metadata
     if present["model_hash"] != recorded.get("model_hash"):
@@ -80,15 +83,17 @@ def _reason_against_replay(header: Header, worlds: Worlds) -> str:
     return ""
 
 
-def _readable(name: str, demo: H5, reasons: dict[str, str]) -> dict[str, Episode]:
-    """Returns {name: episode}, or {} if the episode cannot be replayed.
+def _read_replayable(
+    name: str, demo: H5, reasons: dict[str, str]
+) -> dict[str, Episode]:
+    """Reads an episode; returns {name: episode}, or {} if it cannot be replayed.
 
     Args:
-        name: the name of the demo.
-        demo: its group.
-        reasons: gets the reason why it cannot be replayed.
+        name: the name of the episode's group.
+        demo: the episode's group.
+        reasons: the reasons by name; one is added if the episode cannot be replayed.
     """
-    # a damaged file may raise any of these
+    # a damaged file may raise any of these errors
     try:
         episode = read_episode(demo, images=False)
         actions = episode.streams["action"].value
@@ -113,12 +118,12 @@ def _judge_batch(
     """Replays at most one episode per world at the same time.
 
     Args:
-        worlds: N of the kind in which the episodes were recorded.
-        episodes: at most N episodes, by the name of their demo.
-        reasons: gets an entry for each episode whose replay differs.
+        worlds: N worlds of the recorded task and robot.
+        episodes: at most N episodes, by the names of their groups.
+        reasons: the reasons by name; one is added for each episode whose replay differs.
 
     Returns:
-        The judgements of the other episodes, by name.
+        The judgements of the episodes whose replay is the same, by name.
     """
     running = one_per_world(worlds, list(episodes.values()))
     sentences = _sentences_of_seeds(worlds, running)
@@ -143,15 +148,15 @@ def _judge_batch(
 def _sentences_of_seeds(worlds: Worlds, episodes: Sequence[Episode]) -> list[str]:
     """Returns the instruction that a reset with each episode's seed gives.
 
-    It is "" if that reset does not give the episode's recorded start, since the
-    instruction then says nothing about the episode.
+    The instruction is "" if the reset does not give the episode's recorded start, because
+    it then says nothing about the episode.
     """
     seeds = [episode.meta.seed for episode in episodes]
     worlds.reset(np.arange(worlds.num_worlds), seeds)
     sentences = []
     for world, episode in enumerate(episodes):
         start = worlds.episode_start(world)
-        # compare all sampled values but the instruction, since that is to be judged
+        # compare all sampled values except the instruction, which is to be judged
         sampled = dict(episode.meta.variation)
         sampled["instruction"] = start.variation.get("instruction")
         is_same_start = np.array_equal(start.state, episode.start_state)

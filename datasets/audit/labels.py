@@ -12,11 +12,11 @@ from embodied.datasets.audit.view import View
 def find_wrong_success(view: View, context: Context) -> list[Finding]:
     """Finds success labels that the recorded steps, or a replay, contradict."""
     meta = view.meta
-    # a file from elsewhere has no such labels, and a faulty world is reported as such
+    # a file from elsewhere has no such labels, and `find_fault` reports faulty worlds
     if meta is None or meta.fault:
         return []
 
-    # a replay computes success anew, so it comes before the recorded steps
+    # a replay computes success anew, so it is better evidence than the recorded steps
     labelled = _outcome_text(meta.success_at_end)
     judgement = context.judgements.get(view.demo)
     if judgement is not None and judgement.success != meta.success_at_end:
@@ -53,7 +53,7 @@ def find_wrong_instruction(view: View, context: Context) -> list[Finding]:
         message = f"it says {stored!r}, but {sampled!r} was sampled"
         return [Finding("instruction", "EXCLUDE", message)]
 
-    # Both may have been changed in the same way; a reset with the seed shows that.
+    # If both were changed in the same way, a reset with the seed gives another sentence.
     judgement = context.judgements.get(view.demo)
     if judgement is not None and judgement.instruction not in ("", stored):
         message = f"it says {stored!r}, but its seed gives {judgement.instruction!r}"
@@ -69,19 +69,21 @@ def find_wrong_sums(view: View, context: Context) -> list[Finding]:
     if meta is None or meta.fault or not len(progress) or not len(reward):
         return []
 
-    wrong = []
+    contradictions = []
     for name, stored, computed in (
         ("progress_end", meta.progress_end, float(progress[-1])),
         ("progress_max", meta.progress_max, float(progress.max())),
         ("reward_sum", meta.reward_sum, float(reward.sum())),
         ("duration_s", meta.duration_s, len(reward) / view.source.control_hz),
     ):
-        # single precision in the streams leaves small differences
+        # small differences are allowed, because streams are stored in single precision
         if not np.isclose(stored, computed, rtol=1e-4, atol=1e-4):
-            wrong.append(f"{name} is {stored:.4g}, its steps give {computed:.4g}")
-    if not wrong:
+            contradictions.append(
+                f"{name} is {stored:.4g}, its steps give {computed:.4g}"
+            )
+    if not contradictions:
         return []
-    return [Finding("sums", "REVIEW", "; ".join(wrong))]
+    return [Finding("sums", "REVIEW", "; ".join(contradictions))]
 
 
 def _outcome_text(success: bool) -> str:

@@ -9,11 +9,11 @@ import numpy as np
 
 # A joint slower than this counts as still, in rad/s or m/s.
 STILL_PER_S = 0.01
-# A scene counts as still if no element of its state changes faster, per second.
+# A scene counts as still if no element of its state changes faster than this per second.
 WORLD_STILL_PER_S = 0.02
-# Lags are searched up to this length.
+# `lag` tries lags up to this length.
 LONGEST_LAG_S = 1.0
-# `roughness` compares speeds over steps of at least this length.
+# `roughness` compares speeds over steps of at least this duration.
 ROUGHNESS_STEP_S = 0.02
 
 
@@ -30,14 +30,15 @@ class Stretch:
         return self.last - self.first + 1
 
 
-def longest_stretch(marked: np.ndarray) -> Stretch | None:
-    """Returns the longest run of True in (T,) bool; None if there is none."""
-    return max(stretches(marked), key=lambda stretch: stretch.rows, default=None)
+def longest_stretch(flags: np.ndarray) -> Stretch | None:
+    """Returns the longest run of True in flags (T,) bool; None if none is True."""
+    return max(stretches(flags), key=lambda stretch: stretch.rows, default=None)
 
 
-def stretches(marked: np.ndarray) -> list[Stretch]:
-    """Returns all runs of True in (T,) bool, in order."""
-    edges = np.diff(np.concatenate([[0], marked.astype(np.int8), [0]]))
+def stretches(flags: np.ndarray) -> list[Stretch]:
+    """Returns all runs of True in flags (T,) bool, in order."""
+    # 1 where a run begins, -1 behind its end; zeros at both ends close every run
+    edges = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
     firsts = np.flatnonzero(edges == 1).tolist()
     lasts = (np.flatnonzero(edges == -1) - 1).tolist()
     return [Stretch(first, last) for first, last in zip(firsts, lasts, strict=True)]
@@ -47,7 +48,7 @@ def is_still(positions: np.ndarray, hz: float) -> np.ndarray:
     """Returns (T - 1,) bool, whether all joints are still from each row to the next.
 
     Args:
-        positions: (T, J).
+        positions: (T, J) the positions of the joints, in rad or m.
         hz: rows per second.
     """
     speed = np.abs(np.diff(positions, axis=0)) * hz
@@ -59,28 +60,30 @@ def is_world_still(states: np.ndarray, hz: float) -> np.ndarray:
     """Returns (F - 1,) bool, whether the scene is still from each state to the next.
 
     Args:
-        states: (F, D); the first element is the time, which is ignored.
+        states: (F, D) physics states; the first element is the time, which is ignored.
         hz: states per second.
     """
     speed = np.abs(np.diff(states[:, 1:], axis=0)) * hz
-    fastest: np.ndarray = speed.max(axis=1, initial=0)  # 0 for a state of the time only
+    # `initial` is the result for states that consist of the time only
+    fastest: np.ndarray = speed.max(axis=1, initial=0)
     return fastest < WORLD_STILL_PER_S
 
 
 def sudden_steps(positions: np.ndarray) -> np.ndarray:
     """Returns (T - 1, J) how much each step differs from its most similar neighbour.
 
-    The steps before and after a step of a fast movement are about as large. A jump, or a
-    single wrong reading, differs from both.
+    A step is the difference from one row to the next. In a fast movement the steps before
+    and after a step have about the same size. A jump, or a single wrong reading, differs
+    from both.
 
     Args:
-        positions: (T, J).
+        positions: (T, J) the positions of the joints.
     """
     steps = np.diff(positions, axis=0)
     padded = np.pad(steps, ((1, 1), (0, 0)), mode="edge")
     before = np.abs(steps - padded[:-2])
     after = np.abs(steps - padded[2:])
-    # the first and the last step have one neighbour
+    # the first and the last step have one neighbour only
     before[:1] = after[:1]
     after[-1:] = before[-1:]
     return np.minimum(before, after)
@@ -89,17 +92,17 @@ def sudden_steps(positions: np.ndarray) -> np.ndarray:
 def roughness(positions: np.ndarray, hz: float) -> float:
     """Returns how uneven a movement is: 0 if smooth, sqrt(3) = 1.7 for pure noise.
 
-    For each joint it is the RMS change of speed divided by the RMS speed, both from step
-    to step. The result is the median of the joints that move, so that a single joint
-    stopped by a contact does not count as noise.
+    The roughness of a joint is the RMS change of its speed from step to step, divided by
+    its RMS speed. The result is the median over the joints that move, so that a single
+    joint that is stopped by a contact does not count as noise.
 
     Args:
-        positions: (T, J).
+        positions: (T, J) the positions of the joints, in rad or m.
         hz: rows per second.
     """
     rows_per_step = max(1, round(ROUGHNESS_STEP_S * hz))
     speed = np.diff(positions[::rows_per_step], axis=0)  # per step, not per second
-    # too few steps to compare
+    # a few steps do not show whether a movement is smooth
     if len(speed) < 4:
         return 0.0
 
@@ -113,15 +116,14 @@ def roughness(positions: np.ndarray, hz: float) -> float:
 
 
 class Lag(NamedTuple):
-    """How one signal follows another.
+    """How late one signal follows another, and how well they fit.
 
     Attributes:
         lag_s: the time by which the effect follows the cause; negative if the effect
             comes first.
-        correlation: the correlation of the two signals, with the effect shifted back by
+        correlation: the correlation of the two signals, if the effect is shifted back by
             the lag.
-        correlation_at_0: the correlation of the two signals as they are, without a
-            shift.
+        correlation_at_0: the correlation of the two signals without a shift.
     """
 
     lag_s: float
@@ -132,12 +134,12 @@ class Lag(NamedTuple):
 def lag(cause: np.ndarray, effect: np.ndarray, hz: float) -> Lag:
     """Returns the lag at which two signals are correlated best.
 
-    Lags up to `LONGEST_LAG_S`, and up to a quarter of the signals' length, are tried.
-    Of shorter signals all results are 0.
+    Lags up to `LONGEST_LAG_S`, and up to a quarter of the signals' length, are tried. If a
+    quarter is less than one row, lag and correlations are 0.
 
     Args:
-        cause: (T,).
-        effect: (T,) at the same times.
+        cause: (T,) the signal that should come first.
+        effect: (T,) the signal that should follow, at the same times.
         hz: rows per second.
     """
     rows = min(len(cause), len(effect))
@@ -164,6 +166,7 @@ def correlation(one: np.ndarray, other: np.ndarray) -> float:
     one = one - one.mean()
     other = other - other.mean()
     norm = float(np.sqrt((one**2).sum() * (other**2).sum()))
+    # a constant signal has a norm of 0, apart from rounding
     return float((one * other).sum() / norm) if norm > 1e-12 else 0.0
 
 

@@ -18,9 +18,9 @@ from embodied.datasets.audit.metrics import (
 )
 from embodied.datasets.audit.view import View
 
-# Arrays with the whole proprioception: if none of their elements changes while the joints
+# The arrays with the whole proprioception. If no element of them changes while the joints
 # are driven, the sensors are dead.
-WHOLE_STREAMS = ("streams/agent_pos/value", "obs/agent_pos")
+WHOLE_PROPRIOCEPTION = ("streams/agent_pos/value", "obs/agent_pos")
 # A message lists at most this many elements.
 SHOWN_ELEMENTS = 6
 
@@ -64,8 +64,8 @@ def find_long(view: View, context: Context) -> list[Finding]:
 def find_idle(view: View, context: Context) -> list[Finding]:
     """Finds long rests, and very long waits.
 
-    The robot rests if neither it nor anything else moves. It waits if only it is still,
-    for example until a belt has brought a parcel, which may rightly take longer.
+    The robot rests if nothing in the scene moves. It waits if the robot is still while
+    something else moves, for example a belt that brings a parcel. Waits may take longer.
     """
     limits = context.limits
     positions = view.positions
@@ -77,7 +77,7 @@ def find_idle(view: View, context: Context) -> list[Finding]:
     rests = _find_pause(
         view, is_all_still, "rests", limits.idle_s, share=limits.idle_share
     )
-    # waiting through the whole episode is found, however short that is
+    # with the share 1, a wait of `waiting_s` is found, or one through the whole episode
     return rests or _find_pause(
         view, is_robot_still, "waits", limits.waiting_s, share=1.0
     )
@@ -91,10 +91,10 @@ def _find_pause(
     Args:
         view: the episode.
         is_paused: (T - 1,) bool, whether the robot pauses from each row to the next.
-        verb: what the robot does meanwhile, for the message.
-        longest_s: a single pause may last this long.
-        share: all pauses together may take this share of the episode, if they come to
-            `longest_s` at least.
+        verb: what the robot does in the pause, for the message.
+        longest_s: the longest time that a single pause may last.
+        share: the largest share of the episode that all pauses together may take. Pauses
+            that are shorter than `longest_s` in total are never reported.
     """
     pause = longest_stretch(is_paused)
     if pause is None:
@@ -103,8 +103,8 @@ def _find_pause(
     pause_s = pause.rows / view.motion_hz
     total_s = float(is_paused.sum()) / view.motion_hz
     paused_share = is_paused.mean()
-    is_often = paused_share >= share and total_s >= longest_s
-    if pause_s < longest_s and not is_often:
+    is_too_often = paused_share >= share and total_s >= longest_s
+    if pause_s < longest_s and not is_too_often:
         return []
     message = (
         f"the robot {verb} for {pause_s:.1f} s at a time, and in "
@@ -115,17 +115,22 @@ def _find_pause(
 
 
 def _is_scene_still(view: View, rows: int) -> np.ndarray:
-    """Returns (rows,) bool, whether nothing in the scene moves, per row of positions.
+    """Returns (rows,) bool, whether nothing in the scene moves at each row of positions.
 
     If the file has no physics states, the scene counts as still.
+
+    Args:
+        view: the episode.
+        rows: the number of rows, which are at the rate `view.motion_hz`.
     """
     states = view.arrays.get("states")
     if states is None or states.ndim != 2 or len(states) < 2 or states.shape[1] < 2:
         return np.ones(rows, bool)
-    still = is_world_still(states, view.source.frame_hz)  # (F - 1,)
-    # states are at the frame rate, rows at `motion_hz`
+    is_still_at_frame = is_world_still(states, view.source.frame_hz)  # (F - 1,)
+    # convert rows, at the rate `motion_hz`, to frames
     frames = np.arange(rows) * view.source.frame_hz / view.motion_hz
-    return still[np.minimum(frames.astype(int), len(still) - 1)]
+    last_frame = len(is_still_at_frame) - 1
+    return is_still_at_frame[np.minimum(frames.astype(int), last_frame)]
 
 
 def find_frozen(view: View, context: Context) -> list[Finding]:
@@ -138,13 +143,13 @@ def find_frozen(view: View, context: Context) -> list[Finding]:
 
     is_repeated = (readings[1:] == readings[:-1]).all(axis=1)
     for repeat in stretches(is_repeated):
-        lasts_s = repeat.rows / view.motion_hz
+        duration_s = repeat.rows / view.motion_hz
         # entry i compares rows i and i + 1, so the last row is `last + 1`
         moved = np.ptp(targets[repeat.first : repeat.last + 2], axis=0).max()
-        if lasts_s >= limits.frozen_s and moved >= limits.frozen_motion:
+        if duration_s >= limits.frozen_s and moved >= limits.frozen_motion:
             message = (
-                f"the proprioception repeats for {lasts_s:.2f} s, while targets move by "
-                f"{moved:.2f} rad or m"
+                f"the proprioception repeats for {duration_s:.2f} s, while targets move "
+                f"by {moved:.2f} rad or m"
             )
             start_s = repeat.first / view.motion_hz
             return [Finding("frozen", "REVIEW", message, start_s)]
@@ -164,8 +169,8 @@ def find_dead(view: View, context: Context) -> list[Finding]:
         if rows is None or rows.shape[1:] != share.shape or len(rows) < 2:
             continue
         is_constant = (rows == rows[:1]).all(axis=0)  # (K,)
-        # `share` is of all episodes. A constant element changes in the others only, so
-        # among those its share is larger.
+        # `share` counts all episodes. An element that is constant here changes in other
+        # episodes only, and the share of the other episodes is larger.
         share_of_others = share * facts.count / (facts.count - 1)
         is_dead = is_constant & (share_of_others >= limits.dead_share)
         dead = np.flatnonzero(is_dead).tolist()
@@ -181,9 +186,9 @@ def find_dead(view: View, context: Context) -> list[Finding]:
             f"{path} is dead: {elements} never change, but do in the other episodes"
         )
 
-        # An episode is useless if the whole proprioception is constant while the robot
-        # is driven. Without commands a robot may rightly stand still.
-        is_useless = path in WHOLE_STREAMS and bool(is_constant.all())
+        # An episode is useless if the whole proprioception is constant while the robot is
+        # driven. A robot without commands may stand still, which is no fault.
+        is_useless = path in WHOLE_PROPRIOCEPTION and bool(is_constant.all())
         is_useless = is_useless and _is_driven(view, context)
         verdict: Verdict = "EXCLUDE" if is_useless else "REVIEW"
         findings.append(Finding("dead", verdict, message))
@@ -202,33 +207,35 @@ def find_jumps(view: View, context: Context) -> list[Finding]:
     """Finds joints that jump: by a step unlike the steps before and after it."""
     limits = context.limits
     positions = view.positions  # (T, J) rad and m
-    usual = context.facts.step  # (J,) the median over episodes of the largest step
-    if len(positions) < 2 or usual.shape != positions.shape[1:]:
+    # (J,) the median over episodes of each joint's largest step
+    usual_step = context.facts.step
+    if len(positions) < 2 or usual_step.shape != positions.shape[1:]:
         return []
 
-    # Too few episodes have no useful median. Then nearly the largest step of this
-    # episode counts as usual; the largest one may be the jump itself.
+    # With few episodes the median says little. Then the step that 95% of this episode's
+    # steps do not exceed counts as usual, because the largest step may be the jump itself.
     if context.facts.count < limits.least_episodes:
-        usual = np.nanpercentile(np.abs(np.diff(positions, axis=0)), 95, axis=0)
+        steps = np.abs(np.diff(positions, axis=0))
+        usual_step = np.nanpercentile(steps, 95, axis=0)
 
     excess = sudden_steps(positions)  # (T - 1, J)
-    least = limits.jump_least_per_s / view.motion_hz
-    allowed = np.maximum(limits.jump_times * usual, least)
+    least_excess = limits.jump_least_per_s / view.motion_hz
+    largest_excess = np.maximum(limits.jump_times * usual_step, least_excess)
     with np.errstate(invalid="ignore"):  # readings may be NaN
-        bad = excess > allowed
-    if not bad.any():
+        is_jump = excess > largest_excess
+    if not is_jump.any():
         return []
-    row, joint = np.argwhere(bad)[0].tolist()
+    row, joint = np.argwhere(is_jump)[0].tolist()
     message = (
         f"joint {joint} jumps: it moves by {excess[row, joint]:.3f} rad or m more than in "
-        f"the steps before and after; its steps usually reach {usual[joint]:.3f}"
+        f"the steps before and after; its steps usually reach {usual_step[joint]:.3f}"
     )
     return [Finding("jump", "REVIEW", message, row / view.motion_hz)]
 
 
 def find_jerk(view: View, context: Context) -> list[Finding]:
     """Finds shaking movements, whose speeds change a lot from step to step."""
-    # without the grippers if possible, since they move abruptly by nature
+    # the grippers are left out if possible, because they always move abruptly
     positions = view.joints if view.joints.size else view.positions
     if len(positions) < 2 or not np.isfinite(positions).all():
         return []
@@ -251,7 +258,7 @@ def find_beyond_limits(view: View, context: Context) -> list[Finding]:
     if interface is None:
         return []
 
-    # `view.joints` has no grippers, so drop them from the interface, too
+    # `view.joints` has no grippers, so the limits of grippers are left out, too
     findings = []
     is_joint = np.ones(len(interface.labels), bool)
     is_joint[list(interface.gripper_elements)] = False
@@ -297,14 +304,15 @@ def find_lag(view: View, context: Context) -> list[Finding]:
 
     effect = rate_of_change(positions)
     causes = [rate_of_change(commands)]
-    # Actions of a file from elsewhere may be velocities or differences of positions.
-    # Then their size, not their change, goes with the joints' motion.
+    # Actions of a file from elsewhere may be velocities or differences of positions. Then
+    # the joints' motion is correlated with the actions' size, not with their change.
     if not has_targets:
         causes.append(np.abs(commands).mean(axis=1)[:-1])
     lags = [lag(cause, effect, view.motion_hz) for cause in causes]
     best = max(lags, key=lambda candidate: candidate.correlation)
 
-    # a lag is certain only if the signals fit well with it, and worse without it
+    # a lag is certain only if the shifted signals are correlated well, and the unshifted
+    # ones worse
     gain = best.correlation - best.correlation_at_0
     is_certain = best.correlation >= limits.lag_correlation
     is_certain = is_certain and gain >= limits.lag_gain

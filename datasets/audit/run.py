@@ -1,4 +1,4 @@
-"""Auditing a file: each of its episodes, and the coverage of all of them together."""
+"""Auditing a file: each episode, and the coverage of all episodes together."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ class Audit:
         task: the task's name; "" for a file from elsewhere.
         robot: the robot's name; "" for a file from elsewhere.
         episodes: the episodes, in the order of their numbers.
-        findings: about the dataset as a whole; they affect no episode's verdict.
+        findings: the findings on the dataset as a whole, which affect no episode's
+            verdict.
         coverage: how much of each variable's range the episodes cover.
         summaries: the features by which the episodes are compared.
         not_judged: reason -> number of episodes that were not judged by a replay.
@@ -77,10 +78,10 @@ def audit(
     """Returns the audit of a file.
 
     Args:
-        path: a dataset of ours, or a robomimic file from elsewhere.
+        path: the path of a dataset of ours, or of a robomimic file from elsewhere.
         limits: the thresholds of the checks.
-        replays: whether to judge success and instruction by replaying episodes, if that
-            is possible.
+        replays: whether to judge success and instruction by replaying episodes, if a
+            replay is possible.
         on_replayed: a function that is called with the number of episodes replayed
             since the last call.
 
@@ -92,7 +93,7 @@ def audit(
         summaries = [_summary(demo, source) for demo in demos.values()]
         facts = set_facts(summaries, limits.twin_distance)
 
-        # replay if that was requested and is possible, else note the reason
+        # replay if that was requested and is possible, else keep the reason
         judgements: dict[str, Judgement] = {}
         reason = "no replay was asked for" if not replays else ""
         if source.header is None:
@@ -136,7 +137,7 @@ def opened(path: Path) -> Iterator[tuple[H5, Source]]:
     """Yields an open file, and the properties that all its episodes share.
 
     Raises:
-        DatasetError: it is neither a dataset of ours nor a robomimic file.
+        DatasetError: the file is neither a dataset of ours nor a robomimic file.
     """
     if may_be_dataset(path) or not path.is_file() or not h5py.is_hdf5(path):
         with open_file(path) as file:

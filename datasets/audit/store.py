@@ -22,7 +22,7 @@ SUFFIX = ".audit.json"
 
 
 def verdict_masks(audit: Audit) -> dict[str, list[str]]:
-    """Returns the demos of each verdict, by the name of that verdict's mask."""
+    """Returns name of a verdict's mask -> demos with the verdict."""
     return {
         f"{MASK_PREFIX}{verdict.lower()}": audit.demos(verdict) for verdict in VERDICTS
     }
@@ -37,12 +37,12 @@ def as_json(audit: Audit, limits: Thresholds = THRESHOLDS) -> dict[str, Any]:
     """Returns an audit as plain data for programs."""
     episodes = []
     for episode in audit.episodes:
-        # `asdict` gives fields only, and the verdict is a property
+        # `asdict` gives the fields, to which the property `verdict` is added
         episodes.append(
             {
                 **asdict(episode),
                 "verdict": episode.verdict,
-                "findings": _plain(episode.findings),
+                "findings": _findings_as_json(episode.findings),
             }
         )
 
@@ -53,7 +53,7 @@ def as_json(audit: Audit, limits: Thresholds = THRESHOLDS) -> dict[str, Any]:
         "counts": audit.counts,
         "masks": verdict_masks(audit),
         "episodes": episodes,
-        "findings": _plain(audit.findings),
+        "findings": _findings_as_json(audit.findings),
         "coverage": [asdict(cover) for cover in audit.coverage],
         # "" stands for the episodes that a replay judged
         "not_judged": {
@@ -74,7 +74,8 @@ def write_masked_copy(audit: Audit, target: Path, overwrite: bool = False) -> No
     """Copies a dataset, and adds a mask for each verdict.
 
     Raises:
-        DatasetError: `target` exists and `overwrite` is False, or it is the dataset.
+        DatasetError: `target` exists and `overwrite` is False, or `target` is the audited
+            dataset.
         WriteError: `target` cannot be written; it is left as it was.
     """
     require_new([target], overwrite, audit.path)
@@ -90,6 +91,6 @@ def write_masked_copy(audit: Audit, target: Path, overwrite: bool = False) -> No
             write_mask(new.h5, mask, demos)
 
 
-def _plain(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+def _findings_as_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     """Returns findings as JSON values."""
     return [asdict(finding) for finding in findings]

@@ -16,25 +16,28 @@ class Thresholds:
     Names end with the unit. Shares are from 0 to 1; "times" are multiples.
     """
 
-    # An episode that is shorter shows nothing.
+    # An episode that is shorter than this cannot show a task.
     shortest_s: float = 0.5
     # An episode shorter than this share of the median duration was probably cut off.
     shortest_share: float = 0.25
     # An episode longer than this multiple of the median probably holds more than the task.
     longest_times: float = 5.0
-    # Nothing is done if the motions of all joints add up to less.
+    # The robot does nothing if the motions of all joints add up to less than this.
     least_motion: float = 0.05  # rad and m
-    # The robot may rest this long: itself and the scene still, see `metrics.is_still`.
+    # The robot may rest this long. It rests if robot and scene are still, see
+    # `metrics.is_still`.
     idle_s: float = 3.0
-    # It may wait this long: itself still, while something in the scene moves.
+    # The robot may wait this long. It waits if it is still, but something else moves.
     waiting_s: float = 15.0
-    # All rests together may take this share of an episode, if they reach `idle_s`.
+    # All rests together may take this share of an episode; rests of less than `idle_s` in
+    # total are always allowed.
     idle_share: float = 0.5
     # Readings may repeat bit for bit this long while the joints' targets move.
     frozen_s: float = 0.3
-    # Images may repeat this long while the joints move; not every camera sees the robot.
+    # Images may repeat this long while the joints move. The limit is large, because not
+    # every camera sees the robot.
     frozen_camera_s: float = 1.5
-    # Joints or targets count as moving, for the two limits above, if they move this far.
+    # For the two limits above, joints or targets count as moving if they move this far.
     frozen_motion: float = 0.05  # rad and m
     # A joint jumps if a step differs from both neighbouring steps by this multiple of its
     # usual largest step, see `motion.find_jumps`.
@@ -49,13 +52,13 @@ class Thresholds:
     action_margin: float = 1e-6
     # Joints may follow their targets, and images the joints, this late.
     lag_s: float = 0.25
-    # A lag is certain only if the shifted signals have at least this correlation,
+    # A lag is certain only if the shifted signals have at least this correlation.
     lag_correlation: float = 0.5
-    # and if it is this much higher than the correlation of the unshifted ones.
+    # And only if the correlation of the unshifted signals is lower by at least this.
     lag_gain: float = 0.15
     # Images may be this many frame periods older than their frame.
     picture_age_frames: float = 2.0
-    # Observations may differ from their stream by this much, due to rounding.
+    # The proprioception of a frame may differ from the stream by this, due to rounding.
     same_reading: float = 1e-4
     # A constant element is dead if it changes in this share of the other episodes.
     dead_share: float = 0.9
@@ -65,15 +68,15 @@ class Thresholds:
     blank_levels: float = 3.0
     # A camera may have this share of blank images.
     bad_pictures_share: float = 0.05
-    # Cameras are swapped if their images fit the usual ones this many times better with
-    # the names swapped.
+    # Cameras are swapped if the difference from their usual images is this many times
+    # smaller after the names are swapped.
     swapped_times: float = 2.0
     # A start with a larger `SetFacts.isolation` is off-domain.
     isolation_times: float = 6.0
     # Two paths that never differ by more than this share of the range of all paths are
     # twins.
     twin_distance: float = 0.005
-    # A variable's coverage may be this share of the expected one.
+    # A variable must reach at least this share of the expected coverage.
     coverage_share: float = 0.5
     # This share of all starts may repeat another start exactly.
     repeated_starts_share: float = 0.2

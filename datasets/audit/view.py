@@ -1,7 +1,7 @@
 """An episode in the form that the audit's checks use.
 
-It is read from plain HDF5, not by `read_episode`, since an audited file may be damaged,
-or be a robomimic file from elsewhere with other arrays.
+Arrays are read directly from HDF5, not by `read_episode`, because an audited file may be
+damaged, or may be a robomimic file from elsewhere with other arrays.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from embodied.datasets.schema import (
     Header,
 )
 
-# Images are compared in a reduced size with about this many pixels per side.
+# Images are compared in a reduced size, with about this many pixels along the longer side.
 THUMBNAIL_PX = 24
-# Images are read in blocks of this many, to bound the memory that they take.
+# This many images are read at a time, to bound the memory that they take.
 FRAMES_AT_ONCE = 64
-# The frame rate of files that do not store theirs: robosuite's default.
+# The frame rate of files that do not store a rate: robosuite's default.
 FOREIGN_HZ = 20.0
 
-# Name endings of the arrays below `obs` that hold the robot's position in a file from
-# elsewhere. The first line whose arrays exist, and have one length, is used.
+# The name endings of arrays below `obs` that may hold the robot's position in a file from
+# elsewhere. The first line is used whose arrays exist and have the same length.
 FOREIGN_POSITIONS = (
     ("joint_pos",),
     ("eef_pos", "ee_pos"),
@@ -109,13 +109,13 @@ class View:
     """One episode in the form that the checks use.
 
     Attributes:
-        demo: the name of its group.
-        source: the properties of its file.
-        arrays: path below the group -> array; all arrays of numbers except images.
-        cameras: camera -> its images; empty if images were not read.
-        meta: its row of the table of episodes; None in a file from elsewhere.
-        damage: the reason why a part of it cannot be read; "" if all of it can.
-        instruction: its sentence; "" if unknown.
+        demo: the name of the episode's group.
+        source: the properties of the episode's file.
+        arrays: name below the group -> array; all arrays of numbers except images.
+        cameras: name of a camera -> its images; empty if images were not read.
+        meta: the episode's row of the table of episodes; None in a file from elsewhere.
+        damage: the reason why a part of the episode cannot be read; "" without damage.
+        instruction: the episode's instruction; "" if unknown.
     """
 
     demo: str
@@ -128,7 +128,7 @@ class View:
 
     @property
     def num_frames(self) -> int:
-        """The number of frames, which is that of the actions."""
+        """The number of frames, which is the number of actions."""
         return len(self.arrays.get("actions", ()))
 
     @property
@@ -147,8 +147,8 @@ class View:
     def positions(self) -> np.ndarray:
         """(T, J) positions of the joints, and widths of the grippers; (0, 0) if unknown.
 
-        They are in rad and m in a dataset of ours. In a file from elsewhere they are the
-        position of the robot in any form, in the file's own units.
+        In a dataset of ours they are in rad and m. In a file from elsewhere the robot's
+        position may have any form, such as that of the hand, and any unit.
         """
         agent_pos = self.arrays.get("streams/agent_pos/value")
         if agent_pos is not None:
@@ -181,12 +181,12 @@ class View:
 def read_view(demo: H5, source: Source, images: bool = True) -> View:
     """Returns an episode in the form that the checks use.
 
-    A damaged array is no error here: `View.damage` names it, and a check reports it.
+    A damaged array is no error: `View.damage` describes it, and a check reports it.
 
     Args:
         demo: the episode's group.
-        source: the properties of its file.
-        images: whether to read the images, which take nearly all of its size.
+        source: the properties of the episode's file.
+        images: whether to read the images, which take nearly all of an episode's size.
     """
     arrays: dict[str, np.ndarray] = {}
     image_arrays: dict[str, H5] = {}
@@ -196,7 +196,7 @@ def read_view(demo: H5, source: Source, images: bool = True) -> View:
     damage = ""
     try:
         for path, item in arrays_below(demo).items():
-            # robomimic's copy of `obs`, shifted by one frame
+            # skip robomimic's copy of `obs` that is shifted by one frame
             if path.startswith("next_obs/"):
                 continue
             if is_picture(item):
@@ -224,7 +224,7 @@ def read_view(demo: H5, source: Source, images: bool = True) -> View:
 
 
 def allowed_axes(name: str) -> tuple[int, ...]:
-    """Returns the numbers of axes that an array of a name may have."""
+    """Returns the numbers of axes that an array may have, by its name."""
     if name.startswith("streams/"):
         return (1,) if name.endswith("/t") else (1, 2)
     return ARRAY_AXES.get(name, ANY_AXES)
@@ -252,7 +252,7 @@ def picture_paths(demo: H5) -> dict[str, str]:
 def read_camera(item: H5) -> Camera:
     """Reads the images of a camera, `FRAMES_AT_ONCE` in memory at a time."""
     require_sound_size(item)
-    # of each frame: its checksum, the spread of its grey levels, and the frame made small
+    # the fields of `Camera`, block by block
     digests = []
     spreads = []
     small = []
@@ -266,14 +266,16 @@ def read_camera(item: H5) -> Camera:
     if not small:
         return Camera(np.zeros(0, np.uint32), np.zeros(0), np.zeros((0, 1, 1, 3)))
     return Camera(
-        np.array(digests, np.uint32), np.concatenate(spreads), np.concatenate(small)
+        digest=np.array(digests, np.uint32),
+        spread=np.concatenate(spreads),
+        small=np.concatenate(small),
     )
 
 
 def shrink(frames: np.ndarray) -> np.ndarray:  # (F, H, W, C) -> (F, h, w, C)
-    """Returns every k-th pixel, with k such that about THUMBNAIL_PX per side are left."""
-    step = max(1, max(frames.shape[1:3]) // THUMBNAIL_PX)
-    return frames[:, ::step, ::step]
+    """Reduces images to about THUMBNAIL_PX pixels per side, by taking every k-th pixel."""
+    stride = max(1, max(frames.shape[1:3]) // THUMBNAIL_PX)
+    return frames[:, ::stride, ::stride]
 
 
 def file_source(file: H5, header: Header | None) -> Source:
@@ -289,7 +291,7 @@ def file_source(file: H5, header: Header | None) -> Source:
 
 
 def _foreign_hz(file: H5) -> float:
-    """Returns the frame rate in robomimic's `env_args`, or `FOREIGN_HZ` without one."""
+    """Returns the frame rate in robomimic's `env_args`, else `FOREIGN_HZ`."""
     try:
         env_args = json.loads(file["data"].attrs["env_args"])
         rate = float(env_args["env_kwargs"]["control_freq"])
@@ -299,7 +301,7 @@ def _foreign_hz(file: H5) -> float:
 
 
 def _foreign_instruction(demo: H5) -> str:
-    """Returns the instruction that RoboCasa stores with an episode; "" without one."""
+    """Returns the instruction that RoboCasa stores with an episode, else ""."""
     try:
         stored: Any = json.loads(demo.attrs["ep_meta"])["lang"]
     except (KeyError, TypeError, ValueError):
@@ -310,7 +312,7 @@ def _foreign_instruction(demo: H5) -> str:
 def _foreign_positions(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     """Returns the robot's positions (F, J) in a file from elsewhere; (0, 0) if unknown.
 
-    Their units are those of the file.
+    They are in the units of the file.
     """
     observed = {
         name: _matrix(value)
@@ -318,7 +320,7 @@ def _foreign_positions(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
         if name.startswith("obs/")
     }
 
-    # use the first line of `FOREIGN_POSITIONS` whose arrays exist, and have one length
+    # use the first line of `FOREIGN_POSITIONS` whose arrays exist and have one length
     for endings in FOREIGN_POSITIONS:
         vectors = [
             value
@@ -336,13 +338,13 @@ def _foreign_positions(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
 def _columns(array: np.ndarray, columns: Any) -> np.ndarray:
     """Returns the given columns of an array (T, ...) as a matrix.
 
-    Columns that the array lacks are skipped; without any the result is (0, 0).
+    Columns that the array lacks are skipped; if none is left, the result is (0, 0).
     """
     matrix = _matrix(array)
-    kept = [column for column in columns if column < matrix.shape[1]]
-    if not kept:
+    existing = [column for column in columns if column < matrix.shape[1]]
+    if not existing:
         return np.zeros((0, 0))
-    return matrix[:, kept].astype(np.float64)
+    return matrix[:, existing].astype(np.float64)
 
 
 def _matrix(array: np.ndarray | None) -> np.ndarray:
