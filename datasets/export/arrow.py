@@ -12,7 +12,7 @@ def load_pyarrow() -> Any:
     """Returns the module `pyarrow`, with `pyarrow.parquet` loaded.
 
     Raises:
-        EmbodiedError: it is not installed; the message names the extra.
+        EmbodiedError: pyarrow is not installed; the message says what to install.
     """
     try:
         importlib.import_module("pyarrow.parquet")

@@ -23,10 +23,11 @@ def require_one_robot(paths: Sequence[Path], headers: Sequence[Header]) -> None:
 
 
 def _shared_properties(header: Header) -> dict[str, object]:
-    """Returns the properties that all files of one export must share, by name.
+    """Returns the properties that all files of one export must share.
 
-    The names stand in an error message. Actions are the ones that the policy intended,
-    before any noise, only since `INTENDED_SINCE`.
+    The result is: name of the property, for an error message -> its value. Since the
+    schema version `INTENDED_SINCE`, actions are what the policy intended; in earlier
+    versions they are what was executed, with noise.
     """
     metadata = header.metadata
     return {
@@ -51,10 +52,10 @@ def frame_stride(header: Header, hz: int | None) -> int:
     rate = header.record_hz
     if hz is None:
         return 1
-    rates = [divisor for divisor in range(1, rate + 1) if rate % divisor == 0]
-    if hz not in rates:
+    possible_rates = [divisor for divisor in range(1, rate + 1) if rate % divisor == 0]
+    if hz not in possible_rates:
         raise DatasetError(
             f"frames were recorded at {rate} Hz, so they can be exported at"
-            f" {', '.join(map(str, rates))} Hz, not at {hz}"
+            f" {', '.join(map(str, possible_rates))} Hz, not at {hz}"
         )
     return rate // hz

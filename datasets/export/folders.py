@@ -25,15 +25,16 @@ class NewFolder:
     """A folder that is being written.
 
     Attributes:
-        path: its temporary path.
-        finished: one note (JSON) for each episode that a killed call has finished. The
-            files of these episodes are kept; all other files were deleted.
+        path: the temporary path of the folder.
+        finished: one JSON value for each episode that a killed call has finished, as it
+            was given to `add_finished`. The files of these episodes are kept; all other
+            files were deleted.
 
     Args:
-        path: its temporary path.
+        path: the temporary path of the folder.
         identity: JSON of everything that determines the folder's content.
         resume: whether to continue a killed call of the same identity.
-        kept: names of further files not to delete.
+        kept: names of further files that are not deleted.
 
     Raises:
         DatasetError: the folder to resume has another identity.
@@ -48,26 +49,27 @@ class NewFolder:
         self._journal = path / JOURNAL
 
         text = json.dumps(identity).encode()
-        begin = {"identity": hashlib.blake2b(text, digest_size=16).hexdigest()}
-        lines = self._lines() if resume else []
+        first_line = {"identity": hashlib.blake2b(text, digest_size=16).hexdigest()}
+        lines = self._journal_lines() if resume else []
         if not lines:
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir(parents=True)
-        elif lines[0] != begin:
+        elif lines[0] != first_line:
             raise DatasetError(
                 f"{path} was begun with other sources or other flags: remove it to "
                 "begin anew"
             )
 
-        # rewrite the journal, since a kill may have cut its last line
-        self._write_journal([begin, *lines[1:]])
+        # rewrite the journal, because a kill may have cut its last line
+        self._write_journal([first_line, *lines[1:]])
 
         # delete the files of unfinished episodes
         kept_files = {self._journal, *(path / name for name in kept)}
         for line in lines[1:]:
             self.finished += line["notes"]
             kept_files |= {path / name for name in line["files"]}
-        for file in [each for each in path.rglob("*") if each.is_file()]:
+        existing_files = [item for item in path.rglob("*") if item.is_file()]
+        for file in existing_files:
             if file not in kept_files:
                 file.unlink()
 
@@ -76,7 +78,7 @@ class NewFolder:
 
         Args:
             notes: one JSON value per episode. If this call is killed, the call that
-                resumes it finds them in `finished`.
+                resumes it finds these values in `finished`.
             files: the files of these episodes, which must be closed.
         """
         for file in files:
@@ -95,11 +97,11 @@ class NewFolder:
         os.rename(self.path, target)
         sync(target.parent)
 
-    def _lines(self) -> list[Any]:
-        """Returns the complete lines of the journal; none if there is no journal."""
+    def _journal_lines(self) -> list[Any]:
+        """Returns the complete lines of the journal; [] if there is no journal."""
         if not self._journal.exists():
             return []
-        # after the last newline there is nothing, or a line that a kill has cut
+        # the text after the last newline is empty, or a line that a kill has cut
         *complete, _ = self._journal.read_text().split("\n")
         return [json.loads(line) for line in complete]
 
@@ -121,8 +123,8 @@ def new_folder(
         path: the path of the finished folder.
         identity: JSON of everything that determines the folder's content.
         resume: whether to continue a killed call of the same identity.
-        kept: names of unfinished files that resuming needs, beside the files of finished
-            episodes.
+        kept: names of unfinished files that resuming needs in addition to the files of
+            finished episodes.
 
     Raises:
         DatasetError: `path` exists, or the folder to resume has another identity.
@@ -131,7 +133,7 @@ def new_folder(
     if path.exists():
         raise DatasetError(f"{path} exists; choose another name after -o")
 
-    # all calls use the same name, so killed ones leave at most one folder
+    # all calls use the same temporary name, so killed calls leave at most one folder
     temporary = path.with_name(f".{path.name}.writing")
     try:
         folder = NewFolder(temporary, identity, resume, kept)
@@ -141,7 +143,7 @@ def new_folder(
         yield folder
         folder.put(path)
     except KeyboardInterrupt:
-        # keep the unfinished folder, which can be resumed
+        # keep the unfinished folder, because it can be resumed
         raise
     except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)

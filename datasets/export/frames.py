@@ -20,17 +20,17 @@ from embodied.datasets.schema import (
 
 @dataclass(frozen=True)
 class FrameSpec:
-    """The form that all frames of a selection have.
+    """The arrays that each frame of an export has, with names and sizes.
 
     Attributes:
         hz: frames per second.
         robot: the robot's name.
         agent_names: names of the elements of the proprioception.
-        state_names: names of the elements of the privileged state; empty if it is left
-            out.
+        state_names: names of the elements of the privileged state; empty if the state is
+            left out.
         action_names: names of the elements of an action.
-        cameras: camera -> size (H, W) of its images.
-        truth: name of an array of depth or segmentation -> size (H, W).
+        cameras: name of a camera -> size (H, W) of its images.
+        truth: name of an array of depth or segmentation images -> size (H, W).
     """
 
     hz: int
@@ -47,19 +47,21 @@ class SelectedEpisode:
     """An episode at the frame rate of the selection.
 
     Attributes:
-        meta: its row of the table of episodes, with the number of frames at this rate.
-        file_index: index of its file among the files of the selection.
-        number: the number of the episode in that file.
-        agent_pos: (F, P) float32.
-        environment_state: (F, S) float32; S is 0 if it is left out.
+        meta: the episode's row of the table of episodes, with the number of frames at
+            this rate.
+        file_index: the index of the episode's file among the files of the selection.
+        number: the number of the episode in its file.
+        agent_pos: (F, P) float32, the proprioception.
+        environment_state: (F, S) float32, the privileged state; S is 0 if it is left out.
         images: camera -> (F, H, W, 3) uint8.
-        actions: (F, J) float32, to reach by the end of the frame's period.
+        actions: (F, J) float32, the joint targets for the end of the frame's period.
         rewards: (F,) float32, at the end of the frame's period.
         success: (F,) bool, at the end of the frame's period.
         states: (F, D) float64, the physics state.
-        subtasks: (frame, word) for each frame at which the subtask changes.
-        tick: (F,) int64, when the frames were observed.
-        plans: name of an array -> (K, ...) of the episode's plans.
+        subtasks: (frame, name of the subtask) for each frame at which the subtask
+            changes.
+        tick: (F,) int64, the tick at which each frame was observed.
+        plans: name of an array -> (K, ...) its values in the episode's K plans.
         truth: `<camera>_depth` -> (F, H, W, 1) float32 in m, and
             `<camera>_segmentation` -> (F, H, W, 1) uint16.
     """
@@ -101,7 +103,7 @@ def truth_sizes(
 
     Args:
         shapes: name of an array -> shape of one row.
-        cameras: the exported cameras; other ones are left out.
+        cameras: the names of the exported cameras; arrays of other cameras are left out.
     """
     sizes = {}
     for camera in cameras:
@@ -132,7 +134,7 @@ def part_names(metadata: Mapping[str, Any], layout: str, size: int) -> tuple[str
         size: the length of the vector.
     """
     parts = metadata.get(layout, ())
-    # if the parts do not cover the vector, its elements are numbered instead
+    # if the parts do not cover the whole vector, its elements are numbered instead
     if sum(width for _, width in parts) != size:
         return tuple(f"{number}" for number in range(size))
 
@@ -179,10 +181,10 @@ def success_of_frames(episode: Episode, frames: np.ndarray) -> np.ndarray:  # (F
 def subtasks_of_frames(
     episode: Episode, frames: np.ndarray
 ) -> tuple[tuple[int, str], ...]:
-    """Returns (frame, word) for each frame at which the subtask changes.
+    """Returns (frame, name of the subtask) for each frame at which the subtask changes.
 
-    The subtask is that of the newest plan that has arrived at the controller. Plans whose
-    subtask is not in `core.SKILLS` are ignored.
+    The subtask of a frame is that of the newest plan that has arrived at the controller.
+    Plans whose subtask is not in `core.SKILLS` are ignored.
 
     Args:
         episode: the episode.
@@ -191,21 +193,23 @@ def subtasks_of_frames(
     if not {"subtask", "tick_arrived"} <= episode.plans.keys():
         return ()
 
-    begins: list[tuple[int, str]] = []
-    arrived = episode.plans["tick_arrived"]
-    ticks = episode.frame_tick[frames]
-    for plan in np.argsort(arrived, kind="stable"):
-        number = int(episode.plans["subtask"][plan])
-        if arrived[plan] < 0 or not 0 <= number < len(SKILLS):
+    changes: list[tuple[int, str]] = []
+    arrival_ticks = episode.plans["tick_arrived"]
+    frame_ticks = episode.frame_tick[frames]
+    for plan in np.argsort(arrival_ticks, kind="stable"):
+        skill = int(episode.plans["subtask"][plan])
+        # the tick of a plan that never arrived is -1
+        if arrival_ticks[plan] < 0 or not 0 <= skill < len(SKILLS):
             continue
-        frame = int(np.searchsorted(ticks, arrived[plan]))
-        # this plan, and all later ones, arrived after the last frame
+        # the first frame at or after the plan's arrival
+        frame = int(np.searchsorted(frame_ticks, arrival_ticks[plan]))
+        # this plan, and all later plans, arrived after the last frame
         if frame == len(frames):
             break
 
-        # of several plans that arrived before the same frame, the newest counts
-        if begins and begins[-1][0] == frame:
-            begins.pop()
-        if not begins or begins[-1][1] != SKILLS[number]:
-            begins.append((frame, SKILLS[number]))
-    return tuple(begins)
+        # if several plans arrived before the same frame, the newest plan counts
+        if changes and changes[-1][0] == frame:
+            changes.pop()
+        if not changes or changes[-1][1] != SKILLS[skill]:
+            changes.append((frame, SKILLS[skill]))
+    return tuple(changes)

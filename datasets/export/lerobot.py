@@ -21,10 +21,10 @@ from embodied.datasets.export.source_notes import SourceNotes, episode_note
 from embodied.datasets.export.video_files import VideoFiles
 from embodied.datasets.running_statistics import PictureStatistics
 
-# A new file of frames is begun when the last one has reached this size.
+# A new file of frames is begun when the last file has reached this size.
 MAX_FILE_MB = 100
-# New files of frames and videos are begun after this many episodes. A killed export is
-# resumed after the last complete files.
+# New files of frames and videos are begun after this many episodes, because a killed
+# export is resumed after the last complete files.
 EPISODES_PER_FILE = 100
 
 
@@ -55,12 +55,13 @@ def export_lerobot(
     identity = ["lerobot v3.0", selection.identity, pictures, subtasks]
     with new_folder(target, identity, resume) as folder:
         with _Writer(folder, selection, pictures, subtasks) as writer:
-            # episodes of a killed call are counted again, but not written again
-            done = len(folder.finished)
+            # the files of a killed call's episodes exist; only their metadata are added
+            num_finished = len(folder.finished)
             for index, note in enumerate(folder.finished):
                 writer.add_finished(selection.episode(index, images=False), note)
 
-            for count, episode in enumerate(after(episodes, done), start=done + 1):
+            remaining = after(episodes, num_finished)
+            for count, episode in enumerate(remaining, start=num_finished + 1):
                 writer.add(episode)
                 if count % EPISODES_PER_FILE == 0:
                     writer.finish_files()
@@ -68,7 +69,14 @@ def export_lerobot(
 
 
 class _Writer(ClosedOnExit):
-    """Writes the files of a dataset, episode by episode."""
+    """Writes the files of a dataset, episode by episode.
+
+    Args:
+        new_folder: the folder to write to.
+        selection: the episodes to export.
+        pictures: how images are stored.
+        subtasks: whether to add language columns with the subtasks of the plans.
+    """
 
     def __init__(
         self,
@@ -82,7 +90,8 @@ class _Writer(ClosedOnExit):
         self._new_folder = new_folder
         folder = new_folder.path
         self._folder = folder
-        # the journal's notes on the episodes in the open files
+        # The notes for the journal on the episodes in the open files. The note on an
+        # episode is its row of the table of episodes, and its images' statistics.
         self._unfinished_notes: list[Any] = []
         self._spec = selection.spec
         self._features = lerobot_features(selection.spec, pictures, subtasks)
@@ -128,20 +137,22 @@ class _Writer(ClosedOnExit):
         }
         row |= self._write_frames(columns)
         for name, video in self._videos.items():
-            placed = video.add(columns[name])
-            row[f"videos/{name}/chunk_index"] = placed.file.chunk
-            row[f"videos/{name}/file_index"] = placed.file.file
-            row[f"videos/{name}/from_timestamp"] = placed.start_s
-            row[f"videos/{name}/to_timestamp"] = placed.end_s
+            section = video.add(columns[name])
+            row[f"videos/{name}/chunk_index"] = section.file.chunk
+            row[f"videos/{name}/file_index"] = section.file.file
+            row[f"videos/{name}/from_timestamp"] = section.start_s
+            row[f"videos/{name}/to_timestamp"] = section.end_s
 
-        # the journal keeps the images' statistics, since resuming does not read images
+        # the journal keeps the images' statistics, because resuming does not read images
         image_statistics = self._statistics.of_images(columns)
-        states = {name: each.state() for name, each in image_statistics.items()}
-        self._unfinished_notes.append({"row": row, "pictures": states})
-        self._count(episode, columns, row, image_statistics)
+        image_states = {
+            name: statistics.state() for name, statistics in image_statistics.items()
+        }
+        self._unfinished_notes.append({"row": row, "pictures": image_states})
+        self._add_to_metadata(episode, columns, row, image_statistics)
 
     def add_finished(self, episode: SelectedEpisode, note: Any) -> None:
-        """Counts an episode whose frames and images a killed call has written.
+        """Adds an episode whose frames and images a killed call has written.
 
         Args:
             episode: the episode, without its images.
@@ -153,9 +164,9 @@ class _Writer(ClosedOnExit):
             for name, state in note["pictures"].items()
         }
         self._begin_after(note["row"])
-        self._count(episode, columns, note["row"], image_statistics)
+        self._add_to_metadata(episode, columns, note["row"], image_statistics)
 
-    def _count(
+    def _add_to_metadata(
         self,
         episode: SelectedEpisode,
         columns: dict[str, Any],
@@ -165,15 +176,15 @@ class _Writer(ClosedOnExit):
         """Adds an episode to the table of episodes, the statistics and the source notes.
 
         Args:
-            episode: the episode, whose pictures and frames are already written.
-            columns: the columns of its frames.
+            episode: the episode, whose images and frames are already written.
+            columns: feature -> values of the episode's frames.
             row: the episode's row of the table of episodes, without statistics.
-            image_statistics: the statistics of the images, by feature.
+            image_statistics: feature -> statistics of the episode's images.
         """
-        # LeRobot stores an episode's own statistics as columns of its row
+        # LeRobot stores an episode's statistics as columns of its row
         row = dict(row)
-        own = self._statistics.add(columns, image_statistics)
-        for name, statistics in own.items():
+        episode_statistics = self._statistics.add(columns, image_statistics)
+        for name, statistics in episode_statistics.items():
             for kind, value in statistics.items():
                 row[f"stats/{name}/{kind}"] = value
         self._table.add(row)
@@ -196,10 +207,10 @@ class _Writer(ClosedOnExit):
         write_info(self._folder, info, has_videos=bool(self._videos))
 
     def _write_frames(self, columns: dict[str, Any]) -> dict[str, int]:
-        """Writes the frames of an episode as one row group.
+        """Writes the frames of an episode to Parquet, as one row group.
 
         Returns:
-            The entries of the table of episodes with the number of the frames' file.
+            The two entries of the episode's row that name the file with the frames.
         """
         path = self._frames_path(self._file_number)
         if self._frames_file is not None and path.stat().st_size >= MAX_FILE_MB * 2**20:
@@ -226,8 +237,8 @@ class _Writer(ClosedOnExit):
         """Closes the open files, so that the next episode begins new ones.
 
         Args:
-            row: the row of the last episode in the old files. The new files have the
-                next numbers.
+            row: the row of the last episode in the old files, after whose numbers the new
+                files are numbered.
         """
         self._close_frames()
         self._file_number = _number_in(row, "data").next()
@@ -238,7 +249,7 @@ class _Writer(ClosedOnExit):
         """Returns the files with the frames and videos of some episodes.
 
         Args:
-            notes: the notes on these episodes.
+            notes: the journal's notes on these episodes.
         """
         paths = []
         for note in notes:
@@ -247,7 +258,7 @@ class _Writer(ClosedOnExit):
             for name in self._videos:
                 number = _number_in(row, f"videos/{name}")
                 paths.append(self._folder / "videos" / name / number.path("mp4"))
-        # several episodes share a file
+        # without duplicates, because several episodes share a file
         return list(dict.fromkeys(paths))
 
     def _frames_path(self, number: FileNumber) -> Path:

@@ -31,10 +31,10 @@ COUNTERS = ("frame_index", "episode_index", "index", "task_index")
 def lerobot_features(
     spec: FrameSpec, pictures: Pictures, subtasks: bool
 ) -> dict[str, dict[str, Any]]:
-    """Returns the entry `features` of `info.json`.
+    """Returns the entry `features` of `info.json`: name of a column -> its description.
 
     Args:
-        spec: the form of all frames.
+        spec: the arrays of a frame.
         pictures: how images are stored.
         subtasks: whether there are language columns.
     """
@@ -62,7 +62,7 @@ def lerobot_features(
 def with_annotations(
     features: Mapping[str, dict[str, Any]], subtasks: bool
 ) -> dict[str, dict[str, Any]]:
-    """Adds GR00T's columns of sentences to features.
+    """Returns features with GR00T's columns of sentences added.
 
     Args:
         features: the features of LeRobot.

@@ -40,10 +40,10 @@ class FrameColumns:
     """Converts episodes to columns, and numbers episodes, frames and sentences.
 
     Attributes:
-        schema: the Arrow schema of the tables.
-        tasks: sentence -> its number in the table of tasks.
-        episodes: number of episodes counted so far.
-        frames: number of frames counted so far.
+        schema: the Arrow schema of the tables of frames.
+        tasks: sentence -> number of the sentence in the table of tasks.
+        episodes: number of episodes counted so far, which is the next episode's number.
+        frames: number of frames counted so far, which is the next frame's number.
 
     Args:
         pa: the module `pyarrow`.
@@ -52,7 +52,7 @@ class FrameColumns:
     """
 
     def __init__(self, pa: Any, features: Features, hz: int) -> None:
-        """Begins with no episodes; `pa` is the module pyarrow."""
+        """Begins with no episodes."""
         self._pa = pa
         self._features = features
         self._hz = hz
@@ -64,7 +64,7 @@ class FrameColumns:
     def columns(self, episode: SelectedEpisode) -> dict[str, Any]:
         """Returns feature -> values of the episode's F frames.
 
-        Call `count` afterwards, or the next episode gets the same numbers.
+        Call `count` afterwards: otherwise the next episode gets the same numbers.
         """
         count = len(episode.actions)
         frame_index = np.arange(count)
@@ -79,8 +79,8 @@ class FrameColumns:
             REWARD: episode.rewards,
             DONE: done,
             SUCCESS: episode.success,
-            # LeRobot repeats the language rows of the whole episode in each frame. Events
-            # would belong to single frames; there are none.
+            # In LeRobot each frame repeats the language rows of the whole episode, whereas
+            # events belong to single frames. This export has no events.
             LANGUAGE: [_language(episode, self._hz)] * count,
             LANGUAGE_EVENTS: [[]] * count,
             DESCRIPTION: task,  # a number in the table of tasks
@@ -124,7 +124,12 @@ class FrameColumns:
         return numbers
 
     def _array(self, field: Any, values: Any) -> Any:
-        """Returns the values of F frames as an Arrow array of the field's type."""
+        """Returns a column as an Arrow array.
+
+        Args:
+            field: the column's field of the Arrow schema.
+            values: the values of F frames.
+        """
         pa = self._pa
         if self._features[field.name]["dtype"] == "image":
             rows = [{"bytes": png(picture), "path": None} for picture in values]
@@ -151,8 +156,8 @@ class FeatureStatistics:
         statistics = {}
         for name, values in columns.items():
             if self._features[name]["dtype"] in ("image", "video"):
-                number = min(len(values), MAX_PICTURES)
-                rows = np.linspace(0, len(values) - 1, number).astype(int)
+                sample_size = min(len(values), MAX_PICTURES)
+                rows = np.linspace(0, len(values) - 1, sample_size).astype(int)
                 statistics[name] = PictureStatistics()
                 statistics[name].add(values[rows])
         return statistics
@@ -162,31 +167,31 @@ class FeatureStatistics:
         columns: Mapping[str, Any],
         image_statistics: Mapping[str, PictureStatistics],
     ) -> dict[str, dict[str, Any]]:
-        """Adds an episode; returns its own statistics as JSON values, by feature.
+        """Adds an episode; returns feature -> statistics of the episode, as JSON values.
 
         Args:
-            columns: the columns of its frames; images may be missing.
+            columns: feature -> values of the episode's frames; images may be missing.
             image_statistics: the result of `of_images` for this episode.
         """
-        own = {}
-        for name, of_episode in image_statistics.items():
-            self._pictures.setdefault(name, PictureStatistics()).join(of_episode)
-            own[name] = _lerobot_statistics(of_episode)
+        of_episode = {}
+        for name, pictures in image_statistics.items():
+            self._pictures.setdefault(name, PictureStatistics()).join(pictures)
+            of_episode[name] = _lerobot_statistics(pictures)
 
         for name, values in columns.items():
-            # images are done above, and text has no statistics
+            # images are added above, and text has no statistics
             if self._features[name]["dtype"] in ("image", "video", "language"):
                 continue
             rows = values.reshape(len(values), -1)
-            of_rows = VectorStatistics(rows.shape[1])
-            of_rows.add(rows)
-            own[name] = _lerobot_statistics(of_rows)
+            vectors = VectorStatistics(rows.shape[1])
+            vectors.add(rows)
+            of_episode[name] = _lerobot_statistics(vectors)
             if name not in self._vectors:
                 self._vectors[name] = VectorStatistics(rows.shape[1])
             self._vectors[name].add(rows)
 
         # in the order of the features
-        return {name: own[name] for name in self._features if name in own}
+        return {name: of_episode[name] for name in self._features if name in of_episode}
 
     def result(self) -> dict[str, dict[str, Any]]:
         """Returns the statistics over all episodes as JSON values, by feature."""

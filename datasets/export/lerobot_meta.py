@@ -29,9 +29,9 @@ class EpisodeTable(ClosedOnExit):
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Adds the row of an episode; all rows must have the same columns."""
-        # LeRobot stores the number of the table's own file, too; here it is one file
-        own_place = {"meta/episodes/chunk_index": 0, "meta/episodes/file_index": 0}
-        self._rows.append({**row, **own_place})
+        # a row also names the file of this table that contains it; here there is one file
+        table_file = {"meta/episodes/chunk_index": 0, "meta/episodes/file_index": 0}
+        self._rows.append({**row, **table_file})
         if len(self._rows) >= ROWS_AT_ONCE:
             self._write()
 
@@ -56,8 +56,8 @@ class EpisodeTable(ClosedOnExit):
 def write_tasks(pa: Any, folder: Path, tasks: Sequence[str]) -> None:
     """Writes the table of tasks: sentence -> number.
 
-    LeRobot reads it with pandas, and expects the sentences as the index. pandas finds an
-    index by this JSON in the metadata of the file.
+    LeRobot reads the table with pandas, and expects the sentences as the index. pandas
+    finds the index by JSON in the metadata of the Parquet file, which is built here.
     """
     index = {
         "name": None,
@@ -99,7 +99,7 @@ def write_info(folder: Path, info: Mapping[str, Any], has_videos: bool) -> None:
 
     Args:
         folder: the folder of the dataset.
-        info: the entries that depend on the dataset; the others are always the same.
+        info: the entries that depend on the dataset; all other entries are constant.
         has_videos: whether the dataset has videos.
     """
     whole = {

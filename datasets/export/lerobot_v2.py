@@ -67,16 +67,23 @@ def export_lerobot_v2(
         new_folder(target, identity, resume) as folder,
         _Writer(folder, selection, pictures, subtasks) as writer,
     ):
-        # episodes of a killed call are counted again, but not written again
-        for index, note in enumerate(folder.finished):
-            writer.add_finished(selection.episode(index, images=False), note)
+        # the files of a killed call's episodes exist; only counts and statistics are added
+        for index, image_states in enumerate(folder.finished):
+            writer.add_finished(selection.episode(index, images=False), image_states)
         for episode in after(episodes, len(folder.finished)):
             writer.add(episode)
         writer.finish()
 
 
 class _Writer(ClosedOnExit):
-    """Writes the files of a dataset, episode by episode."""
+    """Writes the files of a dataset, episode by episode.
+
+    Args:
+        new_folder: the folder to write to.
+        selection: the episodes to export.
+        pictures: how images are stored.
+        subtasks: whether to add the subtasks of the plans.
+    """
 
     def __init__(
         self,
@@ -104,7 +111,7 @@ class _Writer(ClosedOnExit):
         self._episode_statistics = self._open_lines("episodes_stats")
 
     def _open_lines(self, name: str) -> TextIO:
-        """Creates a file of JSON lines in `meta`, which is open until `close`."""
+        """Creates a file of JSON lines in `meta`, which stays open until `close`."""
         path = self._folder / "meta" / f"{name}.jsonl"
         return self._open_files.enter_context(path.open("w"))
 
@@ -125,36 +132,39 @@ class _Writer(ClosedOnExit):
                 video.add(columns[name])
             files.append(video_path)
 
-        # the journal keeps the images' statistics, since resuming does not read images
+        # the journal keeps the images' statistics, because resuming does not read images
         image_statistics = self._statistics.of_images(columns)
-        states = {name: each.state() for name, each in image_statistics.items()}
-        self._new_folder.add_finished([states], files)
-        self._count(episode, columns, image_statistics)
+        image_states = {
+            name: statistics.state() for name, statistics in image_statistics.items()
+        }
+        self._new_folder.add_finished([image_states], files)
+        self._add_to_metadata(episode, columns, image_statistics)
 
-    def add_finished(self, episode: SelectedEpisode, note: Any) -> None:
-        """Counts an episode whose files a killed call has written.
+    def add_finished(self, episode: SelectedEpisode, image_states: Any) -> None:
+        """Adds an episode whose files a killed call has written.
 
         Args:
             episode: the episode, without its images.
-            note: the journal's note on the episode.
+            image_states: feature -> `state` of the statistics of its images, from the
+                journal.
         """
         image_statistics = {
-            name: PictureStatistics.of(state) for name, state in note.items()
+            name: PictureStatistics.of(state) for name, state in image_states.items()
         }
-        self._count(episode, self._frames.columns(episode), image_statistics)
+        self._add_to_metadata(episode, self._frames.columns(episode), image_statistics)
 
-    def _count(
+    def _add_to_metadata(
         self,
         episode: SelectedEpisode,
         columns: Mapping[str, Any],
         image_statistics: Mapping[str, PictureStatistics],
     ) -> None:
-        """Adds an episode to the lists of episodes, the statistics and the notes.
+        """Adds an episode to the lists of episodes, the statistics and the source notes.
 
         Args:
-            episode: the episode, whose pictures and frames are already written.
-            columns: the columns of its frames.
-            image_statistics: the statistics of the images, by feature.
+            episode: the episode, whose images and frames are already written.
+            columns: feature -> values of the episode's frames.
+            image_statistics: feature -> statistics of the episode's images.
         """
         number = self._frames.episodes
         row = {
@@ -177,23 +187,25 @@ class _Writer(ClosedOnExit):
         with (self._folder / "meta" / "tasks.jsonl").open("w") as lines:
             for sentence, number in self._frames.tasks.items():
                 _write_line(lines, {"task_index": number, "task": sentence})
-        self._write_json("stats", self._statistics_of_vectors())
+        self._write_json("stats", self._vector_statistics())
         self._write_json("modality", self._modality())
         self._write_json("info", self._info())
 
-    def _statistics_of_vectors(self) -> dict[str, dict[str, Any]]:
+    def _vector_statistics(self) -> dict[str, dict[str, Any]]:
         """Returns the content of `stats.json`: statistics over all episodes.
 
         Only GR00T reads this file; LeRobot v2.1 reads the statistics of each episode.
-        GR00T cuts the entries of a vector into the parts of `modality.json`. So every
-        entry must be as long as its vector: the numbers of rows are left out, and so are
-        images, which are no vectors.
+        GR00T cuts the mean, minimum and so on of a vector into the parts of
+        `modality.json`, so each of them must be as long as the vector. This is why counts
+        and images are left out.
         """
-        return {
-            name: {kind: value for kind, value in figures.items() if kind != "count"}
-            for name, figures in self._statistics.result().items()
-            if not name.startswith(IMAGES)
-        }
+        vector_statistics = {}
+        for name, statistics in self._statistics.result().items():
+            if not name.startswith(IMAGES):
+                vector_statistics[name] = {
+                    kind: value for kind, value in statistics.items() if kind != "count"
+                }
+        return vector_statistics
 
     def _info(self) -> dict[str, Any]:
         """Returns the content of `info.json`, by which LeRobot knows the dataset's form."""
@@ -251,8 +263,8 @@ class _Writer(ClosedOnExit):
         """Returns the path of a file of the next episode, and creates its folder.
 
         Args:
-            pattern: the pattern of the path.
-            video_key: the feature's name, if the file is a video.
+            pattern: `DATA_PATH` or `VIDEO_PATH`.
+            video_key: the name of the video's feature, if the file is a video.
         """
         number = self._frames.episodes
         name = pattern.format(
@@ -270,9 +282,10 @@ class _Writer(ClosedOnExit):
 
 
 def spans(parts: Sequence[Sequence[Any]], size: int) -> dict[str, dict[str, int]]:
-    """Returns the first element of each part of a vector, and the end of the part.
+    """Returns name of each part of a vector -> its `start` and `end`, without the end.
 
-    If the widths do not add up to the vector's size, it gets a single part, `all`.
+    If the widths do not add up to the vector's length, the vector gets a single part,
+    `all`.
 
     Args:
         parts: the name and the width of each part.
@@ -287,7 +300,7 @@ def spans(parts: Sequence[Sequence[Any]], size: int) -> dict[str, dict[str, int]
 
 
 def _action_parts(metadata: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """Returns (name, width) of the parts of an action; [] if the file has no names."""
+    """Returns (name, width) of the parts of an action; [] if the file names no parts."""
     groups = (metadata.get("joint_interface") or {}).get("groups", ())
     return [(group["name"], len(group["labels"])) for group in groups]
 

@@ -18,11 +18,12 @@ from embodied.datasets.export.selection import STATE_KEY, Selection, after
 from embodied.datasets.growing import growing_file, undo_path
 from embodied.datasets.schema import DEPTH_SUFFIX, H5, DatasetError
 
-MINARI_VERSION = "0.5.4"  # of Minari, whose format is written
+MINARI_VERSION = "0.5.4"  # the version of Minari whose format is written
 AGENT_KEY = "agent_pos"
 DATA_PATH = Path("data") / "main_data.hdf5"
 DATASET_NAME = re.compile(r"[A-Za-z0-9_-]+-v[0-9]+")
-# Minari needs limits of the observations; ours have none, so take the largest numbers.
+# Minari needs limits of the observations. Our observations have no limits, so the largest
+# number is used.
 LIMIT = float(np.finfo(np.float32).max)
 
 
@@ -40,8 +41,8 @@ def export_minari(
     Args:
         selection: the episodes to export.
         episodes: the selection's episodes, loaded with images.
-        target: the folder to create. Its name is the dataset's, such as `totes-v0`. To
-            be found by Minari, it must be in the folder MINARI_DATASETS_PATH.
+        target: the folder to create. The folder's name is the name of the dataset, such
+            as `totes-v0`. Minari finds datasets in the folder MINARI_DATASETS_PATH.
         resume: whether to continue a killed call with the same arguments.
 
     Raises:
@@ -86,7 +87,7 @@ def _write_episodes(
     identity: list[Any],
     resume: bool,
 ) -> None:
-    """Writes the file of episodes, or completes the one of a killed call.
+    """Writes the file of episodes, or completes the file of a killed call.
 
     Args:
         path: the path of the file.
@@ -99,17 +100,23 @@ def _write_episodes(
         remaining = after(episodes, growing.done)
         for first, end in growing.steps(len(selection)):
             with growing.step(end) as new:
-                of_step = islice(remaining, end - first)
-                for number, episode in enumerate(of_step, start=first):
+                episodes_of_step = islice(remaining, end - first)
+                for number, episode in enumerate(episodes_of_step, start=first):
                     group = new.h5.create_group(f"episode_{number}")
                     _write_episode(group, number, episode)
                     new.check()
 
 
 def _write_episode(group: H5, number: int, episode: SelectedEpisode) -> None:
-    """Writes an episode to its group of Minari's HDF5 file."""
+    """Writes an episode to a group of Minari's HDF5 file.
+
+    Args:
+        group: the new group of the episode.
+        number: the number of the episode in the export.
+        episode: the episode to write.
+    """
     count = len(episode.actions)
-    # Minari needs one more observation than actions, so repeat the last one
+    # Minari needs one observation more than actions, so the last one is repeated
     rows = np.append(np.arange(count), count - 1)
     observations = {AGENT_KEY: episode.agent_pos}
     if episode.environment_state.shape[1]:

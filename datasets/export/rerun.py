@@ -32,7 +32,7 @@ def load_rerun() -> Any:
     """Returns the module `rerun`.
 
     Raises:
-        EmbodiedError: it is not installed; the message names the extra.
+        EmbodiedError: rerun-sdk is not installed; the message says what to install.
     """
     try:
         return importlib.import_module("rerun")
@@ -64,9 +64,11 @@ def export_rerun(
     rr = load_rerun()
     identity = ["rerun", rr.__version__, selection.identity]
     with new_folder(target, identity, resume) as folder:
+        # one source note per episode, beginning with those of a killed call
         notes = list(folder.finished)
-        done = len(notes)
-        for number, episode in enumerate(after(episodes, done), start=done):
+        num_finished = len(notes)
+        remaining = after(episodes, num_finished)
+        for number, episode in enumerate(remaining, start=num_finished):
             path = folder.path / f"episode_{number:06d}.rrd"
             _Recording(rr, path, number, selection).write(episode)
             note = episode_note(episode)
@@ -88,7 +90,7 @@ class _Recording:
     """
 
     def __init__(self, rr: Any, path: Path, number: int, selection: Selection) -> None:
-        """Opens the file; `rr` is the module rerun."""
+        """Opens the file."""
         self._rr = rr
         self._selection = selection
         self._metadata = selection.headers[0].metadata
@@ -116,9 +118,10 @@ class _Recording:
             ("agent_pos", episode.agent_pos, "agent_layout"),
             ("environment_state", episode.environment_state, "state_layout"),
         ):
-            for part, rows in _parts(values, self._metadata.get(layout, ())).items():
-                names = [f"{part}.{i}" for i in range(rows.shape[1])]
-                # a plot of each part; positions are also shown as points in space
+            parts = _split_vector(values, self._metadata.get(layout, ()))
+            for part, rows in parts.items():
+                names = [f"{part}.{column}" for column in range(rows.shape[1])]
+                # each part is a plot; positions are also shown as points in space
                 self._write_vector(f"{vector}/{part}", rows, names, indexes)
                 if part.endswith(POSITION) and rows.shape[1] == AXES:
                     self._write_point(f"world/{part}", rows, indexes)
@@ -154,7 +157,14 @@ class _Recording:
     def _write_vector(
         self, entity_path: str, rows: np.ndarray, names: Sequence[str], indexes: Any
     ) -> None:
-        """Writes a vector (F, d) as d lines of a plot."""
+        """Writes a vector (F, d) as d lines of a plot.
+
+        Args:
+            entity_path: the name of the plot in Rerun's tree of entities.
+            rows: (F, d) the values of the vector.
+            names: the names of the d lines.
+            indexes: the times of the F frames.
+        """
         if not rows.shape[1]:
             return
         rr = self._rr
@@ -214,18 +224,18 @@ class _Recording:
         self._rr.send_columns(entity_path, indexes, columns, recording=self._stream)
 
 
-def _parts(
+def _split_vector(
     values: np.ndarray, layout: Sequence[Sequence[Any]]
 ) -> Mapping[str, np.ndarray]:
-    """Returns name -> part of a vector.
+    """Splits a vector into its named parts; returns name -> (F, width).
 
-    If the widths do not add up to the vector's, it gets a single part, `all`.
+    If the widths do not add up to the vector's width, there is a single part, `all`.
 
     Args:
         values: (F, d) the vector.
         layout: (name, width) of each part.
     """
-    named = Layout(tuple((str(name), int(width)) for name, width in layout))
-    if sum(width for _, width in named.parts) != values.shape[1]:
+    parts = Layout(tuple((str(name), int(width)) for name, width in layout))
+    if sum(width for _, width in parts.parts) != values.shape[1]:
         return {"all": values}
-    return {name: values[:, part] for name, part in named.slices().items()}
+    return {name: values[:, columns] for name, columns in parts.slices().items()}

@@ -28,15 +28,15 @@ from embodied.datasets.storage import write_masks
 from embodied.errors import unknown
 
 AGENT_KEY = "agent_pos"
-NOTES_GROUP = "embodied"  # robomimic ignores this group
-NOTE = "note"  # attribute of that group and of each demo, with JSON
+NOTES_GROUP = "embodied"  # a group with our notes, which robomimic ignores
+NOTE = "note"  # the attribute of this group and of each demo that holds a note as JSON
 
 
 @dataclass(frozen=True)
 class _Part:
     """A named part of a vector."""
 
-    vector: str
+    vector: str  # the key of the vector, such as `agent_pos`
     elements: slice
 
 
@@ -67,11 +67,11 @@ def export_robomimic(
         raise DatasetError(f"{target} exists; choose another name after -o")
     env_args = _common_env_args(selection)
     parts = _parts(selection)
-    chosen = _chosen_keys(selection, parts, keys)
+    obs_keys = _obs_keys(selection, parts, keys)
 
     metas = selection.metas
     temporary = target.with_name(f".{target.name}.writing")
-    identity = ["robomimic", selection.identity, chosen]
+    identity = ["robomimic", selection.identity, obs_keys]
     with growing_file(target, temporary, identity, resume) as growing:
         remaining = after(episodes, growing.done)
         for first, end in growing.steps(len(metas)):
@@ -80,10 +80,11 @@ def export_robomimic(
                 if first == 0:
                     _write_header(new.h5, selection, env_args)
                 data = new.h5["data"]
-                of_step = islice(remaining, end - first)
-                for number, episode in enumerate(of_step, start=first):
+                episodes_of_step = islice(remaining, end - first)
+                for number, episode in enumerate(episodes_of_step, start=first):
                     demo = data.create_group(f"demo_{number}")
-                    _write_demo(demo, episode, _observations(episode, parts, chosen))
+                    observations = _observations(episode, parts, obs_keys)
+                    _write_demo(demo, episode, observations)
                     new.check()
                 if end == len(metas):
                     data.attrs["total"] = sum(meta.num_samples for meta in metas)
@@ -91,7 +92,13 @@ def export_robomimic(
 
 
 def _write_header(file: H5, selection: Selection, env_args: str) -> None:
-    """Writes the environment, and our notes on the exported files, to a new file."""
+    """Writes the environment, and our notes on the exported files, to a new file.
+
+    Args:
+        file: the new file.
+        selection: the episodes to export.
+        env_args: the environment, as JSON text in robomimic's form.
+    """
     file.create_group("data").attrs["env_args"] = env_args
     sources = [header_note(header) for header in selection.headers]
     notes = file.create_group(NOTES_GROUP)
@@ -132,7 +139,7 @@ def _parts(selection: Selection) -> dict[str, _Part]:
     return parts
 
 
-def _chosen_keys(
+def _obs_keys(
     selection: Selection, parts: Mapping[str, _Part], keys: Sequence[str] | None
 ) -> list[str]:
     """Returns the keys to write below `obs`.
@@ -140,22 +147,22 @@ def _chosen_keys(
     Args:
         selection: the episodes to export.
         parts: name -> part of a vector.
-        keys: the user's choice; None for all whole arrays.
+        keys: the user's choice; None for all whole arrays, without parts.
 
     Raises:
-        EmbodiedError: there is no such key; lists those that exist.
+        EmbodiedError: there is no such key; lists the existing keys.
     """
-    whole = [AGENT_KEY]
+    whole_arrays = [AGENT_KEY]
     if selection.spec.state_names:
-        whole.append(STATE_KEY)
-    whole += [camera + IMAGE_SUFFIX for camera in selection.spec.cameras]
-    whole += selection.spec.truth
+        whole_arrays.append(STATE_KEY)
+    whole_arrays += [camera + IMAGE_SUFFIX for camera in selection.spec.cameras]
+    whole_arrays += selection.spec.truth
     if keys is None:
-        return whole
+        return whole_arrays
 
     for key in keys:
-        if key not in whole and key not in parts:
-            raise unknown("key", key, [*whole, *parts])
+        if key not in whole_arrays and key not in parts:
+            raise unknown("key", key, [*whole_arrays, *parts])
     return list(dict.fromkeys(keys))
 
 
@@ -169,29 +176,30 @@ def _observations(
         parts: name -> part of a vector.
         keys: the keys to write.
     """
-    whole = {AGENT_KEY: episode.agent_pos, STATE_KEY: episode.environment_state}
-    whole |= {camera + IMAGE_SUFFIX: rows for camera, rows in episode.images.items()}
-    whole |= episode.truth
+    arrays = {AGENT_KEY: episode.agent_pos, STATE_KEY: episode.environment_state}
+    for camera, rows in episode.images.items():
+        arrays[camera + IMAGE_SUFFIX] = rows
+    arrays |= episode.truth
 
     # a key names a whole array, or a part of a vector
-    chosen = {}
+    observations = {}
     for key in keys:
-        if key in whole:
-            chosen[key] = whole[key]
+        if key in arrays:
+            observations[key] = arrays[key]
         else:
             part = parts[key]
-            chosen[key] = whole[part.vector][:, part.elements]
+            observations[key] = arrays[part.vector][:, part.elements]
 
-    return chosen
+    return observations
 
 
 def _write_demo(
     demo: H5, episode: SelectedEpisode, observations: Mapping[str, np.ndarray]
 ) -> None:
-    """Writes an episode to its group.
+    """Writes an episode to its group of robomimic's file.
 
     Args:
-        demo: the group.
+        demo: the new group of the episode.
         episode: the episode to write.
         observations: key -> (F, ...) the arrays below `obs`.
     """
@@ -199,7 +207,7 @@ def _write_demo(
     for key, rows in observations.items():
         options: dict[str, Any] = {}
         if is_picture_key(key):
-            # one image per chunk, so that reading a random one takes a single read
+            # one image per chunk, so that any image is found with a single read
             options = {"chunks": (1, *rows.shape[1:]), "compression": "gzip"}
             options["compression_opts"] = 1
         obs.create_dataset(key, data=rows, **options)

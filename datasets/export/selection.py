@@ -40,12 +40,12 @@ STATE_KEY = "environment_state"
 
 @dataclass(frozen=True)
 class Choice:
-    """The user's choice of what to export.
+    """The user's choice of episodes, cameras and frame rate.
 
     Attributes:
-        mask: episodes in this mask are exported; `all` for every episode.
-        cameras: names of the cameras; None for the cameras that all files have.
-        hz: frames per second; None for the rate of the files.
+        mask: the name of the mask whose episodes are exported; `all` for every episode.
+        cameras: names of the cameras to export; None for the cameras that all files have.
+        hz: frames per second in the export; None for the rate of the files.
     """
 
     mask: str = "success"
@@ -62,10 +62,10 @@ class Selection:
 
     Attributes:
         paths: the paths of the files.
-        spec: the form of all frames.
+        spec: the arrays of a frame, with names and sizes.
         headers: the headers of the files.
-        omitted: sentences on the arrays that are left out, because not all files have
-            them in one form.
+        omitted: phrases on the arrays that are left out, because not all files have them
+            in the same form.
 
     Args:
         paths: the paths of the files.
@@ -73,7 +73,7 @@ class Selection:
 
     Raises:
         DatasetError: a file cannot be read; the files differ in robot, rate or arrays
-            (the message says in what); an episode is in two of them; no episode is
+            (the message says in what); two files hold the same episode; no episode is
             chosen; or the chosen rate does not divide the files' rate.
         EmbodiedError: there is no such mask or camera.
     """
@@ -83,9 +83,11 @@ class Selection:
         require_distinct(paths)
         self.paths = tuple(paths)
         self._datasets = [Dataset(path) for path in paths]
-        self._chosen: list[tuple[int, int]] = []  # (index of the file, episode)
+        # (index of the file, number of the episode in it) of each chosen episode
+        self._chosen: list[tuple[int, int]] = []
         for index, dataset in enumerate(self._datasets):
-            self._chosen += [(index, n) for n in _numbers(dataset, choice.mask)]
+            numbers = _numbers_in_mask(dataset, choice.mask)
+            self._chosen += [(index, number) for number in numbers]
         if not self._chosen:
             raise DatasetError(
                 f"no episode of {', '.join(map(str, paths))} is in the mask"
@@ -113,7 +115,7 @@ class Selection:
 
         Args:
             images: whether to read the images, which are nearly all of the data.
-            on_used: a function that is called with 1 after each episode.
+            on_used: a function that is called with 1 when the caller has used an episode.
         """
         return LoadedEpisodes(self, images, on_used)
 
@@ -130,11 +132,11 @@ class Selection:
     @property
     def identity(self) -> list[Any]:
         """JSON that is equal for two selections only if their episodes are the same."""
-        stamps: list[Any] = []
+        file_states: list[Any] = []
         for path in self.paths:
-            state = path.stat()
-            stamps.append([str(path.absolute()), state.st_size, state.st_mtime_ns])
-        return [stamps, self._chosen, self._stride, repr(self.spec)]
+            stat = path.stat()
+            file_states.append([str(path.absolute()), stat.st_size, stat.st_mtime_ns])
+        return [file_states, self._chosen, self._stride, repr(self.spec)]
 
     def close(self) -> None:
         """Closes the files."""
@@ -142,7 +144,7 @@ class Selection:
             dataset.close()
 
     def episode(self, index: int, images: bool) -> SelectedEpisode:
-        """Returns one of the chosen episodes, at the frame rate of the selection.
+        """Reads one of the chosen episodes, at the frame rate of the export.
 
         Args:
             index: the position of the episode among the chosen ones, from 0.
@@ -154,19 +156,20 @@ class Selection:
         file_index, number = self._chosen[index]
         dataset = self._datasets[file_index]
         episode = dataset.episode(number, images=False)
-        every_stride = slice(None, None, self._stride)  # the first frame of each period
+        # An exported frame covers `_stride` frames of the file. Observations are taken
+        # from the first of these frames, action and reward from the last.
+        exported_rows = slice(None, None, self._stride)
         pictures = {}
         truth = {}
         if images:
             for camera in self.spec.cameras:
                 key = f"obs/{camera}{IMAGE_SUFFIX}"
-                pictures[camera] = dataset.read(number, key, every_stride)
+                pictures[camera] = dataset.read(number, key, exported_rows)
             for name in self.spec.truth:
-                rows = dataset.read(number, f"obs/{name}", every_stride)
+                rows = dataset.read(number, f"obs/{name}", exported_rows)
                 truth[name] = depth_in_m(rows) if name.endswith(DEPTH_SUFFIX) else rows
 
-        # An exported frame covers `_stride` frames of the file. Its observations are
-        # those of the first of them, its action and reward those of the last.
+        # (F,) the first and the last frame of the file that each exported frame covers
         frames = np.arange(0, episode.meta.num_samples, self._stride)
         last = np.append(frames[1:], episode.meta.num_samples) - 1
         state = np.zeros((len(frames), 0), np.float32)
@@ -191,7 +194,9 @@ class Selection:
         )
 
     def _frame_spec(self, choice: Choice) -> FrameSpec:
-        """Returns the form that the frames of all files share.
+        """Returns the arrays of a frame that all files share, with names and sizes.
+
+        Appends to `omitted` a phrase on each array that is left out.
 
         Raises:
             DatasetError: the files differ in the width of agent_pos or actions.
@@ -219,22 +224,22 @@ class Selection:
             state_names=self._state_names(shapes_of_files),
             action_names=action_names(metadata, action_width),
             cameras=cameras,
-            truth=self._truth(shapes_of_files, cameras),
+            truth=self._shared_truth(shapes_of_files, cameras),
         )
 
-    def _truth(
+    def _shared_truth(
         self,
         shapes_of_files: Sequence[Mapping[str, tuple[int, ...]]],
         cameras: Mapping[str, tuple[int, int]],
     ) -> dict[str, tuple[int, int]]:
         """Returns the depth and segmentation arrays to export, name -> size (H, W).
 
-        Arrays that not all files have in the same size are left out, and `omitted` gets a
-        sentence on each. So is segmentation if the files list different names, because
-        its numbers then mean different things.
+        An array is left out if not all files have it in the same size. Segmentation is
+        also left out if the files list different names, because its numbers then mean
+        different things. Appends to `omitted` a phrase on each array that is left out.
 
         Args:
-            shapes_of_files: one mapping for each file: name of an array -> shape of one row.
+            shapes_of_files: per file, name of an array -> shape of one row.
             cameras: the exported cameras.
         """
         sizes_of_files = [truth_sizes(shapes, cameras) for shapes in shapes_of_files]
@@ -251,15 +256,15 @@ class Selection:
             if is_shared:
                 shared[name] = size
 
-        every = {name for sizes in sizes_of_files for name in sizes}
-        for name in sorted(every - shared.keys()):
+        all_names = {name for sizes in sizes_of_files for name in sizes}
+        for name in sorted(all_names - shared.keys()):
             self.omitted.append(f"{name}, which is not the same in all files")
         return shared
 
     def _row_shapes(self, index: int) -> dict[str, tuple[int, ...]]:
-        """Returns name -> shape of one row of the arrays that may be exported.
+        """Returns name -> shape of one row, for the arrays that may be exported.
 
-        They are those of the file's first episode.
+        The arrays and shapes are those of the file's first episode.
 
         Args:
             index: the index of the file.
@@ -284,13 +289,13 @@ class Selection:
     def _state_names(
         self, shapes_of_files: Sequence[Mapping[str, tuple[int, ...]]]
     ) -> tuple[str, ...]:
-        """Returns the names of the privileged state's elements, as far as it is exported.
+        """Returns the names of the privileged state's elements; () if it is not exported.
 
-        They are empty if the files have no privileged state, or different ones; in the
-        second case `omitted` gets a sentence on it.
+        The state is not exported if the files have none, or if it differs between the
+        files. In the second case, a phrase on it is appended to `omitted`.
 
         Args:
-            shapes_of_files: one mapping for each file: name of an array -> shape of one row.
+            shapes_of_files: per file, name of an array -> shape of one row.
         """
         widths = [shapes.get(f"obs/{STATE_KEY}", (0,))[0] for shapes in shapes_of_files]
         if not any(widths):
@@ -313,14 +318,10 @@ class Selection:
     ) -> dict[str, tuple[int, int]]:
         """Returns camera -> size (H, W) of the cameras to export.
 
-        If the cameras are not named, those that not all files have in the same size are
-        left out, and `omitted` gets a sentence on each.
-
         Args:
-            shapes_of_files: one mapping for each file: name of an array -> shape of one
-                row.
+            shapes_of_files: per file, name of an array -> shape of one row.
             wanted: names of the cameras; None for the cameras that all files have in the
-                same size.
+                same size. For each other camera a phrase is appended to `omitted`.
 
         Raises:
             EmbodiedError: not all files have a wanted camera in the same size.
@@ -333,8 +334,8 @@ class Selection:
         }
 
         if wanted is None:
-            every = {name for sizes in sizes_of_files for name in sizes}
-            for name in sorted(every - shared.keys()):
+            all_names = {name for sizes in sizes_of_files for name in sizes}
+            for name in sorted(all_names - shared.keys()):
                 self.omitted.append(
                     f"camera {name}, which not all files have in the same size"
                 )
@@ -349,7 +350,7 @@ class Selection:
 
 
 class LoadedEpisodes:
-    """The episodes of a selection. Each is read when the iteration reaches it."""
+    """The episodes of a selection. An episode is read when the iteration reaches it."""
 
     def __init__(
         self, selection: Selection, images: bool, on_used: Callable[[int], None] | None
@@ -365,9 +366,9 @@ class LoadedEpisodes:
         return self.after(0)
 
     def after(self, count: int) -> Iterator[SelectedEpisode]:
-        """Yields all episodes except the first `count`, which are not read.
+        """Yields all episodes except the first `count`, which are only reported as used.
 
-        A killed export has used these already, so they are reported as used.
+        A killed export has written these already.
         """
         if count:
             self._report(count)
@@ -390,8 +391,8 @@ def after(episodes: Iterable[SelectedEpisode], count: int) -> Iterator[SelectedE
     return islice(episodes, count, None)
 
 
-def _numbers(dataset: Dataset, mask: str) -> list[int]:
-    """Returns the numbers of a dataset's episodes in a mask, or of all for `ALL`."""
+def _numbers_in_mask(dataset: Dataset, mask: str) -> list[int]:
+    """Returns the numbers of a dataset's episodes in a mask, which may be `ALL`."""
     if mask == ALL:
         return list(range(len(dataset)))
     return dataset.mask(mask)

@@ -56,6 +56,9 @@ def header_note(header: Header) -> dict[str, Any]:
 
 
 def episode_note(episode: SelectedEpisode) -> dict[str, Any]:
-    """Returns an episode's row of the table, and its number in the exported files."""
+    """Returns an episode's row of the table, and where the episode was exported from.
+
+    `source` is the index of the exported file, `episode` the episode's number in the file.
+    """
     origin = {"source": episode.file_index, "episode": episode.number}
     return origin | asdict(episode.meta)

@@ -20,17 +20,18 @@ from embodied.rollout.video import BT709
 
 CODEC = "libx264"
 PIXEL_FORMAT = "yuv420p"
-# crf: the quality. g: distance of key frames. bf 0: no images are stored out of order,
-# which would shift the times in the file.
+# Options of the encoder. crf: the quality, from 0 (best) to 51. g: images from one key
+# frame to the next. bf: 0, because images that are stored out of order would shift the
+# times in the file.
 OPTIONS = {"crf": "18", "g": "2", "bf": "0", "preset": "veryfast"}
 MAX_FILE_MB = 200
 
 
-class PlacedVideo(NamedTuple):
-    """The position of an episode's images in the video files of a camera."""
+class VideoSection(NamedTuple):
+    """The section of a video file that shows an episode."""
 
     file: FileNumber
-    start_s: float
+    start_s: float  # the time in the file
     end_s: float
 
 
@@ -127,13 +128,13 @@ class VideoFiles(ClosedOnExit):
         self.close()
         self._number = number.next()
 
-    def add(self, pictures: np.ndarray) -> PlacedVideo:
-        """Adds the images (F, H, W, 3) uint8 of an episode; returns their position."""
+    def add(self, pictures: np.ndarray) -> VideoSection:
+        """Adds the images (F, H, W, 3) uint8 of an episode; returns where they are."""
         file = self._file_with_room()
         start_s = file.pictures / self._hz
         file.add(pictures)
         end_s = file.pictures / self._hz
-        return PlacedVideo(self._number, start_s, end_s)
+        return VideoSection(self._number, start_s, end_s)
 
     def _file_with_room(self) -> VideoFile:
         """Returns the open file, or a new one if there is none or it is full."""

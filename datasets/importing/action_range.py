@@ -21,11 +21,11 @@ class ActionRange:
     def of(cls, actions: Iterable[np.ndarray]) -> ActionRange:
         """Returns the smallest range that holds all actions.
 
-        Actions that already lie within [-1, 1] have that range, so that they stay as they
-        are.
+        If all actions already lie within [-1, 1], this is the range, so that actions are
+        not changed.
 
         Args:
-            actions: (F, A) of each episode.
+            actions: the actions (F, A) of each episode.
 
         Raises:
             DatasetError: there are no actions; their widths differ; or a value is not
@@ -45,7 +45,8 @@ class ActionRange:
         high = np.max(highs, axis=0).astype(np.float64)
         if (low >= -1).all() and (high <= 1).all():
             return cls(np.full_like(low, -1), np.full_like(high, 1))
-        # A constant element gets a range around its value, so that it becomes 0.
+        # An element that is constant gets a range around its value, so that it becomes 0
+        # and is not divided by 0.
         is_constant = low == high
         low = np.where(is_constant, low - 1, low)
         high = np.where(is_constant, high + 1, high)
@@ -53,9 +54,9 @@ class ActionRange:
 
     def to_normalized(self, actions: np.ndarray) -> np.ndarray:
         """Returns actions (F, A), mapped from the range to [-1, 1]."""
-        half = (self.high - self.low) / 2
-        # the range is [-1, 1] already: avoid rounding
-        if (half == 1).all() and (self.low == -1).all():
+        half_range = (self.high - self.low) / 2
+        # if the range is [-1, 1], computing would only add rounding errors
+        if (half_range == 1).all() and (self.low == -1).all():
             return actions.astype(np.float32)
-        normalized = (actions - (self.low + half)) / half
+        normalized = (actions - (self.low + half_range)) / half_range
         return np.clip(normalized, -1, 1).astype(np.float32)

@@ -27,7 +27,8 @@ from embodied.datasets.schema import (
 from embodied.datasets.storage import replacing, write_episode, write_masks
 
 UNKNOWN_POLICY = "imported"
-# All elements of a foreign action form one group of the action interface.
+# The name of the only group in the action interface, to which all elements of a foreign
+# action belong.
 GROUP = "action"
 
 
@@ -36,16 +37,16 @@ class ForeignSet:
     """The properties that all episodes of another tool's dataset share.
 
     Attributes:
-        origin: the format's name.
+        origin: the name of the foreign format.
         hz: frames per second.
-        name: the name of the task, or of the dataset if it names no task.
+        name: the name of the task, or of the dataset if the dataset names no task.
         robot: the robot's name; may be empty.
         agent_layout: (name, width) of each part of the proprioception.
         state_layout: (name, width) of each part of the privileged state.
         action_names: names of the elements of an action.
         cameras: names of the cameras.
-        header: the header of our file from which the dataset was exported; None if it
-            was not exported from a file of ours.
+        header: the header of our file from which the dataset was exported; None if the
+            dataset was not exported from a file of ours.
     """
 
     origin: str
@@ -67,15 +68,15 @@ class ForeignEpisode:
         agent_pos: (F, P) the proprioception.
         environment_state: (F, S) the privileged state; S may be 0.
         images: camera -> (F, H, W, 3) uint8.
-        actions: (F, A), in any unit.
-        rewards: (F,).
+        actions: (F, A) the actions, in any unit.
+        rewards: (F,) the rewards.
         success: (F,) bool, whether the task was done at the end of each frame's period;
             None if unknown.
         states: (F, D) the physics state; D may be 0.
         instruction: the task in words.
         note: the episode's row in the table of our file from which the dataset was
-            exported (`EpisodeMeta` as JSON values); None if it was not exported from a
-            file of ours.
+            exported (`EpisodeMeta` as JSON values); None if the dataset was not exported
+            from a file of ours.
     """
 
     agent_pos: np.ndarray
@@ -99,9 +100,9 @@ def write_import(
     """Writes the episodes of another tool's dataset to a file of ours.
 
     Args:
-        foreign: the properties that they share.
+        foreign: the properties that all episodes share.
         episodes: the episodes, in the order in which they are written.
-        actions: the range of all actions.
+        actions: the range of all actions, which becomes [-1, 1].
         target: the file to write, or to replace.
         on_written: a function that is called with 1 after each episode.
 
@@ -109,7 +110,7 @@ def write_import(
         DatasetError: an episode cannot be read, or `write_episode` refuses it.
         WriteError: the file cannot be written.
     """
-    # a frame's time is a whole tick, and there are PHYSICS_HZ of these per second
+    # the time of a frame is a whole tick, and there are PHYSICS_HZ ticks per second
     if not 1 <= foreign.hz <= PHYSICS_HZ:
         raise DatasetError(
             f"a file of ours has 1 to {PHYSICS_HZ} frames per second, not {foreign.hz}"
@@ -118,8 +119,8 @@ def write_import(
     metas: list[EpisodeMeta] = []
     seeds: set[int] = set()
     with replacing(target, import_header(foreign, actions), target.parent) as new:
-        for number, each in enumerate(episodes):
-            episode = as_episode(each, actions, foreign.hz, number)
+        for number, foreign_episode in enumerate(episodes):
+            episode = as_episode(foreign_episode, actions, foreign.hz, number)
             if episode.meta.seed in seeds:
                 raise DatasetError(f"seed {episode.meta.seed} occurs twice")
             seeds.add(episode.meta.seed)
@@ -134,8 +135,8 @@ def write_import(
 def import_header(foreign: ForeignSet, actions: ActionRange) -> Header:
     """Returns the header of the file that an import writes.
 
-    A dataset that was exported from a file of ours keeps that file's header, apart from
-    what describes streams and executed actions: exports hold neither.
+    If the dataset was exported from a file of ours, this is the header of that file, apart
+    from the entries on streams and executed actions, which an export does not contain.
 
     Args:
         foreign: the properties that all imported episodes share.
@@ -169,9 +170,9 @@ def import_header(foreign: ForeignSet, actions: ActionRange) -> Header:
 
     # Nothing is known between frames, so the streams have one row per frame, and the
     # control rate is the frame rate. A file of ours has two interfaces: `joint_interface`
-    # for the actions to learn, `action_interface` for the executed ones. Here the actions
-    # to learn also stand for the executed ones, which an export lacks; so both
-    # interfaces are the same, even if the exported file had another for the executed.
+    # for the actions to learn, `action_interface` for the executed actions. As an export
+    # lacks the executed actions, the actions to learn are stored as executed actions, too,
+    # and both interfaces are the same.
     config |= {
         "control_mode": ACTIONS_MODE,
         "control_hz": foreign.hz,
@@ -188,23 +189,23 @@ def import_header(foreign: ForeignSet, actions: ActionRange) -> Header:
 def as_episode(
     foreign: ForeignEpisode, actions: ActionRange, hz: int, number: int
 ) -> Episode:
-    """Returns a foreign episode in the form of our datasets.
+    """Converts a foreign episode to the form of our datasets.
 
-    Its streams have one row per frame, since nothing is known between frames.
+    The streams have one row per frame, because nothing is known between frames.
 
     Args:
-        foreign: the episode.
-        actions: the range of all actions.
+        foreign: the episode to convert.
+        actions: the range of all actions, which becomes [-1, 1].
         hz: frames per second.
-        number: the number of the episode, also its seed unless our export noted
-            another.
+        number: the number of the episode, which is also its seed unless our export noted
+            another seed.
 
     Raises:
         DatasetError: the episode has no frame, its arrays differ in length or are not
             finite, or its success is unknown; or the note of our export is damaged.
     """
     count = len(foreign.actions)
-    _check(foreign, number)
+    _check_arrays(foreign, number)
     normalized = actions.to_normalized(foreign.actions)
     agent_pos = foreign.agent_pos.astype(np.float32)
     rewards = foreign.rewards.astype(np.float32)
@@ -244,7 +245,7 @@ def as_episode(
     )
 
 
-def _check(foreign: ForeignEpisode, number: int) -> None:
+def _check_arrays(foreign: ForeignEpisode, number: int) -> None:
     """Raises DatasetError unless all arrays are finite and as long as the actions."""
     count = len(foreign.actions)
     if not count:
@@ -275,8 +276,9 @@ def _meta(
 ) -> EpisodeMeta:
     """Returns the episode's row of the table of episodes.
 
-    If our export noted the row, that one is taken. Else it is computed from the rewards
-    and the success; other tools have no progress, so that is 1 for success, else 0.
+    If our export noted the row, the noted row is returned. Otherwise the row is computed
+    from rewards and success. Other tools store no progress, so progress is 1 for success,
+    otherwise 0.
     """
     count = len(success)
     if foreign.note is not None:
@@ -301,14 +303,14 @@ def _meta(
 def _noted_meta(note: Mapping[str, Any], number: int) -> EpisodeMeta:
     """Returns the row of the table of episodes that our export noted.
 
-    The note comes from a file that others may have edited, so its types are checked.
-    Fields that it lacks get their defaults.
+    The note comes from a file that others may have edited, so the types of its values are
+    checked. Fields that the note lacks get their defaults.
 
     Raises:
         DatasetError: a value has a wrong type, or a field without a default is missing.
     """
     hints = get_type_hints(EpisodeMeta)
-    known: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for f in fields(EpisodeMeta):
         value = note.get(f.name, MISSING)
         if value is MISSING:
@@ -317,10 +319,10 @@ def _noted_meta(note: Mapping[str, Any], number: int) -> EpisodeMeta:
             raise DatasetError(
                 f"the note of episode {number} is damaged: {f.name} is {value!r:.60}"
             )
-        known[f.name] = value
+        values[f.name] = value
 
     try:
-        return EpisodeMeta(**known)
+        return EpisodeMeta(**values)
     except TypeError as error:
         raise DatasetError(
             f"the note of episode {number} is damaged: {error}"
@@ -344,9 +346,9 @@ def _json_types(hint: Any) -> tuple[type, ...]:
 def _action_interface(foreign: ForeignSet, actions: ActionRange) -> dict[str, Any]:
     """Returns the action interface of a foreign dataset, in the form of a header.
 
-    Other tools store neither units nor frames, and often no control mode. Our schema
-    says that `actions` have the mode `ACTIONS_MODE`, so imported ones are stored under
-    that mode, whatever they mean.
+    Other tools store neither units nor coordinate frames, and often no control mode. In our
+    schema, `actions` always have the mode `ACTIONS_MODE`, so imported actions are stored
+    with this mode, whatever they mean.
     """
     group = {
         "name": GROUP,
@@ -374,14 +376,14 @@ def vector_layout(name: str, names: Sequence[str]) -> tuple[tuple[str, int], ...
     `joint_pos`; an element without a number is a part of its own.
 
     Args:
-        name: the name of the vector; it names a part whose elements have no name.
+        name: the name of the vector, which is also the name of parts without a name.
         names: the names of the elements.
     """
     parts: list[tuple[str, int]] = []
     for element in names:
-        stem, _, suffix = element.rpartition(".")
-        is_numbered = suffix.isdigit()
-        part_name = stem if is_numbered else element
+        before_dot, _, after_dot = element.rpartition(".")
+        is_numbered = after_dot.isdigit()
+        part_name = before_dot if is_numbered else element
         if is_numbered and parts and parts[-1][0] == part_name:
             width = parts[-1][1]
             parts[-1] = (part_name, width + 1)

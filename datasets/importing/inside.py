@@ -11,11 +11,11 @@ from embodied.errors import one_line
 
 
 def file_inside(folder: Path, relative: str) -> Path:
-    """Returns the path of a file in a folder.
+    """Returns the path of a file in a folder, after a check that it is in the folder.
 
     Args:
         folder: the folder of another tool's dataset.
-        relative: path of the file below the folder.
+        relative: the path of the file below the folder.
 
     Raises:
         DatasetError: there is no such file, or the path or a link leads out of the
@@ -30,7 +30,7 @@ def file_inside(folder: Path, relative: str) -> Path:
 
 
 def read_json(folder: Path, relative: str) -> dict[str, Any]:
-    """Returns the object in a JSON file of a folder.
+    """Reads a file of a folder that contains a JSON object.
 
     Args:
         folder: the folder of another tool's dataset.

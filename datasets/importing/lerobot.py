@@ -41,11 +41,13 @@ from embodied.datasets.schema import DatasetError
 from embodied.errors import one_line
 
 ORIGIN = "LeRobotDataset v3.0"
+# The features that are read, apart from images.
 READ = (STATE, ENVIRONMENT_STATE, ACTION, REWARD, SUCCESS)
-# Features that are not read, since other features or the table of episodes give the same.
+# The features that are not read, because other features or the table of episodes contain
+# the same information.
 REDUNDANT = (*COUNTERS, DONE, LANGUAGE, LANGUAGE_EVENTS, "timestamp")
-# An instruction joins at most this many of an episode's tasks.
-SHOWN_TASKS = 3
+# If an episode has several tasks, its instruction consists of at most this many of them.
+MAX_TASKS = 3
 
 
 class LeRobotFolder:
@@ -65,7 +67,7 @@ class LeRobotFolder:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Reads all tables but the frames."""
+        """Reads all tables except the frames."""
         self._pa = load_pyarrow()
         self._folder = folder
         info = read_json(folder, "meta/info.json")
@@ -77,7 +79,8 @@ class LeRobotFolder:
 
         self._rows = self._read_episode_table()
         self._notes, header = self._read_notes()
-        # The last file of frames is kept, since it holds the next episodes, too.
+        # The last table of frames and the number of its file are kept, because the file
+        # usually contains the next episode, too.
         self._table_number: FileNumber | None = None
         self._table: Any = None
         self.foreign = ForeignSet(
@@ -97,7 +100,7 @@ class LeRobotFolder:
 
     @property
     def says_success(self) -> bool:
-        """Whether a column stores if the task was done."""
+        """Whether the dataset has a column that tells whether the task was done."""
         return SUCCESS in self._features
 
     def action_range(self) -> ActionRange:
@@ -110,8 +113,8 @@ class LeRobotFolder:
         """Yields the episodes.
 
         Args:
-            success: whether the episodes ended in success, if the dataset does not store
-                it; None leaves it unknown.
+            success: whether all episodes ended in success, if the dataset does not store
+                success; None if that is unknown.
 
         Raises:
             DatasetError: an episode cannot be read.
@@ -122,7 +125,13 @@ class LeRobotFolder:
     def _load(
         self, number: int, row: Mapping[str, Any], success: bool | None
     ) -> ForeignEpisode:
-        """Returns the episode with this number and table row; `success` is that of `load`."""
+        """Reads an episode.
+
+        Args:
+            number: the number of the episode.
+            row: the row of the episode in the table of episodes.
+            success: see `load`.
+        """
         frames = self._frames(row)
         actions = self._vector(frames, ACTION)
         count = len(actions)
@@ -137,7 +146,8 @@ class LeRobotFolder:
         if self.says_success:
             succeeded = self._vector(frames, SUCCESS)[:, 0].astype(bool)
         elif succeeded is not None:
-            # at the last frame; an episode without frames is refused later
+            # success is known for the last frame only; a slice, because an episode without
+            # frames is refused later
             succeeded[-1:] = success
 
         return ForeignEpisode(
@@ -151,22 +161,22 @@ class LeRobotFolder:
             rewards=rewards,
             success=succeeded,
             states=np.zeros((count, 0)),
-            instruction="; ".join(row["tasks"][:SHOWN_TASKS]),
+            instruction="; ".join(row["tasks"][:MAX_TASKS]),
             note=self._notes[number] if self._notes else None,
         )
 
     def _layout(self, feature: str) -> tuple[tuple[str, int], ...]:
-        """Returns (name, width) of the parts of a vector; () if it does not exist."""
+        """Returns (name, width) of a vector's parts; () if there is no such vector."""
         if feature not in self._features:
             return ()
         return vector_layout(feature.rpartition(".")[2], self._names(feature))
 
     def _names(self, feature: str) -> tuple[str, ...]:
-        """Returns the names of a vector's elements; numbered ones if they have none."""
-        described = self._features[feature]
-        size = described["shape"][0]
-        names = described.get("names")
-        # Some datasets have {"motors": [...]} instead of a list.
+        """Returns the names of a vector's elements; numbered names if there are none."""
+        description = self._features[feature]
+        size = description["shape"][0]
+        names = description.get("names")
+        # some datasets have {"motors": [...]} instead of a list
         if isinstance(names, dict) and len(names) == 1:
             names = next(iter(names.values()))
         if isinstance(names, list) and len(names) == size:
@@ -183,13 +193,13 @@ class LeRobotFolder:
         rows: list[dict[str, Any]] = []
         number = FileNumber()
         while True:
-            # The files are numbered without gaps, so the first missing one ends the
-            # table. Before any row was read, `_parquet` raises for it.
+            # The files are numbered without gaps, so the table ends at the first missing
+            # file. If even the first file is missing, `_parquet` raises an error.
             relative = f"meta/episodes/{number.path('parquet')}"
             if rows and not (self._folder / relative).exists():
                 break
 
-            # statistics take most of the file, and are not needed
+            # skip the statistics, which take most of the file and are not needed
             with self._parquet(relative) as file:
                 columns = [
                     name
@@ -215,8 +225,9 @@ class LeRobotFolder:
     def _read_notes(self) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
         """Returns the notes of our export: a table row per episode, and the header.
 
-        They are ([], None) if there are no notes, if another tool has changed the
-        episodes since, or if several files were exported, whose headers may differ.
+        The result is ([], None) if there are no notes; if another tool has changed the
+        episodes since the export; or if several files were exported, because their
+        headers may differ.
 
         Raises:
             DatasetError: the notes are damaged.
@@ -229,13 +240,13 @@ class LeRobotFolder:
         path = file_inside(self._folder, f"meta/{EPISODES_FILE}")
         try:
             notes = [json.loads(line) for line in path.read_text().splitlines()]
-            exported = [(note["num_samples"], [note["instruction"]]) for note in notes]
+            noted = [(note["num_samples"], [note["instruction"]]) for note in notes]
         except (ValueError, KeyError, TypeError) as error:
             raise DatasetError(f"{path} is damaged: {error!r}") from error
 
         # another tool may have deleted or edited episodes since the export
         present = [(row["length"], row["tasks"]) for row in self._rows]
-        if exported != present:
+        if noted != present:
             return [], None
         if not isinstance(headers, list) or len(headers) != 1:
             return [], None
@@ -248,7 +259,7 @@ class LeRobotFolder:
         try:
             with self._pa.parquet.ParquetFile(path) as file:
                 yield file
-        # a name or text that is not UTF-8 is a ValueError
+        # a name or text that is not UTF-8 raises ValueError
         except (self._pa.ArrowException, OSError, ValueError) as error:
             raise DatasetError(f"{path} cannot be read: {one_line(error)}") from error
 
@@ -256,33 +267,34 @@ class LeRobotFolder:
         """Returns the frames of one episode as a pyarrow table.
 
         Args:
-            row: the row of the episode, in the table of episodes.
+            row: the row of the episode in the table of episodes.
 
         Raises:
             DatasetError: a column is missing, or the number of frames is wrong.
         """
         number = FileNumber(row["data/chunk_index"], row["data/file_index"])
         if number != self._table_number:
+            skipped = (*self.omitted, *REDUNDANT)
             columns = [
                 name
                 for name, feature in self._features.items()
-                if feature["dtype"] != "video" and name not in self.omitted
+                if feature["dtype"] != "video" and name not in skipped
             ]
-            columns = [name for name in columns if name not in REDUNDANT]
             relative = f"data/{number.path('parquet')}"
             with self._parquet(relative) as file:
                 self._require_columns(relative, file, [*columns, "episode_index"])
                 self._table = file.read([*columns, "episode_index"])
             self._table_number = number
 
-        episodes = self._table["episode_index"].to_numpy()
-        (own,) = np.nonzero(episodes == row["episode_index"])
-        if len(own) != row["length"]:
+        # the file contains the frames of several episodes
+        episode_of_frame = self._table["episode_index"].to_numpy()
+        (frames,) = np.nonzero(episode_of_frame == row["episode_index"])
+        if len(frames) != row["length"]:
             raise DatasetError(
-                f"episode {row['episode_index']} of {self._folder} has {len(own)} frames,"
-                f" but the table of episodes says {row['length']}"
+                f"episode {row['episode_index']} of {self._folder} has {len(frames)}"
+                f" frames, but the table of episodes says {row['length']}"
             )
-        return self._table.take(own)
+        return self._table.take(frames)
 
     def _require_columns(self, relative: str, file: Any, names: Sequence[str]) -> None:
         """Raises DatasetError if an open Parquet file lacks a column."""
@@ -292,6 +304,10 @@ class LeRobotFolder:
 
     def _vector(self, frames: Any, name: str) -> np.ndarray:  # (F, d)
         """Returns the values of a feature of numbers, one flat row per frame.
+
+        Args:
+            frames: the episode's frames, as a pyarrow table.
+            name: the name of the feature.
 
         Raises:
             DatasetError: the rows are not numbers, or not as wide as info.json says.
@@ -314,7 +330,7 @@ class LeRobotFolder:
 
         Args:
             name: the name of the camera's feature.
-            row: the row of the episode, in the table of episodes.
+            row: the row of the episode in the table of episodes.
             frames: the episode's frames, as a pyarrow table.
         """
         size = tuple(self._features[name]["shape"][:2])
@@ -342,8 +358,8 @@ def _check_row(
         row: the row to check.
         videos: the names of the features that are stored as videos.
     """
-    # the columns that are read, and their types
-    kinds: dict[str, type] = {
+    # name of each column that is read -> type of its values
+    types: dict[str, type] = {
         "episode_index": int,
         "length": int,
         "tasks": list,
@@ -351,12 +367,12 @@ def _check_row(
         "data/file_index": int,
     }
     for name in videos:
-        kinds[f"videos/{name}/chunk_index"] = int
-        kinds[f"videos/{name}/file_index"] = int
-        kinds[f"videos/{name}/from_timestamp"] = float
+        types[f"videos/{name}/chunk_index"] = int
+        types[f"videos/{name}/file_index"] = int
+        types[f"videos/{name}/from_timestamp"] = float
 
-    for name, kind in kinds.items():
-        if not isinstance(row.get(name), kind):
+    for name, expected_type in types.items():
+        if not isinstance(row.get(name), expected_type):
             raise DatasetError(
                 f"{folder}: row {index} of the table of episodes has no valid {name}"
             )

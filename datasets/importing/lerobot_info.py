@@ -11,15 +11,20 @@ from embodied.datasets.importing.foreign import whole_rate
 from embodied.datasets.schema import DatasetError
 from embodied.names import is_name
 
-# No axis of a vector or image is longer than this; a longer one is damage.
+# A vector or image with a longer axis than this is taken for damage.
 LONGEST_AXIS = 10**5
 
 
 def checked_features(folder: Path, info: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the features whose names and shapes are safe to use, by name.
 
+    Args:
+        folder: the folder of the dataset.
+        info: the content of `info.json`.
+
     Raises:
-        DatasetError: the version cannot be read, or a required feature is missing.
+        DatasetError: the dataset's version cannot be read, or a required feature is
+            missing.
     """
     version = str(info.get("codebase_version"))
     if not version.startswith("v3."):
@@ -31,7 +36,9 @@ def checked_features(folder: Path, info: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(features, dict):
         raise DatasetError(f"{folder}/meta/info.json has no features")
 
-    usable = {name: each for name, each in features.items() if _is_usable(name, each)}
+    usable = {
+        name: feature for name, feature in features.items() if _is_usable(name, feature)
+    }
     for name in (STATE, ACTION):
         if name not in usable:
             raise DatasetError(

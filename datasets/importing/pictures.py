@@ -22,10 +22,10 @@ def from_bytes(
     """Returns images that are stored as PNG or JPEG files in a table.
 
     Args:
-        rows: one entry per image, with the file's content under `bytes`. An entry `path`
-            is never followed.
-        size: (H, W) that the images must have.
-        where: names the images in an error message.
+        rows: one entry per image, with the file's content under the key `bytes`. A key
+            `path` is ignored, because paths in a dataset are never followed.
+        size: the size (H, W) that the images must have.
+        where: the name of the images, for error messages.
 
     Raises:
         DatasetError: an image is missing, damaged or of another size.
@@ -57,11 +57,12 @@ def from_video(
         start_s: the time in the video at which the episode begins.
         count: the episode's number of frames.
         hz: frames per second.
-        size: (H, W) that the images must have.
-        where: names the images in an error message.
+        size: the size (H, W) that the images must have.
+        where: the name of the images, for error messages.
 
     Raises:
-        DatasetError: the file is damaged, an image is missing, or it has another size.
+        DatasetError: the file is damaged, an image is missing, or the images have another
+            size.
     """
     pictures: list[np.ndarray] = []
     try:
@@ -73,10 +74,10 @@ def from_video(
             _require_size((stream.height, stream.width), size, where)
             container.seek(int(start_s * av.time_base), backward=True)
             for frame in container.decode(stream):
-                # seeking ends at a key frame, which may lie before the episode
+                # skip images before the episode: seeking stops at an earlier key frame
                 if frame.pts is None or frame.time < start_s - 0.5 / hz:
                     continue
-                # stop at a gap: an image is missing, which is reported below
+                # stop where an image is missing, which is reported below
                 expected_s = start_s + len(pictures) / hz
                 if abs(frame.time - expected_s) > 0.5 / hz:
                     break

@@ -26,11 +26,11 @@ from embodied.names import is_name
 
 ORIGIN = "robomimic"
 AGENT_KEY = "agent_pos"
-# Names of privileged observations, which a real robot could not have. robosuite calls the
-# state of the scene `object`.
+# The keys of privileged observations, which a real robot could not have. In robosuite the
+# key of the scene's state is `object` or similar.
 PRIVILEGED = ("environment_state", "object", "object-state", "object_state")
-# Entries of `env_kwargs` that may hold the frame rate.
-RATES = ("control_hz", "control_freq")
+# The entries of `env_kwargs` that may hold the frame rate; the first existing one is used.
+RATE_ENTRIES = ("control_hz", "control_freq")
 
 
 class RobomimicFile(ClosedOnExit):
@@ -46,7 +46,7 @@ class RobomimicFile(ClosedOnExit):
 
     Raises:
         DatasetError: the file does not have robomimic's groups; its arrays are in other
-            files, which are never opened; or its rate is unknown.
+            files, which are never opened; or the frame rate is unknown.
     """
 
     def __init__(self, path: Path, hz: int | None = None) -> None:
@@ -62,8 +62,9 @@ class RobomimicFile(ClosedOnExit):
         try:
             with damage_named(path):
                 self._demos = self._find_demos()
-                self._widths, self._cameras, self.omitted = self._find_keys()
-                self.foreign = self._describe(hz)
+                # key of a vector -> its width, camera -> key of its images, other keys
+                self._widths, self._cameras, self.omitted = self._classify_keys()
+                self.foreign = self._shared_properties(hz)
         except BaseException:
             self.close()
             raise
@@ -91,8 +92,8 @@ class RobomimicFile(ClosedOnExit):
         """Yields the episodes.
 
         Args:
-            success: whether the episodes ended in success, if the file does not store it;
-                None leaves it unknown.
+            success: whether all episodes ended in success, if the file does not store
+                success; None if that is unknown.
 
         Raises:
             DatasetError: an episode cannot be read.
@@ -103,14 +104,15 @@ class RobomimicFile(ClosedOnExit):
             yield episode
 
     def _load(self, demo: H5, success: bool | None) -> ForeignEpisode:
-        """Returns one episode, with the arguments of `load`."""
+        """Reads the episode in a group; see `load` for `success`."""
         actions = self._rows(demo, "actions")
         count = len(actions)
         succeeded = None if success is None else np.zeros(count, bool)
         if "success" in demo:
             succeeded = self._rows(demo, "success")[:, 0].astype(bool)
         elif succeeded is not None:
-            # success is a property of the last frame; an empty episode is refused later
+            # success is known for the last frame only; a slice, because an episode without
+            # frames is refused later
             succeeded[-1:] = success
 
         rewards = np.zeros(count, np.float32)
@@ -121,8 +123,8 @@ class RobomimicFile(ClosedOnExit):
             states = self._rows(demo, "states")
 
         return ForeignEpisode(
-            agent_pos=self._vector(demo, privileged=False, count=count),
-            environment_state=self._vector(demo, privileged=True, count=count),
+            agent_pos=self._joined_vectors(demo, privileged=False, count=count),
+            environment_state=self._joined_vectors(demo, privileged=True, count=count),
             images={
                 camera: read_array(_array(demo, f"obs/{key}"))
                 for camera, key in self._cameras.items()
@@ -135,26 +137,27 @@ class RobomimicFile(ClosedOnExit):
             note=_json_object(demo.attrs.get(NOTE)) or None,
         )
 
-    def _vector(self, demo: H5, privileged: bool, count: int) -> np.ndarray:
+    def _joined_vectors(self, demo: H5, privileged: bool, count: int) -> np.ndarray:
         """Returns the observed vectors of one kind, joined to (F, P) or (F, S).
 
         Args:
             demo: the episode's group.
             privileged: whether to take the vectors in `PRIVILEGED`, or all others.
-            count: number of frames F.
+            count: the number of frames F.
         """
-        # begin with an empty part, since there may be no vector of this kind
-        parts = [np.zeros((count, 0), np.float32)]
+        # begin with a vector of width 0, because there may be no vector of this kind
+        vectors = [np.zeros((count, 0), np.float32)]
         for key in self._widths:
-            if (key in PRIVILEGED) == privileged:
-                parts.append(self._rows(demo, f"obs/{key}"))
-        for part, key in zip(parts[1:], self._widths, strict=False):
-            if len(part) != count:
+            if (key in PRIVILEGED) != privileged:
+                continue
+            rows = self._rows(demo, f"obs/{key}")
+            if len(rows) != count:
                 raise DatasetError(
-                    f"{demo.name} of {self._path} has {count} actions, but {len(part)}"
-                    f" rows of an observation such as {key}"
+                    f"{demo.name} of {self._path} has {count} actions, but {len(rows)}"
+                    f" rows of the observation {key}"
                 )
-        return np.concatenate(parts, axis=1)
+            vectors.append(rows)
+        return np.concatenate(vectors, axis=1)
 
     def _rows(self, demo: H5, key: str) -> np.ndarray:  # (F, d)
         """Returns an array of a demo with its rows flattened.
@@ -170,11 +173,11 @@ class RobomimicFile(ClosedOnExit):
     def _instruction(self, demo: H5) -> str:
         """Returns an episode's instruction; "" if there is none.
 
-        RoboCasa stores one per episode, LIBERO one for the whole file.
+        RoboCasa stores an instruction per episode, LIBERO one for the whole file.
         """
-        episode = _json_object(demo.attrs.get("ep_meta"))
-        problem = _json_object(self._file["data"].attrs.get("problem_info"))
-        text = episode.get("lang") or problem.get("language_instruction") or ""
+        of_episode = _json_object(demo.attrs.get("ep_meta"))
+        of_file = _json_object(self._file["data"].attrs.get("problem_info"))
+        text = of_episode.get("lang") or of_file.get("language_instruction") or ""
         return text if isinstance(text, str) else ""
 
     def _demo(self, name: str) -> H5:
@@ -184,7 +187,7 @@ class RobomimicFile(ClosedOnExit):
         """Returns the names of the episodes, in the order of their numbers.
 
         Raises:
-            DatasetError: there are none, or one is in another file.
+            DatasetError: there are no episodes, or one is in another file.
         """
         if own_group(self._file, "data") is None:
             raise DatasetError(
@@ -206,7 +209,7 @@ class RobomimicFile(ClosedOnExit):
             raise DatasetError(f"{self._path} has no demo in /data")
         return sorted(names, key=lambda name: int(name.removeprefix("demo_")))
 
-    def _find_keys(self) -> tuple[dict[str, int], dict[str, str], list[str]]:
+    def _classify_keys(self) -> tuple[dict[str, int], dict[str, str], list[str]]:
         """Classifies the arrays below `obs`, by those of the first episode.
 
         Returns:
@@ -242,7 +245,7 @@ class RobomimicFile(ClosedOnExit):
             )
         return widths, cameras, omitted
 
-    def _describe(self, hz: int | None) -> ForeignSet:
+    def _shared_properties(self, hz: int | None) -> ForeignSet:
         """Returns the properties that all episodes share.
 
         Args:
@@ -256,7 +259,7 @@ class RobomimicFile(ClosedOnExit):
         if not isinstance(env_kwargs, dict):
             env_kwargs = {}
         header = self._noted_header()
-        stored_rates = [env_kwargs[name] for name in RATES if name in env_kwargs]
+        stored_rates = [env_kwargs[name] for name in RATE_ENTRIES if name in env_kwargs]
         stored_rate = stored_rates[0] if stored_rates else None
         rate = whole_rate(stored_rate if hz is None else hz)
         if rate is None:
@@ -282,9 +285,9 @@ class RobomimicFile(ClosedOnExit):
     def _noted_header(self) -> Mapping[str, Any] | None:
         """Returns the header of our dataset from which this file was exported.
 
-        None if there is no such header; if several datasets were exported, whose headers
-        may differ; or if only parts of the vectors were exported, since the header
-        describes whole vectors.
+        The result is None if there is no such header; if several datasets were exported,
+        because their headers may differ; or if only parts of the vectors were exported,
+        because the header describes whole vectors.
         """
         if own_group(self._file, NOTES_GROUP) is None:
             return None
@@ -293,9 +296,9 @@ class RobomimicFile(ClosedOnExit):
         if not isinstance(sources, list) or len(sources) != 1:
             return None
 
-        # an exported part has a key of its own, such as `tcp_pos_w`
-        whole = {AGENT_KEY, "environment_state"}
-        return sources[0] if set(self._widths) <= whole else None
+        # an exported part of a vector has another key, such as `tcp_pos_w`
+        whole_vectors = {AGENT_KEY, "environment_state"}
+        return sources[0] if set(self._widths) <= whole_vectors else None
 
 
 def _robot(env_kwargs: Mapping[str, Any]) -> str:
