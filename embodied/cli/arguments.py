@@ -58,7 +58,9 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
 def add_pairs(parser: argparse.ArgumentParser, verb: str) -> None:
     """Adds --task and --robot, which take several names each.
 
-    `verb` completes the help, e.g. "compare" for "tasks to compare".
+    Args:
+        parser: the parser of the verb.
+        verb: what is done with tasks and robots, for the help, e.g. "compare".
     """
     parser.add_argument(
         "--task",
@@ -93,24 +95,24 @@ def add_cell_episodes(parser: argparse.ArgumentParser, default: int) -> None:
 
 
 def add_episodes(
-    parser: argparse.ArgumentParser, default: int, done: str, first: str = "episode"
+    parser: argparse.ArgumentParser, default: int, purpose: str, noun: str = "episode"
 ) -> None:
     """Adds --episodes, --seed and --level, for episodes with consecutive seeds.
 
     Args:
         parser: the parser of the verb.
-        default: default number of episodes.
-        done: completes the help "how many ...", e.g. "to record".
-        first: noun for one of them, e.g. "take".
+        default: the default number of episodes.
+        purpose: the end of the help "how many ...", e.g. "to record".
+        noun: the word for an episode in the help, e.g. "take".
     """
     parser.add_argument(
         "--episodes",
         type=int,
         default=default,
-        help=f"how many {done} (default: {default})",
+        help=f"how many {purpose} (default: {default})",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help=f"seed of the first {first} (default: 0)"
+        "--seed", type=int, default=0, help=f"seed of the first {noun} (default: 0)"
     )
     add_level(parser)
 
@@ -122,11 +124,11 @@ def add_level(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_where(parser: argparse.ArgumentParser) -> None:
+def add_own_robot_and_task(parser: argparse.ArgumentParser) -> None:
     """Adds --robot and --task, for a dataset whose robot or task is not registered.
 
-    The user must type their places: code is never loaded from a place that only a file
-    names.
+    The user must type the paths of their files, because code is never loaded from a path
+    that only a dataset names.
     """
     parser.add_argument(
         "--robot",
@@ -141,7 +143,7 @@ def add_where(parser: argparse.ArgumentParser) -> None:
 
 
 def add_dataset(parser: argparse.ArgumentParser, what: str = "the dataset") -> None:
-    """Adds FILE, the dataset that a verb reads; `what` is its help."""
+    """Adds FILE, the dataset that a verb reads; `what` is the help text of FILE."""
     parser.add_argument("file", type=Path, metavar="FILE", help=what)
 
 
@@ -156,10 +158,10 @@ def add_output(
 
     Args:
         parser: the parser of the verb.
-        what: what is written there, for the help.
-        metavar: FILE, FOLDER or PATH.
-        required: whether the flag must be given; it has no effect with a default.
-        default: default path; "" for none.
+        what: what is written to the output, for the help.
+        metavar: the word for the output in the help: FILE, FOLDER or PATH.
+        required: whether the user must give -o; a default makes it optional.
+        default: the default path; "" for none.
     """
     parser.add_argument(
         "-o",
@@ -175,11 +177,11 @@ def add_output(
 def add_overwrite(
     parser: argparse.ArgumentParser, what: str = "an output that exists"
 ) -> None:
-    """Adds --overwrite, for verbs without --resume; `what` is replaced by it."""
+    """Adds --overwrite, for verbs without --resume; `what` is what the flag replaces."""
     parser.add_argument("--overwrite", action="store_true", help=f"replace {what}")
 
 
-def add_speed(parser: argparse.ArgumentParser) -> None:
+def add_parallelism(parser: argparse.ArgumentParser) -> None:
     """Adds --num-envs and --workers, which distribute work and do not affect results."""
     parser.add_argument(
         "--num-envs",
@@ -195,7 +197,7 @@ def add_speed(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_on(parser: argparse.ArgumentParser) -> None:
+def add_cluster(parser: argparse.ArgumentParser) -> None:
     """Adds --on, the machines that run the work."""
     parser.add_argument(
         "--on",
@@ -205,7 +207,7 @@ def add_on(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_existing(parser: argparse.ArgumentParser) -> None:
+def add_resume_or_overwrite(parser: argparse.ArgumentParser) -> None:
     """Adds --resume and --overwrite, for an existing output."""
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument(
@@ -252,7 +254,7 @@ def seeds(args: argparse.Namespace) -> range:
 
 
 def check_seed(first: int, count: int = 1) -> None:
-    """Raises EmbodiedError unless all of `count` seeds from `first` on are in range."""
+    """Raises EmbodiedError unless `first` and the `count` - 1 seeds after it are valid."""
     if count == 1 and not 0 <= first < SEED_LIMIT:
         raise EmbodiedError(
             f"--seed must be at least 0 and at most 2**63 - 1, not {first}"
@@ -271,19 +273,19 @@ def resume_hint(words: Sequence[str], stop: KeyboardInterrupt) -> str:
         words: the words of the command, after `embodied`.
         stop: the interruption; its message may say what was kept.
     """
-    again = [word for word in words if word not in ("--overwrite", "--resume")]
-    command = shlex.join(["embodied", *again, "--resume"])
-    kept = str(stop) or "What was finished is kept"
-    return f"{kept}. Continue with: {command}"
+    kept_words = [word for word in words if word not in ("--overwrite", "--resume")]
+    command = shlex.join(["embodied", *kept_words, "--resume"])
+    result = str(stop) or "What was finished is kept"
+    return f"{result}. Continue with: {command}"
 
 
-def refuse(args: argparse.Namespace, names: Sequence[str], reason: str) -> None:
-    """Raises EmbodiedError if any of these arguments was given.
+def reject_flags(args: argparse.Namespace, names: Sequence[str], reason: str) -> None:
+    """Raises EmbodiedError if the user gave any of these flags.
 
     Args:
-        args: the parsed arguments; those not given are None or False.
-        names: attributes of `args`.
-        reason: why they are refused; it ends the error message.
+        args: the parsed arguments; a flag that was not given is None or False.
+        names: the names of the flags, as attributes of `args`.
+        reason: why the flags are rejected, with which the error message ends.
     """
     # compared by identity, because a given 0 is equal to False
     given = [

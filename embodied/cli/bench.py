@@ -26,10 +26,11 @@ EXAMPLE = """embodied bench ToteTransfer
   embodied bench gpu -o docs/gpu.md
   embodied bench gpu --task ToteTransfer --num-envs 8192"""
 
-EPISODES = 64
-LOADED_EPISODES = 40
-GPU_REPEATS = 7
-GPU_STEPS = 50
+EPISODES = 64  # default number of episodes recorded in each repeat
+LOADED_EPISODES = 40  # default number of episodes that `bench data` loads
+GPU_REPEATS = 7  # how often `bench gpu` times each speed by default
+GPU_STEPS = 50  # control steps per timing of `bench gpu` by default
+# flags that apply to one kind of measurement only
 ONLY_WITH_TASK = ("robot", "episodes")
 ONLY_WITH_DATA = ("dataset", "robomimic", "lerobot")
 ONLY_WITH_GPU = ("task", "num_envs", "device", "repeats", "steps", "output")
@@ -130,24 +131,24 @@ def _add_gpu_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measures everything, then prints the figures."""
     if args.what == "data":
-        arguments.refuse(args, ONLY_WITH_GPU, "only for `embodied bench gpu`")
-        arguments.refuse(args, ("robot",), "not for `embodied bench data`")
+        arguments.reject_flags(args, ONLY_WITH_GPU, "only for `embodied bench gpu`")
+        arguments.reject_flags(args, ("robot",), "not for `embodied bench data`")
         if args.dataset is not None:
-            arguments.refuse(args, ("episodes",), "not with --dataset")
+            arguments.reject_flags(args, ("episodes",), "not with --dataset")
         args.episodes = _episodes(args, LOADED_EPISODES)
         # imported here, because it needs torch
         return int(importlib.import_module("embodied.cli.bench_data").run(args))
 
-    arguments.refuse(args, ONLY_WITH_DATA, "only for `embodied bench data`")
+    arguments.reject_flags(args, ONLY_WITH_DATA, "only for `embodied bench data`")
     if args.what == "gpu":
-        arguments.refuse(args, ONLY_WITH_TASK, "not for `embodied bench gpu`")
+        arguments.reject_flags(args, ONLY_WITH_TASK, "not for `embodied bench gpu`")
         args.device = args.device or "cuda"
         args.repeats = GPU_REPEATS if args.repeats is None else args.repeats
         args.steps = GPU_STEPS if args.steps is None else args.steps
         # imported here, because it needs torch
         return int(importlib.import_module("embodied.cli.bench_gpu").run(args))
 
-    arguments.refuse(args, ONLY_WITH_GPU, "only for `embodied bench gpu`")
+    arguments.reject_flags(args, ONLY_WITH_GPU, "only for `embodied bench gpu`")
     episodes = _episodes(args, EPISODES)
     figures = list(
         tqdm(
@@ -164,9 +165,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _episodes(args: argparse.Namespace, usual: int) -> int:
-    """Returns --episodes, or `usual` if it was not given."""
-    episodes = usual if args.episodes is None else int(args.episodes)
+def _episodes(args: argparse.Namespace, default: int) -> int:
+    """Returns --episodes, or the default if the flag was not given."""
+    episodes = default if args.episodes is None else int(args.episodes)
     if episodes < 1:
         raise EmbodiedError(f"--episodes must be at least 1, not {episodes}")
     return episodes

@@ -33,9 +33,9 @@ from embodied.sim.warp.engine import usable_device
 
 
 class Output:
-    """Prints each row when it is measured; with -o it also stores the row in a book.
+    """Prints each row when it is measured; with -o, also stores it on the page of figures.
 
-    The book keeps rows of earlier runs and of other GPUs.
+    The page keeps rows of earlier runs and of other GPUs.
     """
 
     def __init__(self, args: argparse.Namespace, facts: Facts) -> None:

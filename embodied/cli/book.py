@@ -1,4 +1,7 @@
-"""Shared by `embodied survey` and `embodied parity`, which store figures in a book."""
+"""Shared by `embodied survey` and `embodied parity`, which store figures in a book.
+
+A book is a page of tables, and beside it a JSON file with the figures.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ def add_output(parser: argparse.ArgumentParser, default: str) -> None:
     arguments.add_output(
         parser, "the page, with its JSON file beside it", default=default
     )
-    arguments.add_existing(parser)
+    arguments.add_resume_or_overwrite(parser)
 
 
 def measure_missing(
@@ -30,11 +33,12 @@ def measure_missing(
     """Measures the missing rows of a book, writes it after each, and prints it.
 
     Args:
-        book: stores the rows.
+        book: the book that stores the rows.
         questions: the measurements to make.
-        measure: returns the row of a question; its second argument is the question's
-            number, e.g. "3/12".
-        args: the verb's arguments; `resume`, `overwrite`, `json` and `words` are used.
+        measure: a function that returns the row of a question; its second argument is
+            the question's number, e.g. "3/12", for display.
+        args: the verb's arguments, of which `resume`, `overwrite`, `json` and `words` are
+            used.
 
     Raises:
         EmbodiedError: the book exists, or cannot be written.
@@ -49,11 +53,11 @@ def measure_missing(
 
     num_measured = 0
     try:
-        for k, question in enumerate(missing, start=1):
-            row = measure(question, f"{k}/{len(missing)}")
+        for number, question in enumerate(missing, start=1):
+            row = measure(question, f"{number}/{len(missing)}")
             ledger = ledger.with_row(row)
             book.write(ledger)
-            num_measured = k
+            num_measured = number
     except KeyboardInterrupt:
         kept = f"Kept: {num_measured} of the {len(missing)} figures that were missing"
         hint = arguments.resume_hint(args.words, KeyboardInterrupt(kept))

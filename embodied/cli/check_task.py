@@ -19,7 +19,7 @@ each with what is wrong; the exit status is 1 if one is broken. It takes some mi
 
 A task of your own is given by its place, such as my_tasks.py:CUBE_TO_PLATE (docs/your_first_task.md)."""
 EXAMPLE = "embodied check-task ToteTransfer --robot arm"
-SHOWN_REASONS = 3
+SHOWN_REASONS = 3  # most reasons to print for a broken contract
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,13 +44,13 @@ def run(args: argparse.Namespace) -> int:
         spec.check(get_robot(robot))
 
     findings = []
-    begun = time.monotonic()
+    begun_s = time.monotonic()
     for finding in check_task(spec.name, tuple(args.robot)):
         findings.append(finding)
         if not args.json:
-            now = time.monotonic()
-            print(as_text(finding, now - begun), flush=True)
-            begun = now
+            now_s = time.monotonic()
+            print(as_text(finding, now_s - begun_s), flush=True)
+            begun_s = now_s
 
     broken = [finding for finding in findings if finding.reasons]
     if args.json:
@@ -64,7 +64,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def as_text(finding: Finding, took_s: float) -> str:
-    """Returns a line on a contract; if it is broken, the first reasons below it."""
+    """Returns a line on a contract and, if the contract is broken, lines with reasons.
+
+    Args:
+        finding: the result of checking the contract.
+        took_s: the time that the check took.
+    """
     word = "FAIL" if finding.reasons else "pass"
     lines = [f"{word}  {took_s:6.1f} s  {finding.contract}"]
     lines += [f"      {reason}" for reason in finding.reasons[:SHOWN_REASONS]]

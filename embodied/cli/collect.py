@@ -52,9 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_timing(parser, mailbox=MAILBOX)
 
     # how the work is done, and what follows it
-    arguments.add_speed(parser)
-    arguments.add_on(parser)
-    arguments.add_existing(parser)
+    arguments.add_parallelism(parser)
+    arguments.add_cluster(parser)
+    arguments.add_resume_or_overwrite(parser)
     parser.add_argument(
         "--audit",
         action="store_true",
@@ -145,7 +145,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def writing_mode(args: argparse.Namespace) -> Mode:
-    """Returns the mode of --resume, --overwrite or neither."""
+    """Returns the mode in which --resume or --overwrite writes a dataset; else `new`."""
     if args.resume:
         return "resume"
     return "overwrite" if args.overwrite else "new"
@@ -168,11 +168,13 @@ def planned_recording(args: argparse.Namespace) -> Recording:
         record_hz,
     )
 
-    # the same timing holds for the policy and for the expert that corrects it
+    # plans of the policy, and of the expert that corrects it, have the same timing
     planners = [args.policy] if corrected is None else [args.policy, corrected.by]
     [timing] = chosen_timings(args, planners)
-    # flags for the header, without the planner's rate, which the header has anyway
-    own_timing_flags = timing_flags(replace(timing, planner_hz=None))
+    # The header names the timing flags that differ from the defaults. So they are taken
+    # before the default mailbox is set, and without the planner's rate, which is an entry
+    # of the header anyway.
+    header_flags = timing_flags(replace(timing, planner_hz=None))
     if args.mailbox is None:
         timing = replace(timing, mailbox=MAILBOX)
     planner_hz = correction.planner_hz_with(corrected, source.planner_hz)
@@ -188,7 +190,7 @@ def planned_recording(args: argparse.Namespace) -> Recording:
     )
     if timing.bridge != "hold":
         runner.try_out()
-    header = collection_header(runner, record_hz, " ".join(own_timing_flags))
+    header = collection_header(runner, record_hz, " ".join(header_flags))
     return Recording(runner, args.output, header)
 
 
@@ -215,14 +217,14 @@ def with_pictures(
     """Adds the cameras to be recorded to the config of a policy's worlds.
 
     Raises:
-        EmbodiedError: the arguments conflict with the cameras or the image size that the
-            policy needs.
+        EmbodiedError: the arguments exclude a camera that the policy needs, or give
+            another image size than the policy needs.
     """
     task = get_task(config.task)
     known = task.cameras_for(choose_robot(task, config.robot))
     cameras = () if args.no_cameras else tuple(args.camera or known)
     if not cameras:
-        arguments.refuse(
+        arguments.reject_flags(
             args, ("image_size",), "no effect, since there are no pictures"
         )
 
@@ -254,7 +256,7 @@ def with_pictures(
 
 
 def json_summary(path: Path, speed: float, wall_s: float) -> str:
-    """Returns the content of the dataset and the speed of recording, as JSON.
+    """Returns a summary of the dataset and the speed of recording, as JSON.
 
     Args:
         path: the path of the dataset.
@@ -275,7 +277,7 @@ def json_summary(path: Path, speed: float, wall_s: float) -> str:
 
 
 def text_summary(path: Path, speed: float, wall_s: float) -> str:
-    """Returns the content of the dataset and the speed of recording, in four lines.
+    """Returns a summary of the dataset and the speed of recording, in four lines.
 
     Args:
         path: the path of the dataset.

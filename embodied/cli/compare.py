@@ -62,14 +62,15 @@ def run(args: argparse.Namespace) -> int:
         lines.append(
             f"\ncell by cell: {len(decided)} of {len(board.local_duels)} decided"
         )
-        local = [
-            f"{d.scenario.description}: {duel_text(board, d)}"
-            for d in decided
-            if d.scenario
+        cell_lines = [
+            f"{duel.scenario.description}: {duel_text(board, duel)}"
+            for duel in decided
+            if duel.scenario
         ]
-        lines += local[:MAX_CELLS]
-        if len(local) > MAX_CELLS:
-            lines.append(f"and {len(local) - MAX_CELLS} more: -o writes them to a page")
+        lines += cell_lines[:MAX_CELLS]
+        num_hidden = len(cell_lines) - MAX_CELLS
+        if num_hidden > 0:
+            lines.append(f"and {num_hidden} more: -o writes them to a page")
     lines += board.notes
     if args.output is not None:
         lines.append(str(args.output))

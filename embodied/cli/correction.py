@@ -58,7 +58,7 @@ def chosen_correction(args: argparse.Namespace) -> Correction | None:
         EmbodiedError: flags exclude each other, or a number is out of its range.
     """
     if args.correct is None:
-        arguments.refuse(args, ONLY_WITH_CORRECT, "only with --correct expert")
+        arguments.reject_flags(args, ONLY_WITH_CORRECT, "only with --correct expert")
         return None
 
     if args.policy == args.correct:
@@ -73,7 +73,7 @@ def chosen_correction(args: argparse.Namespace) -> Correction | None:
         )
     rule = TakeoverRule()
     if args.takeover_after_s is not None:
-        arguments.refuse(
+        arguments.reject_flags(
             args, ONLY_WITHOUT_SCHEDULE, "no effect with --takeover-after-s"
         )
         rule = TakeoverRule(after_s=args.takeover_after_s)
@@ -90,8 +90,13 @@ def spec_with(
 ) -> PolicySpec:
     """Returns the spec of a policy together with the expert that corrects it.
 
+    Args:
+        correction: the correction of the policy; None for none.
+        spec: the spec of the policy alone, which is returned without a correction.
+        args: the parsed arguments, with task and robot.
+
     Raises:
-        EmbodiedError: they differ in control mode or rate.
+        EmbodiedError: policy and expert differ in control mode or rate.
     """
     if correction is None:
         return spec
@@ -102,11 +107,12 @@ def spec_with(
 def planner_hz_with(
     correction: Correction | None, planner_hz: float | None
 ) -> float | None:
-    """Returns the rate of the recorded plans in Hz; None if there are none.
+    """Returns the rate of the recorded plans in Hz; None if no plans are recorded.
+
+    If the policy makes no plans, the plans of the expert that corrects it are recorded.
 
     Args:
-        correction: the correction of the policy; None for none. The plans of a policy
-            without a planner are then the expert's.
+        correction: the correction of the policy; None for none.
         planner_hz: the rate of the policy's own planner; None if the policy makes no
             plans.
     """

@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resume", action="store_true", help="continue a demo that was interrupted"
     )
 
-    arguments.add_speed(parser)
+    arguments.add_parallelism(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
             claim(args.output, args.size, args.seed, args.resume)
             demo = Demo(args.output, size, args.num_envs, args.seed)
             if args.size != "quick" and not args.resume:
-                tell_forecast(demo, workers)
+                print_forecast(demo, workers)
             report = demo.run(workers, ["embodied", *args.words])
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def tell_forecast(demo: Demo, workers: Workers) -> None:
+def print_forecast(demo: Demo, workers: Workers) -> None:
     """Measures this machine, and prints how long the demo will take on it."""
     print("measuring this machine ...", end=" ", flush=True)
     seconds = forecast(demo, workers)
@@ -90,7 +90,15 @@ def tell_forecast(demo: Demo, workers: Workers) -> None:
 
 
 def claim(folder: Path, size: str, seed: int, resume: bool) -> None:
-    """Prepares the folder: creates it, removes an earlier demo, or keeps it for --resume.
+    """Creates the folder of the demo, or removes an earlier demo from it.
+
+    With --resume, an earlier demo is kept.
+
+    Args:
+        folder: the folder of the demo.
+        size: the name of the demo's size.
+        seed: the seed of the training.
+        resume: whether a demo in the folder is to be continued.
 
     Raises:
         EmbodiedError: the folder cannot be written, holds anything but a demo, or holds a

@@ -23,16 +23,17 @@ from embodied.policies.episodes import EpisodeRunner
 from embodied.rollout.film import Shot
 from embodied.rollout.shards import Work, Workers, quiet_stage
 
-# Horizons of the timed episodes. Jobs with brief episodes show the fixed cost of a job;
-# the difference to long episodes shows the cost of simulation.
+# The horizons of the timed episodes, in simulated time. Jobs with brief episodes show the
+# fixed time of a job; the difference to jobs with long episodes is the time to simulate.
 BRIEF_S = 0.2
 LONG_S = 1.2
-# mean duration of a successful episode
-SUCCESS_S = 7.0
-# seed 14 is held out for validation, and training needs at least one such episode
+SUCCESS_S = 7.0  # mean duration of a successful episode, in simulated time
+# Training needs at least one episode that is held out for validation; seed 14 is.
 TRAINING_SEEDS = range(13, 16)
-MAX_TRAINING_STEPS = 400  # budget of the timed training, which is stopped earlier
-TIMED_ROWS = 2  # rows of figures after the first, over which training is timed
+# The timed training gets this budget, but is stopped earlier, see `_RowClock`.
+MAX_TRAINING_STEPS = 400
+# The training is timed over this many rows of figures after the first row.
+TIMED_ROWS = 2
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class _RowClock:
         self._steps: list[float] = []
 
     def __call__(self, row: Mapping[str, float]) -> None:
-        """Notes the time and the steps of a row of the training's history."""
+        """Stores the time and the steps of a row of the training's history."""
         self._times_s.append(time.monotonic())
         self._steps.append(row["steps"])
         # the time before the first row does not count, because it includes the start
@@ -117,7 +118,7 @@ def _evaluating_s(demo: Demo, workers: Workers) -> float:
     costs: dict[bool, Cost] = {}
     total_s = 0.0
     for trial in demo.trials(trained="pretrained"):
-        # one measurement with and one without cameras: rendering makes the difference
+        # measure once with and once without cameras, because rendering takes time
         has_cameras = bool(trial.runner.config.cameras)
         if has_cameras not in costs:
             costs[has_cameras] = _cost(Playing, trial.runner, workers, episodes)
@@ -133,10 +134,11 @@ def _filming_s(demo: Demo, workers: Workers) -> float:
     def filming(runner: EpisodeRunner) -> Filming:
         return Filming(runner, shot)
 
-    successes = failures = demo.size.films
-    cost = _cost(filming, trials[0].runner, workers, successes + failures)
-    clips_s = successes * SUCCESS_S + failures * get_task(TASK).horizon_s
-    return len(trials) * cost.of(1, clips_s)
+    # a film shows the same number of successes and failures; failures last longest
+    num_each = demo.size.films
+    cost = _cost(filming, trials[0].runner, workers, 2 * num_each)
+    film_s = num_each * SUCCESS_S + num_each * get_task(TASK).horizon_s
+    return len(trials) * cost.of(1, film_s)
 
 
 def _episode_s(demo: Demo, trial: Trial) -> float:
@@ -155,25 +157,27 @@ def _cost(
     """Measures the cost of a kind of job, with episodes that are cut off early.
 
     Args:
-        work: makes the job of a runner, such as `Playing`.
+        work: a function that makes the job of a runner, such as `Playing`.
         runner: the runner of the episodes.
         workers: the processes that share a job.
-        episodes: number of episodes of a job in the demo.
+        episodes: the number of episodes of a job in the demo.
     """
     at_once = min(episodes, runner.num_envs * workers.count)
 
-    # these episodes are too short for success, so each lasts until its horizon
-    def seconds(horizon_s: float) -> float:
+    def timed_job_s(horizon_s: float) -> float:
+        """Runs a job whose episodes end at a horizon; returns its wall time."""
+        # the horizon is too short for success, so all episodes last until the horizon
         config = replace(runner.config, horizon_s=horizon_s)
-        begun = time.monotonic()
+        begun_s = time.monotonic()
         workers.run(work(replace(runner, config=config)), range(at_once))
-        return time.monotonic() - begun
+        return time.monotonic() - begun_s
 
-    seconds(BRIEF_S)  # a warm-up: it starts the processes with their imports
-    brief_s = seconds(BRIEF_S)
-    long_s = seconds(LONG_S)
+    timed_job_s(BRIEF_S)  # not counted, because it starts the processes
+    brief_job_s = timed_job_s(BRIEF_S)
+    long_job_s = timed_job_s(LONG_S)
 
-    # both have the same fixed cost, so their difference is the cost of simulation
-    per_simulated_s = max(0.0, long_s - brief_s) / (at_once * (LONG_S - BRIEF_S))
-    job_s = max(0.0, brief_s - per_simulated_s * at_once * BRIEF_S)
+    # both jobs have the same fixed time, so the difference is the time to simulate
+    simulated_s = at_once * (LONG_S - BRIEF_S)
+    per_simulated_s = max(0.0, long_job_s - brief_job_s) / simulated_s
+    job_s = max(0.0, brief_job_s - per_simulated_s * at_once * BRIEF_S)
     return Cost(job_s, per_simulated_s)

@@ -32,12 +32,14 @@ from embodied.policies.training.budget import Budget
 from embodied.policies.training.config import ImitationConfig
 from embodied.rollout.shards import Workers
 
-MARK = "demo.json"  # file that marks the folder of a demo, with size, seed and times
+# The name of a file with size, seed and times of a demo. A folder with this file is the
+# folder of a demo.
+MARK = "demo.json"
 POLICY = "policy"  # name of the run folder within the demo's folder
 TRAINED = "trained"  # name of the policy that the demo trains, in its results
 TASK = "ToteTransfer"
-EVAL_SEED = 10_000
-RECORD_HZ = int(PLANNER_HZ)  # the same rate for pictures, plans and records
+EVAL_SEED = 10_000  # first seed of the evaluation, far above those of demonstrations
+RECORD_HZ = int(PLANNER_HZ)  # the same rate for pictures, plans and recorded frames
 # Standard deviation of the noise on the demonstrations' actions. Without noise a policy
 # does not learn to search for the tote.
 NOISE = 0.33
@@ -175,7 +177,7 @@ class Demo:
         # name of a policy in the results -> its name or run folder
         at_rest = {name: name for name in self.size.at_rest}
         on_belt = {name: name for name in self.size.on_belt}
-        at_rest[TRAINED] = trained  # it is in `at_rest` of every size
+        at_rest[TRAINED] = trained  # every size evaluates the trained policy at rest
         if TRAINED in on_belt:
             on_belt[TRAINED] = trained
 
@@ -244,15 +246,18 @@ class Demo:
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:
-        """Adds the time of the block to the stage's time in MARK, even if interrupted."""
+        """Adds the wall time of the block to the time of a stage in the file MARK.
+
+        An interrupted block counts, too, because a resumed demo continues the stage.
+        """
         mark = self.folder / MARK
-        begun = time.monotonic()
+        begun_s = time.monotonic()
         try:
             yield
         finally:
             content = json.loads(mark.read_text(encoding="utf-8"))
-            before = content["stages"].get(name, 0.0)
-            content["stages"][name] = before + time.monotonic() - begun
+            earlier_s = content["stages"].get(name, 0.0)
+            content["stages"][name] = earlier_s + time.monotonic() - begun_s
             replace_text(mark, json.dumps(content))
 
     def _stage_seconds(self) -> dict[str, float]:

@@ -68,9 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_output(parser)
     plan.add_arguments(parser)
     add_timing(parser, EVAL_AXES)
-    arguments.add_speed(parser)
-    arguments.add_on(parser)
-    arguments.add_existing(parser)
+    arguments.add_parallelism(parser)
+    arguments.add_cluster(parser)
+    arguments.add_resume_or_overwrite(parser)
     arguments.add_json(parser)
 
 
@@ -82,8 +82,8 @@ def _add_cells(parser: argparse.ArgumentParser) -> None:
         help="names, run folders, MODULE:NAME or remote:HOST:PORT (see `embodied list policies`)",
     )
     arguments.add_cell_episodes(parser, default=100)
-    # None means not given: `plan` fills in the defaults, and refuses some of these
-    # arguments if they were given together with --suite
+    # None stands for a flag that was not given: `plan` sets the default, and rejects some
+    # of these flags together with --suite
     parser.set_defaults(episodes=None, seed=None, split=None)
     parser.add_argument(
         "--level",
@@ -159,7 +159,12 @@ def write_page(
 
 
 def trials_provenance(trials: list[Trial], command: list[str]) -> Provenance:
-    """Returns the provenance of the results, with the rates of the first trial."""
+    """Returns the provenance of results: models, code, rates, versions and machine.
+
+    Args:
+        trials: the cells to measure; the rates are those of the first cell.
+        command: the words of the command.
+    """
     metadata = {}
     models = {}
     code = {}
@@ -182,7 +187,9 @@ def trials_provenance(trials: list[Trial], command: list[str]) -> Provenance:
         # for several tasks or robots, only their names: other metadata differ
         facts = {}
         for name in ("task", "robot", "robot_hash"):
-            values = [str(one[name]) for one in metadata.values() if name in one]
+            values = [
+                str(entries[name]) for entries in metadata.values() if name in entries
+            ]
             if values:  # robots that are composed in Python have no hash
                 facts[name] = ", ".join(dict.fromkeys(values))
     provenance = collect_provenance(facts, rates, command)
@@ -217,12 +224,16 @@ def as_json(folder: Path) -> str:
         content.pop(name, None)
     for cell in content["cells"]:
         episodes = cell.pop("episodes")
-        cell["failed"] = [_brief(e) for e in episodes if not e["success_at_end"]]
+        cell["failed"] = [
+            _failure_fields(episode)
+            for episode in episodes
+            if not episode["success_at_end"]
+        ]
     files = {"results": str(folder / RESULTS), "report": str(folder / REPORT)}
     return json.dumps({**files, **content}, indent=2)
 
 
-def _brief(episode: dict[str, Any]) -> dict[str, Any]:
+def _failure_fields(episode: dict[str, Any]) -> dict[str, Any]:
     """Returns the fields of an episode that describe its failure."""
     return {name: episode[name] for name in FAILED}
 

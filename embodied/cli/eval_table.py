@@ -14,7 +14,7 @@ from embodied.benchmark.shift import (
 from embodied.benchmark.timing import CONSTANT
 from embodied.cli.text_table import text_table
 
-MAX_SEEDS = 8  # most seeds in a line
+MAX_SEEDS = 8  # most seeds to list in a line
 COLUMNS = (
     "policy",
     "level",
@@ -78,7 +78,7 @@ def shifts(results: Results) -> list[str]:
 
 
 def failed_seeds(results: Results) -> list[str]:
-    """Returns one line per cell with failures, and the command that shows the first."""
+    """Returns a line per cell with failures, and the command that shows one failure."""
     failures_of_cells = failures(results)
     lines = []
     for failed in failures_of_cells:

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the run that `embodied train` wrote, whose controller shall be steered",
     )
     arguments.add_output(parser, "the folder of the head", metavar="FOLDER")
-    arguments.add_episodes(parser, default=EPISODES, done="to drive through")
+    arguments.add_episodes(parser, default=EPISODES, purpose="to drive through")
     parser.add_argument(
         "--num-envs", type=int, default=16, help="worlds at once (default: 16)"
     )

@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     # each film has seeds of its own, so that no two begin from the same start
     arguments.check_seed(args.seed, len(pairs) * CANDIDATES)
     plans = []
-    for k, (task, robot) in enumerate(pairs):
-        first_seed = args.seed + k * CANDIDATES
+    for index, (task, robot) in enumerate(pairs):
+        first_seed = args.seed + index * CANDIDATES
         plans.append(FilmPlan(task, robot, args.level, first_seed))
 
     takes = _film(plans, args)
@@ -75,7 +75,7 @@ def _film(plans: list[FilmPlan], args: argparse.Namespace) -> list[Take]:
         bar.set_postfix_str(plan.name, refresh=False)
         bar.update()
 
-    # One process per film, up to the number of cores. `arguments.workers` plans four
-    # episodes per process, so each film counts as four.
+    # Use one process per film, up to the number of cores. `arguments.workers` gives a
+    # process to every four episodes, so each film is counted as four.
     with Workers(arguments.workers(args, 4 * len(plans))) as workers, bar:
         return workers.run(FilmWork(tuple(plans)), range(len(plans)), show)

@@ -114,7 +114,7 @@ def _check(args: argparse.Namespace) -> None:
         raise EmbodiedError(f"--starts must be at least 0, not {args.starts}")
     if args.starts == 0:
         names = ("policy", "stage", "level", "seed")
-        arguments.refuse(args, names, "no effect without starts of the policy")
+        arguments.reject_flags(args, names, "no effect without starts of the policy")
     if args.seed is not None:
         arguments.check_seed(args.seed, args.starts)
 

@@ -115,7 +115,7 @@ def evaluation_plan(args: argparse.Namespace) -> EvalPlan:
     """
     _require(args)
     if args.shift is not None:
-        arguments.refuse(args, ("suite", "episodes"), SHIFT_SAYS)
+        arguments.reject_flags(args, ("suite", "episodes"), SHIFT_SAYS)
     if args.videos < 0:
         raise EmbodiedError(f"--videos must be at least 0, not {args.videos}")
     chosen = _plan_of_flags(args) if args.suite is None else _plan_of_suite(args)
@@ -171,9 +171,9 @@ def _plan_of_suite(args: argparse.Namespace) -> EvalPlan:
     """Returns the plan of --suite; with --episodes, only the first seeds of each cell."""
     suite = find_suite(args.suite)
     reason = f"the suite {suite.name} says it; leave it out, or leave out --suite"
-    arguments.refuse(args, SUITE_HAS, reason)
-    # `refuse` would also reject the default of --videos, 0, because that is not None
-    arguments.refuse(args, ["videos"] if args.videos else [], "not with --suite")
+    arguments.reject_flags(args, SUITE_HAS, reason)
+    # `reject_flags` would also reject the default of --videos, 0, because that is not None
+    arguments.reject_flags(args, ["videos"] if args.videos else [], "not with --suite")
 
     seeds = suite.seeds
     note = ""

@@ -64,7 +64,9 @@ class Repetition:
 
 def run(args: argparse.Namespace) -> int:
     """Repeats the episodes; returns 0 if all are equal to the digit, 1 if any is not."""
-    arguments.refuse(args, FILE_HAS, "--reproduce takes it from the file: leave it out")
+    arguments.reject_flags(
+        args, FILE_HAS, "--reproduce takes it from the file: leave it out"
+    )
     path = args.reproduce
     if path.is_dir():
         path = path / RESULTS

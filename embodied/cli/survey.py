@@ -49,8 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
     add_output(parser, "docs/ground.md")
-    arguments.add_speed(parser)
-    arguments.add_on(parser)
+    arguments.add_parallelism(parser)
+    arguments.add_cluster(parser)
     arguments.add_json(parser)
 
 

@@ -83,9 +83,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_shard(parser)
     add_timing(parser, AXES)
-    arguments.add_speed(parser)
-    arguments.add_on(parser)
-    arguments.add_existing(parser)
+    arguments.add_parallelism(parser)
+    arguments.add_cluster(parser)
+    arguments.add_resume_or_overwrite(parser)
     arguments.add_json(parser)
 
 

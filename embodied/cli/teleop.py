@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_scene(parser)
     arguments.add_output(parser, "the dataset, e.g. by_hand.hdf5")
     _add_person(parser)
-    arguments.add_episodes(parser, 10, "takes", first="take")
+    arguments.add_episodes(parser, 10, "takes", noun="take")
     parser.add_argument(
         "--horizon-s",
         type=float,
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how long a take may last (default: three times what a policy is given)",
     )
     _add_pictures(parser)
-    arguments.add_existing(parser)
+    arguments.add_resume_or_overwrite(parser)
 
 
 def _add_person(parser: argparse.ArgumentParser) -> None:

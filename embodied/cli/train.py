@@ -107,7 +107,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     # what one kind of training takes alone, and what all take
     train_rl.add_arguments(parser)
-    arguments.add_existing(parser)
+    arguments.add_resume_or_overwrite(parser)
     arguments.add_json(parser)
 
 
@@ -164,7 +164,7 @@ def run(args: argparse.Namespace) -> int:
     arguments.check_seed(args.seed)
     train_log.require_tracker(args.log)
     if args.algo:
-        arguments.refuse(
+        arguments.reject_flags(
             args, ONLY_WITH_DATASETS, "only with datasets, not with --algo"
         )
         if args.start is not None:
@@ -199,7 +199,7 @@ def training_budget(args: argparse.Namespace) -> Budget:
 def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
     """Trains by imitation. Ctrl-C leaves a run that can be resumed."""
     _refuse_tasks(args.source)
-    arguments.refuse(
+    arguments.reject_flags(
         args,
         ONLY_WITH_ALGO,
         "only with --algo (datasets say by themselves what was recorded)",
@@ -306,7 +306,7 @@ def require_takeovers(args: argparse.Namespace, datasets: Sequence[Path]) -> Non
         with Dataset(path) as dataset:
             corrected.append(dataset.header.correction is not None)
     if not any(corrected):
-        arguments.refuse(
+        arguments.reject_flags(
             args,
             ("takeover_weight", "shadow_weight"),
             "no effect, since in none of the datasets anybody corrected a policy "

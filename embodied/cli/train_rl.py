@@ -150,7 +150,7 @@ def rl_config(args: argparse.Namespace, budget: Budget) -> RLConfig:
             "task's name, or leave out --algo to learn from the file"
         )
     if not args.base:
-        arguments.refuse(args, ("residual", "delay_ms"), "only with --base")
+        arguments.reject_flags(args, ("residual", "delay_ms"), "only with --base")
     engine = args.engine or "cpu"
     num_envs = args.num_envs
     if num_envs is None:

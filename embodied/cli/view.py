@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     """Shows the episodes, and prints their results."""
     if args.realtime:
         return run_real_time(args)
-    arguments.refuse(args, ("trace",), "only with --realtime")
+    arguments.reject_flags(args, ("trace",), "only with --realtime")
     for result in show(args):
         print(describe(result))
     return 0
@@ -112,7 +112,7 @@ def run_real_time(args: argparse.Namespace) -> int:
     """Runs the episodes on the wall clock, and prints the punctuality of control."""
     given = [name for name in FLAGS if name not in ("planner_hz", "mailbox", "bridge")]
     reason = "not with --realtime, which measures what takes time"
-    arguments.refuse(args, ("output", "camera", *given), reason)
+    arguments.reject_flags(args, ("output", "camera", *given), reason)
     seeds = arguments.seeds(args)
     if args.trace is not None:
         if len(seeds) > 1:
@@ -160,7 +160,7 @@ def show(args: argparse.Namespace) -> list[EpisodeResult]:
     path = video_path(args)
     trial = viewed_trial(args, seeds)
     if path is None:
-        arguments.refuse(args, ("camera",), "only of a video: give -o, too")
+        arguments.reject_flags(args, ("camera",), "only of a video: give -o, too")
         return replace(trial.runner, num_envs=1).run(seeds, [Live()])
 
     camera = args.camera or get_task(args.task).beauty_camera

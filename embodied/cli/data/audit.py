@@ -10,7 +10,7 @@ from pathlib import Path
 
 from embodied.benchmark.audit_page import write_audit_page
 from embodied.cli import arguments
-from embodied.cli.arguments import add_json, refuse
+from embodied.cli.arguments import add_json, reject_flags
 from embodied.cli.output import require_writable
 from embodied.cli.progress import CountProgress
 from embodied.cli.text_table import text_table
@@ -25,7 +25,7 @@ recomputed by replaying, where task, model and versions are those of the recordi
 checked as far as their arrays allow. docs/audit.md explains each finding."""
 EXAMPLE = "embodied data audit totes.hdf5 --html audit.html"
 
-# Findings that the text table lists; further ones are only counted.
+# The text table lists at most this many findings; all others are only counted.
 MAX_FINDINGS = 40
 TABLE_HEAD = ("episode", "seed", "verdict", "check", "at", "what was found")
 
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Audits the datasets, writes the files that were asked for, prints the findings."""
+    """Audits the datasets, writes the requested files, and prints the findings."""
     _check(args)
     audits = [
         audited(path, replays=not args.no_replay, quiet=args.json)
@@ -144,7 +144,7 @@ def _counted(counts: Mapping[Verdict, int]) -> str:
 def _check(args: argparse.Namespace) -> None:
     """Raises EmbodiedError for arguments without effect, and outputs that can't be made."""
     if args.copy is None:
-        refuse(args, ("overwrite",), "it is for a copy: give --copy")
+        reject_flags(args, ("overwrite",), "it is for a copy: give --copy")
     elif len(args.files) > 1:
         raise EmbodiedError("--copy copies one dataset: audit the others by themselves")
     for path in (args.html, args.copy):

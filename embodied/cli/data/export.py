@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a camera to take; may be repeated (default: all that the files share)",
     )
 
-    # flags of a single format; `refuse_without_effect` rejects them with others
+    # flags of a single format; `reject_flags_without_effect` rejects them with others
     parser.add_argument(
         "--images",
         choices=["video", "image", "none"],
@@ -90,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the export, and prints what it holds."""
-    refuse_without_effect(args)
+    reject_flags_without_effect(args)
     require_writable(args.output)
     if args.resume and args.output.exists():
         print(f"{args.output} is there already: nothing to do")
@@ -116,15 +116,15 @@ def run(args: argparse.Namespace) -> int:
     selection.close()
 
     num_others = selection.total_episodes - len(selection)
-    not_taken = f"; {num_others} are not in the mask {args.mask}" if num_others else ""
-    print(f"{args.output}: {len(selection)} episodes{not_taken}")
+    rest_text = f"; {num_others} are not in the mask {args.mask}" if num_others else ""
+    print(f"{args.output}: {len(selection)} episodes{rest_text}")
     return 0
 
 
-def refuse_without_effect(args: argparse.Namespace) -> None:
+def reject_flags_without_effect(args: argparse.Namespace) -> None:
     """Raises EmbodiedError for a flag that has no effect with the chosen format."""
-    # flag -> (whether it was given, formats that have it)
-    used = {
+    # flag -> (whether the user gave it, formats on which it has an effect)
+    format_flags = {
         "--images": (args.images is not None, ("lerobot",)),
         "--subtasks": (args.subtasks, ("lerobot",)),
         "--v2": (args.v2, ("lerobot",)),
@@ -132,7 +132,7 @@ def refuse_without_effect(args: argparse.Namespace) -> None:
         "--settings": (args.settings is not None, ("vlm",)),
     }
 
-    for flag, (given, formats) in used.items():
+    for flag, (given, formats) in format_flags.items():
         if given and args.format not in formats:
             raise EmbodiedError(
                 f"{flag} has an effect only with --format {' or '.join(formats)}"
@@ -185,6 +185,7 @@ def _vlm(
     selection: Selection,
     episodes: Iterable[SelectedEpisode],
 ) -> None:
+    """Exports pairs of question and answer for fine-tuning a vision-language model."""
     settings = default_settings(Path())
     if args.settings is not None:
         settings = read_settings(str(args.settings))

@@ -40,7 +40,9 @@ HELP = """Make many demonstrations from few. Each demonstration is cut into segm
 another episode the hand does what it did relative to the object, wherever that now stands, and what succeeds in
 simulation is kept, with the episode that it was made from. The same arguments give the same file."""
 EXAMPLE = "embodied data generate totes.hdf5 -o many.hdf5 --episodes 200"
-TRIES = 4  # default number of seeds to try, per demonstration to keep
+# The default number of seeds to try, as a multiple of --episodes, because not every seed
+# gives a successful demonstration.
+TRIES = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,11 +95,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: 0)",
     )
 
-    arguments.add_where(parser)
+    arguments.add_own_robot_and_task(parser)
     add_pictures(parser)
-    arguments.add_speed(parser)
-    arguments.add_on(parser)
-    arguments.add_existing(parser)
+    arguments.add_parallelism(parser)
+    arguments.add_cluster(parser)
+    arguments.add_resume_or_overwrite(parser)
     arguments.add_json(parser)
 
 
@@ -112,11 +114,11 @@ def run(args: argparse.Namespace) -> int:
         raise EmbodiedError(
             f"{args.file} is the file to generate from: give -o another name"
         )
-    played = source_config(args.file, args.robot)
+    recorded_config = source_config(args.file, args.robot)
     seeds = tried_seeds(args)
 
     begun = time.monotonic()
-    work = generation_work(args, played)
+    work = generation_work(args, recorded_config)
     try:
         with arguments.executor(args, len(seeds)) as workers:
             generated = generate(
@@ -149,7 +151,7 @@ def tried_seeds(args: argparse.Namespace) -> range:
         raise EmbodiedError(
             f"--tries must be at least --episodes, which is {args.episodes}, not {tries}"
         )
-    # by default none of the source's seeds, whose starts are known
+    # by default, seeds after those of the source, whose starts were demonstrated already
     first = args.seed
     if first is None:
         with Dataset(args.file) as dataset:
@@ -158,12 +160,12 @@ def tried_seeds(args: argparse.Namespace) -> range:
     return range(first, first + tries)
 
 
-def generation_work(args: argparse.Namespace, played: EnvConfig) -> Generation:
+def generation_work(args: argparse.Namespace, recorded_config: EnvConfig) -> Generation:
     """Returns the generation that the arguments describe.
 
     Args:
         args: the parsed arguments.
-        played: config of the worlds in which the source was recorded.
+        recorded_config: the config of the worlds in which the source was recorded.
 
     Raises:
         EmbodiedError: an argument is out of range, or the source cannot be used.
@@ -172,23 +174,23 @@ def generation_work(args: argparse.Namespace, played: EnvConfig) -> Generation:
         raise EmbodiedError(f"--num-envs must be at least 1, not {args.num_envs}")
     if not 0 <= args.noise <= 1:
         raise EmbodiedError(f"--noise must be from 0 to 1, not {args.noise}")
-    record_hz = chosen_record_hz(args, played.control_hz)
-    # generation transfers the motion of the hand, whatever the source's control mode
+    record_hz = chosen_record_hz(args, recorded_config.control_hz)
+    # the control mode of the hand's motion, because generation transfers this motion
     config = replace(
-        played,
+        recorded_config,
         control_mode="ee_delta",
-        level=args.level or played.level,
-        split=args.split or played.split,
+        level=args.level or recorded_config.level,
+        split=args.split or recorded_config.split,
         num_threads=1,
     )
     config = with_pictures(config, args, record_hz)
 
     with Dataset(args.file) as dataset:
         planner_hz = dataset.header.planner_hz or PLANNER_HZ
-        demonstrations = sum(meta.success for meta in dataset.episodes)
+        num_demonstrations = sum(meta.success for meta in dataset.episodes)
     header = generation_header(config, args.file, record_hz, planner_hz, args.noise)
-    with CountProgress("read", demonstrations, "episode", args.json) as progress:
-        library = read_library(args.file, played, args.segments, progress)
+    with CountProgress("read", num_demonstrations, "episode", args.json) as progress:
+        library = read_library(args.file, recorded_config, args.segments, progress)
     return Generation(
         library=library,
         config=config,
@@ -205,9 +207,9 @@ def json_summary(path: Path, generated: Generated, wanted: int, wall_s: float) -
 
     Args:
         path: the path of the new dataset.
-        generated: numbers of tries and of kept episodes.
-        wanted: number of episodes that were asked for.
-        wall_s: wall time.
+        generated: the numbers of tries and of kept episodes.
+        wanted: the number of episodes that were asked for.
+        wall_s: the wall time of the generation.
     """
     share = wilson(generated.kept, generated.tried)
     content = {
@@ -221,7 +223,7 @@ def json_summary(path: Path, generated: Generated, wanted: int, wall_s: float) -
 
 
 def text_summary(path: Path, generated: Generated, wanted: int, wall_s: float) -> str:
-    """Returns the result of the generation in words; arguments as `json_summary`."""
+    """Returns the result of the generation in words; see `json_summary` for arguments."""
     share = wilson(generated.kept, generated.tried)
     lines = [
         f"{path}: {generated.kept} demonstrations of {generated.tried} tries, "

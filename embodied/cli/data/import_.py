@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write(args: argparse.Namespace, source: LeRobotFolder | RobomimicFile) -> int:
-    """Writes the episodes of a source; returns their number."""
+    """Writes the episodes of a foreign dataset; returns their number."""
     if source.says_success and args.success is not None:
         raise EmbodiedError("--success has no effect: the set says it of every frame")
     if not source.says_success and args.success is None:
@@ -75,7 +75,7 @@ def _write(args: argparse.Namespace, source: LeRobotFolder | RobomimicFile) -> i
     for name in source.omitted:
         print(f"left out: {name}")
 
-    # None if the source knows the success of its episodes
+    # None if the source stores the success of its episodes
     success = None if args.success is None else args.success == "yes"
     with CountProgress("import", len(source), "episode") as progress:
         write_import(

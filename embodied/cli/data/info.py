@@ -20,7 +20,7 @@ stream the shape, the unit and the bytes. Nothing but attributes and sizes is re
 still runs can be asked, too."""
 EXAMPLE = "embodied data info totes.hdf5"
 
-SHOWN_INSTRUCTIONS = 8
+SHOWN_INSTRUCTIONS = 8  # most instructions to print
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +73,7 @@ def as_text(info: DatasetInfo) -> str:
             f"{info.episodes}, {info.hours:.3g} h, {info.frames} frames{_seeds(info)}",
         ),
         ("success", _success(info)),
-        *_hands(info),
+        *_human_rows(info),
         ("masks", masks),
         (
             "file",
@@ -160,15 +160,17 @@ def _success(info: DatasetInfo) -> str:
     )
 
 
-def _hands(info: DatasetInfo) -> list[tuple[str, str]]:
-    """Returns rows on take-overs and on takes by hand; [] if there are none."""
+def _human_rows(info: DatasetInfo) -> list[tuple[str, str]]:
+    """Returns rows on take-overs and on demonstrations by hand; [] if there are none."""
     rows = []
     if info.takeover_h:
         share = percent(info.takeover_h / info.hours, info.episodes)
         rows.append(("take-overs", f"{info.takeovers}, {share} of the time"))
     if info.operators:
-        people = ", ".join(f"{n} by {name}" for name, n in info.operators.items())
-        devices = ", ".join(f"{n} {name}" for name, n in info.devices.items())
+        people = ", ".join(
+            f"{count} by {name}" for name, count in info.operators.items()
+        )
+        devices = ", ".join(f"{count} {name}" for name, count in info.devices.items())
         rows.append(("by hand", f"{people} ({devices}), {info.marked} marked"))
     return rows
 

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "sources", type=Path, nargs="+", metavar="FILE", help="the datasets to merge"
     )
     arguments.add_output(parser, "the new one")
-    arguments.add_existing(parser)
+    arguments.add_resume_or_overwrite(parser)
 
 
 def run(args: argparse.Namespace) -> int:

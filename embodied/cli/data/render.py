@@ -54,9 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="render the recorded state of each frame where an episode does not replay, as on another kind of CPU",
     )
 
-    arguments.add_where(parser)
-    arguments.add_speed(parser)
-    arguments.add_existing(parser)
+    arguments.add_own_robot_and_task(parser)
+    arguments.add_parallelism(parser)
+    arguments.add_resume_or_overwrite(parser)
 
 
 def _add_pictures(parser: argparse.ArgumentParser) -> None:
@@ -146,7 +146,7 @@ def render_work(args: argparse.Namespace, dataset: Dataset) -> RenderWork:
     replayed = replay_config(header.metadata, args.robot)
     config = rendered_config(header, replayed, request)
     with contextlib.closing(Worlds(config)) as worlds:
-        # refuse a value that the task does not allow now; any seed shows it
+        # raises an error for a value that the task does not allow, whatever the seed
         request.looks.sample(worlds.spec.table, seed=0)
         new_header = rendered_header(header, worlds, request)
     return RenderWork(
@@ -162,20 +162,26 @@ def render_work(args: argparse.Namespace, dataset: Dataset) -> RenderWork:
 def own_masks(
     dataset: Dataset, numbers: Sequence[int]
 ) -> Mapping[str, frozenset[int]] | None:
-    """Returns mask -> seeds, for the masks of the file and the episodes `numbers`.
+    """Returns mask -> seeds of the rendered episodes in the mask.
 
-    Returns None if the file has only default masks: the writer makes these itself.
+    The result is None if the file has only default masks, which the writer creates.
+
+    Args:
+        dataset: the dataset to render.
+        numbers: the numbers of the rendered episodes.
     """
     masks = {name: dataset.mask(name) for name in dataset.masks}
     default = default_masks(dataset.episodes)
     if masks == default:
         return None
-    # the default ones first
+    # default masks come first, as in every dataset
     names = dict.fromkeys([name for name in default if name in masks] + list(masks))
-    taken = set(numbers)
+    rendered = set(numbers)
     return {
         name: frozenset(
-            dataset.episodes[number].seed for number in masks[name] if number in taken
+            dataset.episodes[number].seed
+            for number in masks[name]
+            if number in rendered
         )
         for name in names
     }

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="numbers of the episodes to replay (default: all)",
     )
 
-    arguments.add_where(parser)
+    arguments.add_own_robot_and_task(parser)
     parser.add_argument(
         "--num-envs", type=int, default=16, help="episodes at once (default: 16)"
     )
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def episode_numbers(dataset: Dataset, asked: Sequence[int] | None) -> list[int]:
-    """Returns the given episode numbers; those of all episodes for None.
+    """Returns the numbers that the user asked for; for None the numbers of all episodes.
 
     Raises:
         EmbodiedError: there is no such episode.

@@ -72,7 +72,7 @@ def chosen_episode(args: argparse.Namespace, dataset: Dataset) -> int:
         EmbodiedError: there is no such episode.
     """
     if args.seed is not None:
-        arguments.refuse(args, ("episode",), "not together with --seed")
+        arguments.reject_flags(args, ("episode",), "not together with --seed")
         seeds = [meta.seed for meta in dataset.episodes]
         if args.seed not in seeds:
             raise EmbodiedError(

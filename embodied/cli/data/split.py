@@ -54,12 +54,12 @@ def run(args: argparse.Namespace) -> int:
 def _write_masks(args: argparse.Namespace, dataset: Dataset, parts: list[Part]) -> int:
     """Writes all episodes to one file, with one mask of successes per part."""
     require_new([args.output], args.overwrite, args.file)
-    successes = [i for i, meta in enumerate(dataset.episodes) if meta.success]
+    successes = [number for number, meta in enumerate(dataset.episodes) if meta.success]
     new_masks = _split(dataset, successes, parts, args.split_seed)
 
     masks = {name: dataset.mask(name) for name in dataset.masks}
-    # Drop the default split, even if no part is called so. All other masks stay, unless
-    # a part has their name.
+    # The new masks replace the default split, even if the parts have other names than
+    # `train` and `valid`. All other masks stay, unless a part has the same name.
     for name in ("train", "valid"):
         masks.pop(name, None)
     with CountProgress("split", len(dataset), "episode") as progress:
@@ -101,10 +101,10 @@ def _split(
     """Divides the episodes `numbers`; returns part -> numbers of its episodes."""
     # `split` returns indices into the list of seeds
     seeds = [dataset.episodes[number].seed for number in numbers]
-    numbers_of_parts = split(seeds, parts, split_seed)
+    indices_of_parts = split(seeds, parts, split_seed)
     return {
-        name: [numbers[i] for i in indices]
-        for name, indices in numbers_of_parts.items()
+        name: [numbers[index] for index in indices]
+        for name, indices in indices_of_parts.items()
     }
 
 
