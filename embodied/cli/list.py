@@ -99,7 +99,7 @@ def print_factors(task: str, as_json: bool) -> None:
 
 def factors_note(table: Sequence[Variable]) -> str:
     """Returns a note on how to fix variables in Python, with an example."""
-    # the example is the first numeric variable, at the middle of its training range
+    # the example is the first variable that is a number, with the middle of its range
     middles = {
         variable.name: (variable.train.low + variable.train.high) / 2
         for variable in table
@@ -159,11 +159,12 @@ def _interfaces_of_dataset(path: Path) -> dict[str, ActionInterface]:
 
     with open_file(path) as file:
         metadata = read_header(file).metadata
-    of_frames = ActionInterface.of(metadata["joint_interface"])
-    of_steps = ActionInterface.of(metadata["action_interface"])
+    # one action per frame, which a policy learns; and one per control step, as executed
+    frame_interface = ActionInterface.of(metadata["joint_interface"])
+    step_interface = ActionInterface.of(metadata["action_interface"])
     return {
-        f"actions ({of_frames.mode})": of_frames,
-        f"streams/action ({of_steps.mode})": of_steps,
+        f"actions ({frame_interface.mode})": frame_interface,
+        f"streams/action ({step_interface.mode})": step_interface,
     }
 
 
@@ -194,21 +195,21 @@ def catalogue() -> dict[str, Rows]:
     return {
         "tasks": [describe_task(name) for name in loadable_tasks()],
         "robots": [describe_robot(name) for name in loadable_robots()],
-        "control_modes": _named(MODES),
-        "policies": _named(policies),
-        "channels": _named(channels),
-        "bridges": _named(bridges),
+        "control_modes": _summary_rows(MODES),
+        "policies": _summary_rows(policies),
+        "channels": _summary_rows(channels),
+        "bridges": _summary_rows(bridges),
         "suites": [describe_suite(name) for name in suite_names()],
     }
 
 
-def _named(summaries: dict[str, str]) -> Rows:
+def _summary_rows(summaries: dict[str, str]) -> Rows:
     """Returns one row with `name` and `summary` per item."""
     return [{"name": name, "summary": summary} for name, summary in summaries.items()]
 
 
 def describe_task(name: str) -> dict[str, Any]:
-    """Returns what the list of tasks shows of one task."""
+    """Returns the facts about a task for its row in the list."""
     task = get_task(name)
     return {
         "name": task.env_id,
@@ -221,9 +222,9 @@ def describe_task(name: str) -> dict[str, Any]:
 
 
 def describe_robot(name: str) -> dict[str, Any]:
-    """Returns the facts about a robot for its row.
+    """Returns the facts about a robot for its row in the list.
 
-    `actions` holds the labels of the action elements in each control mode.
+    The entry `actions` is: control mode -> labels of the elements of an action.
     """
     robot = get_robot(name)
     return {
@@ -235,11 +236,11 @@ def describe_robot(name: str) -> dict[str, Any]:
 
 
 def describe_suite(name: str) -> dict[str, Any]:
-    """Returns the facts about a suite for its row.
+    """Returns the facts about a suite for its row in the list.
 
-    `abilities` holds ability -> number of cells that measure it.
+    The entry `abilities` is: ability -> number of cells that measure the ability.
     """
-    # a cell measures its ability class and its dimensions
+    # a cell measures one class of ability, and possibly several dimensions
     suite = find_suite(name)
     counts: dict[str, int] = {}
     for cell in suite.cells:
@@ -275,21 +276,27 @@ def suite_lines(suite: dict[str, Any]) -> list[str]:
 
 
 def names_text(names: dict[str, Rows]) -> str:
-    """Returns a paragraph for each kind, with its name and a line for each member."""
+    """Returns a paragraph for each kind of name, with one line per name.
+
+    Args:
+        names: the result of `catalogue`, or a part of it.
+    """
+    # the longest name determines where summaries begin
     width = 0
-    for members in names.values():
-        width = max(width, *(len(member["name"]) for member in members))
+    for rows in names.values():
+        width = max(width, *(len(row["name"]) for row in rows))
 
     paragraphs = []
-    for kind, members in names.items():
+    for kind, rows in names.items():
         lines = [kind.replace("_", " ")]
-        for member in members:
-            line = f"  {member['name']:<{width}}  {member['summary']}"
-            if "stages" in member:
-                line += f" ({stages_text(member['stages'])})"
-            if "abilities" in member:
+        for row in rows:
+            line = f"  {row['name']:<{width}}  {row['summary']}"
+            # only tasks have stages, only suites have abilities
+            if "stages" in row:
+                line += f" ({stages_text(row['stages'])})"
+            if "abilities" in row:
                 indent = " " * (width + 4)
-                line += "".join(f"\n{indent}{text}" for text in suite_lines(member))
+                line += "".join(f"\n{indent}{text}" for text in suite_lines(row))
             lines.append(line)
         paragraphs.append("\n".join(lines))
     return "\n\n".join(paragraphs)

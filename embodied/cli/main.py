@@ -47,8 +47,9 @@ INTERRUPTED = 130  # exit status of shells for a process ended by Ctrl-C
 def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """Returns the parser of the command `embodied`.
 
-    It has the arguments of the verb in `words` only. The parsed arguments also have
-    `words` itself, for hints on how to resume, and `run`, the verb's function.
+    The parser has the arguments of only one verb, the verb in `words`. The parsed
+    arguments also have the entries `words`, for hints on how to resume, and `run`, the
+    function of the verb.
 
     Args:
         words: the words of the command, after `embodied`.
@@ -75,8 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after `embodied`; None for those of the command line.
 
     Returns:
-        The exit status: that of the verb; 1 if the reader of the output has closed it; 2
-        for an expected error; 130 after Ctrl-C.
+        The exit status: that of the verb; 1 if the program that reads the output has
+        ended; 2 for an expected error; 130 after Ctrl-C.
     """
     words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     never_refuse_letters()
@@ -115,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _reader_is_gone() -> bool:
-    """Returns whether the reader of the output has ended, as `head` does early."""
+    """Returns whether the program that reads the output, such as `head`, has ended."""
     watch = select.poll()
     watch.register(sys.stdout.fileno(), 0)  # with no events, poll still reports errors
     return any(event & select.POLLERR for _, event in watch.poll(0))

@@ -13,14 +13,16 @@ from embodied.errors import EmbodiedError
 def unwritable_reason(path: Path) -> str:
     """Returns why a file or folder cannot be created or written; "" if it can.
 
-    It writes a temporary file, because permissions do not show what root may write.
+    This is tried with a temporary file, because permissions do not show what root may
+    write.
     """
     try:
-        wanted = path.absolute()
-        existing = nearest_existing(wanted)
-        if existing == wanted and not wanted.is_dir():
-            existing = wanted.parent
-        with tempfile.TemporaryFile(dir=existing) as probe:
+        target = path.absolute()
+        folder = nearest_existing(target)
+        # for a file that exists, try its folder
+        if folder == target and not target.is_dir():
+            folder = target.parent
+        with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(b"x")
     except (OSError, ValueError) as error:
         return f"{getattr(error, 'strerror', None) or error}"
@@ -28,14 +30,14 @@ def unwritable_reason(path: Path) -> str:
 
 
 def nearest_existing(path: Path) -> Path:
-    """Returns the path if it exists, else its nearest existing parent."""
+    """Returns the path if it exists, else its nearest parent folder that exists."""
     return next(parent for parent in (path, *path.parents) if parent.exists())
 
 
 def require_writable(path: Path) -> None:
     """Raises EmbodiedError if nothing can be written to `path`.
 
-    Commands call it before their work, so that no long work is lost.
+    Verbs call this function before their work, so that no long work is lost.
     """
     reason = unwritable_reason(path)
     if reason:
@@ -49,21 +51,24 @@ def no_empty_folders(path: Path | None) -> Iterator[None]:
     """If the block fails, removes the empty folders that it created for an output.
 
     Args:
-        path: the output, a file or a folder; None if there is none.
+        path: the output, a file or a folder; None if there is no output.
     """
-    # the path and those of its parents that do not exist yet
-    made: list[Path] = []
+    # the output and its parent folders, as far as they do not exist yet
+    new_paths: list[Path] = []
     if path is not None:
-        wanted = path.absolute()
+        target = path.absolute()
         with suppress(OSError):  # `exists` fails for a name that is too long
-            made = [path for path in (wanted, *wanted.parents) if not path.exists()]
+            new_paths = [
+                path for path in (target, *target.parents) if not path.exists()
+            ]
 
     try:
         yield
     except BaseException:
-        for made_folder in made:
-            with suppress(OSError):  # it is not empty, or was never created
-                made_folder.rmdir()
+        for new_path in new_paths:
+            # `rmdir` fails for a file, a folder with content, and a path never created
+            with suppress(OSError):
+                new_path.rmdir()
         raise
 
 
@@ -74,13 +79,13 @@ def claim_folder(
 
     Args:
         folder: the folder.
-        own: names of the files in it that `overwrite` removes.
-        resume: whether to continue with its content.
-        overwrite: whether to replace its content.
+        own: the names of the files in the folder that `overwrite` removes.
+        resume: whether to continue with the folder's content.
+        overwrite: whether to replace the folder's content.
 
     Raises:
-        EmbodiedError: it is a file, cannot be written, or is not empty and neither
-            `resume` nor `overwrite` is set.
+        EmbodiedError: the folder is a file, or cannot be written; or it is not empty, and
+            neither `resume` nor `overwrite` is set.
     """
     require_writable(folder)
     if folder.exists() and not folder.is_dir():

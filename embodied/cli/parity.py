@@ -35,8 +35,8 @@ EXAMPLE = """embodied parity
   embodied parity --device cpu --task ToteTransfer --robot arm --starts 16 -o runs/parity.md
   embodied parity --task ToteTransfer --robot arm --policy runs/lift --stage lift --level L1 -o runs/parity.md"""
 
-LEVEL = "L2"
-FIRST_SEED = 20_000
+LEVEL = "L2"  # default level of the policy's starts
+FIRST_SEED = 20_000  # default seed of the policy's first start
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -122,7 +122,13 @@ def _check(args: argparse.Namespace) -> None:
 def _measure(
     question: ParityQuestion, number: str, args: argparse.Namespace
 ) -> ParityRow:
-    """Compares outcomes if the question has a level, else motion."""
+    """Compares the engines: by outcomes if the question has a level, else by motion.
+
+    Args:
+        question: the task, the robot and what to compare.
+        number: the number of the question, e.g. "3/12", for display.
+        args: the verb's arguments.
+    """
     if not args.json:
         task, robot = question.subject.pair
         what = question.level or "motion"
@@ -137,8 +143,9 @@ def _measure(
         unit="episode",
         disable=args.json or None,
     ) as bar:
-        # `update` takes the increment
+
         def show(num_ended: int) -> None:
+            """Shows the number of ended episodes; `update` takes the increment."""
             bar.update(num_ended - bar.n)
 
         return measure_outcomes(question, args.device, show)

@@ -20,18 +20,18 @@ class LineParser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
-        """Parses the words; unknown words are an error.
+        """Parses the words; raises an error for unknown words.
 
-        argparse calls it for the parser of a verb, too. Raising the error there makes the
-        suggestion come from the flags of that verb.
+        argparse also calls this method for the parser of a verb. As the error is raised
+        there, the suggestion is one of the verb's flags.
         """
-        found, unknown = super().parse_known_args(args, namespace)
+        parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
-            hint = self._hint(unknown[0].partition("=")[0])
+            hint = self._suggestion(unknown[0].partition("=")[0])
             self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
-        return found, unknown
+        return parsed, unknown
 
-    def _hint(self, typed: str) -> str:
+    def _suggestion(self, typed: str) -> str:
         """Returns a suggestion for an unknown word; "" if nothing is similar."""
         # `--task` for a positional argument TASK
         name = typed.lstrip("-")
@@ -40,17 +40,17 @@ class LineParser(argparse.ArgumentParser):
 
         # compared without dashes, which would make all flags similar
         flags = [flag.lstrip("-") for flag in self._option_string_actions]
-        near = difflib.get_close_matches(name, flags, n=1)
-        return f". Did you mean --{near[0]}?" if near else ""
+        matches = difflib.get_close_matches(name, flags, n=1)
+        return f". Did you mean --{matches[0]}?" if matches else ""
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Raises an error for a value that is no choice, with the most similar choice."""
         names = [str(choice) for choice in action.choices or ()]
-        near = difflib.get_close_matches(str(value), names, n=1)
+        matches = difflib.get_close_matches(str(value), names, n=1)
         try:
             super()._check_value(action, value)
         except argparse.ArgumentError as error:
-            if not near:
+            if not matches:
                 raise
-            message = f"{error.message}. Did you mean {near[0]!r}?"
+            message = f"{error.message}. Did you mean {matches[0]!r}?"
             raise argparse.ArgumentError(action, message) from None

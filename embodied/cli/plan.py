@@ -32,8 +32,8 @@ SPLIT = "train"
 # flags that cannot be given with a suite, which sets them
 SUITE_HAS = ("seed", "split", "level", "stage", *FLAGS)
 SHIFT_SAYS = "--shift measures as many episodes as fill it: leave it out"
-SLURM = "slurm"
-SLURM_INDEX = "SLURM_ARRAY_TASK_ID"
+SLURM = "slurm"  # the value of --shard if the flag is given without a value
+SLURM_INDEX = "SLURM_ARRAY_TASK_ID"  # SLURM's variable with the index in a job array
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class EvalPlan:
     """The cells to measure, and how.
 
     Attributes:
-        trials: the cells.
-        suite: the entry `suite` of the provenance; empty for none.
-        rules: the rule of each trial that may stop it early; () for no rules.
-        shard: the part of the seeds, e.g. "3/16"; "" for all.
+        trials: the cells to measure.
+        suite: the entry `suite` of the provenance; empty without a suite.
+        rules: one rule per trial, by which the trial may be stopped early; () for none.
+        shard: the part of the seeds, e.g. "3/16"; "" for all seeds.
         note: a remark for the user; "" for none.
     """
 
@@ -134,8 +134,8 @@ def policy_names(args: argparse.Namespace) -> list[str]:
 def _require(args: argparse.Namespace) -> None:
     """Raises EmbodiedError if a required argument is missing.
 
-    argparse cannot check this, because --reproduce needs none of them, and --suite no
-    TASK.
+    argparse cannot check this, because --reproduce needs none of these arguments, and
+    --suite needs no TASK.
     """
     needed = {"--policy": args.policy, "-o/--output": args.output}
     if args.suite is None:
@@ -156,12 +156,17 @@ def _plan_of_flags(args: argparse.Namespace) -> EvalPlan:
     if terms.note:
         notes.append(f"measured {terms.note}; --stage and --level choose otherwise")
 
+    task_choice = TaskChoice(
+        args.task, args.split or SPLIT, args.robot, stage=terms.stage
+    )
     trials = plan_trials(
-        {name: name for name in policies},  # here a name is its own label
-        TaskChoice(args.task, args.split or SPLIT, args.robot, terms.stage),
+        {
+            name: name for name in policies
+        },  # a policy's label in the results is its name
+        task_choice,
         terms.levels,
-        chosen_timings(args, policies),
-        _cell_seeds(args),
+        timings=chosen_timings(args, policies),
+        seeds=_cell_seeds(args),
         num_envs=args.num_envs,
     )
     return EvalPlan(trials, note="\n".join(filter(None, notes)))
@@ -217,7 +222,8 @@ def _stopping_rules(
             f"--against {args.against} holds several policies ({names}): "
             f"name one, e.g. {args.against}:{contestants[0].name}"
         )
-    # Bonferroni: the probability of a false decision in any of the cells is at most 5%
+    # Bonferroni's correction: the probability that any of the decisions is false stays
+    # at most 1 - CONFIDENCE
     alpha = (1 - CONFIDENCE) / len(trials)
     return tuple(_against(trial.condition, contestants[0], alpha) for trial in trials)
 
@@ -227,8 +233,8 @@ def _against(condition: Condition, other: Contestant, alpha: float) -> Against:
 
     Args:
         condition: the condition of the cell to be measured.
-        other: the policy to compare with, measured before.
-        alpha: the significance level.
+        other: the policy to compare with, which was measured before.
+        alpha: the significance level of the test.
 
     Raises:
         EmbodiedError: the other policy was not measured in this cell, or not over all
@@ -274,12 +280,12 @@ def sharded(trials: Sequence[Trial], text: str) -> tuple[list[Trial], str]:
 
     Args:
         trials: the trials with all seeds.
-        text: value of --shard.
+        text: the value of --shard.
     """
     number, count = parse_shard(text, os.environ)
     parts = []
     for trial in trials:
-        # `split` gives the same parts on every machine, so that the shards fit together
+        # `split` gives the same parts on every machine, so shards do not overlap
         seeds = trial.condition.seeds
         if len(seeds) < count:
             raise EmbodiedError(
@@ -297,8 +303,8 @@ def parse_shard(text: str, environment: Mapping[str, str]) -> tuple[int, int]:
     """Returns (number, count) of a shard, e.g. (3, 16) for "3/16".
 
     Args:
-        text: value of --shard; SLURM for the index of this process in a job array.
-        environment: environment variables of the process.
+        text: the value of --shard; SLURM for the index of this process in a job array.
+        environment: the environment variables of the process.
 
     Raises:
         EmbodiedError: the value is invalid, or SLURM's variables are not set.

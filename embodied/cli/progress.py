@@ -19,8 +19,9 @@ from embodied.rollout.advance import Advance
 from embodied.rollout.rollout import EpisodeResult
 from embodied.rollout.shards import Stage
 
-LINE_EVERY_S = 20.0
-LEAST_FOR_INTERVAL = 10  # with fewer episodes the interval is wider than 40 points
+LINE_EVERY_S = 20.0  # time between two lines of progress in a log
+# With fewer episodes, no interval is shown: it would be wider than 40 percentage points.
+LEAST_FOR_INTERVAL = 10
 # `n` includes fractions of running episodes, so it is formatted without decimals.
 EPISODES_BAR = (
     "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total} [{elapsed}<{remaining}{postfix}]"
@@ -39,7 +40,7 @@ def duration(seconds: float) -> str:
 def remaining(done: float, total: float, elapsed_s: float) -> str:
     """Returns the remaining time at the pace so far, in words.
 
-    Returns "" if nothing is done yet, or everything is done.
+    The text is "" if nothing is done yet, or everything is done.
     """
     if done <= 0 or done >= total:
         return ""
@@ -50,17 +51,18 @@ def remaining(done: float, total: float, elapsed_s: float) -> str:
 class Tally:
     """Counts the ended episodes of one stage."""
 
-    total: int
+    total: int  # number of episodes in the stage
     begun: float  # on the clock of `time.monotonic`
-    done: int = 0
+    done: int = 0  # number of ended episodes
     successes: int = 0
     simulated_s: float = 0.0
-    # seed of a running episode -> its elapsed share, if it is reported
+    # seed of a running episode -> elapsed share of the episode, as far as it is reported
     running: dict[int, float] = field(default_factory=dict)
-    _seeds: set[int] = field(default_factory=set)  # of the episodes that have ended
+    _seeds: set[int] = field(default_factory=set)  # the seeds of the ended episodes
 
     def add(self, result: EpisodeResult) -> None:
-        """Counts an episode; one that was repeated after its process died counts once."""
+        """Counts an ended episode."""
+        # an episode that was repeated, because its process died, counts once
         if result.seed in self._seeds:
             return
         self._seeds.add(result.seed)
@@ -100,7 +102,7 @@ class Tally:
 
     @property
     def _interval(self) -> str:
-        """The interval of the success so far; "" with too few episodes."""
+        """The confidence interval of the success rate so far; "" with few episodes."""
         if self.done < LEAST_FOR_INTERVAL:
             return ""
 
@@ -112,37 +114,37 @@ class Tally:
 
 
 @dataclass
-class Whole:
-    """A job of several stages, whose episodes take about the same time."""
+class WholeJob:
+    """The progress of a job of several stages, whose episodes take about equally long."""
 
-    total: int  # episodes of all stages
+    total: int  # number of episodes of all stages
     begun: float  # on the clock of `time.monotonic`
-    done: int = 0  # episodes of ended stages
+    done: int = 0  # number of episodes of ended stages
 
     def remaining(self, done_now: float) -> str:
         """Returns the remaining time of the job, in words.
 
         Args:
-            done_now: number of ended episodes of the current stage.
+            done_now: the number of ended episodes of the current stage.
         """
         elapsed_s = time.monotonic() - self.begun
         return remaining(self.done + done_now, self.total, elapsed_s)
 
 
 class EpisodeProgress:
-    """Shows the progress of one stage: it is called with each result.
+    """Shows the progress of one stage; call the object with each episode's result.
 
     It may also be called with an `Advance` of a running episode.
     """
 
     def __init__(
-        self, title: str, total: int, quiet: bool, whole: Whole | None = None
+        self, title: str, total: int, quiet: bool, whole: WholeJob | None = None
     ) -> None:
         """Starts the progress of a stage.
 
         Args:
             title: the title of the stage.
-            total: number of its episodes.
+            total: the number of episodes in the stage.
             quiet: whether to show nothing.
             whole: the job that the stage is a part of; None for a single stage.
         """
@@ -169,12 +171,12 @@ class EpisodeProgress:
             self.tally.running[news.seed] = news.share
         else:
             self.tally.add(news)
-        words = ", ".join(filter(None, (str(self.tally), self._rest_of_all)))
-        self._bar.set_postfix_str(words, refresh=False)
+        text = ", ".join(filter(None, (str(self.tally), self._job_remaining)))
+        self._bar.set_postfix_str(text, refresh=False)
         # `update` takes the increment
         self._bar.update(self.tally.done_with_parts - self._bar.n)
 
-        # in a log there is no bar, but a line every LINE_EVERY_S, and one at the end
+        # in a log there is no bar, but a line every LINE_EVERY_S, and a last line
         is_last = self.tally.done == self.tally.total
         overdue = time.monotonic() - self._last_line > LINE_EVERY_S
         if self._bar.disable and not self._quiet and (overdue or is_last):
@@ -188,18 +190,18 @@ class EpisodeProgress:
             self._whole.done += self.tally.done
 
     @property
-    def _rest_of_all(self) -> str:
+    def _job_remaining(self) -> str:
         """The remaining time of the whole job, in words; "" for a single stage."""
         if self._whole is None:
             return ""
-        rest = self._whole.remaining(self.tally.done_with_parts)
-        return f"all: {rest}" if rest else ""
+        time_left = self._whole.remaining(self.tally.done_with_parts)
+        return f"all: {time_left}" if time_left else ""
 
     def _print_line(self) -> None:
-        """Prints the progress as a line of its own, for logs and pipes."""
+        """Prints the progress as a line, for logs and pipes."""
         tally = self.tally
         parts = [f"{tally.done}/{tally.total}", str(tally), tally.remaining]
-        parts.append(self._rest_of_all)
+        parts.append(self._job_remaining)
         if tally.running:
             parts[0] += f" ({tally.done_with_parts / tally.total:.0%})"
         print(f"{self._title}: {', '.join(filter(None, parts))}", file=sys.stderr)
@@ -210,10 +212,12 @@ def stages(quiet: bool, episodes: int | None = None) -> Stage:
 
     Args:
         quiet: whether to show nothing.
-        episodes: number of episodes of all stages, to show the remaining time of the
-            whole job; None to show only that of each stage.
+        episodes: the number of episodes of all stages, to show the remaining time of the
+            whole job; None to show only the remaining time of each stage.
     """
-    whole = None if episodes is None else Whole(episodes, time.monotonic())
+    whole = None
+    if episodes is not None:
+        whole = WholeJob(episodes, begun=time.monotonic())
 
     @contextmanager
     def stage(title: str, total: int) -> Iterator[EpisodeProgress]:
@@ -228,7 +232,7 @@ def stages(quiet: bool, episodes: int | None = None) -> Stage:
 
 
 class CountProgress(ClosedOnExit):
-    """Shows how many items are done: it is called with the number of new ones."""
+    """Shows how many items are done; call the object with the number of new items."""
 
     def __init__(self, title: str, total: int, unit: str, quiet: bool = False) -> None:
         """Shows the empty bar."""
@@ -262,13 +266,13 @@ class CountProgress(ClosedOnExit):
         overdue = now - self._last_line > LINE_EVERY_S
         if self._bar.disable and not self._quiet and overdue:
             self._last_line = now
-            rest = remaining(self._done, self._total, now - self._begun)
-            parts = [f"{self._done}/{self._total}", rest]
+            time_left = remaining(self._done, self._total, now - self._begun)
+            parts = [f"{self._done}/{self._total}", time_left]
             print(f"{self._title}: {', '.join(filter(None, parts))}", file=sys.stderr)
 
 
 class TrainingProgress(ClosedOnExit):
-    """Shows the progress of a training: it is called with each row of its figures."""
+    """Shows the progress of a training; call the object with each row of figures."""
 
     def __init__(self, quiet: bool) -> None:
         """Shows the empty bar, whose end is the end of the budget."""
@@ -311,8 +315,9 @@ class TrainingProgress(ClosedOnExit):
 
         Args:
             row: the figures.
-            begun_s: when the first row was shown.
-            first_share: the share done by then; a resumed training does not start at 0.
+            begun_s: the time at which the first row was shown.
+            first_share: the spent share of the budget at that time, which is not 0 if the
+                training was resumed.
         """
         parts = [f"{row['share']:.0%}", figures(row)]
         time_left = remaining(

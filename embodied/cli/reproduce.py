@@ -39,7 +39,7 @@ FILE_HAS = (
     "level",
     "stage",
 )
-MAX_SEEDS = 8  # most seeds in a line
+MAX_SEEDS = 8  # most seeds to list in a line
 
 
 @dataclass(frozen=True)
@@ -107,24 +107,29 @@ def _first_episodes(cell: Cell, count: int | None) -> Cell:
 def _repeating_trial(cell: Cell, path: Path, args: argparse.Namespace) -> Trial:
     """Returns the trial that measures a cell again.
 
+    Args:
+        cell: the cell of the results file.
+        path: the path of the results file.
+        args: the arguments that the user typed.
+
     Raises:
-        EmbodiedError: the file does not say how; it names code that the user did not
-            type; or the policy has other weights now.
+        EmbodiedError: the file does not say how the cell was measured; it names code
+            that the user did not type; or the policy has other weights now.
     """
-    # the arguments of the cell's `view` command
+    # the arguments of the cell's `view` command, which has task, robot, policy and timing
     stored = _stored_arguments(cell, path)
     condition = cell.condition
     # a file alone must not make this process run code
     _check_typed(stored, args, path)
     task_choice = TaskChoice(
-        stored.task, condition.split, stored.robot, condition.stage
+        stored.task, condition.split, stored.robot, stage=condition.stage
     )
     [trial] = plan_trials(
         {condition.policy: stored.policy},
         task_choice,
         [condition.level],
-        chosen_timings(stored, [stored.policy]),
-        condition.seeds,
+        timings=chosen_timings(stored, [stored.policy]),
+        seeds=condition.seeds,
         num_envs=args.num_envs,
     )
 
@@ -144,7 +149,13 @@ def _repeating_trial(cell: Cell, path: Path, args: argparse.Namespace) -> Trial:
 
 
 def _check_robots(before: Provenance, trials: Sequence[Trial], path: Path) -> None:
-    """Raises EmbodiedError if the files of a robot have changed."""
+    """Raises EmbodiedError if the files of a robot have changed since the measurement.
+
+    Args:
+        before: the provenance of the results file.
+        trials: the trials that measure the cells again.
+        path: the path of the results file, for the error message.
+    """
     measured = before.metadata.get("robot_hash")
     if measured is None:  # a robot composed in Python, or results of an earlier version
         return
@@ -180,17 +191,19 @@ def _stored_arguments(cell: Cell, path: Path) -> argparse.Namespace:
 def _check_typed(
     stored: argparse.Namespace, args: argparse.Namespace, path: Path
 ) -> None:
-    """Checks that no code is loaded from a place that only the file names.
+    """Checks that the user typed all code that the file names, and sets `stored.task`.
 
-    It sets `stored.task` to the task to be loaded.
+    Code is never loaded only because a file names it. Without code of the user's own,
+    `stored.task` is the task in the file; otherwise the task that the user typed.
 
     Args:
-        stored: the arguments from the file.
+        stored: the arguments from the file; `task` is changed.
         args: the arguments that the user typed.
         path: the path of the file.
 
     Raises:
-        EmbodiedError: the user did not type a place of code that the file names.
+        EmbodiedError: the file names a task or a policy of the user's own that the user
+            did not type.
     """
     if is_place(stored.task):
         if args.task is None:
@@ -202,10 +215,10 @@ def _check_typed(
     else:
         stored.task = typed_task(stored.task)
 
-    # built-in policies, registered ones and run folders load no code of the user's
-    known = stored.policy in BUILT_IN or stored.policy in policy_summaries()
-    known = known or Path(stored.policy).is_dir()
-    if not known and stored.policy not in (args.policy or ()):
+    # built-in policies, registered policies and run folders load no code of the user's
+    is_safe = stored.policy in BUILT_IN or stored.policy in policy_summaries()
+    is_safe = is_safe or Path(stored.policy).is_dir()
+    if not is_safe and stored.policy not in (args.policy or ()):
         raise EmbodiedError(
             f"{path} names a policy of your own, {stored.policy}, whose code would be "
             f"loaded: type it, too, with --policy {stored.policy}"
@@ -213,7 +226,12 @@ def _check_typed(
 
 
 def setup_differences(before: Provenance, trials: Sequence[Trial]) -> list[str]:
-    """Returns the differences in versions, machine, models and code, in words."""
+    """Returns the differences in versions, machine, models and code, in words.
+
+    Args:
+        before: the provenance of the results file.
+        trials: the trials that measure the cells again.
+    """
     # imported here to avoid a cycle, because `eval` imports this module
     from embodied.cli.eval import trials_provenance
 
@@ -249,16 +267,16 @@ def _lines(repetitions: Sequence[Repetition], differences: Sequence[str]) -> lis
         )
         count = len(repetition.before.episodes)
 
-        wrong = repetition.different
-        if not wrong:
+        different = repetition.different
+        if not different:
             lines.append(f"{name}: all {count} episodes are equal, to the digit")
             continue
 
-        seeds = ", ".join(str(episode.seed) for episode in wrong[:MAX_SEEDS])
-        more = ", ..." if len(wrong) > MAX_SEEDS else ""
+        seeds = ", ".join(str(episode.seed) for episode in different[:MAX_SEEDS])
+        more = ", ..." if len(different) > MAX_SEEDS else ""
         lines.append(
-            f"{name}: {len(wrong)} of {count} episodes differ, {repetition.different_outcomes} of them in "
-            f"success: seeds {seeds}{more}"
+            f"{name}: {len(different)} of {count} episodes differ, "
+            f"{repetition.different_outcomes} of them in success: seeds {seeds}{more}"
         )
 
     if differences:

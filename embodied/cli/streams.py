@@ -12,8 +12,9 @@ import io
 import sys
 import unicodedata
 
-HANDLER = "embodied.plain"
-PLAIN = {
+HANDLER = "embodied.plain"  # the name under which Python knows `_replace_unencodable`
+# character -> replacement in ASCII
+REPLACEMENTS = {
     "\N{EN DASH}": "-",
     "\N{EM DASH}": "-",
     "\N{MINUS SIGN}": "-",
@@ -32,31 +33,32 @@ PLAIN = {
 
 def never_refuse_letters() -> None:
     """Makes stdout and stderr replace characters that they cannot encode."""
-    codecs.register_error(HANDLER, _plainly)
+    codecs.register_error(HANDLER, _replace_unencodable)
     for stream in (sys.stdout, sys.stderr):
-        # a program may have replaced them by another object
+        # a program may have replaced the stream by another kind of object
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=HANDLER)
 
 
 def plain(text: str) -> str:
     """Returns the text in ASCII: similar characters, else escaped code points."""
-    letters = []
-    for letter in text:
-        letters.append(PLAIN.get(letter) or _nearest(letter))
-    return "".join(letters)
+    characters = []
+    for character in text:
+        characters.append(REPLACEMENTS.get(character) or _without_accents(character))
+    return "".join(characters)
 
 
-def _nearest(letter: str) -> str:
-    """Returns a letter without accents; an escaped code point if that is not ASCII."""
-    parts = unicodedata.normalize("NFKD", letter)
-    without_accents = "".join(p for p in parts if not unicodedata.combining(p))
-    if without_accents and without_accents.isascii():
-        return without_accents
-    return letter.encode("ascii", "backslashreplace").decode("ascii")
+def _without_accents(character: str) -> str:
+    """Returns a letter without accents; for a character that is none, an escape code."""
+    # NFKD splits a letter with an accent into the letter and the accent
+    parts = unicodedata.normalize("NFKD", character)
+    letter = "".join(part for part in parts if not unicodedata.combining(part))
+    if letter and letter.isascii():
+        return letter
+    return character.encode("ascii", "backslashreplace").decode("ascii")
 
 
-def _plainly(error: UnicodeError) -> tuple[str, int]:
+def _replace_unencodable(error: UnicodeError) -> tuple[str, int]:
     """An error handler for `codecs`: returns (replacement, index to continue at)."""
     if not isinstance(error, UnicodeEncodeError):
         raise error

@@ -66,9 +66,9 @@ def run(args: argparse.Namespace) -> int:
     progress = stages(args.json)
 
     with arguments.executor(args, args.episodes) as workers:
-        # a question with a level is of success, one without is of cost
+        # a question with a level asks for success, a question without a level for cost
         def measure(question: SurveyQuestion, number: str) -> SurveyRow:
-            """Returns the answer to one question; `number` is its place in the list, for display."""
+            """Measures the row of a question; `number`, e.g. "3/12", is for display."""
             title = f"{number} {question.subject.task} {question.subject.robot}"
             if question.level is not None:
                 return measure_success(

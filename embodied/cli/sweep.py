@@ -102,8 +102,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         with arguments.executor(args, args.episodes) as workers:
             claim_folder(args.output, FILES, args.resume, args.overwrite)
-            left = episodes_left(resume_results(path, provenance), trials)
-            progress = stages(args.json, left)
+            kept_results = resume_results(path, provenance)
+            progress = stages(args.json, episodes_left(kept_results, trials))
             results = evaluate(path, provenance, trials, workers, progress)
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
@@ -114,7 +114,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def grid_trials(args: argparse.Namespace) -> tuple[list[Trial], str]:
-    """Returns a trial for each cell of the grid, and the shard, e.g. "3/16" or "" for all seeds.
+    """Returns a trial for each cell of the grid, and the name of the shard.
+
+    The name is e.g. "3/16"; it is "" if all seeds are measured.
 
     Raises:
         EmbodiedError: a name does not exist, a value is invalid, or a flag would have no
@@ -131,14 +133,19 @@ def grid_trials(args: argparse.Namespace) -> tuple[list[Trial], str]:
     seeds = arguments.seeds(args)
     trials = []
     for task in dict.fromkeys(args.task):
-        task_choice = TaskChoice(task, args.split, args.robot, terms.stage)
-        names = {name: name for name in policies}  # here a name is its own label
+        task_choice = TaskChoice(task, args.split, args.robot, stage=terms.stage)
+        labels = {name: name for name in policies}  # a policy's label is its name
         trials += plan_trials(
-            names, task_choice, terms.levels, timings, seeds, args.num_envs
+            labels,
+            task_choice,
+            terms.levels,
+            timings=timings,
+            seeds=seeds,
+            num_envs=args.num_envs,
         )
 
-    # Without delay there is no jitter, so all spreads give the same condition: keep one
-    # trial of each condition.
+    # A delay of 0 cannot be spread, so with this delay all values of --jitter give the
+    # same condition: keep one trial of each condition.
     trials = list({trial.condition: trial for trial in trials}.values())
     shard = ""
     if args.shard is not None:
@@ -147,27 +154,27 @@ def grid_trials(args: argparse.Namespace) -> tuple[list[Trial], str]:
 
 
 def with_training_ages(trials: Sequence[Trial]) -> list[Trial]:
-    """Adds the ages of plans in training to the labels of trials, if these differ."""
+    """Adds to the labels the ages of plans in training, if the policies differ in them."""
     ages = {
         trial.condition.policy: training_ages(trial.condition.policy)
         for trial in trials
     }
-    different = {text for text in ages.values() if text}
-    if len(different) < 2:
+    distinct_ages = {text for text in ages.values() if text}
+    if len(distinct_ages) < 2:
         return list(trials)
 
-    named = []
+    labelled = []
     for trial in trials:
         age_text = ages[trial.condition.policy]
         label = f"{trial.label}, {age_text}" if age_text else trial.label
-        named.append(replace(trial, label=label))
-    return named
+        labelled.append(replace(trial, label=label))
+    return labelled
 
 
 def training_ages(policy: str) -> str:
     """Returns the ages of plans in the training of a run, in words.
 
-    Returns "" for a policy that is no run of imitation learning.
+    The text is "" for a policy that is not a run of imitation learning.
     """
     folder = Path(policy)
     if not (folder / INFO).exists():

@@ -42,9 +42,10 @@ At the end of each take you keep it, keep it with a mark, or throw it away and d
 `embodied collect` does, with your name and the device, and survive a crash."""
 EXAMPLE = """embodied teleop ToteTransfer -o by_hand.hdf5 --episodes 10
   embodied teleop DrawerTidy -o by_hand.hdf5 --device spacemouse --aid level"""
-# Default horizon of a take, as a multiple of the task's horizon for policies.
+# The default horizon of a take, as a multiple of the task's horizon for policies, because
+# a person is slower.
 PATIENCE = 3.0
-PERSON = "person"
+PERSON = "person"  # the name of the policy in the dataset's header
 # The spec of a person as a policy. It is privileged, because the expert's planner runs
 # along to record plans, and sees the privileged state.
 SPEC = PolicySpec(control_mode="ee_delta", control_hz=200, privileged=True)
@@ -158,9 +159,9 @@ def worlds_config(args: argparse.Namespace) -> tuple[EnvConfig, int]:
     robot = get_robot(args.robot or task.default_robot)
     spec = SPEC
     if args.policy is not None:
-        # the policy and the person who corrects it must share one spec
-        own = find_policy(args.policy).spec(args.task, args.robot)
-        spec = corrected_spec(own, SPEC, args.policy, PERSON)
+        # one spec for both the policy and the person who corrects it
+        policy_spec = find_policy(args.policy).spec(args.task, args.robot)
+        spec = corrected_spec(policy_spec, SPEC, args.policy, by=PERSON)
     record_hz = chosen_record_hz(args, spec.control_hz)
     config = env_config_for(spec, args.task, args.level, args.split, args.robot)
     config = with_pictures(config, args, record_hz)
@@ -174,7 +175,7 @@ def worlds_config(args: argparse.Namespace) -> tuple[EnvConfig, int]:
 def driving_policy(
     args: argparse.Namespace, worlds: Worlds, device: Device
 ) -> Operator | SharedOperator:
-    """Returns the person as a policy; with --policy, together with that policy."""
+    """Returns the policy that drives: the person, with --policy also the given policy."""
     operator = Operator(worlds, device, args.aid)
     if args.policy is None:
         return operator
@@ -186,8 +187,13 @@ def driving_policy(
 
 
 def takes_header(args: argparse.Namespace, worlds: Worlds, record_hz: int) -> Header:
-    """Returns the header of the dataset, which says who drove."""
-    # the plans are those of the expert's planner, which runs along: so its rate counts
+    """Returns the header of the dataset, which says who drove.
+
+    Args:
+        args: the parsed arguments.
+        worlds: the worlds that are recorded.
+        record_hz: the rate of the recorded frames.
+    """
     policy = PERSON
     correction = None
     if args.policy is not None:
@@ -197,7 +203,8 @@ def takes_header(args: argparse.Namespace, worlds: Worlds, record_hz: int) -> He
         worlds.metadata(),
         policy,
         record_hz,
-        EXPERT.planner_hz,
+        # the recorded plans are made by the expert's planner, which runs along
+        planner_hz=EXPERT.planner_hz,
         correction=correction,
     )
 
@@ -256,7 +263,7 @@ def kept_on_interrupt(args: argparse.Namespace) -> Iterator[None]:
 
 
 def finish(writer: EpisodeWriter, results: list[EpisodeResult]) -> None:
-    """Joins the takes into one file, and prints what it holds."""
+    """Merges the takes into one file, and prints a summary of the file."""
     writer.close()
     for result in results:
         print(f"seed {result.seed}: {describe_ending(result)}, '{result.instruction}'")

@@ -23,14 +23,14 @@ VIEW_SIZE = (480, 640)  # (H, W) of each view, in pixels
 MAX_FPS = 25
 # Rendering takes at most this share of the time, so that slow rendering does not stop
 # the simulation.
-PICTURE_SHARE = 0.5
-TEXT_HEIGHT = 108  # pixels, all lines of text below the views
-FONT_SIZE = 18
+RENDERING_SHARE = 0.5
+TEXT_HEIGHT = 108  # height in pixels of the area for text below the views
+FONT_SIZE = 18  # pixels
 KEY_ROWS = 3  # lines of text that explain the keys
-INK = (235, 235, 235)
-PAPER = (24, 26, 30)
-GOOD = (130, 220, 140)
-PAUSE_S = 0.02  # between two readings of the device, at the end of a take
+TEXT_COLOUR = (235, 235, 235)
+BACKGROUND_COLOUR = (24, 26, 30)
+STATUS_COLOUR = (130, 220, 140)
+PAUSE_S = 0.02  # time between two readings of the device while the person decides
 DECIDE = "keep it, keep it with a mark, or throw it away?"
 
 
@@ -41,8 +41,9 @@ class TeleopWindow:
         """Opens the window.
 
         Args:
-            worlds: the window shows the first of them.
-            device: receives key events if it is a `KeyListener`; its keys are listed.
+            worlds: the worlds, of which the window shows world 0.
+            device: the input device, whose keys are listed. If it is a `KeyListener`, it
+                receives key events.
             is_shared: whether a policy also drives.
 
         Raises:
@@ -70,8 +71,8 @@ class TeleopWindow:
 
         # on the wall clock: the start of the take, and when the next picture is due
         self._begun_s = 0.0
-        self._next_s = 0.0
-        self._last_seen = ""
+        self._next_picture_s = 0.0
+        self._shown_status = ""
 
     def close(self) -> None:
         """Closes the window."""
@@ -86,7 +87,7 @@ class TeleopWindow:
     ) -> None:
         """Shows the start of the take."""
         self._begun_s = time.monotonic()
-        self._next_s = 0.0  # at once
+        self._next_picture_s = 0.0  # at once
         self._draw(observation.instruction[0], "")
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
@@ -97,10 +98,11 @@ class TeleopWindow:
         if ahead_s > 0:
             time.sleep(ahead_s)
         else:
-            # A simulation that is late does not run faster later: the start moves instead.
+            # A simulation that is late does not run faster afterwards to catch up: the
+            # start of the take is moved instead.
             self._begun_s -= ahead_s
 
-        if time.monotonic() < self._next_s:
+        if time.monotonic() < self._next_picture_s:
             return
 
         # the status line below the views
@@ -115,9 +117,9 @@ class TeleopWindow:
             status = f"the {driver} drives; {status}"
         self._draw(step.before.instruction[0], status)
 
-        # the next picture: not above MAX_FPS, nor above the share of time for pictures
+        # the next picture is due when neither MAX_FPS nor RENDERING_SHARE is exceeded
         took_s = time.monotonic() - begun_s
-        self._next_s = begun_s + max(1 / MAX_FPS, took_s / PICTURE_SHARE)
+        self._next_picture_s = begun_s + max(1 / MAX_FPS, took_s / RENDERING_SHARE)
 
     def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
         """Does nothing: `ask` shows the ending."""
@@ -126,9 +128,9 @@ class TeleopWindow:
         """Shows how a take ended, and waits PAUSE_S for the person's decision."""
         self._pump()
         shown = f"{describe_ending(result)}: {DECIDE}"
-        if shown != self._last_seen:
+        if shown != self._shown_status:
             self._draw(result.instruction, shown)
-        self._last_seen = shown
+        self._shown_status = shown
         time.sleep(PAUSE_S)
 
     def _pump(self) -> None:
@@ -146,32 +148,38 @@ class TeleopWindow:
 
     def _draw(self, instruction: str, status: str) -> None:
         """Draws the views, the instruction, the status line and the keys."""
-        self._last_seen = status
+        self._shown_status = status
         height, width = VIEW_SIZE
-        self._surface.fill(PAPER)
+        self._surface.fill(BACKGROUND_COLOUR)
         for number, camera in enumerate(self._cameras):
             picture = self._worlds.render(0, camera, VIEW_SIZE)
             # pygame's arrays are (W, H, 3)
             view = self._pygame.surfarray.make_surface(picture.swapaxes(0, 1))
             self._surface.blit(view, (number * width, 0))
         keys = "   ".join(f"{key}: {meaning}" for key, meaning in self._device.keys)
-        lines = [(instruction, INK), (status, GOOD), *_wrapped(keys, KEY_ROWS)]
+        lines = [
+            (instruction, TEXT_COLOUR),
+            (status, STATUS_COLOUR),
+            *_wrapped(keys, KEY_ROWS),
+        ]
         for row, (text, colour) in enumerate(lines):
-            place = (8, height + 4 + row * (FONT_SIZE + 2))
-            self._surface.blit(self._font.render(text, True, colour), place)
+            # (x, y) in pixels, with small margins beside and between the lines
+            position = (8, height + 4 + row * (FONT_SIZE + 2))
+            self._surface.blit(self._font.render(text, True, colour), position)
         self._pygame.display.flip()
 
 
 def _views(worlds: Worlds) -> tuple[str, ...]:
-    """Returns the cameras to show: the task's overview, and one on the wrist.
+    """Returns the cameras to show: the task's overview, and a camera on the wrist.
 
-    Without a wrist camera, the second is the task's first camera.
+    If there is no wrist camera, the second camera is the task's first camera.
     """
     known = worlds.spec.cameras_for(worlds.robot)
-    first = worlds.spec.beauty_camera
-    at_hand = [name for name in known if "wrist" in name]
-    others = [*at_hand, *known]
-    return tuple(dict.fromkeys([first, *others[:1]]))
+    overview = worlds.spec.beauty_camera
+    on_wrist = [name for name in known if "wrist" in name]
+    second = [*on_wrist, *known][:1]
+    # without duplicates, because the overview may be the only camera
+    return tuple(dict.fromkeys([overview, *second]))
 
 
 def _wrapped(text: str, rows: int) -> list[tuple[str, tuple[int, int, int]]]:
@@ -186,4 +194,4 @@ def _wrapped(text: str, rows: int) -> list[tuple[str, tuple[int, int, int]]]:
         if len(lines[-1]) + len(word) > length and len(lines) < rows:
             lines.append("")
         lines[-1] += f"{word} "
-    return [(line.strip(), INK) for line in lines]
+    return [(line.strip(), TEXT_COLOUR) for line in lines]

@@ -17,11 +17,11 @@ LEVEL = "L2"
 
 @dataclass(frozen=True)
 class Terms:
-    """The stage and the levels."""
+    """The stage and the levels at which policies are shown or measured."""
 
     stage: str  # "" for the whole task
     levels: tuple[str, ...]
-    note: str  # says what was taken from a run, in words; "" for nothing
+    note: str  # what was taken from a run, in words; "" if nothing was
 
 
 def evaluation_terms(
@@ -47,21 +47,22 @@ def evaluation_terms(
             stages_learned[name] = goal.stage
             levels_learned[name] = goal.level
 
-    # fill in what was not given
-    taken = []
+    # take from the runs what the user did not give
+    from_runs = []
     if stage is None:
         stage = _common("stage", stages_learned)
         if stage:
-            taken.append(f"stage {stage}")
+            from_runs.append(f"stage {stage}")
     if levels is None:
         level = _common("level", levels_learned)
         if level:
-            taken.append(f"level {level}")
+            from_runs.append(f"level {level}")
         levels = [level or LEVEL]
 
     note = ""
-    if taken:
-        note = f"at {' and '.join(taken)}, as {' and '.join(stages_learned)} learned it"
+    if from_runs:
+        runs = " and ".join(stages_learned)
+        note = f"at {' and '.join(from_runs)}, as {runs} learned it"
     # each level once, in the given order
     return Terms(stage or "", tuple(dict.fromkeys(levels)), note)
 
@@ -71,7 +72,7 @@ def _common(what: str, by_run: Mapping[str, str]) -> str:
 
     Args:
         what: "stage" or "level", for the error message.
-        by_run: run -> its value.
+        by_run: name of a run -> the stage or level that the run learned.
 
     Raises:
         EmbodiedError: the runs have different values.

@@ -37,7 +37,7 @@ FLAGS = {
     "mailbox": "--mailbox",
     "bridge": "--bridge",
 }
-# attribute -> the attributes that cannot be given with it, because it sets them
+# attribute -> the attributes that cannot be given together with it, because it sets them
 EXCLUDES = {
     "channel": (
         "delay_ms",
@@ -50,7 +50,7 @@ EXCLUDES = {
     "latency_trace": ("delay_ms", "jitter"),
     "compute_trace": ("compute_ms", "compute_jitter"),
 }
-# attributes that may have several values in a sweep, outermost loop first
+# the attributes that may have several values in `embodied sweep`, outermost loop first
 AXES = (
     "mailbox",
     "bridge",
@@ -63,7 +63,8 @@ AXES = (
     "planner_hz",
     "delay_ms",
 )
-EVAL_AXES = ("drop", "delay_ms")  # the same for `embodied eval`
+# the attributes that may have several values in `embodied eval`
+EVAL_AXES = ("drop", "delay_ms")
 # attribute of a jitter -> attribute of the delay that it spreads
 SPREADS = {"jitter": "delay_ms", "compute_jitter": "compute_ms"}
 
@@ -73,12 +74,12 @@ def add_timing(
     several: Collection[str] = (),
     mailbox: str = "latest",
 ) -> None:
-    """Adds the arguments.
+    """Adds the arguments for the timing of plans.
 
     Args:
         parser: the parser of the verb.
-        several: those of AXES that take several values.
-        mailbox: the verb's default, for the help.
+        several: the attributes of AXES that take several values.
+        mailbox: the verb's default mailbox, for the help.
     """
     group = parser.add_argument_group(
         "timing of plans",
@@ -104,7 +105,7 @@ def add_timing(
         help="what is done about stale action chunks: "
         f"{', '.join(BRIDGES)}, or MODULE:NAME (default: hold)",
     )
-    # argparse sets this only in the constructor of each argument
+    # `nargs` is set afterwards, so that the functions above need not know it
     for action in group._group_actions:
         if action.dest in several:
             action.nargs = "+"
@@ -181,8 +182,8 @@ def _add_interruption(group: argparse._ArgumentGroup, name: str, what: str) -> N
 
     Args:
         group: the group of the arguments.
-        name: "freeze" or "outage".
-        what: what stops, for the help.
+        name: the name of the interruption, "freeze" or "outage".
+        what: what the interruption stops, for the help.
     """
     group.add_argument(
         f"--{name}-s",
@@ -228,25 +229,25 @@ def chosen_timings(args: argparse.Namespace, policies: Sequence[str]) -> list[Ti
     trace = _read_trace(args.latency_trace)
     compute_trace = _read_trace(args.compute_trace)
 
-    # None stands for an argument that was not given: then the default holds
+    # a value is None if the argument was not given, and the default is used
     timings = []
-    for values in product(*axes.values()):
-        at = dict(zip(axes, values, strict=True))
+    for combination in product(*axes.values()):
+        value_of = dict(zip(axes, combination, strict=True))
         timings.append(
             Timing(
-                planner_hz=at["planner_hz"],
-                transport_ms=at["delay_ms"] or 0.0,
-                compute_ms=at["compute_ms"] or 0.0,
-                jitter=at["jitter"] or 0.0,
+                planner_hz=value_of["planner_hz"],
+                transport_ms=value_of["delay_ms"] or 0.0,
+                compute_ms=value_of["compute_ms"] or 0.0,
+                jitter=value_of["jitter"] or 0.0,
                 compute_jitter=args.compute_jitter or 0.0,
-                channel=at["channel"] or "",
+                channel=value_of["channel"] or "",
                 trace=trace,
                 compute_trace=compute_trace,
-                drop=at["drop"] or 0.0,
-                freeze=at["freeze_s"],
-                outage=at["outage_s"],
-                mailbox=at["mailbox"] or "latest",
-                bridge=at["bridge"] or "hold",
+                drop=value_of["drop"] or 0.0,
+                freeze=value_of["freeze_s"],
+                outage=value_of["outage_s"],
+                mailbox=value_of["mailbox"] or "latest",
+                bridge=value_of["bridge"] or "hold",
             )
         )
     return timings
@@ -275,10 +276,11 @@ def _check_effect(given: Sequence[str], policies: Sequence[str]) -> None:
 def _check_delays(args: argparse.Namespace, given: Sequence[str]) -> None:
     """Raises EmbodiedError if a delay was given twice, or jitter without a delay."""
     for name, excluded in EXCLUDES.items():
-        also = [FLAGS[other] for other in excluded if other in given]
-        if name in given and also:
+        given_twice = [FLAGS[other] for other in excluded if other in given]
+        if name in given and given_twice:
             raise EmbodiedError(
-                f"{FLAGS[name]} sets these delays itself: leave out {', '.join(also)}"
+                f"{FLAGS[name]} sets these delays itself: leave out "
+                f"{', '.join(given_twice)}"
             )
     for jitter, delay in SPREADS.items():
         if jitter in given and not any(_values(getattr(args, delay))):
@@ -294,44 +296,42 @@ def _chosen_interruptions(
 
     Args:
         args: the parsed arguments.
-        given: names of the arguments that were given.
-        name: "freeze" or "outage".
-        effect: what happens during one, for error messages.
+        given: the names of the arguments that were given.
+        name: the name of the interruption, "freeze" or "outage".
+        effect: what happens during the interruption, for error messages.
 
     Raises:
         EmbodiedError: the arguments are incomplete, or would interrupt nothing.
     """
     duration = f"{name}_s"
-    times = (f"{name}_at_s", f"{name}_hz")
+    start = f"{name}_at_s"
+    rate = f"{name}_hz"
 
-    # without a duration there is no interruption, and a time would have no effect
-    when = [flag_name for flag_name in times if flag_name in given]
+    # without a duration there is no interruption, and start or rate have no effect
+    given_times = [argument for argument in (start, rate) if argument in given]
     if duration not in given:
-        if when:
+        if given_times:
             raise EmbodiedError(
-                f"{FLAGS[when[0]]} needs {FLAGS[duration]}: how long {effect}"
+                f"{FLAGS[given_times[0]]} needs {FLAGS[duration]}: how long {effect}"
             )
         return [Interruption()]
-    if len(when) != 1:
-        once, at_random = (FLAGS[flag_name] for flag_name in times)
+    if len(given_times) != 1:
         raise EmbodiedError(
-            f"{FLAGS[duration]} needs either {once} (once) or {at_random} (at random)"
+            f"{FLAGS[duration]} needs either {FLAGS[start]} (once) or {FLAGS[rate]} (at"
+            " random)"
         )
 
-    # A single 0 would interrupt nothing. Among several durations, 0 is the cell without
-    # an interruption, to compare the others with.
+    # A single 0 would interrupt nothing. If there are several durations, 0 is the cell
+    # without an interruption, with which the other cells are compared.
     durations_s = _values(getattr(args, duration))
-    for flag_name, values in (
-        (duration, durations_s),
-        (times[1], [getattr(args, times[1])]),
-    ):
+    for argument, values in ((duration, durations_s), (rate, [getattr(args, rate)])):
         if values == [0]:
             raise EmbodiedError(
-                f"{FLAGS[flag_name]} must be above 0: 0 would stop nothing"
+                f"{FLAGS[argument]} must be above 0: 0 would stop nothing"
             )
 
-    start_s = getattr(args, times[0])
-    rate_hz = getattr(args, times[1]) or 0.0
+    start_s = getattr(args, start)
+    rate_hz = getattr(args, rate) or 0.0
     return [
         Interruption(duration_s, start_s, rate_hz) if duration_s else Interruption()
         for duration_s in durations_s

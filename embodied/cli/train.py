@@ -32,8 +32,8 @@ EXAMPLE = """embodied train totes.hdf5 -o runs/totes --minutes 5
   embodied train ToteTransfer --algo sac --stage reach -o runs/reach --minutes 5
   embodied train ToteTransfer --algo ppo --engine warp --stage lift -o runs/lift --minutes 5
   embodied train ToteTransfer --algo sac --base runs/totes --residual 0.2 -o runs/better --minutes 20"""
-MINUTES = 5.0
-# Arguments of reinforcement learning, which training on datasets refuses.
+MINUTES = 5.0  # default budget
+# The arguments of reinforcement learning, which training on datasets rejects.
 ONLY_WITH_ALGO = (
     "base",
     "delay_ms",
@@ -46,6 +46,7 @@ ONLY_WITH_ALGO = (
     "stage",
     "video",
 )
+# The arguments of training on datasets, which reinforcement learning rejects.
 ONLY_WITH_DATASETS = (
     "camera",
     "workers",
@@ -197,8 +198,8 @@ def training_budget(args: argparse.Namespace) -> Budget:
 
 
 def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
-    """Trains by imitation. Ctrl-C leaves a run that can be resumed."""
-    _refuse_tasks(args.source)
+    """Trains by imitation learning. Ctrl-C leaves a run that can be resumed."""
+    _reject_tasks(args.source)
     arguments.reject_flags(
         args,
         ONLY_WITH_ALGO,
@@ -234,9 +235,8 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
     training_device(config.device)
     require_start_fits(config, common_metadata(datasets))
     if args.resume:
-        goes_on(
-            args.output, config.identity(), budget
-        )  # raises if it cannot be resumed
+        # raises an error if the run cannot be resumed
+        goes_on(args.output, config.identity(), budget)
 
     warn_of_unfinished(datasets)
     claim_folder(args.output, FILES, args.resume, args.overwrite)
@@ -248,9 +248,9 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
 
 
 def starting_run(args: argparse.Namespace) -> Path | None:
-    """Returns the run folder of --from; None without it.
+    """Returns the run folder of --from; None without --from.
 
-    Raises EmbodiedError if it is no run, or was not trained on datasets.
+    Raises EmbodiedError if the folder is no run, or was not trained on datasets.
     """
     if args.start is None:
         return None
@@ -323,7 +323,7 @@ def imitate(
 ) -> None:
     """Trains into a run folder, and sends the figures to a tracker of `train_log`.
 
-    With `resume` it continues a run; one that has spent its budget is left as it is.
+    With `resume` a run is continued, unless it has spent its budget.
     """
     from embodied.policies.training.imitation import train_imitation
 
@@ -335,7 +335,7 @@ def imitate(
         train_imitation(config, folder, log, resume)
 
 
-def _refuse_tasks(sources: Sequence[str]) -> None:
+def _reject_tasks(sources: Sequence[str]) -> None:
     """Raises EmbodiedError if a task was given in place of a dataset."""
     for name in sources:
         if name in task_names() or is_place(name):
@@ -373,7 +373,7 @@ def chosen_cameras(datasets: list[Path], wanted: Sequence[str]) -> tuple[str, ..
             recorded.append(list(metadata["config"]["cameras"]))
             subjects.append(f"{metadata['task']} with the robot {metadata['robot']}")
 
-    # checked before the cameras, as it is the more basic error: a run learns one task
+    # a run learns one task with one robot
     for path, subject in zip(datasets, subjects, strict=True):
         if subject != subjects[0]:
             raise EmbodiedError(
@@ -386,12 +386,12 @@ def chosen_cameras(datasets: list[Path], wanted: Sequence[str]) -> tuple[str, ..
         raise EmbodiedError(
             f"{datasets[0]} has no pictures to learn from: collect it with cameras"
         )
-    for path, there in zip(datasets, recorded, strict=True):
-        missing = [name for name in chosen if name not in there]
+    for path, cameras in zip(datasets, recorded, strict=True):
+        missing = [name for name in chosen if name not in cameras]
         if missing:
             raise EmbodiedError(
                 f"{path} has no pictures of {', '.join(missing)}, but of "
-                f"{', '.join(there) or 'no camera'}: choose from these with --camera, or "
+                f"{', '.join(cameras) or 'no camera'}: choose from these with --camera, or "
                 "collect it with the missing ones"
             )
     return chosen

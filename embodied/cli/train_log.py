@@ -79,7 +79,7 @@ class TensorBoardEvents(ClosedOnExit):
     """Writes rows as events for TensorBoard, from the first row on."""
 
     def __init__(self, folder: Path, resume: bool) -> None:
-        """Prepares to write into a run folder; without `resume` it removes old events."""
+        """Prepares to write to a run folder; removes old events unless `resume` is set."""
         self._folder = folder
         self._writer: Any = None
         if not resume:
@@ -106,9 +106,13 @@ class TensorBoardEvents(ClosedOnExit):
 
 @contextmanager
 def _tracked(name: str, run: str) -> Iterator[Log]:
-    """Yields a function that sends rows to a tracker.
+    """Yields a function that sends rows of figures to a tracker.
 
-    In the tracker, each invocation of the command is a run of its own.
+    Each invocation of the command, also with --resume, is a new run in the tracker.
+
+    Args:
+        name: the name of the tracker, one of TRACKERS.
+        run: the name of the run.
     """
     tracker = import_module(name)
     tracker.init(project=PROJECT, name=run)

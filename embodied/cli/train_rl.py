@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 
     Trainer = Callable[[RLConfig, Path, OnRow | None, bool], None]
 
-# as in `policies.rl.config`, which takes long to import
+# a copy of the names in `policies.rl.config`, because that module takes long to import
 ALGORITHMS = ("sac", "td3", "ppo")
+# defaults of the flags
 LEVEL = "L1"
-NUM_ENVS = {"cpu": 16, "warp": 4096}
+NUM_ENVS = {"cpu": 16, "warp": 4096}  # by engine
 DEMONSTRATIONS = 64  # episodes
 RESIDUAL = 0.2
-VIDEO = "policy.mp4"
+VIDEO = "policy.mp4"  # name of the video in the run folder
 FILMED_SEEDS = range(10_000, 10_004)  # seeds that training does not use
 
 
@@ -192,15 +193,21 @@ def trainer(config: RLConfig) -> Trainer:
 
 
 def film(folder: Path, config: RLConfig, quiet: bool) -> None:
-    """Films episodes with seeds that the training did not use."""
-    # one policy, level and timing make one trial
+    """Films episodes of a trained policy, with seeds that the training did not use.
+
+    Args:
+        folder: the run folder, in which the video is written.
+        config: the config of the training.
+        quiet: whether to hide the progress.
+    """
+    # with one policy, one level and one timing there is one trial
     task_choice = TaskChoice(config.task, robot=config.robot, stage=config.stage)
     [trial] = plan_trials(
         {str(folder): str(folder)},
         task_choice,
         [config.level],
-        [Timing()],
-        FILMED_SEEDS,
+        timings=[Timing()],
+        seeds=FILMED_SEEDS,
     )
     video = folder / VIDEO
     video.unlink(missing_ok=True)

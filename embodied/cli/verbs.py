@@ -21,14 +21,14 @@ def add_verbs(
     """Adds the verbs of a package, with the arguments of the verb that was typed.
 
     The module of a verb offers `HELP` (a few sentences), `EXAMPLE` (command lines),
-    `add_arguments(parser)` and `run(args) -> exit status`. A package of verbs offers
-    `VERBS` in place of the last two.
+    `add_arguments(parser)` and `run(args) -> exit status`. A package of verbs, such as
+    `embodied data`, offers `VERBS` (verb -> summary) instead of these two functions.
 
     Args:
         parser: the parser to which the verbs are added.
-        package: name of the package that has a module for each verb.
-        summaries: verb -> its help, in half a line.
-        words: typed words, from the verb on.
+        package: the name of the package that has a module for each verb.
+        summaries: verb -> help text of half a line.
+        words: the typed words, from the verb on.
         every: whether to add the arguments of every verb, which imports all modules.
 
     Raises:
@@ -45,7 +45,9 @@ def add_verbs(
         )
         # importing the modules of all verbs would take seconds
         if every or name == typed:
-            _fill(verb_parser, verb_module(package, name), words[1:], every)
+            _add_help_and_arguments(
+                verb_parser, verb_module(package, name), words[1:], every=every
+            )
 
 
 def verb_module(package: str, verb: str) -> ModuleType:
@@ -56,7 +58,7 @@ def verb_module(package: str, verb: str) -> ModuleType:
     return importlib.import_module(f"{package}.{name}")
 
 
-def _fill(
+def _add_help_and_arguments(
     parser: argparse.ArgumentParser,
     module: ModuleType,
     words: Sequence[str],
@@ -67,13 +69,14 @@ def _fill(
     Args:
         parser: the parser of the verb.
         module: the module of the verb.
-        words: typed words after the verb.
-        every: the argument `every` of `add_verbs`.
+        words: the typed words after the verb.
+        every: see `add_verbs`.
     """
     parser.description = module.HELP
     parser.epilog = f"example:\n  {module.EXAMPLE}"
+    # a package of verbs has no arguments, but verbs below it
     if hasattr(module, "VERBS"):
-        add_verbs(parser, module.__name__, module.VERBS, words, every)
+        add_verbs(parser, module.__name__, module.VERBS, words, every=every)
         return
     parser.set_defaults(run=module.run)
     module.add_arguments(parser)

@@ -109,10 +109,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def run_real_time(args: argparse.Namespace) -> int:
-    """Runs the episodes on the wall clock, and prints the punctuality of control."""
-    given = [name for name in FLAGS if name not in ("planner_hz", "mailbox", "bridge")]
+    """Runs the episodes on the wall clock, and prints how punctual control was."""
+    # flags that simulate delays, whereas in real time delays are measured
+    delay_flags = [
+        name for name in FLAGS if name not in ("planner_hz", "mailbox", "bridge")
+    ]
     reason = "not with --realtime, which measures what takes time"
-    arguments.reject_flags(args, ("output", "camera", *given), reason)
+    arguments.reject_flags(args, ("output", "camera", *delay_flags), reason)
     seeds = arguments.seeds(args)
     if args.trace is not None:
         if len(seeds) > 1:
@@ -154,7 +157,8 @@ def describe_clock(record: RealTimeRecord, control_hz: int) -> str:
 def show(args: argparse.Namespace) -> list[EpisodeResult]:
     """Shows the episodes in a window or films them; returns their results.
 
-    They are the same, bit for bit, as those of `embodied eval` with these arguments.
+    The results are the same, bit for bit, as those of `embodied eval` with the same
+    arguments.
     """
     seeds = arguments.seeds(args)
     path = video_path(args)
@@ -173,18 +177,18 @@ def show(args: argparse.Namespace) -> list[EpisodeResult]:
 def viewed_trial(args: argparse.Namespace, seeds: range) -> Trial:
     """Returns the trial that the arguments describe.
 
-    It prints the stage and the level if these come from the policy's run.
+    If the stage or the level come from the policy's run, this is printed.
     """
     terms = evaluation_terms(
         [args.policy], args.stage, None if args.level is None else [args.level]
     )
-    # one policy, level and timing make one trial
+    # with one policy, one level and one timing there is one trial
     [trial] = plan_trials(
         {args.policy: args.policy},
-        TaskChoice(args.task, args.split, args.robot, terms.stage),
+        TaskChoice(args.task, args.split, args.robot, stage=terms.stage),
         terms.levels,
-        chosen_timings(args, [args.policy]),
-        seeds,
+        timings=chosen_timings(args, [args.policy]),
+        seeds=seeds,
     )
     if terms.note:
         print(f"shown {terms.note}", file=sys.stderr)
@@ -232,8 +236,8 @@ def record(
 
     Args:
         path: the path of the video.
-        runner: runs the episodes.
-        shot: camera, size and label.
+        runner: the runner of the episodes.
+        shot: camera, size and label of the film.
         seeds: the seeds of the episodes.
         quiet: whether to hide the progress.
 
@@ -258,7 +262,7 @@ class Live:
 
     window: Window | None = None
     begun_s: float = 0.0  # start of the episode on the wall clock
-    num_shown: int = 0  # pictures of this episode so far
+    num_shown: int = 0  # number of pictures of this episode shown so far
 
     def on_start(
         self,

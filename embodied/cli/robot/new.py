@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     if args.on and not args.gripper:
         raise EmbodiedError("--on says where --gripper sits: give both")
     if args.output is not None:
-        _require_place(args.output, args.overwrite)
+        _require_toml(args.output, args.overwrite)
     guess = guess_description(
         args.model,
         args.name,
@@ -82,11 +82,11 @@ def run(args: argparse.Namespace) -> int:
     )
     description = guess.reading.description
     path = args.output or Path(f"{description.name}.toml")
-    _require_place(path, args.overwrite)
+    _require_toml(path, args.overwrite)
 
-    # a doubt starts with the name of the guessed field
-    notes = {doubt.split(":")[0]: "a guess" for doubt in guess.doubts}
-    write_description(description, path, notes)
+    # field -> comment in the file; a doubt begins with the name of the guessed field
+    comments = {doubt.split(":")[0]: "a guess" for doubt in guess.doubts}
+    write_description(description, path, comments)
     print(f"{path}: robot {description.name}, {guess.reading.robot.summary()}")
     for doubt in guess.doubts:
         print(f"  guessed  {doubt}")
@@ -96,8 +96,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _require_place(path: Path, overwrite: bool) -> None:
-    """Raises EmbodiedError if a file cannot be written, or exists without --overwrite."""
+def _require_toml(path: Path, overwrite: bool) -> None:
+    """Raises EmbodiedError unless a description can be written to a path.
+
+    The path must end in .toml and be writable, and nothing may exist there without
+    --overwrite.
+    """
     if path.suffix != ".toml":
         raise EmbodiedError(
             f"a description's name ends in .toml, unlike {path}: choose another with -o"
