@@ -344,8 +344,8 @@ def with_takeovers(
     """
     # during a take-over somebody other than the policy acts
     is_takeover = executed_by != ACTORS.index("policy")
-    # It counts where the policy hands over: if somebody else acts from the first step on,
-    # nothing was taken from the policy, and only the duration counts.
+    # The number counts where the policy hands over. If somebody else acts from the first
+    # step on, nothing was taken from the policy, so only the duration counts.
     begins = np.flatnonzero(is_takeover[1:] & ~is_takeover[:-1])
     takeover_s = float(np.count_nonzero(is_takeover) * step_s)
     return replace(meta, takeovers=len(begins), takeover_s=takeover_s)

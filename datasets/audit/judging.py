@@ -156,10 +156,11 @@ def _sentences_of_seeds(worlds: Worlds, episodes: Sequence[Episode]) -> list[str
     sentences = []
     for world, episode in enumerate(episodes):
         start = worlds.episode_start(world)
-        # compare all sampled values except the instruction, which is to be judged
-        sampled = dict(episode.meta.variation)
-        sampled["instruction"] = start.variation.get("instruction")
+        # Compare the sampled values, too, but not the instruction, because the recorded
+        # instruction is to be judged. So both sides get the same instruction.
+        recorded_values = dict(episode.meta.variation)
+        recorded_values["instruction"] = start.variation.get("instruction")
         is_same_start = np.array_equal(start.state, episode.start_state)
-        is_same_start = is_same_start and sampled == start.variation
+        is_same_start = is_same_start and recorded_values == start.variation
         sentences.append(worlds.instructions[world] if is_same_start else "")
     return sentences

@@ -93,7 +93,7 @@ def audit(
         summaries = [_summary(demo, source) for demo in demos.values()]
         facts = set_facts(summaries, limits.twin_distance)
 
-        # replay if that was requested and is possible, else keep the reason
+        # judge by a replay; for episodes without a replay, keep the reason
         judgements: dict[str, Judgement] = {}
         reason = "no replay was asked for" if not replays else ""
         if source.header is None:
@@ -104,6 +104,7 @@ def audit(
                 source.header, demos, on_replayed or (lambda count: None)
             )
 
+        # compare each episode with the statistics over all episodes
         context = Context(facts, limits, judgements)
         episodes = [
             _audit_episode(read_view(demo, source), context) for demo in demos.values()
@@ -139,11 +140,13 @@ def opened(path: Path) -> Iterator[tuple[H5, Source]]:
     Raises:
         DatasetError: the file is neither a dataset of ours nor a robomimic file.
     """
+    # for a path that is no HDF5 file, `open_file` raises the error that says so
     if may_be_dataset(path) or not path.is_file() or not h5py.is_hdf5(path):
         with open_file(path) as file:
             yield file, file_source(file, read_header(file))
         return
 
+    # an HDF5 file that is not ours must have robomimic's groups
     with open_to_read(path, is_foreign=True) as file:
         if "data" not in file or not episode_names(file):
             raise DatasetError(

@@ -240,13 +240,16 @@ class LeRobotFolder:
         path = file_inside(self._folder, f"meta/{EPISODES_FILE}")
         try:
             notes = [json.loads(line) for line in path.read_text().splitlines()]
-            noted = [(note["num_samples"], [note["instruction"]]) for note in notes]
+            # (number of frames, tasks) of each episode at the time of the export
+            exported_episodes = [
+                (note["num_samples"], [note["instruction"]]) for note in notes
+            ]
         except (ValueError, KeyError, TypeError) as error:
             raise DatasetError(f"{path} is damaged: {error!r}") from error
 
         # another tool may have deleted or edited episodes since the export
-        present = [(row["length"], row["tasks"]) for row in self._rows]
-        if noted != present:
+        present_episodes = [(row["length"], row["tasks"]) for row in self._rows]
+        if exported_episodes != present_episodes:
             return [], None
         if not isinstance(headers, list) or len(headers) != 1:
             return [], None

@@ -165,6 +165,7 @@ def trials_provenance(trials: list[Trial], command: list[str]) -> Provenance:
         trials: the cells to measure; the rates are those of the first cell.
         command: the words of the command.
     """
+    # task and robot -> metadata of their worlds, hash of the model, hash of the code
     metadata = {}
     models = {}
     code = {}
@@ -184,7 +185,7 @@ def trials_provenance(trials: list[Trial], command: list[str]) -> Provenance:
     }
     facts = metadata[first.condition.task_with_robot]
     if len(metadata) > 1:
-        # for several tasks or robots, only their names: other metadata differ
+        # for several tasks or robots, keep only their names, because other metadata differ
         facts = {}
         for name in ("task", "robot", "robot_hash"):
             values = [

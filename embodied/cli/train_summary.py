@@ -57,7 +57,12 @@ def as_json(folder: Path, budget: Budget) -> dict[str, Any]:
 
 
 def as_text(folder: Path, budget: Budget) -> str:
-    """Returns the last figures of a run, a comparison, and the advice, as text."""
+    """Returns the last figures of a run, a comparison, and the advice, as text.
+
+    Args:
+        folder: the run folder.
+        budget: the budget of the training, twice which the advice may recommend.
+    """
     history = read_history(folder)
     info = read_info(folder)
     task = info["task"]
@@ -67,12 +72,15 @@ def as_text(folder: Path, budget: Budget) -> str:
 
     lines.append(f"{advice(history, _doubled(budget).flag)}.")
     lines.append(f"curves: {draw(folder)}")
-    measure = f"embodied eval {task} --policy {folder} -o {folder}-eval"
+
+    # the command that evaluates the run
+    eval_command = f"embodied eval {task} --policy {folder} -o {folder}-eval"
     robot = info["robot"]
     if robot != TaskSpec.default_robot:
+        # a robot that is not known by name needs its description
         robot_argument = robot if robot in loadable_robots() else "FILE.toml"
-        measure += f" --robot {robot_argument}"
-    lines.append(f"measure it: {measure}")
+        eval_command += f" --robot {robot_argument}"
+    lines.append(f"measure it: {eval_command}")
     return "\n".join(lines)
 
 
