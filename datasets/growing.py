@@ -40,7 +40,7 @@ class GrowingFile:
         path: the path of the finished file, which errors name.
         temporary: the path at which the file is written.
         identity: a hash of everything that determines the file's content.
-        ctrl_c: knows whether Ctrl-C was pressed.
+        ctrl_c: tells whether Ctrl-C was pressed.
     """
 
     def __init__(
@@ -104,6 +104,7 @@ class GrowingFile:
         Raises:
             WriteError: something could not be written.
         """
+        # from now on, `resume` would undo this step
         size = self._temporary.stat().st_size if self.done else 0
         self._begin_undo(size)
         undo_file = _UndoFile(self._undo_path, size)
@@ -116,6 +117,7 @@ class GrowingFile:
                 yield new
         finally:
             undo_file.close()
+        # the step is finished, so `resume` must not undo it any more
         self.done = done
         self._begin_undo(self._temporary.stat().st_size)
 

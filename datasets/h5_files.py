@@ -133,7 +133,7 @@ def open_for_writing(
     Args:
         path: the path that errors name.
         actual_path: the path at which the file is written.
-        ctrl_c: knows whether Ctrl-C was pressed.
+        ctrl_c: tells whether Ctrl-C was pressed.
         undo: saves bytes of an existing file before they are overwritten; None to create
             a new file.
 

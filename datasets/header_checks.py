@@ -108,7 +108,7 @@ def _is_interface(value: Any) -> bool:
         lengths = {len(low), len(high), len(interface.labels), len(interface.rows())}
     except (AttributeError, KeyError, TypeError, ValueError):
         return False
-    # a set with one entry: all four have the same length
+    # the set has one entry if limits, labels and rows all have the same length
     return len(lengths) == 1 and all(map(math.isfinite, [*low, *high]))
 
 

@@ -180,7 +180,8 @@ def replay(
 
     Args:
         path: the path of the dataset.
-        make_worlds: makes the worlds; N worlds replay N episodes at the same time.
+        make_worlds: a function that makes the worlds; N worlds replay N episodes at the
+            same time.
         numbers: the numbers of the episodes to replay; all by default.
         on_replayed: a function that is called after each batch.
 

@@ -195,7 +195,7 @@ def in_bounds(actions: np.ndarray, tick: np.ndarray, name: str) -> np.ndarray:
     """Returns actions clipped to [-1, 1], where they exceed it by rounding only.
 
     Args:
-        actions: (T, A).
+        actions: (T, A) the actions.
         tick: (T,) the ticks of the actions, which the error message names.
         name: the name of the array, which the error message names.
 

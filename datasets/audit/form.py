@@ -108,7 +108,7 @@ def find_bad_times(view: View, context: Context) -> list[Finding]:
         gaps = np.diff(ticks)
         is_wrong = np.abs(gaps - expected) > tolerance
         if is_wrong.any():
-            row = int(np.argmax(is_wrong))
+            row = int(np.argmax(is_wrong))  # the first wrong gap
             message = (
                 f"{path} advances by {gaps[row]} ticks after row {row}, in place of "
                 f"{expected:g}"

@@ -114,7 +114,7 @@ def _picture(hz: int, size: tuple[int, int], pictures: Pictures) -> dict[str, An
 
     Args:
         hz: frames per second.
-        size: (H, W) of the images.
+        size: the size (H, W) of the images.
         pictures: how images are stored.
     """
     feature: dict[str, Any] = {

@@ -133,8 +133,8 @@ def _parts(selection: Selection) -> dict[str, _Part]:
     if selection.spec.state_names:
         vectors[STATE_KEY] = "state_layout"
     for vector, layout in vectors.items():
-        named = Layout(tuple((name, width) for name, width in metadata.get(layout, ())))
-        for name, elements in named.slices().items():
+        widths = tuple((name, width) for name, width in metadata.get(layout, ()))
+        for name, elements in Layout(widths).slices().items():
             parts[name] = _Part(vector, elements)
     return parts
 

@@ -184,6 +184,7 @@ def _stored_positions(
         ValueError: a position is outside of the dataset, or the array's layout or type
             is not one that an index may contain.
     """
+    # the file format calls the positions places
     stored_form = packed.metadata["places"][key]
     layout: Layout = stored_form["layout"]
     if layout not in get_args(Layout):

@@ -134,7 +134,7 @@ def _add_rounds(parser: argparse.ArgumentParser) -> None:
         "--shadow-weight",
         type=float,
         metavar="W",
-        help="the same of what the expert wanted while the policy drove; 0 leaves it out "
+        help="the same for what the expert wanted while the policy drove; 0 leaves it out "
         "(default: 1)",
     )
 
