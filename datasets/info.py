@@ -30,7 +30,7 @@ class DatasetInfo:
         robot: the robot's name.
         policy: the policy's name.
         level: how widely the variables vary.
-        split: the values that were drawn: those for training, or those held out.
+        split: which values were drawn: the values for training, or held-out values.
         control_mode: the control mode of `streams/action`.
         physics_hz: ticks per second.
         control_hz: steps per second.

@@ -122,7 +122,7 @@ class Dataset(ClosedOnExit):
             name: the name of one of these masks, or of a mask that a user added.
 
         Raises:
-            EmbodiedError: there is no such mask; lists those that exist.
+            EmbodiedError: there is no such mask; the message lists the masks.
         """
         masks = self._masks
         if name not in masks:
@@ -183,7 +183,7 @@ class Dataset(ClosedOnExit):
                 without the first axis.
 
         Raises:
-            EmbodiedError: there is no such array; lists those that exist.
+            EmbodiedError: there is no such array; the message lists the arrays.
         """
         source = self._source(number)
         parent, _, name = f"data/{source.demo}/{key}".rpartition("/")

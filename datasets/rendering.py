@@ -164,7 +164,8 @@ class _Rendering:
         """Begins a waiting episode in each world without an episode.
 
         Args:
-            waiting: the numbers of the waiting episodes; those that begin are removed.
+            waiting: the numbers of the waiting episodes, from which episodes that begin
+                are removed.
         """
         for world in range(self._worlds.num_worlds):
             if world in self._playing or not waiting:

@@ -305,7 +305,7 @@ class _Batch:
 
         Args:
             tick: the tick of the current state.
-            compared: (N,) bool, the worlds to compare: those whose episode is running.
+            compared: (N,) bool, the worlds to compare, whose episode is still running.
         """
         states = self._worlds.physics_state()
         # a state is the time, then the positions, then parts that are not compared

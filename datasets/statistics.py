@@ -87,7 +87,7 @@ def statistics(
     Raises:
         DatasetError: `numbers` is empty; an array does not hold numbers; or its row width
             differs between episodes.
-        EmbodiedError: there is no such array; lists those that exist.
+        EmbodiedError: there is no such array; the message lists the arrays.
     """
     if not numbers:
         raise DatasetError(f"{dataset.path}: no episode to measure")

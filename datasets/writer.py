@@ -1,4 +1,4 @@
-"""Collecting episodes in such a way that a kill never damages finished ones.
+"""Collecting episodes in such a way that a kill never damages a finished episode.
 
 HDF5 has no journal, so a process that is killed while it writes can leave an unreadable
 file. So while a collection is running, each episode is written to a separate small

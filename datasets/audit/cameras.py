@@ -120,8 +120,7 @@ def find_late_camera(view: View, context: Context) -> list[Finding]:
         cause = rate_of_change(frame_positions)
         effect = rate_of_change(camera.small)
         measured_lag = lag(cause, effect, view.source.frame_hz)
-        # a lag is certain only if the shifted signals are correlated well, and the
-        # unshifted ones worse
+        # a lag is certain only if the correlation is high, and lower without the shift
         gain = measured_lag.correlation - measured_lag.correlation_at_0
         is_certain = measured_lag.correlation >= limits.lag_correlation
         is_certain = is_certain and gain >= limits.lag_gain

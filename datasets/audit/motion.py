@@ -311,8 +311,7 @@ def find_lag(view: View, context: Context) -> list[Finding]:
     lags = [lag(cause, effect, view.motion_hz) for cause in causes]
     best = max(lags, key=lambda candidate: candidate.correlation)
 
-    # a lag is certain only if the shifted signals are correlated well, and the unshifted
-    # ones worse
+    # a lag is certain only if the correlation is high, and lower without the shift
     gain = best.correlation - best.correlation_at_0
     is_certain = best.correlation >= limits.lag_correlation
     is_certain = is_certain and gain >= limits.lag_gain

@@ -48,8 +48,8 @@ class FileIndex:
         masks: name of a mask -> (m,) numbers of the episodes in the mask.
         positions: name of an array -> the positions of its rows; only of the arrays that
             were requested so far.
-        clocks: name of an array of ticks, such as `frame_tick` -> those ticks; only of
-            the arrays that were requested so far.
+        clocks: name of an array of ticks, such as `frame_tick` -> the ticks; only of the
+            arrays that were requested so far.
     """
 
     stamp: Stamp

@@ -35,7 +35,7 @@ def build_index(path: Path, stamp: Stamp) -> FileIndex:
         if not demos:
             raise DatasetError(f"{path} has no episodes to learn from")
         data = file["data"]
-        # files of other tools may have no masks: then every file gets the same default ones
+        # a file without masks gets the default masks
         masks = stored_masks(file, demos)
         if masks is None:
             masks = default_masks([read_meta(data[demo]) for demo in demos])

@@ -26,9 +26,8 @@ from embodied.datasets.index.seal import sealed
 from embodied.datasets.opening import open_file
 
 INDEX_SUFFIX = ".index"
-INDEX_VERSION = (
-    2  # raised when the format of `FILE.index` changes; older ones are rebuilt
-)
+# Raised when the format of `FILE.index` changes; files of other versions are rebuilt.
+INDEX_VERSION = 2
 
 
 def open_index(

@@ -151,7 +151,7 @@ def find_row_positions(
         The name of each array -> the positions of its rows.
 
     Raises:
-        EmbodiedError: there is no such array; lists those that exist.
+        EmbodiedError: there is no such array; the message lists the arrays.
         DatasetError: an episode lacks an array, or has it with another row shape or type
             than the first episode; an array is stored in another file; or it does not
             hold numbers.
@@ -254,7 +254,7 @@ class _PositionCollector:
         """Opens the array in one episode; see `add` for the arguments.
 
         Raises:
-            EmbodiedError: the first episode has no such array; lists those it has.
+            EmbodiedError: the first episode has no such array; the message lists its arrays.
             DatasetError: only a later episode lacks the array, or the array is in
                 another file.
         """

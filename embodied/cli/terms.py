@@ -1,7 +1,7 @@
 """The stage and level at which policies are shown or measured.
 
-If the command names none, they are those that a reinforcement learning run was trained
-for; for other policies they are the whole task at L2.
+If the command names neither, a run of reinforcement learning gives the stage and the
+level that it was trained for; for other policies it is the whole task at L2.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ the same states came out bit for bit; else how far they are apart, from when on,
 has changed since. It needs no pictures and no policy."""
 EXAMPLE = "embodied data replay totes.hdf5 --verify"
 
-# With more episodes than this, identical ones are only counted, not listed.
-SHOWN = 20
+# With more episodes than this, identical episodes are only counted, not listed.
+MAX_LISTED = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -109,10 +109,10 @@ def as_json(
 def as_text(reports: Sequence[ReplayReport], causes: Sequence[str]) -> str:
     """Returns a table of the episodes, their count, and possible causes of differences.
 
-    Of many episodes, only those that differ are listed.
+    If there are many episodes, only the episodes that differ are listed.
     """
     listed = list(reports)
-    if len(reports) > SHOWN:
+    if len(reports) > MAX_LISTED:
         listed = [report for report in reports if not report.identical]
     lines = []
     if listed:
