@@ -26,9 +26,8 @@ from embodied.datasets.schema import (
     is_picture_key,
 )
 
-NUMBERS = (
-    "fiub"  # numpy's `dtype.kind` of floats, integers, unsigned integers and bools
-)
+# numpy's `dtype.kind` of floats, integers, unsigned integers and bools
+NUMBERS = "fiub"
 PICTURE_AXES = 4  # (F, H, W, C)
 # The arrays of plans that have one goal per plan in version 1 of the schema, and one goal
 # per effector since version 2.

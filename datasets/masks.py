@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 from embodied.datasets.schema import EpisodeMeta
 
-VALIDATION_SHARE = (
-    0.1  # share of the successful episodes that is held out for validation
-)
+# The share of the successful episodes that is held out for validation.
+VALIDATION_SHARE = 0.1
 
 
 def default_masks(metas: Sequence[EpisodeMeta]) -> dict[str, list[int]]:

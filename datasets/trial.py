@@ -18,9 +18,8 @@ from pathlib import Path
 from embodied.datasets import trial_walk
 from embodied.datasets.schema import DatasetError
 
-SIGNATURE = (
-    b"\x89HDF\r\n\x1a\n"  # the first bytes of HDF5's superblock, the file header
-)
+# The first bytes of HDF5's superblock, which is the file header.
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # The position in HDF5's superblock of the byte with its version.
 SUPERBLOCK_VERSION_AT = 8
 # From this version on, files have checksums on all metadata, except on values of variable

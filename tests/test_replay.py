@@ -75,7 +75,7 @@ def test_of_many_episodes_only_those_that_differ_are_listed(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:5]] == ["0", "1", "2", "3"]
 
-    monkeypatch.setattr("embodied.cli.data.replay.SHOWN", EPISODES - 1)
+    monkeypatch.setattr("embodied.cli.data.replay.MAX_LISTED", EPISODES - 1)
     assert embodied("data", "replay", path, "--verify") == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split()[0] == "2"

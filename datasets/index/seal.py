@@ -50,9 +50,8 @@ from embodied.datasets.opening import (
 from embodied.datasets.schema import H5, DatasetError, EpisodeMeta
 from embodied.files import WriteError
 
-SEAL_VERSION = (
-    1  # raised when the content of a seal changes; other versions are ignored
-)
+# Raised when the content of a seal changes; seals of other versions are ignored.
+SEAL_VERSION = 1
 # Name endings of the arrays that hold the times of other arrays' rows, in ticks.
 TICKS = ("frame_tick", "image_tick", "/t")
 # Name beginning of the arrays with the tick at which the images of each plan were captured.
