@@ -74,7 +74,7 @@ def test_they_are_kept_beside_until_something_changes(
         measured.append(name)
         return original(parts, name)
 
-    monkeypatch.setattr(statistics_module, "_measured", spy)
+    monkeypatch.setattr(statistics_module, "_measure", spy)
     assert window_statistics(Windows(path, few)) == first
     assert not measured
     window_statistics(Windows(path, WINDOW))
