@@ -84,7 +84,7 @@ def read_episode(demo: H5, images: bool = True) -> Episode:
         start_fields={key: read_array(array) for key, array in fields.items()},
     )
     _require_sound(episode, f"{demo.file.filename} is damaged: {demo.name}")
-    return replace(episode, plans=_with_goals_per_effector(plans))
+    return replace(episode, plans=with_goals_per_effector(plans))
 
 
 def _has(demo: H5, name: str) -> bool:
@@ -210,7 +210,7 @@ def _require_start(episode: Episode, where: str) -> None:
         raise DatasetError(f"{where}/start/state is no vector")
 
 
-def _with_goals_per_effector(plans: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def with_goals_per_effector(plans: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Converts plans of schema version 1 to version 2; returns other plans unchanged.
 
     Version 2 has an axis of effectors, here of length 1, and the array `base_goal_w`. In

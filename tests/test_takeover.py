@@ -202,17 +202,18 @@ def test_corrections_do_not_depend_on_the_number_of_worlds(tmp_path: Path) -> No
 
 
 def test_weights_tell_takeovers_from_what_the_policy_drove(corrected: Path) -> None:
-    episode = episodes(corrected)[0]
-    step = np.arange(0, len(episode.streams["executed_by"].tick), 25)
-    is_driven = episode.streams["executed_by"].value[step] == POLICY
-    weight = weights_of_plans(episode, step, ActorWeights(takeover=3, shadow=0.5))
+    streams = episodes(corrected)[0].streams
+    executed_by = streams["executed_by"].value
+    intended_by = streams["intended_by"].value
+    weights = ActorWeights(takeover=3, shadow=0.5)
+
+    step = np.arange(0, len(executed_by), 25)
+    is_driven = executed_by[step] == POLICY
+    weight = weights_of_plans(executed_by, intended_by, step, weights)
     assert (weight == np.where(is_driven, 0.5, 3)).all()
 
     # a policy never learns from what it wanted itself, as where a person corrects it
-    own = dict(episode.streams)
-    own["intended_by"] = own["executed_by"]
-    mixed = Episode(**{**vars(episode), "streams": own})
-    weight = weights_of_plans(mixed, step, ActorWeights(takeover=3, shadow=0.5))
+    weight = weights_of_plans(executed_by, executed_by, step, weights)
     assert (weight == np.where(is_driven, 0, 3)).all()
 
 

@@ -23,7 +23,7 @@ from embodied.policies.training.samples import (
     Part,
     Samples,
     load_samples,
-    pictures_bytes,
+    samples_bytes,
     training_episodes,
 )
 from tests.datasets_fakes import (
@@ -33,6 +33,7 @@ from tests.datasets_fakes import (
     RECORD_HZ,
     fake_episode,
     fake_header,
+    open_hdf5,
 )
 
 CPU = torch.device("cpu")
@@ -78,12 +79,23 @@ def test_pictures_are_the_same_from_memory_and_from_disk(parts: Part) -> None:
     assert isinstance(in_memory.frames, MemoryFrames)
     assert isinstance(on_disk.frames, DiskFrames)
 
+    steps = ("agent_pos", "action")
     for name, value in vars(in_memory).items():
-        if isinstance(value, torch.Tensor):
+        if isinstance(value, torch.Tensor) and name not in steps:
             # nan where a goal is not in view
             torch.testing.assert_close(
                 getattr(on_disk, name), value, rtol=0, atol=0, equal_nan=True
             )
+    for name in steps:
+        values = getattr(in_memory, name)
+        from_disk = getattr(on_disk, name)
+        assert from_disk.shape == values.shape
+        # windows within an episode, rows of several in any order, and single ones
+        last = len(values) - 1
+        for numbers in ([[0, 1, 1], [2, 3, 4]], [[last, 2], [0, 1]], [5, 3]):
+            chosen = torch.tensor(numbers)
+            assert torch.equal(from_disk[chosen], values[chosen])
+
     rows = torch.randperm(4 * FRAMES, generator=torch.Generator().manual_seed(0))
     expected = in_memory.frames.take(rows)
     assert expected.shape == (4 * FRAMES, 1, *IMAGE_SHAPE)
@@ -112,12 +124,22 @@ def test_rows_stay_within_their_episode(parts: Part) -> None:
     assert samples.control_hz == CONTROL_HZ
 
 
+def test_arrays_of_other_lengths_are_named(parts: Part) -> None:
+    path, _ = parts[1]
+    with open_hdf5(path, "r+") as file:
+        ticks = file["data/demo_1/streams/agent_pos/t"][()]
+        del file["data/demo_1/streams/agent_pos/t"]
+        file["data/demo_1/streams/agent_pos/t"] = ticks[:-1]
+    with pytest.raises(DatasetError, match=r"in demo_1, .* rows, but streams/agent"):
+        load(parts, in_memory=True)
+
+
 def test_large_datasets_are_read_by_workers(
     parts: Part, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = tuple(path for path, _ in parts)
     config = ImitationConfig(paths, ("front",), Budget())
-    needed = sum(pictures_bytes(part, ("front",)) for part in training_episodes(paths))
+    needed = sum(samples_bytes(part, ("front",)) for part in training_episodes(paths))
     assert needed % (FRAMES * SIDE * SIDE * 3) == 0
 
     # The pictures fit into memory exactly, then by a byte too little.

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from embodied.core import ACTORS
-from embodied.datasets.schema import Episode
 
 
 @dataclass(frozen=True)
@@ -24,23 +23,27 @@ class ActorWeights:
 
 
 def weights_of_plans(
-    episode: Episode, step: np.ndarray, weights: ActorWeights
+    executed_by: np.ndarray | None,
+    intended_by: np.ndarray | None,
+    step: np.ndarray,
+    weights: ActorWeights,
 ) -> np.ndarray:
     """Returns the sampling weights (k,) float32 of an episode's plans.
 
     Plans of the policy itself get 0, since it must not learn from itself.
 
     Args:
-        episode: the episode with the plans.
+        executed_by: (T,) who drove at each control step, an index into ACTORS; None for
+            a demonstration, in which a single actor drove.
+        intended_by: (T,) who planned at each control step, likewise.
         step: (k,) the control step of each plan.
         weights: the weights of plans in episodes in which an expert corrected a policy.
     """
-    # a demonstration, in which a single actor drove
-    if "executed_by" not in episode.streams or episode.meta.takeovers is None:
+    if executed_by is None or intended_by is None:
         return np.ones(len(step), np.float32)
 
     policy = ACTORS.index("policy")
-    policy_drove = episode.streams["executed_by"].value[step] == policy
-    policy_planned = episode.streams["intended_by"].value[step] == policy
+    policy_drove = executed_by[step] == policy
+    policy_planned = intended_by[step] == policy
     weight = np.where(policy_drove, weights.shadow, weights.takeover)
     return np.where(policy_planned, 0.0, weight).astype(np.float32)

@@ -39,7 +39,7 @@ from embodied.policies.training.run import OnRow, TrainingRun
 from embodied.policies.training.samples import (
     Samples,
     load_samples,
-    pictures_bytes,
+    samples_bytes,
     training_episodes,
 )
 from embodied.policies.vla.network import DualSystemNet, NetConfig
@@ -207,7 +207,7 @@ def reading_workers(config: ImitationConfig, device: torch.device) -> int:
 
     # images are read into the CPU's memory, then moved to the device: both must fit
     parts = training_episodes(config.datasets)
-    needed = sum(pictures_bytes(part, config.cameras) for part in parts)
+    needed = sum(samples_bytes(part, config.cameras) for part in parts)
     room = min(memory_bytes(torch.device("cpu")), memory_bytes(device))
     if needed <= MEMORY_SHARE * room:
         return 0

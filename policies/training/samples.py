@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,24 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from embodied.core import PHYSICS_HZ
-from embodied.datasets.merge import StoredEpisode
 from embodied.datasets.reader import Dataset
-from embodied.datasets.schema import IMAGE_SUFFIX, DatasetError, Episode
+from embodied.datasets.schema import DatasetError
 from embodied.policies.training.actor_weights import ActorWeights, weights_of_plans
+from embodied.policies.training.episode_rows import episode_rows, goal_view
+from embodied.policies.training.episodes import (
+    ACTION,
+    AGENT_POS,
+    TrainingEpisode,
+    read_training_episodes,
+)
 from embodied.policies.training.frames import (
     DiskFrames,
-    EpisodeFrames,
+    DiskSteps,
+    EpisodeRows,
     Frames,
     MemoryFrames,
+    Steps,
 )
-from embodied.rotations import quat_to_rot6d
 
 # The labels: fields of `Samples` that the planner learns to predict.
 LABELS = (
@@ -67,8 +73,8 @@ class Samples:
     # (k, cameras, 2) position of the goal in each image: from top to bottom, then from
     # left to right, both in [-1, 1]; NaN if it is not in view
     goal_view: Tensor
-    agent_pos: Tensor  # (T, P)
-    action: Tensor  # (T, A) intended by the expert
+    agent_pos: Steps  # (T, P)
+    action: Steps  # (T, A) intended by the expert
     sentences: tuple[str, ...]
     control_hz: float
 
@@ -149,15 +155,28 @@ def training_episodes(paths: Sequence[Path]) -> tuple[Part, Part]:
     return train, valid
 
 
-def pictures_bytes(part: Part, cameras: Sequence[str]) -> int:
-    """Returns the size in memory of the images of some episodes."""
-    total = 0
+def samples_bytes(part: Part, cameras: Sequence[str]) -> int:
+    """Returns the size in memory of the images and control steps of some episodes."""
+    total = 0.0
     for path, numbers in part:
         with Dataset(path) as dataset:
-            side = dataset.header.metadata["config"]["image_size"]
-            frames = sum(dataset.episodes[number].num_samples for number in numbers)
+            metadata = dataset.header.metadata
+            metas = [dataset.episodes[number] for number in numbers]
+
+            side = metadata["config"]["image_size"]
+            frames = sum(meta.num_samples for meta in metas)
             total += frames * len(cameras) * side * side * 3
-    return total
+
+            # a float32 for each number of the proprioception and of the action
+            groups = metadata.get("action_interface", {}).get("groups", [])
+            numbers_per_step = sum(len(group["low"]) for group in groups)
+            numbers_per_step += sum(
+                width for _, width in metadata.get("agent_layout", ())
+            )
+            duration_s = sum(meta.duration_s for meta in metas)
+            steps = duration_s * metadata["config"]["control_hz"]
+            total += steps * numbers_per_step * np.dtype(np.float32).itemsize
+    return round(total)
 
 
 def load_samples(
@@ -173,7 +192,8 @@ def load_samples(
         part: the episodes.
         cameras: names of the cameras whose images to use.
         history_s: time from the earlier image to the plan.
-        in_memory: whether to read all images now, or each when it is needed.
+        in_memory: whether to read all images and control steps now, or each when it is
+            needed.
         weights: the weights of plans in episodes in which an expert corrected a policy;
             1 by default.
 
@@ -186,17 +206,15 @@ def load_samples(
     for path, numbers in part:
         with Dataset(path) as dataset:
             builder.begin(path, dataset, cameras)
-            for number in tqdm(
-                numbers, desc=f"read {path.name}", leave=False, disable=None
+            # what stays on the disk is read when a batch needs it
+            for episode in tqdm(
+                read_training_episodes(dataset, numbers, cameras, in_memory),
+                desc=f"read {path.name}",
+                total=len(numbers),
+                leave=False,
+                disable=None,
             ):
-                # images that stay on the disk are read when a batch needs them
-                episode = dataset.episode(number, images=in_memory)
-                rows = episode_rows(path, episode, history_s)
-                rows["weight"] = weights_of_plans(episode, rows["step"], weights)
-
-                builder.add(dataset.stored_episode(number), episode, rows)
-                if in_memory:
-                    builder.add_pictures(episode)
+                builder.add(episode, episode_rows(episode, history_s), weights)
     return builder.samples(in_memory)
 
 
@@ -206,11 +224,16 @@ class _SamplesBuilder:
     def __init__(self) -> None:
         """Begins with no episodes."""
         names = [f.name for f in fields(Samples)]
-        for not_a_tensor in ("frames", "sentences", "control_hz"):
-            names.remove(not_a_tensor)
+        for other in ("frames", "agent_pos", "action", "sentences", "control_hz"):
+            names.remove(other)
         self._parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
+        # in memory, one array per episode
         self._pictures: list[np.ndarray] = []
-        self._episodes: list[EpisodeFrames] = []
+        self._agent_pos: list[np.ndarray] = []
+        self._action: list[np.ndarray] = []
+        # on disk, where the rows of each episode are
+        self._frames: list[EpisodeRows] = []
+        self._steps: list[EpisodeRows] = []
         self._sentences: dict[str, int] = {}  # sentence -> its index
         # numbers of frames and of control steps in all episodes so far
         self._num_frames = 0
@@ -227,7 +250,10 @@ class _SamplesBuilder:
         self._control_hz = float(metadata["config"]["control_hz"])
 
     def add(
-        self, stored: StoredEpisode, episode: Episode, rows: Mapping[str, np.ndarray]
+        self,
+        episode: TrainingEpisode,
+        rows: dict[str, np.ndarray],
+        weights: ActorWeights,
     ) -> None:
         """Appends the rows of one episode.
 
@@ -235,56 +261,84 @@ class _SamplesBuilder:
         shifted by the number of rows in all episodes before it.
 
         Args:
-            stored: file and group of the episode.
             episode: the episode.
-            rows: the result of `episode_rows`, and the plans' weights.
+            rows: the result of `episode_rows`.
+            weights: the weights of plans in episodes in which an expert corrected a policy.
         """
+        rows["weight"] = _weights(episode, rows["step"], weights)
         # a new sentence gets the next index
+        stored = episode.stored
         sentence = self._sentences.setdefault(
-            episode.meta.instruction, len(self._sentences)
+            stored.meta.instruction, len(self._sentences)
         )
+        rows["sentence"] = np.full(len(rows["now"]), sentence)
+        # the gaze is trained on the goal of the first effector only
+        rows["goal_view"] = goal_view(rows["goal_pos_w"][:, 0], self._poses)
+
         shift = dict.fromkeys(("now", "then"), self._num_frames)
         shift |= dict.fromkeys(("step", "frame_step", "last_step"), self._num_steps)
         for name, values in rows.items():
-            if name in shift:
-                self._parts[name].append(values + shift[name])
-            else:
-                self._parts[name].append(values)
-        self._parts["sentence"].append(np.full(len(rows["now"]), sentence))
+            self._parts[name].append(values + shift[name] if name in shift else values)
 
-        # the gaze is trained on the goal of the first effector only
-        first_goal = rows["goal_pos_w"][:, 0]
-        self._parts["goal_view"].append(goal_view(first_goal, self._poses))
-
-        count = len(episode.frame_tick)
-        self._episodes.append(EpisodeFrames(stored.path, stored.demo, count))
-        self._num_frames += count
-        self._num_steps += len(rows["action"])
-
-    def add_pictures(self, episode: Episode) -> None:
-        """Appends the images of one episode, to keep them in memory."""
-        pictures = [episode.obs[f"{name}{IMAGE_SUFFIX}"] for name in self._cameras]
-        self._pictures.append(np.stack(pictures, axis=1))
+        num_frames = len(episode.picture_tick)
+        num_steps = len(episode.step_tick)
+        self._frames.append(EpisodeRows(stored.path, stored.demo, num_frames))
+        self._steps.append(EpisodeRows(stored.path, stored.demo, num_steps))
+        self._num_frames += num_frames
+        self._num_steps += num_steps
+        if episode.agent_pos is not None and episode.action is not None:
+            self._agent_pos.append(episode.agent_pos.astype(np.float32, copy=False))
+            self._action.append(episode.action.astype(np.float32, copy=False))
+            self._pictures.append(np.stack(episode.pictures, axis=1))
 
     def samples(self, in_memory: bool) -> Samples:
         """Returns the samples of all added episodes, joined."""
         frames: Frames
+        agent_pos: Steps
+        action: Steps
         if in_memory:
-            frames = MemoryFrames(torch.from_numpy(np.concatenate(self._pictures)))
+            frames = MemoryFrames(_joined(self._pictures))
+            agent_pos = _joined(self._agent_pos)
+            action = _joined(self._action)
         else:
-            frames = DiskFrames(self._episodes, self._cameras)
-
-        tensors = {
-            name: torch.from_numpy(np.concatenate(values))
-            for name, values in self._parts.items()
-        }
+            frames = DiskFrames(self._frames, self._cameras)
+            agent_pos = DiskSteps(self._steps, AGENT_POS)
+            action = DiskSteps(self._steps, ACTION)
 
         return Samples(
             frames=frames,
+            agent_pos=agent_pos,
+            action=action,
             sentences=tuple(self._sentences),
             control_hz=self._control_hz,
-            **tensors,
+            **{name: _joined(values) for name, values in self._parts.items()},
         )
+
+
+def _joined(parts: list[np.ndarray]) -> Tensor:
+    """Returns the rows of all episodes, and forgets those of each episode on the way.
+
+    So the rows are in memory once, not twice.
+    """
+    count = sum(len(part) for part in parts)
+    rows = np.empty((count, *parts[0].shape[1:]), parts[0].dtype)
+    parts.reverse()
+    first = 0
+    while parts:
+        part = parts.pop()
+        rows[first : first + len(part)] = part
+        first += len(part)
+    return torch.from_numpy(rows)
+
+
+def _weights(
+    episode: TrainingEpisode, step: np.ndarray, weights: ActorWeights
+) -> np.ndarray:
+    """Returns the sampling weights (k,) of an episode's plans, see `weights_of_plans`."""
+    # nobody took over in a demonstration, whoever made it
+    if episode.stored.meta.takeovers is None:
+        return weights_of_plans(None, None, step, weights)
+    return weights_of_plans(episode.executed_by, episode.intended_by, step, weights)
 
 
 def _check_cameras(path: Path, recorded: Sequence[str], cameras: Sequence[str]) -> None:
@@ -295,105 +349,3 @@ def _check_cameras(path: Path, recorded: Sequence[str], cameras: Sequence[str]) 
             f"{path} has no pictures of the cameras {missing}; it has those of "
             f"{list(recorded)}: collect it with `--camera {' '.join(missing)}`"
         )
-
-
-def episode_rows(
-    path: Path, episode: Episode, history_s: float
-) -> dict[str, np.ndarray]:
-    """Returns the rows of one episode, by the names of the fields of `Samples`.
-
-    Row numbers of frames and control steps count from the episode's start.
-
-    Args:
-        path: the path of the dataset, for error messages.
-        episode: an episode with plans.
-        history_s: time from the earlier image to the plan.
-
-    Raises:
-        DatasetError: the episode has no plans.
-    """
-    plans = episode.plans
-    if not plans:
-        raise DatasetError(
-            f"{path} has no plans to learn from: collect it with a policy that plans"
-        )
-
-    # find the frame and the control step at the time of each plan
-    pictures_tick = episode.image_tick
-    # recorded without cameras
-    if pictures_tick is None:
-        pictures_tick = episode.frame_tick
-    tick = plans["tick_frame"]
-    agent = episode.streams["agent_pos"]
-    action = episode.streams["intended"]  # without the action noise of the collection
-    now = _last_at(pictures_tick, tick)
-    step = np.searchsorted(agent.tick, tick, side="right") - 1
-
-    floats = {
-        "goal_pos_w": plans["goal_pos_w"],
-        "goal_rot6d": quat_to_rot6d(plans["goal_quat_wxyz"]),
-        "goal_vel_w": plans["goal_vel_w"],
-        "gripper": plans["gripper"],
-        "completion": plans["completion"],
-        "base_goal_w": plans["base_goal_w"],
-        "agent_pos": agent.value,
-        "action": action.value,
-    }
-    return {
-        "now": now,
-        "then": _last_at(pictures_tick, tick - history_s * PHYSICS_HZ),
-        "step": step,
-        "frame_step": np.searchsorted(agent.tick, pictures_tick[now], side="right") - 1,
-        "last_step": np.full(len(step), len(action.tick) - 1),  # the same for each
-        "subtask": plans["subtask"],
-        **{name: values.astype(np.float32) for name, values in floats.items()},
-    }
-
-
-def _last_at(ticks: np.ndarray, tick: np.ndarray) -> np.ndarray:
-    """Returns the index of the last entry of `ticks` at or before each `tick`.
-
-    If there is none, it is 0.
-
-    Args:
-        ticks: (m,) in rising order.
-        tick: (k,).
-    """
-    return np.maximum(np.searchsorted(ticks, tick, side="right") - 1, 0)
-
-
-def goal_view(
-    goal_pos_w: np.ndarray, poses: Sequence[dict[str, Any] | None]
-) -> np.ndarray:
-    """Projects goals into the images of some cameras.
-
-    Args:
-        goal_pos_w: (k, 3) m.
-        poses: the poses of the cameras, from a dataset's metadata; None for a moving
-            camera.
-
-    Returns:
-        (k, cameras, 2) float32, see `Samples.goal_view`; NaN for moving cameras.
-    """
-    view = np.full((len(goal_pos_w), len(poses), 2), np.nan, np.float32)
-    for number, pose in enumerate(poses):
-        if pose is None:
-            continue
-
-        # The columns of `mat_w` are the axes of the camera's frame: x points right, y
-        # up, z backwards.
-        camera_to_world = np.asarray(pose["mat_w"]).reshape(3, 3)
-        local = (goal_pos_w - np.asarray(pose["pos_w"])) @ camera_to_world  # (k, 3)
-
-        # half the height, in m, of the visible area at the goal's distance
-        distance_m = -local[:, 2]
-        half_height = distance_m * np.tan(np.deg2rad(pose["fovy_deg"]) / 2)
-        # NaN for goals behind the camera
-        half_height = np.where(half_height > 0, half_height, np.nan)
-
-        # images are square, so half the width is the same
-        down_and_right = np.stack([-local[:, 1], local[:, 0]], axis=1)
-        row_column = down_and_right / half_height[:, None]
-        in_view = (np.abs(row_column) < 1).all(axis=1, keepdims=True)
-        view[:, number] = np.where(in_view, row_column, np.nan)
-    return view
