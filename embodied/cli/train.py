@@ -97,8 +97,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=int,
         metavar="N",
-        help="processes that read the datasets' pictures from disk while training; 0 "
-        "keeps all pictures in memory (default: 0 where they fit, else one per core)",
+        help="processes that read the datasets' pictures and control steps from disk "
+        "while training; 0 keeps them in memory (default: 0 where they take a quarter of "
+        "it at most, else one per core)",
     )
     parser.add_argument(
         "--seed", type=int, default=0, help="seed of the training (default: 0)"

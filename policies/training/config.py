@@ -28,8 +28,8 @@ class ImitationConfig:
         budget: duration of the training; its steps are updates.
         seed: the seed of all random numbers in the training.
         device: the device of torch, such as auto, cpu, cuda or cuda:1.
-        workers: number of processes that read images from disk, 0 to keep all images in
-            memory; None for 0 if the images fit, else one per core.
+        workers: number of processes that read images and control steps from disk, 0 to
+            keep all in memory; None for 0 if they fit, else one per core.
         batch_size: plans per batch.
         ages_per_plan: number of ages at which the controller is trained for each plan.
         min_age_s: the smallest of these ages.

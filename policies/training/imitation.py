@@ -47,7 +47,7 @@ from embodied.policies.vla.run_folder import RunInfo, load_net, read_run
 from embodied.policies.vla.text import Vocabulary
 from embodied.seeding import later_seed
 
-# Images are kept in memory if they take at most this share of it.
+# Images and control steps are kept in memory if they take at most this share of it.
 MEMORY_SHARE = 0.25
 MAX_WORKERS = 16
 VALIDATION_PLANS = 384
@@ -201,11 +201,11 @@ def common_metadata(datasets: Sequence[Path]) -> dict[str, Any]:
 
 
 def reading_workers(config: ImitationConfig, device: torch.device) -> int:
-    """Returns the number of processes that read images; 0 to keep all in memory."""
+    """Returns the number of processes that read rows; 0 to keep all in memory."""
     if config.workers is not None:
         return config.workers
 
-    # images are read into the CPU's memory, then moved to the device: both must fit
+    # rows are read into the CPU's memory, then moved to the device: both must fit
     parts = training_episodes(config.datasets)
     needed = sum(samples_bytes(part, config.cameras) for part in parts)
     room = min(memory_bytes(torch.device("cpu")), memory_bytes(device))
