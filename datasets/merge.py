@@ -220,10 +220,11 @@ def _require_distinct_seeds(episodes: Sequence[StoredEpisode]) -> None:
     for episode in episodes:
         seed = episode.meta.seed
         first = first_with.setdefault(seed, episode)
-        if first is not episode:
-            raise DatasetError(
-                f"seed {seed} is in both {first.path} and {episode.path}"
-            )
+        if first is episode:
+            continue
+        if first.path == episode.path:
+            raise DatasetError(f"{first.path} is given twice, or has seed {seed} twice")
+        raise DatasetError(f"seed {seed} is in both {first.path} and {episode.path}")
 
 
 def _copy_demos(

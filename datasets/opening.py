@@ -242,7 +242,12 @@ def _is_of_kind(value: Any, kind: str) -> bool:
 def _check_path(path: Path) -> None:
     """Raises DatasetError unless there is an HDF5 file at a path."""
     if path.is_dir():
-        raise DatasetError(f"{path} is a folder; a dataset is one HDF5 file")
+        hint = ""
+        if (path / "meta" / "info.json").exists():
+            hint = (
+                f": read LeRobot's folder by `embodied data import {path} -o NEW.hdf5`"
+            )
+        raise DatasetError(f"{path} is a folder; a dataset is one HDF5 file{hint}")
 
     # list the datasets in the folder: often the name was mistyped
     folder = path.parent

@@ -242,6 +242,24 @@ def test_files_from_elsewhere_are_checked_as_far_as_they_go(
     assert found.keys() == {PLANTED}
 
 
+def test_what_surrounds_a_robot_from_elsewhere_is_not_its_position() -> None:
+    for name in ("agent_pos", "state"):
+        arrays = {
+            f"obs/{name}": np.zeros((4, 2)),
+            "obs/environment_state": np.ones((4, 3)),  # a lamp goes on at once
+        }
+        view = View(
+            demo="demo_0",
+            source=Source(None, 20.0),
+            arrays=arrays,
+            cameras={},
+            meta=None,
+            damage="",
+            instruction="",
+        )
+        assert (view.positions == np.zeros((4, 2))).all()
+
+
 def test_a_damaged_camera_leaves_the_other_cameras_to_be_compared(
     good: Path, tmp_path: Path
 ) -> None:

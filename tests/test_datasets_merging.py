@@ -60,6 +60,8 @@ def test_what_does_not_belong_together_is_not_merged(
         DatasetError, match=r"seed 40 is in both .*set.hdf5 and .*twin.hdf5"
     ):
         merge([path, overlapping], target)
+    with pytest.raises(DatasetError, match=r"set.hdf5 is given twice"):
+        merge([path, path], target)
     with pytest.raises(DatasetError, match=r"policy is .* 'random' .*; model_hash is"):
         merge([path, other], target)
     with pytest.raises(DatasetError, match="no dataset to merge"):

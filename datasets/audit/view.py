@@ -38,8 +38,11 @@ FOREIGN_HZ = 20.0
 FOREIGN_POSITIONS = (
     ("joint_pos",),
     ("eef_pos", "ee_pos"),
-    ("agent_pos", "state"),
+    ("agent_pos",),
+    ("state",),
 )
+# The state of the surroundings, whose jumps, such as a lamp's, are none of the robot.
+SURROUNDINGS = "environment_state"
 
 
 @dataclass(frozen=True)
@@ -317,7 +320,7 @@ def _foreign_positions(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     observed = {
         name: _matrix(value)
         for name, value in arrays.items()
-        if name.startswith("obs/")
+        if name.startswith("obs/") and not name.endswith(SURROUNDINGS)
     }
 
     # use the first line of `FOREIGN_POSITIONS` whose arrays exist and have one length
