@@ -7,7 +7,8 @@ from stable_baselines3.common.vec_env import VecMonitor
 import embodied  # noqa: F401  (registers the ids)
 from embodied.envs.sb3 import SB3VecEnv
 
-# The hand is at the tote when progress is a quarter: the first stage, `reach`.
+# The first stage of the task, `reach`, is done at a progress of about a quarter, when the
+# hand is at the tote.
 env = gymnasium.make_vec(
     "embodied/ToteTransfer-v0",
     num_envs=8,
@@ -21,5 +22,6 @@ worlds = VecMonitor(SB3VecEnv(env))
 model = SAC("MultiInputPolicy", worlds, learning_starts=200, device="cpu", seed=0)
 model.learn(total_timesteps=400)
 print(f"trained {model.num_timesteps} steps in {worlds.num_envs} worlds")
-# To learn it for real: embodied train ToteTransfer --algo sac --stage reach -o runs/reach
+# 400 steps teach nothing yet. To learn the stage:
+# embodied train ToteTransfer --algo sac --stage reach -o runs/reach
 worlds.close()

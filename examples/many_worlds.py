@@ -17,14 +17,13 @@ env = gymnasium.make_vec(
 observation, info = env.reset(seed=0)  # world i is gymnasium.make(...).reset(seed=i)
 
 rng = np.random.default_rng(0)
-begun = time.perf_counter()
+start_s = time.perf_counter()
 for _ in range(DURATION_S * CONTROL_HZ):
     actions = rng.uniform(-1, 1, env.action_space.shape).astype(np.float32)
     observation, reward, terminated, truncated, info = env.step(actions)
-wall_s = time.perf_counter() - begun
+wall_s = time.perf_counter() - start_s
 
 print(f"{NUM_WORLDS * DURATION_S / wall_s:.0f} simulated seconds per second")
-print(
-    "mean reward", reward.mean().round(3), "ended", int((terminated | truncated).sum())
-)
+num_ended = int((terminated | truncated).sum())
+print("mean reward", reward.mean().round(3), "ended", num_ended)
 env.close()

@@ -1,4 +1,4 @@
-"""TeamSort by two hands, and by one that does it all: parcels per hour, from an empty line on.
+"""Compares two hands that share TeamSort with one hand that does all of it: parcels per hour.
 
 embodied eval TeamSort --policy expert examples.one_hand_alone:ALONE -o runs/team
 """
@@ -12,15 +12,16 @@ from embodied.policies import policy_from_planner
 from embodied.policies.registry import find_policy
 from embodied.rollout.rollout import rollout
 
-PARCELS = 3
+PARCELS = 3  # per episode, which begins with an empty line
+HORIZON_S = 60.0
+# The policy of one hand, which the command above names.
 ALONE = policy_from_planner(
     lambda worlds: planner_alone(worlds.agent_layout, worlds.state_layout, worlds.robot)
 )
-HORIZON_S = 60.0
 
 
 def main() -> None:
-    """Prints the parcels per hour of both."""
+    """Prints the parcels per hour of two hands, and of one."""
     config = EnvConfig(
         "TeamSort",
         control_mode="ee_delta",
@@ -32,9 +33,11 @@ def main() -> None:
     for name, source in (("two hands", find_policy("expert")), ("one hand", ALONE)):
         with closing(Worlds(config, 2)) as worlds:
             results = rollout(worlds, source.make(worlds), [0, 1])
+
+        # a failed episode takes its whole time, and its parcels do not count
         seconds = sum(result.time_to_success_s or HORIZON_S for result in results)
-        count = PARCELS * sum(result.success_at_end for result in results)
-        print(f"{name}: {3600 * count / seconds:.0f} parcels per hour")
+        sorted_parcels = PARCELS * sum(result.success_at_end for result in results)
+        print(f"{name}: {3600 * sorted_parcels / seconds:.0f} parcels per hour")
 
 
 if __name__ == "__main__":

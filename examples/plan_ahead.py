@@ -1,4 +1,4 @@
-"""Plans ahead: tries many futures from a snapshot of the present, and takes the best."""
+"""Plans by sampling: tries many actions from a snapshot, and executes the best one."""
 
 import gymnasium
 import numpy as np
@@ -8,31 +8,31 @@ import embodied  # noqa: F401  (registers the ids)
 TASK = "embodied/PanelReset-v0"
 SETTINGS = {"control_mode": "ee_delta", "level": "L1"}
 NUM_FUTURES = 32
-FORESIGHT_STEPS = 10  # how far each future is simulated, at 20 Hz
-STEPS_TAKEN = 4  # of the best one, before planning anew
-MOST_DECISIONS = 12
+FORESIGHT_STEPS = 10  # control steps for which each future is simulated, at 20 Hz
+EXECUTED_STEPS = 4  # control steps of the best action, before planning again
+MAX_DECISIONS = 12
 
 env = gymnasium.make(TASK, **SETTINGS).unwrapped
 futures = gymnasium.make_vec(TASK, num_envs=NUM_FUTURES, **SETTINGS)
 rng = np.random.default_rng(0)
 
 
-def best_action(present):
-    """Returns the action (A,) that, held from a snapshot on, gains the most reward."""
-    futures.restore(present)  # one world's present, for all of them
+def best_action(snapshot):
+    """Returns the action (A,) with the largest return if it is repeated from a snapshot on."""
+    futures.restore(snapshot)  # all worlds begin with the snapshot of the one world
     actions = rng.uniform(-1, 1, futures.action_space.shape).astype(np.float32)
-    gained = np.zeros(NUM_FUTURES)
+    returns = np.zeros(NUM_FUTURES)
     for _ in range(FORESIGHT_STEPS):
         _, reward, *_ = futures.step(actions)
-        gained += reward
-    return actions[gained.argmax()]
+        returns += reward
+    return actions[returns.argmax()]
 
 
 env.reset(seed=0)
 print(env.task_description)
-for decision in range(MOST_DECISIONS):
+for decision in range(MAX_DECISIONS):
     action = best_action(env.snapshot())
-    for _ in range(STEPS_TAKEN):
+    for _ in range(EXECUTED_STEPS):
         _, reward, terminated, truncated, info = env.step(action)
     print(f"decision {decision}: progress {info['progress']:.2f}")
     if info["is_success"]:

@@ -1,4 +1,4 @@
-"""Records two demonstrations of the expert, reads them, and plays their actions."""
+"""Records two demonstrations of the expert, reads them, and replays the actions of one."""
 
 import sys
 from pathlib import Path
@@ -29,21 +29,22 @@ with Dataset(path) as dataset:
         print(f"{meta.seed}: {meta.instruction} success {meta.success}")
         episode = dataset.episode(number)
         print("  actions to learn, at the frame rate", episode.actions.shape)
-        done = episode.streams["action"].value
-        print("  what was done, at the control rate", done.shape)
+        executed = episode.streams["action"].value
+        print("  executed actions, at the control rate", executed.shape)
 
-        # times are ticks, subtasks are numbers, proprioception is one flat vector
+        # times are ticks, subtasks are indices, proprioception is one vector per frame
         plans = episode.plans
         seconds = plans["tick_start"][-1] / PHYSICS_HZ
         print(f"  last plan at {seconds} s: {SKILLS[plans['subtask'][-1]]}")
-        hand = dataset.agent_layout.slices()["tcp_pos_w"]
-        print("  the hand ended at", episode.obs["agent_pos"][-1, hand], "m")
+        hand_columns = dataset.agent_layout.slices()["tcp_pos_w"]
+        hand_pos_w = episode.obs["agent_pos"][-1, hand_columns]
+        print("  the hand ended at", hand_pos_w, "m")
     env_args = dataset.header.env_args
     actions = dataset.read(0, "actions")
 
-# the environment that a dataset names takes its actions as they are
+# the environment that a dataset names takes the dataset's actions without conversion
 env = gym.make(env_args["env_name"], **env_args["env_kwargs"])
 env.reset(seed=0)
 for action in actions:
     _, _, _, _, info = env.step(action)
-print("the actions alone:", "success" if info["is_success"] else "failure")
+print("replay of the actions:", "success" if info["is_success"] else "failure")

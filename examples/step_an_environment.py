@@ -10,7 +10,7 @@ print(env.unwrapped.task_description)
 print("proprioception", observation["agent_pos"].shape)
 print("picture", observation["pixels"]["overview"].shape)
 
-# What each element of an action means.
+# the meaning of each element of an action
 for label, unit, frame, low, high in env.unwrapped.worlds.interface.rows():
     print(f"{label:15} {low:7.2f} to {high:5.2f} {unit} ({frame})")
 

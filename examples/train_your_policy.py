@@ -1,4 +1,4 @@
-"""Records demonstrations, trains a torch policy of one's own on them, and lets it act."""
+"""Records demonstrations, trains a small torch policy on them, and lets the policy act."""
 
 from pathlib import Path
 
@@ -12,16 +12,16 @@ from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import as_frame
 from embodied.datasets.windows import Normaliser, Window, WindowLoader, Windows
 
-CHUNK = 8  # actions of a window
+CHUNK = 8  # the number of actions in a window
 HIDDEN = 128
 EPOCHS = 12
 
 path = Path("presses.hdf5")
 if not path.exists():
-    words = f"collect PanelReset -o {path} --level L1 --episodes 4 --no-cameras"
-    main([*words.split(), "--workers", "1"])
+    command = f"collect PanelReset -o {path} --level L1 --episodes 4 --no-cameras"
+    main([*command.split(), "--workers", "1"])
 
-# Two frames of proprioception, the newest privileged state, and the next actions.
+# Each window: two frames of proprioception, the newest privileged state, the next actions.
 window = Window(
     {
         "obs/agent_pos": range(-1, 1),
@@ -47,8 +47,8 @@ network = torch.nn.Sequential(
 
 def predict(scaled: dict[str, torch.Tensor]) -> torch.Tensor:
     """Returns scaled actions (n, CHUNK, J) for scaled observations (n, frames, ...)."""
-    seen = [scaled["obs/agent_pos"], scaled["obs/environment_state"]]
-    flat = torch.cat([values.flatten(1) for values in seen], dim=1)
+    observed = [scaled["obs/agent_pos"], scaled["obs/environment_state"]]
+    flat = torch.cat([values.flatten(1) for values in observed], dim=1)
     return network(flat).reshape(len(flat), CHUNK, -1)
 
 
@@ -60,7 +60,7 @@ for epoch in range(EPOCHS):
         error = functional.smooth_l1_loss(
             predict(scaled), scaled["actions"], reduction="none"
         )
-        # what is beyond the end of an episode is not to be learned
+        # actions beyond the end of an episode are padding, which must not be learned
         loss = error[~batch["actions_is_pad"]].mean()
         optimizer.zero_grad()
         loss.backward()
@@ -69,26 +69,30 @@ for epoch in range(EPOCHS):
     if epoch % 4 == 0:
         print(f"epoch {epoch}: loss {np.mean(losses):.3f} of {len(windows)} windows")
 
-# The environment that the dataset names takes the actions as they are.
+# The environment that the dataset names takes the dataset's actions without conversion.
 with Dataset(path) as dataset:
     env_args = dataset.header.env_args
-# A few demonstrations teach it to move; hundreds, recorded with --noise, to succeed.
+# A few demonstrations teach the policy to move. To succeed, it needs hundreds of them,
+# recorded with --noise.
 env = gym.make(env_args["env_name"], **env_args["env_kwargs"])
 observation, info = env.reset(seed=100)
-before = as_frame(observation)  # the first frame stands for the one before it, too
+last_frame = as_frame(
+    observation
+)  # at first the frame before is missing: repeat the first
 is_over = False
 while not is_over:
     frame = as_frame(observation)
-    seen = {
-        "obs/agent_pos": np.stack([before["agent_pos"], frame["agent_pos"]]),
+    arrays = {
+        "obs/agent_pos": np.stack([last_frame["agent_pos"], frame["agent_pos"]]),
         "obs/environment_state": frame["environment_state"][None],
     }
-    live = {name: torch.from_numpy(values)[None] for name, values in seen.items()}
-    live["robot"] = torch.tensor([0])
-    # (1, CHUNK, J), of which the first action is taken
+    batch = {name: torch.from_numpy(values)[None] for name, values in arrays.items()}
+    batch["robot"] = torch.tensor([0])  # the index of the dataset's only robot
     with torch.no_grad():
-        chunk = normaliser.undo("actions", predict(normaliser(live)), live["robot"])
-    before = frame
+        scaled_chunk = predict(normaliser(batch))
+        chunk = normaliser.undo("actions", scaled_chunk, batch["robot"])
+    last_frame = frame
+    # execute the first of the chunk's actions (1, CHUNK, J)
     action = np.clip(chunk[0, 0].numpy(), -1, 1)
     observation, _, terminated, truncated, info = env.step(action)
     is_over = terminated or truncated

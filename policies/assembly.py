@@ -1,4 +1,4 @@
-"""Making a dual system for given worlds."""
+"""Makes a dual system for given worlds."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def dual_system(
         worlds: the worlds that the policy acts in.
         planner: System 2.
         controller: System 1.
-        spec: requirements of both on the worlds.
+        spec: the requirements of planner and controller on the worlds.
         config: the timing, and the limits on actions.
     """
     return DualSystem(
@@ -47,10 +47,11 @@ def dual_system(
 
 
 def hold_action_reader(worlds: Worlds) -> HoldAction | None:
-    """Returns the function that gives the actions of robots at rest.
+    """Returns a function that gives the actions of robots at rest, or None.
 
-    In the control mode `joint`, whose actions are positions, these are the current joint
-    targets. In modes of velocities they are zeros, which need no function: None.
+    In the control mode `joint`, whose actions are positions, the actions of rest are the
+    current joint targets. In modes of velocities they are zeros, for which no function is
+    needed: None.
     """
     if worlds.config.control_mode != "joint":
         return None

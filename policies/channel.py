@@ -14,7 +14,9 @@ from embodied.policies.latency import SAMPLES_PER_EPISODE, DelayTable, PlanLaten
 from embodied.policies.transit import NEVER
 from embodied.seeding import Stream, episode_generator
 
-_MAX_RANDOM = 64  # an episode has at most this many random interruptions
+# An episode has at most this many random interruptions, so that tables of them have a fixed
+# size.
+_MAX_RANDOM = 64
 
 
 @dataclass(frozen=True)
@@ -22,15 +24,15 @@ class Interruption:
     """Interruptions of the planner (freezes) or of the link (outages) in an episode.
 
     During a freeze the planner computes nothing: a plan in progress is continued after
-    it. During an outage messages are lost, if they are sent or would arrive then.
+    the freeze. A message is lost if it is sent, or would arrive, during an outage.
 
-    There are none, a single one at `start_s`, or random ones at `rate_hz`.
+    An episode has no interruptions, a single one at `start_s`, or random ones at `rate_hz`.
 
     Attributes:
-        duration_s: duration of each interruption; 0 for no interruptions.
-        start_s: time at which the single interruption begins; None otherwise.
-        rate_hz: mean number of random interruptions per second, where the time during
-            interruptions is not counted; 0 otherwise.
+        duration_s: the duration of each interruption; 0 for no interruptions.
+        start_s: the time at which the single interruption begins; None otherwise.
+        rate_hz: the mean number of random interruptions per second of the time outside of
+            interruptions; 0 for no random ones.
 
     Raises:
         EmbodiedError: a value is negative or not finite, or both `start_s` and `rate_hz`
@@ -42,7 +44,7 @@ class Interruption:
     rate_hz: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raises EmbodiedError for a negative or infinite time, or two kinds of times."""
+        """Raises EmbodiedError for a negative or infinite value, or for both kinds of times."""
         make_fields_plain(self)
         for name in ("duration_s", "start_s", "rate_hz"):
             value = getattr(self, name)
@@ -68,7 +70,7 @@ class Interruption:
     def sample_begins(self, rng: np.random.Generator) -> np.ndarray:
         """Samples the ticks (max_count,) int64 at which interruptions begin.
 
-        They are ticks of a clock that stands still during interruptions.
+        The ticks are counted by a clock that stands still during interruptions.
         """
         if self.rate_hz > 0:
             # at a constant rate, the gaps are exponentially distributed
@@ -78,7 +80,7 @@ class Interruption:
             gap_ticks = np.maximum(np.ceil(gap_ticks), 1)
             return gap_ticks.cumsum().astype(np.int64)
 
-        # a single one at `start_s`; or none, since `max_count` is 0
+        # a single interruption at `start_s`, or none if `max_count` is 0
         begin = seconds_to_ticks(self.start_s or 0.0)
         return np.full(self.max_count, begin, np.int64)
 
@@ -105,7 +107,7 @@ class Channel:
     Args:
         num_worlds: N.
         latency: the latency of observations, computation and plans.
-        drop: probability that a plan is lost on the downlink.
+        drop: the probability that a plan is lost on the downlink.
         freeze: when the planner freezes.
         outage: when the link is down, in both directions; None for no outages.
     """
@@ -124,10 +126,11 @@ class Channel:
         self._downlink = DelayTable(latency.downlink, Stream.PLAN_DOWNLINK, num_worlds)
 
         self._drop = drop  # probability
-        # Whether each plan is lost on the downlink.
+        # (N, SAMPLES_PER_EPISODE) whether each plan of an episode is lost on the downlink;
+        # later plans repeat the samples
         self._lost = np.zeros((num_worlds, SAMPLES_PER_EPISODE), bool)
 
-        # (N, max_count) beginnings of freezes, on both clocks
+        # (N, max_count) beginnings of freezes, on the clock `awake` and on the world's
         self._freeze = freeze
         self._freeze_ticks = seconds_to_ticks(freeze.duration_s)
         self._begins_awake = np.zeros((num_worlds, freeze.max_count), np.int64)
@@ -136,7 +139,7 @@ class Channel:
         # (N, max_count) beginnings of outages, on the world's clock
         self._outage = outage or Interruption()
         self._outage_ticks = seconds_to_ticks(self._outage.duration_s)
-        self._outages = np.zeros((num_worlds, self._outage.max_count), np.int64)
+        self._outage_begins = np.zeros((num_worlds, self._outage.max_count), np.int64)
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
         """Samples the delays, losses and interruptions of new episodes in worlds `ids`."""
@@ -160,12 +163,12 @@ class Channel:
                 rng = episode_generator(seed, Stream.LINK_OUTAGE)
                 begins = self._outage.sample_begins(rng)
                 num_earlier = np.arange(self._outage.max_count)
-                self._outages[world] = begins + self._outage_ticks * num_earlier
+                self._outage_begins[world] = begins + self._outage_ticks * num_earlier
 
     def received_at(self, ids: Array, captured: Array, number: Array) -> Array:
         """Returns the ticks (n,) at which observations reach the planner.
 
-        They are NEVER for observations that an outage keeps from it.
+        The tick is NEVER for an observation that is lost in an outage.
 
         Args:
             ids: (n,) the worlds.
@@ -175,7 +178,8 @@ class Channel:
         received = captured + self._uplink.ticks(ids, number)
         if not self._outage.max_count:
             return received
-        is_lost = self._is_out(ids, captured) | self._is_out(ids, received)
+        is_lost = self._is_in_outage(ids, captured)  # when sent
+        is_lost |= self._is_in_outage(ids, received)
         return np.where(is_lost, NEVER, received)
 
     def awake_at(self, tick: Array) -> Array:
@@ -193,7 +197,7 @@ class Channel:
         return np.where(frozen, ends, tick).max(axis=1)
 
     def computed_at(self, ids: Array, start: Array, seq: Array) -> Array:
-        """Returns the ticks at which plans are done.
+        """Returns the ticks (n,) at which plans are done.
 
         Args:
             ids: (n,) the worlds.
@@ -227,19 +231,20 @@ class Channel:
         """
         arrived = done + self._downlink.ticks(ids, seq)
         if self._outage.max_count:
-            is_lost = self._is_out(ids, done) | self._is_out(ids, arrived)
+            is_lost = self._is_in_outage(ids, done)  # when sent
+            is_lost |= self._is_in_outage(ids, arrived)
             arrived = np.where(is_lost, -1, arrived)
         if not self._drop:
             return arrived
         return np.where(self._lost[ids, seq % SAMPLES_PER_EPISODE], -1, arrived)
 
-    def _is_out(self, ids: Array, tick: Array) -> np.ndarray:
-        """Returns (n,) bool, whether there is an outage in each of worlds `ids`.
+    def _is_in_outage(self, ids: Array, tick: Array) -> np.ndarray:
+        """Returns (n,) bool, whether there is an outage in each world at a tick.
 
         Args:
             ids: (n,) the worlds.
-            tick: (n,) the ticks to look at.
+            tick: (n,) a tick for each world.
         """
-        begins = self._outages[ids]  # (n, max_count)
+        begins = self._outage_begins[ids]  # (n, max_count)
         tick = np.asarray(tick)[:, None]
         return ((begins <= tick) & (tick < begins + self._outage_ticks)).any(axis=1)

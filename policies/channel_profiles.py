@@ -18,7 +18,7 @@ class ChannelProfile:
         summary: machine and network in a few words.
         latency: the latency of computing and of transport; its `source` cites where the
             numbers come from.
-        drop: probability that a plan is lost.
+        drop: the probability that a plan is lost.
     """
 
     summary: str
@@ -117,7 +117,7 @@ def channel_profile(name: str) -> ChannelProfile:
     """Returns the profile of a name.
 
     Raises:
-        EmbodiedError: there is no such profile; lists those that exist.
+        EmbodiedError: there is no such profile; the message lists the profiles.
     """
     if name not in PROFILES:
         raise unknown("channel", name, PROFILES)

@@ -1,4 +1,4 @@
-"""Storing tensors as safetensors: a policy's weights, an optimiser's state."""
+"""Stores tensors as safetensors: a policy's weights, an optimiser's state."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     on_cpu = {
         name: value.detach().cpu().contiguous() for name, value in tensors.items()
     }
-    # not `save_file` of safetensors, whose files only their owner may read
+    # `save_file` of safetensors is not used, because only the owner may read its files
     replace_bytes(path, save(on_cpu))
 
 
@@ -59,7 +59,7 @@ def optimizer_tensors(stored: Mapping[str, Any]) -> dict[str, Tensor]:
 def optimizer_state(
     tensors: Mapping[str, Tensor], groups: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Returns the `state_dict` of an optimiser, the inverse of `optimizer_tensors`.
+    """Returns the `state_dict` of an optimiser from its tensors; undoes `optimizer_tensors`.
 
     Args:
         tensors: the result of `optimizer_tensors`.
@@ -76,7 +76,7 @@ def join_parts(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """Returns the tensors of several parts in one dict, by names like `net:bias`.
 
     Args:
-        parts: name of a part -> its tensors by name.
+        parts: the name of a part -> its tensors by name.
     """
     return {
         f"{part}:{name}": value
@@ -86,7 +86,7 @@ def join_parts(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def split_parts(stored: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """Returns the parts, the inverse of `join_parts`; parts without tensors are lost."""
+    """Returns the parts that `join_parts` joined, except parts without tensors."""
     parts: dict[str, dict[str, Tensor]] = {}
     for key, value in stored.items():
         part, name = key.split(":", 1)

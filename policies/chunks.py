@@ -24,15 +24,16 @@ class ChunkPlayer:
     Row k is for the time `tick_frame` + k / chunk_hz. So the rows whose time passed while
     the chunk was on its way are skipped.
 
-    - In the control mode `joint`, whose actions are positions, it interpolates between
-      rows, and stays at the last row after the end of the chunk.
-    - In the modes of velocities each row is held until the next one, and after the end
-      of the chunk the robot rests.
-    - Gripper elements are never interpolated; they stay at the last row after the end.
+    - In the control mode `joint`, whose actions are positions, the player interpolates
+      between rows, and stays at the last row after the end of the chunk.
+    - In the control modes of velocities each row is held until the next one, and after the
+      end of the chunk the robot rests.
+    - Gripper elements are never interpolated, since they command to open or to close; after
+      the end of the chunk they stay at its last row.
 
     Args:
         interface: the action interface of the worlds.
-        spec: requirements of planner and controller on the worlds.
+        spec: the requirements of planner and controller on the worlds.
     """
 
     takes: tuple[PayloadKind, ...] = ("chunk",)
@@ -59,13 +60,13 @@ class ChunkPlayer:
             )
 
         row = age_s * payload.chunk_hz  # (N,) fractional rows
-        whole = whole_rows(row)
-        action = take_row(chunk, whole)  # (N, A)
+        whole_row = whole_rows(row)  # rounded down
+        action = take_row(chunk, whole_row)  # (N, A)
         if self._mode == "joint":
-            # `whole` may be slightly above `row` (see `whole_rows`), hence the maximum.
-            # After the end, both rows are the last one.
-            fraction = np.maximum(row - whole, 0.0)[:, None]
-            moving = action + fraction * (take_row(chunk, whole + 1) - action)
+            # `whole_row` may be slightly above `row` (see `whole_rows`), hence the maximum.
+            # After the end of the chunk, both rows are its last one.
+            fraction = np.maximum(row - whole_row, 0.0)[:, None]
+            motion = action + fraction * (take_row(chunk, whole_row + 1) - action)
         else:
-            moving = np.where((whole < steps)[:, None], action, 0.0)
-        return np.where(self._is_gripper, action, moving)
+            motion = np.where((whole_row < steps)[:, None], action, 0.0)
+        return np.where(self._is_gripper, action, motion)

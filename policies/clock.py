@@ -24,7 +24,7 @@ class Clock:
     """
 
     def __init__(self, rate_hz: float) -> None:
-        """Keeps the rate as a fraction; raises EmbodiedError for an impossible one."""
+        """Keeps the rate as a fraction of whole numbers, for exact arithmetic."""
         if not math.isfinite(rate_hz) or not 0 < rate_hz <= PHYSICS_HZ:
             raise EmbodiedError(
                 f"a rate must be above 0 and at most {PHYSICS_HZ} Hz (one event per "
@@ -48,7 +48,8 @@ class Clock:
 
     def tick(self, event: Array) -> Array:
         """Returns the tick of an event; events are numbered from 0."""
-        return -(-event * self._ticks // self._events)  # division, rounded up
+        # the negations round the division up instead of down
+        return -(-event * self._ticks // self._events)
 
     def event(self, tick: Array) -> Array:
         """Returns the number of the first event at or after a tick."""

@@ -1,4 +1,4 @@
-"""Collecting demonstrations: recording a policy's episodes into a dataset."""
+"""Collects demonstrations: records a policy's episodes into a dataset."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from embodied.rollout.shards import Report, Stage
 
 @dataclass(frozen=True)
 class Recording:
-    """The work of one of the processes of a collection.
+    """The work of each of the processes of a collection.
 
     Attributes:
         runner: the policy and its worlds.
@@ -92,11 +92,11 @@ def collect(
     resulting file is the same as without the interruption.
 
     Args:
-        recording: the work of a process.
-        seeds: one per episode.
+        recording: the work of each process.
+        seeds: the seeds of the episodes.
         mode: how to handle an existing dataset (see `EpisodeWriter`).
         workers: distributes the work to processes.
-        stage: reports the progress.
+        stage: opens the progress display, given its title and its length.
 
     Returns:
         The results of the episodes that this call has recorded.
@@ -104,16 +104,16 @@ def collect(
     Raises:
         DatasetError: the mode does not allow for the existing files.
         EmbodiedError: the worlds cannot be made, or a process failed.
-        KeyboardInterrupt: Ctrl-C was pressed; says how many episodes are kept.
+        KeyboardInterrupt: Ctrl-C was pressed; the message says how many episodes are kept.
     """
     # Each process writes its episodes as single files to the folder of parts. This writer
     # owns the folder, and merges the files in the end.
     writer = EpisodeWriter(recording.path, recording.header, mode)
-    missing = [seed for seed in seeds if seed not in writer.seeds]
+    unrecorded = [seed for seed in seeds if seed not in writer.seeds]
 
     title = f"collect {recording.runner.config.level}"
-    with kept_when_stopped(writer, seeds), stage(title, len(missing)) as report:
-        at_once = recording.runner.num_envs
-        results = run_recording(workers, recording, missing, report, at_once)
+    with kept_when_stopped(writer, seeds), stage(title, len(unrecorded)) as report:
+        num_envs = recording.runner.num_envs
+        results = run_recording(workers, recording, unrecorded, report, num_envs)
     writer.close()
     return results

@@ -53,7 +53,7 @@ class Correction:
     def to_json(self) -> dict[str, Any]:
         """Returns the correction as JSON values, for a dataset's header.
 
-        A rule with `after_s` does not use the other numbers, so they are left out.
+        A rule with `after_s` does not use its other numbers, so these are left out.
         """
         rule = asdict(self.rule)
         if self.rule.after_s is None:
@@ -68,17 +68,17 @@ def corrected_spec(
 ) -> PolicySpec:
     """Returns the requirements of a policy and its corrector together.
 
-    They are those of the policy, plus the privileged state, which the corrector uses.
+    These are the requirements of the policy, plus the privileged state for the corrector.
 
     Args:
-        policy: requirements of the policy.
-        corrector: requirements of the expert or person that corrects it.
+        policy: the requirements of the policy.
+        corrector: the requirements of the expert or person that corrects the policy.
         name: the name of the policy, for the error message.
-        by: names the corrector in the error message.
+        by: the corrector in a word, for the error message.
 
     Raises:
-        EmbodiedError: they differ in control mode or rate, so the corrector's actions
-            cannot replace the policy's.
+        EmbodiedError: policy and corrector differ in control mode or rate, so the
+            corrector's actions cannot replace the policy's.
     """
     is_same_mode = policy.control_mode == corrector.control_mode
     if not is_same_mode or policy.control_hz != corrector.control_hz:
@@ -108,10 +108,10 @@ class CorrectedPolicy:
         """Combines policy and expert.
 
         Args:
-            policy: drives at first.
-            expert: takes over.
+            policy: the policy, which drives at first.
+            expert: the expert, which takes over.
             rule: when the expert takes over, and when it hands back.
-            gripper_elements: indices of the action elements that command grippers.
+            gripper_elements: the indices of the action elements that command grippers.
         """
         self.spec = corrected_spec(policy.spec, expert.spec, "the policy")
         self._policy = policy
@@ -130,12 +130,12 @@ class CorrectedPolicy:
 
     @property
     def intended_by(self) -> np.ndarray:
-        """(N,) the expert everywhere."""
+        """(N,) who intended the actions: the expert in every world."""
         return np.full(len(self._executed_by), BY_EXPERT, np.uint8)
 
     @property
     def executed_by(self) -> np.ndarray:
-        """(N,) who drove at the last `act`."""
+        """(N,) who executed the last action: an index into `ACTORS`."""
         return self._executed_by.copy()
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
@@ -151,22 +151,23 @@ class CorrectedPolicy:
 
     def act(self, observation: Observation) -> np.ndarray:
         """Returns the actions (N, A): the expert's where it has taken over."""
-        # Both are asked at every step, also the one that does not drive: it must keep its
-        # state up to date, because it may drive at the next step.
-        wanted = np.asarray(self._policy.act(self._seen_by_policy(observation)))
+        # Policy and expert both act at every step. Also the one that does not drive must
+        # keep its state up to date, because it may drive at the next step.
+        policy_action = np.asarray(self._policy.act(self._seen_by_policy(observation)))
         self._intended = np.array(self._expert.act(observation), np.float32)
-        self._note_plans()
+        self._collect_plans()
 
-        # (N,) largest difference of an element; NaN or infinite if the policy's action is
-        difference = np.abs(wanted - self._intended).max(axis=1)
+        # (N,) the largest difference of an action element; it is not finite if the policy's
+        # action is not
+        difference = np.abs(policy_action - self._intended).max(axis=1)
         expert_drives = self._switch.update(
             difference, self._subtask, np.asarray(observation.tick)
         )
         self._executed_by = np.where(expert_drives, BY_EXPERT, BY_POLICY)
         self._executed_by = self._executed_by.astype(np.uint8)
 
-        chosen = np.where(expert_drives[:, None], self._intended, wanted)
-        # the limits are used for their rate only: no robot is stopped
+        chosen = np.where(expert_drives[:, None], self._intended, policy_action)
+        # the limits only limit the rate of change here: no robot is stopped
         no_stop = np.zeros(len(chosen), bool)
         return self._limits.apply(chosen, no_stop, observation)
 
@@ -200,16 +201,17 @@ class CorrectedPolicy:
         self._subtask = np.full(num_worlds, NO_SUBTASK)
 
     def _seen_by_policy(self, observation: Observation) -> Observation:
-        """Returns the observation for the policy, without privileged state it must not see."""
+        """Returns the observation without the privileged state, unless the policy uses it."""
         if self._policy.spec.privileged:
             return observation
-        nothing = observation.environment_state[:, :0]
-        return replace(observation, environment_state=nothing)
+        no_state = observation.environment_state[:, :0]
+        return replace(observation, environment_state=no_state)
 
-    def _note_plans(self) -> None:
-        """Keeps the expert's new plans and their subtasks.
+    def _collect_plans(self) -> None:
+        """Takes the new plans of both; keeps the expert's plans and their subtasks.
 
-        The policy's own plans are taken and dropped, or it would collect them endlessly.
+        The policy's own plans are dropped. If they were not taken, the policy would collect
+        them without end.
         """
         if isinstance(self._policy, PlanSource):
             self._policy.take_plans()

@@ -34,7 +34,7 @@ SERVO_SPEC = PolicySpec(control_mode="ee_delta", control_hz=200, privileged=True
 
 
 class SignalParts(dict[str, Array]):
-    """Parts of an observation by name; an unknown name raises an error with the list."""
+    """Parts of an observation by name; an unknown name raises an error with the known ones."""
 
     def __missing__(self, name: str) -> Array:
         raise unknown("signal", name, self)
@@ -43,23 +43,24 @@ class SignalParts(dict[str, Array]):
 class SignalReader:
     """Splits an observation into its parts, by names such as `tcp_pos_w`.
 
-    The names are those of the worlds' `agent_layout` and `state_layout`.
+    The names are defined by the worlds' `agent_layout` and `state_layout`.
     """
 
     def __init__(self, worlds: Worlds) -> None:
-        self._agent = worlds.agent_layout.slices()
-        self._state = worlds.state_layout.slices()
+        self._agent_slices = worlds.agent_layout.slices()
+        self._state_slices = worlds.state_layout.slices()
 
     def __call__(self, observation: Observation) -> Signals:
         """Returns the parts of `agent_pos`, and of `environment_state` if observed."""
         agent_pos = observation.agent_pos
         signals = SignalParts()
-        for name, part in self._agent.items():
-            signals[name] = agent_pos[:, part]
+        for name, columns in self._agent_slices.items():
+            signals[name] = agent_pos[:, columns]
         # without privileged observations the state has no columns
         state = observation.environment_state
         if state.shape[1]:
-            signals |= {name: state[:, part] for name, part in self._state.items()}
+            for name, columns in self._state_slices.items():
+                signals[name] = state[:, columns]
         return signals
 
 
@@ -84,11 +85,11 @@ def policy_from_planner(
     """Returns the source of a policy with a slow planner and a fast controller.
 
     Args:
-        make_planner: function or class that makes the planner for a batch of worlds.
-        spec: requirements of both on the worlds: control mode and rate, cameras, and
-            whether the privileged state is observed.
-        planner_hz: default number of plans per second, which `--planner-hz` overrides.
-        make_controller: makes the controller for a batch of worlds: `goal_servo` for
+        make_planner: a function or class that makes the planner for a batch of worlds.
+        spec: the requirements of planner and controller on the worlds: control mode and
+            rate, cameras, and whether the privileged state is observed.
+        planner_hz: the default number of plans per second, which `--planner-hz` overrides.
+        make_controller: a function that makes the controller: `goal_servo` for
             goals, `chunk_player` for action chunks, or one of your own.
     """
     return _PlannerSource(
@@ -105,9 +106,10 @@ def policy_from_function(
     """Returns the source of a policy that calls a function at every control step.
 
     Args:
-        act: takes the observation of N worlds and its parts by name (`SignalReader`),
-            and returns actions (N, A) in [-1, 1]. It must not have state.
-        spec: requirements on the worlds; by default the control mode `joint_delta` at
+        act: a function that takes the observation of N worlds and its parts by name
+            (`SignalReader`), and returns actions (N, A) in [-1, 1]. It must not have
+            state.
+        spec: the requirements on the worlds; by default the control mode `joint_delta` at
             20 Hz, with proprioception as the only observation.
     """
     return _FunctionSource(act, spec or PolicySpec())
@@ -145,7 +147,7 @@ class _PlannerSource:
         return _file_hash(self.make_planner)
 
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
-        return _tried_spec(self, self.policy_spec, task, robot)
+        return _spec_after_trial(self, self.policy_spec, task, robot)
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> DualSystem:
         """Returns the policy for these worlds; `dual` replaces the default timing of plans."""
@@ -173,16 +175,24 @@ class _FunctionSource:
         return _file_hash(self.function)
 
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
-        return _tried_spec(self, self.policy_spec, task, robot)
+        return _spec_after_trial(self, self.policy_spec, task, robot)
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> Policy:
         return FunctionPolicy(self.function, SignalReader(worlds), self.policy_spec)
 
 
-def _tried_spec(
+def _spec_after_trial(
     source: PolicySource, spec: PolicySpec, task: str, robot: str | None
 ) -> PolicySpec:
     """Returns the spec, after making the policy for the task once as a trial.
+
+    The trial shows errors of the user's code before an evaluation begins.
+
+    Args:
+        source: the source of the policy.
+        spec: the spec to return.
+        task: the task's name.
+        robot: the robot's name; None for the task's default.
 
     Raises:
         EmbodiedError: there is no such task or robot, or the policy cannot be made for
@@ -203,14 +213,13 @@ def _tried_spec(
 
 
 def _file_hash(item: Callable[..., object]) -> str:
-    """Returns the SHA-256 of the file that defines a function or class.
+    """Returns the SHA-256 of the file that defines a function or class; "" without a file.
 
-    It distinguishes the results of different versions. It is "" if there is no file.
+    The hash distinguishes the results of different versions.
     """
     try:
         file = inspect.getsourcefile(inspect.unwrap(item))
-    # raised for code that is not written in Python
-    except TypeError:
+    except TypeError:  # it is not written in Python
         file = None
     if file is None or not Path(file).is_file():
         return ""

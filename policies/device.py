@@ -14,7 +14,7 @@ DEVICE_NAMES = "auto, cpu, cuda or cuda:<number>"
 
 
 def training_device(name: str = AUTO) -> torch.device:
-    """Returns the device of a name; `auto` is the GPU if there is one, else the CPU.
+    """Returns the device of a name; `auto` is the GPU if there is one, and the CPU otherwise.
 
     Raises:
         EmbodiedError: there is no such device on this machine.

@@ -50,12 +50,12 @@ from embodied.policies.limits import HoldAction, ReferenceLimits
 from embodied.policies.mailbox import MAILBOX_MODES, Inbox, Mailbox, MailboxMode
 from embodied.policies.plan_counts import PlanCounts
 from embodied.policies.plans import (
-    ask,
     check_bridge,
     check_kinds,
-    copied,
+    copy_of,
     plan_rows,
     planner_faults,
+    request_plans,
 )
 from embodied.policies.transit import NEVER
 from embodied.rollout.plan_use import PlanUse
@@ -68,14 +68,14 @@ class DualSystemConfig:
     Attributes:
         planner_hz: observations per second that are captured for the planner.
         latency: the latency of computing and of transport.
-        drop: probability that a plan is lost on its way to the controller.
+        drop: the probability that a plan is lost on its way to the controller.
         freeze: freezes of the planner.
         outage: outages of the link, in both directions.
         mailbox: the rule by which the controller picks a plan (see `Mailbox`).
-        bridge: name of the bridge that handles stale plans (see `find_bridge`).
+        bridge: the name of the bridge that handles stale plans (see `find_bridge`).
         stale_after_s: the robot stops if its plan is older than this.
         max_action_rate: the largest change of an action element per second.
-        gripper_elements: indices of the action elements that command grippers. Their
+        gripper_elements: the indices of the action elements that command grippers. Their
             rate of change is not limited, and a stop does not change them.
 
     Raises:
@@ -110,14 +110,13 @@ class DualSystemConfig:
 class DualSystem:
     """A policy made of a planner and a controller.
 
-    Each of the N worlds has its own clock, delays and plans, so the worlds do not affect
-    each other.
+    Each of the N worlds has its own clock, delays and plans.
 
     Args:
         planner: System 2; called once for all worlds whose planning starts together.
         controller: System 1; called at every control step.
         config: the timing, and the limits on actions.
-        spec: requirements of planner and controller on the worlds; by default those of
+        spec: the requirements of planner and controller on the worlds; by default those of
             the controller.
         hold_action: returns the actions that keep the robot where it is. Absolute
             control modes need it (see `ReferenceLimits`).
@@ -150,7 +149,7 @@ class DualSystem:
 
         self._clock = Clock(self.config.planner_hz)
         self._stale_ticks = seconds_to_ticks(self.config.stale_after_s)
-        self._plans: list[Plan] = []  # started since the last `take_plans`
+        self._plans: list[Plan] = []  # those started since the last `take_plans`
         self._is_checked = False  # whether the values of the first plans were checked
         self._allocate(num_worlds=0)
 
@@ -163,7 +162,7 @@ class DualSystem:
         Args:
             ids: (n,) the worlds.
             observation: the observation of all N worlds.
-            seeds: n episode seeds, for the random delays and losses.
+            seeds: n episode seeds, which determine the random delays and losses.
         """
         ids = np.asarray(ids, np.int64)
         num_worlds = len(observation.tick)
@@ -183,7 +182,6 @@ class DualSystem:
         self._next_capture[ids] = first_capture
         self._next_event[ids] = first_capture
         self._free_at[ids] = now
-
         self._num_captured[ids] = 0
         self._num_planned[ids] = 0
         self._counts.reset(ids)
@@ -217,12 +215,12 @@ class DualSystem:
         action = self._bridge.correct(observation, payload, age_s, action)
 
         # limit the rate of change, and stop robots whose plan is stale
-        stop = age_ticks > self._stale_ticks
-        self._counts.add(action, age_ticks, stop)
-        return self._limits.apply(action, stop, observation)
+        is_stale = age_ticks > self._stale_ticks
+        self._counts.add(action, age_ticks, is_stale)
+        return self._limits.apply(action, is_stale, observation)
 
     def take_plans(self) -> list[Plan]:
-        """Returns the plans started since the last call, in the order of their start.
+        """Returns the plans started since the last call, in the order of their starts.
 
         All times of a plan are computed at its start, so `tick_done` and `tick_arrived`
         may be in the future. `tick_arrived` is -1 for a lost plan.
@@ -232,39 +230,39 @@ class DualSystem:
         return plans
 
     def mean_plan_age_s(self, world: int) -> float:
-        """Returns the mean age of the controller's plan in this episode.
-
-        The mean is over the control steps with a plan; it is nan if there were none.
-        """
-        age_s = self._counts.of(world).mean_age_s
+        """Returns the mean age of the plans over an episode's control steps with one; or NaN."""
+        age_s = self._counts.plan_use(world).mean_age_s
         return float("nan") if age_s is None else age_s
 
     def plan_use(self, world: int) -> PlanUse:
         """Returns figures on the age and the smoothness of this episode's plans."""
-        return self._counts.of(world)
+        return self._counts.plan_use(world)
 
     def _allocate(self, num_worlds: int) -> None:
         """Creates the state of N worlds in which no episode has begun."""
         config = self.config
         self._channel = Channel(
-            num_worlds, config.latency, config.drop, config.freeze, config.outage
+            num_worlds,
+            config.latency,
+            drop=config.drop,
+            freeze=config.freeze,
+            outage=config.outage,
         )
         self._inbox = Inbox(num_worlds)
         self._bridge = self._make_bridge(num_worlds)
         self._mailbox = Mailbox(
             num_worlds,
-            config.mailbox,
-            self._clock.period_ticks,
-            self.planner.plan_shape,
-            self._bridge,
+            mode=config.mailbox,
+            period_ticks=self._clock.period_ticks,
+            shape=self.planner.plan_shape,
+            bridge=self._bridge,
         )
         self._limits = ReferenceLimits(
             num_worlds,
-            config.max_action_rate / self.spec.control_hz,
-            config.gripper_elements,
-            self._hold_action,
+            max_step=config.max_action_rate / self.spec.control_hz,
+            gripper_elements=config.gripper_elements,
+            hold_action=self._hold_action,
         )
-
         start = np.zeros(num_worlds, np.int64)
         self._mailbox.reset(np.arange(num_worlds), self._stale_frame(start))
 
@@ -316,9 +314,8 @@ class DualSystem:
             ids = (start <= now).nonzero()[0]
 
         self._mailbox.deliver(now)
-
         next_event = np.minimum(self._next_capture, start)
-        self._next_event = np.minimum(next_event, self._mailbox.next_tick())
+        self._next_event = np.minimum(next_event, self._mailbox.next_change())
 
     def _capture(
         self, ids: np.ndarray, observation: Observation, now: np.ndarray
@@ -330,7 +327,7 @@ class DualSystem:
             observation: the observation of all N worlds.
             now: (n,) the current ticks of these worlds.
         """
-        # an observation is as old as its images
+        # the age of an observation counts from the capture of its oldest image
         tick_frame = now
         if self.spec.cameras:
             if observation.pixels_tick is None:
@@ -344,14 +341,14 @@ class DualSystem:
         rows = observation if all_worlds else observation.rows(ids)  # (n, ...)
         number = self._num_captured[ids]
         received = self._channel.received_at(ids, now, number)
-        self._inbox.put(ids, received, number, tick_frame, rows)
+        self._inbox.put(ids, received, number, tick_frame=tick_frame, rows=rows)
 
         # captures that were due between two control steps are skipped
         self._num_captured[ids] = number + 1
         self._next_capture[ids] = self._clock.next_tick(now)
 
     def _next_start(self) -> np.ndarray:
-        """Returns the ticks (N,) at which planners can start on the captured observations.
+        """Returns the ticks (N,) at which planners can start on captured observations.
 
         A planner must be free, have received an observation, and not be frozen.
         """
@@ -368,15 +365,17 @@ class DualSystem:
         """
         observation, tick_frame = self._inbox.take(ids, start)
         # checking values takes long, so it is done for the first plans only
-        payload = ask(self.planner, observation, ids, check_all=not self._is_checked)
+        payload = request_plans(
+            self.planner, observation, ids, check_all=not self._is_checked
+        )
         self._is_checked = True
-        fault = planner_faults(self.planner, payload, tick_frame, start)
+        fault = planner_faults(self.planner, payload, tick_frame, start=start)
 
         # all times of the plans can be computed now
         seq = self._num_planned[ids]
         done = self._channel.computed_at(ids, start, seq)
         arrived = self._channel.arrived_at(ids, done, seq)
-        if fault is not None:
+        if fault is not None:  # a plan with a fault (0 stands for none) is lost
             arrived = np.where(fault > 0, -1, arrived)
         plan = Plan(
             world=ids,
@@ -385,7 +384,7 @@ class DualSystem:
             tick_start=start,
             tick_done=done,
             tick_arrived=arrived,
-            payload=copied(payload),
+            payload=copy_of(payload),
             fault=fault,
         )
         self._plans.append(plan)

@@ -1,4 +1,4 @@
-"""Running episodes of a policy, given by its name, within one process."""
+"""Runs episodes of a policy, given by its name, within one process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,14 @@ def env_config_for(
 ) -> EnvConfig:
     """Returns the config of worlds that meet a policy's requirements.
 
-    They use one thread, since several processes share the work.
+    The worlds use one thread, since several processes share the work.
+
+    Args:
+        spec: the policy's requirements.
+        task: the task's name.
+        level: the level of variation.
+        split: whether seen or held-out values are sampled.
+        robot: the robot's name; None for the task's default.
     """
     obs = "state"
     if spec.cameras:
@@ -55,8 +62,8 @@ class EpisodeRunner:
         config: the config of the worlds, which must meet the policy's spec
             (`env_config_for`).
         dual: the timing of plans; None for the policy's own rate without delays.
-        num_envs: number of worlds that run at the same time.
-        noise: standard deviation of the shoves that disturb actions (see
+        num_envs: the number of worlds that run at the same time.
+        noise: the standard deviation of the shoves that disturb actions (see
             `NoisyPolicy`); 0 for no shoves.
         correction: who corrects the policy, and by which rule; None for nobody.
 
@@ -108,7 +115,7 @@ class EpisodeRunner:
 
         Args:
             seeds: the seeds of the episodes.
-            hooks: watch the rollout.
+            hooks: the hooks that watch the rollout.
             on_result: a function that is called with each result as soon as its episode
                 is over.
         """
@@ -119,6 +126,7 @@ class EpisodeRunner:
             motion = MotionMeter(worlds)
             near_misses = NearMissMeter(worlds)
 
+            # each result gets the figures of both meters
             def measured(result: EpisodeResult) -> EpisodeResult:
                 return near_misses.measured(motion.measured(result))
 
@@ -128,7 +136,7 @@ class EpisodeRunner:
 
             policy = self._make_policy(worlds)
             all_hooks: list[Hook] = [motion, near_misses, *hooks]
-            results = rollout(worlds, policy, seeds, all_hooks, report)
+            results = rollout(worlds, policy, seeds, hooks=all_hooks, on_result=report)
             return [measured(result) for result in results]
 
     def _make_policy(self, worlds: Worlds) -> Policy:

@@ -41,9 +41,9 @@ class ChunkingPlanner:
     after the rows before, with goals extrapolated by their velocities.
 
     Args:
-        planner: whose plans have goals.
+        planner: the planner, whose plans have goals.
         controller: the controller that follows these goals.
-        worlds: the worlds that both act in.
+        worlds: the worlds in which planner and controller act.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class ChunkingPlanner:
         agent_pos = np.array(observation.agent_pos, np.float64)
         chunk = np.zeros((num, CHUNK_STEPS, self._num_actions), np.float32)
 
+        # each row: where the goals will be, the action towards them, and what it leads to
         for k in range(CHUNK_STEPS):
             age_s = np.full(num, k / CHUNK_HZ)
             goal_pos_w = plan.goal_pos_w + plan.goal_vel_w * age_s[:, None, None]

@@ -21,15 +21,16 @@ from embodied.rotations import (
 
 
 class Forecast:
-    """Integrates the commanded velocities over time, as if followed exactly.
+    """Integrates commanded velocities over time, as if the robot followed them exactly.
 
-    The poses of effectors, torsos, heads and bases in the proprioception change. The
-    joints of arms, speeds and gripper widths stay as they are. A moving base does not
-    carry the effectors along, since plans move either the base or the arms.
+    It changes the poses of effectors, torsos, heads and bases in the proprioception. Joints
+    of arms, speeds and gripper widths stay as they are, since they do not follow from these
+    velocities alone. A moving base does not carry the effectors along, since plans move
+    either the base or the arms.
 
     Args:
-        robot: whose motion is predicted.
-        agent_layout: the layout of its proprioception.
+        robot: the robot whose motion is predicted.
+        agent_layout: the layout of the robot's proprioception.
     """
 
     def __init__(self, robot: Robot, agent_layout: Layout) -> None:
@@ -49,20 +50,22 @@ class Forecast:
             time_s: the time for which the action is applied.
 
         Returns:
-            (n, P), a new array.
+            The predicted proprioception (n, P), a new array.
         """
         after = agent_pos.copy()
-        first = 0
+        next_element = 0
         for part in self._robot.parts:
             # an action holds the elements of the parts in order; some parts have none
             group = part.action_group("ee_delta")
             if group is None:
                 continue
-            own_action = np.asarray(action)[:, first : first + len(group.labels)]
-            first += len(group.labels)
+            first_element = next_element
+            next_element += len(group.labels)
+            part_action = np.asarray(action)[:, first_element:next_element]
 
-            # an action of 1 is full speed
-            full_speed_s = own_action * time_s
+            # An action of 1 is full speed. So action times time is the time at full speed
+            # that moves the part as far.
+            full_speed_s = part_action * time_s
             if isinstance(part, Arm):
                 self._move_effector(after, agent_pos, part, full_speed_s)
             elif isinstance(part, Base | JointedPart):
@@ -89,7 +92,7 @@ class Forecast:
         move_m = full_speed_s[:, :3] * arm.ee_speed_m_s
         rotvec_rad = full_speed_s[:, 3:] * arm.ee_speed_rad_s
 
-        # from the axes of the arm to those of its mount, then to those of the world
+        # from the arm's axes to the mount's axes, then to the world's axes
         if arm.is_turned:
             arm_to_mount = np.broadcast_to(
                 arm.placement.quat_wxyz, (len(full_speed_s), 4)
@@ -124,15 +127,17 @@ class Forecast:
             part: the part that has the joints.
             full_speed_s: (n, J) seconds of full speed of each joint.
         """
-        first = self._slices["joint_pos"].start
-        own = self._robot.joint_slice(part)
+        # the part's columns in the proprioception
+        first_joint = self._slices["joint_pos"].start
+        joints = self._robot.joint_slice(part)
+        columns = slice(first_joint + joints.start, first_joint + joints.stop)
         move = full_speed_s * np.array(part.joints.speeds)  # (n, J) m and rad
 
-        # A base is commanded along its own axes, but its joints x and y are along those
-        # of the world. Its third joint is the yaw, the same in both.
+        # A base is commanded along its own axes, but its joints x and y are along the
+        # world's axes. Its third joint, the yaw, is the same in both.
         if isinstance(part, Base):
             base_to_world = quat_from_yaw(self._mounts[part.name].read(before)[:, 3])
             translation = move * np.array([1.0, 1.0, 0.0])
             yaw = move * np.array([0.0, 0.0, 1.0])
             move = quat_rotate(base_to_world, translation) + yaw
-        after[:, first + own.start : first + own.stop] += move
+        after[:, columns] += move

@@ -1,4 +1,4 @@
-"""Inference of networks in batches of a fixed size.
+"""Infers networks in batches of a fixed size.
 
 A network's output depends slightly on the batch size, due to rounding. With a fixed size,
 the output for a world depends neither on the number of worlds nor on the other rows.
@@ -23,7 +23,7 @@ def infer_in_batches(num_rows: int, infer: InferRows) -> list[np.ndarray]:
     """Infers rows 0 to `num_rows` - 1 in batches of exactly `BATCH_ROWS`.
 
     Args:
-        num_rows: number of rows, at least 1.
+        num_rows: the number of rows, at least 1.
         infer: a function that is called once per batch. The last batch is padded by
             repeating the last row.
 

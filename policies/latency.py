@@ -18,9 +18,9 @@ from embodied.errors import EmbodiedError
 from embodied.plain import make_fields_plain, to_python
 from embodied.seeding import episode_generator
 
-# Number of delays that are sampled per episode; further messages reuse them in order.
+# The number of delays that are sampled per episode; further messages reuse them in order.
 SAMPLES_PER_EPISODE = 1024
-# First line of a trace file whose delays are those of one episode, from its start.
+# The first line of a trace file with the delays of one episode, from the episode's start.
 FROM_START = "# from the start of the episode"
 
 
@@ -57,7 +57,7 @@ class Constant:
 class LogNormal:
     """Delays with a lognormal distribution: `median_ms * exp(sigma * normal)`.
 
-    Later messages may overtake earlier ones.
+    Later messages may overtake earlier messages.
     """
 
     median_ms: float
@@ -81,7 +81,7 @@ class Trace:
 
     Attributes:
         ms: the delays.
-        file: path of the file it was read from; "" if it was not read from a file.
+        file: the path of the file that the trace was read from; "" if there is none.
         from_start: whether episodes begin at the first delay.
     """
 
@@ -90,17 +90,21 @@ class Trace:
     from_start: bool = False
 
     def __post_init__(self) -> None:
-        """Makes the delays a tuple; raises EmbodiedError for none, or an impossible one."""
-        # a tuple is hashable and immutable
-        object.__setattr__(
-            self, "ms", tuple(float(to_python(value)) for value in self.ms)
-        )
+        """Makes the delays a tuple.
+
+        Raises:
+            EmbodiedError: there are no delays, or one is negative or not finite.
+        """
+        # A tuple is hashable and immutable. `object.__setattr__` is needed because the
+        # dataclass is frozen.
+        delays_ms = tuple(float(to_python(value)) for value in self.ms)
+        object.__setattr__(self, "ms", delays_ms)
         if not self.ms:
             raise EmbodiedError(
                 "a latency trace needs at least one delay in ms, this one is empty"
             )
-        for value in self.ms:
-            _check(value, "a delay of a latency trace in ms")
+        for delay_ms in self.ms:
+            _check(delay_ms, "a delay of a latency trace in ms")
 
     def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
         start = 0 if self.from_start else rng.integers(len(self.ms))
@@ -173,25 +177,25 @@ class DelayTable:
 
     Args:
         source: the distribution of the delays.
-        stream: a `seeding.Stream` of random numbers, another one for each kind of delay,
-            so that they are independent.
+        stream: the `seeding.Stream` of random numbers to sample from. Each kind of delay
+            has its own, so that kinds are independent.
         num_worlds: N.
     """
 
     def __init__(self, source: Latency, stream: int, num_worlds: int) -> None:
-        """Makes an empty table, which each episode's start fills."""
+        """Makes an empty table; `reset` samples the delays of an episode."""
         self._source = source
         self._stream = stream
         self._table = np.zeros((num_worlds, SAMPLES_PER_EPISODE), np.int64)
 
-        # A constant delay needs no table.
-        self._constant: int | None = None
+        # a constant delay needs no table
+        self._constant_ticks: int | None = None
         if isinstance(source, Constant):
-            self._constant = int(_to_ticks(np.array(source.ms)))
+            self._constant_ticks = int(_to_ticks(np.array(source.ms)))
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
         """Samples the delays of new episodes in worlds `ids`."""
-        if self._constant is not None:
+        if self._constant_ticks is not None:
             return
         for world, seed in zip(ids, seeds, strict=True):
             rng = episode_generator(seed, self._stream)
@@ -208,18 +212,18 @@ class DelayTable:
         Returns:
             An array (n,), or one int for all messages if the delay is constant.
         """
-        if self._constant is not None:
-            return self._constant
+        if self._constant_ticks is not None:
+            return self._constant_ticks
         return self._table[ids, number % SAMPLES_PER_EPISODE]
 
 
 def _to_ticks(ms: np.ndarray) -> np.ndarray:
-    """Returns delays in ticks, rounded up so that no message arrives early."""
+    """Returns delays in ticks, rounded up so that no message arrives too early."""
     # `round` first, so that the rounding error of the product does not add a tick
     return np.ceil(np.round(ms * (PHYSICS_HZ / 1000), 6))
 
 
 def _check(value: float, name: str) -> None:
-    """Raises EmbodiedError unless a number of this name is finite and at least 0."""
+    """Raises EmbodiedError, which names the number, unless it is finite and at least 0."""
     if not (np.isfinite(value) and value >= 0):
         raise EmbodiedError(f"{name} must be finite and at least 0, not {value}")

@@ -14,18 +14,19 @@ HoldAction = Callable[[Observation], Array]
 
 
 class ReferenceLimits:
-    """Limits the rate of change of actions, and ramps the actions of a stop to rest.
+    """Limits the rate of change of actions, and brings stopped robots to rest.
 
-    Gripper elements are not limited, and keep their last value during a stop.
+    Gripper elements are not limited, and keep their last value during a stop, so that no
+    object is dropped.
 
     Args:
         num_worlds: N.
-        max_step: largest change of an action element per control step.
-        gripper_elements: indices of the action elements that command grippers.
-        hold_action: returns the actions of a robot at rest. It is called at the start of
-            an episode and of a stop. Absolute control modes need it. If it is None, the
-            action of rest is zero, which suits velocities and deltas, with open
-            grippers.
+        max_step: the largest change of an action element per control step.
+        gripper_elements: the indices of the action elements that command grippers.
+        hold_action: returns the actions of robots at rest. It is called at the start of
+            an episode and of a stop. Control modes whose actions are positions need it. If
+            it is None, the action of rest is zero with open grippers, which suits
+            velocities.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class ReferenceLimits:
         gripper_elements: tuple[int, ...],
         hold_action: HoldAction | None,
     ) -> None:
-        """Begins without actions; the first one gives the arrays their width.
+        """Begins without actions; the first action gives the arrays their width.
 
         The arguments are described at the class.
         """
@@ -44,26 +45,28 @@ class ReferenceLimits:
         self._hold_action = hold_action
 
         # (N,) whether there was no action in this episode yet
-        self._starting = np.ones(num_worlds, bool)
+        self._is_new_episode = np.ones(num_worlds, bool)
         # (N,) whether the robot was stopped in the last step
-        self._stopped = np.zeros(num_worlds, bool)
+        self._was_stopped = np.zeros(num_worlds, bool)
 
         # The action size A is known with the first action.
         self._last = np.zeros((num_worlds, 0), np.float32)  # (N, A) the last actions
-        self._hold = self._last  # (N, A) the actions that stopped robots ramp to
-        # (A,) largest change of each element per control step: `max_step`, but infinity for
-        # grippers
-        self._step = np.zeros(0, np.float32)
+        # (N, A) the actions at which stopped robots rest
+        self._rest_action = self._last
+        # (A,) the largest change of each element per control step: `max_step`, but infinity
+        # for grippers
+        self._max_change = np.zeros(0, np.float32)
 
     def reset(self, ids: Array) -> None:
         """Begins episodes in worlds `ids`, at rest."""
-        self._starting[ids] = True
-        self._stopped[ids] = False
+        self._is_new_episode[ids] = True
+        self._was_stopped[ids] = False
 
     def apply(self, action: Array, stop: Array, observation: Observation) -> np.ndarray:
         """Returns the limited actions.
 
-        Elements that are not finite are returned unchanged.
+        Elements that are not finite are returned unchanged, so that the worlds count them
+        as the policy's fault.
 
         Args:
             action: (N, A) the controller's actions.
@@ -71,7 +74,7 @@ class ReferenceLimits:
             observation: the observation of all N worlds, for `hold_action`.
 
         Returns:
-            A fresh array, (N, A) float32.
+            A new array, (N, A) float32.
 
         Raises:
             ValueError: there is not one row per world, or A has changed.
@@ -80,33 +83,32 @@ class ReferenceLimits:
         if action.shape != self._last.shape:
             self._allocate(action)
         # this runs at every step; `count_nonzero` is 4 times as fast as `any` and `all`
-        if np.count_nonzero(self._starting):
-            self._start(observation)
-        if np.count_nonzero(stop) or np.count_nonzero(self._stopped):
-            action = self._stop(action, stop, observation)
+        if np.count_nonzero(self._is_new_episode):
+            self._start_at_rest(observation)
+        if np.count_nonzero(stop) or np.count_nonzero(self._was_stopped):
+            action = self._with_stops(action, stop, observation)
 
-        lowest = self._last - self._step
-        highest = self._last + self._step
+        lowest = self._last - self._max_change
+        highest = self._last + self._max_change
         limited = np.minimum(np.maximum(action, lowest), highest)
 
-        finite = np.isfinite(action)
-        if np.count_nonzero(finite) == finite.size:
+        is_finite = np.isfinite(action)
+        if np.count_nonzero(is_finite) == is_finite.size:
             self._last = limited
             return limited.copy()
 
-        # limit the next action relative to the last finite one
-        self._last = np.where(finite, limited, self._last)
-        return np.where(finite, limited, action)
+        # the next action will be limited relative to the last finite one
+        self._last = np.where(is_finite, limited, self._last)
+        return np.where(is_finite, limited, action)
 
     def _allocate(self, action: np.ndarray) -> None:
-        """Creates the arrays at the first action, which gives the action size A.
+        """Creates the arrays for an action whose shape is not theirs, which must be the first.
 
-        It is called where an action's shape is not that of the arrays, so for a later
-        action it only raises.
+        Raises:
+            ValueError: it is not the first action, or has not one row per world.
         """
         num_worlds, action_size = self._last.shape
-        # the arrays exist already: a later action has another shape
-        if action_size:
+        if action_size:  # the arrays exist already: this is a later action
             raise ValueError(
                 f"the controller gave actions of shape {action.shape}, expected "
                 f"{self._last.shape}"
@@ -119,35 +121,36 @@ class ReferenceLimits:
 
         # grippers are not limited
         self._last = np.zeros_like(action)
-        self._hold = np.zeros_like(action)
-        self._step = np.full(action.shape[1], self._max_step, np.float32)
-        self._step[self._grippers] = np.inf
+        self._rest_action = np.zeros_like(action)
+        self._max_change = np.full(action.shape[1], self._max_step, np.float32)
+        self._max_change[self._grippers] = np.inf
 
-    def _start(self, observation: Observation) -> None:
-        """Sets the last actions of new episodes to rest, which their first one follows."""
-        self._last[self._starting] = self._rest(observation)[self._starting]
-        self._starting[:] = False
+    def _start_at_rest(self, observation: Observation) -> None:
+        """Sets the last action of each new episode to rest, to limit its first action."""
+        is_new = self._is_new_episode
+        self._last[is_new] = self._rest(observation)[is_new]
+        self._is_new_episode[:] = False
 
-    def _stop(
+    def _with_stops(
         self, action: np.ndarray, stop: np.ndarray, observation: Observation
     ) -> np.ndarray:
-        """Replaces the actions of stopped robots by rest, with grippers as they were.
+        """Returns the actions (N, A), in which stopped robots have the actions of rest.
 
         Args:
             action: (N, A) the actions.
             stop: (N,) bool, the robots to stop.
-            observation: the present observation, at whose pose robots rest.
+            observation: the current observation, at whose pose robots rest.
         """
-        # `hold` is read only at the beginning of a stop. If it were read at each step,
-        # the robot would follow its own drift.
-        just_stopped = stop & ~self._stopped
-        if just_stopped.any():
-            hold = self._rest(observation)
-            hold[:, self._grippers] = self._last[:, self._grippers]
-            self._hold[just_stopped] = hold[just_stopped]
+        # The action of rest is computed only at the beginning of a stop. If it were computed
+        # at each step, the robot would follow its own drift.
+        is_just_stopped = stop & ~self._was_stopped
+        if is_just_stopped.any():
+            rest = self._rest(observation)
+            rest[:, self._grippers] = self._last[:, self._grippers]
+            self._rest_action[is_just_stopped] = rest[is_just_stopped]
 
-        self._stopped = stop.copy()
-        return np.where(stop[:, None], self._hold, action)
+        self._was_stopped = stop.copy()
+        return np.where(stop[:, None], self._rest_action, action)
 
     def _rest(self, observation: Observation) -> np.ndarray:
         """Returns the actions (N, A) of robots at rest."""

@@ -1,4 +1,4 @@
-"""Loading a user's own code by its location `package.module:NAME`."""
+"""Loads a user's own code by its location `package.module:NAME`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def load_attribute(what: str, location: str) -> Any:
     Modules in the current directory are found, too.
 
     Args:
-        what: names the object in error messages, such as "policy my_planner:mine".
+        what: the object in words, for error messages, such as "policy my_planner:mine".
         location: the location of the object.
 
     Raises:
@@ -32,30 +32,35 @@ def load_attribute(what: str, location: str) -> Any:
     """
     module_name, _, attribute = location.partition(":")
     module = _import(what, module_name)
-    item: Any = module
-    for word in attribute.split("."):
-        if not hasattr(item, word):
+    found: Any = module
+    for name in attribute.split("."):
+        if not hasattr(found, name):
             public = [key for key in vars(module) if not key.startswith("_")]
             raise unknown(f"{what}: {module.__name__} has no", attribute, public)
-        item = getattr(item, word)
-    return item
+        found = getattr(found, name)
+    return found
 
 
 def _import(what: str, module_name: str) -> Any:
-    """Imports a module; `what` names the wanted object in error messages."""
+    """Imports and returns a module.
+
+    Args:
+        what: the wanted object in words, for error messages.
+        module_name: the name of the module.
+    """
     # unlike `python -m`, a console script does not search the current directory
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    directory = str(Path.cwd())
+    if directory not in sys.path:
+        sys.path.insert(0, directory)
 
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        # the module exists, but one of its own imports is missing
+        # the module exists, but a module that it imports is missing
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise EmbodiedError(f"{what}: {in_one_line(error)}") from error
         raise EmbodiedError(
-            f"{what}: there is no module {error.name!r}, neither in {here} nor "
+            f"{what}: there is no module {error.name!r}, neither in {directory} nor "
             f"installed"
         ) from error
     except EmbodiedError:

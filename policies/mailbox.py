@@ -21,7 +21,7 @@ _PIXELS = "pixels/"  # prefix of a camera's frames in a message: "pixels/<camera
 class Inbox:
     """Observations on their way to the planners of N worlds.
 
-    A planner takes the newest one that has arrived; older ones are discarded.
+    A planner takes the newest observation that has arrived; older ones are discarded.
     """
 
     def __init__(self, num_worlds: int) -> None:
@@ -49,9 +49,9 @@ class Inbox:
         Args:
             ids: (n,) the worlds.
             arrives: (n,) ticks of arrival.
-            number: (n,) number of each observation in its episode, from 0.
-            tick_frame: (n,) the tick at which its oldest image was captured.
-            rows: the n observations.
+            number: (n,) the number of each observation in its episode, from 0.
+            tick_frame: (n,) the ticks at which their oldest images were captured.
+            rows: the observations, n rows.
         """
         message = {
             "tick_frame": tick_frame,
@@ -66,7 +66,7 @@ class Inbox:
         if rows.pixels_tick is not None:
             message["pixels_tick"] = rows.pixels_tick
 
-        self._transit.put(ids, arrives, number, message)
+        self._transit.put(ids, arrives, number, rows=message)
 
     def take(self, ids: Array, tick: Array) -> tuple[Observation, np.ndarray]:
         """Takes the newest observations that arrived by a tick.
@@ -115,14 +115,14 @@ class Mailbox:
 
     Attributes:
         seq: (N,) number of the shown plan; -1 before the first.
-        tick_frame: (N,) the shown plan's `tick_frame`.
+        tick_frame: (N,) the tick at which the shown plan's oldest image was captured.
 
     Args:
         num_worlds: N.
-        mode: one of the above.
-        period_ticks: ticks between two plans at the planner's rate.
-        shape: sizes of the plans.
-        bridge: may change each plan before it is shown.
+        mode: one of the modes above.
+        period_ticks: the number of ticks between two plans at the planner's rate.
+        shape: the sizes of the plans.
+        bridge: corrects each plan before it is shown.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class Mailbox:
         self._transit = Transit(num_worlds)
         self._bridge = bridge
 
-        # the shown plans
+        # the shown plans, and since when they are shown
         self._payload = Payload.empty(num_worlds, shape)
         self._shown_since = np.zeros(num_worlds, np.int64)  # (N,) ticks
         self.seq = np.full(num_worlds, -1, np.int64)
@@ -167,21 +167,22 @@ class Mailbox:
         """Sends one plan, newer than all plans before, to each of n worlds.
 
         Args:
-            plan: n rows.
+            plan: the plans, n rows.
             now: (n,) the current ticks.
         """
+        # `given` are the fields of the payload that are not None
         message = {"tick_frame": plan.tick_frame, **plan.payload.given}
 
         # A plan that arrives without delay is newer than all plans on their way. Except
-        # in mode `fifo`, these would never be shown, so discard them.
+        # in mode `fifo`, the plans on their way would never be shown, so discard them.
         if self._mode != "fifo" and (plan.tick_arrived <= now).all():
             self._transit.clear(plan.world)
-            self._show(plan.world, plan.seq, message, now)
+            self._show(plan.world, plan.seq, message, now=now)
         else:
-            self._transit.put(plan.world, plan.tick_arrived, plan.seq, message)
+            self._transit.put(plan.world, plan.tick_arrived, plan.seq, rows=message)
 
-    def next_tick(self) -> np.ndarray:
-        """Returns the ticks (N,) at which the shown plans may change next."""
+    def next_change(self) -> np.ndarray:
+        """Returns the ticks (N,) at which other plans may be shown next."""
         arrival = self._transit.next_arrival
         if self._mode == "fifo":
             return np.maximum(arrival, self._shown_since + self._period_ticks)
@@ -193,7 +194,7 @@ class Mailbox:
         Args:
             now: (N,) the current ticks.
         """
-        due = self.next_tick()
+        due = self.next_change()
         ids = (due <= now).nonzero()[0]
         while ids.size:
             if self._mode == "fifo":
@@ -202,17 +203,18 @@ class Mailbox:
                 seq, message = self._transit.take_first(ids)
             else:
                 seq, message = self._transit.take_newest(ids, now[ids])
-            self._show(ids, seq, message, now[ids])
+            self._show(ids, seq, message, now=now[ids])
 
             # in mode `fifo` the period of this plan may be over already, too
-            due = self.next_tick()
+            due = self.next_change()
             ids = (due <= now).nonzero()[0]
 
     def payload(self, age_s: Array) -> Payload:
         """Returns the payload for the controllers, N rows.
 
         Args:
-            age_s: (N,) ages of the shown plans.
+            age_s: (N,) the ages of the shown plans, by which goals are extrapolated in the
+                mode `predictive`.
         """
         if self._mode != "predictive":
             return self._payload
@@ -223,7 +225,7 @@ class Mailbox:
     def _show(
         self, ids: Array, seq: Array, message: dict[str, np.ndarray], now: Array
     ) -> None:
-        """Shows one plan in each of n worlds, after the bridge has merged it.
+        """Shows one plan in each of n worlds, after the bridge has corrected it.
 
         Args:
             ids: (n,) the worlds.
@@ -243,8 +245,11 @@ class Mailbox:
             shown_frame=self.tick_frame[ids],
             is_first=self.seq[ids] < 0,
         )
-        merged = self._bridge.merge(arrival)
+        corrected = self._bridge.merge(arrival)
 
         self.seq[ids] = seq
         self.tick_frame[ids] = tick_frame
-        self._payload = merged if all_worlds else self._payload.with_rows(ids, merged)
+        if all_worlds:
+            self._payload = corrected
+        else:
+            self._payload = self._payload.with_rows(ids, corrected)

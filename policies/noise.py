@@ -1,4 +1,4 @@
-"""Disturbing a policy's actions, so that its demonstrations show how to recover.
+"""Disturbs a policy's actions, so that its demonstrations show how to recover.
 
 In undisturbed demonstrations the hand is nearly always where it should be. A policy that
 learns only from these does not learn to recover from its own errors, and may confuse the
@@ -20,7 +20,9 @@ from embodied.seeding import Stream, episode_generator
 
 MEAN_PAUSE_S = 1.2  # mean time between two shoves
 SHOVE_S = (0.15, 0.6)  # shortest and longest duration of a shove
-SHOVES_PER_EPISODE = 128  # K; they last for more than 3 minutes on average
+SHOVES_PER_EPISODE = (
+    128  # K; with their pauses they last for more than 3 minutes on average
+)
 
 # This share of the shoves also closes open grippers, so that demonstrations show failed
 # grasps and the recovery from them. These shoves last longer, until the gripper is shut.
@@ -43,9 +45,9 @@ class NoisyPolicy(PolicyWrapper):
 
         Args:
             policy: the policy to disturb.
-            sigma: standard deviation of the constant that a shove adds to an action
+            sigma: the standard deviation of the constant that a shove adds to an action
                 element; from 0 to 1.
-            gripper_elements: indices of the action elements that command grippers.
+            gripper_elements: the indices of the action elements that command grippers.
 
         Raises:
             EmbodiedError: `sigma` is not in [0, 1].
@@ -62,8 +64,8 @@ class NoisyPolicy(PolicyWrapper):
         self._intended = np.zeros((0, 0), np.float32)  # (N, A)
         self._allocate(num_worlds=0, action_size=0)
 
-        # World -> seed of its episode, if the shoves are not sampled yet. Sampling needs
-        # the action size, which is known with the first action.
+        # World -> seed of its new episode, until the shoves are sampled at the next action:
+        # sampling needs the action size, which is known with the first action.
         self._unsampled_seeds: dict[int, int] = {}
 
     @property

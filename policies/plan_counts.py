@@ -1,4 +1,4 @@
-"""Figures on the plans of a dual system: their age, stops, and jumps of actions."""
+"""Counts how a dual system uses its plans: their ages, stops, and jumps of actions."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class PlanCounts:
 
     Args:
         num_worlds: N.
-        gripper_elements: indices of the action elements that command grippers, whose
+        gripper_elements: the indices of the action elements that command grippers, whose
             jumps are ignored.
     """
 
     def __init__(self, num_worlds: int, gripper_elements: Sequence[int]) -> None:
         """Begins with all counts at 0."""
         self._grippers = list(gripper_elements)
-        # All arrays are (N,) unless noted.
-        self._seq = np.full(num_worlds, -1, np.int64)  # of the shown plans
+        # All arrays are (N,) unless noted. A plan is shown if controllers use it.
+        self._seq = np.full(num_worlds, -1, np.int64)  # numbers of the shown plans
         self._has_plan = np.zeros(num_worlds, np.int64)  # 1 if a plan is shown, else 0
 
         # numbers of control steps: all, with a plan, and with a stopped robot
@@ -32,10 +32,11 @@ class PlanCounts:
         self._steps_stopped = np.zeros(num_worlds, np.int64)
         self._age_sum_ticks = np.zeros(num_worlds, np.int64)
 
-        # replacements of a plan by another one
+        # replacements of a plan by another plan
         self._is_replaced = np.zeros(num_worlds, bool)  # in the current step
-        self._any_replaced = False  # whether that is so in any world
+        self._any_replaced = False  # whether a plan was replaced in any world
         self._replacements = np.zeros(num_worlds, np.int64)
+        # sum over replacements of the largest change of an action element
         self._jump_sum = np.zeros(num_worlds)
         # (N, A) the actions of the previous step
         self._last_action = np.zeros((num_worlds, 0), np.float32)
@@ -59,8 +60,9 @@ class PlanCounts:
         """Sets the plans that controllers use from the current step on.
 
         Args:
-            seq: (N,) their numbers; -1 for no plan.
+            seq: (N,) the numbers of these plans; -1 for no plan.
         """
+        # the first plan of an episode replaces none
         self._is_replaced = (seq != self._seq) & (self._seq >= 0)
         self._any_replaced = bool(np.count_nonzero(self._is_replaced))
         self._seq = seq.copy()
@@ -90,7 +92,7 @@ class PlanCounts:
         # a copy, since a controller may reuse its array
         self._last_action = np.array(action, np.float32)
 
-    def of(self, world: int) -> PlanUse:
+    def plan_use(self, world: int) -> PlanUse:
         """Returns how the plans of a world's episode were used so far."""
         steps = int(self._steps[world])
         with_plan = int(self._steps_with_plan[world])

@@ -37,9 +37,10 @@ def check_bridge(
 
     Args:
         name: the name of the bridge.
-        bridge: the bridge, which works on some kinds of payload, or on all.
-        planner: gives the payloads.
-        controller: follows some of their kinds, or all if it has no `takes`.
+        bridge: the bridge; it works on the kinds of payload in its `kinds`, () for all.
+        planner: the planner, whose payloads are of some kinds.
+        controller: the controller; it follows the kinds in its `takes`, or all kinds if it
+            has none.
     """
     followed = set(planner.plan_shape.kinds)
     takes = getattr(controller, "takes", ())
@@ -54,22 +55,21 @@ def check_bridge(
         )
 
 
-def ask(
+def request_plans(
     planner: Planner, observation: Observation, ids: np.ndarray, check_all: bool
 ) -> Payload:
-    """Requests plans for some worlds from a planner.
+    """Returns the plans of a planner for some worlds, after checking them.
 
     Args:
         planner: the planner to call.
-        observation: n rows.
+        observation: the observation of these worlds, n rows.
         ids: (n,) the worlds.
-        check_all: whether to check the values, too, which takes longer than checking
-            the shapes.
+        check_all: whether to check the values as well as the shapes; values take longer.
 
     Raises:
-        EmbodiedError: the planner returned something else than n plans of its shape.
-            Errors that the planner raises itself are passed on; `embodied eval` records
-            them as the episode's fault.
+        EmbodiedError: the planner did not return n plans of its shape. Errors that the
+            planner raises itself are passed on; `embodied eval` records them as the
+            episode's fault.
     """
     payload = planner.plan(observation, ids)
     name = type(planner).__name__
@@ -89,7 +89,7 @@ def check_payload(payload: Payload, num: int, shape: PlanShape) -> None:
 
     Args:
         payload: the plans.
-        num: number of plans that there must be.
+        num: the number of plans that there must be.
         shape: the sizes that the planner declares for its plans.
     """
     check_shapes(payload, num, shape)
@@ -121,7 +121,7 @@ def check_shapes(payload: Payload, num: int, shape: PlanShape) -> None:
 
     Args:
         payload: the plans.
-        num: number of plans that there must be.
+        num: the number of plans that there must be.
         shape: the sizes that the planner declares for its plans.
     """
     expected = Payload.empty(num, shape)
@@ -139,12 +139,12 @@ def check_shapes(payload: Payload, num: int, shape: PlanShape) -> None:
         if wanted is not None and (
             given_shape is None or tuple(given_shape) != wanted.shape
         ):
-            what = (
-                repr(value) if given_shape is None else f"of shape {tuple(given_shape)}"
-            )
+            actual = repr(value)
+            if given_shape is not None:
+                actual = f"of shape {tuple(given_shape)}"
             raise EmbodiedError(
                 f"{name} of a plan must be an array of shape {wanted.shape}, for "
-                f"{num} worlds and the planner's {shape}, not {what}"
+                f"{num} worlds and the planner's {shape}, not {actual}"
             )
 
 
@@ -153,14 +153,15 @@ def planner_faults(
 ) -> np.ndarray | None:
     """Returns the fault of each plan, (n,) indices into PLAN_FAULTS.
 
-    None if no plan has a fault, which is nearly always the case.
+    The result is None if no plan has a fault, which is nearly always the case.
 
     Args:
         planner: the planner that has just made the plans.
-        payload: n plans.
-        tick_frame: (n,) of the plans.
+        payload: the plans, n rows.
+        tick_frame: (n,) ticks at which the plans' oldest images were captured.
         start: (n,) ticks at which planning started.
     """
+    # `given` are the fields of the payload that are not None
     is_finite = np.ones(len(start), bool)
     for value in payload.given.values():
         numbers = np.asarray(value).reshape(len(start), -1)
@@ -178,17 +179,17 @@ def planner_faults(
     return np.where(unanswered, PLAN_FAULTS.index("unanswered"), fault)
 
 
-def copied(payload: Payload) -> Payload:
+def copy_of(payload: Payload) -> Payload:
     """Returns a copy of a payload, since a planner may reuse its arrays."""
     return Payload(**{name: np.array(value) for name, value in payload.given.items()})
 
 
 def plan_rows(plan: Plan, rows: np.ndarray) -> Plan:
-    """Returns some rows of a plan.
+    """Returns some rows of a batch of plans.
 
     Args:
-        plan: n rows.
-        rows: (k,) indices of rows.
+        plan: the plans, n rows.
+        rows: (k,) the indices of the rows to return.
     """
     selected = {}
     for name, value in vars(plan).items():

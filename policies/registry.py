@@ -49,7 +49,7 @@ class PolicySource(Protocol):
         planner_hz: default number of plans per second; None for a policy without plans.
         weights_hash: SHA-256 of its weights or its code, which distinguishes the results
             of different versions; "" if there is nothing to hash.
-        trained_for: default stage and level of an evaluation; None except for runs of
+        trained_for: the default stage and level of an evaluation; None except for runs of
             reinforcement learning.
     """
 
@@ -142,8 +142,8 @@ def find_policy(name: str) -> PolicySource:
     The docstring of this module lists the kinds of names in detail.
 
     Raises:
-        EmbodiedError: there is no such policy (lists those that exist), or it cannot be
-            loaded.
+        EmbodiedError: there is no such policy (the message lists the known ones), or it
+            cannot be loaded.
     """
     if not isinstance(name, str):
         raise EmbodiedError(
@@ -152,27 +152,27 @@ def find_policy(name: str) -> PolicySource:
     if name in BUILT_IN:
         return resolve_name(BUILT_IN[name].location)
 
-    offered = _offered()
-    if name in offered:
-        entry = offered[name]
+    entry_points = _entry_points()
+    if name in entry_points:
+        entry = entry_points[name]
         return _load(f"{name} of {plugins.package_of(entry)}", entry.value)
     if name and Path(name).exists():
         return _open_run(Path(name))
-    prefix, colon, rest = name.partition(":")
+    prefix, colon, after_colon = name.partition(":")
     if colon and prefix in PREFIXES:
-        return resolve_name(PREFIXES[prefix].location)(rest)
+        return resolve_name(PREFIXES[prefix].location)(after_colon)
     if is_location(name):
         return _load(name, name)
-    names = [*BUILT_IN, *offered, *run_names()]
+    names = [*BUILT_IN, *entry_points, *run_names()]
     raise EmbodiedError(
         f"{unknown('policy', name, names)}; or MODULE:NAME for one of your own"
     )
 
 
 def policy_summaries() -> dict[str, str]:
-    """Returns name -> one line about it, of all policies built in or from packages."""
+    """Returns name -> description in one line, of the built-in and the packages' policies."""
     summaries = {name: built_in.summary for name, built_in in BUILT_IN.items()}
-    for name, entry in _offered().items():
+    for name, entry in _entry_points().items():
         summaries[name] = f"of {plugins.package_of(entry)}"
     return summaries
 
@@ -182,7 +182,7 @@ def run_names() -> list[str]:
     return sorted(str(path.parent) for path in Path("runs").glob(f"*/{INFO}"))
 
 
-def _offered() -> dict[str, EntryPoint]:
+def _entry_points() -> dict[str, EntryPoint]:
     """Returns the entry points of policies in installed packages, without loading them.
 
     A package cannot take the name of a built-in policy.
@@ -219,21 +219,21 @@ def _load(name: str, location: str) -> PolicySource:
         name: the name of the policy, for error messages.
         location: `package.module:NAME` of a source, or of a function that returns one.
     """
-    item = load_attribute(f"policy {name}", location)
-    if _is_source(item):
-        return item
-    if not callable(item):
-        raise _not_a_source(name, f"is {_brief(item)}")
+    loaded = load_attribute(f"policy {name}", location)
+    if _is_source(loaded):
+        return loaded
+    if not callable(loaded):
+        raise _not_a_source_error(name, f"is {_brief(loaded)}")
 
-    # the item is a function that makes the source
+    # a function that makes the source was loaded
     try:
-        source = item()
+        source = loaded()
     except EmbodiedError:
         raise
     except (Exception, SystemExit) as error:
         raise EmbodiedError(f"policy {name} raised {in_one_line(error)}") from error
     if not _is_source(source):
-        raise _not_a_source(name, f"returned {_brief(source)}")
+        raise _not_a_source_error(name, f"returned {_brief(source)}")
     return source
 
 
@@ -246,10 +246,15 @@ def _is_source(item: Any) -> bool:
     return all(hasattr(item, name) for name in members)
 
 
-def _not_a_source(name: str, what: str) -> EmbodiedError:
-    """Returns the error for a location with something else than a policy source."""
+def _not_a_source_error(name: str, problem: str) -> EmbodiedError:
+    """Returns the error for a location that does not lead to a policy source.
+
+    Args:
+        name: the name of the policy.
+        problem: what was found instead, such as "returned None".
+    """
     return EmbodiedError(
-        f"policy {name} {what}, which is no policy: make one with "
+        f"policy {name} {problem}, which is no policy: make one with "
         f"embodied.policies.policy_from_function or policy_from_planner"
     )
 

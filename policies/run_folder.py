@@ -28,8 +28,8 @@ INFO = "policy.json"  # a folder with this file is a run
 HISTORY = "history.json"
 CHECKPOINT = "checkpoint.safetensors"
 CURVES = "training.html"  # the history, drawn
-# Entries of the metadata that worlds must share with those of the training -> their names
-# in error messages.
+# The entries of the metadata in which worlds must agree with the worlds of the training ->
+# their names in error messages.
 FITTING = {
     "task": "task",
     "robot": "robot",
@@ -54,7 +54,7 @@ def write_info(folder: Path, info: dict[str, Any], packages: tuple[str, ...]) ->
     Args:
         folder: the folder of the run.
         info: JSON values.
-        packages: names of further packages that the run needs.
+        packages: the names of further packages that the run needs.
     """
     versions = {name: version(name) for name in ("embodied-ground", *packages)}
     stored = {**info, "schema_version": SCHEMA_VERSION, "versions": versions}
@@ -96,7 +96,7 @@ def read_history(folder: Path) -> list[dict[str, float]]:
     docs/training.md and `training.figures` explain the figures.
     """
     rows = json.loads((folder / HISTORY).read_text(encoding="utf-8"))
-    # version 0.1 counted imitation's updates as `step`
+    # version 0.1 stored the number of updates of imitation as `step`
     return [
         {"steps" if name == "step" else name: value for name, value in row.items()}
         for row in rows
@@ -126,7 +126,7 @@ def check_worlds(folder: Path, metadata: dict[str, Any], worlds: Worlds) -> None
 
     Args:
         folder: the folder of the run.
-        metadata: the metadata of the worlds of its training.
+        metadata: the metadata of the worlds in which the run was trained.
         worlds: the worlds that the policy is to act in.
     """
     difference = first_difference(metadata, worlds)
@@ -139,14 +139,14 @@ def first_difference(metadata: Mapping[str, Any], worlds: Worlds) -> str:
 
     Args:
         metadata: the metadata of the worlds that a policy was made for.
-        worlds: the worlds that it is to act in.
+        worlds: the worlds that the policy is to act in.
     """
     # as JSON, since tuples in the stored metadata have become lists
-    given = json.loads(json.dumps(worlds.metadata()))
+    actual = json.loads(json.dumps(worlds.metadata()))
     for key, description in FITTING.items():
-        if metadata[key] != given[key]:
+        if metadata[key] != actual[key]:
             difference = (
-                f"{description} {_brief(metadata[key])}, not {_brief(given[key])}"
+                f"{description} {_as_text(metadata[key])}, not {_as_text(actual[key])}"
             )
             if key == "robot":
                 difference += f": name that one, with {robot_flag(metadata[key])}"
@@ -155,11 +155,14 @@ def first_difference(metadata: Mapping[str, Any], worlds: Worlds) -> str:
 
 
 def robot_flag(robot: str) -> str:
-    """Returns what names a robot to a command; a described one by its file."""
+    """Returns the flag that chooses a robot, in words if the robot has no registered name.
+
+    A robot without a registered name is chosen by the path of its description, a TOML file.
+    """
     if robot in loadable_robots():
         return f"--robot {robot}"
     return f"--robot and the description of {robot}"
 
 
-def _brief(value: object) -> str:
+def _as_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)

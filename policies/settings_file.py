@@ -9,7 +9,7 @@ from typing import Any
 
 from embodied.errors import EmbodiedError, one_line, unknown
 
-# key of a file -> (types that its value may have, the types in words)
+# key of a file -> (the types that its value may have, these types in words)
 Kinds = Mapping[str, tuple[tuple[type, ...], str]]
 
 
@@ -17,7 +17,7 @@ def read_text(path: Path) -> str:
     """Returns the text of a file.
 
     Raises:
-        EmbodiedError: it cannot be read, or is not UTF-8.
+        EmbodiedError: the file cannot be read, or is not UTF-8.
     """
     # ValueError covers errors of UTF-8
     try:
@@ -30,7 +30,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Returns the entries of a TOML file.
 
     Raises:
-        EmbodiedError: it cannot be read, or is not TOML.
+        EmbodiedError: the file cannot be read, or is not TOML.
     """
     text = read_text(path)
     try:
@@ -44,11 +44,11 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def check_kinds(entries: Mapping[str, Any], kinds: Kinds) -> None:
-    """Raises EmbodiedError if an entry is unknown, or of another type."""
+    """Raises EmbodiedError if the key of an entry is unknown, or its type is wrong."""
     for name, value in entries.items():
         if name not in kinds:
             raise unknown("key", name, kinds)
-        types, words = kinds[name]
-        # a bool is an int in Python
+        types, types_in_words = kinds[name]
+        # a bool, which Python counts as an int, is never meant
         if not isinstance(value, types) or isinstance(value, bool):
-            raise EmbodiedError(f"{name} must be {words}, not {value!r}")
+            raise EmbodiedError(f"{name} must be {types_in_words}, not {value!r}")

@@ -42,7 +42,7 @@ class HoldPolicy:
 
     Args:
         hold_action: returns the actions that keep the robot where it is. It is called
-            with the first observation of an episode, and its result repeated to the end.
+            with the first observation of an episode; its result is repeated to the end.
         spec: the policy's requirements on the worlds.
     """
 
@@ -68,7 +68,7 @@ class Baseline:
     """The source of a policy that fits any task.
 
     Args:
-        make_policy: makes the policy for worlds with this action interface.
+        make_policy: a function that makes the policy for worlds with an action interface.
     """
 
     planner_hz = None

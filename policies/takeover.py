@@ -26,9 +26,9 @@ MAX_DIFFERENCE = 1.0
 class TakeoverRule:
     """When the expert takes over, and when it hands back.
 
-    The rule compares the policy's action with the expert's. Their difference is that of
-    the element that differs most, capped at 1, where an action of 1 is the robot's top
-    speed. It is averaged over the recent past (exponential decay).
+    The rule compares the policy's action with the expert's. The difference of two actions
+    is the difference of the element that differs most, capped at 1; an action of 1 is the
+    robot's top speed. It is averaged over the recent past (exponential decay).
 
     - The expert takes over if the policy *strays*: the average is above `stray`.
     - It also takes over if the policy *stalls*: the policy has been driving for
@@ -37,11 +37,11 @@ class TakeoverRule:
       After a stall, its subtask must have changed, too.
 
     Attributes:
-        stray: average difference above which the expert takes over.
-        back: average difference below which the expert hands back.
-        mean_s: time constant of the average's decay.
-        stall_s: longest duration of a subtask while the policy drives.
-        least_s: shortest duration of a take-over.
+        stray: the average difference above which the expert takes over.
+        back: the average difference below which the expert hands back.
+        mean_s: the time constant of the average's decay.
+        stall_s: the longest duration of a subtask while the policy drives.
+        least_s: the shortest duration of a take-over.
         after_s: if given, it replaces all of the above: the expert takes over at this
             time of an episode, and drives to its end.
 
@@ -65,7 +65,7 @@ class TakeoverRule:
                 f"not {self.stray}"
             )
 
-        # with a larger threshold, the driver would change back and forth
+        # with a threshold above `stray`, the driver would change back and forth
         if not 0 < self.back <= self.stray:
             raise EmbodiedError(
                 "the difference at which the expert hands back must be above 0 and at "
@@ -101,9 +101,9 @@ class TakeoverSwitch:
         self._expert_drives = np.zeros(num_worlds, bool)
         self._mean = np.zeros(num_worlds)  # the average difference of the two actions
         self._since_s = np.zeros(num_worlds)  # when the current driver began
-        self._subtask = np.full(num_worlds, NO_SUBTASK)  # the expert's current one
-        self._subtask_since_s = np.zeros(num_worlds)
-        # the subtask in which the policy stalled, as long as it is the current one
+        self._subtask = np.full(num_worlds, NO_SUBTASK)  # the expert's current subtask
+        self._subtask_since_s = np.zeros(num_worlds)  # when that subtask began
+        # the subtask in which the policy stalled, until the subtask changes
         self._stalled_in = np.full(num_worlds, NO_SUBTASK)
 
     def reset(self, ids: Array) -> None:
@@ -121,9 +121,9 @@ class TakeoverSwitch:
         """Returns (N,) bool, whether the expert drives now.
 
         Args:
-            difference: (N,) largest difference of an element of the two actions; not
+            difference: (N,) the largest difference of an element of the two actions; not
                 finite if the policy's action is not.
-            subtask: (N,) of the expert's newest plan; -1 before its first.
+            subtask: (N,) the subtask of the expert's newest plan; -1 before its first plan.
             tick: (N,) ticks since the episode's start.
         """
         now_s = tick / PHYSICS_HZ
@@ -141,7 +141,7 @@ class TakeoverSwitch:
         stalls = self._stalls(now_s)
         strays = self._mean > self._rule.stray
         takes_over = ~self._expert_drives & (stalls | is_invalid | strays)
-        hands_back = self._expert_drives & self._is_back(now_s) & ~is_invalid
+        hands_back = self._expert_drives & self._may_hand_back(now_s) & ~is_invalid
         self._stalled_in = np.where(
             takes_over & stalls, self._subtask, self._stalled_in
         )
@@ -160,12 +160,12 @@ class TakeoverSwitch:
         self._stalled_in = np.where(is_new, NO_SUBTASK, self._stalled_in)
 
     def _stalls(self, now_s: np.ndarray) -> np.ndarray:
-        """Returns (N,) bool, whether the policy drives, and does so in one subtask for too long."""
+        """Returns (N,) bool, whether the policy drives, and has been in one subtask too long."""
         begun_s = np.maximum(self._since_s, self._subtask_since_s)
         return ~self._expert_drives & (now_s - begun_s > self._rule.stall_s)
 
-    def _is_back(self, now_s: np.ndarray) -> np.ndarray:
-        """Returns (N,) bool, whether the expert may hand back, if it drives."""
+    def _may_hand_back(self, now_s: np.ndarray) -> np.ndarray:
+        """Returns (N,) bool, whether an expert that drives may hand back to the policy."""
         is_long_enough = now_s - self._since_s >= self._rule.least_s
         agrees = self._mean < self._rule.back
         return is_long_enough & agrees & (self._stalled_in == NO_SUBTASK)

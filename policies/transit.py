@@ -23,7 +23,7 @@ class Transit:
 
     Args:
         num_worlds: N.
-        slots: initial number of slots per world.
+        slots: the initial number of slots per world.
     """
 
     def __init__(self, num_worlds: int, slots: int = 4) -> None:
@@ -47,7 +47,7 @@ class Transit:
             ids: (n,) the worlds.
             arrives: (n,) ticks of arrival.
             number: (n,) numbers of the messages, which must rise in each world.
-            rows: name -> (n, ...), the messages; the same names in every call.
+            rows: the name -> (n, ...), the messages; the same names in every call.
         """
         # `ravel` returns views here, so writing to them changes the tables
         flat_index = self._flat_index(ids, number)
@@ -70,7 +70,7 @@ class Transit:
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Takes, for each of n worlds, the newest message that arrived by a tick.
 
-        Older messages are discarded, also those still on their way. At least one message
+        Older messages are discarded, even if still on their way. At least one message
         must have arrived in each world.
 
         Args:

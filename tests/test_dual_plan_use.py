@@ -74,10 +74,10 @@ def test_grippers_may_jump_and_worlds_are_apart() -> None:
     ):
         counts.show(np.array(seq))
         counts.add(np.array(wanted), np.zeros(2, np.int64), np.zeros(2, bool))
-    assert counts.of(0).plan_jump == pytest.approx((0.5 + 0.1) / 2)
-    assert counts.of(1).plan_jump == pytest.approx(0.3)
+    assert counts.plan_use(0).plan_jump == pytest.approx((0.5 + 0.1) / 2)
+    assert counts.plan_use(1).plan_jump == pytest.approx(0.3)
 
     # a new episode knows nothing of the old one
     counts.reset(np.array([0]))
-    assert counts.of(0) == PlanUse(None, 0.0, None)
-    assert counts.of(1).plan_jump == pytest.approx(0.3)
+    assert counts.plan_use(0) == PlanUse(None, 0.0, None)
+    assert counts.plan_use(1).plan_jump == pytest.approx(0.3)

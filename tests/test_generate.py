@@ -263,8 +263,8 @@ def lose_plans(file: Any) -> None:
         (
             be_of_another_version,
             (),
-            "episode 0 of {path} plays otherwise than it was recorded, so its objects are "
-            "not known (mujoco was 9.9",
+            "the replay of episode 0 of {path} differs from its recording, so the poses of "
+            "its objects are not known (mujoco was 9.9",
         ),
         (
             lose_plans,

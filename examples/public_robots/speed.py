@@ -1,10 +1,10 @@
-"""What described robots cost: processor time of their steps beside that of `arm`.
+"""Measures the processor time of described robots' steps, beside that of the robot `arm`.
 
     python examples/public_robots/speed.py runs/public --robot fr3 xarm7
 
-It plays the same task with each robot in turn, holding still where its episodes begin,
-and prints the time of the processor per step of one world. The robots take turns, so the
-ratios can be compared between machines.
+The robots stand still at the start of the same task. The processor time per step of one
+world is printed. The robots are measured in turns, so that a change of the machine's speed
+affects all of them, and the ratios can be compared between machines.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from embodied.envs.registry import get_robot
 from embodied.envs.worlds import Worlds
 from embodied.robots.robot import Robot
 
-HOUSE = "arm"  # ours, with seven joints, that the others are compared with
+REFERENCE = "arm"  # this package's robot with seven joints, to compare the others with
 NUM_WORLDS = 16
-STEPS = 40  # in a turn
+STEPS = 40  # of each robot in a turn
 TURNS = 15
 
 
@@ -37,14 +37,14 @@ def main() -> None:
     parser.add_argument("--robot", nargs="+", default=["fr3", "xarm7"])
     parser.add_argument("--task", default="ToteTransfer")
     args = parser.parse_args()
-    warnings.simplefilter("ignore")  # of the models: MuJoCo says what it thinks of them
+    warnings.simplefilter("ignore")  # MuJoCo warns about details of the public models
 
     install(args.output / "packages")
-    robots = {HOUSE: get_robot(HOUSE)}
+    robots = {REFERENCE: get_robot(REFERENCE)}
     for name in args.robot:
         path = shutil.copy(HERE / f"{name}.toml", args.output)
         robots[name] = get_robot(str(path))
-    worlds = {name: started(args.task, robot) for name, robot in robots.items()}
+    worlds = {name: make_worlds(args.task, robot) for name, robot in robots.items()}
 
     times_s: dict[str, list[float]] = {name: [] for name in robots}
     for _ in range(TURNS):
@@ -52,15 +52,17 @@ def main() -> None:
             times_s[name].append(step_time_s(worlds[name]))
     for name, robot in robots.items():
         step_us = 1e6 * statistics.median(times_s[name])
-        pairs = zip(times_s[name], times_s[HOUSE], strict=True)
-        ratio = statistics.median(own_s / house_s for own_s, house_s in pairs)
+        # compare times of the same turn, in which the machine had the same speed
+        pairs = zip(times_s[name], times_s[REFERENCE], strict=True)
+        ratio = statistics.median(own_s / reference_s for own_s, reference_s in pairs)
         joints = len(robot.joint_names)
         print(
-            f"{name}: {joints} joints, {step_us:.0f} us a step, {ratio:.2f} of {HOUSE}"
+            f"{name}: {joints} joints, {step_us:.0f} us per step, "
+            f"{ratio:.2f} of {REFERENCE}"
         )
 
 
-def started(task: str, robot: Robot) -> Worlds:
+def make_worlds(task: str, robot: Robot) -> Worlds:
     """Returns worlds at the start of their episodes."""
     worlds = Worlds(EnvConfig(task, robot=robot, num_threads=1), NUM_WORLDS)
     worlds.reset(np.arange(NUM_WORLDS), list(range(NUM_WORLDS)))
@@ -68,9 +70,9 @@ def started(task: str, robot: Robot) -> Worlds:
 
 
 def step_time_s(worlds: Worlds) -> float:
-    """Returns the time of the processor for a step of one world, the hand open."""
+    """Returns the processor time of a step of one world, while robots stand still."""
     action = np.zeros((NUM_WORLDS, len(worlds.interface.labels)))
-    action[:, -1] = 1.0
+    action[:, -1] = 1.0  # the gripper: open
     start_s = time.process_time()
     for _ in range(STEPS):
         worlds.step(action)

@@ -36,7 +36,7 @@ class Setting:
 
     Attributes:
         num_worlds: N.
-        control_hz: control steps per second.
+        control_hz: the control steps per second.
         interface: the action interface; None if unknown.
         coordinates: reads the coordinate that each action element moves; None if unknown,
             and in the control mode `joint`, whose actions are positions.
@@ -56,11 +56,11 @@ class Arrival:
         ids: (n,) the worlds.
         now: (n,) the current ticks.
         plan: the new plans, n rows.
-        tick_frame: (n,) of the new plans.
-        shown: the plans that they replace, n rows, as the bridge had changed them.
+        tick_frame: (n,) ticks at which the new plans' oldest images were captured.
+        shown: the replaced plans, n rows, as the bridge had changed them.
         shown_frame: (n,) the `tick_frame` of the replaced plans.
-        is_first: (n,) bool, whether there is no plan to replace yet; the rows of `shown`
-            are empty plans then.
+        is_first: (n,) bool, whether there is no plan to replace yet; then the row of
+            `shown` is an empty plan.
     """
 
     ids: np.ndarray
@@ -77,14 +77,15 @@ class Arrival:
         """Returns the rows of older chunks that are for the same times as the new rows.
 
         Args:
-            tick_frame: (n,) of the older chunks.
-            chunk_hz: (n,) of the older chunks.
+            tick_frame: (n,) the `tick_frame` of the older chunks.
+            chunk_hz: (n,) the rates of the older chunks, in rows per second.
 
         Returns:
             (n, H) for each row of the new chunks, the row of the older chunk. Rows from H
             on are for times after the end of the older chunk.
         """
         steps = self.plan.chunk.shape[1]
+        # (n, H) the time of each new row, counted from the start of the older chunk
         later_s = (self.tick_frame - tick_frame) / PHYSICS_HZ  # (n,)
         time_s = np.arange(steps) / self.plan.chunk_hz[:, None] + later_s[:, None]
         return whole_rows(time_s * chunk_hz[:, None])
@@ -95,7 +96,7 @@ class Bridge(Protocol):
 
     Attributes:
         kinds: the kinds of payload that it works on; () for all. A dual system refuses
-            the bridge if its controller follows none of these kinds.
+            the bridge if its controller does not follow any of these kinds.
     """
 
     kinds: tuple[PayloadKind, ...]
@@ -106,8 +107,8 @@ class Bridge(Protocol):
     def merge(self, arrival: Arrival) -> Payload:
         """Returns the plans for the controllers, n rows.
 
-        It is called once per plan, when the mailbox shows it. The arrays of the new plans
-        may be changed.
+        It is called once per plan, when the mailbox shows the plan. It may change the
+        arrays of the new plans.
         """
 
     def correct(
@@ -118,10 +119,9 @@ class Bridge(Protocol):
         It is called at every control step.
 
         Args:
-            observation: the observation of all N worlds, which the controller was
-                given, too.
-            payload: N rows, which the controller was given, too.
-            age_s: (N,) ages of the plans.
+            observation: the observation of all N worlds that the controller was given.
+            payload: the payload that the controller was given, N rows.
+            age_s: (N,) the ages of the plans.
             action: (N, A) the controller's actions.
         """
 

@@ -1,4 +1,4 @@
-"""Reading the coordinates that actions move from proprioception."""
+"""Reads the coordinates that actions move, such as joint positions, from proprioception."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def coordinate_reader(worlds: Worlds) -> ReadCoordinates | None:
     there is no reader: None.
 
     Args:
-        worlds: whose actions are meant.
+        worlds: the worlds in which the actions are executed.
 
     Returns:
         A function from proprioception (N, P) to coordinates (N, A), or None.
@@ -37,6 +37,7 @@ def coordinate_reader(worlds: Worlds) -> ReadCoordinates | None:
         return None
 
     robot = worlds.robot
+    # one reader per part that has action elements, in the order of the elements
     readers: list[Callable[[Array], np.ndarray]] = []
     for part in robot.parts:
         group = part.action_group(mode)
@@ -48,9 +49,10 @@ def coordinate_reader(worlds: Worlds) -> ReadCoordinates | None:
         elif mode == "ee_delta":
             readers.append(_Effector(worlds, part))
         else:
-            first = worlds.agent_layout.slices()["joint_pos"].start
-            own = robot.joint_slice(part)
-            readers.append(_Joints(slice(first + own.start, first + own.stop)))
+            first_joint = worlds.agent_layout.slices()["joint_pos"].start
+            joints = robot.joint_slice(part)
+            columns = slice(first_joint + joints.start, first_joint + joints.stop)
+            readers.append(_Joints(columns))
 
     def read(agent_pos: Array) -> np.ndarray:
         return np.concatenate([reader(agent_pos) for reader in readers], axis=1)
@@ -71,11 +73,11 @@ class _NoCoordinates:
 class _Joints:
     """Reads the joint positions of an arm, (N, J) rad."""
 
-    def __init__(self, part: slice) -> None:
-        self._part = part
+    def __init__(self, columns: slice) -> None:
+        self._columns = columns
 
     def __call__(self, agent_pos: Array) -> np.ndarray:
-        return np.asarray(agent_pos)[:, self._part]
+        return np.asarray(agent_pos)[:, self._columns]
 
 
 class _Effector:
@@ -89,7 +91,7 @@ class _Effector:
         """Finds the effector's position in proprioception, and the arm's mount."""
         robot: Robot = worlds.robot
         name = robot.effector_of(arm).name
-        self._part = worlds.agent_layout.slices()[f"{name}_pos_w"]
+        self._columns = worlds.agent_layout.slices()[f"{name}_pos_w"]
         self._arm = arm
         self._mount = None
         base = robot.base_of(arm)
@@ -99,10 +101,10 @@ class _Effector:
     def __call__(self, agent_pos: Array) -> np.ndarray:
         """Returns the position and three NaN, (N, 6), from proprioception (N, P).
 
-        The NaN stand for the rotations, which have no such coordinates.
+        The NaN are for the action elements that rotate the effector.
         """
-        # from the world to the mount, if the mount can move, and on to the arm
-        position = np.asarray(agent_pos)[:, self._part]
+        # from the world's axes to the mount's axes, if the mount can move, then to the arm's
+        position = np.asarray(agent_pos)[:, self._columns]
         if self._mount is not None:
             mount_pos_w = self._mount.read(agent_pos)[:, :3]
             world_to_mount = quat_conjugate(self._mount.quat_wxyz(agent_pos))

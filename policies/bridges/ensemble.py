@@ -1,4 +1,4 @@
-"""The bridge `ensemble`: the mean of the actions of the latest chunks for the same time."""
+"""The bridge `ensemble`: averages the actions that the latest chunks have for a time."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ DECAY = 0.01
 
 
 class Ensemble(Hold):
-    """ACT's temporal ensemble: a weighted mean with the largest weight for the oldest.
+    """Averages the latest chunks, as ACT's temporal ensemble does.
 
-    For each time, only the chunks that have an action for it are averaged.
+    For each point in time, the chunks that have an action for it are averaged; the oldest
+    chunk has the largest weight.
     """
 
     kinds: tuple[PayloadKind, ...] = ("chunk",)
@@ -43,8 +44,8 @@ class Ensemble(Hold):
             self._chunks = np.zeros((*self._frames.shape, *newest.shape[1:]))
 
         # drop the oldest chunk, append the newest
-        for memory in (self._chunks, self._frames, self._is_known):
-            memory[ids, :-1] = memory[ids, 1:]
+        for table in (self._chunks, self._frames, self._is_known):
+            table[ids, :-1] = table[ids, 1:]
         self._chunks[ids, -1] = newest
         self._frames[ids, -1] = arrival.tick_frame
         self._is_known[ids, -1] = True

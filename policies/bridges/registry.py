@@ -39,15 +39,15 @@ BRIDGES = {
         PathResidual, "corrects each step towards the path of the chunk"
     ),
 }
-MEMBERS = ("kinds", "reset", "merge", "correct")  # of `Bridge`
+MEMBERS = ("kinds", "reset", "merge", "correct")  # the members of the protocol `Bridge`
 
 
 def find_bridge(name: str) -> MakeBridge:
     """Returns the function that makes a bridge, by the bridge's name.
 
     Raises:
-        EmbodiedError: there is no such bridge (lists those that exist), or it cannot be
-            loaded.
+        EmbodiedError: there is no such bridge (the message lists the known ones), or it
+            cannot be loaded.
     """
     if name in BRIDGES:
         return BRIDGES[name].make
@@ -63,7 +63,7 @@ def make_bridge(name: str, setting: Setting) -> Bridge:
 
     Args:
         name: the name of the bridge.
-        setting: the worlds that it works in.
+        setting: the worlds that the bridge works in.
 
     Raises:
         EmbodiedError: there is no such bridge, it cannot be made, or it lacks a member of

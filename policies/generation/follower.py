@@ -1,4 +1,4 @@
-"""A controller that does in each world what demonstrations did, relative to its objects."""
+"""A controller that repeats demonstrated paths of the hand, relative to each world's objects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import numpy as np
 from embodied.arrays import dot
 from embodied.core import PHYSICS_HZ, Array, Observation, Payload, PolicySpec
 from embodied.envs.worlds import Worlds
-from embodied.policies.generation.choosing import choose_demonstration, nearest
+from embodied.policies.generation.choosing import (
+    choose_demonstration,
+    nearest_substitute,
+)
 from embodied.policies.generation.library import Library, LibrarySegment
 from embodied.policies.generation.scene import Scene, SceneReader
 from embodied.policies.generation.servo import HandServo, HandTargets
@@ -21,37 +24,43 @@ from embodied.rotations import (
     quat_to_rotvec,
 )
 
-# The demonstrated path stands still while the hand is farther from it than a limit. On the
-# way to an object, the limit is wide.
+# The demonstrated path waits at its current row while the hand is farther than a limit from
+# that row's position. This is the limit on the way to an object, where precision is not
+# needed.
 WAY_M = 0.05
-# Near the object, it is narrow.
+# The limit near the object, where the hand grasps, inserts or sets down.
 NEAR_M = 0.012
-# At the step at which the hand arrives at the object, it is narrowest, and the rotation has
-# a limit, too.
+# The limits at the step at which the hand arrives at the object, for its position and for
+# its rotation. They are the narrowest, because errors of the grasp remain afterwards.
 ARRIVED_M = 0.006
 ARRIVED_RAD = 0.06
-# The longest time in a segment for which the path stands still near the object or on
-# arrival. It is limited, because a contact may keep the hand from coming any closer.
+# In each segment, the path waits near the object or on arrival for at most this long in
+# total, because a contact may keep the hand from coming any closer.
 PATIENCE_S = 1.0
-# The world gives up if its path has stood still for this long without a break, or has ended
-# this long ago.
+# The world gives up if its path has waited for this long without a break, or has ended this
+# long ago: then the episode is lost, and would only take time.
 GIVE_UP_S = 6.0
-NO_ROW = -1  # the row of a world without a segment
+NO_ROW = -1  # the row of a world that follows no segment
 NO_OBJECT = -1  # the guided object of an empty hand
 
 
 class Follower:
     """The controller of N worlds, which follows segments of demonstrations.
 
-    It needs no plans. In each world, it goes through the rows of a segment (`Rows`), one per
-    control step, and waits at a row while the hand is too far from it. The demonstrated path
-    is moved along with its anchor: it guides a point, which is the object in the hand, or the
-    hand itself if it is empty, to the same positions relative to the anchor. The path begins
-    where the guided point is, and blends into the demonstrated one on the way to the anchor.
+    It ignores the plans. In each world, it goes through the rows of a segment (`Rows`), one
+    per control step, and waits at a row while the hand is too far from its target. It moves
+    the guided point, which is the object in the hand, or the hand itself if it is empty, to
+    the same positions relative to the anchor as in the demonstration. The path begins where
+    the guided point is, and blends into the demonstrated path on the way to the anchor.
     """
 
     def __init__(self, worlds: Worlds, library: Library) -> None:
-        """Begins without episodes; `library` has the demonstrations' segments."""
+        """Creates the state of worlds in which no episode has begun.
+
+        Args:
+            worlds: the worlds to act in.
+            library: the segments of all demonstrations.
+        """
         n = worlds.num_worlds
         self.spec = PolicySpec(
             control_mode="ee_delta",
@@ -66,40 +75,43 @@ class Follower:
 
         # the names of the objects, once a world has shown them
         self._names: list[str] = []
-        self._is_begun = np.zeros(n, bool)  # whether a world was ever reset
+        self._was_reset = np.zeros(n, bool)  # whether a world was ever reset
         # per world: the segments of the chosen demonstration, and those followed so far
         self._chosen: list[list[LibrarySegment]] = [[] for _ in range(n)]
         self._followed: list[list[LibrarySegment]] = [[] for _ in range(n)]
 
-        # (N,) the current row of the library, and the row after the current segment
+        # (N,) the current row of the library, and the row after the current segment's last
         self._row = np.full(n, NO_ROW)
         self._stop_row = np.zeros(n, np.int64)
         # (N,) indices into `_names`: the anchor, and the object in the hand
         self._anchor = np.zeros(n, np.int64)
         self._guided = np.full(n, NO_OBJECT)
-        # (N,) numbers of control steps for which the path has stood still: without a break
-        # until now; and in this segment, near the anchor or on arrival
+        # (N,) numbers of control steps for which the path has waited: without a break until
+        # now; and in total near the anchor or on arrival, in this segment
         self._waited = np.zeros(n, np.int64)
         self._waited_near = np.zeros(n, np.int64)
         # (N, 3) at the start of the segment: from the demonstrated path to the guided
         # point, m; and from the demonstrated rotation to the hand's, a rotation vector
         self._start_offset_m = np.zeros((n, 3))
         self._start_offset_rad = np.zeros((n, 3))
-        # (N, 4) the anchor's rotation until the hand arrives; from then on it is kept, as
-        # the hand may turn the anchor
+        # (N, 4) the anchor's current rotation; from the hand's arrival on it is kept,
+        # because the hand may turn the anchor, and its path must not turn with it
         self._anchor_quat = np.zeros((n, 4))
-        # the objects at the last observation, for their velocities
-        self._last_pos = np.zeros((n, 0, 3))  # (N, O, 3)
+        # the O objects at the last observation, from which their velocities are computed
+        self._last_pos = np.zeros((n, 0, 3))  # (N, O, 3) m
         self._last_tick = np.zeros(n, np.int64)
         self._velocity = np.zeros((n, 0, 3))  # (N, O, 3) m/s
-        self._was_seen = np.zeros(n, bool)  # whether a last observation exists
+        self._was_seen = np.zeros(n, bool)  # whether this episode was observed before
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        """Forgets the paths of worlds `ids` (n,); new ones begin at the next observation."""
+        """Begins episodes in worlds `ids` (n,).
+
+        Their demonstrations are chosen at the next observation, which shows the objects.
+        """
         for world in np.asarray(ids).tolist():
             self._chosen[world] = []
             self._followed[world] = []
-        self._is_begun[ids] = True
+        self._was_reset[ids] = True
         self._row[ids] = NO_ROW
         self._was_seen[ids] = False
         self._velocity[ids] = 0.0
@@ -111,77 +123,69 @@ class Follower:
 
     def act(self, observation: Observation, payload: Payload, age_s: Array) -> Array:
         """Returns actions (N, A) along the paths; NaN in worlds that give up."""
-        ids = np.flatnonzero(self._is_begun)
-        scene = self._scene_reader.read(observation)
-        self._update_velocities(scene)
+        ids = np.flatnonzero(self._was_reset)
+        all_scenes = self._scene_reader.read(observation)
+        self._update_velocities(all_scenes)
         if not len(ids):
             return self._servo.rest(observation)
-        here = scene.rows(ids)
-        self._begin_due_segments(ids, here)
-        targets, is_waiting = self._targets(ids, here)
+        scene = all_scenes.rows(ids)
+        self._begin_due_segments(ids, scene)
+        targets, is_waiting = self._targets(ids, scene)
 
-        # go on to the next row where the hand is on the path; stay at the path's last row
+        # go on to the next row, except where the hand is off the path, or the path is over
         is_over = self._row[ids] == self._stop_row[ids] - 1
         stays = is_waiting | is_over
         self._waited[ids] = np.where(stays, self._waited[ids] + 1, 0)
-        self._row[ids] += ~stays  # by one row, or none
+        self._row[ids] += ~stays  # adds 1 for True
+
+        # worlds without an episode rest; NaN ends the episodes of worlds that give up
         actions = self._servo.rest(observation)
         actions[ids] = self._servo.act(observation.agent_pos[ids], targets)
         gives_up = self._waited * self._dt_s > GIVE_UP_S
-        actions[gives_up & (self._row >= 0)] = np.nan
+        actions[gives_up & (self._row != NO_ROW)] = np.nan
         return actions
 
     def _targets(self, ids: np.ndarray, scene: Scene) -> tuple[HandTargets, np.ndarray]:
-        """Returns the targets of the hands, and whether each path (n,) must stand still."""
+        """Returns the targets of the hands, and whether each path must wait, (n,) bool.
+
+        Args:
+            ids: (n,) the worlds.
+            scene: the scene in these worlds.
+        """
         rows = self._rows
         row = self._row[ids]
-        each = np.arange(len(ids))
-        share = rows.share[row]  # (n,) of the way to the anchor; 1 near it
-        is_near = share >= 1
+        world_rows = np.arange(len(ids))
+        way_share = rows.way_share[row]  # (n,) done of the way to the anchor; 1 near it
+        is_near = way_share >= 1
         turn = self._turn(ids, row)
         self._anchor_quat[ids] = np.where(
             is_near[:, None],
             self._anchor_quat[ids],
-            scene.quat_wxyz[each, self._anchor[ids]],
+            scene.quat_wxyz[world_rows, self._anchor[ids]],
         )
 
         # The target of the guided point is its demonstrated position relative to the anchor,
         # plus what remains of the offset at the segment's start. The offset fades to zero by
         # a smooth step, 3 s^2 - 2 s^3.
-        remaining = (1 - share * share * (3 - 2 * share))[:, None]
+        remaining = (1 - way_share * way_share * (3 - 2 * way_share))[:, None]
         guided_w = self._moved_with_anchor(ids, scene, row, turn)
         guided_w += remaining * self._start_offset_m[ids]
         error_m = guided_w - self._guided_pos_w(ids, scene)
         quat = quat_multiply(turn, rows.hand_quat_wxyz[row])
-        quat = quat_multiply(
-            quat_from_rotvec(remaining * self._start_offset_rad[ids]), quat
-        )
+        start_rotation = quat_from_rotvec(remaining * self._start_offset_rad[ids])
+        quat = quat_multiply(start_rotation, quat)
         error_rad = quat_to_rotvec(
             quat_multiply(quat, quat_conjugate(scene.hand_quat_wxyz))
         )
 
-        # the path stands still until the hand is near enough; on arrival it must be nearest
-        distance_m = np.sqrt(dot(error_m, error_m))
-        angle_rad = np.sqrt(dot(error_rad, error_rad))
-        next_row = np.minimum(row + 1, len(rows.share) - 1)
-        is_arriving = ~is_near & (rows.share[next_row] >= 1)
-        limit_m = np.where(is_near, NEAR_M, WAY_M)
-        is_waiting = distance_m > np.where(is_arriving, ARRIVED_M, limit_m)
-        # a hand that holds an object need not have the demonstrated rotation, because the
-        # object may be turned by something else, as a drawer's handle is
-        is_holding = self._guided[ids] != NO_OBJECT
-        is_waiting |= is_arriving & (angle_rad > ARRIVED_RAD) & ~is_holding
-        is_exact = is_near | is_arriving
-        is_waiting &= ~is_exact | (self._waited_near[ids] * self._dt_s < PATIENCE_S)
-        self._waited_near[ids] += is_waiting & is_exact
-
         # an empty hand moves along with an anchor that moves, such as a parcel on a belt
+        is_waiting = self._update_waiting(ids, row, error_m, error_rad)
         goes_on = ~is_waiting[:, None]
-        drift = np.where(
-            is_holding[:, None], 0.0, self._velocity[ids][each, self._anchor[ids]]
-        )
+        is_holding = self._guided[ids] != NO_OBJECT
+        anchor_velocity = self._velocity[ids][world_rows, self._anchor[ids]]
+        anchor_velocity = np.where(is_holding[:, None], 0.0, anchor_velocity)
         targets = HandTargets(
-            velocity=drift + goes_on * quat_rotate(turn, rows.velocity[row]),
+            velocity=anchor_velocity + goes_on * quat_rotate(turn, rows.velocity[row]),
             turning=goes_on * quat_rotate(turn, rows.turning[row]),
             error_m=error_m,
             error_rad=error_rad,
@@ -192,8 +196,52 @@ class Follower:
         )
         return targets, is_waiting
 
+    def _update_waiting(
+        self,
+        ids: np.ndarray,
+        row: np.ndarray,
+        error_m: np.ndarray,
+        error_rad: np.ndarray,
+    ) -> np.ndarray:
+        """Counts the steps of waiting, and returns whether each path must wait, (n,) bool.
+
+        A path waits until the hand is near enough to its target; on arrival at the anchor
+        the hand must be nearest.
+
+        Args:
+            ids: (n,) the worlds.
+            row: (n,) rows of the library.
+            error_m: (n, 3) the vectors from the guided points to their targets.
+            error_rad: (n, 3) the rotation vectors from the hands to their targets.
+        """
+        way_share = self._rows.way_share
+        next_row = np.minimum(row + 1, len(way_share) - 1)
+        is_near = way_share[row] >= 1
+        is_arriving = ~is_near & (way_share[next_row] >= 1)
+
+        distance_m = np.sqrt(dot(error_m, error_m))
+        limit_m = np.where(is_near, NEAR_M, WAY_M)
+        is_waiting = distance_m > np.where(is_arriving, ARRIVED_M, limit_m)
+        # a hand that holds an object need not have the demonstrated rotation, because the
+        # object may be turned by something else, as a drawer's handle is
+        angle_rad = np.sqrt(dot(error_rad, error_rad))
+        is_empty = self._guided[ids] == NO_OBJECT
+        is_waiting |= is_arriving & (angle_rad > ARRIVED_RAD) & is_empty
+
+        # where the limits are narrow, the time of waiting is limited, too
+        is_limited = is_near | is_arriving
+        has_patience = self._waited_near[ids] * self._dt_s < PATIENCE_S
+        is_waiting &= ~is_limited | has_patience
+        self._waited_near[ids] += is_waiting & is_limited
+        return is_waiting
+
     def _turn(self, ids: np.ndarray, row: np.ndarray) -> np.ndarray:
-        """Returns the rotations (n, 4) from the demonstrated anchors to the current ones."""
+        """Returns the rotations (n, 4) from the demonstrated anchors to the current ones.
+
+        Args:
+            ids: (n,) the worlds.
+            row: (n,) rows of the library.
+        """
         demonstrated = self._rows.anchor_quat_wxyz[row]
         return quat_multiply(self._anchor_quat[ids], quat_conjugate(demonstrated))
 
@@ -220,13 +268,17 @@ class Follower:
         return np.where((guided != NO_OBJECT)[:, None], objects, scene.hand_pos_w)
 
     def _update_velocities(self, scene: Scene) -> None:
-        """Updates the velocities of the objects in all worlds."""
+        """Updates the velocities of the objects in all worlds.
+
+        A velocity is the change of position since the last observation.
+        """
         if not self._names:
             self._names = scene.names
             self._last_pos = np.zeros((len(self._row), len(scene.names), 3))
             self._velocity = np.zeros_like(self._last_pos)
 
-        # a world that was observed at this tick before keeps its velocities
+        # A world that was observed at this tick before keeps its velocities. Where no time
+        # has passed, the period 1 s only avoids a division by zero.
         passed_s = (scene.tick - self._last_tick) / PHYSICS_HZ
         is_later = (passed_s > 0) & self._was_seen
         period_s = np.where(is_later, passed_s, 1.0)[:, None, None]
@@ -238,17 +290,25 @@ class Follower:
         self._was_seen[:] = True
 
     def _begin_due_segments(self, ids: np.ndarray, scene: Scene) -> None:
-        """Begins the next segment in worlds without one, and where one has ended."""
-        is_due = (self._row[ids] < 0) | (self._row[ids] >= self._stop_row[ids] - 1)
+        """Begins the next segment in worlds without a segment, or at a segment's last row.
+
+        Args:
+            ids: (n,) the worlds.
+            scene: the scene in these worlds.
+        """
+        is_at_end = self._row[ids] >= self._stop_row[ids] - 1
+        is_due = (self._row[ids] == NO_ROW) | is_at_end
         for k in np.flatnonzero(is_due).tolist():
             world = int(ids[k])
             object_states = scene.object_states(k)
             if not self._chosen[world]:
                 self._chosen[world] = choose_demonstration(self._library, object_states)
-            number = len(self._followed[world])
-            if number < len(self._chosen[world]):
-                chosen = self._chosen[world][number]
-                segment = nearest(self._library, chosen, object_states)
+
+            # after the last segment, the path stays at its last row
+            next_index = len(self._followed[world])
+            if next_index < len(self._chosen[world]):
+                chosen = self._chosen[world][next_index]
+                segment = nearest_substitute(self._library, chosen, object_states)
                 self._followed[world].append(segment)
                 self._begin(world, segment, scene, k)
 
@@ -256,10 +316,10 @@ class Follower:
         """Begins a segment in a world.
 
         Args:
-            world: index of the world.
+            world: the index of the world.
             segment: the segment to follow.
             scene: the scene in n worlds.
-            k: the world's row in the scene.
+            k: the world's row in `scene`.
         """
         self._row[world] = segment.first_row
         self._stop_row[world] = segment.stop_row
@@ -271,14 +331,14 @@ class Follower:
         self._waited[world] = 0
         self._waited_near[world] = 0
 
-        # the offset of the guided point from the beginning of the path
+        # the offsets of the guided point and of the hand's rotation from the path's start
         ids = np.array([world])
-        here = scene.rows(np.array([k]))
+        own_scene = scene.rows(np.array([k]))
         row = self._row[ids]
         turn = self._turn(ids, row)
-        guided_w = self._moved_with_anchor(ids, here, row, turn)
-        self._start_offset_m[ids] = self._guided_pos_w(ids, here) - guided_w
-        quat = quat_multiply(turn, self._rows.hand_quat_wxyz[row])
+        path_start_w = self._moved_with_anchor(ids, own_scene, row, turn)
+        self._start_offset_m[ids] = self._guided_pos_w(ids, own_scene) - path_start_w
+        path_quat = quat_multiply(turn, self._rows.hand_quat_wxyz[row])
         self._start_offset_rad[ids] = quat_to_rotvec(
-            quat_multiply(here.hand_quat_wxyz, quat_conjugate(quat))
+            quat_multiply(own_scene.hand_quat_wxyz, quat_conjugate(path_quat))
         )

@@ -1,4 +1,4 @@
-"""Generating demonstrations: episodes are tried, and those that succeed are kept."""
+"""Generates demonstrations: tries episodes, and keeps those that succeed."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ PLANNER_HZ = 8.0
 # A seed that was tried without success leaves an empty file among the parts, whose name is
 # this prefix and the seed.
 _FAILED_PREFIX = "failed_"
-# The next seeds are chosen as if at least this share of them succeeded, so that few
-# successes so far do not lead to a very long round.
-LEAST_YIELD = 0.25
+# Seeds are tried in rounds, each as long as the share of successes so far suggests. The share
+# is taken to be at least this, so that few successes do not lead to a very long round.
+LEAST_SUCCESS_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class Generation:
-    """The work of one of the processes that try seeds.
+    """The work of each of the processes that try seeds.
 
     Attributes:
         library: the segments to follow.
         config: the config of the worlds.
-        source: name of the file with the demonstrations.
-        path: the path of the dataset.
-        header: the header of the dataset, as `generation_header` returns it.
-        num_envs: the number of worlds that run at once.
-        noise: standard deviation of shoves, see `NoisyPolicy`.
+        source: the name of the file with the demonstrations.
+        path: the path of the dataset to generate.
+        header: the header of that dataset, as `generation_header` returns it.
+        num_envs: the number of worlds that each process runs at once.
+        noise: the standard deviation of shoves (see `NoisyPolicy`); 0 for no shoves.
     """
 
     library: Library
@@ -61,40 +61,58 @@ class Generation:
     noise: float = 0.0
 
     def __call__(self, seeds: Sequence[int], report: Report) -> list[EpisodeResult]:
-        """Tries each seed, and records the successes in a collection that has begun."""
+        """Tries each seed, and writes the successful episodes.
+
+        Each goes into a file of its own in the dataset's folder of parts, which `generate`
+        merges in the end.
+
+        Args:
+            seeds: the episode seeds to try.
+            report: a function that is called with the progress of the episodes.
+
+        Returns:
+            The results of all episodes, successful or not.
+        """
         num_worlds = min(self.num_envs, len(seeds))
         with (
             closing(Worlds(self.config, num_worlds)) as worlds,
             EpisodeWriter(self.path, self.header, "join") as writer,
         ):
-            # files of these seeds were left by a process that died
+            # a process that died may have left files of these seeds
             writer.forget(seeds)
-            # The recorded plans are those of the task's planner, made from what it sees at
-            # each moment. The plans of the source would be wrong: they were made for other
-            # positions and times.
+            # The plans to be recorded come from the task's planner, which sees each moment of
+            # the new episode. The plans of the source would be wrong: they were made for
+            # other positions and times.
             follower = Follower(worlds, self.library)
             planner, _ = worlds.spec.expert(
                 worlds.agent_layout, worlds.state_layout, worlds.robot
             )
-            dual = DualSystemConfig(
+            grippers = worlds.interface.gripper_elements
+            dual_config = DualSystemConfig(
                 planner_hz=self.header.planner_hz or PLANNER_HZ,
-                gripper_elements=worlds.interface.gripper_elements,
+                gripper_elements=grippers,
             )
-            policy: DualSystem | NoisyPolicy = DualSystem(planner, follower, dual)
+            policy: DualSystem | NoisyPolicy = DualSystem(
+                planner, follower, dual_config
+            )
             if self.noise:
-                grippers = worlds.interface.gripper_elements
                 policy = NoisyPolicy(policy, self.noise, grippers)
+
+            # the recorder hands each episode to the sink, which asks `origins` for the
+            # episode's segments: so `origins` must be the first hook
             origins = _Origins(follower)
-            sink = _Successes(writer, origins, self.source)
+            sink = _SuccessSink(writer, origins, self.source)
             recorder = Recorder(sink, self.header.record_hz)
-            return rollout(worlds, policy, seeds, [origins, recorder], report)
+            return rollout(
+                worlds, policy, seeds, hooks=[origins, recorder], on_result=report
+            )
 
 
 class _Origins:
     """A hook that remembers which segments each episode has followed.
 
     Attributes:
-        followed: seed -> the segments that its episode followed.
+        followed: the seed of an ended episode -> the segments that the episode followed.
     """
 
     def __init__(self, follower: Follower) -> None:
@@ -117,8 +135,8 @@ class _Origins:
         self.followed[result.seed] = self._follower.followed_segments(world)
 
 
-class _Successes:
-    """An episode sink that keeps labelled successes, and marks the seeds that failed."""
+class _SuccessSink:
+    """An episode sink that writes successful episodes, and marks the seeds that failed."""
 
     def __init__(self, writer: EpisodeWriter, origins: _Origins, source: str) -> None:
         self._writer = writer
@@ -126,7 +144,7 @@ class _Successes:
         self._source = source
 
     def write(self, episode: Episode) -> None:
-        """Writes a successful episode with its origin; marks the seed of a failed one."""
+        """Writes a successful episode and where it comes from, or marks its seed as failed."""
         seed = episode.meta.seed
         segments = self._origins.followed.pop(seed)
         if not episode.meta.success:
@@ -143,11 +161,11 @@ class _Successes:
 
 @dataclass(frozen=True)
 class Generated:
-    """The result of generating.
+    """The result of `generate`.
 
     Attributes:
-        kept: the number of demonstrations in the file.
-        tried: the number of seeds that were tried for them.
+        kept: the number of demonstrations in the dataset.
+        tried: the number of seeds that were tried for them, in earlier calls too.
         simulated_s: the simulated time of the episodes that this call tried.
     """
 
@@ -159,16 +177,27 @@ class Generated:
 def generation_header(
     config: EnvConfig, source: Path, record_hz: int, planner_hz: float, noise: float
 ) -> Header:
-    """Returns the header of a dataset that is generated from the one at `source`."""
+    """Returns the header of a dataset of generated demonstrations.
+
+    Args:
+        config: the config of the worlds.
+        source: the path of the dataset with the demonstrations to generate from.
+        record_hz: frames recorded per second.
+        planner_hz: plans per second.
+        noise: the standard deviation of shoves; 0 for no shoves.
+    """
     policy = f"generated from {source.name}"
     if noise:
         policy = f"{policy}, action noise {noise:g}"
     with closing(Worlds(config)) as worlds:
         metadata = worlds.metadata()
-    # the hash keeps a later call from going on with another file of the same name
+    # because of the hash, a call that resumes this dataset from another source of the same
+    # name is refused
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
     metadata["source"] = {"file": source.name, "sha256": digest}
-    return Header(json.loads(json.dumps(metadata)), policy, record_hz, planner_hz)
+    # through JSON, so that the metadata equal what is read back from the file
+    metadata = json.loads(json.dumps(metadata))
+    return Header(metadata, policy, record_hz=record_hz, planner_hz=planner_hz)
 
 
 def generate(
@@ -181,35 +210,37 @@ def generate(
 ) -> Generated:
     """Tries seeds in their order until enough episodes have succeeded.
 
-    The file holds the first `wanted` successes, so the same arguments give the same
-    file, however many processes take part and however often it was interrupted.
+    The dataset holds the first `wanted` successes. So the same arguments give the same
+    file, for any number of processes and interruptions.
 
     Args:
-        work: the episodes to try, and the file of the successes.
-        wanted: the number of demonstrations that the file is to have.
+        work: what each process does; it names the dataset and the config of the worlds.
+        wanted: the number of demonstrations that the dataset is to have.
         seeds: the seeds that may be tried.
-        mode: what to do about an existing dataset (see `EpisodeWriter`).
-        workers: runs the episodes.
-        stage: shows the progress.
+        mode: how to handle an existing dataset (see `EpisodeWriter`).
+        workers: distributes the episodes over processes.
+        stage: opens the progress display of a round, given its title and its length.
 
     Raises:
         DatasetError: `mode` does not allow what is at the path.
         EmbodiedError: no seed has succeeded.
-        KeyboardInterrupt: its message says how many episodes were kept.
+        KeyboardInterrupt: Ctrl-C was pressed; the message says how many were kept.
     """
     writer = EpisodeWriter(work.path, work.header, mode)
-    # the seeds of the file itself, without those of parts that are not merged into it yet
+    # the seeds in the file itself, without the seeds of parts that are not merged yet
     merged = set(writer.seeds) - _part_seeds(work.path)
     simulated_s = 0.0
     title = f"generate {work.config.level}"
 
+    # try seeds in rounds, until there are enough successes or no seeds are left
     with kept_when_stopped(writer, seeds, wanted):
-        missing = _next_seeds(work.path, merged, wanted, seeds)
-        while missing:
-            with stage(title, len(missing)) as report:
-                results = run_recording(workers, work, missing, report, work.num_envs)
+        round_seeds = _next_seeds(work.path, merged, wanted, seeds=seeds)
+        while round_seeds:
+            with stage(title, len(round_seeds)) as report:
+                num_envs = work.num_envs
+                results = run_recording(workers, work, round_seeds, report, num_envs)
             simulated_s += sum(result.duration_s for result in results)
-            missing = _next_seeds(work.path, merged, wanted, seeds)
+            round_seeds = _next_seeds(work.path, merged, wanted, seeds=seeds)
 
     kept = sorted(merged | _part_seeds(work.path))
     if not kept:
@@ -219,22 +250,24 @@ def generate(
             "the same level, or more demonstrations in it, may help"
         )
 
-    # More may have succeeded than were wanted; the file gets the first ones.
+    # more may have succeeded than were wanted: only the first ones go into the file
     surplus = [seed for seed in kept[wanted:] if seed not in merged]
     for seed in surplus:
         part_file(work.path, seed).unlink(missing_ok=True)
     kept = kept[: len(kept) - len(surplus)]
     writer.close()
+
+    # seeds are tried in their order, so all up to the last kept one were tried
     tried = len(seeds) if len(kept) < wanted else kept[-1] - seeds.start + 1
     return Generated(len(kept), tried, simulated_s)
 
 
 def _next_seeds(path: Path, merged: set[int], wanted: int, seeds: range) -> list[int]:
-    """Returns the seeds to try next; none if there are enough successes, or no seeds.
+    """Returns the seeds to try next; none if enough have succeeded, or no seed is left.
 
     Args:
         path: the path of the dataset.
-        merged: the seeds of the episodes that were in it before.
+        merged: the seeds of the episodes that were in the file before this call.
         wanted: the number of successes that are wanted.
         seeds: the seeds that may be tried.
     """
@@ -243,14 +276,13 @@ def _next_seeds(path: Path, merged: set[int], wanted: int, seeds: range) -> list
         int(file.name.removeprefix(_FAILED_PREFIX))
         for file in parts_folder(path).glob(f"{_FAILED_PREFIX}*")
     }
-    # A finished file holds all successes up to its last seed, so the others up to there
-    # have failed.
+    # A finished file holds all successes up to its last seed, so the other seeds up to that
+    # one have failed.
     last_merged = max(merged, default=seeds.start - 1)
 
     successes = 0
     tried = 0
-    missing: list[int] = []
-    needed = float("inf")
+    untried: list[int] = []
     for seed in seeds:
         if seed in kept:
             successes += 1
@@ -258,13 +290,16 @@ def _next_seeds(path: Path, merged: set[int], wanted: int, seeds: range) -> list
         elif seed in failed or seed <= last_merged:
             tried += 1
         else:
-            missing.append(seed)
-        # enough new tries for the missing successes, at the share of successes so far
-        success_share = max(successes / tried, LEAST_YIELD) if tried else 1.0
-        needed = (wanted - successes) / success_share
-        if successes >= wanted or len(missing) >= needed:
+            untried.append(seed)
+
+        # stop at enough tries for the missing successes, at the share of successes so far
+        success_share = 1.0
+        if tried:
+            success_share = max(successes / tried, LEAST_SUCCESS_SHARE)
+        needed_tries = (wanted - successes) / success_share
+        if successes >= wanted or len(untried) >= needed_tries:
             break
-    return missing
+    return untried
 
 
 def _part_seeds(path: Path) -> set[int]:

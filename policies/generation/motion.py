@@ -24,14 +24,14 @@ class Motion:
     Attributes:
         episode: the number of the demonstration in its file.
         dt_s: the control period.
-        hand_pos_w: (T, 3) m, of the tool centre point.
-        hand_quat_wxyz: (T, 4)
+        hand_pos_w: (T, 3) m, the position of the hand's tool centre point.
+        hand_quat_wxyz: (T, 4) the rotation of the hand.
         width_m: (T,) the measured width of the gripper.
         grip: (T,) the gripper's command in [-1, 1].
         mount: (T, 4) x, y, z in m and yaw in rad of the part that carries the arm.
         objects: the paths of the objects, by their names in the task's `Objects`.
-        plans: (T, ...) by the names of `PLAN_PAYLOAD`: the plan that was followed at
-            each step; empty without plans.
+        plans: the name of `PLAN_PAYLOAD` -> (T, ...), the plan that was followed at each
+            step; empty if the demonstration has no plans.
     """
 
     episode: int
@@ -66,8 +66,8 @@ class Segment:
         contact: the first step at which the hand is near the anchor; before it the hand
             is on its way there.
         stop: the step after the segment's last one.
-        anchor: name of the object to which the hand's path is relative.
-        carried: name of the object in the hand; "" for none.
+        anchor: the name of the object to which the hand's path is relative.
+        carried: the name of the object in the hand; "" for none.
     """
 
     start: int

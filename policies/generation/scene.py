@@ -1,4 +1,4 @@
-"""The hands and objects of worlds, read from observations."""
+"""Reads the poses of hands and objects from the observations of worlds."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Scene:
         names: the names of the O objects.
         pos_w: (n, O, 3) m, the positions of the objects.
         quat_wxyz: (n, O, 4) the rotations of the objects.
-        traits: the traits of each object, (n, k).
-        hand_pos_w: (n, 3) m.
-        hand_quat_wxyz: (n, 4)
+        traits: for each object (n, k), other values that influence how it is handled.
+        hand_pos_w: (n, 3) m, the positions of the hands.
+        hand_quat_wxyz: (n, 4) the rotations of the hands.
         tick: (n,) the tick of each world's clock.
     """
 
@@ -49,7 +49,7 @@ class Scene:
         )
 
     def object_states(self, k: int) -> Mapping[str, ObjectState]:
-        """Returns the objects of row `k`."""
+        """Returns the states of the objects in row `k`, by name."""
         return {
             name: ObjectState(
                 self.pos_w[k, index], self.quat_wxyz[k, index], self.traits[index][k]
@@ -62,21 +62,24 @@ class SceneReader:
     """Reads the scenes of worlds from observations with the privileged state."""
 
     def __init__(self, worlds: Worlds) -> None:
+        """Finds the hand in proprioception, and the objects in the privileged state."""
         effector = worlds.robot.effectors[0]
-        agent = worlds.agent_layout.slices()
-        self._pos_part = agent[f"{effector.name}_pos_w"]
-        self._rot_part = agent[f"{effector.name}_rot6d"]
+        agent_slices = worlds.agent_layout.slices()
+        self._pos_slice = agent_slices[f"{effector.name}_pos_w"]
+        self._rot6d_slice = agent_slices[f"{effector.name}_rot6d"]
         self._objects = task_objects(worlds.spec.name)
-        self._state_parts = worlds.state_layout.slices()
+        self._state_slices = worlds.state_layout.slices()
 
     def read(self, observation: Observation) -> Scene:
         """Returns the poses of the hand and of the objects in n worlds."""
         state = np.asarray(observation.environment_state)
         agent = np.asarray(observation.agent_pos)
-        readings = {name: state[:, part] for name, part in self._state_parts.items()}
-        poses = self._objects.poses(np, readings)
+        state_entries = {
+            name: state[:, columns] for name, columns in self._state_slices.items()
+        }
+        poses = self._objects.poses(np, state_entries)
 
-        # an object without a rotation has the axes of the world
+        # an object whose rotation does not matter gets the identity
         quats = []
         traits = []
         for pose in poses.values():
@@ -89,7 +92,7 @@ class SceneReader:
             pos_w=np.stack([pose.pos_w for pose in poses.values()], axis=1),
             quat_wxyz=np.stack(quats, axis=1),
             traits=traits,
-            hand_pos_w=agent[:, self._pos_part],
-            hand_quat_wxyz=quat_from_rot6d(agent[:, self._rot_part]),
+            hand_pos_w=agent[:, self._pos_slice],
+            hand_quat_wxyz=quat_from_rot6d(agent[:, self._rot6d_slice]),
             tick=np.asarray(observation.tick),
         )

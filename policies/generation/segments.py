@@ -1,9 +1,9 @@
-"""Finding the segments of a demonstration.
+"""Finds the segments of a demonstration.
 
-The recorded plans tell when the hand holds an object; without plans, the gripper tells it.
-Nothing else is needed. Until the hand takes an object, its path is relative to that object.
-While the hand holds the object, and after it let go, its path is relative to the goal: the
-object to which the held one is brought.
+The recorded plans show when the hand holds an object; without plans, the gripper's width
+shows it. Until the hand takes an object, its path is relative to that object. While the hand
+holds the object, and after it lets go, its path is relative to the goal: the object to which
+the held object is brought.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from embodied.core import SKILLS
 from embodied.envs.objects import Objects
 from embodied.policies.generation.motion import Hold, Motion, Segment
 
-# Skills of plans that are made while an object is in the hand.
+# The skills that are carried out with an object in the hand.
 HOLDING = ("lift", "carry", "place", "release", "push", "turn", "open", "wipe", "pour")
-# Skills that bring the hand to an object that it touches, or to where it sets one down.
+# The skills that bring the hand to an object that it touches, or to where it sets one down.
 ARRIVING = ("grasp", "press", "place")
-# A shorter change between holding and not holding is ignored: it begins no segment.
+# If holding, or not holding, lasts for less than this, it is ignored and begins no segment,
+# because planners may change skills for a moment.
 SHORTEST_S = 0.25
 
 # A gripper counts as closed or opened once its width has changed by this much.
@@ -31,20 +32,22 @@ WIDTH_CHANGE_M = 0.004
 STEADY_M_S = 0.01
 # The hand must move this far before it can be seen which object moves along with it.
 CARRIED_M = 0.01
-# A carried object may slip in the hand by this share of the hand's path, ...
+# A carried object may slip in the hand by this share of the distance that the hand moves.
 SLIP_SHARE = 0.5
-# ... but by no more than this distance.
+# The largest distance that a carried object may slip.
 SLIP_M = 0.03
 
-# Without plans, the hand arrives along the last straight part of its path. Points nearer to
-# the end than this always belong to that part.
+# Without plans, the hand arrives at the beginning of the last straight part of its path.
+# Points nearer to the end of the path than this always belong to that part.
 ARRIVAL_M = 0.08
-# Points of the straight part are at most this far from a line through its end.
+# Other points of the straight part are at most this far from a line through the end.
 LINE_M = 0.02
-# The line's direction is that of the last point that is farther from the end than this.
+# The line leads to the end from the last point that is farther from it than this; the
+# direction from a nearer point would depend on small motions.
 DIRECTION_M = 0.03
-# At least this share of a segment counts as the way to its anchor.
-LEAST_WAY = 0.3
+# At least this share of a segment counts as the way to its anchor, so that the offset of the
+# hand at the start of a generated segment has time to fade.
+LEAST_WAY_SHARE = 0.3
 
 
 def find_segments(motion: Motion, objects: Objects, by_plans: bool) -> list[Segment]:
@@ -53,11 +56,11 @@ def find_segments(motion: Motion, objects: Objects, by_plans: bool) -> list[Segm
     Args:
         motion: the demonstration.
         objects: the objects of the demonstration's task.
-        by_plans: whether the plans tell what is held and when the hand arrives; else the
-            gripper and the path tell it.
+        by_plans: whether holds and arrivals are found in the plans; else they are found in
+            the gripper's width and the hand's path.
     """
-    find = holds_by_plans if by_plans else holds_by_gripper
-    holds = find(motion, list(objects.brought_to))
+    find_holds = holds_by_plans if by_plans else holds_by_gripper
+    holds = find_holds(motion, list(objects.brought_to))
     first_object = next(iter(motion.objects))  # the anchor if nothing is ever held
 
     # The hand approaches an object, then carries it to its goal, then approaches the next.
@@ -77,6 +80,7 @@ def find_segments(motion: Motion, objects: Objects, by_plans: bool) -> list[Segm
         )
         segments += [approach, carry]
         start = hold.stop
+    # after the last hold, the hand moves away from the last goal
     last_anchor = segments[-1].anchor if segments else first_object
     segments.append(
         Segment(start=start, contact=start, stop=len(motion), anchor=last_anchor)
@@ -87,19 +91,20 @@ def find_segments(motion: Motion, objects: Objects, by_plans: bool) -> list[Segm
     with_contacts = []
     for segment in segments:
         if segment.stop > segment.start:
-            # an object that is only touched, such as a button, is left again before the
-            # segment ends, so its arrival is searched up to the nearest step
+            # the hand leaves an object that is only touched, such as a button, before the
+            # segment ends, so the arrival is searched up to the step nearest to the object
             stop = segment.stop if holds else _nearest_step(motion, segment) + 1
             contact = find_arrival(motion, replace(segment, stop=stop))
-            earliest = segment.start + int(LEAST_WAY * (stop - segment.start))
+            earliest = segment.start + int(LEAST_WAY_SHARE * (stop - segment.start))
             with_contacts.append(replace(segment, contact=max(contact, earliest)))
     return with_contacts
 
 
 def holds_by_plans(motion: Motion, names: Sequence[str]) -> list[Hold]:
-    """Returns the intervals in which an object was held, by the skills of the plans.
+    """Returns the intervals in which an object was held, found by the skills of the plans.
 
-    The held object is the one nearest to the target of the last plan before the interval.
+    The held object is the object nearest to the goal position of the plan before the
+    interval, which led the hand to it.
 
     Args:
         motion: the demonstration.
@@ -113,15 +118,15 @@ def holds_by_plans(motion: Motion, names: Sequence[str]) -> list[Hold]:
 
     holds = []
     for start, stop in _intervals(is_holding, shortest):
-        before = max(start - 1, 0)
-        target = motion.plans["goal_pos_w"][before, 0]
-        held = _nearest_object(motion, names, step=before, pos=target)
+        step_before = max(start - 1, 0)
+        goal_pos_w = motion.plans["goal_pos_w"][step_before, 0]  # of the first effector
+        held = _nearest_object(motion, names, step=step_before, pos=goal_pos_w)
         holds.append(Hold(start, stop, held))
     return holds
 
 
 def holds_by_gripper(motion: Motion, names: Sequence[str]) -> list[Hold]:
-    """Returns the intervals in which an object was held, by gripper and objects.
+    """Returns the intervals in which an object was held, found without plans.
 
     An object is held if the gripper is closed and the object moves along with the hand.
 
@@ -131,7 +136,7 @@ def holds_by_gripper(motion: Motion, names: Sequence[str]) -> list[Hold]:
     """
     holds = []
     for start, stop in closed_intervals(motion.width_m, motion.dt_s):
-        held = _carried_object(motion, names, start, stop)
+        held = _carried_object(motion, names, start=start, stop=stop)
         if held:
             holds.append(Hold(start, stop, held))
     return holds
@@ -148,44 +153,50 @@ def closed_intervals(width_m: np.ndarray, dt_s: float) -> list[tuple[int, int]]:
     """
     is_steady = np.abs(np.gradient(width_m)) / dt_s < STEADY_M_S
     intervals = []
-    started = -1  # the step at which the gripper closed; -1 while it is open
-    # the widest width since it opened; while it is closed, the width at which it closed
-    reference = width_m[0]
-    narrowest = width_m[0]  # the narrowest width since it closed
+    closed_at = -1  # the step at which the gripper closed; -1 while it is open
+    # while open, the widest width since it opened; while closed, the width at `closed_at`
+    reference_m = width_m[0]
+    narrowest_m = width_m[0]  # the narrowest width since it closed
     for step, width in enumerate(width_m.tolist()):
-        narrowest = min(narrowest, width)
-        if started < 0:
-            reference = max(reference, width)
-        elif width > narrowest + WIDTH_CHANGE_M:
+        narrowest_m = min(narrowest_m, width)
+        if closed_at < 0:
+            reference_m = max(reference_m, width)
+        elif width > narrowest_m + WIDTH_CHANGE_M:
             # the gripper has opened again
-            intervals.append((started, step))
-            started = -1
-            reference = width
+            intervals.append((closed_at, step))
+            closed_at = -1
+            reference_m = width
 
-        # The gripper has closed. If it was closed before, it has closed further, as a hand
-        # does that arrives with its fingers half closed: a new interval begins.
-        if is_steady[step] and width < reference - WIDTH_CHANGE_M:
-            if started >= 0:
-                intervals.append((started, step))
-            started = step
-            reference = width
-            narrowest = width
-    if started >= 0:
-        intervals.append((started, len(width_m)))
+        # The gripper has closed. If it was closed before, it has closed further, as a
+        # gripper does that arrives half closed and then grasps: a new interval begins.
+        if is_steady[step] and width < reference_m - WIDTH_CHANGE_M:
+            if closed_at >= 0:
+                intervals.append((closed_at, step))
+            closed_at = step
+            reference_m = width
+            narrowest_m = width
+    if closed_at >= 0:
+        intervals.append((closed_at, len(width_m)))
     return intervals
 
 
 def _carried_object(motion: Motion, names: Sequence[str], start: int, stop: int) -> str:
-    """Returns the object that moved along with the hand in an interval; "" for none.
+    """Returns the name of the object that moved along with the hand; "" for none.
 
-    Of several, such as a drawer and an object in it, it is the one nearest to the hand.
+    If several did, such as a drawer and an object in it, it is the nearest to the hand.
+
+    Args:
+        motion: the demonstration.
+        names: the names of the objects that may be carried.
+        start: the first step of the interval to look at.
+        stop: the step after its last one.
     """
     hand = motion.hand_pos_w[start:stop]
     moved_m = np.linalg.norm(hand - hand[0], axis=1).max()
     if moved_m < CARRIED_M:
         return ""
 
-    # a carried object stays where it was relative to the hand, but for some slip
+    # the position of a carried object relative to the hand changes by no more than a slip
     slip_m = min(SLIP_M, SLIP_SHARE * moved_m)
     carried = []
     for name in names:
@@ -198,12 +209,14 @@ def _carried_object(motion: Motion, names: Sequence[str], start: int, stop: int)
 
 
 def _intervals(flags: np.ndarray, shortest: int) -> list[tuple[int, int]]:
-    """Returns the intervals (start, stop) of steps at which flags (T,) are set.
+    """Returns the intervals (start, stop) of steps at which flags are set.
 
-    A run of equal flags that is shorter than `shortest` steps is ignored: its flags count
-    as equal to those before it.
+    Args:
+        flags: (T,) bool.
+        shortest: a run of equal flags that is shorter than this number of steps takes the
+            value of the run before it.
     """
-    # fill the short runs
+    # overwrite the short runs
     edges = [0, *(np.flatnonzero(np.diff(flags)) + 1).tolist(), len(flags)]
     steady = flags.copy()
     for start, stop in pairwise(edges):
@@ -219,7 +232,14 @@ def _intervals(flags: np.ndarray, shortest: int) -> list[tuple[int, int]]:
 def _nearest_object(
     motion: Motion, names: Sequence[str], step: int, pos: np.ndarray
 ) -> str:
-    """Returns the name of the object that was nearest to a point at a step."""
+    """Returns the name of the object that was nearest to a point at a step.
+
+    Args:
+        motion: the demonstration.
+        names: the names of the objects to choose from.
+        step: the step.
+        pos: (3,) m, the point in the world.
+    """
 
     def distance_m(name: str) -> float:
         return float(np.linalg.norm(motion.objects[name].pos_w[step] - pos))
@@ -235,23 +255,26 @@ def _nearest_step(motion: Motion, segment: Segment) -> int:
 
 
 def _arrival_by_plans(motion: Motion, segment: Segment) -> int:
-    """Returns the first step of the segment's last skill in ARRIVING.
+    """Returns the step at which the hand arrives at a segment's anchor, by its plans.
 
-    Without such a skill it is the step after the segment's last one.
+    It is the first step of the last run of skills in ARRIVING; without such skills, it is
+    the step after the segment's last one.
     """
     skill = motion.plans["subtask"][segment.start : segment.stop]
     is_arriving = np.isin(skill, [SKILLS.index(name) for name in ARRIVING])
     if not is_arriving.any():
         return segment.stop
+    # the run begins after the last other skill before its end
     last = int(np.flatnonzero(is_arriving)[-1])
-    before = np.flatnonzero(~is_arriving[:last])
-    return segment.start + (int(before[-1]) + 1 if len(before) else 0)
+    others = np.flatnonzero(~is_arriving[:last])
+    return segment.start + (int(others[-1]) + 1 if len(others) else 0)
 
 
 def _arrival_by_path(motion: Motion, segment: Segment) -> int:
-    """Returns the step at which the last straight part of the hand's path begins.
+    """Returns the step at which the hand arrives at a segment's anchor, by its path.
 
-    The path is relative to the segment's anchor, and straight up to the segment's end.
+    It is the step at which the last straight part of the path, relative to the anchor,
+    begins.
     """
     steps = slice(segment.start, segment.stop)
     path = motion.hand_pos_w[steps] - motion.objects[segment.anchor].pos_w[steps]

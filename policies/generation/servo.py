@@ -16,13 +16,14 @@ from embodied.robots.parts.gripper import Gripper
 from embodied.robots.parts.torso import Lift
 from embodied.rotations import cross, quat_conjugate, quat_from_yaw, quat_rotate
 
-# The velocity that corrects an error is the error times this gain.
+# A correcting velocity is an error times a gain: of the hand's position, of its rotation,
+# and of the mount. The mount's gain is the lowest, because the mount carries the arm along.
 GAIN_PER_S = 8.0
 TURN_GAIN_PER_S = 6.0
 MOUNT_GAIN_PER_S = 3.0
-# The correcting velocity is at most this fast.
-CATCH_UP_M_S = 0.3
-CATCH_UP_RAD_S = 1.5
+# The largest correcting velocities of the hand, so that a large error causes no jerk.
+MAX_CORRECTION_M_S = 0.3
+MAX_CORRECTION_RAD_S = 1.5
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,11 @@ class HandTargets:
     """The current targets of the hands and mounts of n worlds.
 
     Attributes:
-        velocity: (n, 3) m/s, the velocity of the hand.
-        turning: (n, 3) rad/s, the angular velocity of the hand.
+        velocity: (n, 3) m/s, the velocity of the hand in the world, before corrections.
+        turning: (n, 3) rad/s, the angular velocity of the hand, before corrections.
         error_m: (n, 3) the vector from the hand to its target.
         error_rad: (n, 3) the rotation vector from the hand's rotation to its target.
-        grip: (n,) the command of the gripper in [-1, 1].
+        grip: (n,) the command of the gripper, from -1 (closed) to 1 (open).
         mount: (n, 4) x, y, z in m and yaw in rad of the mount.
         mount_velocity: (n, 4) the change of `mount` per s.
         hand_pos_w: (n, 3) m, the current position of the hand.
@@ -51,9 +52,13 @@ class HandTargets:
 
 
 class HandServo:
-    """Turns targets of the first effector and the mount into actions."""
+    """Turns targets of the robot's hand and mount into actions.
+
+    The hand is the robot's first effector, the mount the part that carries its arm.
+    """
 
     def __init__(self, worlds: Worlds) -> None:
+        """Finds the mount in the proprioception of the worlds' robot."""
         self._robot = worlds.robot
         self._mount = MountPose(worlds.robot, worlds.agent_layout)
         self._interface = worlds.interface
@@ -65,53 +70,90 @@ class HandServo:
         return actions
 
     def act(self, agent_pos: np.ndarray, targets: HandTargets) -> np.ndarray:
-        """Returns the actions (n, A) that move hands and mounts towards their targets."""
-        mount = np.asarray(self._mount.read(agent_pos))
-        to_mount = quat_conjugate(quat_from_yaw(mount[:, 3]))
-        drive = np.zeros_like(mount)
+        """Returns the actions that move hands and mounts towards their targets.
+
+        Args:
+            agent_pos: (n, P) the proprioception of n worlds.
+            targets: the targets in these worlds.
+
+        Returns:
+            (n, A) in [-1, 1]; each element is a share of the full speed of a part.
+        """
+        mount = np.asarray(self._mount.read(agent_pos))  # (n, 4) x, y, z, yaw
+        world_to_mount = quat_conjugate(quat_from_yaw(mount[:, 3]))
+        mount_velocity = np.zeros_like(mount)
         if self._robot.travels:
-            drive = _drive(mount, targets)
+            mount_velocity = _mount_velocity(mount, targets)
 
-        # the hand's velocity relative to the mount: subtract the velocity that the moving
-        # mount gives the hand, v + w x r
+        # the velocity and the angular velocity of the hand in the world
         velocity = targets.velocity + _limited(
-            GAIN_PER_S * targets.error_m, CATCH_UP_M_S
+            GAIN_PER_S * targets.error_m, MAX_CORRECTION_M_S
         )
-        correction = _limited(TURN_GAIN_PER_S * targets.error_rad, CATCH_UP_RAD_S)
-        mount_turning = drive[:, 3:] * np.array([0.0, 0.0, 1.0])  # (n, 3) rad/s
-        mount_to_hand = targets.hand_pos_w - mount[:, :3]
-        relative = velocity - drive[:, :3] - cross(mount_turning, mount_to_hand)
-        velocity = quat_rotate(to_mount, relative)
-        turning = quat_rotate(to_mount, targets.turning + correction - mount_turning)
+        correction = _limited(TURN_GAIN_PER_S * targets.error_rad, MAX_CORRECTION_RAD_S)
 
+        # relative to the mount: without the velocity v + w x r that a moving mount gives
+        # the hand, where w is the mount's angular velocity and r goes from mount to hand
+        mount_turning = mount_velocity[:, 3:] * np.array(
+            [0.0, 0.0, 1.0]
+        )  # (n, 3) rad/s
+        mount_to_hand = targets.hand_pos_w - mount[:, :3]
+        relative = (
+            velocity - mount_velocity[:, :3] - cross(mount_turning, mount_to_hand)
+        )
+        velocity = quat_rotate(world_to_mount, relative)
+        turning = quat_rotate(
+            world_to_mount, targets.turning + correction - mount_turning
+        )
+
+        # the elements of each part that has some, in the order of the robot's parts
         elements = []
         for part in self._robot.parts:
             if isinstance(part, Base) and part.travels:
-                along = quat_rotate(to_mount, drive[:, :3])[:, :2]
+                planar_velocity = quat_rotate(world_to_mount, mount_velocity[:, :3])[
+                    :, :2
+                ]
                 speeds = np.asarray(part.joints.speeds)
-                elements.append(np.column_stack([along, drive[:, 3:]]) / speeds)
+                base_velocity = np.column_stack(
+                    [planar_velocity, mount_velocity[:, 3:]]
+                )
+                elements.append(base_velocity / speeds)
             elif isinstance(part, Lift):
-                elements.append(drive[:, 2:3] / part.joints.speeds[0])
+                elements.append(mount_velocity[:, 2:3] / part.joints.speeds[0])
             elif isinstance(part, Arm):
-                elements += self._arm(part, velocity, turning)
+                elements += self._arm_elements(part, velocity, turning)
             elif isinstance(part, Gripper):
                 elements.append(targets.grip[:, None])
         return np.clip(np.concatenate(elements, axis=1), -1.0, 1.0)
 
     @staticmethod
-    def _arm(arm: Arm, velocity: np.ndarray, turning: np.ndarray) -> list[np.ndarray]:
-        """Returns the velocities as shares of an arm's full speeds, along its axes."""
+    def _arm_elements(
+        arm: Arm, velocity: np.ndarray, turning: np.ndarray
+    ) -> list[np.ndarray]:
+        """Returns the action elements of an arm: shares of its full speeds.
+
+        Args:
+            arm: the arm.
+            velocity: (n, 3) m/s, the hand's velocity along the axes of the mount.
+            turning: (n, 3) rad/s, the hand's angular velocity about these axes.
+
+        Returns:
+            Two arrays (n, 3), along and about the axes of the arm.
+        """
         if arm.is_turned:
-            placed = np.tile(arm.placement.quat_wxyz, (len(velocity), 1))
-            velocity = quat_rotate(quat_conjugate(placed), velocity)
-            turning = quat_rotate(quat_conjugate(placed), turning)
+            arm_to_mount = np.tile(arm.placement.quat_wxyz, (len(velocity), 1))
+            velocity = quat_rotate(quat_conjugate(arm_to_mount), velocity)
+            turning = quat_rotate(quat_conjugate(arm_to_mount), turning)
         return [velocity / arm.ee_speed_m_s, turning / arm.ee_speed_rad_s]
 
 
-def _drive(mount: np.ndarray, targets: HandTargets) -> np.ndarray:
-    """Returns the velocities of the mounts, (n, 4) m/s and rad/s in the world.
+def _mount_velocity(mount: np.ndarray, targets: HandTargets) -> np.ndarray:
+    """Returns the velocities (n, 4) of the mounts in the world: x, y, z and yaw, per s.
 
-    They are those of the targets, plus a correction of the mounts' errors.
+    They are the target velocities, plus a correction of the mounts' errors.
+
+    Args:
+        mount: (n, 4) x, y, z in m and yaw in rad of the mounts.
+        targets: the targets of n worlds.
     """
     error = targets.mount - mount
     # wrap the yaw error to [-pi, pi]

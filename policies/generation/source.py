@@ -1,4 +1,4 @@
-"""Reading the demonstrations to generate from."""
+"""Reads the source: the dataset from whose demonstrations others are generated."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ from embodied.policies.generation.segments import find_segments
 from embodied.robots.mount import MountPose
 from embodied.rotations import quat_from_rot6d
 
+# How the segments of a demonstration are found: from its recorded plans, or from the width
+# of the gripper (see `segments`).
 Finding = Literal["plans", "gripper"]
 FINDINGS = ("plans", "gripper")
 # The number of demonstrations that are played at once.
@@ -36,7 +38,8 @@ def source_config(path: Path, robot: str | None) -> EnvConfig:
 
     Args:
         path: the path of the source.
-        robot: the robot of the demonstrations to generate; None for the source's.
+        robot: the robot, by name or file, to generate demonstrations with; None for the
+            robot of the source.
 
     Raises:
         EmbodiedError: the source has no successes, cannot be played, or is of another
@@ -52,21 +55,21 @@ def source_config(path: Path, robot: str | None) -> EnvConfig:
             "generate from: collect or keep at least one that did"
         )
 
-    recorded = str(metadata.get("robot"))
+    recorded_name = str(metadata.get("robot"))
     config = replay_config(metadata, robot)
-    task_objects(config.task)
+    task_objects(config.task)  # raises if the task declares no objects
     with closing(Worlds(config)) as worlds:
-        present = worlds.robot
-        effectors = len(present.effectors)
-    if present.name != recorded:
+        name = worlds.robot.name
+        effectors = len(worlds.robot.effectors)
+    if name != recorded_name:
         raise EmbodiedError(
-            f"{path} has paths of the robot {recorded}, which {present.name} cannot "
-            f"follow: leave out --robot, or collect a source with {present.name}"
+            f"{path} has paths of the robot {recorded_name}, which {name} cannot "
+            f"follow: leave out --robot, or collect a source with {name}"
         )
     if effectors != 1:
         raise EmbodiedError(
-            f"robot {present.name} has {effectors} effectors; demonstrations are "
-            "generated for robots with one"
+            f"robot {name} has {effectors} effectors; demonstrations are generated for "
+            "robots with one"
         )
     return config
 
@@ -75,15 +78,17 @@ def task_objects(task: str) -> Objects:
     """Returns the objects of a task's subtasks.
 
     Raises:
-        EmbodiedError: there is no such task, or it declares none.
+        EmbodiedError: there is no such task, or it declares no objects.
     """
     objects = get_task(task).objects
     if objects is None:
-        able = [name for name in task_names() if get_task(name).objects is not None]
+        with_objects = [
+            name for name in task_names() if get_task(name).objects is not None
+        ]
         raise EmbodiedError(
             f"task {task} declares no objects of its subtasks, so no demonstrations can "
             f"be generated for it (`objects` of its TaskSpec); tasks that do: "
-            f"{', '.join(able)}"
+            f"{', '.join(with_objects)}"
         )
     return objects
 
@@ -96,19 +101,20 @@ def read_library(
 ) -> Library:
     """Returns the segments of all successful demonstrations of a file.
 
-    The demonstrations are replayed. So the poses of the objects are known at every control
-    step, whichever arrays the file holds.
+    The demonstrations are replayed, because the file need not hold the poses of the objects
+    at every control step.
 
     Args:
         path: the path of the source.
         config: the config that `source_config` returned.
-        finding: how segments are found; None for the plans if all episodes have some,
-            else the gripper.
-        on_read: is called with the number of demonstrations replayed since the last call.
+        finding: how segments are found; None for "plans" if all successful episodes have
+            plans, else "gripper".
+        on_read: a function that is called after each batch with its number of
+            demonstrations.
 
     Raises:
         EmbodiedError: the replay of a demonstration differs from its recording, or
-            segments are to be found by plans and an episode has none.
+            `finding` is "plans" and an episode has no plans.
     """
     with Dataset(path) as dataset:
         metas = dataset.episodes
@@ -138,23 +144,27 @@ def _replayed_motions(
 ) -> list[Motion]:
     """Replays demonstrations, at most one in each world; returns their motions."""
     episodes = [dataset.episode(number, images=False) for number in numbers]
-    states: list[np.ndarray] = []  # (N, S) after each step
+    # worlds without a demonstration replay the first one, too
+    states: list[np.ndarray] = []  # (N, S) the privileged state after each step
     for step in play(worlds, one_per_world(worlds, episodes)):
         states.append(np.array(worlds.task.state()))
-        for world in np.flatnonzero(step.differs[: len(numbers)]).tolist():
+
+        # if the replay differs, the poses of the objects differ from those recorded, too
+        differing = np.flatnonzero(step.differs[: len(numbers)])
+        if len(differing):
             recorded = dataset.header.metadata
             causes = "; ".join(changes(recorded, worlds.metadata()))
             raise EmbodiedError(
-                f"episode {numbers[world]} of {dataset.path} plays otherwise than it was "
-                f"recorded, so its objects are not known ({causes or 'another CPU'}): "
-                "collect it again with this version"
+                f"the replay of episode {numbers[differing[0]]} of {dataset.path} differs "
+                "from its recording, so the poses of its objects are not known "
+                f"({causes or 'another CPU'}): collect it again with this version"
             )
 
     # A step begins with the state at the end of the step before. The state before the
-    # first step is not known; the one after it is used instead.
+    # first step is not known; the state after the first step is used instead.
     all_states = np.stack([states[0], *states[:-1]])  # (T, N, S)
     return [
-        _motion(worlds, number, episodes[world], all_states[:, world])
+        _motion(worlds, number, episodes[world], states=all_states[:, world])
         for world, number in enumerate(numbers)
     ]
 
@@ -168,51 +178,51 @@ def _motion(
         worlds: the worlds in which the episode was played.
         number: the number of the episode in its file.
         episode: the episode with its streams.
-        states: (T or more, S) the privileged state at its T steps. More rows follow if
-            the batch has longer episodes.
+        states: (T or more, S) the privileged state at the episode's T steps; further rows
+            are ignored. They exist if the batch has longer episodes.
     """
     agent = np.asarray(episode.streams["agent_pos"].value, np.float64)
     effector = worlds.robot.effectors[0]
     slices = worlds.agent_layout.slices()
 
-    width = slices[gripper_width_part(worlds.agent_layout)]
+    width_slice = slices[gripper_width_part(worlds.agent_layout)]
     quat = quat_from_rot6d(agent[:, slices[f"{effector.name}_rot6d"]])
 
-    # rows of `states` after the episode's end are left out
     return Motion(
         episode=number,
         dt_s=1 / worlds.config.control_hz,
         hand_pos_w=agent[:, slices[f"{effector.name}_pos_w"]],
         hand_quat_wxyz=quat,
-        width_m=agent[:, width][:, 0],
-        grip=_grip(worlds, episode),
+        width_m=agent[:, width_slice][:, 0],
+        grip=_gripper_commands(worlds, episode),
         mount=MountPose(worlds.robot, worlds.agent_layout).read(agent),
-        objects=_paths(worlds, states[: len(agent)]),
+        objects=_object_paths(worlds, states[: len(agent)]),
         plans=_plans_at_steps(episode),
     )
 
 
 def gripper_width_part(layout: Layout) -> str:
-    """Returns the name of the first gripper's width in a layout of proprioception."""
+    """Returns the name of the entry with the first gripper's width, in proprioception."""
     return next(name for name, _ in layout.parts if name.endswith("gripper_width"))
 
 
-def _grip(worlds: Worlds, episode: Episode) -> np.ndarray:
-    """Returns the commands (T,) of the gripper."""
+def _gripper_commands(worlds: Worlds, episode: Episode) -> np.ndarray:
+    """Returns the commands (T,) of the gripper, from the recorded actions."""
     element = worlds.interface.gripper_elements[0]
     return np.asarray(episode.streams["action"].value[:, element], np.float64)
 
 
-def _paths(worlds: Worlds, states: np.ndarray) -> dict[str, ObjectPath]:
-    """Returns the objects' paths, from privileged states (T, S)."""
+def _object_paths(worlds: Worlds, states: np.ndarray) -> dict[str, ObjectPath]:
+    """Returns the paths of the task's objects by name, from privileged states (T, S)."""
     objects = task_objects(worlds.spec.name)
-    parts = worlds.state_layout.slices()
-    readings = {name: states[:, part] for name, part in parts.items()}
+    slices = worlds.state_layout.slices()
+    state_entries = {name: states[:, columns] for name, columns in slices.items()}
     paths = {}
-    for name, pose in objects.poses(np, readings).items():
+    for name, pose in objects.poses(np, state_entries).items():
         quat = pose.quat_wxyz
-        if quat is None:  # an object without a rotation has the axes of the world
+        if quat is None:  # an object whose rotation does not matter: identity
             quat = np.tile([1.0, 0.0, 0.0, 0.0], (len(states), 1))
+        # traits, such as a size, are the same at all steps
         traits = np.zeros(0) if pose.traits is None else pose.traits[0]
         paths[name] = ObjectPath(np.asarray(pose.pos_w), np.asarray(quat), traits)
     return paths
@@ -221,16 +231,17 @@ def _paths(worlds: Worlds, states: np.ndarray) -> dict[str, ObjectPath]:
 def _plans_at_steps(episode: Episode) -> Mapping[str, np.ndarray]:
     """Returns the plan that was followed at each of T steps, name -> (T, ...).
 
-    It is empty if the episode has no plans.
+    The result is empty if the episode has no plans.
     """
     if not episode.plans:
         return {}
-    arrived = episode.plans["tick_arrived"]
-    known = np.flatnonzero(arrived >= 0)
-    ticks = episode.streams["action"].tick
-    # until the first plan arrives (index -1), the first plan is used
-    newest = np.searchsorted(arrived[known], ticks, side="right") - 1
-    rows = known[np.maximum(newest, 0)]
+    arrived = episode.plans["tick_arrived"]  # -1 for lost plans
+    delivered = np.flatnonzero(arrived >= 0)
+    ticks = episode.streams["action"].tick  # (T,)
+    # the last plan that arrived by each tick; before the first arrival, where the index is
+    # -1, the first plan
+    newest = np.searchsorted(arrived[delivered], ticks, side="right") - 1
+    rows = delivered[np.maximum(newest, 0)]
     return {name: values[rows] for name, values in episode.plans.items()}
 
 

@@ -31,7 +31,7 @@ def pretrained_folder(task: str, robot: str) -> Path:
     """Returns the folder of the run for a task and a robot.
 
     Raises:
-        EmbodiedError: no run ships for them; lists those that do.
+        EmbodiedError: no run ships for this task and robot; the message lists the runs.
     """
     folder = FOLDER / f"{task}-{robot}"
     shipped = shipped_runs()
@@ -56,8 +56,8 @@ class Pretrained:
         return weights_hash(FOLDER)
 
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
-        known = get_task(task)
-        run = self._run(known.name, robot or known.default_robot)
+        task_spec = get_task(task)
+        run = self._run(task_spec.name, robot or task_spec.default_robot)
         return run.spec(task, robot)
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> Policy:

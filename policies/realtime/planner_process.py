@@ -19,14 +19,14 @@ from embodied.envs.registry import own_places
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError, in_one_line
 from embodied.policies.dual_system import DualSystem
-from embodied.policies.plans import ask
+from embodied.policies.plans import request_plans
 from embodied.policies.realtime.shared import SharedArrays
 from embodied.policies.registry import find_policy
 from embodied.rollout.one_thread import one_thread
 
 START_TIMEOUT_S = 120.0  # importing torch takes some seconds
-END_TIMEOUT_S = 5.0
-# Longest wait for a plan in `reset` and `plan`. During an episode nothing waits for plans.
+END_TIMEOUT_S = 5.0  # the longest wait for the process to end
+# The longest wait for a plan in `reset` and `plan`; in an episode nothing waits for plans.
 PLAN_TIMEOUT_S = 30.0
 PIXELS = "pixels/"  # prefix of a camera's images among the shared arrays
 
@@ -55,11 +55,13 @@ class PlannerProcess(ClosedOnExit):
             daemon=True,
         )
         self._process.start()
-        # with this end open here, too, the end of the child would not be noticed
+        # If the child's end of the pipe stayed open in this process, reading from the pipe
+        # would not fail when the child ends.
         child_pipe.close()
+        # made for the first plan, which shows the shapes
         self._observation: SharedArrays | None = None
         self._payload: SharedArrays | None = None
-        self.is_busy = False
+        self.is_busy = False  # whether a plan is being made, or waits to be taken
         # (1,) for the one world: whether its last plan is missing because the server of a
         # remote planner did not answer (see `core.Planner`)
         self.unanswered = np.zeros(1, bool)
@@ -74,7 +76,12 @@ class PlannerProcess(ClosedOnExit):
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
         """Begins an episode.
 
-        If a plan of the last episode is being made, it is waited for and discarded.
+        If a plan of the last episode is still being made, this waits for the plan and
+        discards it.
+
+        Args:
+            ids: the one world; not used.
+            seeds: the seed of the episode.
 
         Raises:
             EmbodiedError: the awaited plan is not made in time, or the process has
@@ -87,7 +94,7 @@ class PlannerProcess(ClosedOnExit):
         self._send("reset", int(seeds[0]))
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
-        """Makes a plan, and waits for it."""
+        """Returns a plan for an observation, and waits until it is made."""
         self.start(observation)
         self._await_plan()
         payload = self.take()
@@ -105,8 +112,8 @@ class PlannerProcess(ClosedOnExit):
             empty = Payload.empty(1, self.plan_shape).given
             # The planner's precision is unknown here, so the shared arrays have the
             # widest types.
-            wide = {name: _widened(value) for name, value in empty.items()}
-            self._payload = SharedArrays.like(wide)
+            widened = {name: _widened(value) for name, value in empty.items()}
+            self._payload = SharedArrays.like(widened)
             self._send("share", self._observation.layout, self._payload.layout)
         self._observation.write(arrays)
         self._send("plan", observation.instruction)
@@ -115,7 +122,7 @@ class PlannerProcess(ClosedOnExit):
     def take(self) -> Payload | None:
         """Returns the plan if it is done, else None, without waiting.
 
-        It also sets `unanswered`.
+        With the plan, it also sets the attribute `unanswered`.
 
         Raises:
             EmbodiedError: the planner raised an error, or its process has ended.
@@ -128,9 +135,9 @@ class PlannerProcess(ClosedOnExit):
         if self._payload is None:
             raise ValueError("a plan arrived, but none was started")
         arrays = self._payload.read()
-        # convert back to the planner's precision
-        exact = {name: arrays[name].astype(dtype) for name, dtype in types.items()}
-        return Payload(**exact)
+        # back from the widened types to the planner's types
+        fields = {name: arrays[name].astype(dtype) for name, dtype in types.items()}
+        return Payload(**fields)
 
     def close(self) -> None:
         """Ends the process, and frees the shared memory."""
@@ -158,16 +165,16 @@ class PlannerProcess(ClosedOnExit):
         try:
             self._pipe.send(message)
         except (BrokenPipeError, ConnectionResetError):
-            raise self._has_ended() from None
+            raise self._ended_error() from None
 
-    def _has_ended(self) -> EmbodiedError:
+    def _ended_error(self) -> EmbodiedError:
         """Returns the error for a process that has ended."""
         self._process.join(END_TIMEOUT_S)
         status = self._process.exitcode
         return EmbodiedError(f"the planner's process ended (exit status {status})")
 
     def _receive(self, expected: str) -> Any:
-        """Returns the content of the next message, which must have the expected kind.
+        """Returns the content of the next message, which must be of the expected kind.
 
         Raises:
             EmbodiedError: the planner failed, or the process has ended.
@@ -175,9 +182,8 @@ class PlannerProcess(ClosedOnExit):
         try:
             kind, value = self._pipe.recv()
         except (EOFError, ConnectionResetError):
-            raise self._has_ended() from None
-        # the kind is "refused", and the value is the reason
-        if kind != expected:
+            raise self._ended_error() from None
+        if kind != expected:  # the kind is "refused", and the value is the reason
             raise EmbodiedError(value)
         return value
 
@@ -185,7 +191,7 @@ class PlannerProcess(ClosedOnExit):
 def _serve(
     pipe: Connection, policy: str, config: EnvConfig, own_tasks: Sequence[str]
 ) -> None:
-    """Is run by the planner's process: makes plans until the parent ends it.
+    """Makes plans until the parent process ends this; the main function of the process.
 
     Args:
         pipe: the pipe to the parent process.
@@ -208,48 +214,54 @@ def _serve(
                         f"{policy} makes no plans: choose one that does"
                     )
                 pipe.send(("ready", system.planner.plan_shape))
-                _answer(pipe, system.planner)
+                _answer_messages(pipe, system.planner)
         except EmbodiedError as error:
             pipe.send(("refused", str(error)))
         except Exception as error:
             pipe.send(("refused", f"the planner raised {in_one_line(error)}"))
 
 
-def _answer(pipe: Connection, planner: Planner) -> None:
-    """Answers the parent's messages, until it sends None.
+def _answer_messages(pipe: Connection, planner: Planner) -> None:
+    """Answers the messages of the parent process, until it sends None.
 
     The messages are ("share", layout of observations, layout of plans), ("reset", seed)
     and ("plan", instruction).
+
+    Args:
+        pipe: the pipe to the parent process.
+        planner: the planner, for one world.
     """
     ids = np.zeros(1, np.int64)
-    observed: SharedArrays | None = None
-    planned: SharedArrays | None = None
+    observation_arrays: SharedArrays | None = None
+    payload_arrays: SharedArrays | None = None
     with contextlib.ExitStack() as stack:
         while (message := pipe.recv()) is not None:
             kind, *content = message
             if kind == "share":
                 observation_layout, plan_layout = content
-                observed = stack.enter_context(SharedArrays.opened(observation_layout))
-                planned = stack.enter_context(SharedArrays.opened(plan_layout))
+                observation_arrays = SharedArrays.opened(observation_layout)
+                stack.enter_context(observation_arrays)
+                payload_arrays = SharedArrays.opened(plan_layout)
+                stack.enter_context(payload_arrays)
             elif kind == "reset":
                 [seed] = content
                 planner.reset(ids, [seed])
             # the kind is "plan", which is never sent before "share"
-            elif observed is not None and planned is not None:
+            elif observation_arrays is not None and payload_arrays is not None:
                 [instruction] = content
-                observation = _observation(observed.read(), instruction)
-                payload = ask(planner, observation, ids, check_all=False)
+                observation = _observation(observation_arrays.read(), instruction)
+                payload = request_plans(planner, observation, ids, check_all=False)
                 given = {
                     name: np.asarray(value) for name, value in payload.given.items()
                 }
-                planned.write(given)
+                payload_arrays.write(given)
                 types = {name: value.dtype.str for name, value in given.items()}
                 is_unanswered = bool(np.any(getattr(planner, "unanswered", False)))
                 pipe.send(("planned", (types, is_unanswered)))
 
 
 def _widened(value: np.ndarray) -> np.ndarray:
-    """Returns floats as float64, and integers as int64."""
+    """Returns an array of floats as float64, or of integers as int64."""
     return value.astype(np.float64 if value.dtype.kind == "f" else np.int64)
 
 
@@ -270,7 +282,7 @@ def _arrays(observation: Observation) -> dict[str, np.ndarray]:
 def _observation(
     arrays: dict[str, np.ndarray], instruction: tuple[str, ...]
 ) -> Observation:
-    """Returns an observation, the inverse of `_arrays`."""
+    """Returns the observation of arrays by name and an instruction; undoes `_arrays`."""
     pixels = {
         name.removeprefix(PIXELS): frames
         for name, frames in arrays.items()

@@ -1,4 +1,4 @@
-"""Running episodes in real time, with the planner in another process."""
+"""Runs episodes in real time, with the planner in another process."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run_in_real_time(
 
     Args:
         runner: the policy and its worlds. Its channel must have no simulated delays,
-            since the real ones are measured.
+            since real delays are measured.
         seeds: the seeds of the episodes.
 
     Returns:
@@ -49,23 +49,26 @@ def run_in_real_time(
             )
         with PlannerProcess(runner.policy, runner.config) as process:
             system = RealTimeSystem(process, simulated)
-            keeper = _RecordKeeper(system)
+            recorder = _TimingRecorder(system)
             meter = MotionMeter(worlds)
             with _without_garbage_collection():
-                results = rollout(worlds, system, seeds, [meter, keeper])
-    return [meter.measured(result) for result in results], keeper.records
+                results = rollout(worlds, system, seeds, hooks=[meter, recorder])
+    return [meter.measured(result) for result in results], recorder.records
 
 
 def write_trace(path: Path, record: RealTimeRecord) -> None:
-    """Writes the computing times of an episode's plans, as a trace that repeats it exactly."""
+    """Writes the computing times of an episode's plans as a trace of latencies.
+
+    A simulated channel with this trace repeats the episode exactly.
+    """
     lines = [FROM_START, f"# seed {record.seed}: ms that each plan took"]
     lines += [f"{ms:g}" for ms in record.compute_ms]
     replace_text(path, "\n".join(lines) + "\n")
 
 
 @dataclass
-class _RecordKeeper:
-    """A rollout hook that collects the timing of each episode."""
+class _TimingRecorder:
+    """A rollout hook that collects the timing of each episode in `records`."""
 
     system: RealTimeSystem
     records: list[RealTimeRecord] = field(default_factory=list)
@@ -88,7 +91,7 @@ class _RecordKeeper:
 
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """Disables garbage collection, which may take longer than a control step."""
+    """Disables Python's garbage collection, which may take longer than a control step."""
     gc.collect()
     gc.disable()
     try:

@@ -49,7 +49,7 @@ class SharedArrays(ClosedOnExit):
         self._is_owner = is_owner
         self.layout = layout
 
-        # name -> array, at its place in the memory
+        # name -> a view of the memory at the array's offset
         self._arrays: dict[str, np.ndarray] = {
             location.name: np.ndarray(
                 location.shape,
@@ -70,7 +70,7 @@ class SharedArrays(ClosedOnExit):
                 name, value.shape, dtype=value.dtype.str, offset=offset
             )
             locations.append(location)
-            # rounded up, so that the next array is aligned
+            # the negations round the division up, so that the next array is aligned
             offset += -(-value.nbytes // ALIGNMENT) * ALIGNMENT
         # the size of a block must not be 0
         memory = SharedMemory(create=True, size=max(offset, 1))
@@ -83,12 +83,12 @@ class SharedArrays(ClosedOnExit):
 
     def write(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Copies values into the shared arrays of the same names."""
-        for name, own in self._arrays.items():
-            own[...] = arrays[name]
+        for name, shared in self._arrays.items():
+            shared[...] = arrays[name]
 
     def read(self) -> dict[str, np.ndarray]:
         """Returns copies of all arrays."""
-        return {name: own.copy() for name, own in self._arrays.items()}
+        return {name: shared.copy() for name, shared in self._arrays.items()}
 
     def close(self) -> None:
         """Closes the memory, and frees it if this process created it."""

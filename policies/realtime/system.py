@@ -15,7 +15,7 @@ import numpy as np
 
 from embodied.core import PHYSICS_HZ, Array, Observation, Payload, Plan
 from embodied.policies.dual_system import DualSystem
-from embodied.policies.plans import copied, planner_faults
+from embodied.policies.plans import copy_of, planner_faults
 from embodied.policies.realtime.pacing import Pacer, Punctuality
 from embodied.policies.realtime.planner_process import PlannerProcess
 from embodied.policies.transit import NEVER
@@ -33,8 +33,8 @@ class RealTimeRecord:
         seed: the seed of the episode.
         compute_ms: computing time of each plan, in the order of their starts.
         punctuality: the punctuality of the control steps.
-        mean_age_s: mean age of the controller's plan.
-        worst_age_s: largest age of the controller's plan.
+        mean_age_s: the mean age of the controller's plan.
+        worst_age_s: the largest age of the controller's plan.
     """
 
     seed: int
@@ -46,10 +46,10 @@ class RealTimeRecord:
 
 @dataclass(frozen=True)
 class _StartedPlan:
-    """The times of the plan that is being made."""
+    """The times of the plan that is being made (see `Plan`)."""
 
-    tick_frame: np.ndarray  # (1,)
-    tick_start: np.ndarray  # (1,)
+    tick_frame: np.ndarray  # (1,) when its oldest image was captured
+    tick_start: np.ndarray  # (1,) when planning started
 
 
 class RealTimeSystem(DualSystem):
@@ -122,7 +122,7 @@ class RealTimeSystem(DualSystem):
         observation, tick_frame = self._inbox.take(ids, start)
         self._process.start(observation)
         self._started = _StartedPlan(tick_frame, start)
-        # until the plan arrives
+        # the planner is busy until `_arrive` sets another tick
         self._free_at[ids] = NEVER
 
     def _arrive(self, payload: Payload, now: np.ndarray) -> None:
@@ -149,7 +149,7 @@ class RealTimeSystem(DualSystem):
             tick_start=started.tick_start,
             tick_done=now.copy(),
             tick_arrived=now.copy() if fault is None else np.array([-1]),
-            payload=copied(payload),
+            payload=copy_of(payload),
             fault=fault,
         )
         self._plans.append(plan)
@@ -159,5 +159,5 @@ class RealTimeSystem(DualSystem):
         self._started = None
         self._num_planned = seq + 1
         self._free_at = now.copy()
-        # show the plan, and start the next one, in this control step
+        # an event is due now, so that `act` shows the plan and starts the next one
         self._next_event = now.copy()

@@ -1,4 +1,4 @@
-"""The client's side: a connection that is re-established, and never waits endlessly."""
+"""The client's side: a connection that is restored after losses, and has timeouts."""
 
 from __future__ import annotations
 
@@ -21,14 +21,12 @@ if TYPE_CHECKING:
 TIMEOUT_S = 10.0  # for a handshake, and for an answer
 CLOSE_TIMEOUT_S = 1.0
 PATIENCE_S = 5.0  # reconnecting may delay a plan by this; after that, plans are lost
-FIRST_PAUSE_S = 0.1  # between two attempts; each further pause is twice as long
+FIRST_PAUSE_S = 0.1  # before the second attempt; each further pause is twice as long
 LONGEST_PAUSE_S = 8.0
-# Takes whether the connection is new, returns the message to send.
+# A function that takes whether the connection is new, and returns the message to send.
 MessageFor = Callable[[bool], Mapping[str, Any]]
-REFUSALS = (401, 403)  # status codes after which trying again is pointless
-
-
-TOO_LARGE = 1009  # code of a close frame after a message that is too large
+REFUSALS = (401, 403)  # HTTP status codes after which trying again is pointless
+TOO_LARGE = 1009  # WebSocket's code for closing after a message that is too large
 
 
 @dataclass(frozen=True)
@@ -36,9 +34,9 @@ class Endpoint:
     """A server's address, and how to talk to it.
 
     Attributes:
-        uri: such as `ws://127.0.0.1:8000`.
+        uri: the address, such as `ws://127.0.0.1:8000`.
         token: the secret that the server requires; "" for none.
-        timeout_s: longest wait for an answer.
+        timeout_s: the longest wait for an answer.
         max_bytes: the largest message to read.
     """
 
@@ -53,28 +51,31 @@ class Lost(Exception):  # noqa: N818  (no error: it is what networks do)
 
 
 class Patience:
-    """Decides when to try again after a failure. All links to a server share it.
+    """Decides when to try again after a failure. All links to a server share one instance.
 
-    When the server is first lost, the caller waits for it, up to PATIENCE_S. If it does
-    not come back, callers no longer wait, and it is tried again at growing intervals.
+    When the server is first lost, the caller waits for up to PATIENCE_S until it is back.
+    After that, callers no longer wait, and the server is tried at growing intervals.
     """
 
     def __init__(self) -> None:
+        """Begins as after an answer."""
         self._pause_s = FIRST_PAUSE_S
-        self._try_at_s = 0.0
+        self._next_attempt_s = 0.0  # on the clock `time.monotonic`
+        # when callers no longer wait, on the same clock; None while the server answers
         self._give_up_at_s: float | None = None
 
     def succeeded(self) -> None:
-        """Is called after each answer; resets the intervals."""
+        """Resets the intervals. It is called after each answer."""
         self._pause_s = FIRST_PAUSE_S
-        self._try_at_s = 0.0
+        self._next_attempt_s = 0.0
         self._give_up_at_s = None
 
     def failed(self, wait: bool) -> bool:
-        """Is called after a failure; pauses, or gives up for now.
+        """Pauses before the next attempt, or gives up for now. It is called after a failure.
 
         Args:
-            wait: whether waiting makes sense; not for a server that hangs.
+            wait: whether waiting makes sense. It does not for a server that hangs, since
+                the caller has waited for it already.
 
         Returns:
             True after a pause, to try again now; False to give up for now.
@@ -84,25 +85,25 @@ class Patience:
             self._give_up_at_s = now_s + (PATIENCE_S if wait else 0.0)
         pause_s = self._pause_s
         self._pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-        self._try_at_s = now_s + pause_s
+        self._next_attempt_s = now_s + pause_s
 
-        if self._try_at_s > self._give_up_at_s:
+        if self._next_attempt_s > self._give_up_at_s:
             return False
         time.sleep(pause_s)
         return True
 
     @property
-    def is_over(self) -> bool:
+    def is_pausing(self) -> bool:
         """Whether it is too early for the next attempt."""
-        return time.monotonic() < self._try_at_s
+        return time.monotonic() < self._next_attempt_s
 
 
 class Link(ClosedOnExit):
-    """A connection to a server, established when needed and after each loss.
+    """A connection to a server, which is made when it is needed, and again after a loss.
 
     Args:
         endpoint: the endpoint of the server.
-        patience: shared by all links to the server.
+        patience: decides when to try again; all links to the server share it.
         expected: the first message that the server must send; None for any.
     """
 
@@ -123,14 +124,15 @@ class Link(ClosedOnExit):
         """Sends a message; returns the server's answer, or None if the server is lost.
 
         Args:
-            message_for: returns the message to send. It is told whether the connection
-                is new, since the server then has no state from earlier messages.
+            message_for: a function that returns the message to send. Its argument is
+                whether the connection is new, so that the server has no state of earlier
+                messages.
 
         Raises:
             EmbodiedError: the server refuses, or violates the protocol.
         """
         while True:
-            if self._connection is None and self._patience.is_over:
+            if self._connection is None and self._patience.is_pausing:
                 return None
 
             try:
@@ -156,23 +158,24 @@ class Link(ClosedOnExit):
             EmbodiedError: the server refuses, or sends another message than expected.
         """
         try:
-            self._connection = self._opened()
+            self._connection = self._open()
             data = self._connection.recv(self._endpoint.timeout_s)
-            first = unpack(data, self._endpoint.max_bytes)
+            first_message = unpack(data, self._endpoint.max_bytes)
         except EmbodiedError as error:
             self.close()
             raise MessageError(f"{self._endpoint.uri}: {error}") from error
         except Exception as error:
             self.close()
-            raise _refusal(error, self._endpoint.uri) from error
+            raise _as_own_error(error, self._endpoint.uri) from error
 
+        # a server that restarted with another policy must not go on with this episode
         self._is_new = True
-        if self._expected is not None and pack(first) != self._expected:
+        if self._expected is not None and pack(first_message) != self._expected:
             self.close()
             raise EmbodiedError(
                 f"the server at {self._endpoint.uri} serves something else than before"
             )
-        return first
+        return first_message
 
     def close(self) -> None:
         """Closes the connection, if there is one."""
@@ -198,7 +201,7 @@ class Link(ClosedOnExit):
             connection.send(data)
             answer = connection.recv(self._endpoint.timeout_s)
         except Exception as error:
-            raise _refusal(error, self._endpoint.uri) from error
+            raise _as_own_error(error, self._endpoint.uri) from error
 
         # openpi's servers report errors as text
         uri = self._endpoint.uri
@@ -209,13 +212,13 @@ class Link(ClosedOnExit):
         except MessageError as error:
             raise MessageError(f"{uri}: {error}") from error
 
-    def _opened(self) -> ClientConnection:
-        """Returns a new connection, which is closed with the stack."""
+    def _open(self) -> ClientConnection:
+        """Returns a new connection, which `close` closes."""
         headers = {}
         if self._endpoint.token:
             headers["Authorization"] = f"Api-Key {self._endpoint.token}"
 
-        # every wait has a limit, and every message a largest size
+        # waits and messages have limits, because the server is not trusted
         connection = self._stack.enter_context(
             websockets_client().connect(
                 self._endpoint.uri,
@@ -238,11 +241,15 @@ def limit_sending(opened: socket.socket, timeout_s: float) -> None:
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
-def _refusal(error: Exception, uri: str) -> Exception:
+def _as_own_error(error: Exception, uri: str) -> Exception:
     """Returns the error to raise for an error of the connection.
 
     It is an EmbodiedError if trying again is pointless, `Lost` for other errors of the
-    network, and the same error for everything else.
+    network, and the given error for everything else.
+
+    Args:
+        error: the error that was raised.
+        uri: the address of the server, for the message.
     """
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in REFUSALS:
@@ -254,13 +261,10 @@ def _refusal(error: Exception, uri: str) -> Exception:
     close_frame = getattr(error, "sent", None)
     if close_frame is not None and close_frame.code == TOO_LARGE:
         return MessageError(f"the server at {uri} sent more than is read of a message")
-    if not isinstance(error, OSError | EOFError) and not _is_of_websockets(error):
+    from_websockets = type(error).__module__.startswith("websockets.")
+    if not isinstance(error, OSError | EOFError) and not from_websockets:
         return error
     return Lost(one_line(error))
-
-
-def _is_of_websockets(error: Exception) -> bool:
-    return type(error).__module__.startswith("websockets.")
 
 
 def _last_line(text: str) -> str:

@@ -1,8 +1,8 @@
-"""Encoding messages as bytes: msgpack with numpy arrays, as in openpi's protocol.
+"""Encodes messages as bytes: msgpack with numpy arrays, as in openpi's protocol.
 
-An array is a map of its bytes, dtype and shape. The other side is not trusted: only plain
-data and arrays are read, no message can name code, and declared sizes are checked before
-memory is allocated.
+An array is encoded as a map of its bytes, dtype and shape. The other side is not trusted:
+only plain data and arrays are read, no message can name code, and declared sizes are checked
+before memory is allocated.
 """
 
 from __future__ import annotations
@@ -17,19 +17,21 @@ from embodied.errors import EmbodiedError, one_line
 from embodied.policies.remote.packages import load_msgpack
 
 MAX_BYTES = 64 * 2**20  # default for the largest message
-# The largest list or map. msgpack allocates memory for all items that one declares, even
-# if they do not follow.
+# The largest number of items of a list or map. msgpack allocates memory for all items that a
+# list declares, even if they do not follow.
 MAX_ITEMS = 4096
 MAX_DEPTH = 8  # of nested maps and lists
 MAX_DIMENSIONS = 8  # of an array
-MAX_SIDE = 2**31  # length of an array along one dimension
+MAX_SIDE = 2**31  # of an array along one dimension
 
 ARRAY = b"__ndarray__"
 ARRAY_KEYS = {ARRAY, b"data", b"dtype", b"shape"}
 NUMBER = b"__npgeneric__"
 NUMBER_KEYS = {NUMBER, b"data", b"dtype"}
+# numpy's names of dtypes without their byte order
 _KINDS = ("?", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8")
-# text such as "<f4" -> dtype; arrays of other dtypes are neither sent nor read
+# numpy's name with the byte order, such as "<f4" -> dtype; arrays of other dtypes are
+# neither sent nor read
 DTYPES = {
     np.dtype(order + kind).str: np.dtype(order + kind)
     for kind in _KINDS
@@ -45,13 +47,13 @@ def pack(message: Mapping[str, Any]) -> bytes:
     """Returns a message as bytes.
 
     Args:
-        message: name -> text, number, None, list, map or numpy array.
+        message: the name -> text, number, None, list, map or numpy array.
 
     Raises:
         MessageError: the message contains something else.
     """
     try:
-        return load_msgpack().packb(dict(message), default=_plain)
+        return load_msgpack().packb(dict(message), default=_as_map)
     except (TypeError, ValueError, OverflowError) as error:
         raise MessageError(f"this cannot be sent: {one_line(error)}") from error
 
@@ -77,14 +79,14 @@ def unpack(data: bytes | str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     try:
         message = msgpack.unpackb(
             data,
-            object_hook=_restored,
+            object_hook=_from_map,
             max_array_len=MAX_ITEMS,
             max_map_len=MAX_ITEMS,
             max_ext_len=0,
         )
     except MessageError:
         raise
-    # besides its own errors, msgpack raises these
+    # the errors that msgpack raises
     except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
         raise MessageError(f"a message is no msgpack: {one_line(error)}") from error
 
@@ -94,8 +96,12 @@ def unpack(data: bytes | str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     return message
 
 
-def _plain(value: object) -> dict[bytes, Any]:
-    """Returns the map that represents a numpy array or number; raises TypeError else."""
+def _as_map(value: object) -> dict[bytes, Any]:
+    """Returns the map that represents a numpy array or number.
+
+    Raises:
+        TypeError: it is neither, or its dtype is not in DTYPES.
+    """
     if not isinstance(value, np.ndarray | np.generic):
         raise TypeError(f"a {type(value).__name__} is neither plain data nor an array")
     if value.dtype.str not in DTYPES:
@@ -110,7 +116,7 @@ def _plain(value: object) -> dict[bytes, Any]:
     }
 
 
-def _restored(entry: dict[Any, Any]) -> Any:
+def _from_map(entry: dict[Any, Any]) -> Any:
     """Returns the array or number that a map represents, or the map itself."""
     if ARRAY in entry:
         return _array(entry)
@@ -137,11 +143,11 @@ def _array(entry: dict[Any, Any]) -> np.ndarray:
             raise MessageError("the shape of an array is no list of sizes")
 
     # computed with Python's integers, which do not overflow
-    declared = math.prod(shape) * dtype.itemsize
-    if declared != len(data):
+    declared_bytes = math.prod(shape) * dtype.itemsize
+    if declared_bytes != len(data):
         raise MessageError(
-            f"an array of shape {tuple(shape)} and dtype {dtype} has {declared} bytes, "
-            f"but {len(data)} were sent"
+            f"an array of shape {tuple(shape)} and dtype {dtype} has {declared_bytes} "
+            f"bytes, but {len(data)} were sent"
         )
     # numpy refuses some shapes of the right size: long sides beside a side of 0
     try:
@@ -161,18 +167,18 @@ def _number(entry: dict[Any, Any]) -> bool | int | float:
 
 
 def _dtype(name: object) -> np.dtype[Any]:
-    """Returns the dtype of a name; raises MessageError if it is not in DTYPES."""
+    """Returns the dtype of a name; raises MessageError if the name is not in DTYPES."""
     if not isinstance(name, str) or name not in DTYPES:
         raise MessageError(f"arrays of dtype {str(name)[:40]!r} are not read")
     return DTYPES[name]
 
 
 def _check(value: Any, depth: int) -> None:
-    """Raises MessageError unless a value is plain data or arrays, not nested too deep.
+    """Raises MessageError unless a value is plain data or an array, not nested too deeply.
 
     Args:
-        value: the value to check.
-        depth: number of maps and lists around it.
+        value: the value to check, with all values in it.
+        depth: the number of maps and lists around the value.
     """
     if depth > MAX_DEPTH:
         raise MessageError(f"a message is nested more than {MAX_DEPTH} deep")

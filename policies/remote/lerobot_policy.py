@@ -43,7 +43,7 @@ def open_lerobot(location: str) -> RemoteSource:
             "lerobot: needs LeRobot's own environment, with `pip install msgpack "
             f"websockets` in it: export {PYTHON_VARIABLE}=PATH/TO/bin/python"
         )
-    child = serving(folder.resolve(), python)
+    child = start_server(folder.resolve(), python)
     return RemoteSource(Endpoint(f"ws://127.0.0.1:{child.port}", timeout_s=60.0))
 
 
@@ -61,20 +61,20 @@ class Child(ClosedOnExit):
 
 
 @cache
-def serving(folder: Path, python: str) -> Child:
-    """Returns the server of a policy, which is started at the first call.
+def start_server(folder: Path, python: str) -> Child:
+    """Starts a server for a policy, and returns it; later calls return the same server.
 
     Args:
         folder: the folder of the policy.
-        python: path of the interpreter in LeRobot's environment.
+        python: the path of the Python interpreter in LeRobot's environment.
 
     Raises:
         EmbodiedError: the server does not start; the message has its last line of output.
     """
-    # the server must not import this process's packages
-    hidden = ("PYTHONPATH", "PYTHONHOME")
+    # without these variables, the server does not import this process's packages
+    left_out = ("PYTHONPATH", "PYTHONHOME")
     environment = {
-        name: value for name, value in os.environ.items() if name not in hidden
+        name: value for name, value in os.environ.items() if name not in left_out
     }
     script = script_path()
     with tempfile.TemporaryFile() as log:
@@ -93,7 +93,8 @@ def serving(folder: Path, python: str) -> Child:
                 f"{PYTHON_VARIABLE} is {python}, which cannot be run: {error.strerror}"
             ) from error
 
-        # kill a server that hangs, which also ends the loop below
+        # A server that hangs is killed by a timer. That closes its output, and so ends the
+        # loop over its lines.
         timer = threading.Timer(START_TIMEOUT_S, process.kill)
         timer.start()
         for line in process.stdout or ():

@@ -29,14 +29,18 @@ MAX_ITEMS = 4096
 STATE = "observation.state"
 ENVIRONMENT_STATE = "observation.environment_state"
 IMAGES = "observation.images."
-DEFAULT_FPS = 20  # of our exports
+DEFAULT_FPS = 20  # the default of this package's exports
+# the size that is sent if a policy uses no images, since clients need a number
+UNUSED_IMAGE_SIZE = 96
+FAILED = 1011  # WebSocket's code for closing after an error, as in openpi
 DTYPES = ("|u1", "|b1", "<f4", "<f8", "<i4", "<i8")
 
 
-class _Absent(importlib.abc.Loader):
-    """Replaces packages that LeRobot imports, but that policies without images don't need.
+class _EmptyPackages(importlib.abc.Loader):
+    """Imports empty packages in place of torchvision and OpenCV, which LeRobot imports.
 
-    For the newest torch there is no CPU build of torchvision.
+    Policies without images do not use them, and for the newest torch there is no CPU build
+    of torchvision.
     """
 
     def find_spec(self, name, path=None, target=None):
@@ -48,7 +52,7 @@ class _Absent(importlib.abc.Loader):
         """Makes each attribute of a replaced module an empty class, so imports succeed."""
 
         def attribute(name):
-            # Python asks for special names itself, and must find that they are missing
+            # Python looks up special names itself, and must find that they are missing
             if name.startswith("__"):
                 raise AttributeError(name)
             return type(name, (), {})
@@ -57,9 +61,9 @@ class _Absent(importlib.abc.Loader):
 
 
 def to_bytes(message):
-    """Returns a message with arrays as bytes, in openpi's format."""
+    """Returns a message, which may contain arrays, as bytes in openpi's format."""
 
-    def plain(value):
+    def array_as_map(value):
         return {
             b"__ndarray__": True,
             b"data": value.tobytes(),
@@ -67,7 +71,7 @@ def to_bytes(message):
             b"shape": value.shape,
         }
 
-    return msgpack.packb(message, default=plain)
+    return msgpack.packb(message, default=array_as_map)
 
 
 def from_bytes(data):
@@ -77,16 +81,16 @@ def from_bytes(data):
         ValueError: the message is not valid.
     """
 
-    def restored(found):
-        if b"__ndarray__" not in found:
-            return found
-        if found[b"dtype"] not in DTYPES:
+    def array_from_map(entry):
+        if b"__ndarray__" not in entry:
+            return entry
+        if entry[b"dtype"] not in DTYPES:
             raise ValueError("an array of a dtype that is not read")
-        return np.frombuffer(found[b"data"], found[b"dtype"]).reshape(found[b"shape"])
+        return np.frombuffer(entry[b"data"], entry[b"dtype"]).reshape(entry[b"shape"])
 
     message = msgpack.unpackb(
         data,
-        object_hook=restored,
+        object_hook=array_from_map,
         max_array_len=MAX_ITEMS,
         max_map_len=MAX_ITEMS,
         max_ext_len=0,
@@ -101,7 +105,8 @@ class Served:
 
     Args:
         folder: the folder of the policy.
-        fps: frames per second of its training dataset; None to find it in the folder.
+        fps: frames per second of the policy's training dataset; None to read the rate from
+            the folder.
     """
 
     def __init__(self, folder, fps):
@@ -137,7 +142,7 @@ class Served:
         self.weights_hash = hashlib.sha256(weights).hexdigest()
 
     def info(self):
-        """Returns the first message, a `ServerInfo` of remote/wire.py."""
+        """Returns the server's first message, with the entries of `wire.ServerInfo`."""
         steps = getattr(self.config, "chunk_size", None) or self.config.horizon
         executed = getattr(self.config, "n_action_steps", steps)
         return {
@@ -151,7 +156,8 @@ class Served:
                 "image_size": self.side,
                 "privileged": ENVIRONMENT_STATE in self.shapes,
             },
-            # as in LeRobot's own loop, but at least 2 Hz so that no plan gets too old
+            # once per executed part of a chunk, as in LeRobot's own loop; but at least at
+            # 2 Hz, so that no plan gets too old
             "planner_hz": float(max(self.fps / executed, 2.0)),
             "shape": {
                 "effectors": 0,
@@ -178,12 +184,13 @@ class Served:
 
         batch = {"task": [str(message.get("prompt", ""))]}
         for key, shape in self.shapes.items():
-            name = key.replace(".", "/")  # openpi's form: observation/images/front
+            name = key.replace(".", "/")  # as in openpi: observation/images/front
             value = message.get(name)
+            # images are sent as (H, W, 3) from 0 to 255; LeRobot takes (3, H, W) in [0, 1]
             is_picture = key.startswith(IMAGES)
-            wanted = (*shape[1:], shape[0]) if is_picture else shape
-            if not isinstance(value, np.ndarray) or value.shape != wanted:
-                raise ValueError(f"{name} must be an array of shape {wanted}")
+            sent_shape = (*shape[1:], shape[0]) if is_picture else shape
+            if not isinstance(value, np.ndarray) or value.shape != sent_shape:
+                raise ValueError(f"{name} must be an array of shape {sent_shape}")
             value = torch.from_numpy(np.array(value, np.float32))
             if is_picture:
                 value = value.permute(2, 0, 1).contiguous() / 255
@@ -197,13 +204,15 @@ class Served:
             return self.after(actions)[0].cpu().numpy().astype(np.float32)
 
     def _side(self):
-        """Returns the height and width of the images; 96 if the policy uses none."""
-        sides = {self.shapes[IMAGES + camera][1:] for camera in self.cameras}
-        if not sides:
-            return 96
-        if len(sides) > 1 or len(set(next(iter(sides)))) > 1:
-            raise SystemExit(f"all pictures must be squares of one size, not {sides}")
-        return next(iter(sides))[0]
+        """Returns the height of the images, which is also their width."""
+        # LeRobot's shapes of images are (3, H, W)
+        sizes = {self.shapes[IMAGES + camera][1:] for camera in self.cameras}
+        if not sizes:
+            return UNUSED_IMAGE_SIZE
+        height, width = next(iter(sizes))
+        if len(sizes) > 1 or height != width:
+            raise SystemExit(f"all pictures must be squares of one size, not {sizes}")
+        return height
 
 
 def fps_of(folder):
@@ -216,7 +225,7 @@ def fps_of(folder):
         return DEFAULT_FPS
 
 
-def talk(served, connection):
+def answer_client(served, connection):
     """Answers one client until it disconnects, or an error occurs."""
     from websockets.exceptions import ConnectionClosed
 
@@ -225,11 +234,11 @@ def talk(served, connection):
         for data in connection:
             try:
                 actions = served.chunk(from_bytes(data))
-            # report any error to the client as text, like openpi's servers
             except Exception as error:
+                # any error is reported to the client as text, as by openpi's servers
                 text = " ".join(str(error).split())
                 connection.send(f"{type(error).__name__}: {text[:200]}")
-                connection.close(1011)
+                connection.close(FAILED)
                 return
             connection.send(to_bytes({"actions": actions}))
     except (ConnectionClosed, OSError):
@@ -238,7 +247,7 @@ def talk(served, connection):
 
 def end_with_parent():
     """Ends this process when its parent has ended, which closes the standard input."""
-    # not with `sys.stdin`, whose lock would block the exit of the main thread
+    # `os.read` is used because the lock of `sys.stdin` would block the main thread's exit
     while os.read(0, 1):
         continue
     os._exit(0)
@@ -256,12 +265,12 @@ def main():
     if args.child:
         threading.Thread(target=end_with_parent, daemon=True).start()
     if importlib.util.find_spec("torchvision") is None:
-        sys.meta_path.append(_Absent())
+        sys.meta_path.append(_EmptyPackages())
     from websockets.sync.server import serve
 
     served = Served(args.folder, args.fps)
     with serve(
-        lambda connection: talk(served, connection),
+        lambda connection: answer_client(served, connection),
         "127.0.0.1",
         args.port,
         origins=[None],  # refuses web pages, whose requests have an Origin

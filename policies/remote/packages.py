@@ -1,4 +1,4 @@
-"""Loading the packages of the extra `remote` when they are needed."""
+"""Loads the packages of the extra `remote` when they are needed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def load_msgpack() -> Any:
     """Returns the module `msgpack`.
 
     Raises:
-        EmbodiedError: it is not installed; the message names the extra.
+        EmbodiedError: the module is not installed; the message names the extra.
     """
     return _module("msgpack")
 

@@ -28,9 +28,9 @@ from embodied.policies.remote.wire import (
     observation_message,
 )
 
-# Chunk rate for servers that give single actions: an action is held for 10 s, which is
-# longer than a plan stays fresh, so the watchdog ends it.
-HELD_HZ = 0.1
+# The chunk rate for servers that give single actions. Each action is held for up to 10 s,
+# which is longer than a plan may be used: a plan that is too old stops the robot first.
+SINGLE_ACTION_HZ = 0.1
 # numpy's kinds of dtypes
 FLOATS = "f"
 INTEGERS = "iu"
@@ -42,8 +42,8 @@ class RemotePlanner:
     Worlds do not share a connection, since a server may keep state of an episode.
 
     Attributes:
-        unanswered: (n,) bool, whether each world of the last call of `plan` got no plan,
-            because the server is lost.
+        unanswered: (n,) bool, for the worlds of the last call of `plan`: whether the
+            world got no plan, because the server is lost.
 
     Args:
         endpoint: the endpoint of the server.
@@ -51,8 +51,8 @@ class RemotePlanner:
         keys: the names of observations in messages.
         interface: the action interface, for servers that give actions in physical units;
             None for actions in [-1, 1].
-        first: the first message that the server must send at each connection; None for
-            any.
+        first_message: the first message that the server must send at each connection;
+            None for any.
     """
 
     def __init__(
@@ -61,28 +61,29 @@ class RemotePlanner:
         info: ServerInfo,
         keys: Keys,
         interface: ActionInterface | None = None,
-        first: Mapping[str, Any] | None = None,
+        first_message: Mapping[str, Any] | None = None,
     ) -> None:
+        """Prepares the requests; connections are made with the first plans."""
         self.plan_shape = info.shape
         self.unanswered = np.zeros(0, bool)
         self._gives = info.gives
         self._endpoint = endpoint
         self._keys = keys
         self._interface = interface
-        self._first = first
-        self._chunk_hz = info.chunk_hz or HELD_HZ
+        self._first_message = first_message
+        self._chunk_hz = info.chunk_hz or SINGLE_ACTION_HZ
         self._patience = Patience()
-        self._links: dict[int, Link] = {}  # by world
-        self._seeds: dict[int, int] = {}  # by world, of its episode
-        # worlds in which the server has not got the first observation of the episode
-        self._begins: set[int] = set()
+        self._links: dict[int, Link] = {}  # world -> its connection
+        self._seeds: dict[int, int] = {}  # world -> the seed of its episode
+        # worlds whose server has not got the first observation of the episode yet
+        self._beginning: set[int] = set()
         # planners have no `close`, so the links are closed with the object
         weakref.finalize(self, _close, self._links)
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
         for world, seed in zip(np.asarray(ids).tolist(), seeds, strict=True):
             self._seeds[world] = int(seed)
-            self._begins.add(world)
+            self._beginning.add(world)
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
         """Returns plans for n worlds; empty plans for worlds that are `unanswered`.
@@ -110,20 +111,29 @@ class RemotePlanner:
     def _ask(
         self, observation: Observation, row: int, world: int
     ) -> dict[str, Any] | None:
-        """Returns the server's answer for one world; None if the server is lost."""
+        """Returns the server's answer for one world; None if the server is lost.
+
+        Args:
+            observation: the observation of n worlds.
+            row: the row of the world in it.
+            world: the index of the world.
+        """
         if world not in self._links:
-            self._links[world] = Link(self._endpoint, self._patience, self._first)
+            self._links[world] = Link(
+                self._endpoint, self._patience, self._first_message
+            )
         link = self._links[world]
 
         def message_for(is_new: bool) -> dict[str, Any]:
-            # at a new connection the server has no state of the episode
-            begins = is_new or world in self._begins
+            # The seed tells the server to begin an episode. At a new connection it has no
+            # state of the episode, so it must begin, too.
+            begins = is_new or world in self._beginning
             seed = self._seeds.get(world, 0) if begins else None
-            return observation_message(observation, row, self._keys, seed)
+            return observation_message(observation, row, self._keys, seed=seed)
 
         answer = link.ask(message_for)
         if answer is not None:
-            self._begins.discard(world)
+            self._beginning.discard(world)
         return answer
 
     def _plan_in_answer(
@@ -151,11 +161,12 @@ class RemotePlanner:
             return replace(empty, **self._chunk_in_answer(answer, empty))
 
         fields = {}
-        for name, like in empty.given.items():
-            kinds = INTEGERS if like.dtype.kind == "i" else FLOATS
-            fields[name] = array_in_message(answer, PLAN + name, like.shape[1:], kinds)[
-                None
-            ]
+        for name, expected in empty.given.items():
+            kinds = INTEGERS if expected.dtype.kind == "i" else FLOATS
+            value = array_in_message(
+                answer, PLAN + name, expected.shape[1:], kinds=kinds
+            )
+            fields[name] = value[None]  # one row
         plan = Payload(**fields)
         if not 0 <= plan.subtask[0] < len(SKILLS):
             raise MessageError(
@@ -177,27 +188,33 @@ class RemotePlanner:
         Raises:
             MessageError: the actions have another shape than declared.
         """
-        # some servers give a single action without the axis of rows
+        # some servers give a single action without the axis of steps
         steps, size = empty.chunk.shape[1:]
         actions = answer.get(ACTIONS)
         if isinstance(actions, np.ndarray) and actions.ndim == 1:
             actions = actions[None]
         chunk = array_in_message(
-            {ACTIONS: actions}, ACTIONS, (steps, size), FLOATS + INTEGERS
+            {ACTIONS: actions}, ACTIONS, (steps, size), kinds=FLOATS + INTEGERS
         )
         if self._interface is not None:
             chunk = self._interface.to_normalized(chunk)
         # numbers too large for float32 become infinite, which is a fault of the plan
         with np.errstate(over="ignore"):
-            rows = chunk.astype(np.float32)
+            chunk = chunk.astype(np.float32)
         return {
-            "chunk": rows[None],
+            "chunk": chunk[None],
             "chunk_hz": np.array([self._chunk_hz]),
         }
 
 
 def check_size(info: ServerInfo, interface: ActionInterface, uri: str) -> None:
-    """Raises EmbodiedError if a server's actions have another size than the worlds'."""
+    """Raises EmbodiedError if a server's actions have another size than the worlds'.
+
+    Args:
+        info: the server's description.
+        interface: the action interface of the worlds.
+        uri: the server's address, for the message.
+    """
     labels = interface.labels
     if info.shape.chunk_steps and info.shape.chunk_actions != len(labels):
         raise EmbodiedError(

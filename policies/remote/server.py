@@ -35,8 +35,8 @@ class PolicyServer(ClosedOnExit):
     Web pages (recognised by their Origin) and clients without the token are refused.
 
     Args:
-        served: the policy.
-        host: address to listen at; other than loopback addresses need a token.
+        served: the policy to serve.
+        host: the address to listen at; addresses that other machines reach need a token.
         port: the port to listen at; 0 for any free port.
         token: the token that clients must send; "" for none.
         max_bytes: the largest message to read.
@@ -63,7 +63,7 @@ class PolicyServer(ClosedOnExit):
                 self._serve,
                 host,
                 port,
-                # accept requests without Origin only: every browser sends one
+                # accept only requests without an Origin, which every web page sends
                 origins=[None],
                 process_request=self._admit,
                 compression=None,
@@ -86,18 +86,25 @@ class PolicyServer(ClosedOnExit):
         self._server.shutdown()
 
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Returns the response to a refused request or a health check; None to accept."""
+        """Returns the response to a refused request or a health check; None to accept.
+
+        The server calls this before it opens a connection.
+        """
         if self._token and not self._has_token(request):
             return connection.respond(HTTPStatus.UNAUTHORIZED, "a token is needed\n")
         if request.path == HEALTH:
             return connection.respond(HTTPStatus.OK, "OK\n")
         if len(self._server.connections) >= MAX_CLIENTS:
-            busy = f"{MAX_CLIENTS} clients are served already\n"
-            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, busy)
+            reason = f"{MAX_CLIENTS} clients are served already\n"
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, reason)
         return None
 
     def _has_token(self, request: Request) -> bool:
-        """Returns whether a request has the token, by a comparison in constant time."""
+        """Returns whether a request has the token.
+
+        The comparison takes the same time whatever is given, so that the time tells nothing
+        about the token.
+        """
         given = request.headers.get_all("Authorization")
         expected = f"Api-Key {self._token}".encode()
         return len(given) == 1 and hmac.compare_digest(
@@ -130,7 +137,12 @@ class PolicyServer(ClosedOnExit):
 
 
 def check_access(host: str, token: str) -> None:
-    """Raises EmbodiedError if other machines could connect without a token."""
+    """Raises EmbodiedError if other machines could connect without a token.
+
+    Args:
+        host: the address to listen at.
+        token: the token that clients must send; "" for none.
+    """
     if not token and not is_loopback(host):
         raise EmbodiedError(
             f"at {host or 'every address'} others can reach this server: give "
@@ -145,8 +157,7 @@ def is_loopback(host: str) -> bool:
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
-    # a host name, which may resolve to any address
-    except ValueError:
+    except ValueError:  # a host name, which may resolve to any address
         return False
 
 
@@ -171,7 +182,7 @@ def read_token(path: Path) -> str:
 
 
 def _silent() -> logging.Logger:
-    """Returns a disabled logger, since errors of clients are none of the server."""
+    """Returns a disabled logger, so that errors of clients are not printed as the server's."""
     logger = logging.getLogger("embodied.remote")
     logger.disabled = True
     return logger

@@ -16,7 +16,7 @@ from embodied.policies.chunks import ChunkPlayer
 from embodied.policies.clock import Clock
 from embodied.policies.dual_system import DualSystem
 from embodied.policies.episodes import env_config_for
-from embodied.policies.plans import ask
+from embodied.policies.plans import request_plans
 from embodied.policies.registry import find_policy
 from embodied.policies.remote.codec import MessageError
 from embodied.policies.remote.wire import (
@@ -49,15 +49,17 @@ class Served(ClosedOnExit):
         robot: the robot's name; None for the task's default.
 
     Raises:
-        EmbodiedError: there is no such policy, task or robot, or the policy is for
-            others.
+        EmbodiedError: there is no such policy, task or robot, or the policy is made for
+            another task or robot.
     """
 
     def __init__(self, policy: str, task: str, robot: str | None = None) -> None:
+        """Opens the policy and its worlds, and describes the policy for clients."""
         self._source = find_policy(policy)
         self.spec = self._source.spec(task, robot)
-        config = env_config_for(self.spec, task, "L1", "train", robot)
-        # these worlds are never stepped: they define the observations
+        # these worlds are never stepped, so their level does not matter: they only define
+        # the observations and actions
+        config = env_config_for(self.spec, task, level="L1", split="train", robot=robot)
         self.worlds = Worlds(config)
         self.lock = threading.Lock()  # networks compute for one client at a time
         self.agent_size = self.worlds.agent_layout.size
@@ -73,21 +75,21 @@ class Served(ClosedOnExit):
         self.worlds.close()
 
     def _describe(self) -> ServerInfo:
-        """Returns the description for clients."""
-        # a policy whose controller clients do not have gives an action per control step
+        """Returns the description of the policy for clients."""
+        # Clients get plans if they have the policy's controller, which they run themselves.
+        # Otherwise they get an action for each control step.
         policy = self.make()
         controller = None
-        planner_hz = float(self.spec.control_hz)
-        shape = PlanShape(
-            effectors=0, chunk_steps=1, chunk_actions=len(self.worlds.interface.labels)
-        )
-
-        # else clients get plans, and run the controller themselves
         if isinstance(policy, DualSystem):
             controller = known_controller(policy)
+
         if isinstance(policy, DualSystem) and controller is not None:
             planner_hz = policy.config.planner_hz
             shape = policy.planner.plan_shape
+        else:
+            planner_hz = float(self.spec.control_hz)
+            action_size = len(self.worlds.interface.labels)
+            shape = PlanShape(effectors=0, chunk_steps=1, chunk_actions=action_size)
 
         metadata = self.worlds.metadata()
         return ServerInfo(
@@ -107,11 +109,14 @@ class Session:
     """The state of one client: one world, in which episodes follow each other."""
 
     def __init__(self, served: Served) -> None:
+        """Begins without a policy, which the first message makes."""
         self._served = served
         self._policy: Policy | None = None
-        self._steps: _Steps | None = None
-        self._tick = 0  # of the next observation, for clients that do not send ticks
-        self._has_begun = False
+        # runs the policy step by step, if it is a dual system
+        self._stepper: _DualStepper | None = None
+        # the tick of the next observation, for clients that do not send ticks
+        self._tick = 0
+        self._has_begun = False  # whether an episode has begun
 
     def answer(self, message: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the answer to an observation: a plan, or actions (H, A).
@@ -138,31 +143,37 @@ class Session:
         self._has_begun = True
         if isinstance(policy, DualSystem):
             policy.planner.reset(ONE_WORLD, [seed])
-            self._steps = _Steps(policy, observation, seed)
+            self._stepper = _DualStepper(policy, observation, seed)
         else:
             policy.reset(ONE_WORLD, observation, [seed])
 
     def _decide(
         self, policy: Policy, observation: Observation, is_ours: bool
     ) -> dict[str, Any]:
-        """Returns the answer to an observation, see `answer`."""
-        # give plans to clients of this package, and their chunks to other clients
+        """Returns the answer to an observation, see `answer`.
+
+        Args:
+            policy: the policy.
+            observation: the observation of the client's world.
+            is_ours: whether the client is of this package.
+        """
+        # give plans to clients of this package, and the plans' chunks to other clients
         info = self._served.info
         if isinstance(policy, DualSystem):
             has_chunks = bool(info.shape.chunk_steps)
             if info.gives == "plans" and (is_ours or has_chunks):
                 self._tick += int(PHYSICS_HZ / info.planner_hz)
-                # a client of this package checks the values itself, to record faults
-                plan = ask(
+                # clients of this package check the values themselves, to record faults
+                plan = request_plans(
                     policy.planner, observation, ONE_WORLD, check_all=not is_ours
                 )
                 if is_ours:
                     return plan_fields(plan.given)
                 return {ACTIONS: np.asarray(plan.chunk)[0]}
 
-        # else run the whole policy for one control step
+        # otherwise run planner and controller for one control step
         self._tick += PHYSICS_HZ // self._served.spec.control_hz
-        actor = self._steps or policy
+        actor = self._stepper or policy
         action = actor.act(observation)
         return {ACTIONS: np.asarray(action, np.float32)}
 
@@ -173,16 +184,17 @@ class Session:
         if not isinstance(prompt, str) or len(prompt) > MAX_PROMPT:
             raise MessageError(f"{PROMPT} must be a text of up to {MAX_PROMPT} letters")
 
-        agent_pos = array_in_message(message, STATE, (served.agent_size,), "f")
+        # proprioception, privileged state if the policy needs it, and images
+        agent_pos = array_in_message(message, STATE, (served.agent_size,), kinds="f")
         state = np.zeros(0)
         if served.state_size:
-            state = array_in_message(
-                message, ENVIRONMENT_STATE, (served.state_size,), "f"
-            )
+            state_shape = (served.state_size,)
+            state = array_in_message(message, ENVIRONMENT_STATE, state_shape, kinds="f")
         side = served.spec.image_size
         pixels = {}
         for camera in served.spec.cameras:
-            frame = array_in_message(message, IMAGES + camera, (side, side, 3), "u")
+            key = IMAGES + camera
+            frame = array_in_message(message, key, (side, side, 3), kinds="u")
             if frame.dtype != np.uint8:
                 raise MessageError(f"{IMAGES}{camera} must be uint8, not {frame.dtype}")
             pixels[camera] = frame[None]
@@ -199,34 +211,44 @@ class Session:
         )
 
 
-class _Steps:
+class _DualStepper:
     """Runs planner and controller of a dual system step by step, without delays.
 
-    Action limits and watchdog are left to the client, which has the robot.
+    Limiting actions, and stopping the robot for a stale plan, are left to the client, which
+    has the robot.
     """
 
     def __init__(self, system: DualSystem, observation: Observation, seed: int) -> None:
+        """Begins an episode.
+
+        Args:
+            system: the dual system.
+            observation: the first observation of the episode.
+            seed: the seed of the episode.
+        """
         self._system = system
         self._clock = Clock(system.config.planner_hz)
-        self._due = int(observation.tick[0])  # tick of the next plan
+        self._next_plan_tick = int(observation.tick[0])
         self._plan: Payload | None = None
-        self._frame = 0  # the current plan's `tick_frame`
+        self._tick_frame = 0  # the tick at which the current plan's image was captured
         system.controller.reset(ONE_WORLD, [seed])
 
     def act(self, observation: Observation) -> np.ndarray:
         """Returns the controller's action (1, A), after making a new plan if it is due."""
         now = int(observation.tick[0])
         plan = self._plan
-        if plan is None or now >= self._due:
-            plan = ask(self._system.planner, observation, ONE_WORLD, check_all=True)
+        if plan is None or now >= self._next_plan_tick:
+            plan = request_plans(
+                self._system.planner, observation, ONE_WORLD, check_all=True
+            )
             self._plan = plan
             # with cameras, the plan's age counts from its images
-            self._frame = now
+            self._tick_frame = now
             if observation.pixels_tick is not None:
-                self._frame = int(observation.pixels_tick[0])
-            self._due = self._clock.next_tick(now)
-        # a client may send ticks that go back
-        age_s = np.array([max(now - self._frame, 0) / PHYSICS_HZ])
+                self._tick_frame = int(observation.pixels_tick[0])
+            self._next_plan_tick = self._clock.next_tick(now)
+        # a client may send ticks that go back, so the age is limited to 0
+        age_s = np.array([max(now - self._tick_frame, 0) / PHYSICS_HZ])
         return self._system.controller.act(observation, plan, age_s)
 
 

@@ -1,4 +1,4 @@
-"""Files that describe a server, for servers that do not describe themselves."""
+"""Reads files that describe a server, for servers that do not describe themselves."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from embodied.policies.settings_file import Kinds, check_kinds, read_toml
 
 URI = re.compile(r"wss?://[^\s/@]+(/[^\s]*)?")
 DEFAULT_HZ = 20  # the default frame rate of our datasets
+# The keys of a file, with the types of their values.
 KEYS: Kinds = {
     "address": ((str,), "a text"),
     "actions": ((int,), "a whole number"),
@@ -30,8 +31,8 @@ KEYS: Kinds = {
     "prompt_key": ((str,), "a text"),
     "cameras": ((dict,), 'a table of CAMERA = "KEY"'),
 }
-NEEDED = ("address", "actions", "chunk_steps")
-UNITS = ("normalised", "physical")
+NEEDED = ("address", "actions", "chunk_steps")  # the keys that must be given
+UNITS = ("normalised", "physical")  # of actions; the first is the default
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Settings:
         endpoint: the endpoint of the server.
         info: the server's requirements and outputs.
         keys: the names of observations in messages.
-        physical: whether its actions are in physical units, not in [-1, 1].
+        physical: whether the server's actions are in physical units, not in [-1, 1].
     """
 
     endpoint: Endpoint
@@ -72,7 +73,7 @@ def checked_settings(entries: dict[str, Any]) -> Settings:
     """
     _check(entries)
 
-    # a server of this package would send this information itself
+    # what a server of this package would say of itself
     cameras = entries.get("cameras", {})
     spec = PolicySpec(
         control_mode=entries.get("control_mode", "joint"),
@@ -92,7 +93,7 @@ def checked_settings(entries: dict[str, Any]) -> Settings:
         chunk_hz=float(entries.get("chunk_hz", DEFAULT_HZ)),
     )
 
-    # the names in its messages, and its address
+    # the names of observations in its messages, and its address
     keys = Keys(
         prompt=entries.get("prompt_key", PROMPT),
         state=entries.get("state_key", STATE),
@@ -102,7 +103,7 @@ def checked_settings(entries: dict[str, Any]) -> Settings:
     timeout_s = float(entries.get("timeout_s", TIMEOUT_S))
     endpoint = Endpoint(entries["address"], timeout_s=timeout_s)
     physical = entries.get("units") == "physical"
-    return Settings(endpoint, info, keys, physical)
+    return Settings(endpoint, info, keys, physical=physical)
 
 
 def _check(entries: dict[str, Any]) -> None:

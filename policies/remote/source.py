@@ -45,7 +45,7 @@ class RemoteSource:
 
     Attributes:
         endpoint: the endpoint of the server.
-        settings: description of the server; None if the server must describe itself.
+        settings: the description of the server; None if the server describes itself.
     """
 
     endpoint: Endpoint
@@ -54,8 +54,8 @@ class RemoteSource:
     trained_for = None
 
     @cached_property
-    def first(self) -> dict[str, Any]:
-        """The server's first message."""
+    def first_message(self) -> dict[str, Any]:
+        """The server's first message, in which it may describe itself."""
         uri = self.endpoint.uri
         try:
             with closing(Link(self.endpoint, Patience())) as link:
@@ -71,15 +71,15 @@ class RemoteSource:
         """The server's requirements and outputs."""
         if self.settings is not None:
             # connect once, to report a missing server early
-            self.first  # noqa: B018
+            self.first_message  # noqa: B018
             return self.settings.info
-        if VERSION_KEY not in self.first:
+        if VERSION_KEY not in self.first_message:
             raise EmbodiedError(
                 f"the server at {self.endpoint.uri} does not say what it needs, like "
                 "openpi's servers: describe it in a file, and use remote:FILE.toml "
                 "(docs/remote.md)"
             )
-        return ServerInfo.from_message(self.first)
+        return ServerInfo.from_message(self.first_message)
 
     @property
     def planner_hz(self) -> float:
@@ -104,15 +104,17 @@ class RemoteSource:
         check_size(info, worlds.interface, uri)
 
         # A server that describes itself must send the same first message at each
-        # connection; of others, any message is accepted.
+        # connection; from other servers any first message is accepted.
         keys = Keys.of(info.spec.cameras)
         interface = None
-        first: Mapping[str, Any] | None = self.first
+        first_message: Mapping[str, Any] | None = self.first_message
         if self.settings is not None:
             keys = self.settings.keys
             interface = worlds.interface if self.settings.physical else None
-            first = None
-        planner = RemotePlanner(self.endpoint, info, keys, interface, first)
+            first_message = None
+        planner = RemotePlanner(
+            self.endpoint, info, keys, interface=interface, first_message=first_message
+        )
         controller = CONTROLLERS[info.controller](worlds)
         check_kinds(planner, controller)
         return dual_system(
@@ -156,7 +158,7 @@ def open_remote(location: str) -> RemoteSource:
 
 
 def _with_token(endpoint: Endpoint) -> Endpoint:
-    """Returns the endpoint with the token of the file that TOKEN_VARIABLE names, if any."""
+    """Returns an endpoint with the token in the file that TOKEN_VARIABLE names, if set."""
     path = os.environ.get(TOKEN_VARIABLE, "")
     if not path:
         return endpoint

@@ -44,11 +44,11 @@ class Keys:
     """The names of observations in a server's messages.
 
     Attributes:
-        prompt: name of the instruction.
-        state: name of the proprioception.
-        images: camera -> name of its image.
-        is_ours: whether the server is of this package, and also takes ticks, seed and
-            privileged state.
+        prompt: the name of the instruction.
+        state: the name of the proprioception.
+        images: camera -> the name of its image.
+        is_ours: whether the server is of this package. Such servers also take ticks, seed
+            and privileged state.
     """
 
     prompt: str = PROMPT
@@ -67,17 +67,17 @@ class ServerInfo:
     """A server's description of itself.
 
     Attributes:
-        gives: `plans`, or `actions` of the whole policy.
+        gives: `plans` for the client's controller, or `actions`.
         spec: the policy's requirements on the worlds.
-        planner_hz: observations per second to send.
+        planner_hz: the number of observations per second that clients should send.
         shape: the shape of the policy's plans; if the policy gives actions, the shape
             of a plan with these actions as its chunk.
-        chunk_hz: rows per second of its actions; 0 to hold each until the next one.
-        controller: name of the controller that follows its plans.
-        task: the task's name; "" for any.
-        robot: the robot's name; "" for any.
-        trained_in: metadata that the worlds must share, see `check_worlds`.
-        weights_hash: SHA-256 of its weights or its code; "" if unknown.
+        chunk_hz: rows per second of the chunks; 0 to hold each action until the next one.
+        controller: the name of the controller that follows the plans.
+        task: the task's name; "" for any task.
+        robot: the robot's name; "" for any robot.
+        trained_in: the metadata that the worlds must share, see `check_worlds`.
+        weights_hash: the SHA-256 of the policy's weights or code; "" if unknown.
     """
 
     gives: Gives
@@ -109,23 +109,23 @@ class ServerInfo:
                 f"{WIRE_VERSION}"
             )
 
-        planner_hz = _take(message, "planner_hz", float)
+        planner_hz = _typed_entry(message, "planner_hz", float)
         if not 0 < planner_hz <= 400:
             raise MessageError(f"planner_hz is {planner_hz}, expected up to 400")
-        chunk_hz = _take(message, "chunk_hz", float)
+        chunk_hz = _typed_entry(message, "chunk_hz", float)
         if not 0 <= chunk_hz <= 400:
             raise MessageError(f"chunk_hz is {chunk_hz}, expected up to 400")
         return cls(
             gives=_choice(message, "gives", get_args(Gives)),
-            spec=_spec(_take(message, "spec", dict)),
+            spec=_spec(_typed_entry(message, "spec", dict)),
             planner_hz=planner_hz,
-            shape=_shape(_take(message, "shape", dict)),
+            shape=_shape(_typed_entry(message, "shape", dict)),
             chunk_hz=chunk_hz,
             controller=_choice(message, "controller", get_args(ControllerName)),
-            task=_take(message, "task", str),
-            robot=_take(message, "robot", str),
-            trained_in=_take(message, "trained_in", dict),
-            weights_hash=_take(message, "weights_hash", str),
+            task=_typed_entry(message, "task", str),
+            robot=_typed_entry(message, "robot", str),
+            trained_in=_typed_entry(message, "trained_in", dict),
+            weights_hash=_typed_entry(message, "weights_hash", str),
         )
 
 
@@ -138,7 +138,8 @@ def observation_message(
         observation: the observation of several worlds.
         row: the row of the world.
         keys: the names in the server's messages.
-        seed: the seed of the episode, if this is its first observation; else None.
+        seed: the seed of the episode, if the server must begin an episode with this
+            observation; else None.
     """
     message: dict[str, Any] = {
         keys.prompt: observation.instruction[row],
@@ -168,8 +169,8 @@ def array_in_message(
     Args:
         message: the message that holds the array.
         key: the array's name.
-        shape: the shape that it must have.
-        kinds: the kinds of dtype that it may have, such as "f" or "iu".
+        shape: the shape that the array must have.
+        kinds: numpy's kinds of dtype that the array may have, such as "f" or "iu".
 
     Raises:
         MessageError: the array is missing, or has another shape or kind.
@@ -188,7 +189,11 @@ def array_in_message(
 
 
 def whole_number(message: Mapping[str, Any], key: str, default: int) -> int:
-    """Returns an integer of at least 0 from a message, or the default if it is missing."""
+    """Returns an integer of at least 0 from a message, or the default if it is missing.
+
+    Raises:
+        MessageError: the value is something else.
+    """
     value = message.get(key, default)
     if type(value) is not int or not 0 <= value < 2**63:
         raise MessageError(
@@ -198,12 +203,12 @@ def whole_number(message: Mapping[str, Any], key: str, default: int) -> int:
 
 
 def plan_fields(values: Mapping[str, Array]) -> dict[str, Any]:
-    """Returns the fields of a plan with one row, in the form of an answer."""
-    # `...` keeps arrays, even if a row is a single number
+    """Returns the fields of a plan with one row, by their names in an answer."""
+    # with `...` the result is an array even if a row is a single number
     return {PLAN + name: np.asarray(value)[0, ...] for name, value in values.items()}
 
 
-def _take(message: Mapping[str, Any], key: str, kind: type[Kind]) -> Kind:
+def _typed_entry(message: Mapping[str, Any], key: str, kind: type[Kind]) -> Kind:
     """Returns an entry of a message; raises MessageError if its type is wrong.
 
     An integer is accepted as a float.
@@ -230,7 +235,7 @@ def _choice(message: Mapping[str, Any], key: str, choices: tuple[Any, ...]) -> A
 
 def _spec(stored: Mapping[str, Any]) -> PolicySpec:
     """Returns the spec in a server's description; raises MessageError if it is wrong."""
-    cameras = _take(stored, "cameras", list)
+    cameras = _typed_entry(stored, "cameras", list)
     if not all(isinstance(camera, str) for camera in cameras):
         raise MessageError("the server's cameras must be names")
     camera_hz = stored.get("camera_hz")
@@ -238,18 +243,18 @@ def _spec(stored: Mapping[str, Any]) -> PolicySpec:
         raise MessageError(f"the server's camera_hz is {_brief(camera_hz)}")
     # whether modes and rates exist is checked later, by the config of the worlds
     return PolicySpec(
-        control_mode=_take(stored, "control_mode", str),
-        control_hz=_take(stored, "control_hz", int),
+        control_mode=_typed_entry(stored, "control_mode", str),
+        control_hz=_typed_entry(stored, "control_hz", int),
         cameras=tuple(cameras),
         camera_hz=camera_hz,
-        image_size=_take(stored, "image_size", int),
-        privileged=_take(stored, "privileged", bool),
+        image_size=_typed_entry(stored, "image_size", int),
+        privileged=_typed_entry(stored, "privileged", bool),
     )
 
 
 def _shape(stored: Mapping[str, Any]) -> PlanShape:
     """Returns the shape of a server's plans; raises MessageError if it is wrong."""
-    sizes = {name: _take(stored, name, int) for name in asdict(PlanShape())}
+    sizes = {name: _typed_entry(stored, name, int) for name in asdict(PlanShape())}
     for name, size in sizes.items():
         if not 0 <= size <= MAX_SIZE:
             raise MessageError(f"the server's {name} of a plan is {size}")

@@ -67,10 +67,10 @@ class Actor(nn.Module):
 
         Args:
             layers: the layers from the observation to the action, on any device.
-            mean: (P + S,) of the observations.
-            std: (P + S,) standard deviation of the observations.
-            activation: between the layers, a key of `ACTIVATIONS`.
-            squash: maps the last layer's output to [-1, 1]: "tanh" or "clip".
+            mean: (P + S,) the mean of the observations.
+            std: (P + S,) the standard deviation of the observations.
+            activation: the function between the layers, a key of `ACTIVATIONS`.
+            squash: how the last layer's output is mapped to [-1, 1]: "tanh" or "clip".
         """
         config = ActorConfig(
             inputs=layers[0].in_features,
@@ -94,15 +94,15 @@ class Actor(nn.Module):
     def forward(self, observation: Tensor) -> Tensor:  # (n, P + S) -> (n, A)
         """Returns actions in [-1, 1]."""
         activation = ACTIVATIONS[self.config.activation]
-        x = (observation - self.mean) / self.std
-        x = x.clamp(-OBSERVATION_LIMIT, OBSERVATION_LIMIT)
+        scaled = (observation - self.mean) / self.std
+        hidden = scaled.clamp(-OBSERVATION_LIMIT, OBSERVATION_LIMIT)
         for layer in self.layers[:-1]:
-            x = activation(layer(x))
+            hidden = activation(layer(hidden))
 
-        x = self.layers[-1](x)
+        output = self.layers[-1](hidden)
         if self.config.squash == "tanh":
-            return torch.tanh(x)
-        return x.clamp(-1, 1)
+            return torch.tanh(output)
+        return output.clamp(-1, 1)
 
 
 class ActorPolicy:

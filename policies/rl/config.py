@@ -47,17 +47,17 @@ class RLConfig:
         algorithm: one of `ALGORITHMS`.
         stage: the stage of the task to be learned; "" for the whole task.
         level: how widely the task's variables vary.
-        budget: duration of the training; its steps are control steps of all worlds.
-        num_envs: number of worlds that run at the same time.
+        budget: the duration of the training; its steps are control steps of all worlds.
+        num_envs: the number of worlds that run at the same time.
         seed: the seed of all random numbers in the training, below 2**32.
         control_mode: the control mode of the actions; ignored if there is a base.
         stop_at: training stops when this share of the last episodes succeeded.
         engine: the engine of the simulation, "cpu" or "warp".
         device: the device of torch. On the engine "warp" the worlds are on this device,
             too, and "auto" means CUDA.
-        demonstrations: number of episodes of the expert, or of the base without
+        demonstrations: the number of episodes of the expert, or of the base without
             corrections, that are replayed together with the learner's own.
-        base: name or run folder of the base policy to correct; "" for none.
+        base: the name or run folder of the base policy to correct; "" for none.
         residual: the largest correction of each element of the base's action, which is
             in [-1, 1].
         delay_ms: transport delay of the base's plans.
@@ -134,14 +134,14 @@ class RLConfig:
             )
 
     def check_names(self) -> None:
-        """Checks that everything exists that is named by the settings.
+        """Checks that the settings name existing things.
 
         Raises:
             EmbodiedError: there is no such task, robot, stage, level or base; the base is
                 for another task, or has no plans that could be delayed; or the device
                 cannot be used.
         """
-        # these are called for their errors only
+        # configs, devices and policies are looked up only for the errors that this raises
         env_config = self.env_config()
         if self.engine == "warp":
             usable_device(env_config.device)
@@ -203,7 +203,7 @@ class RLConfig:
 
 def make_vec_env(config: EnvConfig, num_envs: int) -> Any:
     """Returns a Gymnasium vector environment of worlds with this config."""
-    # except for the task, the fields of a config are the arguments of the environment
+    # the environment takes the fields of a config as arguments, except for the task
     arguments = dict(vars(config))
     task = get_task(arguments.pop("task"))
     return gymnasium.make_vec(task.env_id, num_envs=num_envs, **arguments)

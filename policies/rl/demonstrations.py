@@ -19,9 +19,9 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 
-# A teacher must succeed within this many steps of each world.
+# The largest number of steps of each world in which a teacher demonstrates.
 MAX_STEPS = 3000
-# Returns the actions (N, A) for the current state of the worlds.
+# A function that returns the actions (N, A) for the current state of the worlds.
 Teacher = Callable[[], np.ndarray]
 
 
@@ -74,14 +74,14 @@ class MixedReplay(NStepReplayBuffer):
     def sample(
         self, batch_size: int, env: VecNormalize | None = None
     ) -> ReplayBufferSamples:
-        """Returns a batch of transitions, half of it from the teacher's if there are some."""
+        """Returns a batch of transitions, half of them from `prior` if there is one."""
         if self.prior is None:
             return super().sample(batch_size, env)
 
-        own = super().sample(batch_size - batch_size // 2, env)
-        prior = self.prior.sample(batch_size // 2, env)
+        learner_batch = super().sample(batch_size - batch_size // 2, env)
+        teacher_batch = self.prior.sample(batch_size // 2, env)
         # join the batches field by field: observations, actions, rewards, ...
-        pairs: Any = zip(own, prior, strict=True)
+        pairs: Any = zip(learner_batch, teacher_batch, strict=True)
         return ReplayBufferSamples(*(torch.cat(pair) for pair in pairs))
 
 
@@ -91,10 +91,10 @@ def demonstrate(
     """Runs episodes of a teacher, and returns them in a replay buffer.
 
     Args:
-        env: the worlds.
+        env: the worlds to act in.
         act: the teacher.
         like: the learner's buffer, whose n-step return and discount are used.
-        episodes: smallest number of episodes to run, in all worlds together.
+        episodes: the smallest number of episodes to run, in all worlds together.
 
     Raises:
         EmbodiedError: no episode succeeded.

@@ -13,7 +13,8 @@ from embodied.policies.rl.demonstrations import Teacher
 from embodied.policies.rl.residual_env import BASE_ACTION
 from embodied.policies.rl.reward import losing_reward, step_reward
 
-# Number of steps per teacher from which mean and standard deviation are measured.
+# The number of steps, of random actions and of the teacher each, from which the mean and the
+# standard deviation are measured.
 SCALING_STEPS = 60
 # Lower limit of standard deviations, so that nearly constant elements are not amplified.
 MIN_DEVIATION = 0.02
@@ -24,7 +25,7 @@ PARTS = ("agent_pos", "environment_state", BASE_ACTION)
 class LearnerVecEnv(VecEnvWrapper):
     """Converts observations to one normalised vector (N, S), and progress to rewards.
 
-    The rewards are those of `rl.reward`.
+    The rewards are computed by `rl.reward`.
     """
 
     def __init__(self, venv: VecEnv, goal: float = 1.0, discount: float = 0.96) -> None:
@@ -57,7 +58,7 @@ class LearnerVecEnv(VecEnvWrapper):
         Args:
             seed: the seed of the random actions in the first episodes.
             teacher: acts in further episodes, which reach more states than random
-                actions do; None for none.
+                actions do; None for no further episodes.
         """
         rng = np.random.default_rng(seed)
         shape = (self.num_envs, *(self.action_space.shape or ()))
@@ -84,7 +85,7 @@ class LearnerVecEnv(VecEnvWrapper):
     def step_wait(
         self,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
-        """Returns the step's observations, rewards, ends and infos, as the learner needs them."""
+        """Returns the step's observations (N, S), rewards (N,), ends (N,) and infos."""
         # the worlds' own reward is their progress, in [0, 1]
         observation, progress, ended, infos = self.venv.step_wait()
         for info in infos:
@@ -94,8 +95,8 @@ class LearnerVecEnv(VecEnvWrapper):
                 info["TimeLimit.truncated"] = False
             if "terminal_observation" in info:
                 last = info["terminal_observation"]
-                row = self._vector({name: last[name][None] for name in self.parts})
-                info["terminal_observation"] = self.scaled(row)[0]
+                one_row = self._vector({name: last[name][None] for name in self.parts})
+                info["terminal_observation"] = self.scaled(one_row)[0]
 
         # an episode is lost if it ends neither by success nor by its time limit
         won_or_timed_out = np.array(

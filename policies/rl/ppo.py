@@ -1,7 +1,7 @@
 """PPO in worlds whose arrays are torch tensors.
 
-Algorithm and storage are those of rsl_rl. The loop around them is our own, so that a
-training can be stopped and resumed bit for bit.
+Algorithm and storage are from rsl_rl. The loop around them is not, so that a training can be
+stopped and resumed bit for bit.
 """
 
 from __future__ import annotations
@@ -49,17 +49,18 @@ class PpoConfig:
         goal: the progress at which the task or its stage is done.
         seed: the seed of all random numbers in the training.
         hidden: widths of the hidden layers of actor and critic.
-        min_steps: smallest number of steps of each world between two updates.
-        min_samples: smallest number of steps of all worlds between two updates; with
+        min_steps: the smallest number of steps of each world between two updates.
+        min_samples: the smallest number of steps of all worlds between two updates; with
             fewer samples the gradient is mostly noise.
         leg_steps: largest number of steps of each world in a leg, which is the part of a
             training between two checkpoints.
-        epochs: passes over the samples per update.
-        minibatches: per pass.
-        learning_rate: initial value; it is adapted so that updates meet `target_kl`.
-        target_kl: wanted KL divergence of the policies before and after an update.
-        discount: per step.
-        initial_std: initial standard deviation of the noise on actions.
+        epochs: the number of passes over the samples per update.
+        minibatches: the number of minibatches per pass.
+        learning_rate: the initial learning rate; it is adapted so that updates meet
+            `target_kl`.
+        target_kl: the wanted KL divergence of the policies before and after an update.
+        discount: the discount factor per step.
+        initial_std: the initial standard deviation of the noise on actions.
     """
 
     goal: float = 1.0
@@ -94,16 +95,16 @@ class _Model(MLPModel):  # type: ignore[misc]  # rsl_rl has no types
 class PpoTrainer:
     """Trains in a vector environment of torch tensors.
 
-    Each leg begins with new episodes and with random numbers of its own, even if the
+    Each leg begins with new episodes and with its own random numbers, even if the
     training is not interrupted. So resuming from a checkpoint gives the same result, bit
     for bit, as an uninterrupted training.
 
     Attributes:
         env: the vector environment.
         ppo: rsl_rl's algorithm.
-        num_quiet: Q, the number of quiet worlds, which are the first ones.
+        num_quiet: Q, the number of quiet worlds; these are the first Q worlds.
         steps_per_update: steps of each world between two updates.
-        updates: number of updates so far.
+        updates: the number of updates so far.
         success: (Q, episodes) 1 for success, 0 for failure, of the last episodes in each
             quiet world, newest first; 0 for episodes that did not happen yet.
         progress: (Q, episodes) the largest progress in each of these episodes.
@@ -111,7 +112,7 @@ class PpoTrainer:
     """
 
     def __init__(self, env: Any, config: PpoConfig) -> None:
-        """Begins episodes in an environment.
+        """Sets up the algorithm for the shapes of an environment.
 
         Args:
             env: a Gymnasium vector environment of at least two worlds, with automatic
@@ -131,16 +132,17 @@ class PpoTrainer:
         self.num_quiet = max(1, num_worlds // WORLDS_PER_QUIET_ONE)
         self.ppo = _make_ppo(
             self._state[self.num_quiet :],
-            env.single_action_space.shape[0],
-            self.steps_per_update,
-            config,
+            num_actions=env.single_action_space.shape[0],
+            steps_per_update=self.steps_per_update,
+            config=config,
         )
         self.updates = 0
 
-        # the data of the figures
-        counted = math.ceil(COUNTED_EPISODES / self.num_quiet)
-        self.success = torch.zeros((self.num_quiet, counted), device=self.device)
-        self.progress = torch.zeros((self.num_quiet, counted), device=self.device)
+        # the outcomes of episodes in quiet worlds, from which figures are computed
+        episodes_per_world = math.ceil(COUNTED_EPISODES / self.num_quiet)
+        shape = (self.num_quiet, episodes_per_world)
+        self.success = torch.zeros(shape, device=self.device)
+        self.progress = torch.zeros(shape, device=self.device)
         # (Q,) the largest progress so far in the current episodes
         self._best_progress = torch.zeros(self.num_quiet, device=self.device)
         self.mean_reward = torch.zeros((), device=self.device)
@@ -153,7 +155,7 @@ class PpoTrainer:
     def update(self) -> dict[str, float]:
         """Acts for `steps_per_update` steps, learns from them, and returns figures."""
         if self.between_legs:
-            # begin a leg, with its own random numbers and new episodes
+            # a leg begins: with its own random numbers and new episodes
             torch.manual_seed(later_seed(self.config.seed, self.updates))
             self._state = _observation_dict(self.env.reset(seed=self.steps)[0])
             self._best_progress.zero_()
@@ -178,7 +180,7 @@ class PpoTrainer:
         return self.updates % updates_per_leg == 0
 
     def _step(self) -> Tensor:
-        """Acts once in all worlds; returns the mean reward of the noisy ones."""
+        """Acts once in all worlds; returns the mean reward of the worlds with noise."""
         # `actor` returns the mean of the policy's distribution, `act` a sample of it
         quiet = slice(None, self.num_quiet)
         noisy = slice(self.num_quiet, None)
@@ -212,27 +214,27 @@ class PpoTrainer:
         """Adds a step of the quiet worlds to the data of the figures.
 
         Args:
-            success: (Q,) 1 or 0.
-            progress: (Q,) in [0, 1].
+            success: (Q,) 1 for success at this step, else 0.
+            progress: (Q,) the progress at this step, in [0, 1].
             ended: (Q,) bool, whether the step ended an episode.
         """
         self._best_progress = torch.maximum(self._best_progress, progress)
 
-        # if an episode ended, insert its outcome first, and drop the oldest one
-        for last, new in (
+        # if an episode ended, insert its outcome first, and drop the oldest outcome
+        for outcomes, outcome in (
             (self.success, success),
             (self.progress, self._best_progress),
         ):
-            shifted = torch.cat([new[:, None], last[:, :-1]], dim=1)
-            last[...] = torch.where(ended[:, None], shifted, last)
+            shifted = torch.cat([outcome[:, None], outcomes[:, :-1]], dim=1)
+            outcomes[...] = torch.where(ended[:, None], shifted, outcomes)
         self._best_progress = torch.where(ended, 0.0, self._best_progress)
 
     def learner_reward(self, progress: Tensor, lost: Tensor) -> Tensor:
         """Returns the rewards (N,) of `rl.reward`, scaled so that returns are in [-1, 0].
 
         Args:
-            progress: (N,) in [0, 1], the worlds' own reward.
-            lost: (N,) bool, whether the step ended an episode without success.
+            progress: (N,) the progress in [0, 1], which is the worlds' own reward.
+            lost: (N,) bool, whether the task was lost at this step.
         """
         reward = step_reward(torch, progress.float(), self.config.goal)
         # losing costs 1 / (1 - discount) in `rl.reward`, so 1 with this scale
@@ -240,7 +242,7 @@ class PpoTrainer:
 
     def _figures(self) -> dict[str, float]:
         """Returns the figures of the training so far, a row of its history."""
-        # joined to one tensor, so that the host waits for the device only once
+        # stacked to one tensor, so that the CPU waits for the GPU only once
         means = [self.success.mean(), self.progress.mean(), self.mean_reward]
         success, progress, reward = torch.stack(means).tolist()
         return {
@@ -286,23 +288,24 @@ class PpoTrainer:
         """Restores the state of a checkpoint.
 
         Raises:
-            RuntimeError: sizes of the networks or the number of worlds differ.
+            RuntimeError: the sizes of the networks or the number of worlds differ.
             KeyError: it is not a checkpoint of this algorithm.
         """
         parts = split_parts(stored)
-        own = parts["trainer"]
+        trainer = parts["trainer"]
         self.ppo.actor.load_state_dict(parts["actor"])
         self.ppo.critic.load_state_dict(parts["critic"])
 
-        self.ppo.learning_rate = float(own["learning_rate"])
+        # the optimiser: its settings are no tensors, except for the learning rate
+        self.ppo.learning_rate = float(trainer["learning_rate"])
         groups = self.ppo.optimizer.state_dict()["param_groups"]
         groups[0]["lr"] = self.ppo.learning_rate  # all parameters are in one group
-        moments = parts.get("optimizer", {})  # none before the first update
+        moments = parts.get("optimizer", {})  # there are none before the first update
         self.ppo.optimizer.load_state_dict(optimizer_state(moments, groups))
 
-        self.updates = int(own["updates"])
-        self.success.copy_(own["success"])
-        self.progress.copy_(own["progress"])
+        self.updates = int(trainer["updates"])
+        self.success.copy_(trainer["success"])
+        self.progress.copy_(trainer["progress"])
 
 
 def _observation_dict(observation: TensorObservation) -> TensorDict:
@@ -321,9 +324,9 @@ def _make_ppo(
     """Returns rsl_rl's PPO.
 
     Args:
-        state: the state of the noisy worlds, whose shape is used.
-        num_actions: A.
-        steps_per_update: steps of each world between two updates.
+        state: the observations of the worlds with noise, of which only the shape is used.
+        num_actions: A, the number of elements of an action.
+        steps_per_update: the number of steps of each world between two updates.
         config: the settings.
     """
     # network -> its inputs
@@ -344,7 +347,12 @@ def _make_ppo(
     # "rl" is rsl_rl's storage for reinforcement learning; the other is for distillation
     device = str(state.device)
     storage = RolloutStorage(
-        "rl", state.batch_size[0], steps_per_update, state, [num_actions], device
+        "rl",
+        num_envs=state.batch_size[0],
+        num_transitions_per_env=steps_per_update,
+        obs=state,
+        actions_shape=[num_actions],
+        device=device,
     )
     return PPO(
         actor,

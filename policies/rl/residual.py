@@ -1,8 +1,8 @@
 """Residual policies: the action of a base policy plus a small learned correction.
 
 As in Johannink et al., Residual Reinforcement Learning for Robot Control, ICRA 2019. The
-inputs of the correcting network are the privileged state and the base's action. A base
-that acts at 200 Hz is corrected at 20 Hz, since longer steps are easier to learn.
+inputs of the correcting network are proprioception, privileged state and the base's action.
+A base that acts at 200 Hz is corrected at 20 Hz, since longer steps are easier to learn.
 """
 
 from __future__ import annotations
@@ -53,18 +53,18 @@ def corrections_hz(control_hz: int) -> int:
     return CORRECTIONS_HZ
 
 
-def corrected(wanted: Array, correction: Array, scale: float) -> np.ndarray:
+def corrected(base_action: Array, correction: Array, scale: float) -> np.ndarray:
     """Returns corrected actions (N, A) in [-1, 1].
 
-    If the correction is 0, the action is exactly that of the base.
+    If a correction is 0, the action is exactly that of the base.
 
     Args:
-        wanted: (N, A) actions of the base.
-        correction: (N, A) in [-1, 1].
+        base_action: (N, A) the actions of the base.
+        correction: (N, A) the corrections in [-1, 1], before scaling.
         scale: the largest correction of an action element.
     """
-    clipped = np.clip(wanted + scale * correction, -1, 1)
-    return np.where(correction == 0, wanted, clipped)
+    clipped = np.clip(base_action + scale * correction, -1, 1)
+    return np.where(correction == 0, base_action, clipped)
 
 
 class ResidualPolicy(PolicyWrapper):
@@ -72,14 +72,14 @@ class ResidualPolicy(PolicyWrapper):
 
     Args:
         base: the base policy.
-        correction: computes the corrections.
-        residual: size and rate of the corrections.
+        correction: the actor that computes the corrections.
+        residual: the size and rate of the corrections.
     """
 
     def __init__(
         self, base: Policy, correction: ActorPolicy, residual: Residual
     ) -> None:
-        """Wraps the base; the network that corrects it needs the privileged state."""
+        """Wraps the base; the worlds must have the privileged state for the corrections."""
         super().__init__(base)
         self.spec = replace(base.spec, privileged=True)
         self._actor = correction
@@ -92,16 +92,17 @@ class ResidualPolicy(PolicyWrapper):
 
     def act(self, observation: Observation) -> np.ndarray:
         """Returns the base's actions (N, A) plus the corrections."""
-        wanted = np.asarray(self._wrapped.act(observation), np.float32)
+        base_action = np.asarray(self._wrapped.act(observation), np.float32)
         # N and A are known with the first call
-        if self._correction.shape != wanted.shape:
-            self._correction = np.zeros_like(wanted)
+        if self._correction.shape != base_action.shape:
+            self._correction = np.zeros_like(base_action)
 
-        # a correction is due at tick 0 of an episode, and then every `ticks` ticks
-        due = np.asarray(observation.tick) % self._residual.ticks == 0
-        if due.any():
-            # the network gets the base's action behind the privileged state
-            state = np.concatenate([observation.environment_state, wanted], axis=1)
-            fresh = self._actor.act(replace(observation, environment_state=state))
-            self._correction = np.where(due[:, None], fresh, self._correction)
-        return corrected(wanted, self._correction, self._residual.scale)
+        # a new correction is due at tick 0 of an episode, and then every `ticks` ticks
+        is_due = np.asarray(observation.tick) % self._residual.ticks == 0
+        if is_due.any():
+            # the base's action is appended to the privileged state, as in training
+            state = [observation.environment_state, base_action]
+            extended = np.concatenate(state, axis=1)
+            fresh = self._actor.act(replace(observation, environment_state=extended))
+            self._correction = np.where(is_due[:, None], fresh, self._correction)
+        return corrected(base_action, self._correction, self._residual.scale)

@@ -46,11 +46,11 @@ class ActorInfo:
         task: the task's name.
         robot: the robot's name.
         spec: the policy's requirements on the worlds.
-        net: sizes and functions of the network.
+        net: the sizes and functions of the network.
         algorithm: the algorithm that trained the policy.
         stage: the stage of the task to be learned; "" for the whole task.
         metadata: the metadata of the worlds of the training.
-        residual: the base that it corrects; None if it acts alone.
+        residual: the base policy that the actor corrects; None if the actor acts alone.
     """
 
     task: str
@@ -112,25 +112,26 @@ class ActorRun:
 
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
         """Returns the policy's requirements; raises EmbodiedError if the run does not fit."""
-        # make the policy once, to find a wrong task or robot and damaged weights early
+        # make the policy once, so that a wrong task or robot, or damaged weights, are found
+        # before an evaluation begins
         mode = self.info.spec.control_mode
         with closing(Worlds(EnvConfig(task, robot=robot, control_mode=mode))) as worlds:
             self.make(worlds)
         return self.info.spec
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> Policy:
-        """Returns the policy for these worlds; one of residual learning includes its base."""
+        """Returns the policy for these worlds: the actor, with its base if it corrects one."""
         check_worlds(self.folder, self.info.metadata, worlds)
         actor = load_actor(self.folder, self.info)
         residual = self.info.residual
         if residual is None:
             return actor
 
-        # a base that is a run was copied into this run's folder
-        name = residual.base
-        if name == BASE_FOLDER:
-            name = str(self.folder / BASE_FOLDER)
-        base = find_policy(name).make(worlds, dual)
+        # if the base is a run, it was copied into this run's folder
+        base_name = residual.base
+        if base_name == BASE_FOLDER:
+            base_name = str(self.folder / BASE_FOLDER)
+        base = find_policy(base_name).make(worlds, dual)
         return ResidualPolicy(base, actor, residual)
 
 
@@ -138,7 +139,7 @@ def load_actor(folder: Path, info: ActorInfo) -> ActorPolicy:
     """Returns the policy of a run folder.
 
     Raises:
-        EmbodiedError: the weights have other sizes than the info says.
+        EmbodiedError: the sizes of the weights do not match the info.
     """
     actor = Actor(info.net)
     load_weights(actor, folder)
@@ -150,8 +151,12 @@ def copy_base(residual: Residual | None, folder: Path) -> Residual | None:
 
     Nothing is copied if there is no residual, or if its base is not a run folder.
 
+    Args:
+        residual: the residual; None if the run corrects no base.
+        folder: the run folder.
+
     Returns:
-        The residual, whose base is the copy.
+        The residual with the copy as its base, or the given residual.
     """
     if residual is None or not Path(residual.base).is_dir():
         return residual
@@ -160,7 +165,7 @@ def copy_base(residual: Residual | None, folder: Path) -> Residual | None:
 
 
 def _copy_run(source: Path, target: Path) -> None:
-    """Copies the files of a run's policy, and those of its own base if it has one."""
+    """Copies the files of a run's policy, and the files of its base if it has one."""
     target.mkdir(parents=True, exist_ok=True)
     for name in _POLICY_FILES:
         replace_bytes(target / name, (source / name).read_bytes())

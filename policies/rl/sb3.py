@@ -80,7 +80,9 @@ def train_sb3(
         # the run contains a copy of its base
         kept_residual = copy_base(residual, folder)
         learner = SB3Learner(config, env, kept_residual)
-        run = TrainingRun(folder, learner, config.budget, config.identity(), on_row)
+        run = TrainingRun(
+            folder, learner, config.budget, identity=config.identity(), on_row=on_row
+        )
         run.train(resume)
     finally:
         torch.set_num_threads(threads)
@@ -94,7 +96,7 @@ def make_env(config: RLConfig) -> tuple[LearnerVecEnv, Residual | None]:
         EmbodiedError: there is no such base policy, or it is for another task.
     """
     if not config.base:
-        # end episodes soon after success, since little is learned from the rest
+        # episodes end soon after success, since little is learned from what follows
         worlds_env: Any = SB3VecEnv(
             make_vec_env(config.env_config(), config.num_envs),
             after_success_s=AFTER_SUCCESS_S,
@@ -127,9 +129,9 @@ def _residual_env(
     Args:
         config: the settings.
         spec: the base's requirements on the worlds.
-        residual: size and rate of the corrections.
+        residual: the size and rate of the corrections.
     """
-    # rates and control mode are those of the base, goal and horizon those of the settings
+    # rates and control mode are the base's, goal and horizon come from the settings
     needed = env_config_for(
         spec, config.task, level=config.level, split="train", robot=config.robot
     )
@@ -184,7 +186,9 @@ class SB3Learner:
         if teacher is not None:
             # half of each batch is drawn from the teacher's episodes
             replay = self.algorithm.replay_buffer
-            replay.prior = demonstrate(env, teacher, replay, config.demonstrations)
+            replay.prior = demonstrate(
+                env, teacher, like=replay, episodes=config.demonstrations
+            )
 
     def _teacher(self) -> Teacher:
         """Returns the teacher: the base without corrections if there is one, or the expert."""
@@ -213,7 +217,7 @@ class SB3Learner:
         return learned_actor(self.algorithm, self.env).state_dict()
 
     def info(self) -> dict[str, Any]:
-        """Returns the information that the run folder needs to use the actor, JSON-able."""
+        """Returns the information that is needed to use the actor, as JSON values."""
         metadata = self._worlds.metadata()
         info = ActorInfo(
             task=metadata["task"],
@@ -258,9 +262,9 @@ class _Progress(BaseCallback):
         super().__init__()
         self._run = run
         self._config = config
-        self._last_row = time.monotonic()
-        self._last_checkpoint = time.monotonic()
-        # outcomes of the last episodes
+        self._last_row_s = time.monotonic()
+        self._last_checkpoint_s = time.monotonic()
+        # the outcomes of the last episodes
         self._success: deque[bool] = deque(maxlen=WINDOW_EPISODES)
         self._progress: deque[float] = deque(maxlen=WINDOW_EPISODES)
 
@@ -285,12 +289,12 @@ class _Progress(BaseCallback):
         is_over = is_learned or share >= 1
 
         # `SB3Learner.train` writes the last checkpoint
-        now = time.monotonic()
-        if is_over or now - self._last_row > ROW_EVERY_S:
-            self._last_row = now
+        now_s = time.monotonic()
+        if is_over or now_s - self._last_row_s > ROW_EVERY_S:
+            self._last_row_s = now_s
             self._run.add_row(share, self._figures())
-        if not is_over and now - self._last_checkpoint > CHECKPOINT_EVERY_S:
-            self._last_checkpoint = now
+        if not is_over and now_s - self._last_checkpoint_s > CHECKPOINT_EVERY_S:
+            self._last_checkpoint_s = now_s
             self._run.save_checkpoint()
         return not is_over
 

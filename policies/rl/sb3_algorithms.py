@@ -1,4 +1,4 @@
-"""Setting up the algorithms of Stable-Baselines3, and extracting the learned policy."""
+"""Sets up the algorithms of Stable-Baselines3, and extracts the learned policy."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from embodied.policies.rl.learner_env import LearnerVecEnv
 HIDDEN = {"sac": (128, 128), "td3": (128, 128), "ppo": (256, 256)}
 DISCOUNT = {"sac": 0.96, "td3": 0.96, "ppo": 0.98}
 LEARNING_RATE = {"sac": 5e-4, "td3": 5e-4, "ppo": 3e-4}
-# Of off-policy algorithms:
+# The settings of off-policy algorithms:
 RETURN_STEPS = 3  # n of the n-step return
-REPLAY_STEPS = 300_000  # size of the replay buffer
-RANDOM_STEPS = 2000  # number of initial steps with random actions
+REPLAY_STEPS = 300_000  # the size of the replay buffer
+RANDOM_STEPS = 2000  # the number of initial steps with random actions
+# The same with demonstrations, because then there is data to learn from at once.
 RANDOM_STEPS_WITH_DEMONSTRATIONS = 500
 TD3_NOISE = 0.2  # standard deviation of the exploration noise
 
@@ -67,7 +68,6 @@ def make_algorithm(config: RLConfig, env: LearnerVecEnv) -> Any:
 
 def _off_policy(config: RLConfig) -> dict[str, Any]:
     """Returns the constructor's arguments that SAC and TD3 share."""
-    # with demonstrations there is data to learn from at once
     random_steps = RANDOM_STEPS
     if config.demonstrations:
         random_steps = RANDOM_STEPS_WITH_DEMONSTRATIONS

@@ -15,8 +15,8 @@ from embodied.policies.checkpoint import (
     split_parts,
 )
 
-# The arrays of a replay buffer, (steps, N, ...) each.
-REPLAYED = (
+# The names of a replay buffer's arrays, (steps, N, ...) each.
+REPLAY_ARRAYS = (
     "observations",
     "next_observations",
     "actions",
@@ -24,16 +24,16 @@ REPLAYED = (
     "dones",
     "timeouts",
 )
-# Names of the parts beside networks and optimisers.
+# The names of the parts that are neither networks nor optimisers.
 OWN = "own"  # the algorithm's counters and entropy coefficient
 REPLAY = "replay"  # the replay buffer
 
 
 def learner_tensors(algorithm: Any) -> dict[str, Tensor]:
-    """Returns the whole state of an algorithm.
+    """Returns the whole state of an algorithm as tensors.
 
-    It consists of networks, optimisers and counters, and of entropy coefficient and
-    replay buffer if the algorithm has them.
+    The state consists of networks, optimisers and counters, and of the entropy coefficient
+    and the replay buffer if the algorithm has them.
     """
     parts: dict[str, Mapping[str, Tensor]] = {}
     # name -> `state_dict` of a network or an optimiser
@@ -96,7 +96,7 @@ def _replay_tensors(algorithm: Any) -> dict[str, Tensor]:
     size = replay.size()
     # the buffer is a ring: the next step is written at `position`
     tensors = {"position": torch.tensor(replay.pos)}
-    for name in REPLAYED:
+    for name in REPLAY_ARRAYS:
         tensors[name] = torch.from_numpy(getattr(replay, name)[:size])
     return tensors
 
@@ -107,7 +107,7 @@ def _restore_replay(algorithm: Any, stored: Mapping[str, Tensor]) -> None:
     if replay is None:
         return
 
-    for name in REPLAYED:
+    for name in REPLAY_ARRAYS:
         rows = stored[name].numpy()
         getattr(replay, name)[: len(rows)] = rows
     replay.pos = int(stored["position"])

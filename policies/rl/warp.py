@@ -51,7 +51,9 @@ def train_warp(
     trainer = make_trainer(config)
     try:
         learner = WarpLearner(config, trainer)
-        run = TrainingRun(folder, learner, config.budget, config.identity(), on_row)
+        run = TrainingRun(
+            folder, learner, config.budget, identity=config.identity(), on_row=on_row
+        )
         run.train(resume)
     finally:
         trainer.env.close()
@@ -96,21 +98,21 @@ class WarpLearner:
         A longer training continues from the last checkpoint, so its result is the same
         as without the stop.
         """
-        # needed by a training that ends within its first leg
+        # a training that ends within its first leg needs a checkpoint, too
         trainer = self._trainer
         if not trainer.updates:
             run.save_checkpoint()
 
-        last_row = -ROW_EVERY_S  # so that the first update gives a row
+        last_row_s = -ROW_EVERY_S  # so that the first update gives a row
         is_over = False
         while not is_over:
             figures = trainer.update()
             share = run.share()
             is_over = share >= 1 or figures["success"] >= self._config.stop_at
 
-            now = run.seconds
-            if is_over or trainer.between_legs or now - last_row > ROW_EVERY_S:
-                last_row = now
+            now_s = run.seconds
+            if is_over or trainer.between_legs or now_s - last_row_s > ROW_EVERY_S:
+                last_row_s = now_s
                 run.add_row(share, figures)
             if trainer.between_legs:
                 run.save_checkpoint()

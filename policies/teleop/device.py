@@ -29,11 +29,11 @@ class Command:
     robot: ahead, to its left, up.
 
     Attributes:
-        move: velocity of the hand ahead, to the left, up.
-        turn: angular velocity of the hand about the same axes: roll, pitch, yaw.
+        move: the velocity of the hand ahead, to the left, up.
+        turn: the angular velocity of the hand about the same axes: roll, pitch, yaw.
         grip: closes the gripper if below 0, opens it if above 0, leaves it if 0.
-        drive: velocity of the base ahead, to the left, up, and its yaw rate.
-        events: since the last read, keys of EVENTS.
+        drive: the velocity of the base ahead, to the left, up, and its yaw rate.
+        events: the events since the last read, keys of EVENTS.
     """
 
     move: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -47,8 +47,8 @@ class Device(Protocol):
     """A device by which a person drives a robot.
 
     Attributes:
-        name: stored with each take, such as "keyboard".
-        keys: (key, its effect), to be shown to the person.
+        name: the name that is stored with each take, such as "keyboard".
+        keys: (key, its effect) for each key, to be shown to the person.
     """
 
     name: str
@@ -73,21 +73,22 @@ class KeyListener(Protocol):
     """A device that gets its keys from the owner of the keyboard, such as a window."""
 
     def press(self, key: str) -> None:
-        """Is called when a key goes down: a letter, or a word such as "space"."""
+        """Notes that a key went down: a letter, or a word such as "space"."""
 
     def release(self, key: str) -> None:
-        """Is called when a key goes up."""
+        """Notes that a key went up."""
 
 
 def axis(value: float, dead_zone: float = 0.0) -> float:
     """Returns an axis of a stick in [-1, 1], which is 0 within a dead zone.
 
     Args:
-        value: the value of the axis, limited to [-1, 1] here.
+        value: the value of the axis, which is limited to [-1, 1] here.
         dead_zone: absolute values up to this become 0, to ignore noise at rest.
     """
-    size = min(abs(value), 1.0)
-    if size <= dead_zone:
+    magnitude = min(abs(value), 1.0)
+    if magnitude <= dead_zone:
         return 0.0
-    share = (size - dead_zone) / (1 - dead_zone)
-    return share if value > 0 else -share
+    # from 0 at the edge of the dead zone to 1, so that there is no jump
+    scaled = (magnitude - dead_zone) / (1 - dead_zone)
+    return scaled if value > 0 else -scaled

@@ -9,7 +9,7 @@ from typing import Any
 from embodied.errors import EmbodiedError
 from embodied.policies.teleop.device import Command, axis
 
-DEAD_ZONE = 0.12
+DEAD_ZONE = 0.12  # a share of the full deflection of a stick
 # pygame's numbers of the axes and buttons of an Xbox controller. SDL maps other
 # controllers to the same numbers.
 LEFT_X = 0
@@ -79,11 +79,11 @@ class Gamepad:
         self._pad = None
 
     def read(self) -> Command:
-        """Returns the command of sticks, triggers and buttons now."""
+        """Returns the command of the sticks, triggers and buttons at this moment."""
         self._pygame.event.pump()
         ahead = -self._axis(LEFT_Y)
         left = -self._axis(LEFT_X)
-        # triggers are -1 at rest and 1 when pressed; -1 of both cancels out
+        # triggers go from -1 at rest to 1 when pressed; at rest the two cancel out
         lift = (self._axis(RIGHT_TRIGGER) - self._axis(LEFT_TRIGGER)) / 2
         yaw = -self._axis(RIGHT_X)
         pitch = -self._axis(RIGHT_Y)
@@ -118,7 +118,7 @@ def import_pygame() -> Any:
     """Returns the package pygame, which is an extra.
 
     Raises:
-        EmbodiedError: it is not installed.
+        EmbodiedError: pygame is not installed.
     """
     # without this variable pygame prints a greeting to stdout
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")

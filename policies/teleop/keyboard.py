@@ -44,7 +44,7 @@ EVENT_KEYS = {
     "escape": "quit",
 }
 SLOW_KEY = "left shift"
-SLOW_SHARE = 0.25  # factor of the speed while that key is held
+SLOW_SHARE = 0.25  # the factor of the speed while SLOW_KEY is held
 
 
 class Keyboard:
@@ -65,8 +65,8 @@ class Keyboard:
     )
 
     def __init__(self) -> None:
-        self._held: set[str] = set()
-        self._events: set[str] = set()
+        self._held_keys: set[str] = set()
+        self._events: set[str] = set()  # the events since the last read
 
     def open(self) -> None:
         """Does nothing, since keys are reported by `press` and `release`."""
@@ -75,20 +75,20 @@ class Keyboard:
         """Does nothing."""
 
     def press(self, key: str) -> None:
-        """Is called when a key goes down, and perhaps repeatedly while it is held."""
-        if key in EVENT_KEYS and key not in self._held:
+        """Notes that a key went down; a window may repeat the call while the key is held."""
+        if key in EVENT_KEYS and key not in self._held_keys:
             self._events.add(EVENT_KEYS[key])
-        self._held.add(key)
+        self._held_keys.add(key)
 
     def release(self, key: str) -> None:
-        """Is called when a key goes up."""
-        self._held.discard(key)
+        """Notes that a key went up."""
+        self._held_keys.discard(key)
 
     def read(self) -> Command:
-        """Returns the command of the keys that are held now, and those pressed since."""
+        """Returns the command of the held keys, with the events since the last read."""
         events = frozenset(self._events)
         self._events.clear()
-        speed = SLOW_SHARE if SLOW_KEY in self._held else 1.0
+        speed = SLOW_SHARE if SLOW_KEY in self._held_keys else 1.0
         move = self._sum(MOVES, 3, speed)
         turn = self._sum(TURNS, 3, speed)
         drive = self._sum(DRIVES, 4, speed)
@@ -106,11 +106,11 @@ class Keyboard:
 
         Args:
             keys: a table of keys, such as `MOVES`.
-            size: number of elements of the result.
+            size: the number of elements of the result.
             speed: the speed of each key.
         """
         total = [0.0] * size
-        for key in self._held & keys.keys():
+        for key in self._held_keys & keys.keys():
             index, direction = keys[key]
             total[index] += speed * direction
         return total

@@ -1,7 +1,7 @@
 """A person at a device as a policy, whose commands become actions of the robot.
 
 The person moves the hand; an aid may control its orientation. The task's scripted planner
-makes plans meanwhile, so that takes have subtasks and goals like an expert's episodes.
+makes plans at the same time, so that takes have subtasks and goals like an expert's episodes.
 """
 
 from __future__ import annotations
@@ -49,12 +49,13 @@ BY_PERSON = ACTORS.index("person")
 REACH = SKILLS.index("reach")
 DRIVE_TO = SKILLS.index("drive_to")
 
-# Speeds for commands of 1.
+# The speeds for commands of 1: of the hand, of its rotation, of the base, of its rotation.
+# They are slow enough for a person to follow.
 HAND_M_S = 0.25
 TURN_RAD_S = 1.0
 DRIVE_M_S = 0.4
 DRIVE_RAD_S = 0.6
-AID_RAD_S = 1.2  # top speed at which an aid rotates the hand
+AID_RAD_S = 1.2  # the top speed at which an aid rotates the hand
 
 
 class TakeStopped(Exception):  # noqa: N818  # it is not an error
@@ -70,10 +71,10 @@ class _Hands:
     """The state of E hands (effectors) during a take.
 
     Attributes:
-        active: index of the hand that commands move.
-        grip: (E,) command for each gripper: -1 closed, 1 open.
-        level_w: (E, 3) direction that each hand must point to with the aid `level`; None
-            before the first observation.
+        active: the index of the hand that commands move.
+        grip: (E,) the command for each gripper: -1 closed, 1 open.
+        level_w: (E, 3) the direction that each hand must point to with the aid `level`;
+            None before the first observation.
     """
 
     active: int
@@ -91,8 +92,8 @@ class Operator:
     - free: the hand keeps its orientation.
 
     Args:
-        worlds: one world.
-        device: gives the commands; it must be open.
+        worlds: the one world to act in.
+        device: the device that gives the commands; it must be open.
         aid: one of AIDS.
 
     Raises:
@@ -100,7 +101,7 @@ class Operator:
     """
 
     def __init__(self, worlds: Worlds, device: Device, aid: str = "goal") -> None:
-        """Prepares the servo for commands, and the expert, whose goals can aid a person."""
+        """Prepares the servo, which executes commands, and the expert, whose plans are kept."""
         if worlds.num_worlds != 1:
             raise EmbodiedError(
                 f"a person acts in one world, not in {worlds.num_worlds}"
@@ -115,10 +116,10 @@ class Operator:
         self._mount = MountPose(worlds.robot, worlds.agent_layout)
         self._servo = GoalServo(worlds.agent_layout, worlds.robot)
         self.spec = replace(self._servo.spec, privileged=True)
-        self._planner = EXPERT.make(worlds)
-        self._plans: list[Plan] = []
-        # the planner's newest plan
-        self._goal = Payload.empty(1, self._planner.planner.plan_shape)
+        self._expert = EXPERT.make(worlds)
+        self._plans: list[Plan] = []  # the expert's, since the last `take_plans`
+        # the payload of the expert's newest plan, which has the goals for the aid
+        self._newest_payload = Payload.empty(1, self._expert.planner.plan_shape)
 
         self.gripper_elements = tuple(worlds.interface.gripper_elements)
         self._limits = ReferenceLimits(
@@ -140,11 +141,11 @@ class Operator:
         return np.array([BY_PERSON], np.uint8)
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
-        self._planner.reset(ids, observation, seeds)
+        self._expert.reset(ids, observation, seeds)
         self._limits.reset(ids)
         self._hands = self._new_hands()
         self._plans = []
-        self._goal = Payload.empty(1, self._planner.planner.plan_shape)
+        self._newest_payload = Payload.empty(1, self._expert.planner.plan_shape)
         self.is_marked = False
 
     def act(self, observation: Observation) -> np.ndarray:
@@ -153,12 +154,12 @@ class Operator:
         Raises:
             TakeStopped: the person has stopped the take.
         """
-        command = self.listen()
-        self.look_on(observation)
-        return self.do(command, observation)
+        command = self.read_command()
+        self.collect_plans(observation)
+        return self.execute(command, observation)
 
-    def listen(self) -> Command:
-        """Reads the device, handles the events, and returns the command.
+    def read_command(self) -> Command:
+        """Reads the device, handles the events of its command, and returns the command.
 
         Raises:
             TakeStopped: the person has stopped the take.
@@ -167,17 +168,17 @@ class Operator:
         self._handle(command.events)
         return command
 
-    def do(self, command: Command, observation: Observation) -> np.ndarray:
-        """Returns the action (1, A) of a command."""
+    def execute(self, command: Command, observation: Observation) -> np.ndarray:
+        """Returns the action (1, A) that executes a command."""
         payload = self._payload(observation.agent_pos, command)
         action = self._servo.act(observation, payload, age_s=np.zeros(1))
         return self._limits.apply(action, np.zeros(1, bool), observation)
 
-    def hold_grip(self, grip: np.ndarray) -> None:
+    def set_grip(self, grip: np.ndarray) -> None:
         """Sets the grippers as another driver has left them.
 
         Args:
-            grip: (E,) action elements; above 0 is open.
+            grip: (E,) the action elements of the grippers; above 0 is open.
         """
         self._hands.grip = np.where(grip > 0, 1.0, -1.0)
 
@@ -192,11 +193,11 @@ class Operator:
         return float("nan")
 
     def _new_hands(self) -> _Hands:
-        """Returns the state at the start of a take: the first hand active, all open."""
+        """Returns the state at a take's start: the first hand is active, all are open."""
         return _Hands(active=0, grip=np.ones(len(self._robot.effectors)))
 
     def _handle(self, events: frozenset[str]) -> None:
-        """Handles all events except `keep` and `take_over`, which others handle.
+        """Handles all events except `keep` and `take_over`, which the callers handle.
 
         Raises:
             TakeStopped: the person has stopped the take.
@@ -212,18 +213,18 @@ class Operator:
         if "grip" in events:
             hands.grip[hands.active] *= -1
 
-    def look_on(self, observation: Observation) -> None:
-        """Runs the task's scripted planner, to collect its plans."""
-        # the action of the expert's controller is not used
-        self._planner.act(observation)
-        for plan in self._planner.take_plans():
+    def collect_plans(self, observation: Observation) -> None:
+        """Runs the task's scripted planner for a step, to collect its plans."""
+        # the action that the expert would take is not used
+        self._expert.act(observation)
+        for plan in self._expert.take_plans():
             self._plans.append(plan)
-            self._goal = plan.payload
+            self._newest_payload = plan.payload
 
     def _payload(self, agent_pos: np.ndarray, command: Command) -> Payload:
-        """Returns a plan from which the servo computes the action for a command.
+        """Returns a payload from which the servo computes the action for a command.
 
-        The goals are the current positions of the hands, with the commanded velocities.
+        Its goals are the current positions of the hands, with the commanded velocities.
 
         Args:
             agent_pos: (1, P) the proprioception.
@@ -233,9 +234,10 @@ class Operator:
         if command.grip:
             hands.grip[hands.active] = np.sign(command.grip)
 
-        num = len(hands.grip)
-        pos_w = np.zeros((1, num, 3))
-        quat = np.zeros((1, num, 4))
+        # the current poses of the hands
+        num_hands = len(hands.grip)
+        pos_w = np.zeros((1, num_hands, 3))
+        quat = np.zeros((1, num_hands, 4))
         for number, effector in enumerate(self._robot.effectors):
             pos_w[:, number] = agent_pos[:, self._slices[f"{effector.name}_pos_w"]]
             quat[:, number] = quat_from_rot6d(
@@ -244,18 +246,17 @@ class Operator:
         if hands.level_w is None:
             hands.level_w = _pointing(quat[0])
 
-        # from the robot's axes to the world's
+        # the commanded velocity, from the robot's axes to the world's
         heading = quat_from_yaw(self._mount.read(agent_pos)[:, 3])  # (1, 4)
-        vel_w = np.zeros((1, num, 3))
-        move = np.array([command.move]) * HAND_M_S
-        vel_w[:, hands.active] = quat_rotate(heading, move)
+        vel_w = np.zeros((1, num_hands, 3))
+        move_m_s = np.array([command.move]) * HAND_M_S
+        vel_w[:, hands.active] = quat_rotate(heading, move_m_s)
 
         # the servo drives base and lift only with the skill `drive_to`
-        wanted = Payload.empty(1, self._shape())
-        drives = self._robot.travels and any(command.drive)
+        is_driving = self._robot.travels and any(command.drive)
         return replace(
-            wanted,
-            subtask=np.array([DRIVE_TO if drives else REACH]),
+            Payload.empty(1, self._shape()),
+            subtask=np.array([DRIVE_TO if is_driving else REACH]),
             goal_pos_w=pos_w,
             goal_quat_wxyz=self._goal_quat(quat, heading, command),
             goal_vel_w=vel_w,
@@ -272,14 +273,14 @@ class Operator:
     def _base_goal(
         self, agent_pos: np.ndarray, heading: np.ndarray, command: Command
     ) -> np.ndarray:
-        """Returns (1, B, 4) a goal for which the servo drives at the commanded speed.
+        """Returns goals of bases (1, B, 4) for which the servo drives at the commanded speed.
 
-        The servo's speed is its gain times the distance to the goal. B is 0 without a
-        base.
+        The servo's speed is its gain times the distance to the goal, so the distance is the
+        commanded speed divided by the gain. B is 0 if the robot does not travel.
 
         Args:
             agent_pos: (1, P) the proprioception.
-            heading: (1, 4) rotation from the robot's axes to the world's.
+            heading: (1, 4) the rotation from the robot's axes to the world's.
             command: the command of the person.
         """
         if not self._robot.travels:
@@ -294,11 +295,11 @@ class Operator:
     def _goal_quat(
         self, quat: np.ndarray, heading: np.ndarray, command: Command
     ) -> np.ndarray:
-        """Returns (1, E, 4) the orientations that the hands rotate towards.
+        """Returns the orientations (1, E, 4) towards which the hands rotate.
 
         Args:
-            quat: (1, E, 4) current orientations of the hands.
-            heading: (1, 4) rotation from the robot's axes to the world's.
+            quat: (1, E, 4) the current orientations of the hands.
+            heading: (1, 4) the rotation from the robot's axes to the world's.
             command: the command of the person.
         """
         goals = quat.copy()
@@ -306,16 +307,18 @@ class Operator:
             rotvec_w = self._aid_rotvec(quat[:, number], number)
             if number == self._hands.active and any(command.turn):
                 # the servo's angular speed is its gain times the angle
-                by_hand = np.array([command.turn]) * TURN_RAD_S / TURN_GAIN_PER_S
-                by_hand_w = quat_rotate(heading, by_hand)
-                rotvec_w = self._by_hand(by_hand_w, rotvec_w, quat, number)
+                turn_rad = np.array([command.turn]) * TURN_RAD_S / TURN_GAIN_PER_S
+                person_w = quat_rotate(heading, turn_rad)
+                rotvec_w = self._person_rotvec(
+                    person_w, rotvec_w, quat=quat, number=number
+                )
             goals[:, number] = quat_multiply(
                 quat_from_rotvec(rotvec_w), quat[:, number]
             )
         return goals
 
-    def _by_hand(
-        self, by_hand: np.ndarray, aid: np.ndarray, quat: np.ndarray, number: int
+    def _person_rotvec(
+        self, person_w: np.ndarray, aid_w: np.ndarray, quat: np.ndarray, number: int
     ) -> np.ndarray:
         """Returns the rotation vector (1, 3) in rad for a hand that the person rotates.
 
@@ -323,33 +326,34 @@ class Operator:
         changes only its yaw, the aid still keeps the tilt.
 
         Args:
-            by_hand: (1, 3) rotation vector of the person, about world axes.
-            aid: (1, 3) rotation vector of the aid, about world axes.
-            quat: (1, E, 4) current orientations of the hands.
-            number: the number of the hand.
+            person_w: (1, 3) the rotation vector that the person commands, in the world.
+            aid_w: (1, 3) the rotation vector of the aid, in the world.
+            quat: (1, E, 4) the current orientations of the hands.
+            number: the index of the hand.
         """
         level_w = self._hands.level_w
         if self._aid != "level" or level_w is None:
-            return by_hand
-        is_tilted = np.any(by_hand[:, :2])
-        if is_tilted:
+            return person_w
+        # a rotation about x or y tilts the hand; about z it only changes the yaw
+        is_tilting = np.any(person_w[:, :2])
+        if is_tilting:
             level_w[number] = _pointing(quat[0, number])
-            return by_hand
-        return by_hand + aid
+            return person_w
+        return person_w + aid_w
 
     def _aid_rotvec(self, quat: np.ndarray, number: int) -> np.ndarray:
-        """Returns the rotation vector (1, 3) in rad of the aid, about world axes.
+        """Returns the rotation vector (1, 3) in rad by which the aid rotates a hand.
 
         Args:
-            quat: (1, 4) current orientation of the hand.
-            number: the number of the hand.
+            quat: (1, 4) the current orientation of the hand.
+            number: the index of the hand.
         """
         rotvec = np.zeros((1, 3))
         if self._aid == "level" and self._hands.level_w is not None:
             # the cross product is along the rotation axis, with the sine of the angle
             rotvec = np.cross(_pointing(quat), self._hands.level_w[number])
         elif self._aid == "goal" and self._has_goal(number):
-            goal_quat = self._goal.goal_quat_wxyz[:, number]
+            goal_quat = self._newest_payload.goal_quat_wxyz[:, number]
             rotvec = quat_to_rotvec(quat_multiply(goal_quat, quat_conjugate(quat)))
 
         # limited, so that the servo rotates the hand at most at `AID_RAD_S`
@@ -359,10 +363,10 @@ class Operator:
 
     def _has_goal(self, number: int) -> bool:
         """Returns whether the planner's plans have a goal for an effector."""
-        return number < self._goal.goal_quat_wxyz.shape[1]
+        return number < self._newest_payload.goal_quat_wxyz.shape[1]
 
 
 def _pointing(quat: np.ndarray) -> np.ndarray:
     """Returns the directions (..., 3) of hands (..., 4), which are their z axes."""
-    z = np.broadcast_to(np.array([0.0, 0.0, 1.0]), (*quat.shape[:-1], 3))
-    return np.array(quat_rotate(quat, z))
+    z_axis = np.broadcast_to(np.array([0.0, 0.0, 1.0]), (*quat.shape[:-1], 3))
+    return np.array(quat_rotate(quat, z_axis))

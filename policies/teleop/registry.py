@@ -26,7 +26,7 @@ BUILT_IN = {
     ),
 }
 SCRIPT_PREFIX = "script:"
-MEMBERS = ("name", "keys", "open", "read", "close")  # of `Device`
+MEMBERS = ("name", "keys", "open", "read", "close")  # the members of `Device`
 
 
 def find_device(name: str) -> Device:
@@ -51,13 +51,12 @@ def find_device(name: str) -> Device:
         raise EmbodiedError(
             f"{unknown('device', name, names)}; or MODULE:NAME for one of your own"
         )
-    make = load_attribute(f"device {name}", name)
+    make_device = load_attribute(f"device {name}", name)
     try:
-        device: Any = make()
+        device: Any = make_device()
     except EmbodiedError:
         raise
-    # a user's own device may raise anything
-    except Exception as error:
+    except Exception as error:  # a user's own device may raise anything
         raise EmbodiedError(f"device {name} raised {in_one_line(error)}") from error
 
     missing = [member for member in MEMBERS if not hasattr(device, member)]

@@ -1,7 +1,7 @@
 """A device that reads its commands from a file, for takes without a person, as in tests.
 
-Each line is a JSON object with fields of a `Command`; missing fields are at rest. `steps`
-is the number of consecutive reads that return the command (default 1):
+Each line is a JSON object with fields of a `Command`; missing fields are 0 or no events.
+`steps` is the number of consecutive reads that return the command (default 1):
 
     {"move": [0.5, 0, 0], "steps": 100}
     {"events": ["grip"]}
@@ -17,7 +17,7 @@ from typing import Any
 from embodied.errors import EmbodiedError, unknown
 from embodied.policies.teleop.device import EVENTS, Command
 
-SIZES = {"move": 3, "turn": 3, "drive": 4}
+SIZES = {"move": 3, "turn": 3, "drive": 4}  # field -> its number of elements
 FIELDS = (*SIZES, "grip", "events", "steps")
 
 
@@ -56,7 +56,7 @@ class Script:
 
 
 def _repeated(commands: list[tuple[Command, int]]) -> Iterator[Command]:
-    """Yields each command as many times as it says, from (command, steps)."""
+    """Yields each command `steps` times, from pairs (command, steps)."""
     for command, steps in commands:
         for _ in range(steps):
             yield command
@@ -66,8 +66,8 @@ def _parsed(location: str, line: str) -> tuple[Command, int]:
     """Parses a line; returns the command, and the number of reads that return it.
 
     Args:
-        location: file and number of the line, for error messages.
-        line: the text.
+        location: the file and the number of the line, for error messages.
+        line: the text of the line.
 
     Raises:
         EmbodiedError: the line is not a command.
@@ -102,10 +102,10 @@ def _numbers(location: str, name: str, given: Any, size: int) -> Any:
     """Returns a field's numbers as a tuple.
 
     Args:
-        location: file and number of the line, for error messages.
+        location: the file and the number of the line, for error messages.
         name: the name of the field.
         given: the field's value.
-        size: number of elements that it must have.
+        size: the number of elements that the value must have.
 
     Raises:
         EmbodiedError: the value is not a list of that many numbers in [-1, 1].

@@ -21,17 +21,17 @@ BY_PERSON = ACTORS.index("person")
 class SharedOperator:
     """A person who watches a policy, takes over by moving, and hands back by an event.
 
-    The recorded intention is that of the current driver. Unlike an expert, a person
-    cannot give the action that they would take while the policy drives. The plans are
-    those of the task's scripted planner, as in any take.
+    The recorded intention is the current driver's. Unlike an expert, a person cannot also
+    say, while the policy drives, which action they would take. The plans are those of the
+    task's scripted planner, as in any take.
     """
 
     def __init__(self, policy: Policy, operator: Operator, name: str) -> None:
         """Combines policy and person.
 
         Args:
-            policy: drives at first.
-            operator: the person.
+            policy: the policy, which drives at first.
+            operator: the person, as a policy that executes their commands.
             name: the name of the policy, for the error message.
 
         Raises:
@@ -78,23 +78,24 @@ class SharedOperator:
         Raises:
             TakeStopped: the person has stopped the take.
         """
-        command = self._operator.listen()
-        self._operator.look_on(observation)
+        command = self._operator.read_command()
+        self._operator.collect_plans(observation)
         action = np.asarray(self._policy.act(self._seen_by_policy(observation)))
         if isinstance(self._policy, PlanSource):
-            self._policy.take_plans()  # dropped, or the policy would collect them endlessly
+            # if the plans were not taken, the policy would collect them without end
+            self._policy.take_plans()
 
         if self._takes_over(command):
             # the grippers keep the policy's last command
-            self._operator.hold_grip(self._last_grip)
+            self._operator.set_grip(self._last_grip)
             self._person_drives = True
-        # the person drives already, so this event hands back to the policy
         elif "take_over" in command.events:
+            # the person drives already, so this event hands back to the policy
             self._person_drives = False
         if self._person_drives:
-            action = self._operator.do(command, observation)
+            action = self._operator.execute(command, observation)
 
-        # the limits are used for their rate only, so that the change of driver is smooth
+        # the limits only limit the rate of change, so that a change of driver is smooth
         no_stop = np.zeros(1, bool)
         action = self._limits.apply(action, no_stop, observation)
         self._last_grip = action[0, list(self._operator.gripper_elements)]
@@ -105,7 +106,7 @@ class SharedOperator:
         return self._operator.take_plans()
 
     def mean_plan_age_s(self, world: int) -> float:
-        """Returns NaN, since the recorded plans are not those that were followed."""
+        """Returns NaN, since nobody follows the recorded plans."""
         return self._operator.mean_plan_age_s(world)
 
     def _takes_over(self, command: Command) -> bool:
@@ -115,8 +116,8 @@ class SharedOperator:
         return not self._person_drives and (moves or has_event)
 
     def _seen_by_policy(self, observation: Observation) -> Observation:
-        """Returns the observation for the policy, without privileged state it must not see."""
+        """Returns the observation without the privileged state, unless the policy uses it."""
         if self._policy.spec.privileged:
             return observation
-        nothing = observation.environment_state[:, :0]
-        return replace(observation, environment_state=nothing)
+        no_state = observation.environment_state[:, :0]
+        return replace(observation, environment_state=no_state)

@@ -11,8 +11,8 @@ from embodied.policies.teleop.device import Command, axis
 
 VENDORS = (0x256F, 0x046D)  # 3Dconnexion, and Logitech for older models
 PRODUCTS = ("SpaceMouse", "SpaceNavigator", "SpacePilot", "SpaceExplorer")
-FULL_DEFLECTION = 350.0  # value of an axis at its end
-DEAD_ZONE = 0.08
+FULL_DEFLECTION = 350.0  # the value of an axis at its end
+DEAD_ZONE = 0.08  # a share of the full deflection
 # The first byte of a report is its kind.
 MOVE_REPORT = 1
 TURN_REPORT = 2
@@ -54,12 +54,12 @@ class SpaceMouse:
             self._hid = _import_hid()
 
         # open the first SpaceMouse among the vendors' devices
-        for found in self._hid.enumerate():
-            name = str(found.get("product_string") or "")
+        for device in self._hid.enumerate():
+            name = str(device.get("product_string") or "")
             is_known = any(word in name for word in PRODUCTS)
-            if found["vendor_id"] in VENDORS and is_known:
+            if device["vendor_id"] in VENDORS and is_known:
                 self._mouse = self._hid.device()
-                self._mouse.open_path(found["path"])
+                self._mouse.open_path(device["path"])
                 self._mouse.set_nonblocking(1)
                 return
 
@@ -78,7 +78,7 @@ class SpaceMouse:
         events: set[str] = set()
         report = bytes(self._mouse.read(64))
         while report:
-            events |= self._take(report)
+            events |= self._handle_report(report)
             report = bytes(self._mouse.read(64))
 
         # the knob's axes point right, back and down; a command's point ahead, left and up
@@ -89,7 +89,7 @@ class SpaceMouse:
             events=frozenset(events),
         )
 
-    def _take(self, report: bytes) -> set[str]:
+    def _handle_report(self, report: bytes) -> set[str]:
         """Updates the state from a report of the device; returns the report's events."""
         kind = report[0]
         if kind == MOVE_REPORT:
@@ -99,11 +99,11 @@ class SpaceMouse:
         elif kind == TURN_REPORT:
             self._knob[3:] = _axes(report[1:7])
         elif kind == BUTTON_REPORT:
-            return self._press(report[1])
+            return self._set_buttons(report[1])
         return set()
 
-    def _press(self, buttons: int) -> set[str]:
-        """Sets the buttons that are down; returns the events of newly pressed ones.
+    def _set_buttons(self, buttons: int) -> set[str]:
+        """Sets the buttons that are down; returns the events of newly pressed buttons.
 
         Args:
             buttons: bits of the buttons that are down.

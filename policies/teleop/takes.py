@@ -15,7 +15,7 @@ from embodied.policies.teleop.operator import Operator, TakeStopped
 from embodied.policies.teleop.shared import SharedOperator
 from embodied.rollout.rollout import EpisodeResult, Hook, rollout
 
-# The events by which a person decides on a take at its end.
+# The events by which a person decides about a take at its end.
 DECISIONS = ("keep", "mark", "discard", "quit")
 
 
@@ -31,8 +31,8 @@ class Labels:
     """The labels that are stored with each take.
 
     Attributes:
-        operator: name of the person.
-        device: name of the device.
+        operator: the name of the person.
+        device: the name of the device.
     """
 
     operator: str
@@ -40,8 +40,8 @@ class Labels:
 
 
 @dataclass
-class Held:
-    """A sink of a recorder that holds the episode until the person has decided."""
+class UndecidedTake:
+    """An episode sink that keeps the episode until the person has decided about it."""
 
     episode: Episode | None = None
 
@@ -64,9 +64,9 @@ class Takes:
         """Prepares the session.
 
         Args:
-            worlds: one world.
+            worlds: the one world of the takes.
             operator: the person, as a policy.
-            device: the device by which the person decides on takes; it must be open.
+            device: the device by which the person decides about takes; it must be open.
             writer: the writer of the dataset, which is not closed here.
             labels: the labels to store with each take.
             screen: shows the world to the person; None for no screen.
@@ -100,40 +100,43 @@ class Takes:
         """Repeats a take from the same start until the person keeps it, and writes it.
 
         Returns:
-            Its result; None if the person ends the session.
+            The result of the kept take; None if the person ends the session.
         """
         while True:
-            held = Held()
-            decision, result = self._run_once(seed, held)
+            undecided = UndecidedTake()
+            decision, result = self._run_once(seed, undecided)
             if decision == "quit":
                 return None
-            if decision == "discard" or result is None or held.episode is None:
+            if decision == "discard" or result is None or undecided.episode is None:
                 continue
-            self._write(held.episode, marked=decision == "mark")
+            self._write(undecided.episode, marked=decision == "mark")
             return result
 
-    def _run_once(self, seed: int, held: Held) -> tuple[str, EpisodeResult | None]:
+    def _run_once(
+        self, seed: int, undecided: UndecidedTake
+    ) -> tuple[str, EpisodeResult | None]:
         """Runs a take once.
 
         Args:
             seed: the seed of the take.
-            held: gets the recorded episode.
+            undecided: the sink that gets the recorded episode.
 
         Returns:
-            The person's decision, and the result; None if the person stopped the take.
+            The person's decision, one of DECISIONS, and the result of the take; the result
+            is None if the person stopped the take.
         """
-        recorder = Recorder(held, self._writer.header.record_hz)
+        recorder = Recorder(undecided, self._writer.header.record_hz)
         hooks: list[Hook] = [recorder]
         if self._screen is not None:
             hooks.append(self._screen)
         try:
-            [result] = rollout(self._worlds, self._operator, [seed], hooks)
+            [result] = rollout(self._worlds, self._operator, [seed], hooks=hooks)
         except TakeStopped as stop:
             return stop.event, None
         return self._decide(result), result
 
     def _decide(self, result: EpisodeResult) -> str:
-        """Waits for the person's decision on a take that is over."""
+        """Waits until the person decides about a take that is over; returns the decision."""
         while True:
             if self._screen is not None:
                 self._screen.ask(result)
@@ -145,7 +148,7 @@ class Takes:
     def _write(self, episode: Episode, marked: bool) -> None:
         """Writes a take with its labels to the dataset."""
         meta = episode.meta
-        # without a policy to correct, what the recorder counts are no take-overs
+        # without a policy to correct there are no take-overs, but the recorder counts some
         if self._writer.header.correction is None:
             meta = replace(meta, takeovers=None, takeover_s=None)
         meta = replace(

@@ -37,6 +37,7 @@ class VLAPlanner:
     """The planner network as System 2. It keeps earlier images, which show motion."""
 
     def __init__(self, net: DualSystemNet) -> None:
+        """Sets the planner network of `net` to inference."""
         self.plan_shape = net.planner.plan_shape
         self._net = net.planner.eval()
         self._config = net.config
@@ -50,7 +51,7 @@ class VLAPlanner:
             self._history[world] = []
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
-        """Returns the network's plans for worlds `ids` (n,)."""
+        """Returns the network's plans for worlds `ids` (n,), given their n observations."""
         images = self._images(observation, ids)
         tokens = self._vocabulary.encode(observation.instruction)
         agent_pos = torch.from_numpy(np.asarray(observation.agent_pos, np.float32))
@@ -76,7 +77,12 @@ class VLAPlanner:
         )
 
     def _images(self, observation: Observation, ids: Array) -> np.ndarray:
-        """Returns the earlier and the newest images, (n, cameras, 2, H, W, 3)."""
+        """Returns the earlier and the newest images, (n, cameras, 2, H, W, 3).
+
+        Args:
+            observation: the observation of n worlds.
+            ids: (n,) these worlds.
+        """
         frames = [observation.pixels[name] for name in self._config.cameras]
         newest = np.stack(frames, axis=1)  # (n, cameras, H, W, 3)
 
@@ -84,27 +90,27 @@ class VLAPlanner:
         for world, tick, images in zip(
             ids, observation.pixels_tick, newest, strict=True
         ):
-            earlier.append(self._remembered(int(world), int(tick), images))
+            earlier.append(self._remember(int(world), int(tick), images))
         return np.stack([np.stack(earlier), newest], axis=2)
 
-    def _remembered(self, world: int, tick: int, images: np.ndarray) -> np.ndarray:
-        """Stores a world's newest images, and returns those of `history_s` ago.
+    def _remember(self, world: int, tick: int, images: np.ndarray) -> np.ndarray:
+        """Stores a world's newest images, and returns the images of `history_s` ago.
 
-        If the episode is not that old yet, it returns the first images.
+        In the first `history_s` of an episode it returns the episode's first images.
 
         Args:
-            world: number of the world.
+            world: the index of the world.
             tick: the tick at which the newest images were captured.
             images: (cameras, H, W, 3) the newest images.
         """
-        # images with the same tick as the last ones are the same
+        # images with the tick of the last stored images are stored already
         history = self._history.setdefault(world, [])
         if not history or history[-1][0] < tick:
             history.append((tick, images.copy()))
 
-        # drop old images, except the newest one that is at least `history_s` old
-        wanted = tick - self._config.history_s * PHYSICS_HZ
-        while len(history) > 1 and history[1][0] <= wanted:
+        # drop images as long as the next ones are at least `history_s` old, too
+        wanted_tick = tick - self._config.history_s * PHYSICS_HZ
+        while len(history) > 1 and history[1][0] <= wanted_tick:
             history.pop(0)
         return history[0][1]
 
@@ -133,23 +139,22 @@ class ChunkController:
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
         """Forgets the chunks of worlds `ids` (n,)."""
-        # the number of worlds is unknown, so grow the arrays to the largest id
-        missing = int(np.max(ids)) + 1 - len(self._next_step)
-        if missing > 0:
-            chunks = np.zeros((missing, *self._chunk.shape[1:]), np.float32)
-            self._chunk = np.concatenate([self._chunk, chunks])
-            self._next_step = np.concatenate(
-                [self._next_step, np.zeros(missing, np.int64)]
-            )
+        # the number of worlds is unknown, so grow the arrays to the largest index
+        num_new = int(np.max(ids)) + 1 - len(self._next_step)
+        if num_new > 0:
+            new_chunks = np.zeros((num_new, *self._chunk.shape[1:]), np.float32)
+            self._chunk = np.concatenate([self._chunk, new_chunks])
+            new_steps = np.zeros(num_new, np.int64)
+            self._next_step = np.concatenate([self._next_step, new_steps])
 
         # mark the chunk as used up, so that the next `act` predicts a new one
         self._next_step[ids] = self._config.execute
 
     def act(self, observation: Observation, payload: Payload, age_s: Array) -> Array:
         """Returns the next actions (N, A) of the chunks; predicts chunks that are used up."""
-        # Predict a new chunk in each world that has executed `execute` actions of the old
-        # one. Worlds begin episodes at different times, so they need it at different
-        # steps.
+        # Predict a new chunk in each world that has executed `execute` actions of its old
+        # chunk. Worlds begin episodes at different times, so their chunks are used up at
+        # different steps.
         due = np.flatnonzero(self._next_step >= self._config.execute)
         if len(due):
             self._chunk[due] = self._predict(
@@ -163,7 +168,13 @@ class ChunkController:
         return action
 
     def _predict(self, agent_pos: Array, latent: Array, age_s: Array) -> np.ndarray:
-        """Returns n chunks (n, chunk, A), see `ControllerNet.forward`."""
+        """Returns the network's chunks of actions, (n, chunk, A).
+
+        Args:
+            agent_pos: (n, P) proprioception.
+            latent: (n, L) the latents of the plans.
+            age_s: (n,) the ages of the plans.
+        """
         inputs = [
             torch.from_numpy(np.asarray(value, np.float32))
             for value in (agent_pos, latent, age_s)

@@ -1,4 +1,4 @@
-"""The plans in the latents of the reference planner."""
+"""Decodes plans from latents of the reference planner."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from embodied.rotations import quat_from_rot6d
 
 
 def payload_of_latents(net: PlannerNet, latent: np.ndarray) -> Payload:
-    """Returns the plans of latents, with the goals that they say.
+    """Returns the plans that are encoded in latents.
 
     Args:
-        net: the planner network whose latents they are.
-        latent: (n, L) float32.
+        net: the planner network that made the latents.
+        latent: (n, L) float32, the latents.
     """
     shape = net.plan_shape
     per_effector = (len(latent), shape.effectors)
     parts = torch.split(torch.from_numpy(latent), list(net.sizes), dim=1)
     goal, rotation, speed, gripper, completion, subtask, _, base = parts
 
-    # positions, velocities and goals of bases are normalised in latents
+    # latents hold normalised positions, velocities and goals of bases
     with torch.inference_mode():
         goal_pos_w = net.goal_scale.inverse(goal.reshape(*per_effector, 3))
         goal_vel_w = net.speed_scale.inverse(speed.reshape(*per_effector, 3))

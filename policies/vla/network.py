@@ -22,7 +22,7 @@ AGE_DECAY_PER_S = 4.0  # of the second feature of a plan's age
 ROTATION_SIZE = 6  # two columns of the rotation matrix
 BASE_GOAL_SIZE = 4  # x, y, z and yaw
 
-# Smaller standard deviations than these are not used for normalising.
+# The smallest standard deviations for normalising: noise in still values is not amplified.
 MIN_AGENT_STD = 0.02
 MIN_GOAL_STD_M = 0.05
 MIN_SPEED_STD_M_S = 0.02
@@ -36,15 +36,15 @@ class NetConfig:
     Attributes:
         words: the vocabulary.
         agent_parts: (name, width) of the parts of the proprioception.
-        cameras: names of the cameras whose images the planner gets.
+        cameras: the names of the cameras whose images the planner gets.
         action_size: A.
-        image_size: height and width of an image, in pixels.
+        image_size: the height and width of an image, in pixels.
         history_s: age of the earlier image, which shows motion together with the newest.
-        text_width: size of the encoded instruction.
-        hidden: width of the hidden layers.
-        free_latent: number of elements of the latent without a label.
-        chunk: number of control steps in a chunk.
-        execute: number of control steps that are executed of each chunk.
+        text_width: the size of the encoded instruction.
+        hidden: the width of the hidden layers.
+        free_latent: the number of elements of the latent that no label of a plan trains.
+        chunk: the number of control steps in a chunk.
+        execute: the number of control steps that are executed of each chunk.
         bases: B, the number of bases that travel to goals.
     """
 
@@ -126,15 +126,15 @@ class Scale(nn.Module):
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("std", torch.ones(size))
 
-    def fit(self, values: Tensor, floor: float) -> None:
-        """Sets mean and standard deviation to those of samples.
+    def fit(self, values: Tensor, min_std: float) -> None:
+        """Sets the mean and the standard deviation from samples.
 
         Args:
             values: (m, size) samples.
-            floor: lower limit of the standard deviation.
+            min_std: the lower limit of the standard deviation.
         """
         self.mean.copy_(values.mean(dim=0))
-        self.std.copy_(values.std(dim=0).clamp_min(floor))
+        self.std.copy_(values.std(dim=0).clamp_min(min_std))
 
     def forward(self, values: Tensor) -> Tensor:  # (..., size) -> (..., size)
         return (values - self.mean) / self.std
@@ -223,8 +223,8 @@ class PlannerNet(nn.Module):
         """Returns n plans.
 
         Args:
-            images: (n, cameras, 2, H, W, 3) uint8, earlier and newest ones.
-            tokens: (n, T) words of the instruction.
+            images: (n, cameras, 2, H, W, 3) uint8, the earlier and the newest images.
+            tokens: (n, T) the words of the instruction as tokens.
             agent_pos: (n, P) proprioception.
             light: (n, 2) factor and offset for the normalised pixels, in training only.
         """
@@ -233,8 +233,8 @@ class PlannerNet(nn.Module):
         text = self.text(tokens)
         pixels = _as_channels(images, light)
         features, gaze = self.vision(pixels, text.repeat_interleave(cameras, dim=0))
-        body = self.proprioception(agent_pos, self.agent_scale)
-        hidden = self.trunk(torch.cat([features.reshape(n, -1), text, body], dim=1))
+        robot = self.proprioception(agent_pos, self.agent_scale)
+        hidden = self.trunk(torch.cat([features.reshape(n, -1), text, robot], dim=1))
 
         # The latent joins all outputs in the order of `sizes`. Bounded outputs are
         # squashed to their bounds. Goals, velocities and bases are normalised in the
@@ -311,8 +311,8 @@ class ControllerNet(nn.Module):
 
         Args:
             agent_pos: (n, P) proprioception.
-            latent: (n, L) of the plans.
-            age_s: (n,) ages of the plans.
+            latent: (n, L) the latents of the plans.
+            age_s: (n,) the ages of the plans.
         """
         goal, goal_rot6d, speed = self._goals(latent)
         position = torch.stack([agent_pos[:, part] for part in self._positions], dim=1)
@@ -327,8 +327,8 @@ class ControllerNet(nn.Module):
 
         # the second feature of the age falls from 1 to 0, and resolves small ages
         ages = torch.stack([age_s, torch.exp(-AGE_DECAY_PER_S * age_s)], dim=1)
-        body = self.proprioception(agent_pos, self.agent_scale)
-        inputs = torch.cat([body, latent, *offsets, rotation_offset, ages], dim=1)
+        robot = self.proprioception(agent_pos, self.agent_scale)
+        inputs = torch.cat([robot, latent, *offsets, rotation_offset, ages], dim=1)
         return self.layers(inputs).reshape(-1, *self._chunk_shape)
 
     def _goals(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -339,13 +339,13 @@ class ControllerNet(nn.Module):
         Returns:
             (n, E, 3) m, (n, E, 6) and (n, E, 3) m/s.
         """
-        num = self._effectors
-        sizes = [3 * num, ROTATION_SIZE * num, 3 * num]
+        effectors = self._effectors
+        sizes = [3 * effectors, ROTATION_SIZE * effectors, 3 * effectors]
         goal, rotation, speed = torch.split(latent[:, : sum(sizes)], sizes, dim=1)
         return (
-            self.goal_scale.inverse(goal.reshape(-1, num, 3)),
-            rotation.reshape(-1, num, ROTATION_SIZE),
-            self.speed_scale.inverse(speed.reshape(-1, num, 3)),
+            self.goal_scale.inverse(goal.reshape(-1, effectors, 3)),
+            rotation.reshape(-1, effectors, ROTATION_SIZE),
+            self.speed_scale.inverse(speed.reshape(-1, effectors, 3)),
         )
 
 
@@ -368,15 +368,15 @@ class DualSystemNet(nn.Module):
         """Fits the normalisation to training data.
 
         Args:
-            agent_pos: (m, P) proprioception.
-            goal_pos_w: (m, E, 3) m.
-            goal_vel_w: (m, E, 3) m/s.
-            base_goal_w: (m, B, 4) m and rad.
+            agent_pos: (m, P) the proprioception of m samples.
+            goal_pos_w: (m, E, 3) m, the positions of the goals.
+            goal_vel_w: (m, E, 3) m/s, the velocities of the goals.
+            base_goal_w: (m, B, 4) m and rad, the goals of bases.
         """
-        for part in (self.planner, self.controller):
-            part.agent_scale.fit(agent_pos, MIN_AGENT_STD)
-            part.goal_scale.fit(goal_pos_w.flatten(0, 1), MIN_GOAL_STD_M)
-            part.speed_scale.fit(goal_vel_w.flatten(0, 1), MIN_SPEED_STD_M_S)
+        for net in (self.planner, self.controller):
+            net.agent_scale.fit(agent_pos, MIN_AGENT_STD)
+            net.goal_scale.fit(goal_pos_w.flatten(0, 1), MIN_GOAL_STD_M)
+            net.speed_scale.fit(goal_vel_w.flatten(0, 1), MIN_SPEED_STD_M_S)
         if self.config.bases:
             self.planner.base_scale.fit(base_goal_w.flatten(0, 1), MIN_BASE_STD)
 
@@ -391,10 +391,10 @@ def _as_channels(images: Tensor, light: Tensor | None) -> Tensor:
     """
     n, cameras, _, height, width, _ = images.shape
     channels_first = images.permute(0, 1, 2, 5, 3, 4)  # (n, cameras, 2, 3, H, W)
-    flat = channels_first.reshape(n * cameras, 6, height, width).float() / 127.5 - 1
+    pixels = channels_first.reshape(n * cameras, 6, height, width).float() / 127.5 - 1
     if light is None:
-        return flat
+        return pixels
 
     per_image = light.repeat_interleave(cameras, dim=0)[:, :, None, None, None]
     factor, offset = per_image.unbind(dim=1)
-    return flat * factor + offset
+    return pixels * factor + offset

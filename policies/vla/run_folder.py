@@ -29,13 +29,13 @@ DEFAULT_PLANNER_HZ = 8.0  # if the datasets store no rate
 
 @dataclass(frozen=True)
 class RunInfo:
-    """The information that is needed to use a run.
+    """The information that is needed to use a run's networks.
 
     Attributes:
         task: the task's name.
         robot: the robot's name.
         spec: the policy's requirements on the worlds.
-        net: sizes of the networks.
+        net: the sizes of the networks.
         planner_hz: plans per second in the datasets.
         datasets: the paths of the datasets.
         metadata: the metadata of the worlds in which the datasets were recorded.
@@ -74,7 +74,7 @@ class RunInfo:
 
     @property
     def trained_in(self) -> dict[str, Any]:
-        """The metadata of the worlds of the training, with task and robot."""
+        """The metadata of the worlds in which the datasets were recorded, with task and robot."""
         return {**self.metadata, "task": self.task, "robot": self.robot}
 
     def to_json(self) -> dict[str, Any]:
@@ -118,7 +118,8 @@ class VLARun:
 
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
         """Returns the policy's requirements; raises EmbodiedError if the run does not fit."""
-        # make the policy once, to find a wrong task or robot and damaged weights early
+        # make the policy once, so that a wrong task or robot, or damaged weights, are found
+        # before an evaluation begins
         mode = self.info.spec.control_mode
         with closing(Worlds(EnvConfig(task, robot=robot, control_mode=mode))) as worlds:
             self.make(worlds)

@@ -21,7 +21,7 @@ class Vocabulary:
 
     Attributes:
         words: the known words; the first one has the token `FIRST_WORD`.
-        length: number of tokens to which sentences are truncated or padded.
+        length: the number of tokens to which sentences are truncated or padded.
     """
 
     words: tuple[str, ...]
@@ -37,11 +37,11 @@ class Vocabulary:
 
     def encode(self, sentences: Sequence[str]) -> Tensor:
         """Returns the tokens of n sentences, (n, length) int64."""
-        token_of = {word: k for k, word in enumerate(self.words, start=FIRST_WORD)}
+        word_tokens = {word: k for k, word in enumerate(self.words, start=FIRST_WORD)}
         rows = []
         for sentence in sentences:
-            tokens = [token_of.get(word, UNKNOWN) for word in split_words(sentence)]
-            tokens = tokens[: self.length]
+            words = split_words(sentence)[: self.length]
+            tokens = [word_tokens.get(word, UNKNOWN) for word in words]
             rows.append(tokens + [PADDING] * (self.length - len(tokens)))
         return torch.tensor(rows, dtype=torch.long)
 

@@ -24,13 +24,13 @@ class FilmConv(nn.Module):
     backbone.
 
     Attributes:
-        size: number of features of an image.
+        size: the number of features of an image.
 
     Args:
-        channels: number of channels of an image.
-        text_width: size of the encoded instruction.
-        widths: channels of the patches, of the convolutions and of the readouts.
-        heads: number of attention heads.
+        channels: the number of channels of an image.
+        text_width: the size of the encoded instruction.
+        widths: numbers of channels of the patches, of the convolutions and of the readouts.
+        heads: the number of attention heads.
     """
 
     def __init__(
@@ -78,8 +78,8 @@ class FilmConv(nn.Module):
             text: (n, text width), the encoded instruction.
 
         Returns:
-            Features (n, size), and the log-attention (n, cells) of the first head over a
-            grid of H / 4 x W / 4 cells.
+            Features (n, size), and the gaze: the log-attention (n, cells) of the first
+            head over a grid of H / 4 x W / 4 cells.
         """
         patches, conditioned = self._features(images, text)
         # (cells, 2) row and column of each cell of the feature maps, in [-1, 1]
@@ -88,8 +88,8 @@ class FilmConv(nn.Module):
 
         # the attention also gets the patches, which do not depend on the instruction
         points = self._points(conditioned, positions)
-        both = torch.cat([patches, conditioned], dim=1)
-        attended, gaze = self._attended(both, text, positions)
+        all_maps = torch.cat([patches, conditioned], dim=1)
+        attended, gaze = self._attended(all_maps, text, positions)
         return torch.cat([points, attended], dim=1), gaze
 
     def _features(self, images: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
@@ -106,19 +106,20 @@ class FilmConv(nn.Module):
         inputs = torch.cat([images, positions], dim=1)
         with half_precision(images.device) if self.training else nullcontext():
             patches = functional.relu(self.patches(inputs))
-            x = patches
+            conditioned = patches
             for convolution, film in zip(self.convolutions, self.film, strict=True):
-                x = functional.relu(_modulate(convolution(x), film(text)))
-        return patches.float(), x.float()
+                modulated = _modulate(convolution(conditioned), film(text))
+                conditioned = functional.relu(modulated)
+        return patches.float(), conditioned.float()
 
     def _points(self, x: Tensor, positions: Tensor) -> Tensor:
-        """Returns the mean position and the strength of each channel, (n, 3 last).
+        """Returns the mean position and the strength of each channel, (n, 3 * last).
 
         The sharpness of each channel's softmax is learned.
 
         Args:
             x: (n, middle, H / 4, W / 4) feature maps.
-            positions: (cells, 2) of the cells.
+            positions: (cells, 2) row and column of each cell, in [-1, 1].
         """
         flat = self.last(x).flatten(2)  # (n, last, cells)
         activity = (flat * self.sharpness.exp()[:, None]).softmax(dim=2)
@@ -136,11 +137,11 @@ class FilmConv(nn.Module):
         Args:
             x: (n, first + middle, H / 4, W / 4) feature maps.
             text: (n, text width), the encoded instruction.
-            positions: (cells, 2) of the cells.
+            positions: (cells, 2) row and column of each cell, in [-1, 1].
 
         Returns:
-            (n, heads (2 + last / 2)) position and appearance of each head, and (n, cells)
-            log-attention of the first head.
+            Position and appearance of each head, (n, heads * (2 + last / 2)), and the
+            log-attention (n, cells) of the first head.
         """
         keys = self.keys(x).flatten(2)  # (n, d, cells), d = `last`
         values = self.values(x).flatten(2)  # (n, d / 2, cells)

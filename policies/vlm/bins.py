@@ -1,9 +1,9 @@
-"""Numbers as words of three digits, as language models write them.
+"""Encodes numbers as words of three digits, which language models can write.
 
 RT-2 (arXiv 2307.15818) and RT-1 (arXiv 2212.06817) divide the range of each number evenly
 into 256 bins, and their models write the number of the bin. Their numbers are changes of
-a pose. Goals have wider ranges, so there are more bins here, as many as three digits tell
-apart; docs/vlm_planner.md measures what that is worth.
+a pose. Goals have wider ranges, so there are more bins here, as many as three digits can
+distinguish; docs/vlm_planner.md measures the effect.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ MAX_BINS = 1000  # three digits
 class Bins:
     """A range that is divided evenly, with a bin at each of its ends.
 
-    Bin k stands for `low` + k (`high` - `low`) / (`count` - 1), so both ends can be
-    written exactly, and a number inside is off by at most half a step.
+    Bin k stands for the number `low` + k (`high` - `low`) / (`count` - 1). So both ends of
+    the range are exact, and other numbers have an error of at most half a step.
 
     Attributes:
         low: the number of the first bin.
@@ -46,11 +46,11 @@ class Bins:
         return (self.high - self.low) / (self.count - 1)
 
     def value(self, index: Array) -> np.ndarray:
-        """Returns the numbers for which bins stand, of the same shape."""
+        """Returns the numbers that bins stand for, in an array of the same shape."""
         return self.low + np.asarray(index, np.float64) * self.step
 
     def index(self, value: Array) -> np.ndarray:
-        """Returns the bins nearest to numbers; outside of the range, the bin at its end."""
+        """Returns the bin nearest to each number; numbers out of range get the bin at its end."""
         nearest = np.rint((np.asarray(value) - self.low) / self.step).astype(np.int64)
         if self.is_circle:
             return nearest % self.count
@@ -58,5 +58,9 @@ class Bins:
 
 
 def angle_bins(count: int) -> Bins:
-    """Returns the bins of a turn, from -pi to a bin before pi, which is the same, rad."""
-    return Bins(-np.pi, np.pi - 2 * np.pi / count, count, is_circle=True)
+    """Returns `count` bins of angles in rad, evenly spaced on the whole circle.
+
+    The last one is a step before pi, because pi is the same angle as -pi, the first one.
+    """
+    step = 2 * np.pi / count
+    return Bins(-np.pi, np.pi - step, count, is_circle=True)

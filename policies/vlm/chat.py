@@ -1,4 +1,4 @@
-"""Questions in the words of a model's processor, and where its answers begin."""
+"""Writes questions by a model's chat template, and finds how its answers begin."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ from embodied.errors import EmbodiedError, one_line
 from embodied.policies.vlm.folder import Model
 from embodied.policies.vlm.grammar import Beginning
 
-# any word, to see what a chat template puts before an answer
+# The answer in an example, which shows what a chat template puts before answers. Any word
+# would do.
 _WORD = "stop"
 
 
 def question_text(model: Model, prompt: str, num_images: int) -> str:
-    """Returns a question as text for the processor, with a place for each image.
+    """Returns a question as text for the processor, with a marker for each image.
+
+    Args:
+        model: the model.
+        prompt: the text of the question.
+        num_images: the number of images that the question is about.
 
     Raises:
         EmbodiedError: the processor has neither a chat template nor an image token, or
@@ -21,7 +27,7 @@ def question_text(model: Model, prompt: str, num_images: int) -> str:
     """
     processor = model.processor
     if processor.chat_template:
-        return _rendered(model, [_message(prompt, num_images)], True)
+        return _rendered(model, [_message(prompt, num_images)], is_question=True)
 
     token = getattr(processor, "image_token", None)
     if token is None:
@@ -33,31 +39,42 @@ def question_text(model: Model, prompt: str, num_images: int) -> str:
 
 
 def beginning_of_answers(model: Model) -> Beginning:
-    """Returns what stands before a model's answers.
+    """Returns the text before a model's answers, found by an example.
 
     Raises:
-        EmbodiedError: its chat template cannot be rendered.
+        EmbodiedError: the model's chat template cannot be rendered.
     """
     if not model.processor.chat_template:
         return Beginning()
     question = _message("?", 1)
-    asked = _rendered(model, [question], True)
+    question_only = _rendered(model, [question], is_question=True)
     answer = {"role": "assistant", "content": [{"type": "text", "text": _WORD}]}
-    answered = _rendered(model, [question, answer], False)
+    with_answer = _rendered(model, [question, answer], is_question=False)
 
-    # the word follows the question, with or without a space
-    rest = answered.removeprefix(asked)
-    lead = rest[: rest.find(_WORD)] if answered.startswith(asked) else ""
-    return Beginning(asked[-1:], lead if lead == " " else "")
+    # the answer follows the question, with or without a space
+    separator = ""
+    if with_answer.startswith(question_only):
+        answer_text = with_answer.removeprefix(question_only)
+        separator = answer_text[: answer_text.find(_WORD)]
+    return Beginning(
+        before=question_only[-1:], separator=" " if separator == " " else ""
+    )
 
 
 def _message(prompt: str, num_images: int) -> dict[str, Any]:
+    """Returns a user's message for a chat template: images, then the question."""
     content: list[dict[str, Any]] = [{"type": "image"} for _ in range(num_images)]
     return {"role": "user", "content": [*content, {"type": "text", "text": prompt}]}
 
 
 def _rendered(model: Model, messages: list[dict[str, Any]], is_question: bool) -> str:
-    """Returns messages as text, by the processor's chat template."""
+    """Returns messages as text, by the processor's chat template.
+
+    Args:
+        model: the model.
+        messages: the messages of a chat.
+        is_question: whether the text ends where the model's answer begins.
+    """
     # templates are free to raise anything
     try:
         return str(

@@ -1,4 +1,4 @@
-"""The folder of a model: what must be in it, and loading it.
+"""Checks the folder of a model, and loads the model.
 
 Nothing is downloaded and nothing in the folder is run as code: weights are safetensors,
 and models or processors that bring Python of their own are refused. Chat templates are
@@ -27,8 +27,9 @@ TOKENIZER = "tokenizer_config.json"
 # each processor has one of these
 PROCESSORS = ("processor_config.json", "preprocessor_config.json")
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+# kinds of models that can be used, for an error message
 EXAMPLES = ("gemma3", "idefics3", "llava", "paligemma", "qwen2_5_vl", "smolvlm")
-# what a model's answers depend on
+# the files on which a model's answers depend
 HASHED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 
 
@@ -37,10 +38,10 @@ class Model:
     """A model that is ready to answer.
 
     Attributes:
-        folder: the folder it was loaded from.
-        network: a model for generation, of transformers.
-        processor: makes its inputs of texts and images.
-        device: where it runs.
+        folder: the folder that the model was loaded from.
+        network: the network, a model for generation of transformers.
+        processor: makes the network's inputs from texts and images.
+        device: the device of the network.
     """
 
     folder: Path
@@ -57,7 +58,7 @@ class Model:
 def check_folder(folder: Path) -> None:
     """Raises EmbodiedError unless a folder has the files of a model.
 
-    It reads nothing but the config, so it takes no time.
+    It reads only the config, not the weights, so it is quick.
     """
     if not folder.is_dir():
         raise EmbodiedError(
@@ -88,7 +89,10 @@ def check_folder(folder: Path) -> None:
 
 
 def asked_hash(settings: Settings) -> str:
-    """Returns the SHA-256 of a model's files, and of how it is asked."""
+    """Returns the SHA-256 of a model's files and of the settings of its question.
+
+    A model answers equal questions in the same way only if the hash is the same.
+    """
     digest = hashlib.sha256()
     digest.update(f"{settings.prompt.template}\n{settings.form!r}".encode())
     paths = {path for kind in HASHED for path in settings.folder.glob(kind)}
@@ -115,7 +119,7 @@ def load_model(folder: Path, device_name: str) -> Model:
     transformers.utils.logging.disable_progress_bar()
 
     processor = _load_processor(folder, transformers)
-    # half precision on a GPU if the weights have it; a CPU is slow at it
+    # on a GPU the precision of the weights, which may be half; a CPU is slow at that
     dtype = torch.float32 if device.type == "cpu" else "auto"
     try:
         network, report = transformers.AutoModelForImageTextToText.from_pretrained(
@@ -124,7 +128,7 @@ def load_model(folder: Path, device_name: str) -> Model:
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
-            # told below, with names
+            # `_check_weights` reports these, with their names
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
@@ -134,7 +138,7 @@ def load_model(folder: Path, device_name: str) -> Model:
         ) from error
     _check_weights(folder, report)
 
-    # the folder may ask for random answers, or for penalties on tokens
+    # default settings: the folder's settings may make answers random, or penalise tokens
     network.generation_config = transformers.GenerationConfig()
     return Model(folder, network.eval().to(device), processor, device)
 
@@ -144,8 +148,7 @@ def _check_config(folder: Path) -> None:
     file = folder / CONFIG
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
-    # covers JSON and UTF-8 errors
-    except ValueError as error:
+    except ValueError as error:  # covers JSON and UTF-8 errors
         raise EmbodiedError(f"{file} is not JSON: {one_line(error)}") from error
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
         raise EmbodiedError(f"{file} does not say its model_type")
@@ -177,7 +180,7 @@ def _load_processor(folder: Path, transformers: Any) -> Any:
         )
     except Exception as error:
         reason = one_line(error)[:300]
-        # those of models that see videos, too, need it even for images
+        # processors of models that also see videos need torchvision even for images
         if "torchvision" in reason.lower() and find_spec("torchvision") is None:
             reason = "it needs torchvision: pip install torchvision"
         raise EmbodiedError(
@@ -194,14 +197,14 @@ def _load_processor(folder: Path, transformers: Any) -> Any:
 
 
 def _check_weights(folder: Path, report: Any) -> None:
-    """Raises EmbodiedError if weights were missing: they would be random.
+    """Raises EmbodiedError if weights were missing, since random weights replace them.
 
     Args:
         folder: the folder, for error messages.
-        report: what transformers says about loading.
+        report: the information on loading that transformers returned.
     """
     for kind in ("missing_keys", "mismatched_keys"):
-        # a weight of another size comes with both sizes
+        # the entry of a weight of another size is its name with both sizes
         keys = [key if isinstance(key, str) else key[0] for key in report[kind]]
         names = sorted(keys)
         if names:

@@ -21,7 +21,7 @@ import numpy as np
 from embodied.core import SKILLS, Array, Layout, Payload
 from embodied.errors import EmbodiedError
 from embodied.policies.vlm.bins import MAX_BINS, Bins, angle_bins
-from embodied.policies.vlm.poses import seen_from_mount, seen_in_world
+from embodied.policies.vlm.poses import mount_to_world, world_to_mount
 from embodied.robots.mount import MountPose
 from embodied.robots.robot import Robot
 from embodied.rotations import (
@@ -33,17 +33,19 @@ from embodied.rotations import (
 
 Range = tuple[float, float]
 
+# The default ranges of x, y and z of a hand's goal, relative to the mount of its arm.
 BOX_M: tuple[Range, Range, Range] = ((-1.0, 1.0), (-1.0, 1.0), (-1.0, 1.0))
-# x and y, and z, of a base's goal
+# The ranges of x and y, and of z, of a base's goal, relative to its present pose.
 DRIVE_M: Range = (-2.0, 2.0)
 LIFT_M: Range = (-0.5, 0.5)
+# The names of the numbers for each effector, and for each base.
 HAND = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
 BASE = ("x", "y", "z", "yaw")
 
 
 @dataclass(frozen=True)
 class FormConfig:
-    """What answers are made of.
+    """The subtasks and the ranges of numbers in answers.
 
     Attributes:
         subtasks: the subtasks that the model may choose; names of SKILLS.
@@ -60,14 +62,20 @@ class FormConfig:
 class PlanForm:
     """The form of answers for a robot, or for a team.
 
-    Positions are relative to the present pose of the mount that carries the arm, or
-    that drives. Roll, pitch and yaw turn a hand that points down, about fixed axes of
-    the mount, in this order.
+    Positions are relative to the present pose of the mount that carries the arm, or, for
+    goals of bases, that drives. Roll, pitch and yaw rotate a hand that points down, about
+    fixed axes of the mount, in this order.
+
+    Attributes:
+        plan_shape: the shape of the plans.
+        subtasks: the subtasks that may be answered.
+        names: the name of each of the K positions in an answer.
+        words: for each of these positions, the words allowed there.
 
     Args:
         robot: the robot.
-        agent_layout: the layout of its proprioception.
-        config: what answers are made of.
+        agent_layout: the layout of the robot's proprioception.
+        config: the subtasks and the ranges of numbers.
     """
 
     def __init__(self, robot: Robot, agent_layout: Layout, config: FormConfig) -> None:
@@ -103,7 +111,7 @@ class PlanForm:
         self._base_bins = [drive, drive, Bins(*LIFT_M, count), angle]
         self._done_bins = Bins(0.0, 1.0, count)
 
-        # the names of the places of an answer, and the words allowed at each
+        # the positions in an answer: their names, and the words allowed at each
         self.names = self._names(travelling)
         numbers = [
             *self._hand_bins * len(self._effectors),
@@ -114,14 +122,14 @@ class PlanForm:
 
     @property
     def ranges(self) -> str:
-        """Returns what the numbers mean, for a prompt."""
+        """The meaning of the numbers in words, for a prompt."""
         parts = [
             f"{name} {bins.low:g} to {bins.high:g} m"
             for name, bins in zip(HAND, self._hand_bins[:3], strict=False)
         ]
         last = self._done_bins.words[-1]
 
-        # what every robot has, then what only those that drive have
+        # numbers of every robot, then numbers that only robots that drive have
         text = (
             f"numbers from 000 to {last} stand for {', '.join(parts)}, forwards, left and "
             "up of the arm's mount; roll, pitch, yaw -180 to 180 degrees, of a hand that "
@@ -135,7 +143,13 @@ class PlanForm:
         return text
 
     def question(self, prompt: Template, instruction: str, proprioception: str) -> str:
-        """Returns a question: a prompt with its fields filled in."""
+        """Returns a question: a prompt with its fields filled in.
+
+        Args:
+            prompt: the template of the question.
+            instruction: the instruction of the episode.
+            proprioception: the robot's pose in words (see `proprioception`).
+        """
         return prompt.substitute(
             instruction=instruction,
             subtasks=", ".join(self.subtasks),
@@ -144,117 +158,127 @@ class PlanForm:
             proprioception=proprioception,
         )
 
-    def payload(self, chosen: Array, agent_pos: Array) -> Payload:
-        """Returns the plans of n answers.
+    def payload(self, word_indices: Array, agent_pos: Array) -> Payload:
+        """Returns the plans that n answers stand for.
 
         Args:
-            chosen: (n, K) the index of the chosen word at each of the K places.
-            agent_pos: (n, P) proprioception, from which goals are measured.
+            word_indices: (n, K) the index of each word of an answer among its `words`.
+            agent_pos: (n, P) the proprioception, whose mounts goals are relative to.
         """
-        chosen = np.asarray(chosen, np.int64)
+        word_indices = np.asarray(word_indices, np.int64)
         agent_pos = np.asarray(agent_pos, np.float64)
-        payload = Payload.empty(len(chosen), self.plan_shape)
-        payload.subtask[:] = self._skills[chosen[:, 0]]
-        payload.completion[:] = self._done_bins.value(chosen[:, -1])
+        payload = Payload.empty(len(word_indices), self.plan_shape)
+        payload.subtask[:] = self._skills[word_indices[:, 0]]
+        payload.completion[:] = self._done_bins.value(word_indices[:, -1])
 
+        # the goals of effectors
         column = 1
         for k, mount in enumerate(self._arm_mounts):
-            hand = _values(self._hand_bins, chosen[:, column:])  # (n, 7)
+            hand = _values(self._hand_bins, word_indices[:, column:])  # (n, 7)
             column += len(HAND)
-            pos_w, quat_w = seen_in_world(mount.read(agent_pos), hand[:, :6])
+            pos_w, quat_w = mount_to_world(mount.read(agent_pos), hand[:, :6])
             payload.goal_pos_w[:, k] = pos_w
             payload.goal_quat_wxyz[:, k] = quat_w
             payload.gripper[:, k] = hand[:, 6]
 
+        # the goals of bases
         for k, mount in enumerate(self._base_mounts):
-            base = _values(self._base_bins, chosen[:, column:])  # (n, 4)
+            base = _values(self._base_bins, word_indices[:, column:])  # (n, 4)
             column += len(BASE)
             pose = mount.read(agent_pos)
-            to_world = quat_from_yaw(pose[:, 3])
-            moved = pose[:, :3] + quat_rotate(to_world, base[:, :3])
-            payload.base_goal_w[:, k, :3] = moved
+            rotation = quat_from_yaw(pose[:, 3])  # from the mount's axes to the world's
+            goal_pos_w = pose[:, :3] + quat_rotate(rotation, base[:, :3])
+            payload.base_goal_w[:, k, :3] = goal_pos_w
             payload.base_goal_w[:, k, 3] = pose[:, 3] + base[:, 3]
         return payload
 
-    def chosen(
+    def word_indices(
         self, payload: Payload, agent_pos: Array
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the answers that stand for n plans, the inverse of `payload`.
+        """Returns the answers that stand for n plans, as indices of words.
+
+        This is the inverse of `payload`, up to the width of bins.
 
         Args:
-            payload: n plans of `plan_shape`; velocities of goals cannot be answered.
-            agent_pos: (n, P) proprioception, from which goals are measured.
+            payload: n plans of `plan_shape`; answers have no velocities of goals.
+            agent_pos: (n, P) the proprioception, whose mounts goals are relative to.
 
         Returns:
-            (n, K) the index of the word at each place, and (n,) bool, whether a position
-            is out of its range, so that the answer has the end of the range.
+            (n, K) the index of each word among its `words`; and (n,) bool, whether a goal's
+            position is out of range, so that the answer has the end of the range.
 
         Raises:
-            EmbodiedError: a subtask is none of this form's.
+            EmbodiedError: a subtask of the plans may not be answered.
         """
         agent_pos = np.asarray(agent_pos, np.float64)
         columns = [self._index_of_subtasks(payload.subtask)]
         is_outside = np.zeros(len(agent_pos), bool)
 
         for k, mount in enumerate(self._arm_mounts):
-            pose = seen_from_mount(
+            pose = world_to_mount(
                 mount.read(agent_pos),
                 payload.goal_pos_w[:, k],
                 payload.goal_quat_wxyz[:, k],
             )
             values = np.concatenate([pose, payload.gripper[:, k, None]], axis=1)
-            columns += [
-                bins.index(values[:, j]) for j, bins in enumerate(self._hand_bins)
-            ]
+            columns += _bin_indices(self._hand_bins, values)
             is_outside |= _is_outside(self._hand_bins[:3], values)
 
         for k, mount in enumerate(self._base_mounts):
             goal = payload.base_goal_w[:, k]
             pose = mount.read(agent_pos)
-            to_mount = quat_conjugate(quat_from_yaw(pose[:, 3]))
-            offset = quat_rotate(to_mount, goal[:, :3] - pose[:, :3])
+            rotation = quat_conjugate(
+                quat_from_yaw(pose[:, 3])
+            )  # from the world's axes
+            offset = quat_rotate(rotation, goal[:, :3] - pose[:, :3])
+            # wrap the change of yaw to [-pi, pi)
             turn = (goal[:, 3:] - pose[:, 3:] + np.pi) % (2 * np.pi) - np.pi
             values = np.concatenate([offset, turn], axis=1)
-            columns += [
-                bins.index(values[:, j]) for j, bins in enumerate(self._base_bins)
-            ]
+            columns += _bin_indices(self._base_bins, values)
             is_outside |= _is_outside(self._base_bins[:3], values)
 
         columns.append(self._done_bins.index(payload.completion))
         return np.stack(columns, axis=1), is_outside
 
-    def answers(self, chosen: Array) -> list[str]:
-        """Returns the lines of n answers (n, K), given as indices of words."""
+    def answers(self, word_indices: Array) -> list[str]:
+        """Returns n answers as lines of text, given the indices (n, K) of their words."""
         return [
-            " ".join(choices[k] for choices, k in zip(self.words, row, strict=True))
-            for row in np.asarray(chosen)
+            " ".join(words[k] for words, k in zip(self.words, row, strict=True))
+            for row in np.asarray(word_indices)
         ]
 
     def proprioception(self, agent_pos: Array) -> list[str]:
-        """Returns n texts: where each hand is, in the bins of goals, and the grippers.
+        """Returns n texts: the poses of hands, in bins like goals, and widths of grippers.
 
         Args:
             agent_pos: (n, P) proprioception.
         """
         agent_pos = np.asarray(agent_pos, np.float64)
-        parts: list[list[str]] = [[] for _ in agent_pos]
+        world_parts: list[list[str]] = [[] for _ in agent_pos]  # the parts of each text
         for name, mount in zip(self._effectors, self._arm_mounts, strict=True):
-            values = seen_from_mount(
+            poses = world_to_mount(
                 mount.read(agent_pos),
                 agent_pos[:, self._slices[f"{name}_pos_w"]],
                 quat_from_rot6d(agent_pos[:, self._slices[f"{name}_rot6d"]]),
             )
-            for texts, row in zip(parts, values, strict=True):
-                texts.append(f"{name} {self._in_bins(row)}")
+            for parts, pose in zip(world_parts, poses, strict=True):
+                parts.append(f"{name} {self._pose_in_bins(pose)}")
 
-        for reading, part in self._slices.items():
-            if reading.rpartition("_")[0] in self._grippers:
-                for texts, row in zip(parts, agent_pos[:, part], strict=True):
-                    texts.append(f"{reading} {row[0]:.3f}")
-        return [", ".join(texts) for texts in parts]
+        # entries of grippers are their names with a suffix, such as `gripper_width`
+        for entry, columns in self._slices.items():
+            if entry.rpartition("_")[0] in self._grippers:
+                for parts, values in zip(
+                    world_parts, agent_pos[:, columns], strict=True
+                ):
+                    parts.append(f"{entry} {values[0]:.3f}")
+        return [", ".join(parts) for parts in world_parts]
 
     def _index_of_subtasks(self, skills: Array) -> np.ndarray:
-        """Returns the places of skills (n,) among the form's subtasks."""
+        """Returns the index of each skill among the form's subtasks, (n,).
+
+        Args:
+            skills: (n,) indices into SKILLS.
+        """
         index = []
         for skill in np.asarray(skills):
             name = SKILLS[int(skill)]
@@ -266,8 +290,8 @@ class PlanForm:
             index.append(self.subtasks.index(name))
         return np.array(index, np.int64)
 
-    def _in_bins(self, pose: np.ndarray) -> str:
-        """Returns a pose x, y, z, roll, pitch, yaw as words."""
+    def _pose_in_bins(self, pose: np.ndarray) -> str:
+        """Returns the words of the bins of a pose (6,): x, y, z, roll, pitch, yaw."""
         words = [
             bins.words[int(bins.index(value))]
             for bins, value in zip(self._hand_bins, pose, strict=False)
@@ -275,7 +299,14 @@ class PlanForm:
         return " ".join(words)
 
     def _names(self, travelling: Sequence[str]) -> tuple[str, ...]:
-        """Returns the name of each place; with the part's name if there are several."""
+        """Returns the name of each position in an answer.
+
+        Names of numbers have the effector's name as a prefix if there are several, and the
+        base's name for goals of bases.
+
+        Args:
+            travelling: the names of the bases that travel.
+        """
         hands = [f"{name}." for name in self._effectors]
         if len(hands) == 1:
             hands = [""]
@@ -288,17 +319,27 @@ class PlanForm:
         )
 
 
-def _values(bins: Sequence[Bins], chosen: np.ndarray) -> np.ndarray:
-    """Returns the numbers of the first columns of `chosen`, one for each of the bins."""
-    columns = [each.value(chosen[:, k]) for k, each in enumerate(bins)]
+def _values(bins: Sequence[Bins], word_indices: np.ndarray) -> np.ndarray:
+    """Returns the numbers (n, B) of the first B columns of `word_indices`, for B bins."""
+    columns = [
+        column_bins.value(word_indices[:, k]) for k, column_bins in enumerate(bins)
+    ]
     return np.stack(columns, axis=1)
 
 
+def _bin_indices(bins: Sequence[Bins], values: np.ndarray) -> list[np.ndarray]:
+    """Returns the indices (n,) of the bins of each of the first columns of `values`."""
+    return [column_bins.index(values[:, k]) for k, column_bins in enumerate(bins)]
+
+
 def _is_outside(bins: Sequence[Bins], values: np.ndarray) -> np.ndarray:  # (n,) bool
-    """Returns whether one of the first columns of `values` is out of its range."""
+    """Returns whether one of the first columns of `values` is out of the range of its bins.
+
+    Half a step beyond the ends still rounds to the bin at the end.
+    """
     outside = [
-        (values[:, j] < each.low - each.step / 2)
-        | (values[:, j] > each.high + each.step / 2)
-        for j, each in enumerate(bins)
+        (values[:, k] < column_bins.low - column_bins.step / 2)
+        | (values[:, k] > column_bins.high + column_bins.step / 2)
+        for k, column_bins in enumerate(bins)
     ]
     return np.any(outside, axis=0)

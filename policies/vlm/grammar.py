@@ -1,7 +1,7 @@
 """The answers that a model may give, as sequences of its tokens.
 
-An answer is one word from each of several lists, in order. Decoding walks through tries of
-tokens, so that every answer can be read.
+An answer is one word from each of several lists, in order. A trie for each list has the
+tokens that may come next, so a model can write nothing but allowed answers.
 """
 
 from __future__ import annotations
@@ -12,25 +12,27 @@ from typing import Union
 
 from embodied.errors import EmbodiedError
 
-# token -> what follows it, or the index of the word that it completes
+# A tree of tokens: token -> the trie of the tokens after it, or the index of the word that
+# the token completes.
 Trie = dict[int, Union["Trie", int]]
+# A function that returns the tokens of a text, without special tokens.
 Encode = Callable[[str], list[int]]
 
 
 @dataclass(frozen=True)
 class Beginning:
-    """What stands where an answer begins, on which the tokens of its first word depend.
+    """The text before a word, on which the word's tokens depend.
 
     Attributes:
-        before: the end of the question.
-        lead: what separates it from the answer: a space, or nothing.
+        before: the end of the text before the word.
+        separator: a space between that text and the word, or nothing.
     """
 
     before: str = "\n"
-    lead: str = ""
+    separator: str = ""
 
 
-# what stands before all other words
+# The text before all words but the first: another word, and a space.
 _BETWEEN = Beginning("stop", " ")
 
 
@@ -38,13 +40,13 @@ class Grammar:
     """The allowed answers: one word from each list of words, in order.
 
     Args:
-        words: the list of words at each place of an answer.
+        words: for each position in an answer, the list of words allowed there.
         encode: returns the tokens of a text, without special tokens.
-        beginning: what stands before the first word.
+        beginning: the text before the first word.
 
     Raises:
-        EmbodiedError: two words of a list have the same tokens, or the tokens of one are
-            the beginning of another's.
+        EmbodiedError: two words of a list have the same tokens, or the tokens of one word
+            begin with all tokens of another word.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class Grammar:
         encode: Encode,
         beginning: Beginning = _BETWEEN,
     ) -> None:
-        # most places share their list, so each list is encoded once
+        # most positions have the same list of words, so each list is encoded once
         trie_of_list: dict[tuple[str, ...], Trie] = {}
         for choices in words[1:]:
             if choices not in trie_of_list:
@@ -69,15 +71,15 @@ class Grammar:
         return list(node)
 
     def read(self, tokens: Sequence[int]) -> list[int]:
-        """Returns the index of the chosen word at each place that is complete."""
+        """Returns the index of each complete word of an answer in its list."""
         chosen, _ = self._walk(tokens)
         return chosen
 
     def _walk(self, tokens: Sequence[int]) -> tuple[list[int], Trie]:
-        """Returns the words chosen by `tokens`, and the trie of what may follow.
+        """Returns the indices of the words in `tokens`, and the trie of what may follow.
 
         Raises:
-            KeyError: a token is not allowed where it stands.
+            KeyError: a token is not allowed at its position.
         """
         chosen: list[int] = []
         node = self._tries[0]
@@ -87,7 +89,7 @@ class Grammar:
                 node = child
                 continue
 
-            # the word is complete; go on with the next list
+            # the word is complete; the next token is from the next list
             chosen.append(child)
             is_last = len(chosen) == len(self._tries)
             node = {} if is_last else self._tries[len(chosen)]
@@ -95,52 +97,66 @@ class Grammar:
 
 
 def _trie(words: tuple[str, ...], encode: Encode, beginning: Beginning) -> Trie:
-    """Returns the trie of a list of words, as they are written after a beginning.
+    """Returns the trie of a list of words, which are written after a beginning.
 
-    Tokenisers write a word in another way where a text begins, or after a space.
+    The beginning matters, because tokenisers encode a word in another way after a space
+    than at the start of a text.
     """
     before = encode(beginning.before)
     root: Trie = {}
     for index, word in enumerate(words):
-        tokens = encode(f"{beginning.before}{beginning.lead}{word}")
+        tokens = encode(f"{beginning.before}{beginning.separator}{word}")
         if tokens[: len(before)] != before or len(tokens) == len(before):
             raise EmbodiedError(f"its tokeniser does not keep the word {word!r} apart")
-        _add(root, tokens[len(before) :], index, words)
+        _add_word(root, tokens[len(before) :], index, words=words)
     return root
 
 
-def _add(root: Trie, tokens: list[int], index: int, words: tuple[str, ...]) -> None:
+def _add_word(
+    root: Trie, tokens: list[int], index: int, words: tuple[str, ...]
+) -> None:
     """Adds a word to a trie.
 
+    Args:
+        root: the trie, which is changed.
+        tokens: the tokens of the word.
+        index: the index of the word in `words`.
+        words: all words of the trie, for the error message.
+
     Raises:
-        EmbodiedError: its tokens do not tell it from a word that is there.
+        EmbodiedError: the word cannot be distinguished by its tokens from another word.
     """
     node: Trie = root
     for token in tokens[:-1]:
         child = node.setdefault(token, {})
         if not isinstance(child, dict):
-            raise _alike(words[child], words[index])
+            raise _alike_error(words[child], words[index])
         node = child
 
+    # the last token leads to other words, or completes another word
     if tokens[-1] in node:
         other = node[tokens[-1]]
         while isinstance(other, dict):
             other = next(iter(other.values()))
-        raise _alike(words[other], words[index])
+        raise _alike_error(words[other], words[index])
     node[tokens[-1]] = index
 
 
-def _alike(first: str, second: str) -> EmbodiedError:
+def _alike_error(first: str, second: str) -> EmbodiedError:
     return EmbodiedError(f"its tokeniser does not tell {first!r} from {second!r}")
 
 
 def _depth(trie: Trie) -> int:
-    """Returns the number of tokens of the longest word."""
-    below = [_depth(child) if isinstance(child, dict) else 0 for child in trie.values()]
-    return 1 + max(below)
+    """Returns the number of tokens of the longest word in a trie."""
+    depths = [
+        _depth(child) if isinstance(child, dict) else 0 for child in trie.values()
+    ]
+    return 1 + max(depths)
 
 
 def _largest(trie: Trie) -> int:
     """Returns the largest token in a trie."""
-    below = [_largest(child) for child in trie.values() if isinstance(child, dict)]
-    return max([*trie, *below])
+    largest_below = [
+        _largest(child) for child in trie.values() if isinstance(child, dict)
+    ]
+    return max([*trie, *largest_below])

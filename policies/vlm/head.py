@@ -1,7 +1,7 @@
-"""A linear head, which makes latents of a model's hidden states.
+"""A linear head, which maps a model's hidden states to latents.
 
-The latents are those of a run of `embodied train`: its controller acts on them. A head is a
-folder with its weights and `head.json`.
+The latents are in the form of a policy that `embodied train` trained, whose controller acts
+on them. A head is stored as a folder with its weights and `head.json`.
 """
 
 from __future__ import annotations
@@ -20,25 +20,27 @@ from embodied.policies.run_folder import write_json
 
 WEIGHTS = "head.safetensors"
 INFO = "head.json"  # a folder with this file is a head
-# strengths of the ridge that are tried, as shares of the mean square of the inputs
+# The strengths of ridge regression that are tried, as shares of the mean square of the
+# inputs. The best one depends on the number of plans and on the model.
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
-# smaller standard deviations of hidden states are taken for none
+# The smallest standard deviation by which a hidden value is divided, because a constant one
+# has none.
 MIN_STD = 1e-6
 
 
 @dataclass(frozen=True)
 class HeadInfo:
-    """What a head was fitted to.
+    """The model, the run and the plans that a head was fitted to, and how well it fits.
 
     Attributes:
-        asked: hash of the model and of its question.
-        run: the path of the run whose latents it makes.
-        run_weights: hash of that run's weights.
-        ridge: the strength of the ridge.
-        explained: the share of the variance of latents that it explains in the episodes
-            held out; below 0 if their mean were better.
-        fitted: number of plans that it was fitted to.
-        held_out: number of plans held out.
+        asked: the hash of the model and of its question (see `asked_hash`).
+        run: the path of the run whose latents the head predicts.
+        run_weights: the hash of that run's weights.
+        ridge: the strength of ridge regression.
+        explained: the share of the latents' variance that the head explains in held-out
+            episodes; below 0 if their mean were a better prediction.
+        fitted: the number of plans that the head was fitted to.
+        held_out: the number of held-out plans.
     """
 
     asked: str
@@ -55,10 +57,10 @@ class Head:
     """The weights of a head.
 
     Attributes:
-        weight: (L, H) float32.
+        weight: (L, H) float32, for latents of L and hidden states of H numbers.
         bias: (L,) float32.
-        low: (L,) float32, the smallest latents that it was fitted to.
-        high: (L,) float32, the largest.
+        low: (L,) float32, the smallest values of the latents that the head was fitted to.
+        high: (L,) float32, the largest values of these latents.
     """
 
     weight: np.ndarray
@@ -67,10 +69,10 @@ class Head:
     high: np.ndarray
 
     def latent(self, hidden: np.ndarray) -> np.ndarray:  # (H,) -> (L,) float32
-        """Returns the latent of a hidden state, within the range of those fitted to.
+        """Returns the latent of a hidden state, clipped to the range of the fitted latents.
 
-        It takes one hidden state, as the rounding of a product depends on the number of
-        rows.
+        It takes a single hidden state, because the rounding of a matrix product depends on
+        the number of rows.
         """
         return np.clip(self.weight @ hidden + self.bias, self.low, self.high)
 
@@ -78,18 +80,21 @@ class Head:
 def fit_head(
     hidden: np.ndarray, latent: np.ndarray, is_held_out: np.ndarray
 ) -> tuple[Head, float, float]:
-    """Returns the head by ridge regression, its ridge, and the share explained.
+    """Fits a head by ridge regression.
 
-    Of several ridges the one is taken that explains most of the latents held out.
+    Of the strengths in RIDGES, the one that explains most of the held-out latents is used.
 
     Args:
         hidden: (n, H) hidden states.
         latent: (n, L) latents.
-        is_held_out: (n,) bool.
+        is_held_out: (n,) bool, whether a row is held out.
+
+    Returns:
+        The head, the strength of the regression, and the share of the held-out latents'
+        variance that is explained.
 
     Raises:
-        EmbodiedError: there is nothing to fit, or nothing held out; or a hidden state is
-            not finite.
+        EmbodiedError: all rows or none are held out; or a hidden state is not finite.
     """
     is_fitted = ~is_held_out
     if not is_fitted.any() or not is_held_out.any():
@@ -99,28 +104,30 @@ def fit_head(
     if not np.isfinite(hidden).all():
         raise EmbodiedError("the model's hidden states are not finite")
 
-    # normalise the inputs, so that one ridge suits all of them
+    # normalise the inputs, so that one strength suits all of them
     x = hidden[is_fitted].astype(np.float64)
     y = latent[is_fitted].astype(np.float64)
     mean_x = x.mean(axis=0)
     scale = 1 / np.maximum(x.std(axis=0), MIN_STD)
     mean_y = y.mean(axis=0)
     x = (x - mean_x) * scale
+
+    # the normal equations: (gram + ridge I) coefficients = cross
     gram = x.T @ x / len(x)
     cross = x.T @ (y - mean_y) / len(x)
 
-    best: tuple[float, float, np.ndarray] | None = None
-    held_x = (hidden[is_held_out].astype(np.float64) - mean_x) * scale
-    held_y = latent[is_held_out].astype(np.float64) - mean_y
+    # of the solutions, take the one that is best on held-out rows
+    held_out_x = (hidden[is_held_out].astype(np.float64) - mean_x) * scale
+    held_out_y = latent[is_held_out].astype(np.float64) - mean_y
+    solutions = []
     for ridge in RIDGES:
-        solved = np.linalg.solve(gram + ridge * np.eye(len(gram)), cross)  # (H, L)
-        explained = _explained(held_y, held_x @ solved)
-        if best is None or explained > best[0]:
-            best = (explained, ridge, solved)
-    assert best is not None
-    explained, ridge, solved = best
+        coefficients = np.linalg.solve(gram + ridge * np.eye(len(gram)), cross)
+        explained = _explained_share(held_out_y, held_out_x @ coefficients)
+        solutions.append((explained, ridge, coefficients))
+    explained, ridge, coefficients = max(solutions, key=lambda solution: solution[0])
 
-    weight = (solved * scale[:, None]).T
+    # undo the normalisation, so that the head takes raw hidden states
+    weight = (coefficients * scale[:, None]).T
     head = Head(
         weight=weight.astype(np.float32),
         bias=(mean_y - weight @ mean_x).astype(np.float32),
@@ -131,9 +138,12 @@ def fit_head(
 
 
 def write_head(folder: Path, head: Head, info: HeadInfo) -> None:
-    """Writes the folder of a head; its info last, which makes it one."""
+    """Writes the folder of a head.
+
+    The info is written last, because a folder counts as a head by its info.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    # safetensors writes the memory of an array as it lies, whatever its order
+    # safetensors writes the memory of an array as it is, so rows must be contiguous
     arrays = {name: np.ascontiguousarray(value) for name, value in vars(head).items()}
     replace_bytes(folder / WEIGHTS, save(arrays))
     write_json(folder / INFO, asdict(info))
@@ -143,7 +153,7 @@ def read_head(folder: Path) -> tuple[Head, HeadInfo]:
     """Returns the head in a folder.
 
     Raises:
-        EmbodiedError: there is none, or it is damaged.
+        EmbodiedError: there is no head in the folder, or it is damaged.
     """
     if not (folder / INFO).is_file():
         raise EmbodiedError(
@@ -167,13 +177,13 @@ def read_head(folder: Path) -> tuple[Head, HeadInfo]:
     return head, info
 
 
-def _explained(values: np.ndarray, predicted: np.ndarray) -> float:
-    """Returns the share of the variance of values (n, L) that is explained.
+def _explained_share(values: np.ndarray, predicted: np.ndarray) -> float:
+    """Returns the share of the variance of values that predictions explain.
 
     Args:
-        values: (n, L), of which the mean of those fitted to was subtracted.
-        predicted: (n, L).
+        values: (n, L) values, from which the mean of the fitted values was subtracted.
+        predicted: (n, L) the predictions of these values.
     """
     total = float((values**2).sum())
-    left = float(((values - predicted) ** 2).sum())
-    return 1 - left / total if total else 0.0
+    unexplained = float(((values - predicted) ** 2).sum())
+    return 1 - unexplained / total if total else 0.0

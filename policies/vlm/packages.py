@@ -1,4 +1,4 @@
-"""Loading the package of the extra `transformers` when it is needed."""
+"""Loads the package of the extra `transformers` when it is needed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from embodied.errors import EmbodiedError
 
 
 def load_transformers() -> Any:
-    """Returns the module `transformers`, which takes some seconds.
+    """Returns the module `transformers`, whose import takes some seconds.
 
     Raises:
-        EmbodiedError: it is not installed; the message names the extra.
+        EmbodiedError: the module is not installed; the message names the extra.
     """
     try:
         return import_module("transformers")

@@ -1,7 +1,7 @@
-"""Questions and answers from a dataset, to train a vision-language model on.
+"""Exports questions and answers from a dataset, to train a vision-language model on.
 
-Each frame of a recorded episode is a question, as the planner asks it, and the plan of that
-moment is the answer.
+Each frame of a recorded episode becomes a question, worded as the planner words it, and the
+plan at that moment becomes the answer.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def export_pairs(
 ) -> str:
     """Writes pairs of questions and answers, as a folder with `pairs.jsonl` and images.
 
-    Each line has `images`, the paths of PNG files in the folder, and `messages`, a user's
-    and an assistant's, in the form that chat templates have.
+    Each line of `pairs.jsonl` has `images`, the paths of PNG files in the folder, and
+    `messages`, a user's and an assistant's, in the form that chat templates take.
 
     Args:
         selection: the episodes to export.
         episodes: the selection's episodes, loaded with images.
         target: the folder to create.
-        settings: how the model will be asked.
+        settings: the model, and how it will be asked.
         resume: whether to continue a killed call with the same arguments.
 
     Returns:
@@ -52,8 +52,8 @@ def export_pairs(
 
     Raises:
         DatasetError: `target` exists, or the episodes have no plans with goals.
-        EmbodiedError: the pictures are not those that the model will see, or a subtask
-            may not be answered.
+        EmbodiedError: the cameras or the size of the pictures differ from the settings, or
+            a recorded subtask is not among the settings' subtasks.
         WriteError: a file cannot be written.
     """
     writer = _PairWriter(selection, settings)
@@ -65,21 +65,23 @@ def export_pairs(
     ]
     with new_folder(target, identity, resume) as folder:
         (folder.path / IMAGES).mkdir(exist_ok=True)
-        notes = list(folder.finished)
-        first = len(notes)
+        # one record per episode; a resumed export begins after the finished episodes
+        records = list(folder.finished)
+        first = len(records)
         for number, episode in enumerate(after(episodes, first), start=first):
-            note = writer.write(folder, number, episode)
-            notes.append(note)
+            records.append(writer.write(folder, number, episode))
 
-        lines = [line for note in notes for line in note["pairs"]]
+        lines = [line for record in records for line in record["pairs"]]
         text = "".join(f"{json.dumps(line)}\n" for line in lines)
         (folder.path / PAIRS).write_text(text, encoding="utf-8")
 
-    outside = sum(note["outside"] for note in notes)
-    told = f"{len(lines)} pairs"
-    if outside:
-        told += f"; in {outside} the goal is out of range: widen box_m in the settings"
-    return told
+    num_outside = sum(record["outside"] for record in records)
+    sentence = f"{len(lines)} pairs"
+    if num_outside:
+        sentence += (
+            f"; in {num_outside} the goal is out of range: widen box_m in the settings"
+        )
+    return sentence
 
 
 class _PairWriter:
@@ -87,10 +89,14 @@ class _PairWriter:
 
     Args:
         selection: the episodes to export.
-        settings: how the model will be asked.
+        settings: the model, and how it will be asked.
+
+    Raises:
+        EmbodiedError: the cameras or the size of the pictures differ from the settings.
     """
 
     def __init__(self, selection: Selection, settings: Settings) -> None:
+        """Finds the robot and the cameras in the selection's first header."""
         metadata = selection.headers[0].metadata
         robot = get_robot(str(metadata["robot"]))
         parts = tuple((str(name), int(size)) for name, size in metadata["agent_layout"])
@@ -106,14 +112,25 @@ class _PairWriter:
     def write(
         self, folder: NewFolder, number: int, episode: SelectedEpisode
     ) -> dict[str, Any]:
-        """Writes the images of an episode; returns its lines, and how many are cut off."""
+        """Writes the images of an episode, and marks the episode as finished.
+
+        Args:
+            folder: the folder to write to.
+            number: the number of the episode in the selection.
+            episode: the episode.
+
+        Returns:
+            A record of the episode: `pairs`, its lines of `pairs.jsonl`, and `outside`, the
+            number of goals out of range.
+        """
         frames, plans = _plans_of_frames(episode)
         payload = self._payload(episode.plans, plans)
         agent_pos = episode.agent_pos[frames]
-        chosen, is_outside = self._form.chosen(payload, agent_pos)
-        answers = self._form.answers(chosen)
+        word_indices, is_outside = self._form.word_indices(payload, agent_pos)
+        answers = self._form.answers(word_indices)
         texts = self._form.proprioception(agent_pos)
 
+        # one line per frame, with a picture per camera
         lines = []
         files = []
         for frame, answer, text in zip(frames.tolist(), answers, texts, strict=True):
@@ -127,38 +144,43 @@ class _PairWriter:
             lines.append(_line(names, question, answer))
             files += [folder.path / name for name in names]
 
-        note = {"pairs": lines, "outside": int(is_outside.sum())}
-        folder.add_finished([note], files)
-        return note
+        record = {"pairs": lines, "outside": int(is_outside.sum())}
+        folder.add_finished([record], files)
+        return record
 
     def _payload(self, stored: Mapping[str, np.ndarray], rows: np.ndarray) -> Payload:
         """Returns rows of an episode's plans.
 
+        Args:
+            stored: the arrays of the episode's plans, by name.
+            rows: (n,) the indices of the plans to return.
+
         Raises:
-            DatasetError: they have no goals for all hands and bases of the robot.
+            DatasetError: the plans have no goals for all hands and bases of the robot.
         """
         empty = Payload.empty(len(rows), self._form.plan_shape)
-        values = {}
-        for name, wanted in empty.given.items():
-            # plans of other kinds may be recorded, too
+        fields = {}
+        for name, expected in empty.given.items():
+            # answers have no latent; plans with one may be recorded, too
             if name == "latent":
-                values[name] = wanted
+                fields[name] = expected
                 continue
             value = stored[name][rows]
-            if value.shape != wanted.shape:
+            if value.shape != expected.shape:
                 raise DatasetError(
                     f"{name} of the plans has the shape {value.shape[1:]}, but this robot "
-                    f"needs {wanted.shape[1:]}: record with a policy that plans for all "
+                    f"needs {expected.shape[1:]}: record with a policy that plans for all "
                     "its hands, such as expert"
                 )
-            values[name] = value
-        return Payload(**values)
+            fields[name] = value
+        return Payload(**fields)
 
 
 def _plans_of_frames(episode: SelectedEpisode) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the frames (n,) with a plan, and the plan (n,) of each.
+    """Returns the indices (n,) of frames that have a plan, and of their plans (n,).
 
-    It is the newest sound one that was made from what was seen until then.
+    The plan of a frame is the newest plan without a fault whose images are not newer than
+    the frame.
 
     Raises:
         DatasetError: the episode has no plans.
@@ -170,19 +192,26 @@ def _plans_of_frames(episode: SelectedEpisode) -> tuple[np.ndarray, np.ndarray]:
             "such as expert"
         )
     fault = plans.get("fault", np.zeros(len(plans["subtask"]), np.int64))
-    sound = np.flatnonzero(fault == 0)
-    order = sound[np.argsort(plans["tick_frame"][sound], kind="stable")]
+    faultless = np.flatnonzero(fault == 0)
+    by_age = faultless[np.argsort(plans["tick_frame"][faultless], kind="stable")]
 
-    made = plans["tick_frame"][order]
-    newest = np.searchsorted(made, episode.tick, side="right") - 1
+    # index -1: the frame is before the first plan
+    tick_frame = plans["tick_frame"][by_age]
+    newest = np.searchsorted(tick_frame, episode.tick, side="right") - 1
     frames = np.flatnonzero(newest >= 0)
-    return frames, order[newest[frames]]
+    return frames, by_age[newest[frames]]
 
 
 def _check_cameras(
     recorded: Mapping[str, tuple[int, int]], cameras: tuple[str, ...], image_size: int
 ) -> None:
-    """Raises EmbodiedError unless the pictures are those that the model will see."""
+    """Raises EmbodiedError unless the recorded pictures suit the model's cameras and size.
+
+    Args:
+        recorded: camera -> height and width of its recorded pictures.
+        cameras: the cameras whose pictures the model will see.
+        image_size: the height and width of these pictures.
+    """
     for camera in cameras:
         if camera not in recorded:
             raise EmbodiedError(
@@ -202,13 +231,13 @@ def _check_cameras(
 
 
 def _line(images: list[str], question: str, answer: str) -> dict[str, Any]:
-    """Returns a pair as a user's and an assistant's message."""
-    content = [{"type": "image"} for _ in images]
-    asked = [*content, {"type": "text", "text": question}]
+    """Returns the line of a pair: its images, and a user's and an assistant's message."""
+    image_markers = [{"type": "image"} for _ in images]
+    user_content = [*image_markers, {"type": "text", "text": question}]
     return {
         "images": images,
         "messages": [
-            {"role": "user", "content": asked},
+            {"role": "user", "content": user_content},
             {"role": "assistant", "content": [{"type": "text", "text": answer}]},
         ],
     }

@@ -24,14 +24,14 @@ from embodied.policies.vlm.questions import Questions
 class AnsweringPlanner:
     """Asks a model what to do next; its answers are the plans.
 
-    It keeps no memory. Worlds are asked about one after the other: in a batch, a model's
-    rounding depends on the other rows, and here no world may depend on another.
+    It keeps no memory. The model is asked about one world after the other: in a batch, its
+    rounding would depend on the other rows, but no world may depend on another.
 
     Args:
         model: the model.
-        form: the form of its answers.
-        questions: makes its inputs.
-        image_size: height and width of the images in pixels.
+        form: the form of the model's answers.
+        questions: makes the model's inputs.
+        image_size: the height and width of the images in pixels.
 
     Raises:
         EmbodiedError: the model's tokeniser cannot write such answers, or its processor
@@ -45,7 +45,7 @@ class AnsweringPlanner:
         self._form = form
         self._questions = questions
 
-        # a tokeniser may lack what answers are written with
+        # a tokeniser may be unable to distinguish the words of answers
         try:
             beginning = beginning_of_answers(model)
             grammar = Grammar(form.words, model.encode, beginning)
@@ -62,31 +62,31 @@ class AnsweringPlanner:
     def plan(self, observation: Observation, ids: Array) -> Payload:
         """Returns the plans of n worlds.
 
-        Where the network's output is not finite, neither are the goals, so that the
-        dual system throws the plan away.
+        If the network's output is not finite, the goals are NaN, so that the dual system
+        discards the plan.
         """
-        inputs = self._questions.inputs(observation)
-        answers = [self._answering.choose(each) for each in inputs]
-        chosen = [words for words, _ in answers]
+        questions = self._questions.inputs(observation)
+        answers = [self._answering.choose(question) for question in questions]
+        word_indices = [indices for indices, _ in answers]
         is_finite = np.array([finite for _, finite in answers])
 
-        payload = self._form.payload(chosen, observation.agent_pos)
+        payload = self._form.payload(word_indices, observation.agent_pos)
         payload.goal_pos_w[~is_finite] = np.nan
         return payload
 
 
 class LatentPlanner:
-    """Reads a model's hidden state after the question; a trained head makes latents of it.
+    """Maps a model's hidden state after the question to a latent, by a fitted head.
 
-    It keeps no memory, and reads for one world after the other, as `AnsweringPlanner`.
+    It keeps no memory, and handles one world after the other, like `AnsweringPlanner`.
 
     Args:
         model: the model.
-        questions: makes its inputs.
-        head: makes latents of hidden states.
-        net: the planner network whose latents they are, which also says the goals in
-            them.
-        image_size: height and width of the images in pixels.
+        questions: makes the model's inputs.
+        head: maps hidden states to latents.
+        net: the planner network whose latents the head predicts; its scales are needed to
+            decode the goals in them.
+        image_size: the height and width of the images in pixels.
 
     Raises:
         EmbodiedError: the model's processor cannot ask such questions.
@@ -113,14 +113,14 @@ class LatentPlanner:
     def plan(self, observation: Observation, ids: Array) -> Payload:
         """Returns the plans of n worlds."""
         latents = [
-            self._head.latent(hidden_state(self._model, each))
-            for each in self._questions.inputs(observation)
+            self._head.latent(hidden_state(self._model, question))
+            for question in self._questions.inputs(observation)
         ]
         return payload_of_latents(self._net, np.stack(latents))
 
 
 def hidden_state(model: Model, inputs: Any) -> np.ndarray:  # (H,) float32
-    """Returns a model's hidden state of the last token, after its last layer.
+    """Returns a model's hidden state at the last token of a question, after its last layer.
 
     Args:
         model: the model.

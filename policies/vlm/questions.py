@@ -1,4 +1,4 @@
-"""What a model is asked about each world, as inputs of its network."""
+"""Makes the questions that a model is asked about each world, as inputs of its network."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from embodied.policies.vlm.form import PlanForm
 
 
 class Questions:
-    """Makes a model's inputs, from the newest images and the instruction.
+    """Makes a model's inputs from the newest images, the instruction and proprioception.
 
     Args:
         model: the model.
-        form: the form of answers, which the question names.
-        prompt: the question, with the fields of `settings.FIELDS`.
-        cameras: names of the cameras whose images it sees.
+        form: the form of answers, which the question describes.
+        prompt: the template of the question, with the fields of `settings.FIELDS`.
+        cameras: the names of the cameras whose images the model sees.
     """
 
     def __init__(
@@ -46,9 +46,10 @@ class Questions:
         """Raises EmbodiedError if the model cannot be asked such questions.
 
         Args:
-            image_size: height and width of the images in pixels.
-            answer_tokens: number of tokens of the longest answer.
+            image_size: the height and width of the images in pixels.
+            answer_tokens: the number of tokens of the longest answer.
         """
+        # an example of a question, about black images
         folder = self._model.folder
         black = np.zeros((image_size, image_size, 3), np.uint8)
         question = self._form.question(self._prompt, "Do what is to be done.", "there")
@@ -64,22 +65,23 @@ class Questions:
                 f"images: {type(error).__name__}: {one_line(error)[:200]}"
             ) from error
 
-        text = self._model.network.config.get_text_config()
-        longest = getattr(text, "max_position_embeddings", None)
-        tokens = inputs["input_ids"].shape[1] + answer_tokens
-        if longest is not None and tokens > longest:
+        text_config = self._model.network.config.get_text_config()
+        max_tokens = getattr(text_config, "max_position_embeddings", None)
+        num_tokens = inputs["input_ids"].shape[1] + answer_tokens
+        if max_tokens is not None and num_tokens > max_tokens:
             raise EmbodiedError(
-                f"question and answer have {tokens} tokens, but the model in {folder} "
-                f"reads at most {longest}: fewer cameras or a shorter prompt are needed"
+                f"question and answer have {num_tokens} tokens, but the model in {folder} "
+                f"reads at most {max_tokens}: fewer cameras or a shorter prompt are needed"
             )
 
     def _inputs(self, question: str, images: Sequence[np.ndarray]) -> Any:
+        """Returns the network's inputs for a question about images (H, W, 3) uint8."""
         pictures = [Image.fromarray(np.ascontiguousarray(image)) for image in images]
         inputs = self._model.processor(
             text=question_text(self._model, question, len(images)),
             images=pictures,
             return_tensors="pt",
         )
-        # some processors add what only training needs
+        # some processors add labels, which only training needs
         inputs.pop("labels", None)
         return inputs.to(self._model.device, dtype=self._model.network.dtype)

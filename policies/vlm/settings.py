@@ -1,4 +1,4 @@
-"""What `transformers:` names: a model's folder, or a file with settings for one."""
+"""The settings of a vision-language model, from a file, or the defaults for a folder."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from embodied.policies.settings_file import Kinds, check_kinds, read_text, read_
 from embodied.policies.vlm.bins import MAX_BINS
 from embodied.policies.vlm.form import FormConfig
 
-# what a prompt can say
+# the fields that a prompt can have, which are filled in for each question
 FIELDS = ("instruction", "subtasks", "form", "ranges", "proprioception")
+# the keys of a settings file, with the types of their values
 KEYS: Kinds = {
     "folder": ((str,), "a text"),
     "prompt": ((str,), "a text"),
@@ -38,15 +39,17 @@ class Settings:
     Attributes:
         folder: the folder of the model.
         prompt: the template of the question, with `$instruction` and others of FIELDS.
-        form: what answers are made of.
-        cameras: names of the cameras whose images it sees; None for the task's.
-        image_size: height and width of frames in pixels; its processor resizes them.
-        camera_hz: frames per second.
-        planner_hz: default number of plans per second.
-        head: folder of a head, which makes latents of the model's hidden states; None
-            for plans by answers.
-        device: where it runs, such as "cpu" or "cuda:1"; "auto" for a GPU if there is
-            one.
+        form: the subtasks and ranges of numbers of which answers are made.
+        cameras: the names of the cameras whose images the model sees; None for the
+            task's cameras.
+        image_size: the height and width of rendered images in pixels; the model's
+            processor resizes them.
+        camera_hz: images per second.
+        planner_hz: the default number of plans per second.
+        head: the folder of a head, which maps the model's hidden states to latents; None
+            if the model's answers are the plans.
+        device: the device of the model, such as "cpu" or "cuda:1"; "auto" for a GPU if
+            there is one.
     """
 
     folder: Path
@@ -61,7 +64,10 @@ class Settings:
 
 
 def read_settings(location: str) -> Settings:
-    """Returns the settings of a folder, which are defaults, or those of a file *.toml.
+    """Returns the settings in a TOML file, or the default settings for a model's folder.
+
+    Args:
+        location: the path of a file that ends in `.toml`, or else of a folder.
 
     Raises:
         EmbodiedError: the file cannot be read, or an entry is missing, unknown or wrong.
@@ -78,21 +84,21 @@ def read_settings(location: str) -> Settings:
 
 
 def default_settings(folder: Path) -> Settings:
-    """Returns the settings that are used for a folder without a file."""
+    """Returns the settings for a model's folder if there is no settings file."""
     return Settings(folder, checked_prompt(default_prompt()))
 
 
 def default_prompt() -> str:
-    """Returns the text of the prompt that is used without settings."""
+    """Returns the text of the prompt that is used if no other prompt is given."""
     return files("embodied.policies.vlm").joinpath("prompt.txt").read_text("utf-8")
 
 
-def checked_settings(entries: dict[str, Any], beside: Path) -> Settings:
-    """Returns the settings with the entries of a file.
+def checked_settings(entries: dict[str, Any], parent: Path) -> Settings:
+    """Returns the settings with the entries of a file, and defaults for missing entries.
 
     Args:
-        entries: the entries; paths in them are relative to the file.
-        beside: the folder that holds the file.
+        entries: the entries of the file; paths in them are relative to the file.
+        parent: the folder of the file.
 
     Raises:
         EmbodiedError: an entry is missing, unknown or wrong.
@@ -103,9 +109,10 @@ def checked_settings(entries: dict[str, Any], beside: Path) -> Settings:
     if "folder" not in entries:
         raise EmbodiedError("folder must be given, the folder of the model")
 
+    # the question, and the form of its answers
     prompt = default_prompt()
     if "prompt" in entries:
-        prompt = read_text(beside / entries["prompt"])
+        prompt = read_text(parent / entries["prompt"])
     form = {
         key: entries[key] for key in ("subtasks", "bins", "box_m") if key in entries
     }
@@ -114,16 +121,17 @@ def checked_settings(entries: dict[str, Any], beside: Path) -> Settings:
     if "box_m" in form:
         form["box_m"] = _checked_box(form["box_m"])
 
-    rest = ("cameras", "image_size", "camera_hz", "planner_hz", "device")
-    given: dict[str, Any] = {key: entries[key] for key in rest if key in entries}
+    # entries that are left out keep their defaults
+    optional = ("cameras", "image_size", "camera_hz", "planner_hz", "device")
+    given: dict[str, Any] = {key: entries[key] for key in optional if key in entries}
     if "cameras" in given:
         given["cameras"] = tuple(given["cameras"])
         if not given["cameras"]:
             raise EmbodiedError("cameras must name at least one")
     if "head" in entries:
-        given["head"] = beside / entries["head"]
+        given["head"] = parent / entries["head"]
     return Settings(
-        folder=beside / entries["folder"],
+        folder=parent / entries["folder"],
         prompt=checked_prompt(prompt),
         form=FormConfig(**form),
         **given,
@@ -134,7 +142,8 @@ def checked_prompt(text: str) -> Template:
     """Returns the template of a prompt.
 
     Raises:
-        EmbodiedError: it has a field that does not exist, or a single $.
+        EmbodiedError: the prompt has a field that does not exist, a $ without a field's
+            name, or no field for the instruction.
     """
     template = Template(text.strip())
     if not template.is_valid():
@@ -150,16 +159,17 @@ def checked_prompt(text: str) -> Template:
 
 
 def _check_head(entries: dict[str, Any]) -> None:
-    """Raises EmbodiedError if an entry has no effect with a head."""
-    idle = [name for name in ("cameras", "image_size", "camera_hz") if name in entries]
-    if "head" in entries and idle:
+    """Raises EmbodiedError if there is a head, and an entry that has no effect with it."""
+    picture_keys = ("cameras", "image_size", "camera_hz")
+    useless = [name for name in picture_keys if name in entries]
+    if "head" in entries and useless:
         raise EmbodiedError(
-            f"{' and '.join(idle)}: with a head, pictures are those of its run"
+            f"{' and '.join(useless)}: with a head, pictures are those of its run"
         )
 
 
 def _check_sizes(entries: dict[str, Any]) -> None:
-    """Raises EmbodiedError if a number is out of its range, or a list of other items."""
+    """Raises EmbodiedError if a number is out of its range, or a list holds no names."""
     for name in ("image_size", "camera_hz", "planner_hz"):
         if not 0 < entries.get(name, 1) <= 4096:
             raise EmbodiedError(
@@ -178,7 +188,7 @@ def _check_sizes(entries: dict[str, Any]) -> None:
 
 
 def _checked_subtasks(names: list[str]) -> tuple[str, ...]:
-    """Returns the subtasks; raises EmbodiedError if one does not exist."""
+    """Returns the subtasks; raises EmbodiedError for unknown, repeated or no subtasks."""
     for name in names:
         if name not in SKILLS:
             raise unknown("subtask", name, SKILLS)
@@ -188,17 +198,17 @@ def _checked_subtasks(names: list[str]) -> tuple[str, ...]:
 
 
 def _checked_box(box: list[Any]) -> tuple[Any, ...]:
-    """Returns the ranges of a box; raises EmbodiedError unless they are three."""
-    _, words = KEYS["box_m"]
-    wrong = EmbodiedError(f"box_m must be {words}, not {box!r}")
+    """Returns the ranges (low, high) in m of x, y and z; raises EmbodiedError if wrong."""
+    _, expected = KEYS["box_m"]
+    error = EmbodiedError(f"box_m must be {expected}, not {box!r}")
     if len(box) != 3:
-        raise wrong
+        raise error
     for limits in box:
         if not isinstance(limits, list) or len(limits) != 2:
-            raise wrong
-        # a bool is an int in Python
+            raise error
+        # `type`, since `isinstance` would accept a bool as an int
         if not all(type(limit) in (int, float) for limit in limits):
-            raise wrong
+            raise error
         if not -100 <= limits[0] < limits[1] <= 100:
             raise EmbodiedError(
                 f"a range of box_m must rise, within -100 and 100 m, not {limits!r}"

@@ -1,7 +1,7 @@
 """The policy `transformers:FOLDER`: a vision-language model plans, a controller acts.
 
-By its answers, the model gives goals, which the goal servo drives to. By its hidden state
-and a head, it gives latents, which the controller of a run acts on.
+The model's answers are goals, to which the goal servo moves the robot. With a head, the
+model's hidden states are mapped to latents, on which the controller of a run acts.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from embodied.policies.vlm.settings import Settings, read_settings
 from embodied.policies.vlm.teaching import open_teacher
 from embodied.robots.robot import Robot
 
-CONTROL_HZ = 200  # of the goal servo
+CONTROL_HZ = 200  # the control rate of the goal servo
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class AnsweringSource:
         return asked_hash(self.settings)
 
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
-        known = get_task(task)
-        spec = self._spec(known, get_robot(robot or known.default_robot))
+        task_spec = get_task(task)
+        spec = self._spec(task_spec, get_robot(robot or task_spec.default_robot))
         _make_once(self, spec, task, robot)
         return spec
 
@@ -66,7 +66,7 @@ class AnsweringSource:
         questions = Questions(model, form, settings.prompt, spec.cameras)
         return dual_system(
             worlds,
-            AnsweringPlanner(model, form, questions, settings.image_size),
+            AnsweringPlanner(model, form, questions, image_size=settings.image_size),
             goal_servo(worlds),
             spec=spec,
             config=dual or DualSystemConfig(planner_hz=settings.planner_hz),
@@ -87,12 +87,12 @@ class AnsweringSource:
 
 @dataclass(frozen=True)
 class LatentSource:
-    """The source of a policy whose planner gives latents, by a head.
+    """The source of a policy whose planner gives latents, with a head.
 
     Attributes:
         settings: the model, and how it is asked.
-        head: makes latents of its hidden states.
-        run: the run whose latents they are, and whose controller acts.
+        head: maps the model's hidden states to latents.
+        run: the run whose latents the head predicts, and whose controller acts.
     """
 
     settings: Settings
@@ -119,20 +119,26 @@ class LatentSource:
         return spec
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> DualSystem:
-        # the run's networks: the planner that says latents, and the controller
+        # the run's networks: the planner decodes latents, and the controller acts on them
         settings = self.settings
         info = self.run.info
         check_worlds(self.run.folder, info.trained_in, worlds)
         net = load_net(self.run.folder)
 
-        # the model, which is shown the pictures that the run's planner sees
+        # the model, which gets the images that the run's planner would get
         form = PlanForm(worlds.robot, worlds.agent_layout, settings.form)
         model = load_model(settings.folder, settings.device)
         questions = Questions(model, form, settings.prompt, info.spec.cameras)
-        size = info.spec.image_size
+        planner = LatentPlanner(
+            model,
+            questions,
+            self.head,
+            net=net.planner,
+            image_size=info.spec.image_size,
+        )
         return dual_system(
             worlds,
-            LatentPlanner(model, questions, self.head, net.planner, size),
+            planner,
             ChunkController(net, info.spec),
             spec=info.spec,
             config=dual or DualSystemConfig(planner_hz=settings.planner_hz),
@@ -145,7 +151,7 @@ def _make_once(
     task: str,
     robot: str | None,
 ) -> None:
-    """Makes a policy in a world of its task, to find early what does not fit."""
+    """Makes a policy in a world of its task, to raise errors before an evaluation begins."""
     config = env_config_for(spec, task, level="L1", split="train", robot=robot)
     with closing(Worlds(config)) as worlds:
         source.make(worlds)
@@ -155,8 +161,8 @@ def open_transformers(location: str) -> AnsweringSource | LatentSource:
     """Returns the source of `transformers:FOLDER` or `transformers:FILE.toml`.
 
     Raises:
-        EmbodiedError: the folder has no model, the file is wrong, or its head was fitted
-            to something else.
+        EmbodiedError: the folder has no model, the file is wrong, or the head that the
+            file names was fitted to another model, question or run.
     """
     settings = read_settings(location)
     check_folder(settings.folder)
@@ -165,26 +171,33 @@ def open_transformers(location: str) -> AnsweringSource | LatentSource:
 
     head, info = read_head(settings.head)
     run = open_teacher(Path(info.run))
-    _check_head(settings, settings.head, info, run)
-    width = load_net(run.folder).planner.plan_shape.latent
-    if len(head.bias) != width:
+    _check_head(settings, settings.head, info, run=run)
+    latent_size = load_net(run.folder).planner.plan_shape.latent
+    if len(head.bias) != latent_size:
         raise EmbodiedError(
             f"the head in {settings.head} makes {len(head.bias)} numbers, but a latent "
-            f"of {run.folder} has {width}"
+            f"of {run.folder} has {latent_size}"
         )
     return LatentSource(settings, head, run)
 
 
 def _check_head(settings: Settings, folder: Path, info: HeadInfo, run: VLARun) -> None:
-    """Raises EmbodiedError if a head was fitted to another model, question or run."""
-    again = "fit it again with `embodied fit-head`"
+    """Raises EmbodiedError if a head was fitted to another model, question or run.
+
+    Args:
+        settings: the model, and how it is asked.
+        folder: the folder of the head, for error messages.
+        info: the info of the head.
+        run: the run whose latents the head predicts.
+    """
+    remedy = "fit it again with `embodied fit-head`"
     if info.asked != asked_hash(settings):
         raise EmbodiedError(
             f"the head in {folder} was fitted to another model or another question "
-            f"(prompt, subtasks, bins, box_m): {again}"
+            f"(prompt, subtasks, bins, box_m): {remedy}"
         )
     if info.run_weights != run.weights_hash:
         raise EmbodiedError(
             f"the head in {folder} was fitted to {info.run}, which has other weights "
-            f"now: {again}"
+            f"now: {remedy}"
         )

@@ -1,4 +1,4 @@
-"""Teaching a head: a run drives, and a model reads what the run's planner sees."""
+"""Fits a head: a run's policy drives, and a model gets what the run's planner sees."""
 
 from __future__ import annotations
 
@@ -29,29 +29,36 @@ HELD_OUT_SHARE = 0.2  # of the episodes
 
 
 class WatchedPlanner:
-    """A run's planner; what the model's hidden state is at each plan is kept.
+    """A run's planner that also keeps the hidden state of a model at each plan.
+
+    Attributes:
+        hidden: for each plan, the model's hidden state (H,).
+        latent: for each plan, its latent (L,).
+        seeds: for each plan, the seed of its episode.
 
     Args:
         planner: the run's planner, whose plans are used.
         model: the model.
-        questions: makes its inputs.
+        questions: makes the model's inputs.
     """
 
     def __init__(self, planner: Planner, model: Model, questions: Questions) -> None:
+        """Begins without plans."""
         self.plan_shape = planner.plan_shape
         self._planner = planner
         self._model = model
         self._questions = questions
         self._seed_of_world: dict[int, int] = {}
-        self.hidden: list[np.ndarray] = []  # (H,) each
-        self.latent: list[np.ndarray] = []  # (L,) each
-        self.seeds: list[int] = []  # of the episodes
+        self.hidden: list[np.ndarray] = []
+        self.latent: list[np.ndarray] = []
+        self.seeds: list[int] = []
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
         self._planner.reset(ids, seeds)
         self._seed_of_world |= dict(zip(np.asarray(ids).tolist(), seeds, strict=True))
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
+        """Returns the planner's plans for worlds `ids`, and keeps the hidden states."""
         payload = self._planner.plan(observation, ids)
         for k, inputs in enumerate(self._questions.inputs(observation)):
             self.hidden.append(hidden_state(self._model, inputs))
@@ -83,16 +90,17 @@ def teach_head(
     num_envs: int,
     on_used: Callable[[int], None],
 ) -> tuple[Head, HeadInfo]:
-    """Returns a head that makes the latents of a run's planner, in episodes that it drives.
+    """Returns a head that predicts the latents of a run's planner, and its info.
 
-    The last fifth of the episodes is held out, to say how well it does.
+    The head is fitted to episodes in which the run's policy drives. The last fifth of them
+    is held out, to measure how well the head predicts.
 
     Args:
-        run: the run, which drives.
+        run: the run.
         settings: the model, and how it is asked.
         level: the level of variation.
-        seeds: of the episodes, at least 2.
-        num_envs: number of worlds that run at the same time.
+        seeds: the seeds of the episodes, at least 2.
+        num_envs: the number of worlds that run at the same time.
         on_used: a function that is called with 1 after each episode.
 
     Raises:
@@ -105,22 +113,19 @@ def teach_head(
 
     model = load_model(settings.folder, settings.device)
     net = load_net(run.folder)
-    config = env_config_for(info.spec, info.task, level, "train", info.robot)
+    task = info.task
+    config = env_config_for(info.spec, task, level, split="train", robot=info.robot)
     with closing(Worlds(config, min(num_envs, len(seeds)))) as worlds:
         form = PlanForm(worlds.robot, worlds.agent_layout, settings.form)
         questions = Questions(model, form, settings.prompt, info.spec.cameras)
         questions.check(info.spec.image_size, answer_tokens=0)
         planner = WatchedPlanner(VLAPlanner(net), model, questions)
-        policy = dual_system(
-            worlds,
-            planner,
-            ChunkController(net, info.spec),
-            spec=info.spec,
-            config=DualSystemConfig(planner_hz=info.planner_hz),
-        )
+        controller = ChunkController(net, info.spec)
+        timing = DualSystemConfig(planner_hz=info.planner_hz)
+        policy = dual_system(worlds, planner, controller, spec=info.spec, config=timing)
         rollout(worlds, policy, seeds, on_result=lambda _: on_used(1))
 
-    # in the order of episodes, which does not depend on the number of worlds
+    # sort plans by episode: their order then does not depend on the number of worlds
     order = np.argsort(planner.seeds, kind="stable")
     hidden = np.stack(planner.hidden)[order]
     latent = np.stack(planner.latent)[order]
