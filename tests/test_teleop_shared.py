@@ -62,7 +62,12 @@ def test_who_drives_is_recorded_at_each_step(tmp_path: Path) -> None:
 
     # a policy learns from the person alone
     step = np.arange(0, 200, 25)
-    weight = weights_of_plans(episode, step, ActorWeights(takeover=2, shadow=1))
+    weight = weights_of_plans(
+        episode.streams["executed_by"].value,
+        episode.streams["intended_by"].value,
+        step,
+        weights=ActorWeights(takeover=2, shadow=1),
+    )
     assert weight.tolist() == [2 * (drivers[k] == PERSON) for k in step]
     assert embodied("data", "replay", path, "--verify") == 0
 
