@@ -31,7 +31,6 @@ SEED = "embodied/seed"  # only of the first observation of an episode
 # names in an answer
 ACTIONS = "actions"
 PLAN = "plan/"  # followed by the name of a field of Payload
-TIMING = "server_timing"
 
 Gives = Literal["plans", "actions"]
 ControllerName = Literal["goal_servo", "chunk_player"]
