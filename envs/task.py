@@ -250,8 +250,8 @@ class TaskSpec:
     def cameras_for(self, robot: Robot) -> tuple[str, ...]:
         """Returns the names of the cameras whose frames policies get, with this robot.
 
-        If a robot has one of `robot_cameras` on each of its hands, such as `left_wrist`
-        and `right_wrist` for `wrist`, policies get only the first of them.
+        If a robot has one of `robot_cameras` on each of its hands, such as "left_wrist"
+        and "right_wrist" for "wrist", policies get only the first of them.
         """
         carried = []
         for wanted in self.robot_cameras:

@@ -182,7 +182,7 @@ def _crossing_or_none(crossing: Crossing | None, unit: str, digits: int = 0) -> 
 def _heat(point: PointFigures) -> Markup:
     """Returns the style of a heat map's cell: the higher its success, the stronger its colour.
 
-    `--v` is a variable of the style sheet.
+    The style sheet reads the success from its own variable v.
     """
     return Markup('style="--v:{:.1f}%"').format(100 * point.success.value)
 
