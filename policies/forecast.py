@@ -86,7 +86,7 @@ class Forecast:
             after: (n, P) proprioception, which is changed in place.
             before: (n, P) proprioception before the motion.
             arm: the arm of the effector.
-            full_speed_s: (n, 6) seconds of full speed along the arm's three axes, then
+            full_speed_s: (n, 6) the motion as the time in s at full speed, along the arm's three axes, then
                 about them.
         """
         move_m = full_speed_s[:, :3] * arm.ee_speed_m_s
@@ -125,7 +125,8 @@ class Forecast:
             after: (n, P) proprioception, which is changed in place.
             before: (n, P) proprioception before the motion.
             part: the part that has the joints.
-            full_speed_s: (n, J) seconds of full speed of each joint.
+            full_speed_s: (n, J) the motion of each joint, as the time in s that it takes
+                at full speed; negative for backwards.
         """
         # the part's columns in the proprioception
         first_joint = self._slices["joint_pos"].start

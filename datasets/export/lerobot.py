@@ -249,7 +249,8 @@ class _Writer(ClosedOnExit):
         """Returns the files with the frames and videos of some episodes.
 
         Args:
-            notes: the journal's notes on these episodes.
+            notes: the journal's notes on these episodes. Each holds the episode's row of
+                the table of episodes, in which the numbers of its files are.
         """
         paths = []
         for note in notes:

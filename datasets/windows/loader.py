@@ -140,6 +140,7 @@ class WindowLoader:
         for number in range(self.position, len(self)):
             rng = np.random.default_rng([self._seed, epoch, number])
             windows = order[number * size : (number + 1) * size]
+            # random ages of the plans, from 0 for the smallest to 1 for the largest
             yield Request(numbers=windows, age=rng.random(size))
 
     def _order(self, epoch: int) -> np.ndarray:

@@ -109,8 +109,8 @@ def _cells(board: Board) -> Iterator[tuple[Scenario, int, Cell]]:
 def _other_measures(board: Board) -> Iterator[tuple[Any, ...]]:
     """Yields (scenario, index of the contestant, summary, measures) of each cell.
 
-    The measures are an `OtherMeasures`: all but success. They compare a contestant's pace
-    with the expert's, and its success with its success without delay.
+    The measures are an `OtherMeasures`. Among them are a contestant's pace as a share of
+    the expert's, and the success that it lost to the delay of plans.
     """
     for scenario, index, cell in _cells(board):
         undelayed = None

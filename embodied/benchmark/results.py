@@ -229,10 +229,11 @@ class Results:
             )
 
     def known_episodes(self, condition: Condition) -> UnfinishedCell:
-        """Returns the episodes of a condition that are known already.
+        """Returns those of a condition's episodes that are known already.
 
-        They are from finished and unfinished cells of the condition, whatever their
-        seeds. The wall time is all that was spent on these cells.
+        They are taken from all cells, finished or not, that differ from the condition at
+        most in their range of seeds. The wall time is that of these whole cells, so it
+        includes their episodes with other seeds.
         """
         wall_s = 0.0
         episodes: dict[int, EpisodeResult] = {}

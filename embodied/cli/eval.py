@@ -159,7 +159,7 @@ def write_page(
 
 
 def trials_provenance(trials: list[Trial], command: list[str]) -> Provenance:
-    """Returns the provenance of results: models, code, rates, versions and machine.
+    """Returns the provenance of results: MuJoCo models, code, rates, versions, machine.
 
     Args:
         trials: the cells to measure; the rates are those of the first cell.
@@ -185,7 +185,8 @@ def trials_provenance(trials: list[Trial], command: list[str]) -> Provenance:
     }
     facts = metadata[first.condition.task_with_robot]
     if len(metadata) > 1:
-        # for several tasks or robots, keep only their names, because other metadata differ
+        # for several tasks or robots, join their names and hashes, and drop what else
+        # the metadata hold, because it differs
         facts = {}
         for name in ("task", "robot", "robot_hash"):
             values = [

@@ -258,7 +258,12 @@ def setup_differences(before: Provenance, trials: Sequence[Trial]) -> list[str]:
 
 
 def _lines(repetitions: Sequence[Repetition], differences: Sequence[str]) -> list[str]:
-    """Returns the result of the repetition in words, one line per cell."""
+    """Returns the result in words: a line per cell, then one on other differences.
+
+    Args:
+        repetitions: the cells, each with its repetition.
+        differences: how versions, machine, models and code differ, in words.
+    """
     lines = []
     for repetition in repetitions:
         condition = repetition.before.condition
@@ -280,7 +285,7 @@ def _lines(repetitions: Sequence[Repetition], differences: Sequence[str]) -> lis
         )
 
     if differences:
-        lines.append(f"what differs beside them: {'; '.join(differences)}")
+        lines.append(f"the setup differs: {'; '.join(differences)}")
     else:
         lines.append("versions, code, models and processor are the same")
     return lines
@@ -289,8 +294,13 @@ def _lines(repetitions: Sequence[Repetition], differences: Sequence[str]) -> lis
 def _values(
     repetitions: Sequence[Repetition], differences: Sequence[str]
 ) -> dict[str, Any]:
-    """Returns the result of the repetition as values for `json`."""
-    # for each cell, the seeds that differ, and how many of them differ in success
+    """Returns the result of the repetition as values for `json`.
+
+    Args:
+        repetitions: the cells, each with its repetition.
+        differences: how versions, machine, models and code differ, in words.
+    """
+    # for each cell, the seeds of episodes that differ, and how many differ in success
     cells = [
         {
             "policy": repetition.before.condition.policy,

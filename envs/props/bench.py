@@ -31,7 +31,7 @@ class BenchSize:
 
 
 def add_bench(spec: mujoco.MjSpec, size: BenchSize) -> None:
-    """Adds the bench as a body `bench` whose frame is on the floor below its middle."""
+    """Adds the bench as a body `bench` whose origin is on the floor below its middle."""
     bench = spec.worldbody.add_body(name="bench", pos=[size.x, size.y, 0])
     half_x = size.depth / 2
     half_y = size.width / 2
@@ -47,7 +47,8 @@ def add_bench(spec: mujoco.MjSpec, size: BenchSize) -> None:
     paint = Paint(spec, bench, "bench_paint")
     # a yellow edge towards the robot
     edge_half = (0.003, half_y, size.thickness / 2)
-    paint.box((-half_x - 0.002, 0, size.top_z - 0.015), edge_half, SAFETY_YELLOW)
+    edge_pos = (-half_x - 0.002, 0, size.top_z - size.thickness / 2)
+    paint.box(edge_pos, edge_half, SAFETY_YELLOW)
     paint.add()
     _paint_decor(spec, bench, size)
 

@@ -93,7 +93,7 @@ def add_checkpoint(spec: mujoco.MjSpec, station: Checkpoint, number: int) -> Non
     _paint_sign_post(paint, station.kind)
     paint.add()
 
-    # the frame and the number in front of it
+    # the sign's frame, grey until worlds colour it, and the number in front of it
     name = station.name
     frame_half = (0.004, *FRAME_HALF_M)
     frame_pos = (-0.006, 0, SIGN_Z_M)

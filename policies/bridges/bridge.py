@@ -151,7 +151,7 @@ def take_rows(chunk: np.ndarray, rows: np.ndarray) -> np.ndarray:
 def take_row(chunk: np.ndarray, row: np.ndarray) -> np.ndarray:
     """Returns one row of each chunk; a row beyond the end becomes the last one.
 
-    It is faster than `take_rows`, since it runs at each control step.
+    It exists beside `take_rows` because it is faster, and is called at each control step.
 
     Args:
         chunk: (n, H, A).

@@ -155,7 +155,7 @@ class Follower:
         rows = self._rows
         row = self._row[ids]
         world_rows = np.arange(len(ids))
-        way_share = rows.way_share[row]  # (n,) done of the way to the anchor; 1 near it
+        way_share = rows.way_share[row]  # (n,) done share of the way to the anchor
         is_near = way_share >= 1
         turn = self._turn(ids, row)
         self._anchor_quat[ids] = np.where(

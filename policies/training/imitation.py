@@ -130,8 +130,9 @@ def _first_net(
             bases=samples.base_goal_w.shape[1],
         )
     )
+    # `agent_pos` has a row per control step; the other arrays have one per plan
     net.fit_scales(
-        samples.agent_pos[samples.step],
+        samples.agent_pos[samples.step],  # at the times of the plans
         samples.goal_pos_w,
         samples.goal_vel_w,
         samples.base_goal_w,

@@ -160,7 +160,7 @@ def _check_config(folder: Path) -> None:
 
 
 def _check_kind(folder: Path, transformers: Any) -> None:
-    """Raises EmbodiedError if transformers has no such image-text-to-text model."""
+    """Raises EmbodiedError if transformers has no image-text-to-text model of this kind."""
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     kinds = transformers.models.auto.modeling_auto
     names = kinds.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES

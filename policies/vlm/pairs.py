@@ -158,6 +158,7 @@ class _PairWriter:
         Raises:
             DatasetError: the plans have no goals for all hands and bases of the robot.
         """
+        # the arrays that plans of this form have, with their shapes
         empty = Payload.empty(len(rows), self._form.plan_shape)
         fields = {}
         for name, expected in empty.given.items():

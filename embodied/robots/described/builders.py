@@ -23,7 +23,7 @@ from embodied.robots.described.fingers import (
 )
 from embodied.robots.described.hand import Hand
 from embodied.robots.described.preparing import prepared_source
-from embodied.robots.described.servos import Servo, add_servos, free_joints
+from embodied.robots.described.servos import Servo, add_servos, remove_passive_forces
 from embodied.robots.described.settings import share_settings
 from embodied.robots.described.source import FileArm, Source, tops
 from embodied.robots.parts.base import YAW
@@ -105,7 +105,7 @@ class ArmsBuilder:
         prefix = prefix_of(self.description, placement)
         self._mount(source, spec, mount, prefix)
         _let_neighbours_touch(spec)
-        free_joints(spec, [prefix + name for name in source.driven])
+        remove_passive_forces(spec, [prefix + name for name in source.driven])
         add_servos(spec, prefix, self.servos)
 
     def _mount(

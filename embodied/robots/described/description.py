@@ -125,6 +125,7 @@ class DescribedArm:
         if not self.joints:
             raise EmbodiedError("joints must name at least one joint")
         check_once("joints", self.joints)
+        # a gripper with its own file may have joints of the same names as the arm's
         for joint in self.gripper.joints:
             if joint in self.joints and not self.gripper.mjcf:
                 raise EmbodiedError(

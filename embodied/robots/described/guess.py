@@ -350,9 +350,10 @@ def _placed(
     arms: Sequence[_FoundArm],
     doubts: list[str],
 ) -> tuple[Mount, Standing | None]:
-    """Returns the mount; for a single arm also the home by which it reaches its work.
+    """Returns the mount; for a single arm also the best standing, its mount and home.
 
-    The latter is None where no home is found at any mount.
+    Several arms keep the usual mount, because the searches are for one arm only. The
+    standing is None where no home is found at any mount.
     """
     usual = _mount(data, arms)
     if len(arms) > 1:
@@ -360,21 +361,24 @@ def _placed(
     arm = arms[0]
     home_w = MOUNT_W + HOMES_M[0]
     mount = usual
-    if usual.stand:
+    # First only back and up, by inverse kinematics alone. From there also turned and
+    # aside, where overlaps on the way count, too.
+    if usual.stand:  # on a column, whose height is free
         reach = HomeSearch(model, arm.parts, arm.tool)
         mount = best_mount(reach, usual, home_w)
 
     search = StandingSearch(model, arm.parts, arm.tool, home_w)
     standing = search.best(mount)
+    reaches_all = standing is not None and search.will_do(standing)
     if standing is not None:
         mount = standing.mount
-        if not search.will_do(standing):
+        if not reaches_all:
             doubts.append("mount: none is found from where all of its work is in reach")
     if mount != usual:
         turned = f" turned by {mount.yaw_deg:g} degrees," if mount.yaw_deg else ""
-        place = list(mount.pos_w)
+        reason = "from where its work" if reaches_all else "from where most of its work"
         doubts.append(
-            f"mount.pos_w: {place} m,{turned} from where its work is in reach"
+            f"mount.pos_w: {list(mount.pos_w)} m,{turned} {reason} is in reach"
         )
     return mount, standing
 

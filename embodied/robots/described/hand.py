@@ -25,7 +25,7 @@ from embodied.robots.parts.gripper import PALM_M, TIP_M
 # range is closed, nor count as a motion.
 NOISE_M = 5e-4
 # Share of a turning finger's way at which the direction of opening is looked at.
-BEGUN = 0.3
+BEGINNING_SHARE = 0.3
 # A closed gripper with a gap below this counts as fully closed.
 TOUCHING_M = 1.5e-3
 # A gripper must open by at least this width.
@@ -135,7 +135,8 @@ class _Measurement:
             wrist_joint=self._model.joint(self._joints[-1]).id,
             finger_geoms=finger_geoms,
             at_closed=at_closed,
-            at_open=self._begun(closed, opened),
+            # turning fingers show the direction of opening only as they begin to open
+            at_open=self._beginning_to_open(closed, opened),
         )
 
         # find the pads' faces in the open hand, and follow them to the closed posture
@@ -167,14 +168,16 @@ class _Measurement:
     # Postures
     # ----------------------------------------------------------------------------------
 
-    def _begun(
+    def _beginning_to_open(
         self, closed: tuple[float, ...], opened: tuple[float, ...]
     ) -> mujoco.MjData:
         """Returns the hand as turning fingers begin to open: later they move elsewhere."""
         positions = []
         for name, shut, wide in zip(self._fingers, closed, opened, strict=True):
             is_hinge = self._model.joint(name).type[0] == mujoco.mjtJoint.mjJNT_HINGE
-            positions.append(shut + BEGUN * (wide - shut) if is_hinge else wide)
+            positions.append(
+                shut + BEGINNING_SHARE * (wide - shut) if is_hinge else wide
+            )
         return self._data_at(tuple(positions))
 
     def _postures(self) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -24,11 +24,11 @@ GRAVITY_M_S2 = 9.81
 
 
 class PlaceFinder:
-    """Leads the first hand of a robot that stands from its home to places."""
+    """Leads the first hand of a robot, whose base stands still, from its home to places."""
 
     def __init__(self, reading: Reading) -> None:
-        """Compiles the robot on its mount."""
-        robot = reading.bare
+        """Compiles the robot, and prepares inverse kinematics for its first hand."""
+        robot = reading.bare  # without visual meshes, so it compiles fast
         effector = robot.effectors[0]
         arm = next(arm for arm in robot.arms if arm.name == effector.arm)
         self._prefix = f"{reading.description.name}_"
@@ -44,9 +44,13 @@ class PlaceFinder:
         pos = site.pos + ahead_m * axes.reshape(3, 3)[:, 2]
 
         self._names = [name.removeprefix(self._prefix) for name in arm.joints.names]
-        self._limits = [reading.source.limits.get(name) for name in self._names]
+        # the largest torque of each joint in N m; None if the file gives none
+        limits = reading.source.limits
+        self._torque_limits = [limits.get(name) for name in self._names]
         joints = tuple(int(self._model.joint(name).id) for name in arm.joints.names)
-        parts = Parts(joints, int(self._model.jnt_bodyid[joints[-1]]), ())
+        # inverse kinematics does not need the hand's own joints
+        hand = int(self._model.jnt_bodyid[joints[-1]])
+        parts = Parts(joints, hand, ())
         tool = ToolPoint(int(site.bodyid[0]), pos, site.quat.copy())
         self._search = HomeSearch(self._model, parts, tool, MARGIN_RAD)
         self._home = np.array(arm.joints.home)
@@ -77,7 +81,7 @@ class PlaceFinder:
                 continue
             levers_m = self._search.levers_m(way.posture)
             for name, limit, lever_m in zip(
-                self._names, self._limits, levers_m, strict=True
+                self._names, self._torque_limits, levers_m, strict=True
             ):
                 if limit is None:
                     continue

@@ -134,10 +134,10 @@ def joint_ranges(model: mujoco.MjModel, joints: Sequence[str]) -> Ranges:
     return tuple(ranges)
 
 
-def free_joints(spec: mujoco.MjSpec, joints: Sequence[str]) -> None:
+def remove_passive_forces(spec: mujoco.MjSpec, joints: Sequence[str]) -> None:
     """Removes damping, friction and springs of joints, as a real drive compensates them.
 
-    A joint without armature gets ARMATURE_KG_M2.
+    A joint without armature gets ARMATURE_KG_M2, the inertia of a motor with its gear.
     """
     for name in joints:
         joint = spec.joint(name)
@@ -156,7 +156,7 @@ def measure_servos(
     """Returns critically damped servos for J joints, none of which oscillates.
 
     Args:
-        model: the robot's, after `free_joints`.
+        model: the robot's, after `remove_passive_forces`.
         prefix: of the file's names in the model.
         joints: (J,) their names in the file.
         limits: joint of the file -> its largest torque in N m, if it has a limit.

@@ -363,9 +363,9 @@ def _overflow_bits(mujoco_warp: Any) -> dict[str, int]:
 
 
 def _late_sensors(model: mujoco.MjModel) -> list[int]:
-    """Returns the columns of `sensordata` that `step1` clears.
+    """Returns the columns of `sensordata` of sensors of forces and accelerations.
 
-    They belong to sensors that MuJoCo computes after accelerations.
+    MuJoCo computes them in `step2`, and mujoco_warp's `step1` clears them.
     """
     late: list[int] = []
     for i in range(model.nsensor):

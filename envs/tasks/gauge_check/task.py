@@ -77,6 +77,7 @@ class GaugeCheck:
             "event_tick": xp.zeros(n, dtype=xp.int64),
             "event_needle": xp.zeros(n),
         }
+        # returns the facts of the present state, which are computed once per state
         self._facts = PerState(engine, partial(Facts, self._props, self._memory))
 
     def memory(self) -> dict[str, Array]:
