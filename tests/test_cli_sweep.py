@@ -231,7 +231,7 @@ def test_the_whole_sweeps_remaining_time_is_shown(
 ) -> None:
     clock = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
-    whole = progress.Whole(total=40, begun=0.0)
+    whole = progress.WholeJob(total=40, begun=0.0)
     assert whole.remaining(0) == ""
     clock[0] = 10.0
     assert whole.remaining(5) == "1 min 10 s left"

@@ -38,7 +38,7 @@ def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def hashed(**settings: object) -> str:
-    for function in (module._source, module._meaning, module._imports):
+    for function in (module._source, module._code_text, module._imports):
         function.cache_clear()
     return code_hash(["plant.task"], **settings)
 

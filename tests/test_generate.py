@@ -121,9 +121,9 @@ def test_an_interrupted_generation_goes_on_to_the_same_file_in_other_worlds(
     path = tmp_path / "many.hdf5"
 
     def stops_after_two(
-        worlds: Any, policy: Any, seeds: Sequence[int], hooks: Any, report: Any
+        worlds: Any, policy: Any, seeds: Sequence[int], **others: Any
     ) -> Any:
-        rollout(worlds, policy, seeds[:2], hooks, report)
+        rollout(worlds, policy, seeds[:2], **others)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

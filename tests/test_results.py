@@ -299,7 +299,7 @@ def test_resume_finds_what_is_there(tmp_path):
     [
         (
             lambda c: c.update(schema_version=99),
-            "schema version 99; this version reads 3, 4, 5, 6, 7, 8 and 9",
+            "schema version 99; this version reads 3, 4, 5, 6, 7, 8, 9 and 10",
         ),
         (lambda c: c.update(format="other"), "is no results file"),
         (lambda c: c.pop("provenance"), "'provenance' of the file is 'missing'"),

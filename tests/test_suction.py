@@ -227,8 +227,8 @@ def test_check_says_what_it_is(
     facts = json.loads(capsys.readouterr().out)
     assert facts["facts"]["gripper"] == "suction, holds up to 30 N"
     assert facts["facts"]["lip"].startswith("around the tcp, 10 mm from it, 4.0 mm")
-    assert facts["tasks"]["ParcelSort"] == []
-    assert "fingers that open" in facts["tasks"]["ToteTransfer"][0]
+    assert facts["tasks"]["ParcelSort"]["lacks"] == []
+    assert "fingers that open" in facts["tasks"]["ToteTransfer"]["lacks"][0]
     assert picture.stat().st_size > 1000
 
 

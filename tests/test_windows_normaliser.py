@@ -68,7 +68,7 @@ def test_they_are_kept_beside_until_something_changes(
     assert [entry["key"] for entry in content["arrays"]] == ["actions"]
 
     measured = []
-    original = statistics_module._measured
+    original = statistics_module._measure
 
     def spy(parts, name):
         measured.append(name)
