@@ -15,7 +15,7 @@ from embodied.robots.described.holding import resting_data
 from embodied.robots.described.home import DOWN, HomeSearch
 from embodied.robots.described.mounting import WORK_W
 from embodied.robots.described.source import read_model
-from embodied.robots.described.standing import StandingSearch
+from embodied.robots.described.standing import MOST_MOUNTS, StandingSearch
 from embodied.robots.described.tool import ToolPoint, find_tool
 from embodied.robots.described.ways import WayFinder
 from tests.six_arm import MJCF, write_six
@@ -47,9 +47,12 @@ def test_an_arm_that_looks_to_its_left_is_turned(
     pan = '<joint name="pan" axis="0 0 1"'
     model, parts, tool = arm(tmp_path, pan, f'{pan} range="50 120"')
 
-    found = StandingSearch(model, parts, tool, AHEAD_W).best(Mount())
+    tried: list[None] = []
+    search = StandingSearch(model, parts, tool, AHEAD_W, lambda: tried.append(None))
+    found = search.best(Mount())
 
     assert found is not None
+    assert 2 <= len(tried) <= MOST_MOUNTS
     assert found.reached == 2
     assert found.mount.yaw_deg == -60
     # it turns about its first joint

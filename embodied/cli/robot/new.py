@@ -7,8 +7,10 @@ from pathlib import Path
 
 from embodied.cli import arguments
 from embodied.cli.output import require_writable
+from embodied.cli.progress import CountProgress
 from embodied.errors import EmbodiedError
 from embodied.robots.described.guess import guess_description
+from embodied.robots.described.standing import MOST_MOUNTS
 from embodied.robots.described.writing import write_description
 
 HELP = """Write the description of a robot by looking at its model: the arm's joints, the fingers and their sense, the
@@ -72,14 +74,16 @@ def run(args: argparse.Namespace) -> int:
         raise EmbodiedError("--on says where --gripper sits: give both")
     if args.output is not None:
         _require_toml(args.output, args.overwrite)
-    guess = guess_description(
-        args.model,
-        args.name,
-        args.gripper,
-        args.on,
-        most_arms=args.arms,
-        cup=args.cup,
-    )
+    with CountProgress("mounts", MOST_MOUNTS, "mount") as progress:
+        guess = guess_description(
+            args.model,
+            args.name,
+            args.gripper,
+            args.on,
+            most_arms=args.arms,
+            cup=args.cup,
+            on_mount=progress,
+        )
     description = guess.reading.description
     path = args.output or Path(f"{description.name}.toml")
     _require_toml(path, args.overwrite)

@@ -6,7 +6,7 @@ reported as a doubt.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -111,6 +111,7 @@ def guess_description(
     on: Sequence[str] = (),
     most_arms: int = 2,
     cup: str = "",
+    on_mount: Callable[[], object] = lambda: None,
 ) -> Guess:
     """Returns a drafted description of a model file.
 
@@ -123,6 +124,7 @@ def guess_description(
             those that `mounting_place` finds.
         most_arms: how many arms are described, at most two.
         cup: the site at the middle of a suction cup's lip; empty for fingers.
+        on_mount: called for each mount that was tried for a single arm.
 
     Raises:
         EmbodiedError: the file does not compile, has no arm with a gripper or no such
@@ -154,7 +156,7 @@ def guess_description(
         )
         arms.append(_FoundArm(side, parts, tool, described))
 
-    mount, standing = _placed(model, data, arms, doubts)
+    mount, standing = _placed(model, data, arms, doubts, on_mount)
     description = Description(
         name=robot_name(name or spec.modelname or path.stem),
         mjcf=str(path.resolve()),
@@ -349,6 +351,7 @@ def _placed(
     data: mujoco.MjData,
     arms: Sequence[_FoundArm],
     doubts: list[str],
+    on_mount: Callable[[], object],
 ) -> tuple[Mount, Standing | None]:
     """Returns the mount; for a single arm also the best standing, its mount and home.
 
@@ -367,7 +370,7 @@ def _placed(
         reach = HomeSearch(model, arm.parts, arm.tool)
         mount = best_mount(reach, usual, home_w)
 
-    search = StandingSearch(model, arm.parts, arm.tool, home_w)
+    search = StandingSearch(model, arm.parts, arm.tool, home_w, on_mount)
     standing = search.best(mount)
     reaches_all = standing is not None and search.will_do(standing)
     if standing is not None:

@@ -5,7 +5,7 @@ Where an arm has a torso beside it, or joints with short ranges, only some mount
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -37,6 +37,13 @@ YAWS_KEPT = 2
 # Changes that are tried last: of the yaw in degrees, and to the side in m.
 FINE_DEG = (10.0, -10.0)
 ASIDE_M = (0.1, -0.1)
+# The number of mounts that are tried at most: the usual one, and the three rounds.
+MOST_MOUNTS = (
+    1
+    + len(YAWS_DEG)
+    + YAWS_KEPT * len(BACK_M) * len(UP_M)
+    + (1 + len(FINE_DEG)) * (1 + len(ASIDE_M))
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,7 @@ class StandingSearch:
         parts: Parts,
         tool: ToolPoint,
         home_w: np.ndarray,
+        on_mount: Callable[[], object],
     ) -> None:
         """Prepares the inverse kinematics.
 
@@ -75,7 +83,9 @@ class StandingSearch:
             parts: the arm's.
             tool: its tcp.
             home_w: (3,) m, where the hand starts.
+            on_mount: called for each mount that was tried, at most MOST_MOUNTS times.
         """
+        self._on_mount = on_mount
         self._model = model
         self._parts = parts
         self._home_w = home_w
@@ -128,6 +138,7 @@ class StandingSearch:
         found: list[Standing] = []
         for mount in mounts:
             standing = self._at(mount)
+            self._on_mount()
             if standing is not None:
                 found.append(standing)
                 if self.will_do(standing):
