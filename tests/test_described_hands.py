@@ -346,8 +346,12 @@ def test_pictures_show_visual_shapes_and_no_sites(tmp_path: Path) -> None:
     sites = '<body name="hand"><site name="beam" type="cylinder" size="0.005 10"/>'
     hand = '<body name="hand" pos="0 0 0.09">'
     mjcf = mjcf_with((wrist, clad), (hand, sites.replace(">", ' pos="0 0 0.09">', 1)))
-    option = '<option timestep="0.004" integrator="RK4" cone="elliptic"/><worldbody>'
-    path = write_six(tmp_path, TOML, mjcf.replace("<worldbody>", option))
+    settings = (
+        '<option timestep="0.004" integrator="RK4" cone="elliptic"/>'
+        '<size memory="1M" nkey="3" nuserdata="4" nuser_geom="2" nuser_jnt="1"/>'
+        '<visual><map znear="0.1" zfar="40"/></visual><worldbody>'
+    )
+    path = write_six(tmp_path, TOML, mjcf.replace("<worldbody>", settings))
 
     model = load_robot(path).build().compile()  # a warning would be an error
 

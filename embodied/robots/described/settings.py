@@ -1,4 +1,4 @@
-"""Physics options of a user's file; a scene ignores them."""
+"""Physics options and sizes of a user's file; a scene ignores them."""
 
 from __future__ import annotations
 
@@ -37,15 +37,38 @@ OPTIONS = (
     "viscosity",
     "wind",
 )
+# The names of reserved sizes, in `MjSpec`.
+SIZES = (
+    "memory",
+    "nconmax",
+    "nemax",
+    "njmax",
+    "nkey",
+    "nstack",
+    "nuser_actuator",
+    "nuser_body",
+    "nuser_cam",
+    "nuser_geom",
+    "nuser_jnt",
+    "nuser_sensor",
+    "nuser_site",
+    "nuser_tendon",
+    "nuserdata",
+)
 
 
 def share_settings(own: mujoco.MjSpec, spec: mujoco.MjSpec) -> None:
-    """Copies the physics options of `spec` to `own`, which will be attached to it.
+    """Copies the settings of `spec` to `own`, which will be attached to it.
 
-    MuJoCo would keep those of `spec` in any case, but warn about each difference.
+    They are physics options, reserved sizes, and the range of distances that cameras
+    see. MuJoCo would keep those of `spec` in any case, but warn about each difference.
     """
     for name in OPTIONS:
         setattr(own.option, name, getattr(spec.option, name))
+    for name in SIZES:
+        setattr(own, name, getattr(spec, name))
+    own.visual.map.znear = spec.visual.map.znear
+    own.visual.map.zfar = spec.visual.map.zfar
 
 
 def changed_settings(model: mujoco.MjModel) -> list[str]:
