@@ -15,8 +15,7 @@ from embodied.policies.corrected import CorrectedPolicy, Correction
 from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.noise import NoisyPolicy
 from embodied.policies.registry import find_policy
-from embodied.rollout.motion import MotionMeter
-from embodied.rollout.near_misses import NearMissMeter
+from embodied.rollout.meters import Meters
 from embodied.rollout.rollout import EpisodeResult, Hook, rollout
 
 
@@ -123,21 +122,16 @@ class EpisodeRunner:
             return []
         num_worlds = min(self.num_envs, len(seeds))
         with closing(Worlds(self.config, num_worlds)) as worlds:
-            motion = MotionMeter(worlds)
-            near_misses = NearMissMeter(worlds)
-
-            # each result gets the figures of both meters
-            def measured(result: EpisodeResult) -> EpisodeResult:
-                return near_misses.measured(motion.measured(result))
+            meters = Meters(worlds)
 
             def report(result: EpisodeResult) -> None:
                 if on_result is not None:
-                    on_result(measured(result))
+                    on_result(meters.measured(result))
 
             policy = self._make_policy(worlds)
-            all_hooks: list[Hook] = [motion, near_misses, *hooks]
+            all_hooks = [*meters.hooks, *hooks]
             results = rollout(worlds, policy, seeds, hooks=all_hooks, on_result=report)
-            return [measured(result) for result in results]
+            return [meters.measured(result) for result in results]
 
     def _make_policy(self, worlds: Worlds) -> Policy:
         """Returns the policy, wrapped to be disturbed or corrected if requested."""

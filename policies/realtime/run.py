@@ -20,7 +20,7 @@ from embodied.policies.latency import FROM_START
 from embodied.policies.realtime.planner_process import PlannerProcess
 from embodied.policies.realtime.system import RealTimeRecord, RealTimeSystem
 from embodied.policies.registry import find_policy
-from embodied.rollout.motion import MotionMeter
+from embodied.rollout.meters import Meters
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
 
 
@@ -50,10 +50,11 @@ def run_in_real_time(
         with PlannerProcess(runner.policy, runner.config) as process:
             system = RealTimeSystem(process, simulated)
             recorder = _TimingRecorder(system)
-            meter = MotionMeter(worlds)
+            meters = Meters(worlds)
             with _without_garbage_collection():
-                results = rollout(worlds, system, seeds, hooks=[meter, recorder])
-    return [meter.measured(result) for result in results], recorder.records
+                all_hooks = [*meters.hooks, recorder]
+                results = rollout(worlds, system, seeds, hooks=all_hooks)
+    return [meters.measured(result) for result in results], recorder.records
 
 
 def write_trace(path: Path, record: RealTimeRecord) -> None:
