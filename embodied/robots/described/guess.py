@@ -116,12 +116,10 @@ def guess_description(
     """Returns a drafted description of a model file.
 
     Args:
-        path: of the MJCF or URDF file.
-        name: of the robot; empty for the model's own.
-        grippers: files with a gripper, if the arm's file has none: one for all arms, or
-            one for each.
-        on: the bodies or sites that carry those grippers, one for each arm; empty for
-            those that `mounting_place` finds.
+        path: the MJCF or URDF file.
+        name: the robot's name; empty for the model's own.
+        grippers: gripper files where the arm's has none: one for all arms, or one each.
+        on: the body or site of each arm that carries it; empty: `mounting_place` finds it.
         most_arms: how many arms are described, at most two.
         cup: the site at the middle of a suction cup's lip; empty for fingers.
         on_mount: called for each mount that was tried for a single arm.
