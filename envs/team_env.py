@@ -60,6 +60,8 @@ class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[mi
         config = EnvConfig.of({"task": task, "robot": robot, **others})
         self._env = GroundEnv(config, render_mode)
         self.render_mode = render_mode
+
+        # each robot's share of actions and proprioception
         worlds = self._env.worlds
         views = robot_views(worlds.robot, worlds.interface, worlds.agent_layout)
         self._views = {view.name: view for view in views}

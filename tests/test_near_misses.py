@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from embodied.core import PHYSICS_HZ
-from embodied.rollout.near_misses import CLEAR_M, NEAR_M, SAMPLE_TICKS, NearMissMeter
+from embodied.rollout.motion import SAMPLE_TICKS
+from embodied.rollout.near_misses import CLEAR_M, NEAR_M, NearMissMeter
 from tests.episode_results import episode_result
 
 # A link slides along x: a ball of 50 mm, and before it a fingertip that is no link. At

@@ -84,10 +84,13 @@ def totals_from_json(stored: Any) -> tuple[ArrayTotal, ...]:
         row = tuple(values["row"])
         counts = (*row, values["rows"], values["size_bytes"])
         texts = (values["key"], values["dtype"], values["unit"])
+
+        # not isinstance: bool is an int
         if not all(type(count) is int and count >= 0 for count in counts):
             raise ValueError("a count of rows or bytes is no whole number")
         if not all(isinstance(text, str) for text in texts):
             raise ValueError("the name, type or unit of an array is no text")
+
         totals.append(
             ArrayTotal(
                 key=values["key"],

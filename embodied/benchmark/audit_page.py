@@ -180,6 +180,7 @@ def _pictured(audit: Audit, flagged: Sequence[EpisodeAudit]) -> tuple[Pictured, 
     with opened(audit.path) as (file, _):
         for episode in ordered[:MOST_PICTURED]:
             demo = file["data"][episode.demo]
+            # the first and the last picture of each camera
             pictures: list[tuple[str, bytes]] = []
             for camera, path in picture_paths(demo).items():
                 frames = demo[path]

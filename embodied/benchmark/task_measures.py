@@ -81,6 +81,7 @@ def _summary(cell: Cell, measure: Measure) -> MeasureSummary | None:
     ]
     if not values:
         return None
+
     return MeasureSummary(
         cell=cell,
         measure=measure,

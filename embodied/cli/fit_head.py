@@ -33,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="the run that `embodied train` wrote, whose controller shall be steered",
     )
+
+    # what is written, and from how many episodes
     arguments.add_output(parser, "the folder of the head", metavar="FOLDER")
     arguments.add_episodes(parser, default=EPISODES, purpose="to drive through")
     parser.add_argument(

@@ -9,6 +9,7 @@ import numpy as np
 
 from embodied.core import Observation
 from embodied.envs.link_gaps import LinkGaps
+from embodied.rollout.motion import SAMPLE_TICKS
 
 if TYPE_CHECKING:
     from embodied.envs.worlds import Worlds
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 # farther than CLEAR_M: a link that trembles around NEAR_M counts once.
 NEAR_M = 0.02
 CLEAR_M = 0.04
-# Distances are computed at 20 Hz, or at each control step if that is slower.
-SAMPLE_TICKS = 20
 
 
 class NearMissMeter:

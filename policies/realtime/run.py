@@ -47,6 +47,7 @@ def run_in_real_time(
                 f"{runner.policy} makes no plans, so there is nothing to run beside its "
                 "controller: choose a policy that plans, such as expert"
             )
+
         with PlannerProcess(runner.policy, runner.config) as process:
             system = RealTimeSystem(process, simulated)
             recorder = _TimingRecorder(system)

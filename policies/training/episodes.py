@@ -174,11 +174,13 @@ class _File:
 
     def read(self, episodes: Sequence[StoredEpisode]) -> Iterator[TrainingEpisode]:
         """Yields some episodes of the file."""
+        # each array is read once, for all of the episodes
         numbers = np.array([self._numbers[episode.demo] for episode in episodes])
         rows_of = {key: self._rows(key, numbers) for key in self._keys}
+
         arrays = self._arrays
-        for place, stored in enumerate(episodes):
-            rows = {key: values[place] for key, values in rows_of.items()}
+        for number, stored in enumerate(episodes):
+            rows = {key: values[number] for key, values in rows_of.items()}
             plans = {key.removeprefix(PLANS): rows[key] for key in arrays.plans}
             executed_by, intended_by = (rows.get(key) for key in ACTORS)
             yield TrainingEpisode(

@@ -175,11 +175,13 @@ def _check_sizes(entries: dict[str, Any]) -> None:
             raise EmbodiedError(
                 f"{name} must be above 0 and at most 4096, not {entries[name]}"
             )
+
     if not 2 <= entries.get("bins", 2) <= MAX_BINS:
         raise EmbodiedError(
             f"bins must be from 2 to {MAX_BINS}, since numbers have three digits, not "
             f"{entries['bins']}"
         )
+
     for name in ("subtasks", "cameras"):
         if not all(isinstance(item, str) for item in entries.get(name, ())):
             raise EmbodiedError(

@@ -213,10 +213,13 @@ def _facts(reading: Reading, model: mujoco.MjModel) -> list[tuple[str, str]]:
 
 def _not_carried(reading: Reading) -> list[str]:
     """Returns how many couplings and soft bodies of the file the mounted arms lack."""
+    # mount the arms in an empty scene
     spec = mujoco.MjSpec()
     mount = spec.worldbody.add_body()
     arms = ArmsBuilder(reading.description, is_bare=True)
     arms.attach(reading.source, spec, mount, Placement())
+
+    # (kind, number in the file, elements in the scene)
     file_model = reading.source.file_model
     kinds = (
         ("equalities", file_model.neq, spec.equalities),

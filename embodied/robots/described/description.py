@@ -250,12 +250,15 @@ class Description:
         """Raises EmbodiedError where the base does not go with the rest."""
         if self.base is None or not self.base.joints:
             return
+
+        # each joint has one use
         for joint in self.base.joints:
             if joint in driven or joint in self.held:
                 other = "joints" if joint in driven else "held"
                 raise EmbodiedError(
                     f"{joint!r} is among base.joints and {other}: leave it in one"
                 )
+
         if self.mount.yaw_deg:
             raise EmbodiedError(
                 f"mount.yaw_deg is {self.mount.yaw_deg:g}, and base.joints turn the robot: "

@@ -51,9 +51,13 @@ class HomeSearch:
         self._model = model
         self._data = mujoco.MjData(model)
         self._tool = tool
+
+        # where the arm's joints are in positions and velocities
         self._joints = list(parts.arm)
         self._qpos = [int(model.jnt_qposadr[j]) for j in parts.arm]
         self._dofs = [int(model.jnt_dofadr[j]) for j in parts.arm]
+
+        # a joint without a range may turn by half a turn each way
         limits = []
         for j in parts.arm:
             low, high = model.jnt_range[j] if model.jnt_limited[j] else (-np.pi, np.pi)

@@ -79,6 +79,8 @@ class PlaceFinder:
             way = self._ways.way_to(np.array(place.pos_w), place.axes_w)
             if way.posture is None:
                 continue
+
+            # the joint's torque over the lever of the load, which gravity pulls
             levers_m = self._search.levers_m(way.posture)
             for name, limit, lever_m in zip(
                 self._names, self._torque_limits, levers_m, strict=True

@@ -176,6 +176,8 @@ class StandingSearch:
             ways = WayFinder(self._search, self._model, self._parts.arm, posture)
             if ways.overlaps_at_home:
                 continue
+
+            # the first home that will do ends the search
             reached, margin_rad = self._reached(ways, mount, is_backward)
             standing = Standing(mount, posture, is_backward, reached, margin_rad)
             if best is None or _score(standing) > _score(best):

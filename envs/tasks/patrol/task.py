@@ -133,6 +133,8 @@ class Patrol:
         memory = self._memory
         facts = self._facts()
         ahead = self._props.people.future_positions_w(memory["last_tick"])
+
+        # signs, the next station, the camera, and people, in that order
         parts = [
             facts.signs_w[..., 0],
             xp.astype(memory["place"], xp.float64),

@@ -239,11 +239,13 @@ def _choose(
         pours: (n,) bool, whether the hand pours.
         pouring_w: (n, 3) m, the TCP position for pouring at the next tilt.
     """
+    # goals: before the bottle, above that place, and straight up
     held = facts.is_held
     before_grip = facts.grip - STANDOFF_M * facts.forward
     above = before_grip + xp.asarray([0.0, 0.0, ABOVE_M])
     travel_z = xp.full_like(facts.tcp[:, 2], TRAVEL_Z_W)
     raised = with_z(xp, facts.tcp, travel_z)
+
     rows = [  # the last row that applies wins
         Row("reach", when=~held, goal_w=above),
         Row("reach", when=~held & facts.is_aligned, goal_w=before_grip),
