@@ -59,8 +59,8 @@ class DrivingPlanner:
 
         self._planner = planner
         self._travels = robot.travels
-        # (3,) m, where an upright arm that works like the robot's arm would be, from the
-        # robot's mount
+        # (3,) m, from the robot's mount to the base of an upright arm that would work like
+        # the robot's arm; zeros for a robot whose mount carries the arm directly
         arm = robot.part(robot.effectors[0].arm)
         self._as_if_at = arm.as_if_at if isinstance(arm, Arm) else (0.0, 0.0, 0.0)
         self._stand = stand or _fixed_stand
@@ -83,6 +83,7 @@ class DrivingPlanner:
             mount.read(observation.agent_pos) for mount in self._other_mounts
         ]
         if not self._travels:
+            # the robot itself is fixed, but other robots of its team may travel
             if other_goals:
                 xp: Any = array_namespace(other_goals[0])
                 payload = replace(payload, base_goal_w=xp.stack(other_goals, axis=1))
@@ -114,7 +115,10 @@ class DrivingPlanner:
 
     @staticmethod
     def _is_away(mount: Array, goal: Array) -> Array:
-        """Returns (n,) bool, whether the mount (n, 4) has not yet arrived at its goal."""
+        """Returns (n,) bool, whether mounts have not yet arrived at their goals.
+
+        Both the mounts' poses and their goals are (n, 4): x, y, z in m and yaw in rad.
+        """
         xp = array_namespace(mount)
         error = mount - goal
         # wrap the yaw error to [-pi, pi]

@@ -22,6 +22,7 @@ ALIGNED_COS = float(np.cos(0.10))
 
 def outwards(xp: Any, console: ConsoleSize) -> Array:
     """Returns the outward normal (3,) of the face, in the world."""
+    # the columns of `axes` are the face's x, y and z axes; z is its outward normal
     return xp.asarray(console.axes()[:, 2])
 
 

@@ -63,6 +63,7 @@ class GoalServo:
     still.
     """
 
+    # the kinds of plans that the controller can follow
     takes: tuple[PayloadKind, ...] = ("goals",)
 
     def __init__(
@@ -192,10 +193,12 @@ class GoalServo:
         Its elements are velocities as shares of the joints' top speeds.
         """
         xp = array_namespace(agent_pos)
+        # the part's columns within the joint positions of proprioception
         first_joint = self._slices["joint_pos"].start
         joints = self._robot.joint_slice(part)
         columns = slice(first_joint + joints.start, first_joint + joints.stop)
-        joint_pos = agent_pos[:, columns]
+        joint_pos = agent_pos[:, columns]  # (N, J) rad, or m for a lift
+
         home = xp.asarray(part.joints.home)
         return DRIVE_GAIN_PER_S * (home - joint_pos) / xp.asarray(part.joints.speeds)
 
@@ -275,7 +278,7 @@ class _Drive:
             None if quat_wxyz is None else quat_conjugate(quat_wxyz)
         )
         if not base.travels:
-            return
+            return  # a fixed base has no velocities, and its actions are never asked for
 
         # the errors in the mount's own frame
         world_to_mount = quat_conjugate(quat_from_yaw(mount[:, 3]))
@@ -293,6 +296,7 @@ class _Drive:
         """
         xp = self._xp
         top_speeds = xp.asarray(self._base.joints.speeds)
+        # forwards and to the left in the mount's frame, as shares of the top speeds
         share = self._velocity[:, :2] / top_speeds[:2]
         horizontal = _limited(share, xp.ones_like(self._yaw_rate))
         return xp.concat([horizontal, self._yaw_rate / top_speeds[2]], axis=1)
@@ -316,8 +320,8 @@ def _limited(velocity: Array, limit: Array) -> Array:
 def _rotation_error(goal_wxyz: Array, rot6d: Array) -> Array:
     """Returns the rotation error (N, 3) from `rot6d` to the goal, in the world, rad.
 
-    For small errors, half the sum of the cross products of the axes is the rotation
-    vector. It does not depend on the goal quaternion's sign, since a quaternion and its
+    For small errors, the rotation vector is half the sum of the cross products of each
+    axis with the same axis at the goal. It does not depend on the goal quaternion's sign, since a quaternion and its
     negative have the same axes.
     """
     total = 0.0

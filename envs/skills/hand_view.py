@@ -18,7 +18,7 @@ from embodied.robots.parts.part import Effector
 from embodied.robots.robot import Robot
 from embodied.rotations import cross, quat_to_rot6d
 
-REFERENCE_WIDTH_M = 0.08
+REFERENCE_WIDTH_M = 0.08  # between the open fingers of the reference hand
 
 
 class HandView:
@@ -37,7 +37,7 @@ class HandView:
 
         Args:
             robot: The robot.
-            effector: The hand; None for the robot's first hand.
+            effector: The effector of the hand; None for the robot's first hand.
         """
         gripper = robot.gripper_of(effector or robot.effectors[0])
         if gripper.tip_m == TIP_M and gripper.width_m == REFERENCE_WIDTH_M:
@@ -49,8 +49,9 @@ class HandView:
 
         Args:
             tcp_w: (n, 3) m, the hands' own TCPs.
-            rot6d: (n, 6), their x and y axes.
+            rot6d: (n, 6), the hands' x and y axes in the world.
         """
+        # along the hand's z axis, the cross product of its x and y axes
         return tcp_w + self._offset_m * cross(rot6d[:, :3], rot6d[:, 3:])
 
     def plan_for_hand(self, payload: Payload) -> Payload:

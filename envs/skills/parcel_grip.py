@@ -105,9 +105,8 @@ class Parcels:
     z: Array
     size: Array  # (n, K, 3) m: length, width, height
     label: Array  # (n, K, 3) m, from the centre to the label, along world axes
-    bin_w: (
-        Array  # (n, K, 3) m, centre of the floor of the bin that the parcel belongs in
-    )
+    # (n, K, 3) m, centre of the floor of the bin that the parcel belongs in
+    bin_w: Array
     is_wanted: Array  # (n, K) bool, whether the instruction asks for the parcel
     is_scanned: Array  # (n, K) bool, whether a scanner has read the label
 
@@ -140,6 +139,7 @@ class Parcels:
             size=per_parcel("parcel_size", 3),
             label=per_parcel("label_w", 3),
             bin_w=xp.concat([bin_xy, bin_z], axis=2),
+            # the state holds 0 or 1
             is_wanted=state["parcel_wanted"] > 0.5,
             is_scanned=state["parcel_scanned"] > 0.5,
         )
@@ -147,6 +147,7 @@ class Parcels:
     def select(self, index: Array) -> Parcels:
         """Returns one parcel per world: in world i, the parcel number `index[i]`."""
         worlds = array_namespace(index).arange(index.shape[0])
+        # name of a field -> its values for the chosen parcels
         chosen = {name: values[worlds, index] for name, values in vars(self).items()}
         return Parcels(**chosen)
 
@@ -179,8 +180,8 @@ class Parcels:
         offset = contact_w[:, None, :] - self.pos_w
         hand_y = hand.y[:, None, :]  # the fingers open along this axis
 
-        # go through the parcel's axes: is the contact point inside the parcel, and how
-        # wide is the parcel between the fingers?
+        # is the contact point between the two faces across each axis of the parcel? And how
+        # wide is the parcel between the fingers: the sum of its edges' extents along hand_y
         is_inside = True
         width = 0.0
         for k, axis in enumerate((self.x, self.y, self.z)):
@@ -279,7 +280,8 @@ def grip_of(
         lowest_z = parcel.bottom_z() + ABOVE_FLOOR_M
         pos = xp.concat([pos[:, :2], xp.maximum(pos[:, 2], lowest_z)[:, None]], axis=1)
 
-    # the axes: from above, leaning if the parcel will be rotated; or from the side
+    # the axes: from above, leaning if the parcel will be rotated to turn its label up; or
+    # from the side
     up = xp.broadcast_to(xp.asarray(UP), side_approach.shape)
     lean = xp.where(is_standing | is_label_up, 0.0, hand.lean_rad())[:, None]
     sin = xp.sin(lean)

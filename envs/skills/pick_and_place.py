@@ -20,6 +20,7 @@ from embodied.envs.skills.scripted import (
 )
 from embodied.robots.robot import Robot
 
+# The task's skills, first to last.
 ORDER = ("reach", "grasp", "lift", "carry", "place", "release", "retreat")
 # The height of the hand above the box before it goes down to it, and the height above its
 # place at which the box is carried.
@@ -98,6 +99,7 @@ class PickAndPlace:
         facts = self._facts(xp, agent, state)
         skill, pos = _choose(xp, facts)
 
+        # the fingers close at the box, and stay closed around a held box until its release
         is_closing = is_skill(skill, "grasp") & facts.is_hand_at_box
         is_closing = is_closing | (facts.is_held & ~is_skill(skill, "release"))
         # an empty hand takes the box's yaw; a held box is brought to yaw 0
@@ -180,6 +182,6 @@ def _yaw_modulo_quarter(xp: Any, rot6d: Array) -> Array:
 
     The fingers can close across any two opposite sides of the box.
     """
-    yaw = xp.atan2(rot6d[:, 1], rot6d[:, 0])
+    yaw = xp.atan2(rot6d[:, 1], rot6d[:, 0])  # the direction of the box's x axis
     quarter_turn = float(xp.pi) / 2
     return yaw - quarter_turn * xp.floor(yaw / quarter_turn + 0.5)

@@ -45,7 +45,7 @@ class ScriptedPlanner:
     """A planner that gets its plans from a function `decide`.
 
     It sees the privileged state and remembers nothing: each plan follows from the present
-    observation alone. So it recovers from disturbances without further provision.
+    observation alone. So it recovers from disturbances without code for each of them.
     """
 
     def __init__(
@@ -125,6 +125,7 @@ def _with_first_effector(entries: dict[str, slice]) -> dict[str, slice]:
     """
     entries = dict(entries)
     # fingers have a width, a suction cup has a vacuum instead
+    # names without prefix; of those in one line, a hand has only one
     for plain_names in (
         ("gripper_width", "gripper_vacuum"),
         ("tcp_pos_w",),
@@ -132,7 +133,7 @@ def _with_first_effector(entries: dict[str, slice]) -> dict[str, slice]:
     ):
         full_names = [name for name in entries if name.endswith(plain_names)]
         if full_names:
-            first = full_names[0]
+            first = full_names[0]  # layouts list the first effector first
             plain = next(name for name in plain_names if first.endswith(name))
             entries[plain] = entries[first]
     return entries

@@ -101,9 +101,8 @@ def top_grasp(
     xp = array_namespace(pos_w)
     thing_ids = xp.arange(pos_w.shape[0])
     axes = _axes(xp, rot6d)
-    upright_axis = xp.argmax(
-        xp.abs(axes[:, :, 2]), axis=1
-    )  # (n,) the most vertical one
+    # (n,) the index of each thing's most vertical axis
+    upright_axis = xp.argmax(xp.abs(axes[:, :, 2]), axis=1)
 
     stands = is_round & (xp.abs(axes[:, 2, 2]) > UPRIGHT_COS)
     lies = is_round & (xp.abs(axes[:, 2, 2]) <= UPRIGHT_COS)
@@ -220,7 +219,8 @@ def _box_candidates(
     is repeated to fill four columns.
     """
     thing_ids = xp.arange(axes.shape[0])
-    # (n, 2) the indices of the two horizontal axes
+    # (n, 2) the indices of the two horizontal axes: those other than the upright axis. If
+    # both are equally good, the first is used: across a standing box's y axis
     level = xp.asarray([[1, 2], [0, 2], [1, 0]])[upright_axis]
     yaws = []
     spans = []
@@ -303,7 +303,8 @@ def _above_neighbours(
     top = 2 * others_w[:, None, :, 2] - table_z_w
 
     least = xp.zeros_like(yaw)
-    # how much lower this hand's palm is than that of the reference hand
+    # how much lower this hand's palm is than that of the reference hand, for which
+    # PALM and WRIST_CAMERA are given
     lower_m = PALM_M - palm_m
     for overhang in (PALM, WRIST_CAMERA):
         is_below = along_y < overhang.half_y + NEIGHBOUR_M

@@ -20,7 +20,7 @@ class HeldObject(NamedTuple):
 
     pos_w: Array  # (n, 3) m, position of the object's frame
     quat_wxyz: Array  # (n, 4) rotation of the object
-    half_width_m: Array  # (n,) from the object's middle to the walls that are held
+    half_width_m: Array  # (n,) from the object's middle to each of the held walls
 
 
 def grip_w(xp: Any, held: HeldObject, side: float, height_m: float) -> Array:

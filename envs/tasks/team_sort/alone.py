@@ -31,6 +31,7 @@ def decide_alone(
         parcels that are sorted, (n,).
     """
     working, idle = (Hand.read(readings) for readings in hands)
+    # one hand has both parts, the sorter's and the picker's
     facts = ExpertFacts.read(
         xp, sorter=working, picker=working, state=state, is_alone=True
     )

@@ -81,7 +81,7 @@ def rows_to_grip(
     xp: Any = array_namespace(hand.pos_w)
     hover = path.hover_w
     to_hover = (hover - hand.pos_w)[:, :2]
-    is_far = dot(to_hover, to_hover) > path.far_m**2
+    is_far = dot(to_hover, to_hover) > path.far_m**2  # compares squared distances
     is_low = hand.pos_w[:, 2] < path.clear_z_w - path.slack_m
 
     # while the hand is far away, it travels above everything
@@ -131,7 +131,8 @@ def grip_from_above(parcel: Parcels, preferred_x: Array) -> Grip:
     along = left_of(horizontal(xp.where(is_width_level, parcel.y, parcel.z)))
     along = along * xp.where(dot(along, preferred_x) < 0, -1.0, 1.0)[:, None]
 
-    # at the parcel's middle, but not too deep for the palm nor too low for the fingers
+    # at the height of the parcel's middle, but high enough for the palm to stay above the
+    # parcel, and for the fingers to stay above what it lies on
     bottom_z = parcel.bottom_z()
     top_z = 2 * parcel.pos_w[:, 2] - bottom_z
     z = xp.maximum(parcel.pos_w[:, 2], top_z - BELOW_TOP_M)

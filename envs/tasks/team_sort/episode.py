@@ -15,8 +15,8 @@ from embodied.envs.tasks.team_sort.scene import BELT
 from embodied.envs.tasks.team_sort.variation import PER_PARCEL, TASK_VARIABLES
 from embodied.envs.variation import Variation
 
-# The random stream of the event, and of the choice of the parcel that is made kind 0. It
-# is apart from the streams of the table's variables.
+# Names the random stream of the event, and of the choice of the parcel that is made kind 0.
+# It differs from the streams of the table's variables. The number is "TS" in ASCII.
 EVENT_STREAM = 0x5453
 # Parcels are of at most this many kinds; each kind has a label colour of its own.
 KINDS = 3
@@ -40,9 +40,9 @@ SPEED_FACTOR = (0.5, 1.4)
 
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
     """Returns the sampled values of one episode by name, as JSON can hold them."""
-    episode = variation.sample_each(seed, TASK_VARIABLES)
+    episode = variation.sample_each(seed, TASK_VARIABLES)  # name -> value
     count = episode["parcels"]  # the number of parcels that take part
-    # values that differ between parcels are sampled again, once per parcel
+    # values that differ between parcels are sampled again, as lists with one per parcel
     for name in PER_PARCEL:
         episode[name] = variation.sample_many(seed, name, count)
     colours = variation.sample_many(seed, "colour", COLOUR_SAMPLES)

@@ -35,7 +35,7 @@ class ExpertFacts:
     picker: Hand  # the hand that picks
     stand_w: Array  # (n, 3) m, middle of the stand's top
     plate_w: Array  # (n, 3) m, middle of the scanner's plate
-    share_done: Array  # (n,) share of the parcels that are sorted
+    share_done: Array  # (n,) share of the wanted parcels that are sorted, in [0, 1]
     # (n, K) bool each
     is_held_by_sorter: Array
     is_held_by_picker: Array
@@ -73,7 +73,8 @@ class ExpertFacts:
         height = parcels.bottom_z() - STAND.top_z
         is_on_stand = is_near_stand & (xp.abs(height) < ON_STAND_Z_M)
 
-        # count by products with ones, because `dot` adds in the same order for every n
+        # count by dot products with ones: unlike `sum`, `dot` adds in the same order
+        # whatever the number n of worlds is
         is_done = parcels.is_wanted & parcels.is_scanned & _is_in_bin(parcels)
         is_done = is_done & ~is_held
         wanted = xp.where(parcels.is_wanted, 1.0, 0.0)
@@ -87,6 +88,7 @@ class ExpertFacts:
             picker=picker,
             stand_w=stand_w,
             plate_w=_at_height(xp, state["scanner_xy_w"], SCANNER.top_z),
+            # by at least 1, to avoid 0 / 0
             share_done=num_done / xp.maximum(num_wanted, ones[:, 0]),
             is_held_by_sorter=is_held_by_sorter,
             is_held_by_picker=is_held_by_picker,

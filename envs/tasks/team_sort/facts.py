@@ -86,7 +86,7 @@ class Facts(ParcelFacts):
 
     @quantity
     def to_hands(self) -> Array:
-        """(N, K, H, 3) m, from the parcels' middles to the tool points."""
+        """(N, K, H, 3) m, vectors from each parcel's middle to each hand's tool point."""
         return self.hands_w[:, None] - self.pos_w[:, :, None]
 
     @quantity
@@ -95,7 +95,7 @@ class Facts(ParcelFacts):
         xp = self._xp
         # rows are the parcels' axes
         own_axes = xp.permute_dims(self.rotations, (0, 1, 3, 2))
-        # (N, K, H, 3) from the parcels' middles to the TCPs, in the parcels' frames
+        # (N, K, H, 3) vectors from the parcels' middles to the TCPs, in the parcels' frames
         offset = dot(own_axes[:, :, None], self.to_hands[:, :, :, None, :])
         half_size = self._memory["size"][:, :, None] / 2
         is_inside = all_of(xp.abs(offset) < half_size + AROUND_M)  # (N, K, H)
@@ -106,8 +106,8 @@ class Facts(ParcelFacts):
     @quantity
     def is_readable(self) -> Array:
         """(N, K) bool, slow parcels under the scanner's head, their labels visible."""
-        label = self.label_w  # from the parcels' middles
-        height = self.pos_w[..., 2] - SCANNER.top_z
+        label = self.label_w  # (N, K, 3) m, from the parcels' middles to their labels
+        height = self.pos_w[..., 2] - SCANNER.top_z  # above the scanner's plate
         is_under = (height > 0) & (height < READING_HEIGHT_M)
         is_under = is_under & self._props.scanner.over(self.pos_w)
 

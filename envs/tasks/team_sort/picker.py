@@ -31,6 +31,7 @@ from embodied.envs.tasks.team_sort.empty_hand import (
 from embodied.envs.tasks.team_sort.expert_facts import ExpertFacts
 from embodied.envs.tasks.team_sort.scene import BELT, STOP_Y_W
 
+# TCP positions in the world, in m.
 # Where the empty hand waits for the next parcel: over the place where the belt stops.
 WAIT_W = (BELT.x, STOP_Y_W, 0.86)
 # Where the hand waits with a parcel until the stand is free.
@@ -311,6 +312,7 @@ def _rows_to_stand(
     over_stand = setting_down.over_stand_w
 
     # the hand's goals, by skill
+    # it may come once the stand is free and the other hand is out of the way
     may_come = facts.is_stand_free() & facts.is_clear_of_stand(facts.sorter)
     ready = for_each_world(xp, READY_W, like=over_stand)
     carried = xp.where(may_come[:, None], over_stand, ready)

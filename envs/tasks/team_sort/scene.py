@@ -14,8 +14,8 @@ from embodied.envs.scenes.station import start_station
 from embodied.envs.scenes.views import add_view
 from embodied.robots.robot import Robot
 
-# The places of a team of two robots: x, y in m and yaw in rad. The first one sorts, the
-# second one picks. They are as far apart as the shoulders of the robot `dual_arm`.
+# The places of a team of two robots: x, y in m and yaw in rad. The first robot sorts, the
+# second robot picks. They are as far apart as the shoulders of the robot `dual_arm`.
 PLACES = ((0.0, 0.0, 0.0), (0.0, -0.595, 0.0))
 # The belt ends in front of the hand that picks; the stand is between the two hands, so
 # that both reach it.
@@ -33,8 +33,12 @@ CAMERA = "overview"
 def _around(radius_m: float, angle_deg: float) -> tuple[float, float, float]:
     """Returns a place around the sorting hand's column, which is at the world's origin.
 
+    Args:
+        radius_m: The place's distance from the column.
+        angle_deg: The place's direction from the column, counterclockwise from +x.
+
     Returns:
-        Its x and y in m, and the yaw that faces away from the column, in rad.
+        The place's x and y in m, and the yaw that faces away from the column, in rad.
     """
     angle = float(np.deg2rad(angle_deg))
     return radius_m * float(np.cos(angle)), radius_m * float(np.sin(angle)), angle

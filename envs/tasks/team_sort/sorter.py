@@ -24,7 +24,7 @@ from embodied.envs.tasks.team_sort.empty_hand import (
 from embodied.envs.tasks.team_sort.expert_facts import ExpertFacts
 from embodied.envs.tasks.team_sort.scene import BIN
 
-# Where the empty hand waits for a parcel on the stand.
+# Where the TCP of the empty hand waits for a parcel on the stand, in m.
 WAIT_W = (0.44, 0.02, 0.98)
 # The empty hand waits this far before the grip, along its approach direction.
 HOVER_M = 0.09
@@ -186,8 +186,8 @@ def _rows_of_empty_hand(
     hover = grip.pos_w - HOVER_M * grip.z
     wait = for_each_world(xp, WAIT_W, like=hover)
     hover = xp.where(may_take[:, None], hover, wait)
-    # the way there leads around the robot's column, as a straight way could pass too
-    # close to it
+    # the hand goes to the hover point around the robot's column, because a straight path
+    # could pass too close to the column
     waypoint = around_column(
         xp, hand.pos_w, hover, radius_m=RADIUS_M, turn_rad=WAYPOINT_RAD
     )

@@ -139,14 +139,18 @@ class TeamSort:
         memory["label"][world, parcel] = label_offset(size, face)
 
     def before_step(self, tick: Array) -> None:
-        """Stops the belt for a parcel to pick, lets the event happen, reads labels."""
+        """Sets the belt's speed, pushes a parcel if that is due, and reads labels.
+
+        Args:
+            tick: (N,) the physics ticks since each episode's start.
+        """
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()
         props = self._props
 
         # the belt stands still while a parcel is where the hand picks it
-        has_happened = tick >= memory["event_tick"]
+        has_happened = tick >= memory["event_tick"]  # the event may change the speed
         speed = xp.where(has_happened, memory["speed_after"], memory["speed"])
         props.belt.set_speed(xp.where(facts.is_at_stop, 0.0, speed))
 
@@ -157,7 +161,8 @@ class TeamSort:
         force = xp.where(is_pushed[:, None], memory["push"], 0.0)
         props.parcels.push(memory["pushed"], force)
 
-        # a label that the scanner has seen for READING_TICKS is read
+        # a label is read once READING_TICKS have passed since the scanner last did not see
+        # it
         unseen_tick = xp.where(facts.is_readable, memory["unseen_tick"], tick[:, None])
         is_seen_long = tick[:, None] - unseen_tick >= READING_TICKS
         is_read = (memory["scanned"] > 0) | is_seen_long
@@ -187,8 +192,8 @@ class TeamSort:
         is_let_go = facts.is_still & ~facts.is_held
         is_right = facts.is_present & is_read & facts.is_binned & is_let_go
 
-        # the mean over the parcels that take part; sums are products with ones, since
-        # `dot` adds in the same order however many worlds there are
+        # the mean over the parcels that take part. Sums are dot products with ones: unlike
+        # `sum`, `dot` adds in the same order whatever the number of worlds is
         progress = xp.where(is_right, 1.0, facts.parcel_progress)
         present = self._memory["present"]
         ones = xp.ones_like(present)
