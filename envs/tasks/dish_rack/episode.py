@@ -62,11 +62,11 @@ def pose_of(episode: dict[str, Any], dish: int) -> tuple[np.ndarray, float]:
     if not is_present(episode, dish):
         return parked_w(dish), 0.0
 
-    place_x, place_y = (*PLATE_XY, *CUP_XY)[dish]
+    place_x, place_y = (*PLATE_XY, *CUP_XY)[dish]  # in the order of DISHES
     x = place_x + episode["offset_x"][dish]
     y = place_y + episode["offset_y"][dish]
     z = TABLE.top_z + ABOVE_TABLE_M
-    if dish >= len(PLATES):
+    if dish >= len(PLATES):  # a cup, whose position is that of its middle
         z += CUP.z / 2
     return np.array([x, y, z]), episode["yaw"][dish]
 

@@ -168,6 +168,7 @@ def _goals(xp: Any, facts: ExpertFacts) -> Goals:
 
     # the directions across and up, along a plate's leaning slot or at a cup's level place
     up_w = xp.broadcast_to(xp.asarray([0.0, 0.0, 1.0]), facts.into.shape)
+    # `along`, rotated by 90 degrees to the right
     ahead = xp.stack([facts.along[:, 1], -facts.along[:, 0], 0.0 * dish.width], axis=1)
     across = xp.where(is_plate, facts.into, ahead)
     up = xp.where(is_plate, facts.up_slot, up_w)
@@ -188,6 +189,7 @@ def _goals(xp: Any, facts: ExpertFacts) -> Goals:
     may_lower = is_over | is_inside
     is_resting = (up_m < RESTS_M) & (dish.speed_squared < AT_REST_M2_S2)
 
+    # the goals of the hand, which keeps its present offset from the dish
     dish_to_hand = facts.tcp - dish.middle
     lower_m = xp.maximum(up_m - STEP_M, xp.full_like(up_m, -PRESS_M))
     return Goals(
@@ -252,5 +254,6 @@ def _hand_quat(xp: Any, yaw: Array, tilt: Array) -> Array:
     """
     zeros = xp.zeros_like(tilt)
     tilting = quat_from_rotvec(xp.stack([zeros, -tilt, zeros], axis=1))
+    # a hand that points down, whose fingers open along x: with yaw 0 they would open along y
     down = pointing_down(xp, xp.full_like(yaw, -float(xp.pi) / 2))
     return quat_multiply(quat_from_yaw(yaw), quat_multiply(tilting, down))

@@ -47,7 +47,7 @@ class Dish:
     # rim; for a cup the rack's heading
     grip_yaw: Array
     is_held: Array  # (n,) bool
-    is_left: Array  # (n,) bool, it takes part and is still to be placed
+    is_unplaced: Array  # (n,) bool, it takes part and is not placed yet
     is_placed: Array  # (n,) bool, it is in the rack and released
     seat: Array  # (n, 3) m, position of its middle in the rack
 
@@ -59,7 +59,7 @@ class ExpertFacts:
     tcp: Array  # (n, 3) m
     rot6d: Array  # (n, 6)
     dish: Dish  # the dish to bring now
-    is_done: Array  # (n,) bool, no dish is left
+    is_done: Array  # (n,) bool, all dishes are placed
     heading: Array  # (n,) rad, of the rack
     # unit vectors (n, 3) of the rack
     into: Array  # across the slots, from each slot to the next
@@ -68,7 +68,7 @@ class ExpertFacts:
     # (n,) bool each
     is_at_placed_plate: Array  # the hand is still around a plate that is placed
     is_at_placed_cup: Array  # the hand is still around a cup that is placed
-    is_letting_go: Array  # and the gripper has not yet opened
+    is_letting_go: Array  # it is, and the gripper has not yet opened
     placed_width: Array  # (n,) m, width of that placed dish between the fingers
 
     @classmethod
@@ -86,7 +86,7 @@ class ExpertFacts:
         is_at_plate = xp.zeros_like(width) > 0  # false in all worlds
         is_at_cup = is_at_plate
         is_letting_go = is_at_plate
-        placed_width = width
+        placed_width = width  # where the hand is around no placed dish
         for dish in dishes:
             is_around = _is_around(xp, tcp, dish)
             is_at_plate = is_at_plate | (is_around & dish.is_plate)
@@ -99,7 +99,7 @@ class ExpertFacts:
             tcp=tcp,
             rot6d=agent["tcp_rot6d"],
             dish=_next_dish(xp, dishes),
-            is_done=~_any_left(dishes),
+            is_done=~_any_unplaced(dishes),
             heading=rack.heading,
             into=rack.direction_w(RACK.into_rack),
             up_slot=rack.direction_w(-RACK.down_slot),
@@ -127,23 +127,23 @@ def _is_around(xp: Any, tcp: Array, dish: Dish) -> Array:
 
 
 def _next_dish(xp: Any, dishes: list[Dish]) -> Dish:
-    """Returns the dish to bring now: one that is held, or the first of ORDER that is left."""
-    # from the last to the first of ORDER, so that the first one that is left wins
+    """Returns the dish to bring now: a held one, or the first of ORDER not yet placed."""
+    # from the last to the first of ORDER, so that the first unplaced one wins
     chosen = dishes[ORDER[-1]]
     for k in ORDER[-2::-1]:
-        chosen = _either(xp, dishes[k].is_left, first=dishes[k], second=chosen)
+        chosen = _either(xp, dishes[k].is_unplaced, first=dishes[k], second=chosen)
     # a held dish comes before all others
     for dish in dishes:
         chosen = _either(xp, dish.is_held, first=dish, second=chosen)
     return chosen
 
 
-def _any_left(dishes: list[Dish]) -> Array:
-    """Returns (n,) bool, whether any dish is left."""
-    is_left = dishes[0].is_left
+def _any_unplaced(dishes: list[Dish]) -> Array:
+    """Returns (n,) bool, whether any dish still has to be placed."""
+    is_unplaced = dishes[0].is_unplaced
     for dish in dishes[1:]:
-        is_left = is_left | dish.is_left
-    return is_left
+        is_unplaced = is_unplaced | dish.is_unplaced
+    return is_unplaced
 
 
 class Rack:
@@ -219,7 +219,7 @@ def _read_dish(
         seat = rack.point_w(RACK.places(CUP.z / 2)[k - len(PLATES)])
 
     is_closed = (width > span - NARROWER_M) & (width < span + WIDER_M)
-    is_present = state["present"][:, k] > 0.5
+    is_present = state["present"][:, k] > 0.5  # the state holds 0 or 1
     is_held = is_closed & (error < IN_HAND_M) & is_present
     is_placed = (state["in_rack"][:, k] > 0.5) & is_present & ~is_held
     return Dish(
@@ -231,7 +231,7 @@ def _read_dish(
         grip=grip,
         grip_yaw=grip_yaw,
         is_held=is_held,
-        is_left=is_present & ~is_placed,
+        is_unplaced=is_present & ~is_placed,
         is_placed=is_placed,
         seat=seat,
     )
@@ -244,7 +244,8 @@ def _wall_yaw(xp: Any, rot6d: Array, heading: Array) -> Array:
     rad; a wall's direction is from the plate's middle to the middle of the wall.
     """
     step = 2 * float(xp.pi) / SIDES
-    yaw = xp.atan2(rot6d[:, 1], rot6d[:, 0])
+    yaw = xp.atan2(rot6d[:, 1], rot6d[:, 0])  # direction of one of the walls
+    # from there, the whole number of walls that comes nearest to the heading
     return yaw + step * xp.floor((heading - yaw) / step + 0.5)
 
 
@@ -252,6 +253,7 @@ def _either(xp: Any, is_first: Array, first: Dish, second: Dish) -> Dish:
     """Returns the first dish in the worlds where `is_first`, else the second."""
     fields = {}
     for name, value in vars(first).items():
+        # a column (n, 1) chooses between rows of vectors
         rows = is_first if value.ndim == 1 else is_first[:, None]
         fields[name] = xp.where(rows, value, getattr(second, name))
     return Dish(**fields)

@@ -85,9 +85,8 @@ class Facts:
         # positions in m: of plates' undersides and of cups' middles
         self.plates_pos_w = props.plates.positions_w()  # (N, plates, 3)
         self.cups_pos_w = props.cups.positions_w()  # (N, cups, 3)
-        self.pos_w = xp.concat(
-            [self.plates_pos_w, self.cups_pos_w], axis=1
-        )  # (N, K, 3)
+        # (N, K, 3)
+        self.pos_w = xp.concat([self.plates_pos_w, self.cups_pos_w], axis=1)
 
         # rotation matrices, whose third columns are the dishes' axes of symmetry
         plate_rotations = props.plates.rotations()
@@ -125,7 +124,8 @@ class Facts:
         offset = self._points_in_rack(middles)[:, :, None, :] - props.seats
         across = dot(offset, props.across_slots)
         up = dot(offset, props.up_slot)
-        return xp.stack([across, offset[..., 1], up], axis=-1)
+        along = offset[..., 1]  # slots run along the rack's y axis
+        return xp.stack([across, along, up], axis=-1)
 
     @quantity
     def cup_place_error_m(self) -> Array:
@@ -164,7 +164,7 @@ class Facts:
     def is_held(self) -> Array:
         """(N, K) bool, a gripper is closed on the dish."""
         spans = self._memory["span"]  # (N, K) m, of what is between the fingers
-        is_held = spans < 0  # false, until a hand holds the dish
+        is_held = spans < 0  # all false at first, since no span is negative
         for hand in self._props.hands:
             width = hand.width_m()[:, None]
             is_closed = (width > spans - NARROWER_M) & (width < spans + WIDER_M)

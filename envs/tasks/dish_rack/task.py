@@ -90,6 +90,7 @@ class DishRack:
             "pushed_cup": xp.zeros(n, dtype=xp.int64),
             "event_tick": xp.zeros(n, dtype=xp.int64),
         }
+        # a function that returns the facts of the present state, computed once per state
         self._facts = PerState(engine, partial(Facts, self._props, self._memory))
 
     def memory(self) -> dict[str, Array]:
@@ -148,7 +149,11 @@ class DishRack:
             self._props.cups.paint(world, index, CHINA[episode["cup_china"]])
 
     def before_step(self, tick: Array) -> None:
-        """Updates the largest force on a dish, and pushes a dish when the event is due."""
+        """Updates the largest force on a dish, and pushes a dish when the event is due.
+
+        Args:
+            tick: (N,) the time in each world\'s episode, in physics steps.
+        """
         xp = self._engine.xp
         memory = self._memory
         props = self._props
@@ -180,7 +185,9 @@ class DishRack:
             xp.reshape(facts.vel_w, (n, -1)),
             memory["present"],
             xp.astype(facts.is_in_rack, xp.float64),
-            memory["span"][:, -1:],
+            memory["span"][
+                :, -1:
+            ],  # of the last dish, a cup; all cups are equally wide
             facts.rack_pos_w,
             facts.rack_heading,
             memory["peak_n"][:, None],
@@ -233,18 +240,21 @@ def staged_progress(xp: Any, facts: Facts) -> Array:
         facts: Facts of the present state.
     """
     # (N, K) in [0, 1], how far each dish has come in each part of its way
-    is_left = facts.is_present & ~facts.is_placed
+    is_unplaced = facts.is_present & ~facts.is_placed
+    # rewards from 0 to 1: 1 within `bound` m of the goal, and 0.1 at `bound` + `margin` m
     reached = tolerance(facts.grip_error_m, bound=0.012, margin=0.4)
     lifted = xp.clip((facts.pos_w[..., 2] - TABLE.top_z) / LIFT_M, 0.0, 1.0)
     brought = tolerance(facts.way_to_rack_m, bound=0.01, margin=0.4)
     # near its slot a dish is lowered again, which must not cost progress
     raised = xp.maximum(lifted, brought)
 
-    # of the dishes that are left, the one that has come farthest counts
+    # Of the dishes that are not yet placed, the one that has come farthest counts. `begun`
+    # is the first dish's share of reaching and lifting; `carried` is a dish's share of its
+    # whole way, which is below 1 until the dish is placed.
     begun = xp.where(facts.is_held, 0.4 + 0.6 * raised, 0.4 * reached)
-    begun = largest(xp.where(is_left, begun, 0.0))
+    begun = largest(xp.where(is_unplaced, begun, 0.0))
     carried = xp.where(facts.is_held, 0.3 + 0.2 * raised + 0.4 * brought, 0.2 * reached)
-    carried = largest(xp.where(is_left, carried, 0.0))
+    carried = largest(xp.where(is_unplaced, carried, 0.0))
 
     # `begun` is above 0.4 only once a dish is held; until then no dish counts in part
     is_any_placed = facts.num_placed > 0

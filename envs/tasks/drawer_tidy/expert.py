@@ -27,7 +27,7 @@ from embodied.envs.tasks.drawer_tidy.spots import spot_in_drawer, spot_on_counte
 from embodied.robots.parts.gripper import PALM_M
 from embodied.robots.robot import Robot
 
-# The height of the worktop and of the counter.
+# The height in the world of the worktop and of the counter, m.
 TOP_Z = DRAWERS_SIZE.top_z
 # The hand grips this far above the handle's middle, so that the palm clears the
 # worktop.
@@ -304,8 +304,8 @@ def _bring(xp: Any, facts: ExpertFacts, grasp: TopGrasp, palm_m: float) -> Step:
     )
 
     # the TCP height at which the thing is let go: near the floor, but with the palm,
-    # which is wider than a drawer, above the other thing in the drawer. On the counter,
-    # 0 is no limit.
+    # which is wider than a drawer, above the other thing in the drawer. On the counter no
+    # thing is near, so the limit is 0, which is below the counter.
     above_neighbour = facts.neighbour_top + ABOVE_NEIGHBOUR_M - palm_m
     above_neighbour = xp.where(is_open, above_neighbour, 0.0)
     above_floor = spot[:, 2] + tcp_above_bottom + ABOVE_FLOOR_M

@@ -65,7 +65,7 @@ class ExpertFacts:
     @property
     def is_all_in(self) -> Array:
         """(n,) bool, all named things are in the drawer."""
-        return self.share_in > 0.75
+        return self.share_in > 0.75  # between 0.5 (one of two) and 1 (all)
 
     @classmethod
     def read(cls, xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
@@ -98,6 +98,7 @@ class ExpertFacts:
             thing=thing,
             others=_obstacles_pos_w(xp, state["things_pos_w"], thing.pos),
             neighbour_top=xp.where(is_other_inside, other_top, 0.0),
+            # the mean of two bools; a single named thing is both first and second
             share_in=(1.0 * first.is_inside + 1.0 * second.is_inside) / 2,
         )
 

@@ -211,7 +211,8 @@ def _paint_boards_and_bowl(decor: Paint, pos: Vector) -> None:
     decor.box((x + 0.02, y, z + 0.15), (0.012, 0.12, 0.15), DARK_BOARD)
     decor.box((x - 0.01, y + 0.09, z + 0.11), (0.010, 0.09, 0.11), LIGHT_BOARD)
 
-    # the bowl is four rings that grow wider; a fruit is a short cylinder
+    # the bowl is four rings that grow wider; a fruit is a short cylinder, each a little
+    # taller than the one before
     bowl_x = x - 0.12
     bowl_y = y - 0.32
     for k in range(4):

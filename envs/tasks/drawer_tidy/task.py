@@ -84,6 +84,7 @@ class DrawerTidy:
             "shut_delay": xp.zeros(n, dtype=xp.int64),
             "shut_tick": xp.zeros(n, dtype=xp.int64),
         }
+        # a function that returns the facts of the present state, computed once per state
         self._facts = PerState(engine, partial(Facts, self._props, self._memory))
 
     def memory(self) -> dict[str, Array]:
@@ -123,7 +124,11 @@ class DrawerTidy:
             things.set_present(world, thing, thing in episode["row"])
 
     def before_step(self, tick: Array) -> None:
-        """Pushes the named drawer, or shoves the first named thing, when that is due."""
+        """Pushes the named drawer, or shoves the first named thing, when that is due.
+
+        Args:
+            tick: (N,) the time in each world\'s episode, in physics steps.
+        """
         xp = self._engine.xp
         memory = self._memory
         props = self._props

@@ -153,7 +153,7 @@ def _read_facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
     hand_yaw = xp.atan2(rot6d[:, 1], rot6d[:, 0])
     yaw = xp.where(is_held, hand_yaw + yaw_error, _modulo_pi(xp, part_yaw))
 
-    # the button: its top while it is not pressed
+    # the button's top while it is not pressed; the state has its present position
     button = state["button_pos_w"]
     top_z = xp.full_like(button[:, 2], button_top_z(START_BOX))
     button = with_z(xp, button, top_z)
@@ -175,7 +175,7 @@ def _read_facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
         is_hand_at_grip=(error_xy < AT_GRIP_M) & (error_z < AT_GRIP_M),
         is_hand_high=tcp[:, 2] > CLEAR_Z_W - SAG_M,
         is_over_button=_length(xp, (tip - button)[:, :2]) < OVER_BUTTON_M,
-        is_running=state["running"][:, 0] > 0.5,
+        is_running=state["running"][:, 0] > 0.5,  # the state holds 0 or 1
     )
 
 

@@ -51,8 +51,8 @@ class Props:
         self.first = engine.xp.zeros(engine.num_worlds, dtype=engine.xp.int64)
 
         count = len(PARTS)
+        # (K, 2): row k holds the indices of the two parts other than part k, of K = 3
         others = [[(k + 1) % count, (k + 2) % count] for k in range(count)]
-        # (K, 2): row k holds the indices of the parts other than part k
         self.others = engine.xp.asarray(others)
 
 

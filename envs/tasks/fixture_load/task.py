@@ -80,6 +80,7 @@ class FixtureLoad:
             "push": xp.zeros((n, 2)),
             "event_tick": xp.zeros(n, dtype=xp.int64),
         }
+        # a function that returns the facts of the present state, computed once per state
         self._facts = PerState(engine, partial(Facts, self._props, self._memory))
 
     def memory(self) -> dict[str, Array]:
@@ -127,7 +128,11 @@ class FixtureLoad:
             parts.paint(world, part, COLOURS[episode["colour"][part]])
 
     def before_step(self, tick: Array) -> None:
-        """Updates the peak force and the machine, and pushes the part when its event is due."""
+        """Updates the peak force and the machine, and pushes the part when its event is due.
+
+        Args:
+            tick: (N,) the time in each world\'s episode, in physics steps.
+        """
         xp = self._engine.xp
         memory = self._memory
         props = self._props
@@ -215,6 +220,7 @@ def staged_progress(xp: Any, facts: Facts, is_loaded: Array) -> Array:
         facts: Facts of the present state.
         is_loaded: (N,) bool, whether the workpiece is in its seat and released.
     """
+    # rewards from 0 to 1: 1 within `bound` m of the goal, and 0.1 at `bound` + `margin` m
     reached = tolerance(facts.grip_error_m, bound=0.01, margin=0.4)
     lifted = (facts.part_pos_w[:, 2] - PART.height / 2 - BENCH.top_z) / LIFT_M
     lifted = xp.where(lifted > 1.0, 1.0, lifted)

@@ -78,6 +78,7 @@ class GaugeCheck:
             "event_needle": xp.zeros(n),
         }
         # returns the facts of the present state, which are computed once per state
+        # a function that returns the facts of the present state, computed once per state
         self._facts = PerState(engine, partial(Facts, self._props, self._memory))
 
     def memory(self) -> dict[str, Array]:
@@ -115,7 +116,11 @@ class GaugeCheck:
         return episode
 
     def before_step(self, tick: Array) -> None:
-        """Counts button presses as answers, and moves a needle when the event is due."""
+        """Counts button presses as answers, and moves a needle when the event is due.
+
+        Args:
+            tick: (N,) the time in each world\'s episode, in physics steps.
+        """
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()

@@ -69,6 +69,7 @@ class PanelReset:
             "next_tick": xp.zeros(n, dtype=xp.int64),
             "wait_ticks": xp.zeros(n, dtype=xp.int64),
         }
+        # a function that returns the facts of the present state, computed once per state
         self._facts = PerState(engine, partial(Facts, self._props, self._memory))
 
     def memory(self) -> dict[str, Array]:
@@ -107,7 +108,11 @@ class PanelReset:
         return episode
 
     def before_step(self, tick: Array) -> None:
-        """Counts button presses, and lights the next lamp when it is due."""
+        """Counts button presses, and lights the next lamp when it is due.
+
+        Args:
+            tick: (N,) the time in each world\'s episode, in physics steps.
+        """
         xp = self._engine.xp
         memory = self._memory
         lamps = self._lamps

@@ -15,8 +15,9 @@ from embodied.envs.tasks.parcel_sort.scene import BELT, BINS
 from embodied.envs.tasks.parcel_sort.variation import PER_PARCEL, TASK_VARIABLES
 from embodied.envs.variation import Variation
 
-# The random stream of the event, and of the choice of the parcel that surely belongs into
-# a named bin. It is apart from the streams of the table's variables.
+# Names the random stream of the event, and of the choice of the parcel that surely belongs
+# into a named bin. It differs from the streams of the table's variables. The number is "PS"
+# in ASCII.
 EVENT_STREAM = 0x5053
 # How many colours are sampled: enough to find three different ones.
 COLOUR_SAMPLES = 64
@@ -54,7 +55,7 @@ def sample_episode(seed: int, variation: Variation, later_s: float) -> dict[str,
         variation: Samples the variables.
         later_s: Delay of parcels and event, for a robot that must drive up first.
     """
-    # values that differ between parcels are sampled once per parcel
+    # values that differ between parcels are sampled again, as lists with one per parcel
     episode = variation.sample_each(seed, TASK_VARIABLES)
     count = episode["parcels"]  # the number of parcels that take part
     for name in PER_PARCEL:
@@ -136,7 +137,7 @@ def _sample_event(
     is_pushed = bool(rng.random() < 0.5)
     speed_factor = rng.uniform(*SPEED_FACTOR)
     angle = rng.uniform(*PUSH_ANGLE_RAD)
-    parcel = int(np.flatnonzero(episode["wanted"])[-1])
+    parcel = int(np.flatnonzero(episode["wanted"])[-1])  # the last one to be sorted
     # 1 for a push along the belt's direction, which is +y; -1 for a push against it
     sign = rng.choice((-1, 1))
     force = episode["mass"][parcel] * rng.uniform(*PUSH_M_S2)
@@ -166,6 +167,7 @@ def _start_y(episode: dict[str, Any]) -> list[float]:
     seconds after the parcel before it.
     """
     speed = max(episode["belt_speed"], episode["belt_speed_after"])
+    # the first parcel has no parcel before it, so its gap is not used
     gaps_m = [max(LEAST_GAP_M, speed * gap_s) for gap_s in episode["gap_s"][1:]]
     first_y = episode["first_y"]
     return [first_y - sum(gaps_m[:k]) for k in range(episode["parcels"])]

@@ -54,11 +54,11 @@ AT_GRIP_COS = 0.994
 LAG_S = 0.06
 # The TCP height at which an empty hand clears everything.
 CLEAR_Z_W = 0.87
-# A hand at most this far below that height need not rise.
+# A hand at most this far below CLEAR_Z_W need not rise.
 CLEAR_SLACK_M = 0.02
-# A hand that must rise goes this far above that height.
+# A hand that must rise goes this far above CLEAR_Z_W.
 CLEAR_MORE_M = 0.03
-# The hand keeps that height until it is within this horizontal distance of its goal.
+# The hand stays at CLEAR_Z_W until it is within this horizontal distance of its goal.
 FAR_M = 0.12
 # The y at which the hand waits for a parcel that is still upstream of its reach.
 WAIT_Y_W = -0.36
@@ -269,7 +269,7 @@ def _rows_of_empty_hand(
     hover = xp.stack([hover[:, 0], hover_y, hover[:, 2]], axis=1)
     hover = xp.where(facts.is_idle[:, None], xp.asarray(IDLE_W), hover)
 
-    # while the hand is far from there, it travels above everything
+    # while the hand is far from the hover point, it travels above everything
     to_hover = (hover - hand.pos_w)[:, :2]
     is_far = dot(to_hover, to_hover) > FAR_M**2
     is_low = hand.pos_w[:, 2] < CLEAR_Z_W - CLEAR_SLACK_M
@@ -368,13 +368,13 @@ def _rows_to_bin(facts: ExpertFacts, posture: Grip, route: Route) -> list[Row]:
     waypoint = route.waypoint(xp, hand.pos_w, over_slot)
     raised = with_z(xp, hand.pos_w, over_slot[:, 2])
 
-    # the goal for dropping it: deep in the bin, but with the TCP above the bin's rim
+    # the goal for dropping the parcel: deep in the bin, but with the TCP above the rim
     deep_z = slot_z + INTO_BIN_M + above_bottom
     above_rim_z = slot_z + BIN.height + route.above_rim_m
     drop_z = xp.maximum(deep_z, above_rim_z)
     lowered = with_z(xp, over_slot, drop_z)
 
-    # how far it is on its way
+    # how far the parcel is on its way to its slot, and what the hand may do there
     from_slot = (parcel.pos_w - facts.slot_w)[:, :2]
     distance = xp.sqrt(dot(from_slot, from_slot))
     must_lift = (bottom_z < plate_z + LOW_M) & (distance > AWAY_M)

@@ -55,7 +55,8 @@ PER_M_ALONG_BELT = 0.3
 # The priority rises only between these y, so that its change is small beside the steps
 # between the priorities above, and their order stays.
 ALONG_BELT_Y_W = (-3.0, 1.0)
-# There is no work if no parcel has a higher priority than this.
+# There is no work if no parcel has a higher priority than this. It is above PASSED, because
+# the arm cannot take a parcel that has passed.
 IDLE_PRIORITY = 0.1
 
 
@@ -194,13 +195,15 @@ class ExpertFacts:
         down = -xp.broadcast_to(xp.asarray(UP), grip.x.shape)
         carry_x = xp.where(must_lift, self.hand.x, outward)
         carry_z = xp.where(must_lift, self.hand.z, down)
+        # the axes that rotate the parcel: the hand points to the left, as seen from the
+        # robot's column
         sideways = level_grip(grip.pos_w, left_of(outward), self.hand.lean_rad())
         is_turning = self.must_turn() & ~parcel.is_scanned & ~self.must_lift()
         carry_x = xp.where(is_turning[:, None], sideways.x, carry_x)
         carry_z = xp.where(is_turning[:, None], sideways.z, carry_z)
 
-        # an empty hand keeps its axes while the scanner reads the parcel, so as not to
-        # push it
+        # an empty hand keeps its axes while the scanner reads the parcel, so that it does
+        # not push the parcel
         is_reading = self.is_on_plate & ~parcel.is_scanned & parcel.is_label_up()
         empty_x = xp.where(is_reading[:, None], self.hand.x, grip.x)
         empty_z = xp.where(is_reading[:, None], self.hand.z, grip.z)
@@ -222,7 +225,8 @@ def is_within_reach(parcels: Parcels) -> Array:
 def _share_done(xp: Any, is_finished: Array, is_wanted: Array) -> Array:
     """Returns the share (n,) of finished parcels among the wanted ones, (n, K) bool each.
 
-    It counts by products with ones, because `dot` adds in the same order for every n.
+    It counts by dot products with ones: unlike `sum`, `dot` adds in the same order whatever
+    the number n of worlds is.
     """
     finished = xp.where(is_finished, 1.0, 0.0)
     wanted = xp.where(is_wanted, 1.0, 0.0)
@@ -252,6 +256,7 @@ def _priority(xp: Any, parcels: Parcels, is_held: Array, is_on_plate: Array) -> 
     arm's reach sooner.
     """
     y = parcels.pos_w[..., 1]
+    # later lines override earlier ones, from the lowest priority to the highest
     priority = xp.where(is_within_reach(parcels), WITHIN_REACH, COMING)
     priority = priority + PER_M_ALONG_BELT * xp.clip(y, *ALONG_BELT_Y_W)
     priority = xp.where(y > REACH_Y_W[1], PASSED, priority)

@@ -66,7 +66,7 @@ class Facts(ParcelFacts):
 
     @quantity
     def to_hand(self) -> Array:
-        """(N, K, 3) m, from the parcels' middles to the tool centre point."""
+        """(N, K, 3) m, vectors from each parcel's middle to the tool centre point."""
         return self._props.hand.pos_w()[:, None, :] - self.pos_w
 
     @quantity
@@ -76,14 +76,14 @@ class Facts(ParcelFacts):
         memory = self._memory
         # half the height that the parcel takes up in its present orientation: the sum of
         # its three half edges, each times the z component of its axis
-        axes_z = self.rotations[:, :, 2, :]  # (N, K, 3)
+        axes_z = self.rotations[:, :, 2, :]  # (N, K, 3), last rows of the matrices
         half_height = dot(xp.abs(axes_z), memory["size"]) / 2
         gap = self.pos_w[..., 2] - half_height - self.plate_w[:, 2:]
         is_on_plate = self._props.scanner.over(self.pos_w) & (xp.abs(gap) < FLAT_M)
         is_lying = is_on_plate & self.is_still & (memory["present"] > 0)
 
         # the label points up, and the hand does not hide it
-        label = self.label_w
+        label = self.label_w  # (N, K, 3) m, from the parcels' middles to their labels
         label_to_hand = self.to_hand - label
         is_hand_away = dot(label_to_hand, label_to_hand) > HIDING_M**2
         return is_lying & self.is_label_up & is_hand_away

@@ -29,8 +29,12 @@ WORK = (
 def _around(radius_m: float, angle_deg: float) -> tuple[float, float, float]:
     """Returns a place around the robot's column, which is at the world's origin.
 
+    Args:
+        radius_m: The place's distance from the column.
+        angle_deg: The place's direction from the column, counterclockwise from +x.
+
     Returns:
-        Its x and y in m, and the yaw that faces away from the column, in rad.
+        The place's x and y in m, and the yaw that faces away from the column, in rad.
     """
     angle = float(np.deg2rad(angle_deg))
     return radius_m * float(np.cos(angle)), radius_m * float(np.sin(angle)), angle

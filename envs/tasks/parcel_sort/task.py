@@ -37,7 +37,7 @@ from embodied.sim.engine import Engine
 DRIVING_S = 2.0
 # The scanner reads a parcel that has been readable for this long.
 READING_TICKS = seconds_to_ticks(0.15)
-# A parcel lies on the belt if its centre is at most this high above it.
+# A parcel lies on the belt if its centre is at most this high above the belt's surface.
 LYING_M = 0.04
 
 
@@ -83,6 +83,7 @@ class ParcelSort:
             "push": xp.zeros((n, 2)),  # N, the force on that parcel along x and y
             "event_tick": xp.zeros(n, dtype=xp.int64),  # tick at which the event begins
         }
+        # a function that returns the facts of the present state, computed once per state
         self._facts = PerState(engine, partial(Facts, self._props, self._memory))
 
     def memory(self) -> dict[str, Array]:
@@ -141,7 +142,11 @@ class ParcelSort:
         memory["label"][world, parcel] = label_offset(size, face)
 
     def before_step(self, tick: Array) -> None:
-        """Applies the event when it is due, and lets the scanner read parcels."""
+        """Applies the event when it is due, and lets the scanner read parcels.
+
+        Args:
+            tick: (N,) the time in each world\'s episode, in physics steps.
+        """
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()
@@ -199,8 +204,8 @@ class ParcelSort:
         progress = xp.where(is_sorted, 1.0, facts.parcel_progress)
         gained = xp.where(is_wanted, progress, 0.0)
         points = gained - xp.where(is_wrongly_taken, 1.0, 0.0)
-        # sum over parcels by products with ones, because `dot` adds in the same order
-        # for every number of worlds
+        # sums over parcels are dot products with ones: unlike `sum`, `dot` adds in the same
+        # order whatever the number of worlds is
         ones = xp.ones_like(points)
         wanted_count = xp.maximum(dot(memory["wanted"], ones), ones[:, 0])
         mean = dot(points, ones) / wanted_count

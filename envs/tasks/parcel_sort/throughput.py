@@ -20,7 +20,7 @@ class Episode(Protocol):
 def parcels_per_hour(episodes: Iterable[Episode]) -> float:
     """Returns the parcels sorted per simulated hour in episodes of ParcelSort.
 
-    A failed episode counts with its time and without parcels.
+    A failed episode adds its duration, but no parcels. Without episodes the result is 0.
     """
     count = 0
     seconds = 0.0

@@ -166,7 +166,7 @@ def _tilt_step(xp: Any, facts: ExpertFacts) -> Array:
     step = DROP_RAD * (LEAST_SPEED + (1.0 - LEAST_SPEED) * share)
     step = xp.where(facts.tilt < facts.dry_tilt, TIP_RAD, step)
     # wait while a grain is in the air, and tilt back if too many are
-    step = xp.where(facts.in_air > 0.5, 0.0, step)
+    step = xp.where(facts.in_air > 0.5, 0.0, step)  # at least one, a whole number
     is_too_much = facts.in_air > 1.0 + MOST_IN_AIR * share
     step = xp.where(is_too_much, -THROTTLE_RAD, step)
     # stop at once if the grains that will follow those in the air are enough

@@ -42,9 +42,9 @@ def solve_water(spec: mujoco.MjSpec) -> None:
     """Sets the solver's options for many grains with few contacts each.
 
     Conjugate gradients do not factor the matrix of all degrees of freedom, as Newton's
-    method does, and take a fifth of its time. The midphase of collision detection is off,
-    because its trees of bounding boxes cost more here than they save: a vessel has only a
-    dozen walls, and a grain is one ball.
+    method does, and take a fifth of its time if the scene has nothing else in it. The
+    midphase of collision detection is off, because its trees of bounding boxes cost more
+    than they save: a vessel has only a dozen walls, and a grain is one ball.
     """
     spec.option.solver = mujoco.mjtSolver.mjSOL_CG
     spec.option.iterations = CG_ITERATIONS
@@ -59,8 +59,8 @@ def build_counter(robot: Robot) -> mujoco.MjSpec:
     """
     spec = start_station("kitchen_counter", robot, fenced=False)
     add_kitchen(spec)
-    # the water is a hundred times as much to solve as a grasp, and in this scene conjugate
-    # gradients take a third of the time of Newton's method
+    # As in `solve_water`, conjugate gradients, which take a third of the time of Newton's
+    # method in this scene. The midphase stays on.
     spec.option.solver = mujoco.mjtSolver.mjSOL_CG
     spec.option.iterations = CG_ITERATIONS
     table = add_table(spec, TABLE)

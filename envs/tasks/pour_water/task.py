@@ -80,6 +80,7 @@ class PourWater:
             "push": xp.zeros((n, 2)),
             "event_tick": xp.zeros(n, dtype=xp.int64),
         }
+        # a function that returns the facts of the present state, computed once per state
         self._facts = PerState(engine, partial(Facts, self._props, self._memory))
 
     def memory(self) -> dict[str, Array]:
@@ -118,7 +119,11 @@ class PourWater:
         return episode
 
     def before_step(self, tick: Array) -> None:
-        """Shows the level in the glass, and pushes the glass when the event is due."""
+        """Shows the level in the glass, and pushes the glass when the event is due.
+
+        Args:
+            tick: (N,) the time in each world\'s episode, in physics steps.
+        """
         xp = self._engine.xp
         memory = self._memory
         self._props.cup.show(self._facts().in_cup)
@@ -192,9 +197,11 @@ def staged_progress(xp: Any, facts: Facts) -> Array:
         facts: Facts of the present state.
     """
     # until water is in the glass: reaching, lifting and bringing the bottle
+    # rewards from 0 to 1: 1 within `bound` m of the goal, and 0.1 at `bound` + `margin` m
     reached = tolerance(facts.grip_error_m, bound=0.01, margin=0.4)
     lifted = (facts.bottle_pos_w[:, 2] - TABLE.top_z) / LIFT_M
     lifted = xp.clip(lifted, 0.0, 1.0)
+    # a bottle that pours is gripped about 0.13 m from the middle of the glass
     brought = tolerance(facts.aside_m, bound=0.13, margin=0.4)
     in_hand = 0.35 + 0.10 * lifted + 0.10 * lifted * brought
     before_pouring = xp.where(facts.is_held, in_hand, 0.25 * reached)

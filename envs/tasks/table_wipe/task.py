@@ -86,6 +86,7 @@ class TableWipe:
             "push_tick": xp.zeros(n, dtype=xp.int64),
             "spill_tick": xp.zeros(n, dtype=xp.int64),  # the latest time of the spill
         }
+        # a function that returns the facts of the present state, computed once per state
         self._facts = PerState(engine, partial(Facts, self._props, self._memory))
 
     def memory(self) -> dict[str, Array]:
@@ -159,7 +160,11 @@ class TableWipe:
             dirt.spill_later(world, blob, num_cells)
 
     def before_step(self, tick: Array) -> None:
-        """Wipes the cells under the pad, and lets the push and the spill happen when due."""
+        """Wipes the cells under the pad, and lets the push and the spill happen when due.
+
+        Args:
+            tick: (N,) the time in each world\'s episode, in physics steps.
+        """
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()

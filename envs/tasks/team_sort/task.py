@@ -80,6 +80,7 @@ class TeamSort:
             "push": xp.zeros((n, 2)),
             "event_tick": xp.zeros(n, dtype=xp.int64),
         }
+        # a function that returns the facts of the present state, computed once per state
         self._facts = PerState(engine, partial(Facts, self._props, self._memory))
 
     def memory(self) -> dict[str, Array]:
@@ -142,7 +143,7 @@ class TeamSort:
         """Sets the belt's speed, pushes a parcel if that is due, and reads labels.
 
         Args:
-            tick: (N,) the physics ticks since each episode's start.
+            tick: (N,) the time in each world's episode, in physics steps.
         """
         xp = self._engine.xp
         memory = self._memory

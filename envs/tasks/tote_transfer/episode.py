@@ -17,7 +17,7 @@ from embodied.envs.variation import Variation
 
 # Variables that are sampled for each tote.
 PER_TOTE = ("length", "yaw", "offset_x")
-# How many colours are sampled, enough to find different ones.
+# How many colours are sampled: enough to find different ones for all totes.
 COLOUR_SAMPLES = 16
 RAIL_GAP_M = 0.002  # the least gap between a tote and a rail at the start
 ABOVE_BELT_M = 0.0005  # a tote starts this high above the belt, so that none sinks in
@@ -31,11 +31,17 @@ EVENT_BELT_M_S = (0.0, 0.15)
 
 
 def sample_episode(seed: int, variation: Variation, station: Station) -> dict[str, Any]:
-    """Returns the sampled values of one episode at a station, JSON-able."""
+    """Returns the sampled values of one episode by name, as JSON can hold them.
+
+    Args:
+        seed: The episode's seed.
+        variation: Samples the variables.
+        station: The layout of belt and rack, and the delay of totes and events.
+    """
     episode = variation.sample_each(seed, TASK_VARIABLES)
     count = episode["totes"]
 
-    # values that differ between totes are sampled once per tote
+    # values that differ between totes are sampled again, as lists with one per tote
     for name in PER_TOTE:
         episode[name] = variation.sample_many(seed, name, count)
     places = zip(episode["offset_x"], episode["length"], episode["yaw"], strict=True)
@@ -73,10 +79,10 @@ def tote_name(colours: list[str], target: int) -> str:
 def pose_of(
     episode: dict[str, Any], tote: int, station: Station
 ) -> tuple[np.ndarray, float]:
-    """Returns where a tote starts; those that do not take part are parked.
+    """Returns where a tote starts; totes that take no part are parked.
 
     Returns:
-        (3,) the centre of its underside in the world, m; and its yaw, rad.
+        The centre (3,) of the tote's underside in the world, in m, and its yaw in rad.
     """
     if tote >= episode["totes"]:
         return parked_w(tote), 0.0
@@ -98,7 +104,14 @@ def _sample_event(
     """Samples the event of level L4: the belt's speed changes, or the tote is pushed.
 
     At other levels nothing happens: the speed stays and the push is 0. Then the event's
-    values are not drawn, and the time, which is drawn after them, is not used.
+    values are not drawn. So the time, which is drawn after them, differs between levels,
+    which does no harm, because without an event the time is not used.
+
+    Args:
+        seed: The episode's seed.
+        level: The level of the variation.
+        episode: The values of the episode that have been sampled so far.
+        event_s: The range of the event's time.
     """
     rng = event_rng(seed)
     push = (0.0, 0.0)
@@ -126,7 +139,7 @@ def _between_rails(
     """Returns the sampled x offset, clipped so that the tote stays between the rails.
 
     Args:
-        station: The layout, which has the belt's width and that of totes.
+        station: The layout, which has the widths of the belt and of the totes.
         offset_m: The sampled offset from the belt's middle.
         length_m: The tote's length.
         yaw: The tote's yaw, rad.

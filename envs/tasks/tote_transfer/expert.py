@@ -34,6 +34,7 @@ from embodied.envs.tasks.tote_transfer.scene import station_of
 from embodied.envs.tasks.tote_transfer.two_handed_expert import two_handed_expert
 from embodied.robots.robot import Robot
 
+# The task's skills, first to last.
 ORDER = ("reach", "grasp", "lift", "carry", "place", "release", "retreat")
 # The hand's height above the grip before it goes down.
 HOVER_M = 0.10
@@ -41,10 +42,10 @@ HOVER_M = 0.10
 CLEAR_M = 0.06
 # A tote is set down towards a goal this far below the slot's floor.
 PRESS_M = 0.004
-# A tote is set down only if its y is larger than this, which is where the rack is.
+# A tote is set down only if its y is larger than this, because there the rack is.
 PLACE_Y_W = 0.3
-# Waypoints around the robot's column on the way to the rack: the largest angle from one
-# to the next, and the range of their distances from the column.
+# Waypoints around the robot's column on the way to the rack: the largest angle about the
+# column from one waypoint to the next, and the range of their distances from the column.
 WAYPOINT_RAD = 0.8
 CARRY_RADIUS_M = (0.48, 0.62)
 # A tote within this horizontal distance of its slot is at the rack.
@@ -61,8 +62,8 @@ def tote_transfer_expert(
 ) -> tuple[Planner, Controller]:
     """Returns planner and controller of the expert.
 
-    A robot that travels drives between the belt and the rack. One with two hands carries
-    wide totes with both.
+    A robot that travels drives between the belt and the rack. A robot with two hands
+    carries wide totes with both hands.
     """
     if station_of(robot).has_two_hands:
         return two_handed_expert(agent_layout, state_layout, robot)
@@ -84,7 +85,7 @@ def tote_transfer_expert(
 
 
 class ToteTransferExpert:
-    """Decides what the robot does next, and where it should stand for that."""
+    """Decides what a robot with one hand does next, and where it should stand for that."""
 
     def __init__(self, robot: Robot) -> None:
         self._station = station_of(robot)
@@ -97,7 +98,7 @@ class ToteTransferExpert:
         """Returns where a robot that travels should stand.
 
         Returns:
-            (n, 4) pose of its mount: x, y, z in m and yaw in rad.
+            (n, 4) the pose of the robot's mount: x, y, z in m and yaw in rad.
         """
         facts = ExpertFacts.read(xp, agent, state, self._depth_m)
         is_at_rack = self._is_at_rack(facts)
@@ -108,8 +109,8 @@ class ToteTransferExpert:
 
     def decide(self, xp: Any, agent: Readings, state: Readings) -> Payload:
         """Returns the plans for n worlds, from proprioception and the privileged state."""
-        # a fixed robot stands at the world's origin; express all positions relative to
-        # the place where this robot should stand, so that the same rules apply
+        # The rules are those of a fixed robot, which stands at the world's origin. So
+        # express all positions relative to the place where this robot should stand.
         facts_w = ExpertFacts.read(xp, agent, state, self._depth_m)
         x, y = self._stand_xy(xp, facts_w, state["tote_vel_w"][:, 1])
         stand_w = xp.stack([x, y, xp.zeros_like(x)], axis=1)
@@ -121,7 +122,7 @@ class ToteTransferExpert:
         }
         facts = ExpertFacts.read(xp, agent, state, self._depth_m)
 
-        # `is_riding`: the tote is on the belt, within reach
+        # whether the tote is on the belt, within reach
         is_riding = ~facts.is_holding & ~facts.is_standing & facts.is_reachable
         skill, pos = _choose(xp, facts, is_riding, self._depth_m)
         # an empty hand takes the tote's yaw; a held tote is brought to the rack's yaw, 0
@@ -143,7 +144,7 @@ class ToteTransferExpert:
     def _is_at_rack(facts: ExpertFacts) -> Array:
         """Returns (n,) bool, whether the robot should be at the rack now.
 
-        It should once the tote is near its slot, or held and lifted.
+        It should be there once the tote is near its slot, or held and lifted.
         """
         offset = (facts.tote - facts.slot)[:, :2]
         is_tote_near = dot(offset, offset) < AT_RACK_M**2
@@ -173,14 +174,22 @@ class ToteTransferExpert:
 def _choose(
     xp: Any, facts: ExpertFacts, is_riding: Array, depth_m: float
 ) -> tuple[Array, Array]:
-    """Returns the skill (n,), an index into SKILLS, and the hand's goal (n, 3) m."""
+    """Returns the skill (n,), an index into SKILLS, and the hand's goal (n, 3) m.
+
+    Args:
+        xp: The array namespace.
+        facts: What the expert knows.
+        is_riding: (n,) bool, whether the tote is on the belt, within reach.
+        depth_m: How far below the tote's rim the pads grip its wall.
+    """
     tcp = facts.tcp
     slot = facts.slot
     grip = facts.grip
     tote_to_hand = tcp - facts.tote
     carry_z = xp.full_like(tcp[:, 2], CARRY_Z_W)
 
-    # an empty hand waits at the edge of its reach for a tote that is still to come
+    # goals of an empty hand: above the grip, but at the edge of its reach while the tote is
+    # still to come; and above the tote's rim after the hand has let go
     hover_y = xp.clip(grip[:, 1], *REACH_Y_W)
     hover = xp.stack([grip[:, 0], hover_y, grip[:, 2] + HOVER_M], axis=1)
     above_rim = with_z(xp, tcp, grip[:, 2] + depth_m + CLEAR_M)
@@ -192,11 +201,11 @@ def _choose(
     carried = with_z(xp, waypoint, carry_z)
     set_down = slot + tote_to_hand - xp.asarray([0.0, 0.0, PRESS_M])
 
-    # once a tote is being lowered, a small drift does not stop that
+    # once a tote is being lowered, a small drift does not stop the lowering
     is_held = facts.is_holding
     may_lower = facts.is_above_slot | facts.is_being_lowered
     may_lower = may_lower & (facts.tote[:, 1] > PLACE_Y_W)
-    rows = [  # the last that applies wins
+    rows = [  # the last row that applies wins
         Row("reach", when=~is_held, goal_w=hover),
         Row("grasp", when=is_riding & facts.is_near_grip, goal_w=grip),
         Row("lift", when=is_held & facts.is_low, goal_w=lifted),

@@ -9,15 +9,16 @@ from embodied.core import Array
 from embodied.envs.props.tote import ToteSize
 from embodied.envs.skills.scripted import Readings
 
-# How far below the rim the pads grip a wall (their middles).
+# How far below a wall's rim the middles of the fingers' pads are when they grip the wall.
 GRASP_DEPTH_M = 0.022
 # The TCP height for carrying, at which a held tote clears the rack's upper row.
 CARRY_Z_W = 1.03
-# A hand at most this far below that height counts as lifted.
+# A hand at most this far below CARRY_Z_W counts as lifted.
 BELOW_CARRY_M = 0.03
 # The range of y in which the arm can follow a grip on the belt.
 REACH_Y_W = (-0.50, 0.56)
-# Weight of errors along the wall. They matter less, because the wall is long.
+# The weight of the hand's errors along the wall. They matter less than errors across the
+# wall, because the wall is long.
 ALONG_WALL_WEIGHT = 0.4
 # The hand goes down to the grip when its horizontal error is below this.
 NEAR_M = 0.020
@@ -29,12 +30,14 @@ HELD_M = 0.025
 HELD_Z_M = 0.03
 # The least and largest width of a gripper that holds a wall.
 HELD_WIDTH_M = (0.002, 0.012)
-# A tote is inside its slot, seen from above, if its offsets are below these.
+# Seen from above, a tote is inside its slot if its offsets along x and y from the slot's
+# middle are below these.
 INSIDE_X_M = 0.06
 INSIDE_Y_M = 0.03
-# A tote inside its slot stands there if its height error is below this.
+# A tote inside its slot stands there if its height differs from that of the slot's floor
+# by less than this.
 STANDING_Z_M = 0.012
-# A held tote inside its slot is being lowered if it is at most this high above it.
+# A held tote inside its slot is being lowered if it is at most this high above the floor.
 LOWERING_Z_M = 0.09
 # A tote is above its slot, and may be lowered, within this horizontal distance.
 ABOVE_M = 0.010
@@ -46,19 +49,19 @@ class ExpertFacts:
 
     tcp: Array  # (n, 3) m
     tote: Array  # (n, 3) m, centre of its underside
-    slot: Array  # (n, 3) m, centre of its floor
+    slot: Array  # (n, 3) m, centre of the floor of the slot that the tote belongs in
     grip: Array  # (n, 3) m, on the tote's wall that will face the robot in the rack
     yaw: Array  # (n,) rad, of the tote
     # about the hand, (n,) bool each
-    is_holding: Array  # holds the tote by its wall
-    is_near_grip: Array  # so near that it may go down
-    is_on_grip: Array  # so near that the fingers may close
-    is_low: Array  # too low to carry a tote
+    is_holding: Array  # the hand holds the tote by its wall
+    is_near_grip: Array  # the hand is so near the grip that it may go down
+    is_on_grip: Array  # the hand is so near the grip that the fingers may close
+    is_low: Array  # the hand is too low to carry a tote
     # about the tote, (n,) bool each
-    is_reachable: Array  # where the arm can follow it along the belt
-    is_standing: Array  # in its slot
-    is_above_slot: Array  # so exactly that it may be lowered
-    is_being_lowered: Array  # inside its slot, at most a little above the floor
+    is_reachable: Array  # the tote is where the arm can follow it along the belt
+    is_standing: Array  # the tote stands in its slot
+    is_above_slot: Array  # the tote is so exactly above its slot that it may be lowered
+    is_being_lowered: Array  # it is inside its slot, at most a little above the floor
 
     @classmethod
     def read(
@@ -76,12 +79,12 @@ class ExpertFacts:
 
         width = agent["gripper_width"][:, 0]
         is_closed = (width > HELD_WIDTH_M[0]) & (width < HELD_WIDTH_M[1])
-        # error of the hand: the wall runs roughly along the world's x
+        # the hand's error to the grip; the wall runs roughly along the world's x
         error = tcp - grip
         error_xy = xp.sqrt(error[:, 1] ** 2 + (ALONG_WALL_WEIGHT * error[:, 0]) ** 2)
         error_z = xp.abs(error[:, 2])
 
-        # offset of the tote
+        # the tote's offset from its slot
         offset = tote - slot
         is_inside_x = xp.abs(offset[:, 0]) < INSIDE_X_M
         is_inside = is_inside_x & (xp.abs(offset[:, 1]) < INSIDE_Y_M)
@@ -107,9 +110,15 @@ class ExpertFacts:
 def grip_point(
     xp: Any, tote_pos_w: Array, rot6d: Array, depth_m: float = GRASP_DEPTH_M
 ) -> Array:
-    """Returns the grip (n, 3) m, on the wall that faces the robot once it is in the rack.
+    """Returns the grip (n, 3) m: on the wall that will face the robot in the rack.
 
     That is the wall on the -y side of the tote's own frame.
+
+    Args:
+        xp: The array namespace.
+        tote_pos_w: (n, 3) m, centres of the totes' undersides.
+        rot6d: (n, 6), the totes' x and y axes.
+        depth_m: How far below the rim the pads grip the wall.
     """
     size = ToteSize()  # width and height are the same for all totes
     y_axis = rot6d[:, 3:]  # of the tote, in the world

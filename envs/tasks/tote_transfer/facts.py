@@ -19,15 +19,15 @@ from embodied.envs.tasks.tote_transfer.scene import TOTES, Station, sides_of
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# How far below the rim the pads grip a wall (their middles).
+# How far below a wall's rim the middles of the fingers' pads are when they grip the wall.
 GRASP_DEPTH_M = 0.02
 # A gripper holds a wall if its width is HELD_WIDTH_M +- HELD_WIDTH_SLACK_M and the TCP
 # is within HELD_ERROR_M of the grip.
 HELD_WIDTH_M = 0.007
 HELD_WIDTH_SLACK_M = 0.005
 HELD_ERROR_M = 0.03
-# A tote is in its slot if it is within this of the slot's floor, and within the station's
-# `slot_room_m` seen from above.
+# A tote is in its slot if its underside is within this height of the slot's floor, and its
+# horizontal offset from the slot's middle is within the station's `slot_room_m`.
 SLOT_Z_M = 0.012
 # A tote is upright if it leans by less than 8 degrees.
 UPRIGHT_COS = float(np.cos(np.deg2rad(8)))
@@ -35,15 +35,15 @@ UPRIGHT_COS = float(np.cos(np.deg2rad(8)))
 AT_REST_M_S = 0.02
 # A tote lower than this has fallen off the belt or the rack.
 FALLEN_Z_W = 0.45
-# A tote rides on the belt if it is at most this high above it.
+# A tote rides on the belt if its underside is at most this high above the belt.
 RIDING_M = 0.10
-# A riding tote is out of reach once it is this near to the belt's end; a wider one by half
-# of what it is wider, sooner.
+# A riding tote of normal width is out of reach once it is this near to the belt's end. For
+# a wider tote, half of its additional width is added.
 OUT_OF_REACH_M = 0.25
 
 
 class Props:
-    """The parts of the scene in N worlds, as a task moves and reads them."""
+    """The parts of the scene that the task moves and reads, in N worlds."""
 
     def __init__(self, engine: Engine, robot: Robot, station: Station) -> None:
         """Finds the parts in the model, and computes limits from the station's sizes."""
@@ -54,14 +54,16 @@ class Props:
         self.totes = Totes(engine, TOTES)
         self.rack = Rack(engine, station.rack)
         self.belt = Belt(engine)
-        # the hands that hold a tote, and their sides of it
+        # the hands that hold a tote, and the side of the tote that each hand holds: 1 for
+        # the wall at +y, -1 for -y
         self.sides = sides_of(robot)
         effectors = robot.effectors[: len(self.sides)]
         self.hands = [Hand(engine, robot, effector) for effector in effectors]
 
         count = len(TOTES)
+        # (K, 2): row k holds the indices of the two totes other than tote k, of K = 3
         others = [[(k + 1) % count, (k + 2) % count] for k in range(count)]
-        self.others = xp.asarray(others)  # (K, 2) row k: indices of totes other than k
+        self.others = xp.asarray(others)
         # the grips in the tote's frame: in the middle of the walls on both sides, x = 0
         self.grip_y_m = tote.width / 2
         self.grip_z_m = tote.height - GRASP_DEPTH_M
@@ -86,8 +88,8 @@ class Facts:
         self._props = props
         self._memory = memory
         self._xp = props.xp
-        # position of the centre of its underside (N, 3) m; rotation matrix (N, 9), row
-        # by row; velocity (N, 3) m/s
+        # position of the centre of the tote's underside (N, 3) m; its rotation matrix
+        # (N, 9), row by row; its velocity (N, 3) m/s
         self.tote_pos_w, self.tote_xmat = props.totes.pose_of(memory["tote"])
         self.tote_vel_w = props.totes.velocity_of(memory["tote"])
 
@@ -122,9 +124,9 @@ class Facts:
 
     @quantity
     def grasp_errors_m(self) -> list[Array]:
-        """(N,) m for each hand, from its TCP to its grip.
+        """(N,) m for each hand, the distance from its TCP to its grip.
 
-        Errors along the wall count less.
+        Errors along the wall count less, because the wall is long.
         """
         props = self._props
         # the tote's y and z axes are columns of its rotation matrix, stored row by row
@@ -171,7 +173,7 @@ class Facts:
         x = self.tote_pos_w[:, 0]
         y = self.tote_pos_w[:, 1]
         z = self.tote_pos_w[:, 2]
-        # above the belt, or behind it as seen from the robot
+        # above the belt, or beyond the belt as seen from the robot
         is_riding = (x > props.belt_edge_x_w) & (z < props.riding_z_w)
         is_out_of_reach = is_riding & (y > props.out_of_reach_y_w)
         return (z < FALLEN_Z_W) | is_out_of_reach

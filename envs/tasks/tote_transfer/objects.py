@@ -13,8 +13,8 @@ from embodied.rotations import quat_from_rot6d
 def poses(xp: Any, state: Mapping[str, Array]) -> dict[str, ObjectPose]:
     """Returns the poses of the objects in n worlds.
 
-    The belt's speed is a trait of the tote: a moving tote is grasped differently from
-    one that stands.
+    The belt's speed is among the tote's traits, because a moving tote is grasped
+    differently from a tote that stands.
     """
     traits = xp.concat([state["tote_size"], state["belt_speed"]], axis=1)
     quat = quat_from_rot6d(state["tote_rot6d"])

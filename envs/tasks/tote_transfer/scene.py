@@ -23,7 +23,7 @@ from embodied.robots.work import WorkPlace
 
 TOTES = ("tote_0", "tote_1", "tote_2")
 CAMERA = "overview"
-# How far a hand must open for a tote's wall.
+# The least width to which a hand must open for a tote's wall.
 OPENING_M = 0.04
 LINE_YELLOW = (0.93, 0.70, 0.13, 1.0)
 # What the expert reaches for at the edges of the scene, at L2.
@@ -43,7 +43,7 @@ SLOT_Y_M = 0.03
 
 
 class View(NamedTuple):
-    """Where a camera is, what it looks at, and how wide."""
+    """Where a camera is, what it looks at, and its vertical field of view."""
 
     pos_w: tuple[float, float, float]  # m
     target_w: tuple[float, float, float]  # m
@@ -83,10 +83,11 @@ class Station:
 
     @property
     def slot_room_m(self) -> tuple[float, float]:
-        """The largest offsets along x and y, m, of a tote in its slot from the middle.
+        """The largest offsets of a tote from the middle of its slot, along x and y, m.
 
-        The tote's yaw in the rack is `facing` if it is carried by two hands, which turn
-        with the robot. One hand keeps it along the world's axes.
+        A tote that two hands carry turns with the robot, so that its yaw in the rack is
+        `facing`, and its y axis is along the world's x axis. A tote that one hand carries
+        stays along the world's axes.
         """
         if self.has_two_hands:
             return SLOT_Y_M, self.rack.slot_y / 2 - SLOT_MARGIN_M
@@ -134,21 +135,21 @@ def station_of(robot: Robot) -> Station:
 
 
 def has_two_hands(robot: Robot) -> bool:
-    """Returns whether a robot brings two hands to one tote.
+    """Returns whether a robot can take one tote with two hands.
 
-    Both are on one base, and their fingers open wide enough for a wall.
+    Its first two hands must be on one base, and open wide enough for a tote's wall.
     """
     if len(robot.bases) > 1 or len(robot.effectors) < 2:
         return False
     grippers = [robot.gripper_of(effector) for effector in robot.effectors[:2]]
-    # a suction cup has no width
+    # the width of a suction cup is 0
     return all(gripper.width_m >= OPENING_M for gripper in grippers)
 
 
 def sides_of(robot: Robot) -> tuple[float, ...]:
     """Returns the side of a tote that each hand holds: 1 for the wall at +y, -1 for -y.
 
-    One hand holds the wall at -y. Of two, the left one holds that at +y.
+    A single hand holds the wall at -y. Of two hands, the left hand holds the wall at +y.
     """
     if not station_of(robot).has_two_hands:
         return (-1.0,)
@@ -159,17 +160,18 @@ def sides_of(robot: Robot) -> tuple[float, ...]:
 
 
 def build_tote_station(robot: Robot) -> mujoco.MjSpec:
-    """Returns the station with a robot and three totes (absent ones are parked).
+    """Returns the station with a robot and three totes.
 
-    Camera `overview` sees belt, rack and hand, for policies; `hall` is the view for
-    people.
+    Totes that take no part in an episode are parked out of sight. Policies look through
+    the camera `overview`, which sees belt, rack and hand; `hall` is the camera of pictures
+    for people.
     """
     station = station_of(robot)
     spec = start_station("tote_station", robot, fenced=not robot.travels)
     add_belt(spec, station.belt)
     add_rack(spec, station.rack)
     for name in TOTES:
-        # worlds give each its own colour
+        # the colour is replaced by that of the episode
         add_tote(spec, name, (0.2, 0.4, 0.7, 1.0), station.tote)
     if robot.travels:
         _paint_floor_marks(spec, station)
@@ -187,7 +189,8 @@ def _paint_floor_marks(spec: mujoco.MjSpec, station: Station) -> None:
     marks = Paint(spec, spec.worldbody, "lane", decor=True)
     x, y = station.rack_stand_w
     line_z = 0.001
-    # two hands fill each column of slots from a stand before it
+    # half the width of the marked area, m: more for two hands, because the robot then fills
+    # each column of slots from a stand before that column
     half_x = 0.5 + station.has_two_hands * station.rack.slot_x / 2
 
     # two lines along y, at both sides of the stand, and one line across behind it

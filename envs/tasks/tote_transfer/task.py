@@ -36,7 +36,7 @@ from embodied.envs.variation import Variation
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-LIFT_M = 0.15  # above the belt: a tote that is higher counts as lifted
+LIFT_M = 0.15  # a tote at least this high above the belt counts as lifted
 
 
 class ToteTransfer:
@@ -73,16 +73,14 @@ class ToteTransfer:
             "push": xp.zeros((n, 2)),
             "event_tick": xp.zeros(n, dtype=xp.int64),
         }
+        # a function that returns the facts of the present state, computed once per state
         self._facts = PerState(engine, partial(Facts, self._props, self._memory))
 
     def memory(self) -> dict[str, Array]:
         return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        """Samples an episode, and sets up one world for it.
-
-        That sets totes, rack and belt, and the world's row of the task's `memory`: which
-        tote to bring where, and the event.
+        """Samples an episode, and sets the scene and the memory of one world.
 
         Returns:
             The sampled values by name, which are stored with the episode.
@@ -127,13 +125,17 @@ class ToteTransfer:
             totes.paint(world, tote, COLOURS[episode["colour"][tote]])
 
     def before_step(self, tick: Array) -> None:
-        """Changes the belt's speed or pushes the named tote when the event is due."""
+        """Changes the belt's speed or pushes the named tote when the event is due.
+
+        Args:
+            tick: (N,) the time in each world\'s episode, in physics steps.
+        """
         xp = self._engine.xp
         memory = self._memory
         belt = self._props.belt
 
-        # both kinds of event are applied: the sampled values make one of them change
-        # nothing (the same speed again, or a push of 0 N)
+        # Both kinds of event are applied. Only one of them has an effect, because the
+        # sampled values of the other change nothing: the same speed again, or a push of 0 N.
         has_happened = tick >= memory["event_tick"]
         speed = xp.where(has_happened, memory["speed_after"], belt.speed())
         belt.set_speed(speed)
@@ -148,7 +150,8 @@ class ToteTransfer:
         parts = [
             # the named tote
             facts.tote_pos_w,
-            facts.tote_xmat[:, 0::3],  # its x axis, and its y axis
+            # its x and its y axis, columns of the matrix that is stored row by row
+            facts.tote_xmat[:, 0::3],
             facts.tote_xmat[:, 1::3],
             facts.tote_vel_w,
             self._memory["size"],
@@ -162,8 +165,8 @@ class ToteTransfer:
     def judge(self) -> Outcome:
         """Returns the judgement.
 
-        Success: the tote stands in its slot, released and at rest. Lost: it has fallen,
-        or the belt has carried it out of reach.
+        Success: the named tote stands in its slot, released and at rest. Lost: the tote
+        has fallen, or the belt has carried it out of reach.
         """
         xp = self._engine.xp
         facts = self._facts()
@@ -201,12 +204,13 @@ def staged_progress(
 
     Args:
         xp: The array namespace.
-        grasp_error_m: (N,) from the TCP to the grip.
-        is_in_hand: (N,) bool, the tote is held, or stands in its slot.
-        height_m: (N,) height of the tote above the belt.
-        slot_distance_m: (N,) horizontal distance between slot and tote.
+        grasp_error_m: (N,) m, the distance from the TCP to the grip.
+        is_in_hand: (N,) bool, whether the tote is held, or stands in its slot.
+        height_m: (N,) m, the height of the tote above the belt.
+        slot_distance_m: (N,) m, the horizontal distance between slot and tote.
         station: The layout, which has the margins of the rewards.
     """
+    # rewards from 0 to 1: 1 within `bound` m of the goal, and 0.1 at `bound` + `margin` m
     reached = tolerance(grasp_error_m, bound=0.02, margin=station.reach_m)
     carried = tolerance(slot_distance_m, bound=0.02, margin=station.carry_m)
     lifted = xp.minimum(height_m / LIFT_M, 1.0)

@@ -1,10 +1,11 @@
 """The scripted planner of ToteTransfer for two hands, which carry a wide tote together.
 
-It plans both hands as one dual system. They go down together once both are above their
-walls, close once both are on them, and from then on follow one goal of the tote. The
-robot drives along the belt to meet the tote, and to the rack with the tote in its hands.
+The hands go down together once both are above their walls, and close once both are at their
+grips. From then on, the goals of both hands follow from one goal of the tote. The robot
+drives along the belt to meet the tote, and to the rack with the tote in its hands.
 
-It decides from the present state alone, so that it recovers from whatever happens.
+Each plan follows from the present state alone, so the expert recovers from whatever
+happens.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from embodied.robots.mount import MountPose
 from embodied.robots.parts.arm import Arm
 from embodied.robots.robot import Robot
 
+# The task's skills, first to last.
 ORDER = ("reach", "grasp", "lift", "carry", "place", "release", "retreat")
 # The hands' height above their grips before they go down.
 HOVER_M = 0.10
@@ -46,19 +48,20 @@ CLEAR_M = 0.08
 PRESS_M = 0.004
 # A tote within this horizontal distance of its slot is at the rack.
 AT_RACK_M = 0.9
-# How far before the shoulders the middle of a slot is, for a robot at the rack: of the
-# near, lower row, and of the far, upper one.
+# A robot at the rack stands so that the middle of the slot is this far ahead of its
+# shoulders: in the lower row, which is near, and in the upper row, which is farther away.
 ROW_AHEAD_M = (0.50, 0.72)
+# A slot whose floor is higher than this is in the upper row.
 UPPER_Z_W = 0.73
-# The tote's y relative to the robot, from which on the robot waits for it and the hands
-# follow it; and up to which they do, which is that of a tote that stands, less the way
-# that a moving tote rides within LEAD_S.
+# The robot stands still and its hands follow the tote while the tote's y, relative to the
+# robot, is in this range. For a tote that moves, the range ends earlier, by the distance that
+# the tote rides within LEAD_S.
 MEET_Y_M = (-0.28, 0.26)
 LEAD_S = 2.0
-# Up to this y the robot stays with a tote that its hands have reached.
+# If its hands have reached the tote, the robot stands still up to this y of the tote.
 FOLLOW_Y_M = 0.33
-# A robot that must drive aims at having the tote at this y when it arrives, about
-# ARRIVAL_S later.
+# A robot that must drive goes to where the tote will have this y, relative to the robot,
+# when the robot arrives, which is about ARRIVAL_S later.
 AIM_Y_M = -0.10
 ARRIVAL_S = 1.0
 
@@ -72,7 +75,10 @@ def two_handed_expert(
     planner = TwoHandsPlanner(agent_layout, state_layout, robot, expert.decide)
 
     def stand(observation: Observation, payload: Payload) -> Array:
-        """Returns where the arm should stand (n, 4), which depends on no plan."""
+        """Returns where the first arm should stand (n, 4): x, y, z in m and yaw in rad.
+
+        It depends on the observation only; DrivingPlanner passes the plan, too.
+        """
         xp, hands, state = planner.read(observation)
         pose = mount.read(observation.agent_pos)
         return expert.stand(xp, hands, state, pose)
@@ -97,8 +103,14 @@ class TwoHandedExpert:
     def _facts(
         self, xp: Any, hands: Sequence[Readings], state: Readings
     ) -> TwoHandedFacts:
+        """Returns the facts of an observation at this robot's station."""
         return TwoHandedFacts.read(
-            xp, hands, state, self._sides, self._depth_m, self._station.facing
+            xp,
+            hands,
+            state,
+            sides=self._sides,
+            depth_m=self._depth_m,
+            rack_yaw=self._station.facing,
         )
 
     def stand(
@@ -106,23 +118,23 @@ class TwoHandedExpert:
     ) -> Array:
         """Returns where the first arm should stand (n, 4): x, y, z in m and yaw in rad.
 
-        The middle between the shoulders is before the tote on the belt, or before the
-        slot.
+        The robot stands so that the tote on the belt, or the slot in the rack, is ahead of
+        the middle between its shoulders.
 
         Args:
             xp: the array namespace.
-            hands: both hands.
+            hands: proprioception of both hands.
             state: the privileged state.
-            pose: (n, 4) the mount's present pose.
+            pose: (n, 4) the present pose of the robot's mount.
         """
         facts = self._facts(xp, hands, state)
         forwards, _, upwards = self._as_if_at
 
-        # at the belt
+        # the goal of the mount at the belt
         belt_x = xp.zeros_like(facts.yaw) - forwards
         belt_y = _meeting_y(xp, facts, state["tote_vel_w"][:, 1], pose[:, 1])
 
-        # at the rack: once the tote is near its slot, or held and lifted
+        # the goal at the rack, once the tote is near its slot, or held and lifted
         offset = (facts.tote - facts.slot)[:, :2]
         is_at_rack = dot(offset, offset) < AT_RACK_M**2
         is_at_rack = is_at_rack | (facts.is_holding & ~facts.is_low)
@@ -130,6 +142,7 @@ class TwoHandedExpert:
         ahead_m = xp.where(is_upper, ROW_AHEAD_M[1], ROW_AHEAD_M[0])
         rack_y = facts.slot[:, 1] - ahead_m - forwards
 
+        # `stand_of_mount` converts the mount's goal to the arm's
         x = xp.where(is_at_rack, facts.slot[:, 0], belt_x)
         y = xp.where(is_at_rack, rack_y, belt_y)
         z = xp.full_like(x, STAND_POSE_W[2] - upwards)
@@ -140,14 +153,21 @@ class TwoHandedExpert:
     def decide(
         self, xp: Any, hands: Sequence[Readings], state: Readings
     ) -> tuple[Sequence[HandPlan], Array]:
-        """Returns the plans of both hands in n worlds, and the share that is done (n,)."""
+        """Returns the plans of both hands in n worlds, and the task's completion (n,).
+
+        Args:
+            xp: the array namespace.
+            hands: proprioception of both hands.
+            state: the privileged state.
+        """
         facts = self._facts(xp, hands, state)
         skill, goal_w, goal_yaw = self._choose(xp, facts)
 
-        # empty hands go to their grips, or above them; hands with a tote follow it
+        # empty hands go to their grips, or to `height_m` above their grips
         is_down = is_skill(skill, "grasp")
         height_m = xp.where(is_down, 0.0, HOVER_M)
         height_m = xp.where(is_skill(skill, "retreat"), CLEAR_M, height_m)
+        # the goals of empty hands move with the tote that rides on the belt
         is_riding = ~facts.is_any_holding & ~facts.is_standing
         moves = (is_riding | is_down)[:, None]
         velocity = xp.where(moves, state["tote_vel_w"], xp.zeros_like(goal_w))
@@ -157,13 +177,14 @@ class TwoHandedExpert:
         is_closing = is_closing & ~is_skill(skill, "release")
         gripper = xp.where(is_closing, -1.0, 1.0)
 
+        # hands with the tote follow the tote's goal; hands that let go stay where they are
         plans = []
         stays = is_skill(skill, "release")[:, None]
         follows = facts.is_holding[:, None]
         for hand, grip, side in zip(facts.hands, facts.grips, self._sides, strict=True):
             empty_w = with_z(xp, grip, grip[:, 2] + height_m)
             carried_w, carried_quat = carried_hand(
-                xp, facts.held, hand, side, goal_w, goal_yaw
+                xp, facts.held, hand, side=side, goal_w=goal_w, goal_yaw=goal_yaw
             )
             pos_w = xp.where(follows, carried_w, empty_w)
             pos_w = xp.where(stays, hand, pos_w)
@@ -172,28 +193,33 @@ class TwoHandedExpert:
         return plans, completion_of(xp, ORDER, skill)
 
     def _choose(self, xp: Any, facts: TwoHandedFacts) -> tuple[Array, Array, Array]:
-        """Returns the skill (n,), and the tote's goal: (n, 3) m and its yaw (n,), rad."""
-        # the goals of a tote: it is carried so high that the hands are at CARRY_Z_W
+        """Returns the skill of both hands, and the goal of the tote.
+
+        Returns:
+            The skill (n,), an index into SKILLS; the position (n, 3) m of the tote's goal,
+            and its yaw (n,) rad.
+        """
+        # the tote is carried so high that the mean height of the hands is CARRY_Z_W
         hand_z = (facts.hands[0][:, 2] + facts.hands[1][:, 2]) / 2
         carry_z = facts.tote[:, 2] + CARRY_Z_W - hand_z
         lifted = with_z(xp, facts.tote, carry_z)
         carried = with_z(xp, facts.slot, carry_z)
         set_down = facts.slot - xp.asarray([0.0, 0.0, PRESS_M])
 
-        # once a tote is being lowered, a small drift does not stop that
+        # once a tote is being lowered, a small drift does not stop the lowering
         is_held = facts.is_holding
         may_lower = facts.is_above_slot | facts.is_being_lowered
-        is_released = facts.is_standing & facts.is_any_holding
-        rows = [  # the last that applies wins
+        must_release = facts.is_standing & facts.is_any_holding
+        rows = [  # the last row that applies wins
             Row("grasp", when=~is_held & facts.are_near, goal_w=facts.tote),
             Row("lift", when=is_held & facts.is_low, goal_w=lifted),
             Row("carry", when=is_held & ~facts.is_low, goal_w=carried),
             Row("place", when=is_held & may_lower, goal_w=set_down),
-            Row("release", when=is_released, goal_w=facts.tote),
-            Row("retreat", when=~is_released & facts.is_standing, goal_w=facts.tote),
+            Row("release", when=must_release, goal_w=facts.tote),
+            Row("retreat", when=~must_release & facts.is_standing, goal_w=facts.tote),
         ]
         skill, goal_w = last_row(xp, rows, otherwise_w=facts.tote)
-        # as it is lifted, a tote keeps its yaw
+        # a tote keeps its yaw while it is lifted
         yaw = xp.where(is_skill(skill, "lift"), facts.yaw, self._station.facing)
         return skill, goal_w, yaw
 
@@ -203,8 +229,16 @@ def _meeting_y(
 ) -> Array:
     """Returns the y (n,) m where the mount should stand to take the tote off the belt.
 
-    It stays where it is while the tote is before it, and drives ahead of one that is not.
+    The mount stays where it is while the tote is in front of it. Otherwise it drives to
+    where it will meet the tote.
+
+    Args:
+        xp: the array namespace.
+        facts: what the expert knows.
+        tote_vel_y: (n,) m/s, the tote's velocity along the belt.
+        mount_y: (n,) m, the mount's present y.
     """
+    # a tote that moves backwards, for example after a push, counts as standing
     speed = xp.maximum(tote_vel_y, xp.zeros_like(tote_vel_y))
     tote_y = facts.tote[:, 1] - mount_y
     latest_y = xp.where(

@@ -28,8 +28,9 @@ from embodied.envs.tasks.tote_transfer.expert_facts import (
 )
 from embodied.rotations import quat_from_rot6d
 
-# The height of hands that carry, at which a held tote clears the rack's upper row and the
-# totes on the belt. It is lower than that of one hand, as the far row is farther away.
+# The TCP height of hands that carry, at which a held tote clears the rack's upper row and
+# the totes on the belt. It is lower than for one hand, because two hands must reach farther
+# to the upper row.
 CARRY_Z_W = 0.97
 # A tote may be lowered into its slot if its yaw error is below this.
 STRAIGHT_RAD = 0.02
@@ -39,25 +40,27 @@ STRAIGHT_RAD = 0.02
 class TwoHandedFacts:
     """What the expert knows of two hands and a tote in n worlds.
 
-    What is said of "both" must be true of each hand, so that one waits for the other.
+    Facts about "both" hands are true only if they are true of each hand, so that one hand
+    waits for the other.
     """
 
-    hands: Sequence[Array]  # (n, 3) m each
-    grips: Sequence[Array]  # (n, 3) m each, the middles of the walls at their sides
-    held: HeldObject
+    hands: Sequence[Array]  # (n, 3) m each, the TCPs
+    # (n, 3) m each, the grip of each hand: in the middle of the wall at its side
+    grips: Sequence[Array]
+    held: HeldObject  # the tote, as an object between two hands
     tote: Array  # (n, 3) m, centre of its underside
-    slot: Array  # (n, 3) m, centre of its floor
+    slot: Array  # (n, 3) m, centre of the floor of the slot that the tote belongs in
     yaw: Array  # (n,) rad, of the tote
     # about the hands, (n,) bool each
-    is_holding: Array  # both hold the tote
-    is_any_holding: Array  # at least one does
-    are_near: Array  # both so near their grips that they may go down
-    are_on_grips: Array  # both so near that the fingers may close
-    is_low: Array  # too low to carry a tote
+    is_holding: Array  # both hands hold the tote
+    is_any_holding: Array  # at least one hand holds the tote
+    are_near: Array  # both hands are so near their grips that they may go down
+    are_on_grips: Array  # both are so near their grips that the fingers may close
+    is_low: Array  # the hands are too low to carry a tote
     # about the tote, (n,) bool each
-    is_standing: Array  # in its slot
-    is_above_slot: Array  # so exactly that it may be lowered
-    is_being_lowered: Array  # inside its slot, at most a little above the floor
+    is_standing: Array  # the tote stands in its slot
+    is_above_slot: Array  # the tote is so exactly above its slot that it may be lowered
+    is_being_lowered: Array  # it is inside its slot, at most a little above the floor
 
     @classmethod
     def read(
@@ -73,9 +76,10 @@ class TwoHandedFacts:
 
         Args:
             xp: the array namespace.
-            hands: both hands.
+            hands: proprioception of both hands.
             state: the privileged state.
-            sides: the side of the tote that each hand holds, 1 or -1.
+            sides: the side of the tote that each hand holds: 1 for the wall at +y, -1 for
+                the wall at -y.
             depth_m: how far below the rim the hands grip a wall.
             rack_yaw: the yaw of totes in the rack, rad.
         """
@@ -87,6 +91,7 @@ class TwoHandedFacts:
             # to the middles of the walls
             half_width_m=state["tote_size"][:, 1] / 2 - WALL_M / 2,
         )
+        # the grips' height above the tote's underside; all totes have the same height
         height_m = ToteSize().height - depth_m
 
         grips = []
@@ -122,15 +127,24 @@ class TwoHandedFacts:
 class _HandErrors:
     """What one hand's error from its grip allows, (n,) bool each."""
 
-    is_holding: Array
-    is_near: Array
-    is_on_grip: Array
+    is_holding: Array  # the hand holds the tote
+    is_near: Array  # the hand may go down to its grip
+    is_on_grip: Array  # the fingers may close
 
     @classmethod
     def read(
         cls, xp: Any, held: HeldObject, hand: Readings, grip: Array
     ) -> _HandErrors:
-        """Returns the facts of a hand; errors along its wall count less."""
+        """Returns the facts of a hand.
+
+        Errors along its wall count less, because the wall is long.
+
+        Args:
+            xp: the array namespace.
+            held: the tote.
+            hand: proprioception of the hand.
+            grip: (n, 3) m, the hand's grip.
+        """
         width = hand["gripper_width"][:, 0]
         is_closed = (width > HELD_WIDTH_M[0]) & (width < HELD_WIDTH_M[1])
 
@@ -149,9 +163,9 @@ class _HandErrors:
 class _SlotErrors:
     """What the tote's error from its slot says, (n,) bool each."""
 
-    is_standing: Array
-    is_above: Array
-    is_being_lowered: Array
+    is_standing: Array  # the tote stands in its slot
+    is_above: Array  # the tote is above its slot and may be lowered
+    is_being_lowered: Array  # the tote is inside its slot, a little above the floor
 
     @classmethod
     def read(cls, xp: Any, offset: Array, yaw_error: Array) -> _SlotErrors:
@@ -160,12 +174,14 @@ class _SlotErrors:
         Args:
             xp: the array namespace.
             offset: (n, 3) m, from the slot to the tote.
-            yaw_error: (n,) rad.
+            yaw_error: (n,) rad, the tote's yaw minus that of totes in the rack.
         """
-        # the tote's y axis, along which there is less room, is the world's x axis here
+        # in the rack, the tote's y axis, along which there is less room, is along the
+        # world's x axis
         is_inside = xp.abs(offset[:, 0]) < INSIDE_Y_M
         is_inside = is_inside & (xp.abs(offset[:, 1]) < INSIDE_X_M)
         distance_xy = xp.sqrt(xp.sum(offset[:, :2] ** 2, axis=1))
+        # the sine of a small angle is about the angle; the cosine excludes errors near pi
         is_straight = xp.abs(xp.sin(yaw_error)) < STRAIGHT_RAD
         is_straight = is_straight & (xp.cos(yaw_error) > 0)
         return cls(

@@ -72,6 +72,7 @@ class ValveTurn:
             "event_tick": xp.zeros(n, dtype=xp.int64),
             "late_ticks": xp.zeros(n, dtype=xp.int64),
         }
+        # a function that returns the facts of the present state, computed once per state
         self._facts = PerState(engine, partial(Facts, self._props, self._memory))
 
     def memory(self) -> dict[str, Array]:
@@ -117,7 +118,11 @@ class ValveTurn:
             valves.paint(world, valve, COLOURS[episode["colour"][place]])
 
     def before_step(self, tick: Array) -> None:
-        """Pushes the named valve's handle in worlds where the push is due."""
+        """Pushes the named valve's handle in worlds where the push is due.
+
+        Args:
+            tick: (N,) the time in each world\'s episode, in physics steps.
+        """
         xp = self._engine.xp
         memory = self._memory
         is_at_target = self._facts().angle_error < ANGLE_RAD

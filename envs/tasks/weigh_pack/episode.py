@@ -25,9 +25,8 @@ CLASS_KG = (0.15, 0.30, 0.45)
 LIMITS_KG = (0.225, 0.375)
 # How many marks are sampled: enough to find three different ones.
 MARK_SAMPLES = 24
-ABOVE_TABLE_M = (
-    0.0005  # the item starts this high above the table, so as not to sink in
-)
+# The item starts this high above the table, so as not to sink in.
+ABOVE_TABLE_M = 0.0005
 # A push's force per kg of the item. Friction cancels 4.9 m/s2 of it, so that the item
 # slides 1 to 5 cm.
 PUSH_M_S2 = (5.8, 7.0)

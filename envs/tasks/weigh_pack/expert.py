@@ -179,7 +179,7 @@ def _read_facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
 
     # the item's place is on the pan, or once it is weighed in the box that the display
     # shows
-    is_weighed = state["weighed"][:, 0] > 0.5
+    is_weighed = state["weighed"][:, 0] > 0.5  # the state holds 0 or 1
     place = state["asked_pos_w"]
     aside = _length(xp, (item - place)[:, :2])  # horizontal distance from the place
     above = grasp.bottom_z - place[:, 2]  # height above the place
@@ -215,7 +215,7 @@ def _grasp(xp: Any, state: Readings) -> TopGrasp:
         pos_w=item,
         rot6d=state["item_rot6d"],
         size=state["item_size"],
-        is_round=xp.zeros_like(item[:, 0]) > 0,
+        is_round=xp.zeros_like(item[:, 0]) > 0,  # false in all worlds: it is a box
         others_w=nothing,
         table_z_w=PACKING_TABLE.top_z,
     )

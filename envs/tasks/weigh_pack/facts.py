@@ -62,12 +62,10 @@ class Facts:
         self.item_pos_w, self.item_xmat = props.item.pose_of(props.first)
         self.item_vel_w = props.item.velocity_of(props.first)
         self.pan_w = props.scale.pan_w()  # (N, 3) m, centre of the pan's upper face
-        self.floors_w = (
-            props.boxes.floors_w()
-        )  # (N, K, 3) m, centres of K boxes' floors
-        self.angles_rad = (
-            props.boxes.angles_rad()
-        )  # (N, K) rad, of the flaps; 0 is shut
+        # of the K boxes: the centres of their floors, (N, K, 3) m, and the angles of their
+        # flaps, (N, K) rad, 0 if shut
+        self.floors_w = props.boxes.floors_w()
+        self.angles_rad = props.boxes.angles_rad()
 
     @quantity
     def item_rot6d(self) -> Array:

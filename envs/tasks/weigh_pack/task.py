@@ -99,6 +99,7 @@ class WeighPack:
             "push": xp.zeros((n, 2)),
             "event_tick": xp.zeros(n, dtype=xp.int64),
         }
+        # a function that returns the facts of the present state, computed once per state
         self._facts = PerState(engine, partial(Facts, self._props, self._memory))
 
     def memory(self) -> dict[str, Array]:
@@ -130,7 +131,11 @@ class WeighPack:
         return episode
 
     def before_step(self, tick: Array) -> None:
-        """Updates the display, counts wrong boxes, and pushes the item when its event is due."""
+        """Updates the display, counts wrong boxes, and pushes the item when its event is due.
+
+        Args:
+            tick: (N,) the time in each world\'s episode, in physics steps.
+        """
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()
@@ -151,7 +156,7 @@ class WeighPack:
         """Updates the display, which changes whenever a new load has settled.
 
         Args:
-            tick: (N,) each world's clock.
+            tick: (N,) the time in each world's episode, in physics steps.
             reading_kg: (N,) the present load on the scale.
         """
         xp = self._engine.xp
@@ -239,6 +244,7 @@ def weighing(xp: Any, facts: Facts) -> Array:
     It is at most 0.15 while the hand reaches for the item, at least 0.2 once the item is
     in the hand, and 0.4 once the item is on the scale.
     """
+    # rewards from 0 to 1: 1 within `bound` m of the goal, and 0.1 at `bound` + `margin` m
     reached = tolerance(facts.grip_error_m, bound=0.01, margin=0.4)
     brought = tolerance(facts.pan_aside_m, bound=0.01, margin=0.4)
     lifted = (facts.lowest_z_w - facts.pan_w[:, 2]) / LIFT_M
@@ -258,6 +264,7 @@ def packing(xp: Any, facts: Facts) -> Array:
     in the hand, and at least 0.75 once the item is in its own box; from there it rises to
     0.97 while the flap closes.
     """
+    # rewards from 0 to 1: 1 within `bound` m of the goal, and 0.1 at `bound` + `margin` m
     reached = tolerance(facts.grip_error_m, bound=0.01, margin=0.4)
     brought = tolerance(facts.own_aside_m, bound=0.02, margin=0.5)
     lifted = (facts.lowest_z_w - facts.pan_w[:, 2]) / LIFT_M
