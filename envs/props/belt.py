@@ -97,7 +97,7 @@ def add_belt(spec: mujoco.MjSpec, size: BeltSize) -> None:
         rail_x = size.x + side * (half_width + RAIL_HALF_M)
         rail_half = (RAIL_HALF_M, size.half_length, RAIL_HALF_HEIGHT_M)
         add_box(world, (rail_x, y, size.top_z - RAIL_BELOW_M), rail_half, FRAME_BLUE)
-        leg_half_z = (size.top_z - 0.06) / 2
+        leg_half_z = (size.top_z - 0.06) / 2  # legs end 6 cm below the belt's top
         for leg_y in _legs_y(size):
             leg_half = (0.02, 0.03, leg_half_z)
             paint.box((rail_x, leg_y, leg_half_z), leg_half, FRAME_BLUE)
@@ -109,7 +109,11 @@ def add_belt(spec: mujoco.MjSpec, size: BeltSize) -> None:
 
 
 def _paint_surface(paint: Paint, size: BeltSize) -> None:
-    """Paints the bed, the rollers, and the rubber band if there is one."""
+    """Paints the bed, the rollers, and the rubber band if there is one.
+
+    Boxes are given by their middle and half size, cylinders by the middles of their two
+    ends and their radius, m.
+    """
     half_width = size.width / 2
     y = size.middle_y
     bed_half = (half_width, size.half_length, BED_HALF_M)
@@ -139,6 +143,7 @@ def _rollers_y(size: BeltSize) -> list[float]:
 
 def _legs_y(size: BeltSize) -> list[float]:
     """Returns the y of each pair of legs, m, evenly spaced."""
+    # the outer pairs are 0.15 m from the belt's ends
     first = size.y_start + 0.15
     last = size.y_end - 0.15
     gaps = max(1, round((last - first) / LEGS_APART_M))

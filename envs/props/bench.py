@@ -31,7 +31,10 @@ class BenchSize:
 
 
 def add_bench(spec: mujoco.MjSpec, size: BenchSize) -> None:
-    """Adds the bench as a body `bench` whose origin is on the floor below its middle."""
+    """Adds the bench as a body `bench` whose origin is on the floor below its middle.
+
+    Boxes are given by their middle and half size, m.
+    """
     bench = spec.worldbody.add_body(name="bench", pos=[size.x, size.y, 0])
     half_x = size.depth / 2
     half_y = size.width / 2
@@ -54,7 +57,11 @@ def add_bench(spec: mujoco.MjSpec, size: BenchSize) -> None:
 
 
 def _paint_decor(spec: mujoco.MjSpec, bench: mujoco.MjsBody, size: BenchSize) -> None:
-    """Paints drawers below the top, and a board with tools behind it."""
+    """Paints drawers below the top, and a board with tools behind it.
+
+    Boxes are given by their middle and half size, cylinders by the middles of their two
+    ends and their radius, m.
+    """
     decor = Paint(spec, bench, "bench_decor", decor=True)
     half_y = size.width / 2
     front_x = -size.depth / 2 + 0.036

@@ -51,7 +51,8 @@ class BinPlace:
 def add_bin(spec: mujoco.MjSpec, place: BinPlace, size: BinSize) -> None:
     """Adds a bin as a body that a world may shift.
 
-    The frame is in the middle of the bin's floor, with x along the bin's depth.
+    The frame is in the middle of the bin's floor, with x along the bin's depth. Boxes are
+    given by their middle and half size, m.
     """
     body = spec.worldbody.add_body(
         name=place.name,
@@ -59,7 +60,7 @@ def add_bin(spec: mujoco.MjSpec, place: BinPlace, size: BinSize) -> None:
         quat=upright(place.yaw),
     )
 
-    # collision geoms
+    # the collision geoms: the floor and four walls
     half_x = size.depth / 2
     half_y = size.width / 2
     walls = _walls(size)

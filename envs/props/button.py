@@ -58,6 +58,7 @@ def add_button(
     joint.limited = True
     joint.solref_limit = PAD_SOLREF
     joint.solimp_limit = (0.99, 0.99, 0.001, 0.5, 2.0)
+    # of stiffness and damping, only the linear terms
     joint.stiffness = [SPRING_N_M, 0, 0]
     joint.damping = [DAMPING_N_S_M, 0, 0]
     joint.armature = ARMATURE_KG

@@ -120,7 +120,11 @@ def _paint_sign_post(paint: Paint, kind: str) -> None:
 
 
 def _paint_cabinet(paint: Paint) -> None:
-    """Paints a switchgear cabinet: two doors, louvres, lamps, handles, and a plinth."""
+    """Paints a switchgear cabinet: two doors, louvres, lamps, handles, and a plinth.
+
+    Boxes are given by their middle and half size, cylinders by the middles of their two
+    ends and their radius, m.
+    """
     # plinth and body; and on either side a door, its handle and its louvres
     paint.box((0.36, 0, 0.05), (0.34, 0.46, 0.05), DARK)
     paint.box((0.37, 0, 0.98), (0.35, 0.48, 0.88), HOUSING)
@@ -140,7 +144,11 @@ def _paint_cabinet(paint: Paint) -> None:
 
 
 def _paint_pump(paint: Paint) -> None:
-    """Paints a pump with its motor on a plinth, the shaft along y, and its pipes."""
+    """Paints a pump with its motor on a plinth, the shaft along y, and its pipes.
+
+    Boxes are given by their middle and half size, cylinders by the middles of their two
+    ends and their radius, m.
+    """
     # height of the shaft, and its distance behind the station's front
     z = 0.62
     x = 0.42
@@ -164,7 +172,11 @@ def _paint_pump(paint: Paint) -> None:
 
 
 def _paint_meter(paint: Paint) -> None:
-    """Paints a board with three dials, in front of a tank and its pipes."""
+    """Paints a board with three dials, in front of a tank and its pipes.
+
+    Boxes are given by their middle and half size, cylinders by the middles of their two
+    ends and their radius, m.
+    """
     # the tank, with bands around it and a foot
     paint.cylinder((0.42, 0, 0.10), (0.42, 0, 1.72), 0.29, GLASS)
     for z in (0.30, 0.95, 1.60):

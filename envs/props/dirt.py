@@ -41,7 +41,7 @@ class Dirt:
             # the cells' centres, m; with x and y before the cells, because tests of all
             # cells are faster on contiguous coordinates
             "cell_xy_w": xp.zeros((n, 2, S, CELLS)),
-            # the share of each cell's dirt that is left, in [0, 1]
+            # the share of each cell's dirt that remains, in [0, 1]
             "left": xp.zeros((n, S, CELLS)),
             # 1 for cells that are or were dirty
             "present": xp.zeros((n, S, CELLS)),
@@ -59,7 +59,7 @@ class Dirt:
             "high_xy_w": xp.zeros((n, 2, S)),
             # the share of the named stains' area that has been wiped off
             "wiped": xp.zeros(n),
-            # the share of the other stains' area that is left
+            # the share of the other stains' area that remains
             "spared": xp.ones(n),
         }
 
@@ -107,23 +107,24 @@ class Dirt:
             spilling: (N,) bool, whether the spill comes now in each world.
 
         Returns:
-            The share (N, S * C) of each cell's dirt that is left.
+            The share (N, S * C) of each cell's dirt that remains.
         """
         xp = self._xp
         arrays = self.arrays
         # (N, S, 1) the share of a cell's dirt that this distance removes
         removed = (rubbed_m[:, None] / arrays["rub_m"])[:, :, None]
-        left = arrays["left"] - xp.where(is_under_pad, removed, 0.0)
+        remaining = arrays["left"] - xp.where(is_under_pad, removed, 0.0)
         spilled = xp.where(spilling[:, None, None], arrays["spill"], 0.0)
 
-        arrays["left"][...] = xp.maximum(xp.where(left > 0, left, 0.0), spilled)
+        not_negative = xp.where(remaining > 0, remaining, 0.0)
+        arrays["left"][...] = xp.maximum(not_negative, spilled)
         arrays["present"][...] = xp.maximum(arrays["present"], spilled)
         arrays["spill"][...] = arrays["spill"] - spilled
         self._survey(slice(None))
-        return self.left()
+        return self.remaining()
 
-    def left(self) -> Array:
-        """Returns the share (N, S * C) of each cell's dirt that is left."""
+    def remaining(self) -> Array:
+        """Returns the share (N, S * C) of each cell's dirt that remains."""
         return self._xp.reshape(self.arrays["left"], (-1, S * CELLS))
 
     def _survey(self, worlds: slice) -> None:
@@ -134,25 +135,25 @@ class Dirt:
         """
         xp = self._xp
         arrays = self.arrays
-        left = arrays["left"][worlds]
+        remaining = arrays["left"][worlds]
         cells = arrays["cell_xy_w"][worlds]
         named = arrays["named"][worlds]
 
         # areas (n, S) in m2: dirty now, and dirty at some time in the episode
-        area = _sum_of_cells(self._areas * left)
+        area = _sum_of_cells(self._areas * remaining)
         area_ever = _sum_of_cells(self._areas * arrays["present"][worlds])
         arrays["left_m2"][worlds] = area
 
         # the bounding box (n, 2, S) of the dirty cells; zeros if none is dirty
-        is_dirty = (left > 0)[:, None]
+        is_dirty = (remaining > 0)[:, None]
         has_dirty = (area > 0)[:, None]
         low = xp.min(xp.where(is_dirty, cells, FAR_M), axis=3)
         high = xp.max(xp.where(is_dirty, cells, -FAR_M), axis=3)
         arrays["low_xy_w"][worlds] = xp.where(has_dirty, low, 0.0)
         arrays["high_xy_w"][worlds] = xp.where(has_dirty, high, 0.0)
 
-        # the share of the named stains that is wiped off, and the share of the others
-        # that is left
+        # the share of the named stains that is wiped off, and the share of the other stains
+        # that remains
         others = 1 - named
         arrays["wiped"][worlds] = 1 - _ratio(dot(named, area), dot(named, area_ever))
         arrays["spared"][worlds] = _ratio(dot(others, area), dot(others, area_ever))

@@ -83,7 +83,7 @@ class DishRackSize:
         """
         # a plate rests on both rails, so its middle is this far above them along the slot
         up = np.sqrt(plate.radius**2 - self.rail_y**2)
-        # and this far in front of the pins behind the slot, halfway to those before it
+        # and this far in front of the pins behind the slot, halfway to the pins before it
         before = self.pitch / 2 * np.cos(self.lean)
         seats = []
         for x in self.pins_x()[:-1]:
@@ -114,6 +114,7 @@ def add_dish_rack(spec: mujoco.MjSpec, size: DishRackSize) -> None:
 
 def _add_slots(body: mujoco.MjsBody, size: DishRackSize) -> None:
     """Adds the drip tray, two rails, and the pins between the slots."""
+    # the drip tray reaches 45 mm beyond the rails
     half_y = size.rail_y + 0.045
     floor = add_box(
         body, (0, size.plate_y, 0.004), (size.half_depth, half_y, 0.004), TRAY_INSIDE
@@ -167,7 +168,11 @@ def _add_cup_tray(body: mujoco.MjsBody, size: DishRackSize) -> None:
 
 
 def _paint_frame(paint: Paint, size: DishRackSize) -> None:
-    """Paints the rim of the drip tray, a frame of wire, and rubber feet."""
+    """Paints the rim of the drip tray, a frame of wire, and rubber feet.
+
+    Boxes are given by their middle and half size, cylinders by the middles of their two
+    ends and their radius, m.
+    """
     # the rim of the drip tray, on all four sides
     half_x = size.half_depth
     half_y = size.rail_y + 0.045
@@ -201,6 +206,7 @@ def _paint_frame(paint: Paint, size: DishRackSize) -> None:
         (front_right, front_left, size.rail_z),
         (back_left, front_left, top_z),
     ):
+        # the corners' x and y, at the height of this wire
         first = start * (1, 1, 0) + np.array([0, 0, height])
         second = end * (1, 1, 0) + np.array([0, 0, height])
         paint.cylinder(first, second, 0.0032, STEEL)
@@ -218,7 +224,10 @@ class DishRack:
             engine.model_view(field)
 
     def place(self, world: int, shift_m: tuple[float, float], turn_rad: float) -> None:
-        """Moves one world's rack by (x, y) m from its nominal place, and turns it."""
+        """Moves one world's rack by (x, y) m from its nominal place, and turns the rack.
+
+        The angle `turn_rad` is relative to the nominal yaw.
+        """
         size = self._size
         pos = (size.x + shift_m[0], size.y + shift_m[1], size.floor_z)
         self._engine.model_view("body_pos")[world, self._body] = pos
@@ -231,4 +240,5 @@ class DishRack:
 
     def heading(self) -> Array:
         """Returns the cosine and the sine (N, 2) of the rack's yaw."""
+        # x and y of the rack's x axis, the first column of its rotation matrix
         return self._engine.view("xmat")[:, self._body][:, [0, 3]]

@@ -99,9 +99,9 @@ def add_drawers(spec: mujoco.MjSpec, chest: mujoco.MjsBody, size: DrawersSize) -
             mass=MASS_KG,
             explicitinertial=True,
         )
-        body.ipos = [size.depth / 2, 0, 0.02]
+        body.ipos = [size.depth / 2, 0, 0.02]  # the centre of mass, m
         body.inertia = [0.010, 0.016, 0.024]  # kg m2, about x, y and z
-        body.gravcomp = 1.0
+        body.gravcomp = 1.0  # the slide carries the weight
 
         joint = body.add_joint(
             name=f"drawer_{name}", type=mujoco.mjtJoint.mjJNT_SLIDE, axis=[-1, 0, 0]

@@ -56,10 +56,14 @@ class FixtureSize:
 
 
 def add_fixture(spec: mujoco.MjSpec, size: FixtureSize) -> None:
-    """Adds the fixture as a body with its frame at the centre of the pocket's floor."""
+    """Adds the fixture as a body with its frame at the centre of the pocket's floor.
+
+    Boxes are given by their middle and half size, cylinders by the middles of their two
+    ends and their radius, m.
+    """
     body = spec.worldbody.add_body(name=BODY, pos=[size.x, size.y, size.floor_z])
 
-    # the base plate, whose upper face is the pocket's floor
+    # the base plate, whose upper face is the pocket's floor; it reaches 14 mm beyond the jaws
     half_x = size.length / 2 + size.jaw + 0.014
     half_y = size.width / 2 + size.jaw + 0.014
     base = add_box(body, (0, 0, -0.006), (half_x, half_y, 0.006), FLOOR)
@@ -194,6 +198,7 @@ class Fixture:
 
     def heading(self) -> Array:
         """Returns the cosine and the sine (N, 2) of the fixture's yaw."""
+        # x and y of the fixture's x axis, the first column of its rotation matrix
         return self._engine.view("xmat")[:, self._body][:, [0, 3]]
 
     def force_n(self) -> Array:

@@ -34,8 +34,10 @@ def add_free_box(
         mass: the box's mass in kg.
         rgba: the box's colour.
     """
-    half = np.asarray(size, float) / 2
-    inertia = mass / 3 * (half @ half - half**2)  # (3,) kg m2, of a solid box
+    half = np.asarray(size, float) / 2  # (3,) m
+    # (3,) kg m2, the inertia of a solid box: m / 3 (b^2 + c^2) about the axis of a, for half
+    # sizes a, b and c
+    inertia = mass / 3 * (half @ half - half**2)
     body = spec.worldbody.add_body(
         name=name, explicitinertial=True, mass=mass, inertia=inertia
     )
@@ -52,7 +54,7 @@ class FreeBody:
         self._engine = engine
         self._body = engine.model.body(name).id
         joint = engine.model.joint(name)
-        # the free joint's first column in `qpos` and in `qvel`
+        # the free joint's first columns in `qpos` and in `qvel`
         self._qpos = int(joint.qposadr[0])
         self._qvel = int(joint.dofadr[0])
 
@@ -116,6 +118,7 @@ class FreeBodies:
         self._body_columns = columns(self._bodies)
         self._body_ids = xp.asarray(self._bodies)
         self._geoms = [[model.geom(name).id for name in of_body] for of_body in geoms]
+        # the first column of each body's free joint in `qpos`
         self._qpos = [int(model.joint(name).qposadr[0]) for name in names]
         # (K, 3) columns of the linear velocities in `qvel`
         qvel = [int(model.joint(name).dofadr[0]) for name in names]
@@ -197,6 +200,7 @@ class FreeBodies:
             pos_w: (3,) m, the position of the body's frame.
             yaw: the body's yaw, rad.
         """
+        # a free joint has 7 positions: (x, y, z) and a quaternion
         first = self._qpos[which]
         pose = [*pos_w, *upright(yaw)]
         self._engine.view("qpos")[world, first : first + 7] = pose

@@ -109,13 +109,13 @@ def add_gauge_station(
         spec: the scene.
         name: name of the body, and prefix of the names of its parts.
         pos: x and y of the station in the world, m.
-        any_text: the name that the plate shows at first, any of those added.
+        any_text: the name that the plate shows at first: any name that was added.
             `Gauges.name` changes it.
     """
     body = spec.worldbody.add_body(name=name, pos=[*pos, 0])
     _add_desk(spec, body, name)
 
-    # the board, on a post behind the desk
+    # the board behind the desk, 24 mm thick, up to 65 mm above the middle of the plate
     half_z = (PLATE_Z_M + 0.065 - BOARD_Z_M) / 2
     board_half = (0.012, BOARD_HALF_M, half_z)
     board = (BOARD_X_M + 0.012, BOARD_Y_M, BOARD_Z_M + half_z)
@@ -140,9 +140,9 @@ def add_gauge_station(
         size_m=PLATE_M,
     )
 
-    # each hand is a box on a body that worlds rotate; unrotated it points along z. The
+    # Each hand is a box on a body that worlds rotate; unrotated it points along z. The
     # boxes are given by centre, half size and colour, in the order of HANDS. The needle
-    # extends by 24 mm behind its axis
+    # extends by 24 mm behind its axis.
     mark_pos = (0, 0, sum(MARKS_M) / 2)
     mark_half = (0.002, 0.008, np.ptp(MARKS_M) / 2)
     boxes = (
@@ -158,7 +158,11 @@ def add_gauge_station(
 
 
 def _add_desk(spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str) -> None:
-    """Adds the desk with its two labelled buttons, and the parts that are only drawn."""
+    """Adds the desk with its two labelled buttons, and the parts that are only drawn.
+
+    Boxes are given by their middle and half size, cylinders by the middles of their two
+    ends and their radius, m.
+    """
     half_x, half_y = DESK_HALF_M
     desk_half = (half_x, half_y, 0.02)
     add_box(body, (0, 0, DESK_Z_M - 0.02), desk_half, CASE)
@@ -228,18 +232,21 @@ def _draw_dial() -> Image.Image:
     disc = (0, 0, 2 * middle - 1, 2 * middle - 1)
     draw.ellipse(disc, fill=to_bytes(PAPER))
 
-    # 20 intervals between ticks; every second tick is long, every fourth has a number
+    # 20 intervals between ticks; every second tick is long, every fourth has a number.
+    # Lengths in m are multiplied by `pixels_per_m`.
     font = ImageFont.load_default(0.026 * pixels_per_m)
     for tick in range(21):
         angle = float(angle_rad(np, tick / 20))
         # outwards from the centre; the picture's y points down
         out = np.array([np.sin(angle), -np.cos(angle)])
-        inner_m = 0.118 if tick % 2 == 0 else 0.128
+        inner_m = 0.118 if tick % 2 == 0 else 0.128  # distance from the centre
         ends = [tuple(middle + out * r * pixels_per_m) for r in (inner_m, 0.140)]
         draw.line(ends, fill=to_bytes(INK), width=round(0.003 * pixels_per_m))
         if tick % 4 == 0:
-            at = tuple(middle + out * 0.095 * pixels_per_m)
-            draw.text(at, str(tick // 2), fill=to_bytes(INK), font=font, anchor="mm")
+            number_xy = tuple(middle + out * 0.095 * pixels_per_m)
+            draw.text(
+                number_xy, str(tick // 2), fill=to_bytes(INK), font=font, anchor="mm"
+            )
     return shrunk(image)
 
 

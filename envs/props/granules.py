@@ -54,12 +54,12 @@ def add_granules(spec: mujoco.MjSpec, count: int) -> None:
                 name=f"{PREFIX}_{k}_{axis}",
                 type=mujoco.mjtJoint.mjJNT_SLIDE,
                 axis=direction,
-                damping=[DRAG_N_S_M, 0.0, 0.0],
+                damping=[DRAG_N_S_M, 0.0, 0.0],  # only the linear term
             )
         ball = body.add_geom(
             type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[RADIUS_M, 0, 0], mass=0
         )
-        ball.condim = 1
+        ball.condim = 1  # contacts without friction
         ball.solref = SOLREF
         ball.group = COLLISION_GROUP
         # the drawn sphere is a site, because a geom would cost time in the collision search

@@ -49,7 +49,10 @@ def add_floor_and_light(spec: mujoco.MjSpec) -> None:
 
 
 def _paint_markings(spec: mujoco.MjSpec) -> None:
-    """Draws the lines around the work area."""
+    """Draws the lines around the work area.
+
+    Boxes are given by their middle and half size, m.
+    """
     # the four lines: middle x and y, half size along x and y; m
     lines = (
         (0, -1.15, 1.1, 0.03),

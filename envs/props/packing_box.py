@@ -99,13 +99,13 @@ def add_packing_boxes(
 
     Args:
         spec: the scene.
-        size: the size of each.
-        places: (x, y, z) of the centres of their floors, m.
-        marks: all marks that they may carry; worlds choose.
+        size: the size of each box.
+        places: (x, y, z) of the centres of the boxes' floors, m.
+        marks: all marks that boxes may carry, of which worlds choose one for each box.
     """
-    for plate, style_m in _plate_sizes(size).items():
+    for plate, plate_m in _plate_sizes(size).items():
         for mark in marks:
-            style = SignStyle(style_m, ink=PRINTED, paper=mark.rgb, stretched=True)
+            style = SignStyle(plate_m, ink=PRINTED, paper=mark.rgb, stretched=True)
             add_text(spec, f"{MARK}_{plate}_{mark.letter}", mark.letter, style)
 
     group = spec.worldbody.add_body(name=GROUP)
@@ -122,7 +122,7 @@ def add_packing_boxes(
 
 def _plate_sizes(size: PackingBoxSize) -> dict[str, tuple[float, float]]:
     """Returns the size (width, height) in m of each mark on a box."""
-    square = size.depth - 0.014
+    square = size.depth - 0.014  # with a margin of 7 mm on each side
     return {
         "inside": (square, square),
         "top": (square, square),
@@ -190,7 +190,7 @@ def _add_flap(box: mujoco.MjsBody, name: str, size: PackingBoxSize) -> mujoco.Mj
     # stiff limits of the hinge, so that a hand cannot press the light flap into its box
     hinge.solref_limit = PAD_SOLREF
     hinge.solimp_limit = FRICTION_SOLIMP
-    hinge.damping = [FLAP_DAMPING_N_M_S, 0.0, 0.0]
+    hinge.damping = [FLAP_DAMPING_N_M_S, 0.0, 0.0]  # only the linear term
     plate_half = (half_x, half_y, size.wall / 2)
     plate = add_box(flap, (half_x, 0, 0), plate_half, CARDBOARD, name=f"{name}_flap")
     plate.friction[0] = SLIDING_FRICTION
@@ -200,7 +200,10 @@ def _add_flap(box: mujoco.MjsBody, name: str, size: PackingBoxSize) -> mujoco.Mj
 def _paint_flap(
     spec: mujoco.MjSpec, flap: mujoco.MjsBody, name: str, size: PackingBoxSize
 ) -> None:
-    """Paints the tongue at the flap's front edge, and the crease at its hinge."""
+    """Paints the tongue at the flap's front edge, and the crease at its hinge.
+
+    Boxes are given by their middle and half size, m.
+    """
     paint = Paint(spec, flap, f"{name}_flap_paint")
     half_y = size.width / 2
     tongue = (size.flap + 0.001, 0, -0.009)

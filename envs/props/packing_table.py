@@ -39,7 +39,10 @@ class PackingTableSize:
 
 
 def add_packing_table(spec: mujoco.MjSpec, size: PackingTableSize) -> None:
-    """Adds the table as a body whose frame is on the floor below its middle."""
+    """Adds the table as a body whose frame is on the floor below its middle.
+
+    Boxes are given by their middle and half size, m.
+    """
     table = spec.worldbody.add_body(name="packing_table", pos=[size.x, size.y, 0])
     half_x = size.depth / 2
     half_y = size.width / 2
@@ -47,6 +50,7 @@ def add_packing_table(spec: mujoco.MjSpec, size: PackingTableSize) -> None:
     top = add_box(table, (0, 0, size.top_z - size.thickness / 2), top_half, TOP)
     top.friction[0] = SLIDING_FRICTION
 
+    # four legs, 5 cm from the edges
     under_z = size.top_z - size.thickness
     leg_half = under_z / 2
     for x in (-1, 1):
@@ -55,6 +59,7 @@ def add_packing_table(spec: mujoco.MjSpec, size: PackingTableSize) -> None:
             add_box(table, leg, (0.025, 0.025, leg_half), FRAME_BLUE)
 
     paint = Paint(spec, table, "packing_table_paint")
+    # a yellow edge towards the robot
     edge_half = (0.003, half_y, size.thickness / 2)
     paint.box((-half_x - 0.002, 0, size.top_z - 0.015), edge_half, SAFETY_YELLOW)
     # a cutting mat on the part of the table where the robot works
@@ -67,7 +72,10 @@ def add_packing_table(spec: mujoco.MjSpec, size: PackingTableSize) -> None:
 def _paint_decor(
     spec: mujoco.MjSpec, table: mujoco.MjsBody, size: PackingTableSize
 ) -> None:
-    """Paints a shelf below the top, and packing material and a printer on the top."""
+    """Paints a shelf below the top, and packing material and a printer on the top.
+
+    Boxes are given by their middle and half size, m.
+    """
     decor = Paint(spec, table, "packing_decor", decor=True)
     half_x = size.depth / 2
     half_y = size.width / 2
@@ -93,7 +101,11 @@ def _paint_decor(
 
 
 def _paint_material(decor: Paint, size: PackingTableSize) -> None:
-    """Paints a roll of paper, rolls of tape and a tape gun along the table's far edge."""
+    """Paints a roll of paper, rolls of tape and a tape gun along the table's far edge.
+
+    Boxes are given by their middle and half size, cylinders by the middles of their two
+    ends and their radius, m.
+    """
     back_x = size.depth / 2 - 0.09
     z = size.top_z
 
@@ -123,7 +135,10 @@ def _paint_material(decor: Paint, size: PackingTableSize) -> None:
 
 
 def _paint_printer(decor: Paint, pos: tuple[float, float, float]) -> None:
-    """Paints a label printer that stands at `pos`, m; its labels come out towards -x."""
+    """Paints a label printer that stands at `pos`, m; its labels come out towards -x.
+
+    Boxes are given by their middle and half size, m.
+    """
     x, y, z = pos
     decor.box((x, y, z + 0.065), (0.10, 0.085, 0.065), CASE)
     decor.box((x - 0.005, y, z + 0.131), (0.085, 0.070, 0.004), DARK)

@@ -98,7 +98,7 @@ def add_pad(spec: mujoco.MjSpec) -> None:
     for name, (z, half) in solids.items():
         geom = add_box(pad, (0, 0, z), half, INVISIBLE, name=f"cloth_{name}")
         geom.friction[0] = HANDLE_FRICTION
-        geom.condim = 3
+        geom.condim = 3  # contacts with sliding friction only
         geom.group = COLLISION_GROUP
 
     _add_sole(pad)
@@ -120,9 +120,10 @@ def _add_sole(pad: mujoco.MjsBody) -> None:
         name=SOLE,
         type=mujoco.mjtJoint.mjJNT_SLIDE,
         axis=[0, 0, 1],
-        range=[-0.001, FOAM_M],
+        range=[-0.001, FOAM_M],  # the relaxed foam is 1 mm before its lower stop
     )
     foam.limited = mujoco.mjtLimited.mjLIMITED_TRUE
+    # of stiffness and damping, only the linear terms
     foam.stiffness = [FOAM_STIFFNESS_N_M, 0, 0]
     foam.damping = [FOAM_DAMPING_N_S_M, 0, 0]
 
@@ -137,7 +138,7 @@ def _add_sole(pad: mujoco.MjsBody) -> None:
             size=[FOOT_RADIUS_M, 0, 0],
         )
         foot.friction[0] = CLOTH_FRICTION
-        foot.condim = 3
+        foot.condim = 3  # contacts with sliding friction only
         foot.group = COLLISION_GROUP
         foot.mass = 0
         foot.priority = 1  # contacts use the friction of the foot, not of the table
@@ -146,7 +147,8 @@ def _add_sole(pad: mujoco.MjsBody) -> None:
 def _add_looks(spec: mujoco.MjSpec, pad: mujoco.MjsBody) -> None:
     """Adds the visual geoms of the pad: a folded cloth, a plate on it, and a grip.
 
-    A section of a loft along x is (x, centre y, centre z, half y, half z), in m.
+    A section of a loft along x is (x, centre y, centre z, half y, half z), in m. The higher
+    a loft's `power`, the more nearly rectangular its sections are.
     """
     # three layers of folded cloth, on the body that moves on the foam's spring
     sole = spec.body(SOLE)
@@ -163,7 +165,7 @@ def _add_looks(spec: mujoco.MjSpec, pad: mujoco.MjsBody) -> None:
     seams = []
     for start in (-0.046, -0.034, 0.028, 0.040):
         ends = tuple(
-            (at, 0, 0.013, y + 0.0006, 0.0136) for at in (start, start + 0.006)
+            (seam_x, 0, 0.013, y + 0.0006, 0.0136) for seam_x in (start, start + 0.006)
         )
         seams.append(Loft("x", ends, power=12, smooth=0, sides=28))
     add_shell(spec, sole, "cloth_stripes", shapes=seams, material="cloth_seam")

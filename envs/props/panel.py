@@ -98,7 +98,10 @@ def add_panel(spec: mujoco.MjSpec, face: mujoco.MjsBody) -> None:
 
 
 def _add_row(spec: mujoco.MjSpec, face: mujoco.MjsBody, paint: Paint, row: int) -> None:
-    """Adds a row's plate, its lamps and buttons, and the board behind them."""
+    """Adds a row's plate, its lamps and buttons, and the board behind them.
+
+    Boxes are given by their middle and half size, m.
+    """
     first_x, y = middle_m(row, 0)
     last_x, _ = middle_m(row, COLUMNS - 1)
     first_text = f"row_{next(iter(SYSTEMS))}"  # until a world chooses another
@@ -121,7 +124,10 @@ def _add_row(spec: mujoco.MjSpec, face: mujoco.MjsBody, paint: Paint, row: int) 
 
 
 def _add_pair(face: mujoco.MjsBody, paint: Paint, row: int, column: int) -> None:
-    """Adds a lamp and its button, each in a bezel."""
+    """Adds a lamp and its button, each in a bezel.
+
+    Cylinders are given by the middles of their two ends and their radius, m.
+    """
     x, y = middle_m(row, column)
     lamp_y = y + LAMP_ABOVE_M
     button_y = y - BUTTON_BELOW_M

@@ -63,7 +63,7 @@ def add_parcel(spec: mujoco.MjSpec, name: str) -> None:
     pos, half = _boxes(size, FACES[0])
     solid = add_box(body, pos[0], half[0], (*CARDBOARD, 1.0), name=f"{name}_body")
     solid.friction[0] = SLIDING_FRICTION
-    solid.condim = 3
+    solid.condim = 3  # contacts with sliding friction only
 
     stickers = {"tape": TAPE, "label": LABEL, "code": PAPER}
     for k, (part, rgb) in enumerate(stickers.items(), start=1):
@@ -80,6 +80,8 @@ def _boxes(size: ParcelSize, face: str) -> tuple[np.ndarray, np.ndarray]:
     stands out by a quarter of a sticker's thickness. The label's middle is in the face of
     the parcel, so the label stands out by half its thickness, above the tape. The code is
     a white strip, whose middle is in the label's outer face.
+
+    Factors of x, y and z below are shares of the parcel's half sizes.
 
     Args:
         size: the parcel's size.

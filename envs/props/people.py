@@ -83,7 +83,7 @@ class People:
         # the ids of the bodies of all people, trunks and limbs, which are consecutive
         first = model.body(names[0]).id
         self._bodies = slice(first, first + count * (1 + len(limbs())))
-        self._now = xp.asarray([0.0])  # s ahead
+        self._now = xp.asarray([0.0])  # as a time ahead, s
         self._ahead_s = xp.asarray(list(ahead_s))
         self._geoms = [_geoms_by_part(model, name) for name in names]
         # asking for a field lets worlds differ in it
@@ -95,12 +95,15 @@ class People:
         quats, sinking = stride_poses()
         self._quats = xp.asarray(quats)  # (poses, 9, 4) wxyz
         self._sinking = xp.asarray(sinking)  # (poses,) m
-        # factors of a table's columns for people who have halted: the AMPLITUDE is 0
+        # factors of a table's columns for people who have halted: only the last column,
+        # AMPLITUDE, becomes 0
         self._standing = xp.asarray([1.0, 1.0, 1.0, 1.0, 0.0])
         # indices that pick one row of the tables per person
         self._worlds = xp.arange(num)[:, None, None]  # (N, 1, 1)
         self._people = xp.arange(count)[None, :, None]  # (1, M, 1)
         self._memory = {
+            # the table of each person's walk, whose 5 columns `walks` documents; the time
+            # of one turn around the loop; and how long the person has walked at the start
             "walks": xp.zeros((num, count, SAMPLES + 1, 5)),
             "walk_period_s": xp.ones((num, count)),
             "walk_start_s": xp.zeros((num, count)),
@@ -137,7 +140,7 @@ class People:
             is_present = person < len(walks)
             self._colour(world, person, clothes[person] if is_present else None)
 
-            # the table of a person who takes no part stays at the parking place
+            # in the table of a person who takes no part, each row is the parking place
             walk = walks[person] if is_present else None
             parked = parked_w(person)
             table = np.zeros((SAMPLES + 1, 5))

@@ -88,7 +88,8 @@ def stride_poses() -> tuple[np.ndarray, np.ndarray]:
     phase = 2 * np.pi * np.arange(PHASES) / PHASES  # (P,) rad
     # (A, 1) the size of the steps as a share of full steps
     share = np.arange(AMPLITUDES)[:, None] / (AMPLITUDES - 1)
-    # joint angles by limb, (A, P) rad about y, positive to the back
+    # Joint angles by limb, (A, P) rad about y, positive to the back. The factors are
+    # amplitudes of full steps, chosen to look like a person's gait.
     angles = {}
     for side, sign in SIDES.items():
         # legs swing in opposite phase, and an arm swings with the leg of the other side
@@ -109,7 +110,7 @@ def stride_poses() -> tuple[np.ndarray, np.ndarray]:
         sole_z = HIP_Z_M - THIGH_M * np.cos(thigh) - SHIN_M * np.cos(shin) - FOOT_M
         sinking = np.minimum(sinking, sole_z)
 
-    # quaternions of rotations about y; the trunk's angle is 0
+    # quaternions of rotations about y, of the trunk, whose angle is 0, and of the 8 limbs
     bodies = [np.zeros_like(sinking), *(angles[limb.name] for limb in limbs())]
     half = np.stack(bodies, axis=-1) / 2  # (A, P, 9)
     zero = np.zeros_like(half)

@@ -61,7 +61,7 @@ def add_plate(spec: mujoco.MjSpec, name: str, size: PlateSize) -> None:
         name=name,
         explicitinertial=True,
         mass=size.mass,
-        ipos=[0, 0, 0.35 * size.height],
+        ipos=[0, 0, 0.35 * size.height],  # the centre of mass
         inertia=_inertia(size, size.mass),
     )
     body.gravcomp = WEIGHTLESS_GRAVCOMP
@@ -69,7 +69,7 @@ def add_plate(spec: mujoco.MjSpec, name: str, size: PlateSize) -> None:
 
     # the floor: two squares inside the ring, one turned by 45 degrees, of which only the
     # first touches the table
-    half = 0.70 * size.radius
+    half = 0.70 * size.radius  # the squares' corners are just inside the ring
     for k, low_z in enumerate((0.0, FOOT_M / 2)):
         half_z = (size.floor - low_z) / 2
         square = add_box(

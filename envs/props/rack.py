@@ -84,7 +84,7 @@ def _add_row(
         y: y of the row's centre in the rack's frame, m.
         top_z: height of the deck's upper face, which is the slots' floor, m.
     """
-    half_x = size.slot_x + 0.008
+    half_x = size.slot_x + 0.008  # half the length of two slots, and 8 mm more
     half_y = size.slot_y / 2
     half_lip = size.lip / 2
     add_box(rack, (0, y, top_z - 0.01), (half_x, half_y, 0.01), DECK)
@@ -109,13 +109,16 @@ def _add_row(
 
 
 def _paint_labels(paint: Paint, size: RackSize) -> None:
-    """Paints a plate for each slot on its row's near edge; slot k has k + 1 marks."""
+    """Paints a plate for each slot on its row's near edge; slot k has k + 1 marks.
+
+    Boxes are given by their middle and half size, m.
+    """
     for k, (x, y, z) in enumerate(size.slot_centres()):
         front_y = y - size.slot_y / 2 - 0.001
         # the plate hangs below the edge
         paint.box((x, front_y, z - 0.03), (0.07, 0.003, 0.022), PLATE_WHITE)
         for mark in range(k + 1):
-            mark_x = x + 0.025 * (mark - k / 2)
+            mark_x = x + 0.025 * (mark - k / 2)  # side by side, 25 mm apart
             mark_half = (0.006, 0.003, 0.014)
             paint.box((mark_x, front_y - 0.002, z - 0.03), mark_half, MARK)
 

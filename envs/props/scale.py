@@ -69,6 +69,9 @@ def add_scale(
 ) -> None:
     """Adds the scale as a body that worlds may shift, with its frame at its underside.
 
+    Boxes are given by their middle and half size, cylinders by the middles of their two
+    ends and their radius, m.
+
     Args:
         spec: the scene.
         place: the scale's nominal position and sizes.
@@ -92,7 +95,10 @@ def add_scale(
 
 
 def _add_pan(spec: mujoco.MjSpec, scale: mujoco.MjsBody, place: ScalePlace) -> None:
-    """Adds the pan on its spring, with its frame at the centre of its upper face."""
+    """Adds the pan on its spring, with its frame at the centre of its upper face.
+
+    Boxes are given by their middle and half size, m.
+    """
     pan = scale.add_body(
         name=PAN, pos=[0, 0, place.pan_z], mass=PAN_KG, explicitinertial=True
     )
@@ -106,8 +112,10 @@ def _add_pan(spec: mujoco.MjSpec, scale: mujoco.MjsBody, place: ScalePlace) -> N
     spring = pan.add_joint(name=PAN, type=mujoco.mjtJoint.mjJNT_SLIDE, axis=[0, 0, 1])
     spring.limited = mujoco.mjtLimited.mjLIMITED_TRUE
     spring.range = [-DOWN_M, UP_M]
+    # of stiffness and damping, only the linear terms
     spring.stiffness = [STIFFNESS_N_M, 0.0, 0.0]
     spring.damping = [DAMPING_N_S_M, 0.0, 0.0]
+    # the pan sinks into the case without colliding with it
     spec.add_exclude(name=PAN, bodyname1=BODY, bodyname2=PAN)
 
     # dark lines along the pan's edges
@@ -126,7 +134,11 @@ def _add_display(
     place: ScalePlace,
     texts: Sequence[tuple[str, str, Rgb]],
 ) -> None:
-    """Adds the console behind the pan with the tilted display and two keys."""
+    """Adds the console behind the pan with the tilted display and two keys.
+
+    Boxes are given by their middle and half size, cylinders by the middles of their two
+    ends and their radius, m.
+    """
     width, height = place.display
     style = SignStyle(place.display, ink=DASHES, paper=DARK)
     add_text(spec, f"{DISPLAY}_{BLANK}", "- - -", style)
@@ -134,9 +146,9 @@ def _add_display(
         style = SignStyle(place.display, ink=LETTERS, paper=rgb, stretched=True)
         add_text(spec, f"{DISPLAY}_{name}", text, style)
 
-    # the console's frame is on the display's surface: x points to the right for a reader,
-    # y up along the display, z out of it. Its rotation is a quarter turn about z, then the
-    # tilt about x
+    # The console's frame is on the display's surface: x points to the right for a reader,
+    # y up along the display, z out of the display. The frame's rotation is a quarter turn
+    # about z, then the tilt about x.
     sin = np.sin(TILT_RAD / 2) * np.sqrt(0.5)
     cos = np.cos(TILT_RAD / 2) * np.sqrt(0.5)
     console_x = place.half[0] + 0.056
@@ -150,7 +162,7 @@ def _add_display(
         console,
         DISPLAY,
         material=f"{DISPLAY}_{BLANK}",
-        pos=(0, 0.0, 0.0015 - PLATE_M),
+        pos=(0, 0.0, 0.0015 - PLATE_M),  # the plate's front is 1.5 mm out
         size_m=place.display,
         quat=(1, 0, 0, 0),
     )

@@ -58,7 +58,8 @@ def add_scanner(spec: mujoco.MjSpec, place: ScannerPlace) -> None:
     )
     plate.friction[0] = SLIDING_FRICTION
 
-    # the post, from the floor up to the head, and the head on it
+    # the post, from the floor, which is `top_z` below the frame, up to the head; and the
+    # head on the post
     post = (HEAD_BEHIND_M + 0.012, 0, (HEAD_ABOVE_M - place.top_z) / 2)
     post_half = (0.009, 0.009, (HEAD_ABOVE_M + place.top_z) / 2)
     add_box(body, post, post_half, FRAME_BLUE)

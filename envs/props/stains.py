@@ -124,7 +124,8 @@ def _cell(blob: Blob, ring: Ring, k: int, overlap_m: float) -> Cell:
     overlap = overlap_m / blob.radius
     angle = angle + np.linspace(-overlap, overlap, steps + 1)
 
-    # the vertices of the inner arc, then those of the outer arc
+    # the vertices of the inner arc, then those of the outer arc: shares of the rays (n, 2)
+    # from the blob's centre to its outline
     ray = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     inner_arc = max(ring.inner - overlap, 0.0) * ray
     outer_arc = (ring.outer + overlap) * ray
@@ -133,7 +134,7 @@ def _cell(blob: Blob, ring: Ring, k: int, overlap_m: float) -> Cell:
     # two triangles per step, between vertices of the inner arc and those of the outer
     # arc; one in the central ring, whose inner arc is a single point
     inner = np.arange(steps)
-    outer = inner + steps + 1
+    outer = inner + steps + 1  # the inner arc has steps + 1 vertices
     faces = np.stack([inner, outer, outer + 1], axis=1)
     if ring.inner > 0:
         second_triangle = np.stack([inner, outer + 1, inner + 1], axis=1)
@@ -193,14 +194,14 @@ class Stains:
         geoms = self._geoms[stain * CELLS : (stain + 1) * CELLS]
         self._engine.model_view("geom_rgba")[world, geoms, :3] = rgb
 
-    def show(self, left: Array) -> None:
+    def show(self, remaining: Array) -> None:
         """Sets the alpha of each cell from its dirt.
 
         Args:
-            left: (N, S * C) the share of each cell's dirt that is left, in [0, 1].
+            remaining: (N, S * C) the share of each cell's dirt that remains, in [0, 1].
         """
         xp = self._engine.xp
         rgba = self._engine.model_view("geom_rgba")
-        faded = FAINT_ALPHA + (FRESH_ALPHA - FAINT_ALPHA) * left
-        alpha = xp.where(left > 0, faded, 0.0)
+        faded = FAINT_ALPHA + (FRESH_ALPHA - FAINT_ALPHA) * remaining
+        alpha = xp.where(remaining > 0, faded, 0.0)
         rgba[:, self._columns, 3] = xp.astype(alpha, rgba.dtype)

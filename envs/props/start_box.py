@@ -35,11 +35,15 @@ class StartBoxPlace:
 
 
 def add_start_box(spec: mujoco.MjSpec, place: StartBoxPlace) -> None:
-    """Adds the box as a body with its frame at the centre of its underside."""
+    """Adds the box as a body with its frame at the centre of its underside.
+
+    Boxes are given by their middle and half size, cylinders by the middles of their two
+    ends and their radius, m.
+    """
     half_x, half_y, half_z = place.half
     box = spec.worldbody.add_body(name=BODY, pos=[place.x, place.y, place.z])
     add_box(box, (0, 0, half_z), place.half, CASE)
-    top_z = 2 * half_z
+    top_z = 2 * half_z  # above the box's underside
     add_button(box, BUTTON, (0, 0, top_z + STOP_ABOVE_M), CAP)
 
     spec.add_material(name=LAMP, emission=0.8, specular=0.2, shininess=0.2)

@@ -39,7 +39,7 @@ def add_table(spec: mujoco.MjSpec, size: TableSize) -> mujoco.MjsBody:
 
     The body's frame is at the centre of the top's upper face. The body is a mocap body,
     because the GPU engine keeps the positions of mocap bodies in the state, but not the
-    positions of fixed bodies.
+    positions of fixed bodies. Boxes are given by their middle and half size, m.
     """
     table = spec.worldbody.add_body(
         name=TABLE, pos=[size.x, size.y, size.top_z], mocap=True
@@ -50,7 +50,7 @@ def add_table(spec: mujoco.MjSpec, size: TableSize) -> mujoco.MjsBody:
     top = add_box(table, (0, 0, -half_z), (half_x, half_y, half_z), TOP_WOOD, name=TOP)
     top.friction[0] = SLIDING_FRICTION
 
-    # centre lines of the legs and of the apron, the frame under the top
+    # x and y of the centre lines of the legs, and of the apron, the frame under the top
     leg_x = half_x - INSET_M
     leg_y = half_y - INSET_M
     leg_half_z = (size.top_z - size.thickness) / 2

@@ -102,7 +102,8 @@ def add_thing(spec: mujoco.MjSpec, name: str) -> None:
 def _parts(kind: str, size: ThingSize) -> list[Part]:
     """Returns the parts of a thing in its frame: solid ones first, then visual ones.
 
-    Visual parts stand out by a fraction of a mm, so that they are seen.
+    Visual parts stand out by a fraction of a mm, so that they are seen. Other factors of
+    x, y and z are shares of the thing's half sizes.
     """
     x = size.x / 2
     y = size.y / 2
@@ -151,9 +152,10 @@ def _tin_paint(radius: float, z: float) -> list[Part]:
 
 def _colours(kind: str, rgb: Rgb) -> list[tuple[float, ...]]:
     """Returns the colours of a thing's `_parts`, for a thing of the colour `rgb`."""
-    own = np.asarray(rgb)
-    light = tuple(0.55 * own + 0.45)
-    dark = tuple(0.55 * own)
+    # mixed with white, and with black
+    thing_rgb = np.asarray(rgb)
+    light = tuple(0.55 * thing_rgb + 0.45)
+    dark = tuple(0.55 * thing_rgb)
     colours: dict[str, list[tuple[float, ...]]] = {
         "cup": [rgb, rgb, light, dark, light],
         "tin": [STEEL, STEEL, rgb, STEEL, STEEL],

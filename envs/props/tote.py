@@ -13,8 +13,8 @@ from embodied.sim.engine import Engine
 
 WALL_M = 0.005
 BASE_M = 0.005
-# Walls start this far above the base's underside. If they were flush with it, a tote
-# would have five times as many contacts.
+# Walls start this far above the base's underside. If they were flush with the underside, a
+# tote would have five times as many contacts.
 WALL_LIFT_M = 0.002
 # The band around the rim, which is only drawn.
 RIM_HALF_WIDTH_M = 0.006
@@ -60,7 +60,7 @@ def add_tote(
         if part in SOLIDS:
             geom = add_box(body, pos[k], half[k], rgba, name=f"{name}_{part}")
             geom.friction[0] = SLIDING_FRICTION
-            geom.condim = 3
+            geom.condim = 3  # contacts with sliding friction only
         else:
             add_visual_box(body, pos[k], half[k], rgba, name=f"{name}_{part}")
 
@@ -72,7 +72,7 @@ def _boxes(size: ToteSize) -> tuple[np.ndarray, np.ndarray]:
     wall = WALL_M / 2
     half_z = (size.height - WALL_LIFT_M) / 2
     mid_z = WALL_LIFT_M + half_z
-    rim_z = size.height - RIM_HALF_HEIGHT_M - 0.001
+    rim_z = size.height - RIM_HALF_HEIGHT_M - 0.001  # 1 mm below the walls' top
 
     # half sizes of walls and rims that run along the tote's x, and along its y
     along = (x - WALL_M, wall, half_z)
@@ -111,15 +111,15 @@ def _inertia(size: ToteSize) -> tuple[np.ndarray, np.ndarray]:
     mass *= size.mass / mass.sum()
     centre = mass @ pos / size.mass
 
-    # inertia of each solid box about its own centre: m / 3 (b^2 + c^2) about the axis of
-    # a, for half sizes a, b and c
+    # (5, 3) inertia of each solid box about its own centre: m / 3 (b^2 + c^2) about the axis
+    # of a, for half sizes a, b and c
     half2 = half**2
-    own = mass[:, None] / 3 * (np.sum(half2, axis=1, keepdims=True) - half2)
+    about_own = mass[:, None] / 3 * (np.sum(half2, axis=1, keepdims=True) - half2)
 
     # parallel axis theorem: m (y^2 + z^2) for the x axis, and so on
     offset2 = (pos - centre) ** 2
     shifted = mass[:, None] * (np.sum(offset2, axis=1, keepdims=True) - offset2)
-    return centre, np.sum(own + shifted, axis=0)
+    return centre, np.sum(about_own + shifted, axis=0)
 
 
 class Totes(FreeBodies):
@@ -152,5 +152,5 @@ class Totes(FreeBodies):
         """Colours the walls of one world's tote, and its rim in a lighter shade."""
         rgba = np.tile((*rgb, 1.0), (len(PARTS), 1))
         rims = slice(len(SOLIDS), None)
-        rgba[rims, :3] = 0.75 * rgba[rims, :3] + 0.25
+        rgba[rims, :3] = 0.75 * rgba[rims, :3] + 0.25  # a quarter of white
         self._engine.model_view("geom_rgba")[world, self._geoms[tote]] = rgba

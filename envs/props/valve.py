@@ -92,6 +92,7 @@ def dial_picture() -> Image.Image:
     edges = (0, 0, width - 1, height - 1)
     draw.rectangle(edges, outline=ink, width=round(0.002 * pixels_per_m))
 
+    # lengths in m are multiplied by `pixels_per_m`
     font = ImageFont.load_default(0.021 * pixels_per_m)
     # (2,) pixels, where the valve's axis is in the picture, whose y axis points down
     axis = np.array([width / 2, height / 2 + pixels_per_m * DIAL_MIDDLE_M])
@@ -133,6 +134,9 @@ def add_valve(spec: mujoco.MjSpec, face: mujoco.MjsBody, name: str, kind: str) -
     """Adds a valve to a face (x right, y up, z outwards).
 
     `add_dial` must be called first.
+
+    Boxes are given by their middle and half size, cylinders by the middles of their two
+    ends and their radius, m.
 
     Args:
         spec: the scene.
@@ -218,6 +222,7 @@ def _add_wheel(spec: mujoco.MjSpec, handle: mujoco.MjsBody, name: str) -> None:
     # the spokes, from the hub to the rim
     for k in range(SPOKES):
         angle = 2 * np.pi * k / SPOKES
+        # the spoke's middle is 45 mm from the axis, and half its length is 27 mm
         middle = _point_of_handle(0.045, angle)
         spoke_half = (0.005, 0.027, 0.006)
         spoke_name = f"{name}_colour_spoke_{k}"

@@ -84,7 +84,7 @@ def add_bottle(spec: mujoco.MjSpec, size: BottleSize) -> None:
     floor_half = (radius, radius, FLOOR_M / 2)
     floor = add_box(body, (0, 0, FLOOR_M / 2), floor_half, BOTTLE_GLASS)
     _make_wall(floor)
-    # the floor also touches the table, and that contact needs friction
+    # the floor also touches the table, and that contact needs sliding friction (3)
     floor.condim = 3
     floor.friction[0] = SLIDING_FRICTION
 
@@ -109,7 +109,7 @@ def _free_body(
         name=name,
         explicitinertial=True,
         mass=mass,
-        ipos=[0, 0, 0.42 * height],
+        ipos=[0, 0, 0.42 * height],  # the centre of mass
         inertia=_inertia(mass, radius, height),
     )
     body.add_freejoint(name=name)
@@ -124,7 +124,7 @@ def _inertia(mass: float, radius: float, height: float) -> np.ndarray:
 
 def _make_wall(geom: mujoco.MjsGeom) -> None:
     """Makes a geom's contacts with water stiff and frictionless, and hides the geom."""
-    geom.condim = 1
+    geom.condim = 1  # contacts without friction
     geom.solref = SOLREF
     geom.group = COLLISION_GROUP
 
@@ -249,7 +249,7 @@ def add_cup(spec: mujoco.MjSpec, size: CupSize) -> None:
     half = 0.72 * size.radius
     floor = add_box(body, (0, 0, FLOOR_M / 2), (half, half, FLOOR_M / 2), CUP_GLASS)
     _make_wall(floor)
-    # the floor also touches the table, and that contact needs friction
+    # the floor also touches the table, and that contact needs sliding friction (3)
     floor.condim = 3
     floor.friction[0] = SLIDING_FRICTION
 

@@ -68,7 +68,10 @@ class Walk:
 
 @lru_cache(maxsize=64)
 def _samples(walk: Walk) -> tuple[np.ndarray, float]:
-    """Computes `Walk.samples`. The array is read-only, because all callers share it."""
+    """Computes the result of `Walk.samples`.
+
+    The array is read-only, because all callers share it.
+    """
     corners = np.array(walk.corners, float)
     points = _rounded(_dense(_shifted(corners, walk.right_m)))
     ends = np.concatenate([points, points[:1]])  # closed: the first point again
@@ -117,8 +120,8 @@ def _walked(
     walked_s = time_s
     if pause_s == 0:
         return walked_s, share
-    # from the full speed, subtract a ramp that rises from 0 to 1 at the stop, and add such
-    # a ramp again at the end of the pause; `since_s` is the time since a ramp's middle
+    # From the full speed, subtract a ramp that rises from 0 to 1 at the stop, and add such
+    # a ramp again at the end of the pause; `since_s` is the time since a ramp's middle.
     for sign, since_s in ((-1, time_s - stop_s), (1, time_s - stop_s - pause_s)):
         ramp = np.clip(since_s / STOPPING_S + 0.5, 0.0, 1.0)
         share = share + sign * ramp
@@ -138,7 +141,7 @@ def meeting_m(one: Walk, other: Walk, during_s: float) -> float:
         other: the walk of the other person.
         during_s: the length of the episode.
     """
-    time_s = np.arange(0.0, during_s, 0.2)  # (T,) since the start of the episode
+    time_s = np.arange(0.0, during_s, 0.2)  # (T,) in the episode, every 0.2 s
     positions: list[np.ndarray] = []  # (2, T) m each
     for walk in (one, other):
         table, period_s = walk.samples()
@@ -179,7 +182,7 @@ def _dense(corners: np.ndarray) -> np.ndarray:
 
 def _rounded(points: np.ndarray) -> np.ndarray:
     """Returns a loop (n, 2) with round corners: the moving average over ROUNDING_M."""
-    reach = round(ROUNDING_M / STEP_M / 2)
+    reach = round(ROUNDING_M / STEP_M / 2)  # points on either side of each point
     total = np.zeros_like(points)
     for shift in range(-reach, reach + 1):
         total += np.roll(points, shift, axis=0)

@@ -40,6 +40,8 @@ def add_workpiece(
     """Adds a free workpiece with its frame at its centre.
 
     The workpiece is weightless until a world makes it present.
+
+    Cylinders are given by the middles of their two ends and their radius, m.
     """
     body = spec.worldbody.add_body(
         name=name,
@@ -53,7 +55,7 @@ def add_workpiece(
     half = np.array([size.length, size.width, size.height]) / 2
     solid = add_box(body, (0, 0, 0), half, rgba, name=f"{name}_body")
     solid.friction[0] = SLIDING_FRICTION
-    # an unpainted band around the lower part, which goes into the fixture
+    # an unpainted band, 18 mm high, around the lower part, which goes into the fixture
     band_half = (half[0] + 0.0003, half[1] + 0.0003, 0.009)
     add_visual_box(body, (0, 0, 0.009 - half[2]), band_half, BARE, name=f"{name}_band")
 

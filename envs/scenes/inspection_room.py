@@ -65,7 +65,11 @@ def _paint_wall(decor: Paint) -> None:
 
 
 def _paint_pipes(decor: Paint) -> None:
-    """Paints two mains along the wall, and pipes down to the pumps and the console."""
+    """Paints two mains along the wall, and pipes down to the pumps and the console.
+
+    Boxes are given by their middle and half size, cylinders by the middles of their two
+    ends and their radius, m.
+    """
     # the mains, with flanges and brackets
     for z, radius, colour in ((2.12, 0.085, WATER), (1.90, 0.06, OIL)):
         x = WALL_X - 0.16
@@ -91,7 +95,10 @@ def _paint_riser(
     radius: float,
     colour: tuple[float, ...],
 ) -> None:
-    """Paints an upright pipe at (x, y) between two heights `z`, m, with two flanges."""
+    """Paints an upright pipe at (x, y) between two heights `z`, m, with two flanges.
+
+    Cylinders are given by the middles of their two ends and their radius, m.
+    """
     decor.cylinder((*xy, z[0]), (*xy, z[1]), radius, colour)
     for share in (0.25, 0.7):
         flange_z = z[0] + share * (z[1] - z[0])

@@ -54,7 +54,7 @@ def add_kitchen(spec: mujoco.MjSpec) -> None:
     decor.add()
 
 
-def _span(paint: Paint, low: Vector, high: Vector, rgba: Vector) -> None:
+def _box_between(paint: Paint, low: Vector, high: Vector, rgba: Vector) -> None:
     """Paints a box between two corners, m."""
     low = np.asarray(low, float)
     high = np.asarray(high, float)
@@ -62,19 +62,22 @@ def _span(paint: Paint, low: Vector, high: Vector, rgba: Vector) -> None:
 
 
 def _paint_floor(decor: Paint) -> None:
-    """Paints boards along x, over the hall's floor and its markings."""
-    _span(decor, (ROOM[0], ROOM[1], 0.0022), (FRONT_X, LEFT_Y, 0.004), OAK)
+    """Paints boards along x, over the hall's floor and its markings.
+
+    All are a few mm thick.
+    """
+    _box_between(decor, (ROOM[0], ROOM[1], 0.0022), (FRONT_X, LEFT_Y, 0.004), OAK)
 
     # rows of boards, 0.18 m wide, each with a seam along it; the boards are 1.3 m long,
     # and the first board of each row has a random length
     rng = np.random.default_rng(0)
     for row, y in enumerate(np.arange(ROOM[1], LEFT_Y, 0.18)):
-        _span(decor, (ROOM[0], y, 0.004), (FRONT_X, y + 0.005, 0.0045), OAK_DARK)
+        _box_between(decor, (ROOM[0], y, 0.004), (FRONT_X, y + 0.005, 0.0045), OAK_DARK)
         # a seam across the row at the end of each board
         far_y = min(y + 0.18, LEFT_Y)
         first_x = ROOM[0] + rng.uniform(0.2, 1.2) + 0.1 * (row % 2)
         for x in np.arange(first_x, FRONT_X, 1.3):
-            _span(decor, (x, y, 0.004), (x + 0.005, far_y, 0.0045), OAK_DARK)
+            _box_between(decor, (x, y, 0.004), (x + 0.005, far_y, 0.0045), OAK_DARK)
 
 
 def _paint_walls(decor: Paint) -> None:
@@ -83,9 +86,11 @@ def _paint_walls(decor: Paint) -> None:
         ((FRONT_X, ROOM[1], 0), (FRONT_X + 0.08, LEFT_Y + 0.08, HEIGHT_M)),
         ((ROOM[0], LEFT_Y, 0), (FRONT_X, LEFT_Y + 0.08, HEIGHT_M)),
     ):
-        _span(decor, low, high, WALL)
-    _span(decor, (FRONT_X - 0.015, ROOM[1], 0), (FRONT_X, LEFT_Y, 0.10), SKIRTING)
-    _span(decor, (ROOM[0], LEFT_Y - 0.015, 0), (FRONT_X, LEFT_Y, 0.10), SKIRTING)
+        _box_between(decor, low, high, WALL)
+    _box_between(
+        decor, (FRONT_X - 0.015, ROOM[1], 0), (FRONT_X, LEFT_Y, 0.10), SKIRTING
+    )
+    _box_between(decor, (ROOM[0], LEFT_Y - 0.015, 0), (FRONT_X, LEFT_Y, 0.10), SKIRTING)
 
 
 def _paint_tiles(decor: Paint) -> None:
@@ -99,8 +104,12 @@ def _paint_tiles(decor: Paint) -> None:
     width = 0.20
     height = 0.10
     seam = 0.006  # of grout between tiles
-    _span(decor, (FRONT_X - 0.008, start_y, low_z), (FRONT_X, LEFT_Y, high_z), GROUT)
-    _span(decor, (start_x, LEFT_Y - 0.008, low_z), (FRONT_X, LEFT_Y, high_z), GROUT)
+    _box_between(
+        decor, (FRONT_X - 0.008, start_y, low_z), (FRONT_X, LEFT_Y, high_z), GROUT
+    )
+    _box_between(
+        decor, (start_x, LEFT_Y - 0.008, low_z), (FRONT_X, LEFT_Y, high_z), GROUT
+    )
 
     # the tiles on the wall ahead, then those on the wall at the left; the outermost tiles
     # of a row are cut off
@@ -110,7 +119,7 @@ def _paint_tiles(decor: Paint) -> None:
         for y in np.arange(start_y - shift, LEFT_Y, width):
             near = max(y, start_y)
             far = min(y + width - seam, LEFT_Y)
-            _span(
+            _box_between(
                 decor,
                 (FRONT_X - 0.012, near, z),
                 (FRONT_X, far, z + height - seam),
@@ -119,7 +128,7 @@ def _paint_tiles(decor: Paint) -> None:
         for x in np.arange(start_x - shift, FRONT_X, width):
             near = max(x, start_x)
             far = min(x + width - seam, FRONT_X)
-            _span(
+            _box_between(
                 decor,
                 (near, LEFT_Y - 0.012, z),
                 (far, LEFT_Y, z + height - seam),
@@ -134,20 +143,20 @@ def _paint_window(decor: Paint) -> None:
     high_y = 0.25
     low_z = 1.46
     high_z = 2.22
-    _span(decor, (x - 0.004, low_y, low_z), (x, high_y, high_z), SKY)
-    _span(decor, (x - 0.006, low_y, low_z), (x, high_y, low_z + 0.20), HILL)
+    _box_between(decor, (x - 0.004, low_y, low_z), (x, high_y, high_z), SKY)
+    _box_between(decor, (x - 0.006, low_y, low_z), (x, high_y, low_z + 0.20), HILL)
 
     # the frame: uprights, rails, and the sill
     for y in (low_y, (low_y + high_y) / 2, high_y):
-        _span(decor, (x - 0.03, y - 0.025, low_z), (x, y + 0.025, high_z), WHITE)
+        _box_between(decor, (x - 0.03, y - 0.025, low_z), (x, y + 0.025, high_z), WHITE)
     for z in (low_z, high_z, low_z + 0.52):
-        _span(
+        _box_between(
             decor,
             (x - 0.03, low_y - 0.025, z - 0.022),
             (x, high_y + 0.025, z + 0.022),
             WHITE,
         )
-    _span(
+    _box_between(
         decor,
         (x - 0.16, low_y - 0.06, low_z - 0.05),
         (x, high_y + 0.06, low_z - 0.022),
@@ -157,7 +166,10 @@ def _paint_window(decor: Paint) -> None:
 
 
 def _paint_plant(decor: Paint, pos: Vector) -> None:
-    """Paints a pot with leaves that lean outwards."""
+    """Paints a pot with leaves that lean outwards.
+
+    Cylinders are given by the middles of their two ends and their radius, m.
+    """
     x, y, z = pos
     decor.cylinder((x, y, z), (x, y, z + 0.10), 0.055, CLAY)
     decor.cylinder((x, y, z + 0.10), (x, y, z + 0.115), 0.062, CLAY)
@@ -175,15 +187,20 @@ def _paint_plant(decor: Paint, pos: Vector) -> None:
 
 
 def _paint_shelf(decor: Paint) -> None:
-    """Paints two boards on the wall at the left, with jars, bowls and books."""
-    low_x = -0.45
+    """Paints two boards on the wall at the left, with jars, bowls and books.
+
+    Cylinders are given by the middles of their two ends and their radius, m.
+    """
+    low_x = -0.45  # the boards' ends
     high_x = 1.29
     depth = 0.20
     # the boards, on two brackets each
     for z in (1.52, 1.88):
-        _span(decor, (low_x, LEFT_Y - depth, z), (high_x, LEFT_Y, z + 0.025), OAK)
+        _box_between(
+            decor, (low_x, LEFT_Y - depth, z), (high_x, LEFT_Y, z + 0.025), OAK
+        )
         for x in (low_x + 0.1, high_x - 0.15):
-            _span(
+            _box_between(
                 decor,
                 (x - 0.01, LEFT_Y - depth * 0.8, z - 0.10),
                 (x + 0.01, LEFT_Y, z),
@@ -219,7 +236,7 @@ def _paint_shelf(decor: Paint) -> None:
     )
     for k, colour in enumerate(books):
         x = low_x + 0.40 + 0.045 * k
-        _span(
+        _box_between(
             decor,
             (x, LEFT_Y - 0.17, 1.905),
             (x + 0.038, LEFT_Y - 0.02, 2.10 + 0.02 * (k % 3)),
@@ -233,14 +250,14 @@ def _paint_fridge(decor: Paint) -> None:
     x = 0.66  # of the fridge's front
     low_y = -1.78
     high_y = -1.14
-    _span(decor, (x, low_y, 0.03), (FRONT_X - 0.01, high_y, 1.80), WHITE)
+    _box_between(decor, (x, low_y, 0.03), (FRONT_X - 0.01, high_y, 1.80), WHITE)
 
     # the doors and their handles
     for low_z, high_z in ((0.06, 0.62), (0.64, 1.78)):
-        _span(
+        _box_between(
             decor, (x - 0.03, low_y + 0.01, low_z), (x, high_y - 0.01, high_z), SKIRTING
         )
-        _span(
+        _box_between(
             decor,
             (x - 0.07, high_y - 0.09, low_z + 0.15),
             (x - 0.05, high_y - 0.06, high_z - 0.15),
@@ -249,7 +266,7 @@ def _paint_fridge(decor: Paint) -> None:
 
     # the notes
     for k, colour in enumerate((TILE_BAND, (0.93, 0.70, 0.13, 1), CLAY)):
-        _span(
+        _box_between(
             decor,
             (x - 0.034, -1.60 + 0.12 * k, 1.40 - 0.05 * k),
             (x - 0.03, -1.53 + 0.12 * k, 1.49 - 0.05 * k),
@@ -258,7 +275,10 @@ def _paint_fridge(decor: Paint) -> None:
 
 
 def _paint_clock(decor: Paint) -> None:
-    """Paints a clock on the wall ahead, at about ten to one."""
+    """Paints a clock on the wall ahead, at about ten to one.
+
+    Cylinders are given by the middles of their two ends and their radius, m.
+    """
     x = FRONT_X
     y = 0.72
     z = 1.95

@@ -99,7 +99,10 @@ def _paint_ways(paint: Paint) -> None:
 
 
 def _paint_robot_lines(paint: Paint) -> None:
-    """Paints the yellow lines of the robots' route, and a bay before each station."""
+    """Paints the yellow lines of the robots' route, and a bay before each station.
+
+    Boxes are given by their middle and half size, m.
+    """
     z = 0.0016  # half the thickness of the paint
     for sign in (-1, 1):
         y = sign * ROBOT_Y_M
@@ -158,7 +161,11 @@ def _paint_walls(decor: Paint) -> None:
 
 
 def _paint_pipes(decor: Paint) -> None:
-    """Paints pipes along both rows of stations, cable trays, and a duct at the far wall."""
+    """Paints pipes along both rows of stations, cable trays, and a duct at the far wall.
+
+    Boxes are given by their middle and half size, cylinders by the middles of their two
+    ends and their radius, m.
+    """
     for sign in (-1, 1):
         y = sign * 2.78
         for z, shift, radius, colour in (

@@ -33,7 +33,8 @@ class DeviceConstants(TorchFunctionMode):
         super().__init__()
         self.device = device
         self.sealed = False
-        self._kept: dict[tuple[Any, ...], torch.Tensor] = {}
+        # (bytes, shape and dtype of the values, dtype of the tensor) -> tensor
+        self._cached: dict[tuple[Any, ...], torch.Tensor] = {}
 
     def __torch_function__(
         self,
@@ -52,7 +53,7 @@ class DeviceConstants(TorchFunctionMode):
             args = (args[0], self._index(args[1]), *args[2:])
         elif func in _CONSTRUCTORS and len(args) == 1 and _is_of_host(args[0]):
             return self._constant(args[0], kwargs.get("dtype"))
-        # torch's own solver waits for the device, so use another
+        # torch's own solver waits for the device, so use one that does not
         elif func is torch.linalg.solve:
             return solve_definite(*args)
         return func(*args, **kwargs)
@@ -79,17 +80,17 @@ class DeviceConstants(TorchFunctionMode):
             dtype = torch.get_default_dtype()
 
         key = (host_values.tobytes(), host_values.shape, host_values.dtype.str, dtype)
-        if key not in self._kept:
+        if key not in self._cached:
             if self.sealed:
                 raise RuntimeError(
                     f"{values!r} would have to be copied from the host within a captured step"
                 )
             # without this context, torch would call `__torch_function__` again
             with torch._C.DisableTorchFunction():
-                self._kept[key] = torch.tensor(
+                self._cached[key] = torch.tensor(
                     host_values, dtype=dtype, device=self.device
                 )
-        return self._kept[key]
+        return self._cached[key]
 
 
 def solve_definite(matrix: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

@@ -62,19 +62,22 @@ class NumpyVectorEnv(
         on_device = torch.as_tensor(
             actions, dtype=torch.float32, device=self.worlds.device
         )
+        # `judgement` has the reward, and whether episodes are terminated or truncated
         observation, *judgement, device_info = self.env.step(on_device)
         reward, terminated, truncated = (part.cpu().numpy() for part in judgement)
-        over = terminated | truncated
+        has_ended = (
+            terminated | truncated
+        )  # (N,) the worlds that were reset in this step
 
         columns = {
             name: device_info[name].cpu().numpy() for name in (*RESET_KEYS, *STEP_KEYS)
         }
         # names instead of indices, as on the engine `cpu`
         columns["fault"] = FAULT_NAMES[columns["fault"]]
-        if over.any():
-            info = restart_info(columns, over, self._start_progress())
-            info["final_obs"] = rows_of(_to_numpy(device_info["final_obs"]), over)
-            info["_final_obs"] = over.copy()
+        if has_ended.any():
+            info = restart_info(columns, has_ended, self._start_progress())
+            info["final_obs"] = rows_of(_to_numpy(device_info["final_obs"]), has_ended)
+            info["_final_obs"] = has_ended.copy()
         else:
             info = step_info(columns)
         return _to_numpy(observation), reward, terminated, truncated, info

@@ -52,7 +52,7 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
     def __init__(self, config: EnvConfig, num_envs: int = 1) -> None:
         """Makes the worlds; the first episodes begin with `reset`."""
         self.num_envs = num_envs
-        self.render_mode = None
+        self.render_mode = None  # this environment makes no pictures for people
         self.metadata = {
             "render_modes": [],
             "render_fps": config.control_hz,
@@ -61,7 +61,8 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         }
         self._has_begun = False
 
-        # with pixels, no more starts than worlds, because each start's frames are stored
+        # More starts than worlds let a world begin its episodes differently. With pixels
+        # there are no more starts than worlds, because the frames of each start are stored.
         starts = num_envs if config.obs != "state" else max(num_envs, LEAST_STARTS)
         self.worlds = WarpWorlds(
             config, num_envs, min(starts, MOST_STARTS), config.device
@@ -192,7 +193,7 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
 
         # `final_obs` has a row for each world, because the host does not know which
         # episodes have ended: it would have to wait for the device
-        over = result.terminated | result.truncated
+        has_ended = result.terminated | result.truncated
         final_obs = self._observation(
             result.final_agent_pos, result.final_environment_state, final=True
         )
@@ -200,9 +201,9 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         return {
             **_masked(columns, self._all),
             "final_obs": final_obs,
-            "_final_obs": over,
-            "final_info": _masked(columns, over),
-            "_final_info": over,
+            "_final_obs": has_ended,
+            "final_info": _masked(columns, has_ended),
+            "_final_info": has_ended,
         }
 
     def _observation(

@@ -83,13 +83,13 @@ class WarpWorlds:
         _require_warp(get_task(config.task))
         # check the device first, because sampling the starts takes long
         usable_device(device)
-        host = Worlds(replace(config, engine="cpu"), num_starts)
+        host = Worlds(replace(config, engine="cpu"), num_starts)  # a world per start
         starts = sample_starts(host, seed)
         probe = Worlds(host.config, min(PROBED, num_starts))  # to count contacts in
         buffers = _buffers_for(num_worlds, probe, seed)
 
         self.config = host.config
-        self._arguments = (config, num_worlds, num_starts, device, seed)  # for copies
+        self._arguments = (config, num_worlds, num_starts, device, seed)  # for `copy`
         self._starts_hash = starts.hash()
         self.num_worlds = num_worlds
         self.robot = host.robot

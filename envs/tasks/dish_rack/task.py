@@ -152,7 +152,7 @@ class DishRack:
         """Updates the largest force on a dish, and pushes a dish when the event is due.
 
         Args:
-            tick: (N,) the time in each world\'s episode, in physics steps.
+            tick: (N,) the time in each world's episode, in physics steps.
         """
         xp = self._engine.xp
         memory = self._memory

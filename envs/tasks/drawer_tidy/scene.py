@@ -93,7 +93,8 @@ def _add_front_counter(
     """Adds the worktop, the cupboards around the drawers, and decoration.
 
     The worktop stands out over the drawers' fronts; the cupboards leave a gap of a few
-    mm around the drawers.
+    mm around the drawers. Solid boxes are given by two opposite corners, painted boxes by
+    their middle and half size, m.
     """
     under = size.top_z - size.worktop  # z of the worktop's underside
     below = size.floor_z - 0.024  # z of the lower edge of the gap below the fronts
@@ -171,6 +172,8 @@ def _paint_door(
     decor: Paint, at: tuple[float, float], half_y: float, z: tuple[float, float]
 ) -> None:
     """Paints a door or a wide drawer, facing -x, with a handle at its top.
+
+    Boxes are given by their middle and half size, m.
 
     Args:
         decor: Collects the shapes.

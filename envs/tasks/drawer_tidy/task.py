@@ -127,7 +127,7 @@ class DrawerTidy:
         """Pushes the named drawer, or shoves the first named thing, when that is due.
 
         Args:
-            tick: (N,) the time in each world\'s episode, in physics steps.
+            tick: (N,) the time in each world's episode, in physics steps.
         """
         xp = self._engine.xp
         memory = self._memory

@@ -131,7 +131,7 @@ class FixtureLoad:
         """Updates the peak force and the machine, and pushes the part when its event is due.
 
         Args:
-            tick: (N,) the time in each world\'s episode, in physics steps.
+            tick: (N,) the time in each world's episode, in physics steps.
         """
         xp = self._engine.xp
         memory = self._memory

@@ -131,6 +131,7 @@ def _read_facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
 
     # The next station is the nearest one that is named and not yet answered. The stations
     # are in a row along y, so the distance along y decides.
+    # `named` and `answered` are 0 or 1
     is_waiting = (state["named"] > 0.5) & (state["answered"] < 0.5)  # (n, K)
     distance = xp.abs(stations[..., 1] - tip[:, None, 1])  # (n, K) m
     nearest = xp.argmin(distance, axis=1)

@@ -77,7 +77,6 @@ class GaugeCheck:
             "event_tick": xp.zeros(n, dtype=xp.int64),
             "event_needle": xp.zeros(n),
         }
-        # returns the facts of the present state, which are computed once per state
         # a function that returns the facts of the present state, computed once per state
         self._facts = PerState(engine, partial(Facts, self._props, self._memory))
 
@@ -119,7 +118,7 @@ class GaugeCheck:
         """Counts button presses as answers, and moves a needle when the event is due.
 
         Args:
-            tick: (N,) the time in each world\'s episode, in physics steps.
+            tick: (N,) the time in each world's episode, in physics steps.
         """
         xp = self._engine.xp
         memory = self._memory
@@ -199,6 +198,7 @@ class GaugeCheck:
         # The progress towards the next answer has two terms: `driven` rises from afar,
         # `reached` only near the button. They add up to at most 0.9 of an answer, so that
         # pressing the button adds the last 0.1 of the answer.
+        # both are 1 within `bound` m of the button, and 0.1 at `bound` + `margin` m
         driven = tolerance(facts.reach_button_m, bound=0.1, margin=2.0)
         reached = tolerance(facts.reach_button_m, bound=0.005, margin=0.2)
         next_answer = (0.5 * driven + 0.4 * reached) / num_named

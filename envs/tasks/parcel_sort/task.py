@@ -145,7 +145,7 @@ class ParcelSort:
         """Applies the event when it is due, and lets the scanner read parcels.
 
         Args:
-            tick: (N,) the time in each world\'s episode, in physics steps.
+            tick: (N,) the time in each world's episode, in physics steps.
         """
         xp = self._engine.xp
         memory = self._memory

@@ -122,7 +122,7 @@ class PourWater:
         """Shows the level in the glass, and pushes the glass when the event is due.
 
         Args:
-            tick: (N,) the time in each world\'s episode, in physics steps.
+            tick: (N,) the time in each world's episode, in physics steps.
         """
         xp = self._engine.xp
         memory = self._memory

@@ -105,7 +105,7 @@ class TableWipe:
         self._dirt.clear(world)
         for k in range(len(episode["kind"])):
             self._lay_stain(world, k, episode)
-        self._props.stains.show(self._dirt.left())
+        self._props.stains.show(self._dirt.remaining())
         self._lay_table(world, pad_xy_w, episode)
 
         # what the task remembers
@@ -137,12 +137,13 @@ class TableWipe:
     def _lay_stain(self, world: int, k: int, episode: dict[str, Any]) -> None:
         """Lays the k-th stain of an episode, clean, dirty, or to be spilled later.
 
-        The first `stains` of them are dirty from the start. The last one is the stain
-        that may be spilled later; if it is not, it stays clean.
+        The episode's first `stains` stains are dirty from the start. The last stain may be
+        spilled later; if it is not spilled in this episode, it stays clean.
         """
         dirt = self._dirt
         stains = self._props.stains
-        blob = episode["blob"][k]
+        blob = episode["blob"][k]  # index of the stain in STAINS, which differ in shape
+        # the kind's colour, and the distance of rubbing that cleans it
         rgb, rub_m = KINDS[episode["kind"][k]]
         rub_m = rub_m * episode["stickiness"]
         offset = episode["offset"][2 * k : 2 * k + 2]
@@ -163,7 +164,7 @@ class TableWipe:
         """Wipes the cells under the pad, and lets the push and the spill happen when due.
 
         Args:
-            tick: (N,) the time in each world\'s episode, in physics steps.
+            tick: (N,) the time in each world's episode, in physics steps.
         """
         xp = self._engine.xp
         memory = self._memory
@@ -245,6 +246,7 @@ def hand_progress(xp: Any, reach_m: Array, is_held: Array) -> Array:
         reach_m: (N,) m, from the TCP to the middle of the pad's handle.
         is_held: (N,) bool, whether the fingers are closed on the handle.
     """
+    # from 0 to 1: 1 within 0.02 m of the handle, and 0.1 at 0.42 m
     reached = tolerance(reach_m, bound=0.02, margin=0.4)
     return xp.where(is_held, 0.3, 0.25 * reached)
 

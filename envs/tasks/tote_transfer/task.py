@@ -128,7 +128,7 @@ class ToteTransfer:
         """Changes the belt's speed or pushes the named tote when the event is due.
 
         Args:
-            tick: (N,) the time in each world\'s episode, in physics steps.
+            tick: (N,) the time in each world's episode, in physics steps.
         """
         xp = self._engine.xp
         memory = self._memory

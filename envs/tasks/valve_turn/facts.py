@@ -88,8 +88,9 @@ class Facts:
     def share_turned(self) -> Array:
         """(N,) in [0, 1], share of the rotation from start to target that is done."""
         whole_angle = self._xp.abs(self.start_angles[:, 0] - self._memory["target"])
-        share_left = self.angle_error / whole_angle
-        return self._xp.where(share_left < 1.0, 1.0 - share_left, 0.0)
+        share_to_do = self.angle_error / whole_angle
+        # a valve that is farther from its target than at the start counts as not turned
+        return self._xp.where(share_to_do < 1.0, 1.0 - share_to_do, 0.0)
 
     @quantity
     def is_at_rest(self) -> Array:

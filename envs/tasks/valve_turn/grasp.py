@@ -21,7 +21,7 @@ def grasp_pos_w(xp: Any, hub_w: Array, angle: Array, is_wheel: Array) -> Array:
         is_wheel: (n,) 1 for wheels, 0 for levers.
     """
     # the console face's axes in the world: to the right, up, and out of the face
-    right, up, _ = (xp.asarray(axis) for axis in CONSOLE.axes().T)
+    right, up, _ = (xp.asarray(axis) for axis in CONSOLE.axes().T)  # (3,) each
     # anticlockwise angle of the handle from the face's up axis, where the scale shows
     # UP_RAD
     from_up = angle - UP_RAD

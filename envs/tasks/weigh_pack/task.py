@@ -134,7 +134,7 @@ class WeighPack:
         """Updates the display, counts wrong boxes, and pushes the item when its event is due.
 
         Args:
-            tick: (N,) the time in each world\'s episode, in physics steps.
+            tick: (N,) the time in each world's episode, in physics steps.
         """
         xp = self._engine.xp
         memory = self._memory
