@@ -266,7 +266,7 @@ def test_rubbing_takes_dirt_off_under_the_cloth_alone() -> None:
     # The cloth lies on three cells of one stain in world 0.
     under[0, 0, :3] = True
     dirt.update(under, np.array([0.04, 0.04]), never)
-    left = dirt.left().reshape(2, len(STAINS), CELLS)
+    left = dirt.remaining().reshape(2, len(STAINS), CELLS)
 
     np.testing.assert_allclose(left[0, 0, :3], 0.6)
     assert (left[0, 0, 3:] == 1).all()
@@ -274,7 +274,7 @@ def test_rubbing_takes_dirt_off_under_the_cloth_alone() -> None:
 
     # More is rubbed off than there was.
     dirt.update(under, np.array([0.2, 0.2]), never)
-    assert (dirt.left().reshape(2, len(STAINS), CELLS)[0, 0, :3] == 0).all()
+    assert (dirt.remaining().reshape(2, len(STAINS), CELLS)[0, 0, :3] == 0).all()
 
     # The stain's bounds are now those of the cells that are left.
     low, high = (dirt.arrays[corner][0] for corner in ("low_xy_w", "high_xy_w"))
