@@ -38,16 +38,17 @@ BACKWARDS_X = -0.5
 
 @dataclass(frozen=True)
 class JointAccount:
-    """One joint of an arm.
+    """The figures of one joint of an arm.
 
     Attributes:
-        name: its name in the file.
-        low_rad, high_rad: its range.
-        home_rad: its position at home.
-        speed_rad_s: its largest speed.
-        limit_n_m: its largest torque; None without a limit.
-        lag_s: how late it follows a moving target, at most.
-        rest_error_rad: its distance from a target that has stopped.
+        name: the joint's name in the file.
+        low_rad, high_rad: the joint's range.
+        home_rad: the joint's position at home.
+        speed_rad_s: the joint's largest speed.
+        limit_n_m: the joint's largest torque; None without a limit.
+        lag_s: the largest delay with which the joint follows a moving target.
+        rest_error_rad: the joint's distance from its target RESTING_S after the target
+            has stopped.
     """
 
     name: str
@@ -150,7 +151,7 @@ def _joint(reading: Reading, model: mujoco.MjModel, arm: Arm, k: int) -> JointAc
     low, high = joints.ranges[k]
     home = joints.home[k]
 
-    # it moves towards the farther end of its range, but not all the way
+    # the joint moves towards the farther end of its range, but not all the way
     direction = 1.0 if high - home > home - low else -1.0
     room = max(high - home, home - low)
     speed = direction * min(
@@ -167,8 +168,8 @@ def _joint(reading: Reading, model: mujoco.MjModel, arm: Arm, k: int) -> JointAc
     for step in range(int(MOVING_S / dt)):
         data.ctrl[servo] = home + speed * (step + 1) * dt
         mujoco.mj_step(model, data)
-        # the largest on the way: a weak joint is late while it speeds up
-        if speed:
+        # keep the largest lag on the way: a weak joint is late while it speeds up
+        if speed:  # 0 if the joint has no range
             lag_s = max(lag_s, (data.ctrl[servo] - data.qpos[address]) / speed)
     mujoco.mj_step(model, data, int(RESTING_S / dt))
     rest_error_rad = abs(float(data.ctrl[servo] - data.qpos[address]))
@@ -191,7 +192,7 @@ def _facts(reading: Reading, model: mujoco.MjModel) -> list[tuple[str, str]]:
     description = reading.description
     stand = model.body(reading.robot.base.root_body).id
     facts = [("mass", f"{model.body_subtreemass[stand]:.1f} kg on the mount")]
-    # of each arm: what the description says, its hand, and the arm that was made of both
+    # for each arm: its description, its hand's measurements, and the arm made of both
     parts = zip(description.arms, reading.hands, reading.robot.arms, strict=True)
     for described, hand, arm in parts:
         facts.append((f"{described.prefix}reach", f"{arm.reach_m:.2f} m"))
@@ -212,14 +213,17 @@ def _facts(reading: Reading, model: mujoco.MjModel) -> list[tuple[str, str]]:
 
 
 def _not_carried(reading: Reading) -> list[str]:
-    """Returns how many couplings and soft bodies of the file the mounted arms lack."""
+    """Returns the kinds of couplings and soft bodies that attaching drops, with counts.
+
+    For example ["2 equalities"].
+    """
     # mount the arms in an empty scene
     spec = mujoco.MjSpec()
     mount = spec.worldbody.add_body()
     arms = ArmsBuilder(reading.description, is_bare=True)
     arms.attach(reading.source, spec, mount, Placement())
 
-    # (kind, number in the file, elements in the scene)
+    # (kind, number in the file, elements that came along into the scene)
     file_model = reading.source.file_model
     kinds = (
         ("equalities", file_model.neq, spec.equalities),
@@ -232,10 +236,13 @@ def _not_carried(reading: Reading) -> list[str]:
 
 
 def _fingers(reading: Reading, arm: DescribedArm, hand: Hand) -> list[tuple[str, str]]:
-    """Returns (name, value) of a hand with fingers."""
+    """Returns the facts (name, value) of a hand with fingers."""
     width = f"{1000 * hand.gap_m:.0f} to {1000 * hand.width_m:.0f} mm"
     positions = zip(hand.fingers, hand.closed, hand.open, strict=True)
-    fingers = [f"{name} {shut:.3g} to {wide:.3g}" for name, shut, wide in positions]
+    fingers = [
+        f"{name} {closed_at:.3g} to {open_at:.3g}"
+        for name, closed_at, open_at in positions
+    ]
     force_n = grip_force_n(arm, hand, reading.source.limits)
     return [
         (f"{arm.prefix}gripper", f"{width} wide, {force_n:.0f} N"),
@@ -245,7 +252,7 @@ def _fingers(reading: Reading, arm: DescribedArm, hand: Hand) -> list[tuple[str,
 
 
 def _cup(arm: DescribedArm, cup: Cup) -> list[tuple[str, str]]:
-    """Returns (name, value) of a suction gripper."""
+    """Returns the facts (name, value) of a suction gripper."""
     lip = f"around the tcp, {1000 * cup.radius_m:.3g} mm from it"
     if cup.ahead_m is not None:
         lip += f", {1000 * cup.ahead_m:.1f} mm beyond the solid parts of the hand"

@@ -27,12 +27,13 @@ from embodied.robots.wheeled_base import (
 
 # The height of a fixed arm's mount above the floor: tasks are laid out for it.
 TASK_MOUNT_M = 0.72
-# How far the axes of a base's joints may be from the world's.
+# Largest angle between the axis of a base's joint and the axis of the world.
 OFF_DEG = 1.0
-# Where the yaw joint is put to see whether the slides turn with it.
+# Angle of the yaw joint at which it is tested whether the slides turn with it.
 TURN_RAD = 1.0
+# the wanted axes of a base's joints x, y and yaw, and words for their motions
 AXES = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
-WHAT = ("slides along x", "slides along y", "turns about z")
+MOTIONS = ("slides along x", "slides along y", "turns about z")
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,11 @@ class Carrier:
     """What carries a described robot's arms.
 
     Attributes:
-        parts: the base, and what stands on it.
-        on: name of the part that arms are mounted on.
-        root_body: the body whose axes are those of the mode `ee_delta`.
-        as_if_at: see `Arm.as_if_at`.
+        parts: the base, and for our own base also its lift and head.
+        on: name of the part that the arms are mounted on.
+        root_body: the body whose axes the control mode `ee_delta` uses.
+        as_if_at: (3,) m, the value of `Arm.as_if_at`: where a fixed arm's mount would be
+            in tasks, seen from this mount.
     """
 
     parts: tuple[Part, ...]
@@ -61,17 +63,17 @@ def carrier_of(
 ) -> Carrier:
     """Returns what carries the arms.
 
-    Tasks are laid out for the file's origin at `mount.pos_w` from a point on the floor
-    where a fixed robot stands. `as_if_at` is the point TASK_MOUNT_M above that one, seen
-    from the mount, hence the minus signs. It is for planners that drive the base, so a
-    fixed base has none.
+    Tasks are laid out for a fixed robot that stands on the floor at their origin, with
+    its file's origin at `mount.pos_w`. `as_if_at` is the point TASK_MOUNT_M above the
+    task's origin, seen from the mount, hence the minus signs. Only planners that drive
+    the base use it, so it stays 0 for a fixed base.
 
     Args:
-        description: of the robot.
-        source: what was read of its file.
-        model: the robot's.
-        build: adds a stand.
-        prefix: what the file's names begin with in the robot's model.
+        description: the robot's description.
+        source: the robot's prepared model file.
+        model: the compiled robot.
+        build: the builder that adds the stand.
+        prefix: the prefix of the file's names in the robot's model.
 
     Raises:
         EmbodiedError: the file's joints are not those of a base that drives in every
@@ -88,7 +90,7 @@ def carrier_of(
         as_if_at = (-x, -y, TASK_MOUNT_M - z)
         return Carrier(_our_parts(description), "torso", stand, as_if_at)
 
-    # the file's base: its yaw axis is at the mount, and the origin beside it
+    # the file's base: its yaw axis is at the mount, so the file's origin is beside it
     axis_x, axis_y = source.yaw_axis
     base = _file_base(description, source, model, build, prefix)
     as_if_at = (-axis_x - x, -axis_y - y, TASK_MOUNT_M - z)
@@ -101,7 +103,7 @@ def axes_body(prefix: str) -> str:
 
 
 def _our_parts(description: Description) -> tuple[Part, ...]:
-    """Returns our base with its lift and head, the lift as high as the mount is wanted."""
+    """Returns our base, its lift and head, with the lift at the described mount height."""
     height = description.mount.pos_w[2]
     highest = MOUNT_LOW_M + LIFT_STROKE_M
     if not MOUNT_LOW_M <= height <= highest:
@@ -161,11 +163,11 @@ def _speeds(description: Description) -> tuple[float, ...]:
 def yaw_axis(
     model: mujoco.MjModel, names: Sequence[str], arm_joints: Sequence[str]
 ) -> tuple[float, float]:
-    """Returns where the yaw axis of a base stands in its file, x and y in m.
+    """Returns the x and y, in m, of the yaw axis of a base in its file.
 
     Args:
-        model: the file's.
-        names: of the base's joints: x, y and yaw.
+        model: the file's compiled model.
+        names: (3,) names of the base's joints x, y and yaw.
         arm_joints: names of joints that the base must carry.
 
     Raises:
@@ -177,12 +179,12 @@ def yaw_axis(
     ids = [model.joint(name).id for name in names]
     _check_axes(data.xaxis[ids], names)
 
-    # the slides must lie between the world and the yaw joint
+    # the slides must lie between the world and the yaw joint: turning it must leave them
     yaw_axis_xy = np.array(data.xanchor[ids[2], :2])
     data.qpos[model.jnt_qposadr[ids[2]]] = TURN_RAD
     mujoco.mj_kinematics(model, data)
     for name, axis, wanted in zip(names[:2], data.xaxis[ids], AXES, strict=False):
-        if axis @ wanted < np.cos(np.radians(OFF_DEG)):
+        if axis @ wanted < np.cos(np.radians(OFF_DEG)):  # more than OFF_DEG apart
             raise EmbodiedError(
                 f"the base's joint {name!r} turns with {names[2]!r}, which comes before it "
                 "in the file; base.joints takes slides that carry the joint that turns"
@@ -199,12 +201,12 @@ def yaw_axis(
 
 def _check_axes(axes: np.ndarray, names: Sequence[str]) -> None:
     """Raises EmbodiedError unless axes (3, 3) are the file's x, y and z."""
-    for name, axis, wanted, what in zip(names, axes, AXES, WHAT, strict=True):
+    for name, axis, wanted, motion in zip(names, axes, AXES, MOTIONS, strict=True):
         off_deg = np.degrees(np.arccos(np.clip(axis @ wanted, -1.0, 1.0)))
         if off_deg > OFF_DEG:
             raise EmbodiedError(
                 f"the base's joint {name!r} is {off_deg:.0f} degrees off, expected one "
-                f"that {what} of the file: base.joints are x, y and yaw, in this order"
+                f"that {motion} of the file: base.joints are x, y and yaw, in this order"
             )
 
 

@@ -63,7 +63,11 @@ class StandBuilder:
         stand = mount.add_body(name=f"{prefix}stand", gravcomp=1)
         height = self.description.mount.pos_w[2]
         if self.description.base is not None:
-            stand.pos = [0, 0, height]  # which a base that drives does not set
+            stand.pos = [
+                0,
+                0,
+                height,
+            ]  # a driving base is on the floor, not at the mount
         elif self.description.mount.stand:
             _draw_column(stand, height)
         return stand
@@ -74,8 +78,8 @@ class ArmsBuilder:
     """Adds the file's bodies with all arms, and servos; a `PartBuilder`.
 
     Attributes:
-        description: the robot's.
-        servos: to be added; those that the file has may be there already.
+        description: the robot's description.
+        servos: the servos to add to those that are kept from the file.
         is_bare: whether to leave out visual meshes, for models that are not drawn.
     """
 
@@ -116,12 +120,13 @@ class ArmsBuilder:
         prefix: str,
     ) -> None:
         """Attaches the file's arms to the mount."""
+        # the mount's yaw; a driving base has its yaw axis at the mount
         half_yaw = np.deg2rad(self.description.mount.yaw_deg) / 2
         x, y = source.yaw_axis
         frame = mount.add_frame(
             pos=[-x, -y, 0], quat=[np.cos(half_yaw), 0, 0, np.sin(half_yaw)]
         )
-        # attaching takes the bodies away
+        # attach bodies of a copy, because attaching takes them out of their model
         own = (source.bare if self.is_bare else source.spec).copy()
         share_settings(own, spec)
         wanted = self.description.mount.body
@@ -147,11 +152,11 @@ class GripperBuilder:
     """Adds tcp, pads and drive to a hand that `ArmsBuilder` added; a `PartBuilder`.
 
     Attributes:
-        description: the robot's.
+        description: the robot's description.
         arm: the arm that carries the hand.
         names: names of the arm's elements in the file.
         hand: the hand's measurements.
-        force_n: its grip force.
+        force_n: the grip force.
     """
 
     description: Description
@@ -176,9 +181,9 @@ class GripperBuilder:
             spec,
             fingers,
             self.hand,
-            self.force_n,
-            self.arm.gripper.speed_m_s,
-            f"{outer}gripper",
+            force_n=self.force_n,
+            speed_m_s=self.arm.gripper.speed_m_s,
+            name=f"{outer}gripper",
         )
         return mount
 
@@ -247,14 +252,18 @@ def _draw_column(stand: mujoco.MjsBody, height_m: float) -> None:
 
 
 def _add_axes(spec: mujoco.MjSpec, prefix: str, yaw_joint: str) -> None:
-    """Adds a body to a file's base that has the axes of its mount, not the file's."""
+    """Adds a body with the world's axes to a file's base, at the link of its yaw joint.
+
+    The link itself may be rotated in its file.
+    """
     carrier = spec.joint(yaw_joint).parent
     model = spec.compile()
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
-    back = np.zeros(4)
-    mujoco.mju_negQuat(back, data.xquat[model.body(carrier.name).id])
-    carrier.add_body(name=axes_body(prefix), quat=back, gravcomp=1)
+    # the inverse of the link's orientation cancels it; gravcomp=1: no weight
+    inverse_quat = np.zeros(4)
+    mujoco.mju_negQuat(inverse_quat, data.xquat[model.body(carrier.name).id])
+    carrier.add_body(name=axes_body(prefix), quat=inverse_quat, gravcomp=1)
 
 
 def _let_neighbours_touch(spec: mujoco.MjSpec) -> None:
@@ -276,7 +285,13 @@ def _let_neighbours_touch(spec: mujoco.MjSpec) -> None:
 def _sort_bodies(
     carrier: mujoco.MjsBody, fixed: list[str], first_links: list[str]
 ) -> None:
-    """Adds the names of fixed bodies on a fixed body, and of the moving ones on them."""
+    """Sorts the bodies on a fixed body: appends their names to the two lists.
+
+    Args:
+        carrier: the fixed body, such as the world.
+        fixed: gets the names of all fixed bodies on it.
+        first_links: gets the names of the moving bodies directly on fixed ones.
+    """
     for body in carrier.bodies:
         if body.joints:
             first_links.append(body.name)

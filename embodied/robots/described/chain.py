@@ -13,10 +13,10 @@ from embodied.robots.described.holding import subtree
 
 # An arm has at least this many hinges between the mount and the hand.
 LEAST_JOINTS = 4
-# A site or body whose name contains one of these is a place to mount a gripper.
+# Words in the name of a site or body that is a place to mount a gripper.
 MOUNT_WORDS = ("attach", "flange", "tool0", "hand", "mount")
-# The axes of a base's joints may differ from the file's by this, in each component.
-STRAIGHT = 1e-3
+# The unit axes of a base's joints may differ from the world's by this per component.
+AXIS_TOLERANCE = 1e-3
 # A joint whose name contains one of these belongs to a hand.
 FINGER_WORDS = ("finger", "grip", "jaw", "knuckle", "claw", "thumb", "driver")
 
@@ -69,12 +69,12 @@ def has_hand(model: mujoco.MjModel, joints: Sequence[str]) -> bool:
 def find_parts(
     model: mujoco.MjModel, joints: Sequence[str], file: str, is_cup: bool = False
 ) -> Parts:
-    """Returns an arm of a model, given by its joints, and its hand.
+    """Returns the ids of an arm, given by its joints' names, and of its hand.
 
-    All joints that its last link carries belong to the hand; a cup has none.
+    All joints that the arm's last link carries belong to the hand; a cup has none.
 
     Raises:
-        EmbodiedError: there are no fingers behind it.
+        EmbodiedError: the last link carries no joints, and `is_cup` is false.
     """
     arm = tuple(int(model.joint(name).id) for name in joints)
     hand_joints = _hand_joints(model, arm[-1])
@@ -102,7 +102,7 @@ def mounting_place(model: mujoco.MjModel, last_joint: str) -> str:
     that it carries. The first whose name contains one of MOUNT_WORDS is taken; without
     one, it is the last link itself.
     """
-    # a parent's id is below its children's: the last link comes first
+    # a parent's id is below its children's, so the last link comes first
     bodies = sorted(subtree(model, int(model.joint(last_joint).bodyid[0])))
 
     names = [
@@ -119,8 +119,8 @@ def driven_fingers(model: mujoco.MjModel, parts: Parts) -> list[int]:
     """Returns the hand's joints that need a drive.
 
     They are the joints that the file's actuators move, directly or by a tendon. Without
-    actuators they are the joints nearest to the arm. A joint that an equality couples
-    to another driven joint needs no drive.
+    actuators they are the joints nearest to the arm. If an equality couples two of them,
+    only one needs a drive.
     """
     actuated = set()
     for a in range(model.nu):
@@ -128,9 +128,11 @@ def driven_fingers(model: mujoco.MjModel, parts: Parts) -> list[int]:
         if model.actuator_trntype[a] == mujoco.mjtTrn.mjTRN_JOINT:
             actuated.add(target)
         elif model.actuator_trntype[a] == mujoco.mjtTrn.mjTRN_TENDON:
-            first = int(model.tendon_adr[target])
-            last = first + int(model.tendon_num[target])
-            actuated.update(int(joint) for joint in model.wrap_objid[first:last])
+            first_wrap = int(model.tendon_adr[target])
+            end_wrap = first_wrap + int(model.tendon_num[target])
+            actuated.update(
+                int(joint) for joint in model.wrap_objid[first_wrap:end_wrap]
+            )
 
     driven = [j for j in parts.hand_joints if j in actuated]
     if not driven:
@@ -148,10 +150,10 @@ def driven_fingers(model: mujoco.MjModel, parts: Parts) -> list[int]:
 
 
 def planar_joints(model: mujoco.MjModel) -> tuple[int, ...]:
-    """Returns the ids of a base's joints: x, y and yaw; empty where there is none.
+    """Returns the ids of a driving base's joints x, y and yaw; empty without such a base.
 
-    They are the first three between the world and an arm: two that slide along the x
-    and y of the file, and one that turns about its z.
+    They are the first three joints from the world towards an arm: two that slide along
+    the x and y axes of the file's world, and one that turns about its z axis.
     """
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
@@ -160,15 +162,15 @@ def planar_joints(model: mujoco.MjModel) -> tuple[int, ...]:
         first = tuple(_chain_to(model, int(model.jnt_bodyid[j]))[:3])
         if tuple(model.jnt_type[list(first)]) != kinds:
             continue
-        if np.allclose(data.xaxis[list(first)], np.eye(3), atol=STRAIGHT):
+        if np.allclose(data.xaxis[list(first)], np.eye(3), atol=AXIS_TOLERANCE):
             return first
     return ()
 
 
 def _arm_joints(model: mujoco.MjModel, bodies: set[int]) -> list[int]:
-    """Returns the longest chain of arm hinges, without a hand's and a torso's joints.
+    """Returns the ids of the longest chain of arm hinges, without hand and torso.
 
-    It ends on one of `bodies`.
+    The chain, before the hand is cut off, ends on one of `bodies`.
     """
     base = planar_joints(model)
     longest: list[int] = []
@@ -179,20 +181,21 @@ def _arm_joints(model: mujoco.MjModel, bodies: set[int]) -> list[int]:
         hinges = [k for k in joints if _is_arm_hinge(model, k) and k not in base]
         if len(hinges) > len(longest):
             longest = hinges
+    # the number of moving branches on the link behind each joint
     branches = [_branches(model, int(model.jnt_bodyid[j])) for j in longest]
 
-    # The hand is cut off: the first link with several branches, such as a palm, is the
-    # arm's last, if enough joints are left for an arm.
-    for place in range(LEAST_JOINTS - 1, len(longest)):
-        if branches[place] > 1:
-            longest = longest[: place + 1]
+    # Cut off the hand: the first link with several branches, such as a palm, is the arm's
+    # last, if enough joints remain for an arm.
+    for k in range(LEAST_JOINTS - 1, len(longest)):
+        if branches[k] > 1:
+            longest = longest[: k + 1]
             break
 
-    # The torso is cut off: the arm begins behind the last link with several branches,
-    # such as a chest, if enough joints are left for an arm.
-    for place in reversed(range(len(longest) - LEAST_JOINTS)):
-        if branches[place] > 1:
-            return longest[place + 1 :]
+    # Cut off the torso: the arm begins after the last link with several branches, such
+    # as a chest, if enough joints remain for an arm.
+    for k in reversed(range(len(longest) - LEAST_JOINTS)):
+        if branches[k] > 1:
+            return longest[k + 1 :]
     return longest
 
 
@@ -204,7 +207,7 @@ def _is_arm_hinge(model: mujoco.MjModel, joint: int) -> bool:
 
 
 def _chain_to(model: mujoco.MjModel, body: int) -> list[int]:
-    """Returns the joints between the world and a body, the world's first."""
+    """Returns the ids of the joints between the world and a body, nearest the world first."""
     chain: list[int] = []
     while body > 0:
         first = int(model.body_jntadr[body])

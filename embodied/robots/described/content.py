@@ -38,7 +38,7 @@ def content_hash(description: Description) -> str:
     Raises:
         EmbodiedError: a file cannot be read.
     """
-    # without folders: the hash shall not depend on them
+    # keep only the files' names, because the hash must not depend on their folders
     arms = tuple(_without_path(arm) for arm in description.arm)
     gripper = description.gripper
     if gripper is not None:
@@ -60,13 +60,13 @@ def content_hash(description: Description) -> str:
 
 
 def _values(table: Any) -> Any:
-    """Returns a description's table as plain data.
+    """Returns a description, or a value in it, as plain data for JSON.
 
-    Keys that came later than the first descriptions are left out where they have their
-    defaults: a robot that does not use them keeps its hash.
+    Keys marked `later` are left out if they have their default, so that a robot described
+    before such a key existed keeps its hash.
     """
     if isinstance(table, tuple):
-        return [_values(one) for one in table]
+        return [_values(item) for item in table]
     if not is_dataclass(table):
         return table
 
@@ -82,14 +82,14 @@ def _values(table: Any) -> Any:
 def changed_ns(path: Path) -> tuple[int, ...]:
     """Returns the modification times of a description and of its models' files, ns.
 
-    If the description cannot be read, only its own time is returned. If it does not
+    If the description cannot be read, only its own time is returned. If the file does not
     exist, the result is empty.
     """
-    own_time_ns = (path.stat().st_mtime_ns,) if path.exists() else ()
+    description_time_ns = (path.stat().st_mtime_ns,) if path.exists() else ()
     try:
-        return own_time_ns + file_times_ns(read_description(path))
+        return description_time_ns + file_times_ns(read_description(path))
     except EmbodiedError:
-        return own_time_ns
+        return description_time_ns
 
 
 def file_times_ns(description: Description) -> tuple[int, ...]:
@@ -114,9 +114,9 @@ def _files(description: Description) -> Iterator[Path]:
 def model_files(path: Path) -> Iterator[Path]:
     """Yields a model's file and all files that it names, in the order of its text.
 
-    Missing files are left out: MuJoCo refuses such a model, unless it does not use the
-    file.
+    Missing files are left out: if the model uses one, MuJoCo refuses it with an error.
     """
+    # the folders in which files may be
     trees = list(_trees(path, path.parent, frozenset()))
     folders = [path.parent]
     for _, tree in trees:
@@ -131,20 +131,20 @@ def model_files(path: Path) -> Iterator[Path]:
                 continue
             for key, name in element.attrib.items():
                 if key.startswith(FILE_ATTRIBUTES) and name:
-                    yield from _places(name, [file.parent, *folders], path)
+                    yield from _files_named(name, [file.parent, *folders], path)
 
 
-def _places(name: str, folders: list[Path], path: Path) -> Iterator[Path]:
+def _files_named(name: str, folders: list[Path], model: Path) -> Iterator[Path]:
     """Yields the files that a name in a model may mean.
 
     These are all files of that name in `folders`. MuJoCo takes one of them, depending on
     the kind of file; hashing the others as well does no harm. If there is none, the
-    folders above the model are searched.
+    folders above the model's file are searched.
     """
     candidates = dict.fromkeys(folder / name for folder in folders)
     found = [candidate for candidate in candidates if candidate.is_file()]
     if not found:
-        above = find_file(name, folders_above(path))
+        above = find_file(name, folders_above(model))
         found = [above] if above is not None else []
     yield from found
 
@@ -155,14 +155,15 @@ def _trees(
     """Yields a model's file and the files that it includes, each with its parsed XML.
 
     Args:
-        path: of the file.
-        top: the folder of the model that is loaded.
-        above: the files that include this one; they are not read again.
+        path: the model's file.
+        top: the folder of the file that the description names.
+        above: the files that include this one; they are not read again, so that a cycle
+            of includes ends.
     """
     try:
         root = ElementTree.fromstring(path.read_text(encoding="utf-8"))  # noqa: S314
     except (ElementTree.ParseError, UnicodeDecodeError):
-        # MuJoCo's parser accepts more than this one, and reports true errors itself
+        # MuJoCo's parser accepts more than Python's, and reports true errors itself
         root = ElementTree.Element("mujoco")
     yield path, root
     for element in root.iter():

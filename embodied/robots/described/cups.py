@@ -1,4 +1,4 @@
-"""Suction grippers of described robots: where the lip is, and what adds it."""
+"""Suction grippers of described robots: measures the lip, and adds cup and vacuum."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from embodied.robots.parts.part import Effector, Placement
 from embodied.robots.parts.suction import SuctionGripper
 from embodied.robots.suction import LIP_POINTS, RADIUS_M, add_cup, vacuum_force_n
 
-# How far shapes of the hand may stand beyond the lip.
+# Largest distance by which geoms of the hand may stand out beyond the lip.
 BEYOND_LIP_M = 0.0005
 
 
 @dataclass(frozen=True)
 class Cup:
-    """A suction gripper's facts.
+    """The measurements of a suction gripper.
 
     Attributes:
-        radius_m: of the lip.
-        force_n: up to which pull it holds.
-        ahead_m: how far the lip is beyond the hand's shapes; None where there is none
-            behind it.
+        radius_m: the radius of the lip.
+        force_n: the largest pull that the cup holds.
+        ahead_m: how far the lip is beyond the hand's foremost geom; None if no geom is
+            behind the lip.
     """
 
     radius_m: float
@@ -42,9 +42,13 @@ class Cup:
 
 @dataclass(frozen=True)
 class CupBuilder:
-    """Adds tool point, lip and vacuum to a hand, which the arm's file brought.
+    """Adds tcp, lip and vacuum to a hand that the arm's file contains; a `PartBuilder`.
 
-    It is a `PartBuilder`.
+    Attributes:
+        description: the robot's description.
+        arm: the arm that carries the cup.
+        names: the names of the arm's elements in the file.
+        cup: the cup's measurements.
     """
 
     description: Description
@@ -66,18 +70,18 @@ class CupBuilder:
 def measure_cup(
     model: mujoco.MjModel, arm: DescribedArm, names: FileArm, prefix: str, site: str
 ) -> Cup:
-    """Returns the facts of an arm's cup.
+    """Returns the measurements of an arm's cup.
 
     Args:
-        model: the robot, without vacuum; its names begin with `prefix`.
-        arm: as described.
-        names: what its things are called in the file.
-        prefix: what the file's names begin with in the model.
-        site: the tool point's name in the model.
+        model: the robot, before its vacuum is added.
+        arm: the description of the arm.
+        names: the names of the arm's elements in the file.
+        prefix: the prefix of the file's names in the model.
+        site: the name of the tcp's site in the model.
 
     Raises:
-        EmbodiedError: the tool point's z does not point out of the hand, or something
-            of the hand stands beyond the lip.
+        EmbodiedError: the tcp's z axis does not point out of the hand, or a geom of the
+            hand stands out beyond the lip.
     """
     radius_m = arm.gripper.radius_m or RADIUS_M
     model = scratch(model)
@@ -90,10 +94,10 @@ def measure_cup(
     wrist = model.joint(prefix + names.joints[-1])
     _check_way_out(data, tcp, wrist.id)
 
-    # rays from beyond, over the lip, find the hand's foremost shape
-    shapes = solid_geoms(model, subtree(model, int(wrist.bodyid[0])))
+    # rays from in front of the lip, back along -z, find the hand's foremost geom
+    geoms = solid_geoms(model, subtree(model, int(wrist.bodyid[0])))
     finder = FaceFinder(model, data, tcp, prefix)
-    tip_m = finder.tip_m(shapes, (-radius_m, 0.0, radius_m))
+    tip_m = finder.tip_m(geoms, (-radius_m, 0.0, radius_m))
     if tip_m is not None and tip_m > BEYOND_LIP_M:
         raise EmbodiedError(
             f"the hand reaches {1000 * tip_m:.1f} mm beyond the tcp, so that the lip of "
@@ -108,14 +112,20 @@ def measure_cup(
 
 
 def _check_way_out(data: mujoco.MjData, tcp: int, wrist: int) -> None:
-    """Raises EmbodiedError where the tool point's z points into the hand."""
+    """Raises EmbodiedError if the tcp's z axis points back into the hand.
+
+    Args:
+        data: the state with the arm at home.
+        tcp: the id of the tcp's site.
+        wrist: the id of the arm's last joint.
+    """
     out = data.site_xpos[tcp] - data.xanchor[wrist]
     length_m = float(np.linalg.norm(out))
     if length_m == 0:
-        return  # the lip is on the wrist's joint itself
+        return  # the lip is on the wrist's joint, so no direction is out of the hand
     z_axis = data.site_xmat[tcp].reshape(3, 3)[:, 2]
     off_deg = np.degrees(np.arccos(np.clip(z_axis @ out / length_m, -1, 1)))
-    # a cup may sit across the wrist's way, but not look back
+    # a cup may point to the side (90 degrees), but not back
     if off_deg > 90 + MAX_Z_ERROR_DEG:
         raise EmbodiedError(
             f"the tcp is turned: its z is {off_deg:.0f} degrees off the direction out of "

@@ -29,10 +29,10 @@ class Mount:
     """The pose of the file's model in the world.
 
     Attributes:
-        body: the top-level body of the file to mount; empty: all that carry an arm.
+        body: the top-level body of the file to mount; empty: all bodies with an arm.
         pos_w: (3,) m; z is the height above the floor.
         yaw_deg: rotation about the vertical.
-        stand: whether a column is drawn below it.
+        stand: whether a column is drawn below the mount.
     """
 
     body: str = ""
@@ -81,9 +81,11 @@ class DrivenBase:
     """A base that drives in every direction: our own with a lift, or the file's.
 
     Attributes:
-        joints: of the file: one that slides along its x, one along its y, and one that
-            turns about its z; empty for our own base, which is put below.
-        speeds: (3,) of x and y in m/s, and of yaw in rad/s; empty for those of our base.
+        joints: (3,) names of joints of the file: one that slides along its x, one along
+            its y, and one that turns about its z; empty for our own base, which is put
+            below the arms.
+        speeds: (3,) largest speeds of x and y in m/s, and of yaw in rad/s; empty for the
+            speeds of our own base.
     """
 
     joints: Names = ()
@@ -109,9 +111,9 @@ class DescribedArm:
         joints: names of the arm's J joints, from the mount to the hand.
         speeds: (J,) largest speed of each joint, rad/s.
         home: (J,) joint positions at which episodes start, rad.
-        gripper: its gripper.
-        tcp: its tool centre point.
-        name: tells several arms apart; empty for a single arm.
+        gripper: the arm's gripper.
+        tcp: the arm's tool centre point.
+        name: the arm's name, e.g. "left"; empty for a single arm.
     """
 
     joints: Names
@@ -139,7 +141,7 @@ class DescribedArm:
 
     @property
     def prefix(self) -> str:
-        """Goes before the names of its parts, e.g. "left_"."""
+        """The prefix of the names of the arm's parts, e.g. "left_"."""
         return f"{self.name}_" if self.name else ""
 
 
@@ -148,20 +150,20 @@ class Description:
     """A robot with one arm, described by keys at the top, or with several.
 
     Attributes:
-        name: the robot's name; it goes before all names of the file.
-        mjcf: path of the model, MJCF or URDF.
+        name: the robot's name; it becomes the prefix of all names of the file.
+        mjcf: path of the model file, MJCF or URDF.
         joints, speeds, home, gripper, tcp: keys of a single arm, see `DescribedArm`.
-        arm: two or more arms; empty for a single one.
+        arm: two or more arms; empty for a single arm.
         mount: the pose of the file's model in the world.
         base: the base that drives it; None for a fixed robot.
-        held: names of joints outside the arms that are held at other positions than the
-            file's.
+        held: names of joints outside the arms to hold at other positions than the file
+            gives.
         held_at: the position of each joint in `held`, rad or m.
         cameras: names of the cameras that it carries.
         servos: "ours", or "file" for the file's own position servos.
         ee_speed_m_s: full speed of the tcp in the mode `ee_delta`.
         ee_speed_rad_s: full angular speed of the tcp in that mode.
-        version: of this format.
+        version: the version of the description format.
 
     Raises:
         EmbodiedError: the keys contradict each other.
@@ -202,7 +204,7 @@ class Description:
 
     @property
     def arms(self) -> tuple[DescribedArm, ...]:
-        """Its arms, also if there is only one."""
+        """The arms: those of `arm`, or the single one that the keys at the top describe."""
         if self.arm or self.gripper is None or self.tcp is None:
             return self.arm
         single = DescribedArm(
@@ -247,7 +249,7 @@ class Description:
         self._check_base(driven)
 
     def _check_base(self, driven: list[str]) -> None:
-        """Raises EmbodiedError where the base does not go with the rest."""
+        """Raises EmbodiedError if a base joint has another use, or the mount is turned."""
         if self.base is None or not self.base.joints:
             return
 

@@ -47,7 +47,10 @@ def robot_name(text: str) -> str:
 def joint_speeds(
     model: mujoco.MjModel, parts: Parts, path: Path, doubts: list[str]
 ) -> tuple[float, ...]:
-    """Returns the joints' speed limits in rad/s: only a URDF file may state them."""
+    """Returns the speed limits (J,) of an arm's joints in rad/s.
+
+    Only a URDF file can state them. A sentence about guessed ones is added to `doubts`.
+    """
     known = speed_limits(path) if path.suffix.lower() == URDF_SUFFIX else {}
     names = [model.joint(j).name for j in parts.arm]
     guessed = [name for name in names if name not in known]
@@ -57,7 +60,10 @@ def joint_speeds(
 
 
 def base_keys(model: mujoco.MjModel, doubts: list[str]) -> DrivenBase | None:
-    """Returns a driving base with the file's x, y and yaw joints; None without them."""
+    """Returns a driving base with the file's x, y and yaw joints; None without them.
+
+    A sentence about the guess is added to `doubts`.
+    """
     names = tuple(model.joint(j).name for j in planar_joints(model))
     if not names:
         return None
@@ -74,23 +80,24 @@ def gripper_keys(
     prefix: str,
     doubts: list[str],
 ) -> Gripper:
-    """Returns the gripper's keys, `closed` and `open` only where ranges will not do.
+    """Returns the gripper's keys; `closed` and `open` only if they are not range ends.
 
     Args:
         model: the robot's model.
         data: the robot at rest.
-        parts: the arm's.
+        parts: the ids of the joints of the arm and of its hand.
         fingers: ids of the driven joints.
-        separate: a gripper with a file of its own; None if it is in the arm's file.
-        prefix: what the names of such a file begin with in the model.
-        doubts: what is guessed; more may be added.
+        separate: keys of a gripper with its own file; None if the arm's file has it.
+        prefix: the prefix of that file's names in the model; empty without such a file.
+        doubts: sentences about guesses; this function may add one.
     """
     joints = tuple(model.joint(j).name.removeprefix(prefix) for j in fingers)
     gripper = replace(separate, joints=joints) if separate else Gripper(joints=joints)
 
+    # without the keys, fingers move over their whole ranges
     closed, opened = finger_ends(model, data, parts, fingers)
-    spans = model.jnt_range[fingers, 1] - model.jnt_range[fingers, 0]
-    if np.allclose(np.abs(np.subtract(opened, closed)), spans):
+    widths = model.jnt_range[fingers, 1] - model.jnt_range[fingers, 0]
+    if np.allclose(np.abs(np.subtract(opened, closed)), widths):
         return gripper
     doubts.append(f"gripper.open: a finger turns by {WIDEST_RAD:g} rad, not farther")
     return replace(
@@ -99,7 +106,7 @@ def gripper_keys(
 
 
 def tcp_keys(model: mujoco.MjModel, tool: ToolPoint, prefix: str) -> Tcp:
-    """Returns the tcp's keys; `prefix` is as in `gripper_keys`."""
+    """Returns the tcp's keys, without the prefix of a separate gripper's names."""
     return Tcp(
         body=model.body(tool.body).name.removeprefix(prefix),
         pos=rounded(tool.pos),
@@ -109,6 +116,7 @@ def tcp_keys(model: mujoco.MjModel, tool: ToolPoint, prefix: str) -> Tcp:
 
 def camera_names(model: mujoco.MjModel, arms: Sequence[Parts]) -> tuple[str, ...]:
     """Returns the cameras on the robot with names that are valid in observations."""
+    # all bodies of the trees that carry an arm
     carried = set()
     for parts in arms:
         root = int(model.jnt_bodyid[parts.arm[0]])

@@ -34,18 +34,18 @@ def hide_sites_and_collision_geoms(spec: mujoco.MjSpec) -> None:
 def delete_visual_meshes(spec: mujoco.MjSpec, kept: Collection[str]) -> None:
     """Deletes visual meshes that make no difference to physics.
 
-    A body keeps its meshes where it has no geoms that collide, since the shape of a hand
-    is measured on them, or where its mass may be that of its geoms.
+    A body keeps its meshes if none of its geoms collides, because the shape of a hand is
+    then measured on them, or if MuJoCo may compute its mass from them.
 
     Args:
         spec: the model.
-        kept: names of geoms that stay.
+        kept: names of geoms that stay in any case.
     """
     if (
         spec.compiler.inertiafromgeom
         == mujoco.mjtInertiaFromGeom.mjINERTIAFROMGEOM_TRUE
     ):
-        return
+        return  # all masses come from the geoms
     for body in spec.bodies:
         geoms = list(body.geoms)
         if not body.explicitinertial or not any(geom.contype for geom in geoms):
@@ -55,6 +55,7 @@ def delete_visual_meshes(spec: mujoco.MjSpec, kept: Collection[str]) -> None:
             if is_mesh and not _collides(geom) and geom.name not in kept:
                 spec.delete(geom)
 
+    # meshes that no geom uses any more
     used = {geom.meshname for geom in spec.geoms}
     for mesh in list(spec.meshes):
         if mesh.name not in used:
@@ -62,7 +63,7 @@ def delete_visual_meshes(spec: mujoco.MjSpec, kept: Collection[str]) -> None:
 
 
 def _has_visuals(body: mujoco.MjsBody) -> bool:
-    """Returns whether a body, or one that carries it rigidly, has visual geoms."""
+    """Returns whether a body, or a body that carries it without joints, has visual geoms."""
     while body.name != "world":
         for geom in body.geoms:
             if not _collides(geom) and geom.group < SHOWN_GROUPS:

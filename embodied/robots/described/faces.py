@@ -9,16 +9,17 @@ import mujoco
 import numpy as np
 
 # Start points of rays to the pads, in the frame of the tool centre point (tcp), m.
-# Along x: for two fingers, and for three.
+# Along x: for two fingers, and for three, which may miss the tcp's y axis.
 X_M = (0.0, 0.005, -0.005, 0.010, -0.010)
 WIDE_X_M = (0.0, 0.015, -0.015, 0.020, -0.020, 0.030, -0.030, 0.040, -0.040)
 # Along z.
 Z_M = (0.0, 0.008, -0.008, 0.016, -0.016, 0.024, -0.024)
-# Along y, the direction of the rays: tried one after the other.
+# Along y, the direction of the rays: tried one after the other until faces are found.
 Y_M = (0.0, 0.003, -0.003, 0.008, -0.008)
 # Hits up to this much farther away than the nearest one belong to the same face.
 FLAT_M = 0.002
-# Rays to the fingertips start this far beyond the tcp, and near its z axis.
+# Rays back to the fingertips start this far beyond the tcp along its z axis, at these x
+# and y.
 BEYOND_M = 0.2
 NEAR_AXIS_M = (-0.004, -0.002, 0.0, 0.002, 0.004)
 # Start points of rays to the palm, along the tcp's x and y.
@@ -65,6 +66,7 @@ class FaceFinder:
         """
         self._model = model
         self._data = data
+        # the tcp in the world: position (3,) m, and axes (3, 3) as columns
         self._origin = data.site_xpos[site].copy()
         self._axes = data.site_xmat[site].reshape(3, 3).copy()
         self._prefix = prefix
@@ -79,7 +81,7 @@ class FaceFinder:
             is_wide: Whether to start rays at a larger range of x, as three fingers need.
         """
         self._set_targets(targets)
-        # a fixed jaw can be at the tcp itself, so rays may have to start beside it
+        # A fixed jaw may enclose the tcp, so rays may have to start beside the tcp.
         for y_m in Y_M:
             left = self._face(1.0, y_m, is_wide)
             right = self._face(-1.0, y_m, is_wide)
@@ -96,8 +98,17 @@ class FaceFinder:
         """Returns the first hit of a ray from a point (3,); None if it hits nothing."""
         geom = np.zeros(1, np.int32)  # `mj_ray` writes the id of the geom into it
         groups = np.array([0, 0, 0, 0, 0, 1], np.uint8)  # only TARGET_GROUP
+        include_static = 1  # also hit geoms of bodies that are fixed to the world
+        no_body = -1  # exclude no body
         distance_m = mujoco.mj_ray(
-            self._model, self._data, start_w, direction_w, groups, 1, -1, geom
+            self._model,
+            self._data,
+            start_w,
+            direction_w,
+            groups,
+            include_static,
+            no_body,
+            geom,
         )
         if distance_m < 0:
             return None
@@ -108,8 +119,8 @@ class FaceFinder:
 
         Args:
             sign: 1 for rays along +y, -1 for rays along -y.
-            y_m: The y from which the rays start.
-            is_wide: As for `find`.
+            y_m: The y from which the rays start, in the tcp's frame.
+            is_wide: Whether to start rays at a larger range of x, see `find`.
         """
         direction_w = sign * self._axes[:, 1]
         hits = []
@@ -122,32 +133,33 @@ class FaceFinder:
         if not hits:
             return None
 
-        # the nearest hit; of several that are equally near, the first is most central
+        # Of several hits that are equally near, take the first: X_M and Z_M begin at the
+        # middle.
         nearest_m = min(hit.distance_m for hit in hits)
         nearest = next(hit for hit in hits if hit.distance_m < nearest_m + 1e-6)
         body = int(self._model.geom_bodyid[nearest.geom])
         body_axes = self._data.xmat[body].reshape(3, 3)
-        local = body_axes.T @ (nearest.pos_w - self._data.xpos[body])
+        pos_in_body = body_axes.T @ (nearest.pos_w - self._data.xpos[body])
 
         # all geoms that are hit at about this distance form the face
         on_face = [hit for hit in hits if hit.distance_m < nearest_m + FLAT_M]
         names = {self._name(self._model.geom(hit.geom).name) for hit in on_face}
         return PadFace(
             body=self._name(self._model.body(body).name),
-            pos=tuple(round(float(x), 6) for x in local),
+            pos=tuple(round(float(x), 6) for x in pos_in_body),
             geoms=tuple(sorted(names)),
         )
 
     def tip_m(
         self, targets: list[int], across_m: tuple[float, ...] = NEAR_AXIS_M
     ) -> float | None:
-        """Returns the largest z of geoms near the tcp's z axis, in its frame, m.
+        """Returns the largest z, in the tcp's frame, of geoms near its z axis, in m.
 
         None if no ray along the axis hits a geom.
 
         Args:
             targets: The ids of the geoms, such as those of the fingers.
-            across_m: Where the rays are, along the tcp's x and along its y.
+            across_m: The coordinates of the rays along the tcp's x, and along its y.
         """
         distances = self._distances_back(targets, across_m, BEYOND_M)
         return BEYOND_M - min(distances) if distances else None
@@ -166,7 +178,7 @@ class FaceFinder:
     def _distances_back(
         self, targets: list[int], xy_m: tuple[float, ...], from_m: float
     ) -> list[float]:
-        """Returns the distances to geoms, of all rays along -z that hit one, in m.
+        """Returns the lengths, in m, of those rays along the tcp's -z that hit a geom.
 
         Args:
             targets: The ids of the geoms that rays can hit.

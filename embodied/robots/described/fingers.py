@@ -25,7 +25,7 @@ def levers(hand: Hand) -> np.ndarray:
     """Returns (F,) the growth of the width per rad or m of each finger joint.
 
     All F fingers together open the hand from `gap_m` to `width_m`; each contributes an
-    equal share.
+    equal share of the width. A lever is negative if the finger's position falls as it opens.
     """
     strokes = np.array(hand.open) - np.array(hand.closed)  # (F,) rad or m
     return (hand.width_m - hand.gap_m) / len(strokes) / strokes
@@ -61,11 +61,12 @@ def add_gripper_drive(
         hand: the gripper's measurements.
         force_n: grip force at each pad.
         speed_m_s: speed of the width at full force.
-        name: of the actuator.
+        name: the actuator's name.
     """
-    # The width shall have the armature that it has in our own grippers, and a damping
-    # that limits its speed at full force. Both are shared equally among the fingers.
-    # The square of the width's change per rad or m converts them to a finger's joint.
+    # The width gets the armature that our own grippers have (half of FINGER_ARMATURE_KG:
+    # two equal fingers), and a damping that limits its speed at full force. Both are
+    # shared equally among the fingers. An inertia or damping of the width, times the
+    # square of the width's change per rad or m, is that of a finger's joint.
     share = 1 / len(fingers)
     strokes = np.array(hand.open) - np.array(hand.closed)  # (F,) rad or m
     for finger, stroke in zip(fingers, strokes, strict=True):
@@ -87,8 +88,11 @@ def add_gripper_drive(
 
 
 def _couple(spec: mujoco.MjSpec, fingers: Sequence[str], hand: Hand) -> None:
-    """Makes the other fingers follow the first, so that all open and close together."""
-    # joint equalities count positions from `qpos0`
+    """Makes the other fingers follow the first, so that all open and close together.
+
+    Fingers that the file couples directly to the first one are left as they are.
+    """
+    # MuJoCo's joint equalities count positions from `qpos0`
     strokes = np.array(hand.open) - np.array(hand.closed)  # (F,) rad or m
     closed_from_qpos0 = np.array(hand.closed) - hand.qpos0
     for k in range(1, len(fingers)):
@@ -117,8 +121,8 @@ def add_pad_sites(
     Args:
         spec: the model.
         hand: the gripper's measurements.
-        prefix: goes before the bodies' names of the file.
-        names: of the two sites.
+        prefix: the prefix of the file's names in the model.
+        names: the names of the two new sites, at +y and at -y of the tcp.
     """
     for name, face in zip(names, hand.faces, strict=True):
         spec.body(prefix + face.body).add_site(

@@ -26,18 +26,19 @@ class Gripper:
 
     Attributes:
         joints: names of the F driven joints; joints that the file couples to them
-            follow. None for a cup: its lip is around the tcp.
-        closed: (F,) m or rad, their positions when the fingers touch; empty: the end of
-            each range at which the finger is nearer to the tcp.
-        open: (F,) m or rad, their positions when the hand is open; empty: the other end.
-        pads: names of geoms that grip.
-        force_n: grip force; None: the file's, else 70 N. Of a cup, the largest pull that
-            it holds; None: 0.6 bar times its area.
-        speed_m_s: speed of the opening width.
-        mjcf: the gripper's own file; empty if it is part of the arm's.
+            follow. Empty for a cup, which has no fingers.
+        closed: (F,) m or rad, positions of the driven joints when the fingers touch;
+            empty: the end of each joint's range at which the finger is nearer to the tcp.
+        open: (F,) m or rad, positions of the driven joints when the hand is open; empty:
+            the other end of each range.
+        pads: names of the geoms that grip.
+        force_n: with fingers, the grip force; None: the model file's, else 70 N. With a
+            cup, the largest pull that it holds; None: 0.6 bar times its area.
+        speed_m_s: speed at which the opening width changes.
+        mjcf: path of the gripper's own file; empty if the arm's file includes it.
         on: the arm's body or site that carries a gripper with its own file.
-        pos: (3,) m, position of that gripper on it.
-        quat_wxyz: orientation of that gripper on it.
+        pos: (3,) m, position of such a gripper in the frame of that body or site.
+        quat_wxyz: orientation of such a gripper in that frame.
         kind: "fingers" or "suction".
         radius_m: radius of a cup's lip; None: 15 mm.
     """
@@ -60,7 +61,7 @@ class Gripper:
         check_once("gripper.joints", self.joints)
         check_once("gripper.pads", self.pads)
 
-        # both `closed` and `open` or none, with one number per joint
+        # `closed` and `open` are both given or both left out, with a number per joint
         if bool(self.closed) != bool(self.open):
             raise EmbodiedError(
                 "gripper.closed and gripper.open go together: write both or neither"
@@ -70,7 +71,7 @@ class Gripper:
             if values:
                 check_count(f"gripper.{key}", values, len(self.joints), each)
 
-        # keys of a gripper with its own file
+        # the pose and the carrier of a gripper with its own file
         check_count("gripper.pos", self.pos, 3)
         check_quat("gripper.quat_wxyz", self.quat_wxyz)
         if bool(self.mjcf) != bool(self.on):
@@ -96,14 +97,14 @@ class Gripper:
                 )
             return
 
-        of_fingers = {
+        finger_keys = {
             "joints": self.joints,
             "closed": self.closed,
             "open": self.open,
             "pads": self.pads,
             "speed_m_s": self.speed_m_s != SPEED_M_S,
         }
-        given = [f"gripper.{key}" for key, value in of_fingers.items() if value]
+        given = [f"gripper.{key}" for key, value in finger_keys.items() if value]
         if given:
             raise EmbodiedError(
                 f"a cup (gripper.kind = {self.kind!r}) has no {', '.join(given)}: leave "

@@ -81,7 +81,7 @@ GUESSED_CUP = "gripper: a lip with a radius of 15 mm (radius_m), 0.6 bar (force_
 
 @dataclass(frozen=True)
 class Guess:
-    """A drafted description that makes a robot, and sentences about uncertain values."""
+    """A robot read from a drafted description, and sentences about guessed values."""
 
     reading: Reading
     doubts: tuple[str, ...]
@@ -95,7 +95,7 @@ class _FoundArm:
         side: "left" or "right"; empty for a single arm.
         parts: the joints of the arm and of its hand.
         tool: the tcp.
-        described: the arm's keys; its home is found later.
+        described: the arm's keys, with all joints at 0 as its home until one is found.
     """
 
     side: str
@@ -118,11 +118,11 @@ def guess_description(
     Args:
         path: the MJCF or URDF file.
         name: the robot's name; empty for the model's own.
-        grippers: gripper files where the arm's has none: one for all arms, or one each.
+        grippers: gripper files, if the arm's file has no gripper: one for all, or one each.
         on: the body or site of each arm that carries it; empty: `mounting_place` finds it.
-        most_arms: how many arms are described, at most two.
+        most_arms: how many arms to describe at most, 1 or 2.
         cup: the site at the middle of a suction cup's lip; empty for fingers.
-        on_mount: called for each mount that was tried for a single arm.
+        on_mount: called after each mount that is tried for a single arm, for progress.
 
     Raises:
         EmbodiedError: the file does not compile, has no arm with a gripper or no such
@@ -131,7 +131,7 @@ def guess_description(
     spec = read_model(str(path.resolve()), "the path that was typed")
     doubts = [GUESSED_CUP if cup else GUESSED_TCP]
     bare = spec.compile()
-    most = 1 if cup and not grippers else most_arms  # the site is on one arm
+    most = 1 if cup and not grippers else most_arms  # the cup's site is on one arm
     sides = _sides(bare, find_arms(bare, str(path)), bool(grippers), most)
     separate = _attach_grippers(spec, bare, sides, grippers, on, bool(cup), doubts)
     model = compile_together(spec, [gripper.mjcf for gripper in separate.values()])
@@ -179,11 +179,11 @@ def _hand_keys(
 
     Args:
         model, data: the robot at rest.
-        parts: the arm's.
-        separate: a gripper with a file of its own; None if it is in the arm's file.
-        prefix: what the names of such a file begin with in the model.
+        parts: the joints of the arm and of its hand.
+        separate: keys of a gripper with its own file; None if the arm's file has it.
+        prefix: the prefix of that file's names in the model; empty without such a file.
         cup: the site of a cup's lip, without the prefix; empty for fingers.
-        doubts: what is guessed; more may be added.
+        doubts: sentences about guesses; this function may add more.
     """
     if cup:
         tool = cup_tool(model, parts, prefix + cup)
@@ -201,19 +201,19 @@ def _sides(
     A second arm without a hand is left out, unless grippers will be attached. A single
     arm has no side.
     """
-    kept = [arms[0]]
-    kept += [arm for arm in arms[1:most] if has_grippers or has_hand(model, arm)]
-    if len(kept) == 1:
-        return {"": kept[0]}
+    chosen = [arms[0]]
+    chosen += [arm for arm in arms[1:most] if has_grippers or has_hand(model, arm)]
+    if len(chosen) == 1:
+        return {"": chosen[0]}
 
     data = resting_data(model)
-    y_m = [float(data.xanchor[model.joint(arm[0]).id][1]) for arm in kept]
+    y_m = [float(data.xanchor[model.joint(arm[0]).id][1]) for arm in chosen]
     left, right = (0, 1) if y_m[0] > y_m[1] else (1, 0)
-    return {"left": kept[left], "right": kept[right]}
+    return {"left": chosen[left], "right": chosen[right]}
 
 
 def _hand_prefix(side: str) -> str:
-    """Returns what the names of an arm's separate gripper begin with in the model."""
+    """Returns the prefix in the model of the names of an arm's separate gripper."""
     return f"{side}_{HAND_PREFIX}" if side else HAND_PREFIX
 
 
@@ -233,8 +233,8 @@ def _attach_grippers(
         bare: the same, compiled.
         sides: side -> the arm's joints.
         files, on: as `grippers` and `on` in `guess_description`.
-        is_cup: whether they are suction cups.
-        doubts: the places are added.
+        is_cup: whether the grippers are suction cups.
+        doubts: sentences about guesses; the grippers' places are added.
 
     Raises:
         EmbodiedError: there are not as many files or places as arms.
@@ -285,13 +285,13 @@ def _at_home(
 ) -> Guess:
     """Returns the description with the first home without overlap.
 
-    A standing's home is tried before others.
+    If there is a standing, its home is tried before those of `_homes`.
     """
     error = EmbodiedError("no posture was found with the hand in front, pointing down")
     homes = _homes(model, arms, description.mount)
     if standing is not None:
-        found = HomeCandidate(HOMES_M[0], standing.home, standing.is_backward)
-        homes = chain([(found,)], homes)
+        first = HomeCandidate(HOMES_M[0], standing.home, standing.is_backward)
+        homes = chain([(first,)], homes)
     for candidates in homes:
         described = []
         for arm, candidate in zip(arms, candidates, strict=True):
@@ -304,7 +304,7 @@ def _at_home(
             reading = understand(replace(description, **_arm_keys(described)))
         except EmbodiedError as refused:
             error = refused
-            # any other mistake occurs at every home, so no other is tried
+            # an error that is not an overlap occurs at every home, so stop here
             if "overlap" not in str(refused):
                 break
             continue
@@ -335,13 +335,13 @@ def _homes(
     """Yields postures that may become the home, one for each arm, best first."""
     searches = [HomeSearch(model, arm.parts, arm.tool) for arm in arms]
     for hand_m in HOMES_M:
-        found = []
+        candidates = []
         for arm, search in zip(arms, searches, strict=True):
             aside = np.array([0.0, HOME_Y_M[arm.side], 0.0])
             home_w = MOUNT_W + hand_m + aside
             postures = homes_at(search, mount, home_w)[:TRIES]
-            found.append([HomeCandidate(hand_m, *posture) for posture in postures])
-        yield from zip(*found, strict=False)
+            candidates.append([HomeCandidate(hand_m, *posture) for posture in postures])
+        yield from zip(*candidates, strict=False)
 
 
 def _placed(
@@ -354,7 +354,7 @@ def _placed(
     """Returns the mount; for a single arm also the best standing, its mount and home.
 
     Several arms keep the usual mount, because the searches are for one arm only. The
-    standing is None where no home is found at any mount.
+    standing is None if no home is found at any mount.
     """
     usual = _mount(data, arms)
     if len(arms) > 1:
@@ -362,9 +362,9 @@ def _placed(
     arm = arms[0]
     home_w = MOUNT_W + HOMES_M[0]
     mount = usual
-    # First only back and up, by inverse kinematics alone. From there also turned and
-    # aside, where overlaps on the way count, too.
-    if usual.stand:  # on a column, whose height is free
+    # First move the mount only back and up, by inverse kinematics alone. Then search from
+    # there, also turned and aside, and count overlaps on the way, too.
+    if usual.stand:  # on a column, which can have any height
         reach = HomeSearch(model, arm.parts, arm.tool)
         mount = best_mount(reach, usual, home_w)
 

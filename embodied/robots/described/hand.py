@@ -24,7 +24,7 @@ from embodied.robots.parts.gripper import PALM_M, TIP_M
 # Differences of distances below this are noise. They neither tell which end of a finger's
 # range is closed, nor count as a motion.
 NOISE_M = 5e-4
-# Share of a turning finger's way at which the direction of opening is looked at.
+# Share of a turning finger's way at which its direction is measured: an arc bends later.
 BEGINNING_SHARE = 0.3
 # A closed gripper with a gap below this counts as fully closed.
 TOUCHING_M = 1.5e-3
@@ -44,7 +44,7 @@ class Hand:
         fingers: (F,) names of the driven joints.
         closed: (F,) their positions when the gripper is closed, m or rad.
         open: (F,) their positions when the gripper is open, m or rad.
-        qpos0: (F,) their positions in the file's own drawing, m or rad.
+        qpos0: (F,) their positions in the file's initial posture, m or rad.
         moving: (M,) names of all joints of the hand, linkages included.
         open_all: (M,) their positions when the gripper is open, m or rad.
         width_m: Distance between the pads when the gripper is open.
@@ -125,7 +125,7 @@ class _Measurement:
         ]
 
     def hand(self) -> Hand:
-        """Returns the measurements."""
+        """Returns the gripper's measurements, after a check of its tcp and width."""
         closed, opened = self._postures()
         at_closed = self._data_at(closed)
         at_open = self._data_at(opened)
@@ -171,12 +171,14 @@ class _Measurement:
     def _beginning_to_open(
         self, closed: tuple[float, ...], opened: tuple[float, ...]
     ) -> mujoco.MjData:
-        """Returns the hand as turning fingers begin to open: later they move elsewhere."""
+        """Returns the state with turning fingers hardly open, and sliding ones fully."""
         positions = []
-        for name, shut, wide in zip(self._fingers, closed, opened, strict=True):
+        for name, closed_at, open_at in zip(self._fingers, closed, opened, strict=True):
             is_hinge = self._model.joint(name).type[0] == mujoco.mjtJoint.mjJNT_HINGE
             positions.append(
-                shut + BEGINNING_SHARE * (wide - shut) if is_hinge else wide
+                closed_at + BEGINNING_SHARE * (open_at - closed_at)
+                if is_hinge
+                else open_at
             )
         return self._data_at(tuple(positions))
 
@@ -217,8 +219,8 @@ class _Measurement:
         self, closed: tuple[float, ...], opened: tuple[float, ...]
     ) -> None:
         """Raises EmbodiedError if a finger is nearer to the tcp when it is open."""
-        for name, shut, wide in zip(self._fingers, closed, opened, strict=True):
-            closed_m, open_m = self._tcp_distances(name, shut, wide)
+        for name, closed_at, open_at in zip(self._fingers, closed, opened, strict=True):
+            closed_m, open_m = self._tcp_distances(name, closed_at, open_at)
             if closed_m > open_m + NOISE_M:
                 raise EmbodiedError(
                     f"finger {name.removeprefix(self._prefix)!r} is "
@@ -259,10 +261,10 @@ class _Measurement:
         """Returns points (n, 3) of geoms in the tcp's frame, with one joint moved.
 
         Args:
-            data: the state, in which the joint is moved.
-            address: the joint's column in `qpos`.
-            position: the joint's position.
-            geoms: ids of the geoms.
+            data: The state of the hand; this function moves the joint in it.
+            address: The joint's index in `qpos`.
+            position: The position to move the joint to, m or rad.
+            geoms: The ids of the geoms.
         """
         data.qpos[address] = position
         mujoco.mj_kinematics(self._model, data)
@@ -270,22 +272,21 @@ class _Measurement:
         return self._in_tcp_frame(data, np.concatenate(points_w))
 
     def _qpos0(self) -> tuple[float, ...]:
-        """Returns the positions (F,) of the fingers as the file draws them."""
+        """Returns the positions (F,) of the fingers in the file's initial posture."""
         addresses = [int(self._model.joint(name).qposadr[0]) for name in self._fingers]
         return tuple(float(self._model.qpos0[address]) for address in addresses)
 
     def _home_data(self) -> mujoco.MjData:
-        """Returns data with the arm at home."""
+        """Returns the state with the arm at home, before kinematics are computed."""
         data = mujoco.MjData(self._model)
         for name, angle in zip(self._joints, self._arm.home, strict=True):
             data.qpos[self._model.joint(name).qposadr[0]] = angle
         return data
 
     def _data_at(self, positions: tuple[float, ...]) -> mujoco.MjData:
-        """Returns data with the fingers at positions (F,), and the linkages at rest."""
-        return settled(
-            self._model, self._home_data(), self._fingers, positions, self._passive
-        )
+        """Returns the state with fingers at positions (F,) and their linkages at rest."""
+        home = self._home_data()
+        return settled(self._model, home, self._fingers, positions, self._passive)
 
     # Geometry
     # ----------------------------------------------------------------------------------
@@ -304,7 +305,7 @@ class _Measurement:
         """Returns the ids of the hand's geoms that move when it opens."""
         moved = []
         for geom in self._hand_geoms():
-            # in the tcp's frame, which does not move with the fingers
+            # in the tcp's frame, because it does not move with the fingers
             closed, opened = (
                 self._in_tcp_frame(data, points_of(self._model, data, geom))
                 for data in (at_closed, at_open)
@@ -329,7 +330,7 @@ class _Measurement:
         attempts = (
             (pads, False),  # the described pads
             (geoms, False),  # the fingers
-            (geoms, True),  # three fingers, which are not opposite each other
+            (geoms, True),  # three fingers: none is exactly opposite another
             (self._hand_geoms(), False),  # one finger opposite a fixed jaw
         )
 
@@ -348,8 +349,8 @@ class _Measurement:
         for face in faces:
             body = self._model.body(self._prefix + face.body).id
             points_w.append(data.xpos[body] + data.xmat[body].reshape(3, 3) @ face.pos)
-        left, right = self._in_tcp_frame(data, np.array(points_w))[:, 1]
-        return float(left - right)
+        left_y, right_y = self._in_tcp_frame(data, np.array(points_w))[:, 1]
+        return float(left_y - right_y)
 
     def _check_widths(self, gap_m: float, width_m: float) -> None:
         """Raises EmbodiedError if a gripper opens by less than LEAST_WIDTH_M."""
@@ -378,7 +379,7 @@ class _Measurement:
         """Returns the free space in front of the palm, see `Hand.palm_m`."""
         palm_geoms = [geom for geom in self._hand_geoms() if geom not in geoms]
         finder = FaceFinder(self._model, at_closed, self._site, self._prefix)
-        # a point 20 mm behind the fingertips, given by its place on the tcp's z axis
+        # the z of a point TIP_M (20 mm) behind the fingertips, in the tcp's frame
         from_m = self._tip_m(geoms, at_closed) - TIP_M
         behind_m = finder.behind_m(palm_geoms, from_m)
         return round(float(np.clip(behind_m - PALM_MARGIN_M, 0.0, PALM_M)), 4)

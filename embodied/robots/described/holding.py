@@ -15,8 +15,8 @@ def hold_the_rest(source: Source) -> None:
     """Deletes the joints outside arms and hands, and fixes their bodies in place.
 
     A joint is fixed at the position that the description gives in `held_at`, else at
-    that of the file's first keyframe, else at its default, within its range. Joints
-    that are coupled to a finger stay, such as a gripper's linkage.
+    that of the file's first keyframe, else at the file's initial position, within its
+    range. Joints of a hand that are coupled, such as a gripper's linkage, stay.
 
     Raises:
         EmbodiedError: the description names some joints of a body but not all, or it
@@ -51,7 +51,7 @@ def hold_the_rest(source: Source) -> None:
 def _hold_as_described(
     source: Source, model: mujoco.MjModel, data: mujoco.MjData
 ) -> None:
-    """Sets the joint positions that the description gives in `held_at`.
+    """Sets, in `data`, the joint positions that the description gives in `held_at`.
 
     Raises:
         EmbodiedError: a position is outside its joint's range.
@@ -69,7 +69,7 @@ def _hold_as_described(
 
 
 def resting_data(model: mujoco.MjModel) -> mujoco.MjData:
-    """Returns a model at its first keyframe, if any, with all joints in range."""
+    """Returns the state at a model's first keyframe, if any, with all joints in range."""
     data = mujoco.MjData(model)
     if model.nkey:
         mujoco.mj_resetDataKeyframe(model, data, 0)
@@ -92,9 +92,9 @@ def subtree(model: mujoco.MjModel, root: int) -> set[int]:
 
 def _moving_joints(model: mujoco.MjModel, arms: tuple[FileArm, ...]) -> set[str]:
     """Returns the joints that stay: arms, fingers and the linkages of the hands."""
-    kept: set[str] = set()
+    moving: set[str] = set()
     for arm in arms:
-        kept.update(arm.joints, arm.fingers)
+        moving.update(arm.joints, arm.fingers)
 
     coupled = set(_coupled_joints(model))
     for arm in arms:
@@ -102,12 +102,12 @@ def _moving_joints(model: mujoco.MjModel, arms: tuple[FileArm, ...]) -> set[str]
         hand = subtree(model, last_link)
         for j in range(model.njnt):
             if int(model.jnt_bodyid[j]) in hand and j in coupled:
-                kept.add(model.joint(j).name)
-    return kept
+                moving.add(model.joint(j).name)
+    return moving
 
 
 def _coupled_joints(model: mujoco.MjModel) -> Iterator[int]:
-    """Yields the joints that a spring, a tendon or an equality moves."""
+    """Yields the ids of the joints that a spring, a tendon or an equality moves."""
     for j in range(model.njnt):
         if np.any(model.jnt_stiffness[j]):
             yield j
@@ -119,8 +119,9 @@ def _coupled_joints(model: mujoco.MjModel) -> Iterator[int]:
         ends = (int(model.eq_obj1id[k]), int(model.eq_obj2id[k]))
         kind = mujoco.mjtEq(int(model.eq_type[k]))
         if kind == mujoco.mjtEq.mjEQ_JOINT:
-            yield from (end for end in ends if end >= 0)
+            yield from (end for end in ends if end >= 0)  # -1: there is no second joint
         elif kind in (mujoco.mjtEq.mjEQ_CONNECT, mujoco.mjtEq.mjEQ_WELD):
+            # such an equality joins two bodies, or two sites; it moves all their joints
             joins_sites = model.eq_objtype[k] == mujoco.mjtObj.mjOBJ_SITE
             for end in ends:
                 body = model.site_bodyid[end] if joins_sites else end
@@ -150,8 +151,8 @@ def _fix(
     mujoco.mju_mulQuat(quat, world_to_parent, data.xquat[child])
     pos = data.xmat[parent].reshape(3, 3).T @ (data.xpos[child] - data.xpos[parent])
 
-    # The file may put the body in a `<frame>`, and the pose would count from that. A new
-    # frame with the parent's pose replaces it.
+    # The file may put the body in a `<frame>`, and the pose would be relative to it. A
+    # new frame with the parent's pose replaces it.
     body.set_frame(body.parent.add_frame())
     body.alt.type = mujoco.mjtOrientation.mjORIENTATION_QUAT
     body.pos = pos
@@ -163,10 +164,11 @@ def _delete_orphans(spec: mujoco.MjSpec, model: mujoco.MjModel, kept: set[str]) 
 
     Args:
         spec: the model without these joints.
-        model: compiled before they were deleted; an id in it is the index of the same
-            element in the lists of `spec`.
+        model: the model compiled before they were deleted; an element's id in it is the
+            element's index in the lists of `spec`.
         kept: names of the joints that stayed.
     """
+    # ids of the deleted joints, and of the tendons that run over one of them
     gone = {j for j in range(model.njnt) if model.joint(j).name not in kept}
     gone_tendons = set()
     for t in range(model.ntendon):
@@ -176,6 +178,7 @@ def _delete_orphans(spec: mujoco.MjSpec, model: mujoco.MjModel, kept: set[str]) 
             if is_joint and int(model.wrap_objid[k]) in gone:
                 gone_tendons.add(t)
 
+    # kind of an equality -> ids of its possible ends that are gone
     gone_ends = {
         mujoco.mjtEq.mjEQ_JOINT: gone,
         mujoco.mjtEq.mjEQ_TENDON: gone_tendons,

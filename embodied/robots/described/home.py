@@ -18,16 +18,16 @@ NEAR_M = 1e-3
 NEAR_RAD = 5e-3
 DAMPING = 0.05  # of the damped least squares
 STEP_RAD = 0.3  # the largest motion of a joint in a step
-# Share of the way home that redundant joints go in a step, and the least steps that they
-# are given.
+# Share of the way home that redundant joints go in a step, and the least number of steps
+# before a posture is accepted, so that they come near home.
 HOME_GAIN = 0.1
 DRAWN_STEPS = 8
 # Distance to keep from a joint's limits, or from +-pi for a joint without limits.
 MARGIN_RAD = 0.05
-# The cost of a posture: this per rad of the mean absolute joint angle,
+# The cost of a posture is TURN_COST per rad of the mean absolute joint angle, minus
+# HEIGHT_GAIN_PER_M per m of the joints' mean height, minus the smallest margin to a joint
+# limit as a share of the joint's range: joints far from limits, high above the table.
 TURN_COST = 0.1
-# minus this per m of the mean height of the joints, minus the smallest margin to a joint
-# limit, as a share of the joint's range.
 HEIGHT_GAIN_PER_M = 3.0
 # The goal axes of the hand in the world, as columns: x forwards, z down.
 DOWN = np.array([[1.0, 0, 0], [0, -1, 0], [0, 0, -1]])
@@ -36,7 +36,7 @@ DOWN = np.array([[1.0, 0, 0], [0, -1, 0], [0, 0, -1]])
 class HomeSearch:
     """Inverse kinematics of a model's arm, from many start postures.
 
-    The starts are always the same, so the result is, too.
+    The random starts have a fixed seed, so the same model gives the same postures.
     """
 
     def __init__(
@@ -46,13 +46,20 @@ class HomeSearch:
         tool: ToolPoint,
         margin_rad: float = MARGIN_RAD,
     ) -> None:
-        """Keeps the arm's limits; joints stay `margin_rad` away from them."""
+        """Prepares the search for one arm.
+
+        Args:
+            model: the robot's model.
+            parts: the ids of the arm's joints.
+            tool: the pose of the tcp on its body.
+            margin_rad: distance that the joints keep from their limits.
+        """
         self._margin_rad = margin_rad
         self._model = model
         self._data = mujoco.MjData(model)
         self._tool = tool
 
-        # where the arm's joints are in positions and velocities
+        # indices of the arm's joints in `qpos`, and in velocities
         self._joints = list(parts.arm)
         self._qpos = [int(model.jnt_qposadr[j]) for j in parts.arm]
         self._dofs = [int(model.jnt_dofadr[j]) for j in parts.arm]
@@ -69,13 +76,13 @@ class HomeSearch:
     ) -> list[tuple[np.ndarray, bool]]:
         """Returns postures (J,) with the hand at a place, best first.
 
-        Each comes with whether the hand is rotated by 180 degrees about its z axis, so
-        that the x axis of the tool centre point (tcp) points backwards. The fingers are
-        alike, so such a posture is as good.
+        Each posture comes with a flag: whether the hand is rotated by 180 degrees about
+        its z axis, so that the x axis of the tool centre point (tcp) points backwards.
+        As both fingers are alike, such a posture is as good.
 
         Args:
             place: (3,) m, the goal of the tcp in the file's world.
-            down: (3, 3) its goal axes there, as columns.
+            down: (3, 3) the goal axes of the tcp, as columns.
         """
         rng = np.random.default_rng(0)
         found = []
@@ -93,7 +100,7 @@ class HomeSearch:
                     break
             if len(found) == ENOUGH:
                 break
-        found.sort(key=lambda one: one[0])
+        found.sort(key=lambda entry: entry[0])  # by cost
         return [(posture, is_reversed) for _, posture, is_reversed in found]
 
     def random_postures(self, count: int) -> list[np.ndarray]:
@@ -102,22 +109,24 @@ class HomeSearch:
         return [rng.uniform(self._low, self._high) for _ in range(count)]
 
     def _cost(self, posture: np.ndarray) -> float:
-        """Returns the cost of a posture (J,), from the constants above."""
-        span = np.minimum(self._high - self._low, 2 * np.pi)
-        margin = np.minimum(posture - self._low, self._high - posture) / span
+        """Returns the cost of a posture (J,); see TURN_COST and HEIGHT_GAIN_PER_M."""
+        # a margin counts as a share of its joint's range, or of a full turn if less
+        ranges = np.minimum(self._high - self._low, 2 * np.pi)
+        margin = np.minimum(posture - self._low, self._high - posture) / ranges
         height = float(self._data_at(posture).xanchor[self._joints, 2].mean())
         mean_angle = float(np.abs(posture).mean())
         return TURN_COST * mean_angle - float(margin.min()) - HEIGHT_GAIN_PER_M * height
 
     def _data_at(self, posture: np.ndarray) -> mujoco.MjData:
-        """Returns the data with the arm in a posture (J,)."""
+        """Returns the state, shared by all calls, with the arm in a posture (J,)."""
         self._data.qpos[self._qpos] = posture
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_comPos(self._model, self._data)  # `mj_jac` needs its results
         return self._data
 
     def margin_rad(self, posture: np.ndarray) -> float:
-        """Returns the smallest distance of a posture (J,) from a joint's limit."""
+        """Returns the smallest distance, in rad, of a posture (J,) from a joint's limit."""
+        # `_low` and `_high` are already inside the limits by `_margin_rad`
         margin = np.minimum(posture - self._low, self._high - posture)
         return self._margin_rad + float(margin.min())
 
@@ -131,14 +140,17 @@ class HomeSearch:
         return point, body_axes @ tool_axes.reshape(3, 3)
 
     def levers_m(self, posture: np.ndarray) -> np.ndarray:
-        """Returns the torque (J,) by which a weight of 1 N at the tcp loads each joint."""
+        """Returns the levers (J,), in m, of a weight at the tcp about each joint.
+
+        A lever is the torque in N m that a weight of 1 N puts on the joint.
+        """
         point, _ = self.tool_pose(posture)
         pos_jac = np.zeros((3, self._model.nv))
         mujoco.mj_jac(self._model, self._data, pos_jac, None, point, self._tool.body)
         return np.abs(pos_jac[2, self._dofs])
 
     def overlaps(self, posture: np.ndarray) -> dict[frozenset[int], float]:
-        """Returns pair of bodies -> depth in m, of bodies that penetrate each other."""
+        """Returns how deep pairs of bodies penetrate each other, pair of ids -> m."""
         data = self._data_at(posture)
         mujoco.mj_collision(self._model, data)
         depths: dict[frozenset[int], float] = {}
@@ -160,8 +172,8 @@ class HomeSearch:
             start: (J,) rad, the start of the search.
             place: (3,) m, goal position of the tcp in the file's world.
             goal_axes: (3, 3) goal axes of the tcp, as columns.
-            home: (J,) rad, to which redundant joints are drawn, as the control mode
-                `ee_delta` draws them; None for no such pull.
+            home: (J,) rad, a posture to which redundant joints are drawn, as in the
+                control mode `ee_delta`; None for no such pull.
         """
         model = self._model
         posture = np.clip(start, self._low, self._high)
@@ -174,16 +186,16 @@ class HomeSearch:
             pos_error = place - point
             rot_error = sum(np.cross(axes[:, k], goal_axes[:, k]) for k in range(3)) / 2
 
-            # this rotation error vanishes at 180 degrees, too: leave that posture with a
-            # step in an arbitrary direction
+            # Cross products also vanish at 180 degrees from the goal. Leave such a posture
+            # with a rotation in an arbitrary direction.
             is_opposite = np.trace(axes.T @ goal_axes) < 0
             if is_opposite and np.linalg.norm(rot_error) < NEAR_RAD:
                 rot_error = np.array([0.3, 0.2, 0.1])
 
             is_near = np.linalg.norm(pos_error) < NEAR_M
             is_aligned = np.linalg.norm(rot_error) < NEAR_RAD and not is_opposite
-            is_drawn = home is None or k >= DRAWN_STEPS
-            if is_near and is_aligned and is_drawn:
+            has_drawn_home = home is None or k >= DRAWN_STEPS
+            if is_near and is_aligned and has_drawn_home:
                 return posture
 
             # a step of damped least squares
@@ -193,9 +205,10 @@ class HomeSearch:
             gram = jac @ jac.T + DAMPING**2 * np.eye(6)
             step = jac.T @ np.linalg.solve(gram, error)
             if home is not None:
-                # a step home, of which the null space keeps its share
+                # a step home, less its component that would move the hand
                 drawn = HOME_GAIN * (home - posture)
                 step += drawn - np.linalg.pinv(jac) @ (jac @ drawn)
+            # shorten the step to STEP_RAD for the fastest joint; 1e-9: no division by 0
             step *= min(1.0, STEP_RAD / max(float(np.abs(step).max()), 1e-9))
             posture = np.clip(posture + step, self._low, self._high)
         return None

@@ -13,8 +13,8 @@ from embodied.sim.physics import TIMESTEP_S
 
 # Simulated time for moving the fingers and letting the linkages settle.
 SETTLING_S = 1.5
-# Armature (kg m2 or kg) of all joints outside the linkages in this time. Their positions
-# are set directly, and the linkages must not push them.
+# Armature (kg m2 or kg) of all joints outside the linkages while these settle. It is so
+# large that the linkages cannot push joints whose positions are set directly.
 HEAVY = 1e5
 # Factor on the linkages' velocities in each step, which brings them to rest.
 VELOCITY_FACTOR = 0.9
@@ -49,10 +49,10 @@ def settled(
 
     Args:
         model: A copy made by `scratch`; its armature is changed.
-        start: The state before; it is changed and returned.
+        start: The state to begin with; it is changed and returned.
         fingers: (F,) names of the driven joints.
         positions: (F,) their positions, m or rad.
-        passive: Ids of the joints of the linkages; all others are held.
+        passive: Ids of the linkages' joints; all other joints are held in place.
 
     Raises:
         EmbodiedError: the simulation of the linkages diverges.
@@ -74,8 +74,8 @@ def settled(
         steps = int(SETTLING_S / model.opt.timestep)
         for step in range(steps):
             share = min(1.0, 2 * step / steps)
-            way = np.array(positions) - first_positions
-            held[addresses] = first_positions + share * way
+            travel = np.array(positions) - first_positions
+            held[addresses] = first_positions + share * travel
             data.qpos[is_held] = held[is_held]
             # damp the velocities, so that springs come to rest
             data.qvel *= np.where(is_heavy, 0.0, VELOCITY_FACTOR)

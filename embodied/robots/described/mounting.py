@@ -1,4 +1,4 @@
-"""Where an arm stands, so that its hand reaches the places where tasks have work."""
+"""Chooses where an arm stands, so that its hand reaches the places that tasks use."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 from embodied.robots.described.description import Mount
 from embodied.robots.described.home import HomeSearch
 
-# (x, y, z) in m in the world, and the hand's yaw there in degrees, pointing down: what
-# the experts of the house's tasks reach for at the edges of their scenes.
+# Places that a hand pointing down must reach: (x, y, z) in m in the world, and the hand's
+# yaw in degrees. They are the outermost places of the built-in tasks.
 WORK_W = (
     ((0.53, 0.00, 0.72), 0.0),  # the handle of a closed drawer
-    ((0.39, 0.00, 0.72), 0.0),  # and of an open one
-    ((0.52, -0.44, 0.73), 0.0),  # both ends of a belt within reach
+    ((0.39, 0.00, 0.72), 0.0),  # the handle of an open drawer
+    ((0.52, -0.44, 0.73), 0.0),  # both ends of the used part of a belt
     ((0.52, 0.42, 0.73), 0.0),
     ((0.29, 0.44, 0.83), 57.0),  # the scanner
     ((-0.27, 0.54, 0.82), 117.0),  # the farthest bin
@@ -24,7 +24,7 @@ WORK_W = (
     ((0.13, 0.63, 1.04), 0.0),
     ((0.13, 0.40, 0.80), 0.0),
 )
-# (x, z) in m, by how much the mount is moved; the first that will do is taken.
+# Shifts (x, z) of the mount in m; the first with which all places are reached is taken.
 SHIFTS_M = (
     (0.0, 0.0),
     (0.0, 0.08),
@@ -33,28 +33,28 @@ SHIFTS_M = (
     (-0.1, 0.08),
     (-0.1, 0.15),
 )
-# How far joints should stay from the ends of their ranges.
+# Wanted distance of the joints from the ends of their ranges.
 MARGIN_RAD = 0.15
 
 
 def best_mount(search: HomeSearch, mount: Mount, home_w: np.ndarray) -> Mount:
-    """Returns the mount, moved back or up where the hand reaches more of its work so.
+    """Returns the mount, moved back or up if the hand reaches more places of WORK_W then.
 
     Args:
         search: inverse kinematics of the arm.
-        mount: where the file's origin stands otherwise.
-        home_w: (3,) m, where the hand starts.
+        mount: the usual mount.
+        home_w: (3,) m, the position of the hand at home, in the world.
     """
     best = mount
-    most = (-1, 0.0)
+    best_score = (-1, 0.0)  # places reached, then the least margin of a joint in rad
     for shift_x, shift_z in SHIFTS_M:
         x, y, z = mount.pos_w
         moved = replace(mount, pos_w=(round(x + shift_x, 3), y, round(z + shift_z, 3)))
         reached, margin = _reached(search, np.array(moved.pos_w), home_w)
         if reached == len(WORK_W) and margin >= MARGIN_RAD:
             return moved
-        if (reached, margin) > most:
-            most = (reached, margin)
+        if (reached, margin) > best_score:
+            best_score = (reached, margin)
             best = moved
     return best
 
@@ -63,7 +63,7 @@ def _reached(
     search: HomeSearch, mount_w: np.ndarray, home_w: np.ndarray
 ) -> tuple[int, float]:
     """Returns how many places are reached, and the least margin of a joint there, rad."""
-    # places in the file count from the mount
+    # the search works in the file's world, whose origin is at the mount
     homes = search.postures(home_w - mount_w)
     if not homes:
         return 0, 0.0

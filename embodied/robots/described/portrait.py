@@ -1,4 +1,4 @@
-"""A picture of a described robot: at home, and its hand open and closed."""
+"""Renders a picture of a described robot: at home, and its hand open and closed."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ SETTLING_S = 1.5  # time for the gripper to open or close
 # The robot is seen from 2.2 times its reach, the hand from half a metre.
 REACHES_AWAY = 2.2
 HAND_DISTANCE_M = 0.5
+# MuJoCo's size of shadow maps in pixels, and number of samples per pixel.
 QUALITY = {"shadowsize": 2048, "offsamples": 4}
 
 
@@ -46,13 +47,16 @@ def write_portrait(reading: Reading, path: Path) -> None:
 
     context = RenderContext(model, SIZE, SIZE, QUALITY)
     try:
+        # the robot, centred between its tcp and its base
         middle = (data.site_xpos[tcp] + data.body(robot.base.root_body).xpos) / 2
         distance_m = REACHES_AWAY * robot.arms[0].reach_m
         pictures = [_picture(context, data, middle, distance_m)]
+
+        # its hand, open and closed
         hand = robot.grippers[0]
         targets = [hand.open_target]
         if not isinstance(hand, SuctionGripper):
-            targets.append(0.0)
+            targets.append(0.0)  # width of the closed gripper, m
         for target in targets:
             data.ctrl[gripper] = target
             mujoco.mj_step(model, data, int(SETTLING_S / model.opt.timestep))
@@ -117,7 +121,10 @@ def _scene(reading: Reading) -> mujoco.MjModel:
 def _picture(
     context: RenderContext, data: mujoco.MjData, middle: np.ndarray, distance_m: float
 ) -> np.ndarray:
-    """Returns a picture (SIZE, SIZE, 3) centred on `middle` (3,) m, from the front."""
+    """Returns a picture (SIZE, SIZE, 3), uint8, centred on a point `middle` (3,) in m.
+
+    The camera looks from the front right of the robot, slightly downwards.
+    """
     camera = mujoco.MjvCamera()
     camera.lookat = middle
     camera.distance = distance_m

@@ -13,7 +13,7 @@ from embodied.robots.described.holding import hold_the_rest
 from embodied.robots.described.servos import force_limits, keep_servos
 from embodied.robots.described.source import Source, drop_the_rest, read_source
 
-SOURCES_KEPT = 8  # in the process's cache, some 10 MB each with meshes
+SOURCES_KEPT = 8  # models in the process's cache; each takes some 10 MB with meshes
 
 
 def prepared_source(description: Description) -> Source:
@@ -28,18 +28,19 @@ def prepared_source(description: Description) -> Source:
         EmbodiedError: as `read_source` does, a joint cannot be held or has no servo of
             the file's, or the base's joints are not those of a base that drives.
     """
-    # where episodes start is of no matter here: `robot new` tries many homes
+    # the home does not change the model; without it, `robot new`, which tries many homes,
+    # finds the model in the cache
     return _prepared(_without_homes(description), file_times_ns(description))
 
 
 @lru_cache(maxsize=SOURCES_KEPT)
 def _prepared(description: Description, file_times_ns: tuple[int, ...]) -> Source:
-    """Returns the prepared model.
+    """Returns the prepared model, from the cache if its files are unchanged.
 
     Args:
-        description: of the robot.
-        file_times_ns: when its files were changed. They are part of the cache's key, so
-            changed files are read again.
+        description: the description, without homes.
+        file_times_ns: when its files were last modified. The times are used only as part
+            of the cache's key, so changed files are read again.
     """
     source = read_source(description)
     joints = [name for arm in source.arms for name in arm.joints]

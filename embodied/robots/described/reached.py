@@ -1,4 +1,4 @@
-"""Which of a task's places the hand of a described robot comes to."""
+"""Finds which of a task's places the hand of a described robot reaches."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from embodied.robots.work import WorkPlace
 
 # Random postures from which a place is looked for that is not reached from home.
 STARTS = 5
-# Distance to keep from a joint's limits: as good as none, as the servos do.
+# Distance to keep from a joint's limits: hardly any, because the servos keep none.
 MARGIN_RAD = 0.005
 GRAVITY_M_S2 = 9.81
 
 
 class PlaceFinder:
-    """Leads the first hand of a robot, whose base stands still, from its home to places."""
+    """Moves a robot's first hand from its home to places, while the base stands still."""
 
     def __init__(self, reading: Reading) -> None:
         """Compiles the robot, and prepares inverse kinematics for its first hand."""
@@ -35,7 +35,8 @@ class PlaceFinder:
         self._model = robot.build().compile()
         site = self._model.site(effector.site)
 
-        # experts plan for a point TIP_M behind the fingertips
+        # Experts plan for a point TIP_M behind the fingertips, not for the described tcp.
+        # Column 2 of the matrix is the tcp's z axis, out of the hand.
         axes = np.zeros(9)
         mujoco.mju_quat2Mat(axes, site.quat)
         gripper = robot.gripper_of(effector)
@@ -57,7 +58,10 @@ class PlaceFinder:
         self._ways = WayFinder(self._search, self._model, joints, self._home)
 
     def missed(self, places: Sequence[WorkPlace]) -> list[str]:
-        """Returns a phrase for each place that the hand does not come to."""
+        """Returns the names of the places that the hand does not reach, with a reason.
+
+        The reason, two bodies that collide, is left out if a place is out of reach.
+        """
         missed = []
         for place in places:
             pos_w = np.array(place.pos_w)
@@ -74,13 +78,14 @@ class PlaceFinder:
 
         The weight of the arm itself is compensated.
         """
+        # the least mass that some joint can hold, and the sentence about that joint
         weakest = (payload_kg, "")
         for place in places:
             way = self._ways.way_to(np.array(place.pos_w), place.axes_w)
             if way.posture is None:
                 continue
 
-            # the joint's torque over the lever of the load, which gravity pulls
+            # a joint holds its torque limit / (gravity * lever); 1e-9: a lever may be 0
             levers_m = self._search.levers_m(way.posture)
             for name, limit, lever_m in zip(
                 self._names, self._torque_limits, levers_m, strict=True
@@ -89,13 +94,16 @@ class PlaceFinder:
                     continue
                 held_kg = limit / max(GRAVITY_M_S2 * float(lever_m), 1e-9)
                 if held_kg < weakest[0]:
-                    words = f"joint {name} holds {held_kg:.2g} kg at {place.name}, and"
+                    holds = f"joint {name} holds {held_kg:.2g} kg at {place.name}, and"
                     limited = f"are to be lifted: its torque limit is {limit:.3g} N m"
-                    weakest = (held_kg, f"{words} {payload_kg:g} kg {limited}")
+                    weakest = (held_kg, f"{holds} {payload_kg:g} kg {limited}")
         return [weakest[1]] if weakest[1] else []
 
     def _is_in_reach(self, pos_w: np.ndarray, axes_w: np.ndarray) -> bool:
-        """Returns whether any posture that is found has the hand at a place."""
+        """Returns whether inverse kinematics finds any posture with the hand at a place.
+
+        It starts from the home and from STARTS random postures.
+        """
         starts = [self._home, *self._search.random_postures(STARTS)]
         return any(
             self._search.reach(start, pos_w, axes_w) is not None for start in starts

@@ -53,7 +53,7 @@ class Reading:
     """A robot, with the description and the files that it was made of.
 
     Attributes:
-        description: as it was read.
+        description: the description as it was read.
         source: the prepared model, with lists of held joints and left-out elements.
         hands: the measurements of each arm's hand, or of its cup.
         robot: the robot.
@@ -110,7 +110,7 @@ def understand(description: Description) -> Reading:
     _check_cameras(description, model)
 
     prefix = prefix_of(description)
-    # the servos where the robot stands: rounding depends on it
+    # measure the servos at the robot's true place, because rounding depends on it
     mount.pos = list(description.mount.pos_w)
     servos = measure_servos(_compiled(spec), prefix, source.driven, source.limits)
     arms = ArmsBuilder(description, servos)
@@ -118,6 +118,7 @@ def understand(description: Description) -> Reading:
     parts: list[Part] = [*carrier.parts]
     hands: list[Hand | Cup] = []
     for k, (arm, names) in enumerate(zip(description.arms, source.arms, strict=True)):
+        # the first arm's builder adds the bodies of all arms
         build: PartBuilder = arms if k == 0 else CarriedArmBuilder()
         part = _arm_part(description, arm, names, build, model, carrier)
         _check_home_range(part.joints)
@@ -269,8 +270,8 @@ def _check_home(robot: Robot) -> None:
     for contact in data.contact[: data.ncon]:
         if contact.dist < -OVERLAP_M:
             first, second = contact.geom
-            one = model.body(model.geom_bodyid[first]).name
-            other = model.body(model.geom_bodyid[second]).name
+            first_body = model.body(model.geom_bodyid[first]).name
+            second_body = model.body(model.geom_bodyid[second]).name
             home = {
                 label: round(angle, 4)
                 for arm in robot.arms
@@ -278,6 +279,6 @@ def _check_home(robot: Robot) -> None:
             }
             joints = ", ".join(f"{label} {angle:g}" for label, angle in home.items())
             raise EmbodiedError(
-                f"at home {one} and {other} overlap by {-1000 * contact.dist:.1f} mm: "
+                f"at home {first_body} and {second_body} overlap by {-1000 * contact.dist:.1f} mm: "
                 f"choose another home than {joints}, or exclude them in the MJCF file"
             )

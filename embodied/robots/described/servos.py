@@ -24,10 +24,10 @@ class Servo(NamedTuple):
     """A position servo of a joint.
 
     Attributes:
-        joint: its name in the file.
-        stiffness: torque per error, N m / rad, or N / m.
+        joint: the joint's name in the file.
+        stiffness: torque or force per position error, N m / rad or N / m.
         range: the joint's range, rad or m.
-        limit: its largest torque in N m, or force in N; None for no limit.
+        limit: the servo's largest torque in N m, or force in N; None for no limit.
     """
 
     joint: str
@@ -37,7 +37,7 @@ class Servo(NamedTuple):
 
 
 def force_limits(model: mujoco.MjModel) -> dict[str, float]:
-    """Returns joint -> its largest torque in N m or force in N, for joints with one."""
+    """Returns the largest torque in N m, or force in N, of each joint that has a limit."""
     limits = {}
     for i in range(model.nu):
         limit = _actuator_limit(model, i)
@@ -54,7 +54,10 @@ def force_limits(model: mujoco.MjModel) -> dict[str, float]:
 
 
 def _moved_joints(model: mujoco.MjModel, actuator: int) -> list[tuple[str, float]]:
-    """Returns the joints that an actuator moves, each with its force's lever."""
+    """Returns the joints that an actuator moves, each with its lever.
+
+    A joint's torque is the lever times the actuator's force.
+    """
     target = int(model.actuator_trnid[actuator, 0])
     kind = mujoco.mjtTrn(int(model.actuator_trntype[actuator]))
     if kind in (mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_JOINTINPARENT):
@@ -73,12 +76,12 @@ def _moved_joints(model: mujoco.MjModel, actuator: int) -> list[tuple[str, float
 
 
 def _actuator_limit(model: mujoco.MjModel, actuator: int) -> float | None:
-    """Returns an actuator's largest torque at its joint, N m; None without a limit."""
+    """Returns the largest torque or force of an actuator; None without a limit."""
     gear = abs(model.actuator_gear[actuator, 0])
     if model.actuator_forcelimited[actuator]:
         return gear * float(np.abs(model.actuator_forcerange[actuator]).max())
 
-    # a motor, without bias: its torque is proportional to its control
+    # a motor has no bias: its torque is proportional to its limited control
     is_motor = model.actuator_biastype[actuator] == mujoco.mjtBias.mjBIAS_NONE
     if model.actuator_ctrllimited[actuator] and is_motor:
         gain = abs(model.actuator_gainprm[actuator, 0])
@@ -90,7 +93,7 @@ def keep_servos(spec: mujoco.MjSpec, joints: Sequence[str]) -> None:
     """Deletes all actuators except the position servos of `joints`.
 
     The kept servos get the names of their joints. Their targets become joint positions
-    in rad, whatever gain and gear they had.
+    in rad, even if their gain and gear scaled the target before.
 
     Raises:
         EmbodiedError: one of the joints has no position servo.
@@ -108,8 +111,8 @@ def keep_servos(spec: mujoco.MjSpec, joints: Sequence[str]) -> None:
 
     for joint, actuator in kept.items():
         actuator.name = joint
-        # The force is gain * target + biasprm[1] * gear * position. With this gain it is
-        # 0 if the position equals the target.
+        # The force is biasprm[0] + gain * target + biasprm[1] * gear * position. With
+        # this gain and biasprm[0] = 0 it vanishes where the position equals the target.
         actuator.gainprm[0] = -actuator.biasprm[1] * actuator.gear[0]
         actuator.biasprm[0] = 0
 
@@ -156,10 +159,10 @@ def measure_servos(
     """Returns critically damped servos for J joints, none of which oscillates.
 
     Args:
-        model: the robot's, after `remove_passive_forces`.
-        prefix: of the file's names in the model.
-        joints: (J,) their names in the file.
-        limits: joint of the file -> its largest torque in N m, if it has a limit.
+        model: the robot's model, after `remove_passive_forces`.
+        prefix: the prefix of the file's names in the model.
+        joints: (J,) names of the joints in the file.
+        limits: the largest torque, in N m, of each joint of the file that has a limit.
     """
     if not joints:
         return ()
@@ -167,8 +170,8 @@ def measure_servos(
     ranges = joint_ranges(model, names)
     inertias = _largest_inertia(model, names, ranges)
 
-    # Critical damping is 2 sqrt(stiffness * inertia). The lag is damping divided by
-    # stiffness. Together: stiffness = 4 inertia / lag^2.
+    # Critical damping is 2 sqrt(stiffness * inertia), and the lag behind a moving target
+    # is damping / stiffness. Both together give stiffness = 4 inertia / lag^2.
     servos = []
     for name, inertia, joint_range in zip(joints, inertias, ranges, strict=True):
         stiffness = float(4 * inertia / SERVO_LAG_S**2)
@@ -180,9 +183,9 @@ def add_servos(spec: mujoco.MjSpec, prefix: str, servos: Sequence[Servo]) -> Non
     """Adds position servos that follow their targets with a lag of SERVO_LAG_S.
 
     Args:
-        spec: the model, in which names of the file have a prefix.
-        prefix: that prefix.
-        servos: to be added; they get the names of their joints.
+        spec: the model.
+        prefix: the prefix of the file's names in the model.
+        servos: the servos to add; each gets the name of its joint.
     """
     for servo in servos:
         name = prefix + servo.joint
@@ -210,7 +213,8 @@ def _largest_inertia(
     for _ in range(POSTURES):
         data.qpos[addresses] = rng.uniform(low, high)
         mujoco.mj_forward(model, data)
-        # `mj_fullM` expands MuJoCo's sparse inertia matrix
+        # `mj_fullM` expands MuJoCo's sparse inertia matrix; a joint's inertia is on its
+        # diagonal
         mujoco.mj_fullM(model, data, matrix)
         largest = np.maximum(largest, np.diag(matrix)[dofs])
     return largest

@@ -58,10 +58,10 @@ SIZES = (
 
 
 def share_settings(own: mujoco.MjSpec, spec: mujoco.MjSpec) -> None:
-    """Copies the settings of `spec` to `own`, which will be attached to it.
+    """Copies the settings of a model `spec` to `own`, which will be attached to `spec`.
 
-    They are physics options, reserved sizes, and the range of distances that cameras
-    see. MuJoCo would keep those of `spec` in any case, but warn about each difference.
+    The settings are physics options, reserved sizes, and the cameras' range of distances.
+    MuJoCo keeps those of `spec` in any case, but it warns about each difference.
     """
     for name in OPTIONS:
         setattr(own.option, name, getattr(spec.option, name))

@@ -26,7 +26,7 @@ from embodied.robots.described.urdf import URDF_SUFFIX, find_meshes
 HAND_PREFIX = "hand_"
 # Joints with one degree of freedom; balls and free joints have more.
 SINGLE = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
-# Those of a base that drives in every direction: x, y and yaw.
+# Kinds of the joints of a base that drives in every direction: x, y and yaw.
 PLANAR = (
     mujoco.mjtJoint.mjJNT_SLIDE,
     mujoco.mjtJoint.mjJNT_SLIDE,
@@ -43,7 +43,7 @@ class FileArm:
         joints: the arm's joints.
         fingers: the gripper's driven joints.
         pads: geoms that grip.
-        tcp_site: the tcp's site; empty if the tcp is described by a body and a pose.
+        tcp_site: the site of the tcp; empty if a body and a pose describe the tcp.
         tcp_body: the body that carries the tcp; empty if the tcp is a site.
     """
 
@@ -56,22 +56,24 @@ class FileArm:
 
 @dataclass
 class Source:
-    """A user's model.
+    """A user's model, and what is left out of it on the way to a robot.
 
     Attributes:
         spec: the model.
         bare: the prepared model without visual meshes, which compiles much faster.
-        file_model: the model as it was read, compiled.
+        file_model: the model as it was read, with grippers attached, compiled.
         arms: the names of each arm's elements.
-        held_at: joint -> position at which the description holds it, rad or m.
-        held: joint -> position at which it was fixed, rad or m; `hold_the_rest` fills
-            it with all joints of one degree of freedom outside arms and hands.
+        held_at: the positions at which the description wants joints held, joint -> rad
+            or m.
+        held: the positions at which joints were fixed, joint -> rad or m.
+            `hold_the_rest` enters all hinges and slides outside arms and hands.
         left_out: elements of the file that the robot lacks, e.g. "2 sensors".
         base: the joints x, y and yaw of a base that drives; empty without one.
         yaw_axis: x and y of that base's yaw axis in the file, m.
-        driven: joints that get a servo of ours: the base's and, unless the file's servos
-            are kept, the arms'.
-        limits: joint of the file -> its largest torque in N m, or force in N.
+        driven: joints that get our servos: the base's and, unless the file's servos are
+            kept, the arms'.
+        limits: the largest torque in N m, or force in N, of each joint of the file that
+            has a limit.
     """
 
     spec: mujoco.MjSpec
@@ -88,9 +90,9 @@ class Source:
 
 
 def read_source(description: Description) -> Source:
-    """Returns the model of a description, its grippers attached, its names checked.
+    """Returns the model of a description, with grippers attached and names checked.
 
-    Actuators, sensors and keyframes are still there.
+    Actuators, sensors and keyframes are still in it; `prepared_source` removes them.
 
     Raises:
         EmbodiedError: a file cannot be read or does not compile, or it lacks an element
@@ -110,8 +112,9 @@ def read_model(path: str, named_by: str) -> mujoco.MjSpec:
     """Returns the model of an MJCF or URDF file, with all bodies, joints and geoms named.
 
     Args:
-        path: of the file.
-        named_by: the input to correct if there is no such file, e.g. "the key mjcf".
+        path: the path of the file.
+        named_by: the input that named the file, for the message if it does not exist,
+            e.g. "the key mjcf".
 
     Raises:
         EmbodiedError: the file cannot be read, or it does not compile.
@@ -123,11 +126,11 @@ def read_model(path: str, named_by: str) -> mujoco.MjSpec:
         if Path(path).suffix.lower() == URDF_SUFFIX:
             find_meshes(spec, Path(path))
         spec.compile()
-    except (ValueError, OSError) as error:  # of XML, of the model, of files it names
+    except (ValueError, OSError) as error:  # in XML, in the model, in files it names
         message = " ".join(str(error).split())
         raise EmbodiedError(f"the file {path} does not compile: {message}") from error
     _name_all(spec)
-    # a robot's base stands on its mount: it is not moved from outside of the physics
+    # a mocap body is moved from outside the physics; the robot stands on its mount instead
     for body in spec.bodies:
         body.mocap = False
     return spec
@@ -136,7 +139,7 @@ def read_model(path: str, named_by: str) -> mujoco.MjSpec:
 def drop_the_rest(source: Source) -> None:
     """Deletes sensors, keyframes, lights, skies and contact pairs; hides collision geoms.
 
-    All but the skies are noted in `left_out`.
+    It appends the counts of all deleted kinds except skies to `source.left_out`.
     """
     spec = source.spec
     kinds = (
@@ -199,7 +202,7 @@ def _file_arm(spec: mujoco.MjSpec, arm: DescribedArm) -> FileArm:
     """Returns the names of an arm's elements; attaches its gripper's own file, if any."""
     gripper = arm.gripper
     tcp = arm.tcp
-    prefix = ""  # of names in the gripper's own file
+    prefix = ""  # the prefix that names of the gripper's own file get
 
     if gripper.mjcf:
         prefix = arm.prefix + HAND_PREFIX
@@ -226,8 +229,8 @@ def attach_gripper(
     Args:
         spec: the arm's model.
         own: the gripper's model.
-        gripper: as described.
-        prefix: goes before the names of the gripper's elements.
+        gripper: the described keys of the gripper.
+        prefix: the prefix that the names of the gripper's elements get.
 
     Raises:
         EmbodiedError: the arm has no such body or site.
@@ -239,11 +242,11 @@ def attach_gripper(
     elif gripper.on in sites:
         site = sites[gripper.on]
         carrier = site.parent.add_frame(pos=site.pos, quat=site.quat)
-        carrier.alt.type = site.alt.type
+        carrier.alt.type = site.alt.type  # how the site's orientation is given
     else:
         raise unknown("body or site (gripper.on)", gripper.on, [*carriers, *sites])
 
-    # the gripper's frame is nested in the carrier's, so its pose is relative to that
+    # the gripper's frame is inside the carrier's, so its pose is relative to the carrier
     frame = carrier.parent.add_frame(pos=gripper.pos, quat=gripper.quat_wxyz)
     frame.set_frame(carrier)
     share_settings(own, spec)
@@ -256,7 +259,7 @@ def compile_together(spec: mujoco.MjSpec, grippers: Sequence[str]) -> mujoco.MjM
 
     Args:
         spec: the model.
-        grippers: paths of the grippers' files, if they have files of their own.
+        grippers: paths of the attached grippers' files, for the message.
 
     Raises:
         EmbodiedError: the files do not compile together.
@@ -277,9 +280,9 @@ def _prefixed_tcp(
     """Returns the tcp with the names that its site and body have in the arm's model.
 
     Args:
-        tcp: as described.
+        tcp: the described tcp.
         sites, bodies: names in the gripper's own file; any other name is the arm's.
-        prefix: goes before the gripper's names once it is attached.
+        prefix: the prefix that the gripper's names get when it is attached.
     """
     site = prefix + tcp.site if tcp.site in sites else tcp.site
     body = prefix + tcp.body if tcp.body in bodies else tcp.body
@@ -338,8 +341,8 @@ def _check_kind(
 ) -> None:
     """Raises EmbodiedError for a joint of another kind than `key` takes."""
     if joint.type not in kinds:
-        words = " or ".join(JOINT_KINDS[int(kind)] for kind in kinds)
+        wanted = " or ".join(JOINT_KINDS[int(kind)] for kind in kinds)
         raise EmbodiedError(
             f"joint {joint.name!r} is {JOINT_KINDS[int(joint.type)]}, and {key} takes "
-            f"only {words}: leave it out, and it is held where the file has it"
+            f"only {wanted}: leave it out, and it is held where the file has it"
         )

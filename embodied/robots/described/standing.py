@@ -1,6 +1,7 @@
-"""Where and how turned an arm stands, and its home, so that its hand does its work.
+"""Chooses a single arm's mount, its yaw and its home, so that the hand does its work.
 
-Where an arm has a torso beside it, or joints with short ranges, only some mounts will do.
+An arm with a torso beside it, or with short joint ranges, reaches everything from a few
+mounts only.
 """
 
 from __future__ import annotations
@@ -20,21 +21,21 @@ from embodied.robots.described.tool import ToolPoint
 from embodied.robots.described.ways import WayFinder
 from embodied.robots.work import WorkPlace
 
-# Buttons of a console, at which the hand points: (x, y, z) in m in the world.
+# Buttons of a console that the hand must also reach: (x, y, z) in m in the world.
 BUTTONS_W = ((0.58, -0.24, 0.87), (0.77, -0.11, 0.99), (0.77, 0.08, 0.99))
-AT_BUTTON = (0.0, 0.96, 0.0, 0.28)  # wxyz of the hand there
-# Distance to keep from a joint's limits on the ways.
+AT_BUTTON = (0.0, 0.96, 0.0, 0.28)  # quaternion wxyz of the hand at a button
+# Distance to keep from a joint's limits on the ways from home to the places.
 CLOSEST_RAD = 0.005
 # At most this many homes are tried at each mount.
 HOMES = 3
-# Mounts that are tried where the usual one will not do: yaws in degrees, and by how much
-# they are farther back and higher, in m.
+# Mounts that are tried if the usual one does not reach all places: yaws in degrees, and
+# shifts back and up in m.
 YAWS_DEG = (0.0, 30.0, -30.0, 60.0, -60.0, 90.0, -90.0)
 BACK_M = (0.0, -0.1, -0.2)
 UP_M = (0.0, 0.15, 0.28)
-# The so many best yaws are tried with the above.
+# Number of the best yaws that are tried with all shifts above.
 YAWS_KEPT = 2
-# Changes that are tried last: of the yaw in degrees, and to the side in m.
+# Changes to the best mount that are tried last: of the yaw in degrees, and sideways in m.
 FINE_DEG = (10.0, -10.0)
 ASIDE_M = (0.1, -0.1)
 # The number of mounts that are tried at most: the usual one, and the three rounds.
@@ -52,10 +53,11 @@ class Standing:
 
     Attributes:
         mount: the mount.
-        home: (J,) rad.
+        home: (J,) the arm's joint positions at home, rad.
         is_backward: whether the tcp's x axis points backwards at home.
-        reached: the number of places that the hand comes to, nothing overlapping.
-        margin_rad: the least distance of a joint from the end of its range on the ways.
+        reached: the number of places that the hand reaches without an overlap of bodies.
+        margin_rad: the least distance of a joint from the end of its range, on the ways
+            to these places.
     """
 
     mount: Mount
@@ -66,7 +68,7 @@ class Standing:
 
 
 class StandingSearch:
-    """Searches a mount and a home for a single arm."""
+    """Searches for a mount and a home of a single arm."""
 
     def __init__(
         self,
@@ -79,22 +81,23 @@ class StandingSearch:
         """Prepares the inverse kinematics.
 
         Args:
-            model: the robot's.
-            parts: the arm's.
-            tool: its tcp.
-            home_w: (3,) m, where the hand starts.
-            on_mount: called for each mount that was tried, at most MOST_MOUNTS times.
+            model: the robot's model.
+            parts: the ids of the arm's joints.
+            tool: the pose of the tcp on its body.
+            home_w: (3,) m, the position of the hand at home, in the world.
+            on_mount: called after each mount that is tried, at most MOST_MOUNTS times.
         """
         self._on_mount = on_mount
         self._model = model
         self._parts = parts
         self._home_w = home_w
-        self._postures = HomeSearch(model, parts, tool)
-        self._search = HomeSearch(model, parts, tool, CLOSEST_RAD)
+        # one search for homes, and one for ways, which may come closer to joint limits
+        self._home_search = HomeSearch(model, parts, tool)
+        self._way_search = HomeSearch(model, parts, tool, CLOSEST_RAD)
         data = mujoco.MjData(model)
         mujoco.mj_kinematics(model, data)
         self._shoulder = data.xanchor[parts.arm[0]].copy()
-        # (n,) places and axes of the hand there
+        # the places, each with the axes (3, 3) of the hand there
         self._work = [
             (np.array(place), pointing_down_axes(yaw_deg)) for place, yaw_deg in WORK_W
         ]
@@ -103,17 +106,20 @@ class StandingSearch:
             self._work.append((np.array(pos_w), axes_w))
 
     def best(self, mount: Mount) -> Standing | None:
-        """Returns the first standing that will do, or the best; None if none is found.
+        """Returns the first standing that reaches all places, or else the best one.
+
+        It returns None if no home is found at any mount.
 
         Args:
-            mount: the usual one, which is tried first.
+            mount: the usual mount, which is tried first.
         """
         usual = self._standings([mount])
         if usual and self.will_do(usual[0]):
             return usual[0]
 
-        # the yaw, then farther back and higher, then a little beside the best
+        # try other yaws at the same place, then the best yaws farther back and higher
         turned = self._standings([self._moved(mount, yaw) for yaw in YAWS_DEG])
+        # only a mount on a column can be raised
         ups = UP_M if mount.stand else (0.0,)
         moved = self._standings(
             self._moved(standing.mount, standing.mount.yaw_deg, back_m, up_m)
@@ -122,6 +128,8 @@ class StandingSearch:
         found = sorted([*usual, *turned, *moved], key=_score, reverse=True)
         if not found or self.will_do(found[0]):
             return found[0] if found else None
+
+        # at last, try mounts beside the best one
         near = found[0].mount
         fine = self._standings(
             self._moved(near, near.yaw_deg + turn_deg, aside_m=aside_m)
@@ -130,11 +138,14 @@ class StandingSearch:
         return max([*found, *fine], key=_score)
 
     def will_do(self, standing: Standing) -> bool:
-        """Returns whether all places are reached."""
+        """Returns whether the hand reaches all places from a standing."""
         return standing.reached == len(self._work)
 
     def _standings(self, mounts: Iterable[Mount]) -> list[Standing]:
-        """Returns the best standing at each mount, best first; ends at one that will do."""
+        """Returns the best standing at each mount, best first.
+
+        It stops at the first mount from which all places are reached.
+        """
         found: list[Standing] = []
         for mount in mounts:
             standing = self._at(mount)
@@ -156,11 +167,12 @@ class StandingSearch:
         """Returns a mount that is moved, and turned about the arm's first joint.
 
         Args:
-            mount: the mount.
-            yaw_deg: its new yaw.
-            back_m, aside_m: by how much it is moved along the world's x and y.
-            up_m: by how much it is moved upwards.
+            mount: the mount to change.
+            yaw_deg: the new yaw.
+            back_m, aside_m: shifts along the world's x and y; back is negative.
+            up_m: shift along the world's z.
         """
+        # turn about the shoulder: its place in the world stays, apart from the shift
         shoulder = np.array([*self._shoulder[:2], 0.0])
         shoulder_w = mount.pos_w + _turn(mount.yaw_deg) @ shoulder
         shift = np.array([back_m, aside_m, up_m])
@@ -171,9 +183,9 @@ class StandingSearch:
     def _at(self, mount: Mount) -> Standing | None:
         """Returns the best standing at a mount; None if the hand cannot start there."""
         best: Standing | None = None
-        homes = homes_at(self._postures, mount, self._home_w)
+        homes = homes_at(self._home_search, mount, self._home_w)
         for posture, is_backward in homes[:HOMES]:
-            ways = WayFinder(self._search, self._model, self._parts.arm, posture)
+            ways = WayFinder(self._way_search, self._model, self._parts.arm, posture)
             if ways.overlaps_at_home:
                 continue
 
@@ -190,6 +202,8 @@ class StandingSearch:
         self, ways: WayFinder, mount: Mount, is_backward: bool
     ) -> tuple[int, float]:
         """Returns how many places are reached, and the least margin of a joint, rad."""
+        # the ways are in the file's world, so rotate places there; a hand that starts
+        # backwards keeps its x and y axes reversed
         to_file = _turn(-mount.yaw_deg)
         flip = np.array([-1, -1, 1]) if is_backward else np.ones(3)
         margins = []
@@ -205,13 +219,16 @@ class StandingSearch:
 def homes_at(
     search: HomeSearch, mount: Mount, home_w: np.ndarray
 ) -> list[tuple[np.ndarray, bool]]:
-    """Returns homes with the hand at a place (3,) in the world, as `postures` does."""
+    """Returns homes with the hand at a place (3,) in the world, best first.
+
+    Each is a posture (J,) with a flag, see `HomeSearch.postures`.
+    """
     to_file = _turn(-mount.yaw_deg)
     return search.postures(to_file @ (home_w - mount.pos_w), to_file @ DOWN)
 
 
 def _score(standing: Standing) -> tuple[int, float]:
-    """Returns what makes one standing better than another: the larger, the better."""
+    """Returns a standing's rank: places reached, then the margin up to MARGIN_RAD."""
     return standing.reached, min(standing.margin_rad, MARGIN_RAD)
 
 

@@ -1,6 +1,6 @@
 """Reads TOML tables as dataclasses, and checks each key's name, type and range.
 
-A field of numbers may have the metadata `range`: (lowest, highest).
+A field of numbers may have the metadata `range`: (lowest, highest), see `within`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def read_table(cls: type[T], path: Path) -> T:
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # covers TOML and UTF-8 errors
+    except (OSError, ValueError) as error:  # ValueError covers TOML and UTF-8 errors
         reason = error.strerror if isinstance(error, OSError) else error
         raise EmbodiedError(f"no description can be read: {reason}") from error
     except RecursionError as error:
@@ -46,8 +46,8 @@ def _decode(cls: type[T], table: Mapping[str, Any], where: str) -> T:
 
     Args:
         cls: the dataclass.
-        table: the values.
-        where: goes before the table's keys in messages, e.g. "gripper.".
+        table: the values, key -> value.
+        where: the prefix of the table's keys in messages, e.g. "gripper.".
     """
     known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
     for key in table:
@@ -79,7 +79,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     """
     # `float | None` is read as float, because TOML has no None
     if isinstance(hint, types.UnionType):
-        (hint,) = (one for one in get_args(hint) if one is not types.NoneType)
+        (hint,) = (kind for kind in get_args(hint) if kind is not types.NoneType)
     if is_dataclass(hint) and isinstance(value, dict):
         return _decode(hint, value, f"{where}.")  # type: ignore[arg-type]
 
@@ -97,10 +97,11 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         return value
 
     if get_origin(hint) is tuple and isinstance(value, list):
-        item = get_args(hint)[0]
+        item_hint = get_args(hint)[0]
         items = enumerate(value)
-        return tuple(_value(item, element, f"{where}[{k}]") for k, element in items)
+        return tuple(_value(item_hint, item, f"{where}[{k}]") for k, item in items)
 
+    # words for the types of fields, for the message; any other type is a table
     kinds = {
         str: "a string",
         float: "a number",
@@ -126,11 +127,11 @@ def _finite(value: int | float, where: str) -> float:
     return number
 
 
-def _check_range(known: Field[Any], value: Any, where: str) -> None:
+def _check_range(key_field: Field[Any], value: Any, where: str) -> None:
     """Raises EmbodiedError for a number, or a number in a list, outside its range."""
-    if "range" not in known.metadata:
+    if "range" not in key_field.metadata:
         return
-    low, high = known.metadata["range"]
+    low, high = key_field.metadata["range"]
     for number in value if isinstance(value, tuple) else (value,):
         if not low <= number <= high:
             raise EmbodiedError(f"{where} is {number:g}, expected {low:g} to {high:g}")
@@ -146,15 +147,16 @@ def within(low: float, high: float) -> dict[str, Any]:
 
 
 def later(**metadata: Any) -> dict[str, Any]:
-    """Returns metadata of a key that older descriptions do not know.
+    """Returns metadata of a key that was added after the first version of the format.
 
-    With its default it is left out of `content_hash`, so that older robots keep theirs.
+    While such a key has its default, `content_hash` leaves it out, so that robots
+    described before keep their hashes. `metadata` is added, e.g. that of `within`.
     """
     return {"later": True, **metadata}
 
 
 def check_count(key: str, values: Numbers, expected: int, hint: str = "") -> None:
-    """Raises EmbodiedError unless there are `expected` numbers."""
+    """Raises EmbodiedError unless there are `expected` numbers; `hint` ends the message."""
     if len(values) != expected:
         raise EmbodiedError(
             f"{key} has {len(values)} numbers, expected {expected}{hint}"

@@ -22,8 +22,8 @@ class TcpSite(NamedTuple):
     """The site of a tcp in a model."""
 
     model: mujoco.MjModel
-    site: int  # its id
-    prefix: str  # of the model file's names in the model
+    site: int  # the id of the site
+    prefix: str  # the prefix of the file's names in the model
 
 
 def in_tcp_frame(data: mujoco.MjData, site: int, points_w: np.ndarray) -> np.ndarray:
@@ -56,9 +56,10 @@ def check_tcp_axes(
     wrist_to_tcp = -in_tcp_frame(at_closed, tcp.site, wrist_w[None])[0]
     # the direction out of the hand: away from the wrist, perpendicular to the opening
     out = wrist_to_tcp - (wrist_to_tcp @ opening) * opening
-    out /= max(float(np.linalg.norm(out)), 1e-9)
+    out /= max(float(np.linalg.norm(out)), 1e-9)  # 0 if the tcp is at the wrist
 
-    # both directions are in the tcp's frame, where its own axes are unit vectors
+    # In the tcp's frame, component i of a unit vector is the cosine of its angle to axis i.
+    # Fingers open along +y and -y, so the sign of y does not count.
     y_error_deg = np.degrees(np.arccos(min(1.0, abs(float(opening[1])))))
     z_error_deg = np.degrees(np.arccos(np.clip(out[2], -1, 1)))
     if y_error_deg > MAX_Y_ERROR_DEG:

@@ -14,7 +14,8 @@ from embodied.robots.described.linkage import scratch, settled
 from embodied.robots.geometry import main_axis, points_of, solid_geoms
 from embodied.robots.parts.gripper import TIP_M
 
-# Geoms that move by less than this between closed and open do not belong to fingers.
+# Geoms that move by less than this between closed and open do not belong to fingers. It
+# is also the least distance at which a point is on one side of the hand's middle.
 MOVED_M = 5e-4
 # A finger that can turn farther than FAR_RAD, as a jaw can, is opened by WIDEST_RAD only:
 # at more, it no longer faces what it grips.
@@ -29,7 +30,7 @@ ALONG_COS = 0.7
 class ToolPoint:
     """A tcp: z out of the hand, y along the opening of the fingers."""
 
-    body: int  # id of the body that it is fixed to
+    body: int  # id of the body to which the tcp is fixed
     pos: np.ndarray  # (3,) m, in the body's frame
     quat_wxyz: np.ndarray  # (4,) in the body's frame
 
@@ -39,17 +40,24 @@ def find_tool(
 ) -> ToolPoint:
     """Returns the tcp: between the fingertips, TIP_M behind their ends.
 
+    Args:
+        model: the robot's model.
+        data: the robot at rest.
+        parts: the ids of the joints of the arm and of its hand.
+        fingers: (F,) ids of the driven joints.
+
     Raises:
         EmbodiedError: a finger has no range, or no geom moves with the fingers.
     """
+    # the states with the hand closed, and open
     still = scratch(model)
     ends = []
-    for position in finger_ends(still, data, parts, fingers):
+    for positions in finger_ends(still, data, parts, fingers):
         start = mujoco.MjData(still)
         start.qpos[:] = data.qpos
         names = [model.joint(j).name for j in fingers]
         passive = [j for j in parts.hand_joints if j not in fingers]
-        ends.append(settled(still, start, names, position, passive))
+        ends.append(settled(still, start, names, positions, passive))
 
     # points of all geoms that move between closed and open
     bodies = subtree(model, parts.hand)
@@ -102,9 +110,10 @@ def _tool(
 ) -> ToolPoint:
     """Returns the tcp from world points (n, 3) of the fingers, closed and open.
 
-    `data` is the state with the hand closed.
+    `data` is the state with the hand closed. Names without a suffix are in the world.
     """
-    # z: the wrist's axis if the fingers are about along it, else towards the fingers
+    # z, called `out`: the wrist's axis if the fingers lie roughly along it, else the
+    # direction from the wrist to the fingers
     wrist = data.xanchor[parts.arm[-1]]
     wrist_axis = data.xaxis[parts.arm[-1]]
     out = closed.mean(axis=0) - wrist
@@ -113,12 +122,12 @@ def _tool(
         out = wrist_axis * np.sign(wrist_axis @ out)
     out /= np.linalg.norm(out)
 
-    # y: the main axis of the motion of the fingertips. `main_axis` gives most weight to
-    # points near the origin, so the outermost point is made the origin
+    # y, called `opening`: the main axis of the motion of the fingertips. `main_axis` gives
+    # most weight to points near the origin, so the outermost point becomes the origin
     from_tip = closed - closed[np.argmax(closed @ out)]
     opening = main_axis(from_tip, from_tip + opened - closed)
 
-    # make both perpendicular; the wrist's axis is exact, so it is kept if it is z
+    # make y and z perpendicular; the wrist's axis is exact, so z is kept if z is that axis
     if is_along_axis:
         opening -= (opening @ out) * out
     else:
@@ -128,10 +137,12 @@ def _tool(
     x_axis = np.cross(opening, out)
 
     # the position: the centre of the fingertips, moved along z to TIP_M behind their ends
+    # (points within 1.5 TIP_M of the ends count as fingertips)
     height = closed @ out
     tips = closed[height > height.max() - 1.5 * TIP_M]
     middle = (tips.max(axis=0) + tips.min(axis=0)) / 2
-    # fingers on both sides meet at the wrist's axis; a single jaw meets a fixed one
+    # Fingers on both sides close at the wrist's axis, so the centre is moved onto it along
+    # y. A single jaw closes against a fixed part, so its centre stays.
     if len(fingers) > 1 or _num_sides(tips @ opening, wrist @ opening) > 1:
         middle = middle + (wrist - middle) @ opening * opening
     centre = middle + (height.max() - TIP_M - middle @ out) * out
@@ -158,7 +169,7 @@ def finger_ends(
     """Returns the positions (F,) of the closed and of the open fingers.
 
     They are the ends of the fingers' ranges. A finger is closed at the end that is nearer
-    to the wrist's axis. A jaw turns by WIDEST_RAD at most.
+    to the wrist's axis. One that can turn by more than FAR_RAD opens by WIDEST_RAD only.
 
     Raises:
         EmbodiedError: a finger has no range.
@@ -176,13 +187,13 @@ def finger_ends(
         low_m = _axis_distance_m(model, data, parts, joint, low)
         high_m = _axis_distance_m(model, data, parts, joint, high)
         is_closed_at_low = low_m < high_m
-        shut = low if is_closed_at_low else high
-        way = (high - low) if is_closed_at_low else (low - high)
+        closed_at = low if is_closed_at_low else high
+        travel = (high - low) if is_closed_at_low else (low - high)
         is_hinge = model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_HINGE
-        if is_hinge and abs(way) > FAR_RAD:
-            way = float(np.clip(way, -WIDEST_RAD, WIDEST_RAD))
-        closed.append(shut)
-        opened.append(shut + way)
+        if is_hinge and abs(travel) > FAR_RAD:
+            travel = float(np.clip(travel, -WIDEST_RAD, WIDEST_RAD))
+        closed.append(closed_at)
+        opened.append(closed_at + travel)
     return closed, opened
 
 
@@ -205,9 +216,9 @@ def _axis_distance_m(
     bodies = subtree(model, int(model.jnt_bodyid[joint]))
     points = [points_of(model, moved, geom) for geom in solid_geoms(model, bodies)]
     if not points:
-        return 0.0
+        return 0.0  # a joint without geoms, which cannot grip
 
-    # subtract the component along the axis
+    # subtract the component along the wrist's axis
     from_wrist = np.concatenate(points).mean(axis=0) - moved.xanchor[parts.arm[-1]]
     axis = moved.xaxis[parts.arm[-1]]
     return float(np.linalg.norm(from_wrist - (from_wrist @ axis) * axis))

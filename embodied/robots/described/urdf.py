@@ -1,4 +1,4 @@
-"""What MuJoCo leaves of URDF files: meshes outside the file's folder, speed limits."""
+"""Reads from URDF files what MuJoCo ignores: meshes in other folders, speed limits."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def find_meshes(spec: mujoco.MjSpec, path: Path) -> None:
     The file may be beside the URDF file or in a folder above it.
 
     Args:
-        spec: the model of a URDF file, not yet compiled.
-        path: of the file.
+        spec: the model of the URDF file, not yet compiled.
+        path: the URDF file.
 
     Raises:
         EmbodiedError: a mesh is not found.
@@ -44,7 +44,7 @@ def find_meshes(spec: mujoco.MjSpec, path: Path) -> None:
 
 
 def folders_above(path: Path) -> list[Path]:
-    """Returns the folder of a file and the folders above it, to search for meshes."""
+    """Returns the folder of a file and FOLDERS_ABOVE folders above it, for meshes."""
     return [path.resolve().parent, *path.resolve().parents[1 : FOLDERS_ABOVE + 1]]
 
 
@@ -54,20 +54,20 @@ def find_file(name: str, folders: Sequence[Path]) -> Path | None:
     A name a/b/c is searched as a/b/c in all folders, then as b/c, then as c.
 
     Args:
-        name: of the file; it may begin with `package://<package>/`.
-        folders: to search.
+        name: the file's name in the model; it may begin with `package://<package>/`.
+        folders: the folders to search.
     """
     parts = Path(name.removeprefix(PACKAGE)).parts
-    for first in range(len(parts)):
+    for num_dropped in range(len(parts)):
         for folder in folders:
-            candidate = folder.joinpath(*parts[first:])
+            candidate = folder.joinpath(*parts[num_dropped:])
             if candidate.is_file():
                 return candidate
     return None
 
 
 def speed_limits(path: Path) -> dict[str, float]:
-    """Returns joint -> speed limit in a URDF file; MuJoCo does not read it."""
+    """Returns the speed limits in a URDF file, joint -> rad/s or m/s, where stated."""
     speeds = {}
     for joint in ElementTree.parse(path).getroot().iter("joint"):  # noqa: S314
         limit = joint.find("limit")

@@ -1,4 +1,4 @@
-"""Whether an arm's hand gets from its home to places, as experts lead it there."""
+"""Tests whether an arm's hand gets from its home to places, on the experts' paths."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 from embodied.robots.described.holding import subtree
 from embodied.robots.described.home import HomeSearch
 
-# The straight way from home to a place is looked at in so many points.
+# Number of points at which the straight way from home to a place is tested.
 POINTS = 4
-# Parts of the robot may penetrate each other by at most this on the way: the true way
-# differs by about as much.
+# Bodies may penetrate each other by at most this on the way, because the path that the
+# servos take differs from the straight one by about as much.
 OVERLAP_M = 0.01
 
 
@@ -23,10 +23,11 @@ class Way:
     """How a hand gets to a place.
 
     Attributes:
-        is_reached: whether it comes there.
+        is_reached: whether the hand comes to the place.
         margin_rad: the least distance of a joint from the end of its range.
         overlap: the first two bodies that overlap on the way; empty if none do.
-        posture: (J,) the arm's joints there, rad; None if it does not come there.
+        posture: (J,) the arm's joint positions at the place, rad; None if the hand does
+            not come there.
     """
 
     is_reached: bool
@@ -36,12 +37,12 @@ class Way:
 
     @property
     def is_clear(self) -> bool:
-        """Returns whether the hand comes there, and nothing overlaps on the way."""
+        """Whether the hand comes to the place, and no bodies overlap on the way."""
         return self.is_reached and not self.overlap
 
 
 class WayFinder:
-    """Leads an arm's hand from a home along straight lines, by inverse kinematics.
+    """Moves an arm's hand from its home along straight lines, by inverse kinematics.
 
     Redundant joints are drawn to their home, as in the control mode `ee_delta`.
     """
@@ -53,13 +54,13 @@ class WayFinder:
         joints: Sequence[int],
         home: np.ndarray,
     ) -> None:
-        """Looks at the home.
+        """Keeps the home, and finds which bodies overlap there.
 
         Args:
             search: inverse kinematics of the arm.
-            model: the robot's.
+            model: the robot's model.
             joints: (J,) ids of the arm's joints.
-            home: (J,) rad.
+            home: (J,) the arm's joint positions at home, rad.
         """
         self._search = search
         self._model = model
@@ -67,21 +68,22 @@ class WayFinder:
         self._arm = subtree(model, int(model.jnt_bodyid[joints[0]]))
         self._first_link = int(model.jnt_bodyid[joints[0]])
         self._hand = subtree(model, int(model.jnt_bodyid[joints[-1]]))
-        # what overlaps at home is judged elsewhere
-        self._at_home = set(self._deep(home))
+        # pairs that overlap at home are not blamed on a way; see `overlaps_at_home`
+        self._at_home = set(self._overlapping_pairs(home))
 
     @property
     def overlaps_at_home(self) -> bool:
-        """Returns whether parts of the arm overlap with the robot at home."""
+        """Whether parts of the arm overlap with other parts of the robot at home."""
         return bool(self._at_home)
 
     def way_to(self, place: np.ndarray, axes: np.ndarray) -> Way:
         """Returns the way to a place.
 
         Args:
-            place: (3,) m, of the tcp in the model's world.
-            axes: (3, 3) axes of the tcp there, as columns.
+            place: (3,) m, the goal of the tcp in the model's world.
+            axes: (3, 3) the goal axes of the tcp, as columns.
         """
+        # the rotation from the home's axes to the goal's, as a rotation vector in rad
         start, start_axes = self._search.tool_pose(self._home)
         turn = np.zeros(4)
         mujoco.mju_mat2Quat(turn, (axes @ start_axes.T).ravel())
@@ -94,10 +96,10 @@ class WayFinder:
         for k in range(1, POINTS + 1):
             share = k / POINTS
             point = start + share * (place - start)
-            towards = _rotation(share * rotvec) @ start_axes
-            found = self._search.reach(posture, point, towards, self._home)
+            point_axes = _rotation(share * rotvec) @ start_axes
+            found = self._search.reach(posture, point, point_axes, self._home)
             if found is None:
-                # a point on the way may be out of reach where the place is not
+                # a point on the way may be out of reach although the place is in reach
                 if k < POINTS:
                     continue
                 return Way(is_reached=False)
@@ -108,21 +110,25 @@ class WayFinder:
 
     def _overlap(self, posture: np.ndarray) -> tuple[str, ...]:
         """Returns the names of two bodies that overlap in a posture, but not at home."""
-        for pair in self._deep(posture):
+        for pair in self._overlapping_pairs(posture):
             if pair not in self._at_home:
                 return tuple(self._model.body(body).name for body in sorted(pair))
         return ()
 
-    def _deep(self, posture: np.ndarray) -> list[frozenset[int]]:
-        """Returns pairs of the robot's bodies that the arm brings into each other."""
-        deep = []
+    def _overlapping_pairs(self, posture: np.ndarray) -> list[frozenset[int]]:
+        """Returns the pairs of bodies, one of them the arm's, that overlap in a posture.
+
+        A pair overlaps if it penetrates by more than OVERLAP_M.
+        """
+        pairs = []
         for pair, depth_m in self._search.overlaps(posture).items():
-            # neighbours always touch; the scene is not the robot's
-            is_with_first = self._first_link in pair and not pair <= self._arm
-            is_arms = bool(pair & self._arm) and not pair <= self._hand
-            if depth_m > OVERLAP_M and is_arms and not is_with_first and 0 not in pair:
-                deep.append(pair)
-        return deep
+            # the first link always touches what carries it, and the hand's own bodies
+            # touch each other; body 0 is the world, which is not part of the robot
+            is_at_root = self._first_link in pair and not pair <= self._arm
+            is_of_arm = bool(pair & self._arm) and not pair <= self._hand
+            if depth_m > OVERLAP_M and is_of_arm and not is_at_root and 0 not in pair:
+                pairs.append(pair)
+        return pairs
 
 
 def _rotation(rotvec: np.ndarray) -> np.ndarray:

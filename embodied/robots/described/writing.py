@@ -21,15 +21,18 @@ def write_description(
     """Writes a description to a file; keys with default values are left out.
 
     Args:
-        description: its paths are absolute.
-        path: of the file.
-        notes: key -> comment to write beside it.
+        description: The description; its paths are absolute.
+        path: The TOML file to write. Paths in it become relative to its folder.
+        notes: Comments to write at the ends of lines, key -> comment.
     """
     replace_text(path, as_toml(description, path.parent, notes or {}))
 
 
 def as_toml(description: Description, folder: Path, notes: Mapping[str, str]) -> str:
-    """Returns the text of a description for a file in `folder`."""
+    """Returns a description as TOML text, for a file in `folder`.
+
+    See `write_description` for `notes`.
+    """
     return "\n".join(_table(description, folder, "", notes)) + "\n"
 
 
@@ -37,14 +40,14 @@ def _table(table: Any, folder: Path, where: str, notes: Mapping[str, str]) -> li
     """Returns the TOML lines of a dataclass, with nested dataclasses last as tables.
 
     Args:
-        table: an instance of the dataclass.
-        folder: paths are written relative to it.
-        where: goes before the fields' names in `notes`, e.g. "gripper.".
-        notes: key -> comment to write beside it.
+        table: An instance of the dataclass.
+        folder: The folder to which paths are written relative.
+        where: The prefix of the table's keys, e.g. "gripper."; empty for the top level.
+        notes: Comments to write at the ends of lines, key -> comment.
     """
     lines = []
     tables: list[str] = []
-    # a table begins with its name, if it has one
+    # False sorts before True: the field `name`, if there is one, comes first
     for f in sorted(fields(table), key=lambda f: f.name != "name"):
         value = getattr(table, f.name)
         default = f.default
@@ -52,19 +55,23 @@ def _table(table: Any, folder: Path, where: str, notes: Mapping[str, str]) -> li
             default = f.default_factory()
         if value == default:
             continue
+
+        # nested dataclasses become tables of their own, below the plain keys
         key = f"{where}{f.name}"
         if is_dataclass(value):
             tables += ["", f"[{key}]", *_table(value, folder, f"{key}.", notes)]
             continue
         if isinstance(value, tuple) and is_dataclass(value[0]):  # such as [[arm]]
-            for one in value:
-                tables += ["", f"[[{key}]]", *_table(one, folder, f"{key}.", notes)]
+            for entry in value:
+                nested = _table(entry, folder, f"{key}.", notes)
+                tables += ["", f"[[{key}]]", *nested]
             continue
 
         if f.name in PATHS:
             value = os.path.relpath(str(value), folder.resolve())
-        noted = key.removeprefix("arm.")
-        note = f"  # {notes[noted]}" if noted in notes else ""
+        # notes are the same for all arms, so their keys do not begin with "arm."
+        noted_key = key.removeprefix("arm.")
+        note = f"  # {notes[noted_key]}" if noted_key in notes else ""
         lines.append(f"{f.name} = {_literal(value)}{note}")
     return lines + tables
 
@@ -72,5 +79,5 @@ def _table(table: Any, folder: Path, where: str, notes: Mapping[str, str]) -> li
 def _literal(value: Any) -> str:
     """Returns a value as TOML; strings and numbers look the same in JSON."""
     if isinstance(value, tuple):
-        return f"[{', '.join(_literal(one) for one in value)}]"
+        return f"[{', '.join(_literal(item) for item in value)}]"
     return json.dumps(value, ensure_ascii=False)

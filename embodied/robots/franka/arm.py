@@ -150,7 +150,10 @@ def franka_arm(on: str = "base", placement: Placement | None = None) -> Arm:
 def add_arm(
     spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
 ) -> mujoco.MjsBody:
-    """Adds links, shells, collision geoms and servos; returns the last link."""
+    """Adds the arm to a mount: links, shells, collision geoms and servos.
+
+    Returns the last link, which carries the hand.
+    """
     prefix = placement.prefix
     mount = add_shoulder(mount, placement)
     last = _add_links(mount, prefix)
@@ -205,5 +208,5 @@ def _add_servos(spec: mujoco.MjSpec, prefix: str) -> None:
             f"{prefix}joint{i}",
             stiffness=stiffness,
             lag_s=SERVO_LAG_S,
-            limit=torque,
+            limit=torque,  # N m
         )

@@ -1,8 +1,8 @@
 """The gripper of the Franka Research 3, with a camera at its side.
 
 Sources: franka_description, `end_effectors/franka_hand` (Apache-2.0; commit b299b39):
-80 mm stroke and 70 N. It is twice as fast as the real one (0.1 m/s), and its pads are
-longer (40 mm).
+80 mm stroke and 70 N. Unlike the real gripper, it opens twice as fast (0.2 instead of
+0.1 m/s) and has longer pads (40 mm).
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _add_bodies(mount: mujoco.MjsBody, prefix: str) -> mujoco.MjsBody:
     )
     hand.add_site(
         name=f"{prefix}tcp", pos=(0, 0, TCP_M), size=(0.004, 0.004, 0.004), group=4
-    )
+    )  # group 4: not drawn in pictures
 
     # A camera looks along its -z axis. Rotated by 180 degrees about the diagonal of x and
     # y, it looks along the hand's z axis, with the hand's x axis up in the picture. It is
@@ -161,8 +161,8 @@ def _add_pad(finger: mujoco.MjsBody) -> None:
         pos=(0, PAD_HALF_M[1], TCP_M - FINGER_M),
         size=PAD_HALF_M,
         material="arm_pad",
-        group=2,
-        mass=0,
+        group=2,  # drawn in pictures
+        mass=0,  # the finger's inertia includes the pad
     )
     make_pad(pad)
 
