@@ -56,7 +56,7 @@ def decode(kind: type[T], content: Any, where: str) -> T:
     Raises:
         DecodeError: a field is missing, unknown or of another type; it names the field.
     """
-    # mypy does not know that a class behind a type variable is hashable, as `cache` needs
+    # `cache` needs a hashable argument; mypy does not know that a class of type `T` is one
     hashable: Any = kind
     hints = _field_types(hashable)
     if not isinstance(content, dict) or set(content) != set(hints):

@@ -1,7 +1,8 @@
-"""Where a success curve crosses a level, with a bootstrap interval.
+"""Finds where a success curve crosses a level, with a bootstrap interval.
 
-A curve is linear between its measured points. Episodes of the same seed start alike at
-all points, so the data are paired: the bootstrap resamples whole seeds.
+A curve is linear between its measured points. Each point is a cell: the episodes of one
+policy under one condition. Episodes of the same seed start alike at all points, so the
+data are paired: the bootstrap resamples whole seeds.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Crossing:
         if math.isinf(value):
             side = "above" if value > 0 else "below"
             return cls(None, _finite(low), _finite(high), side)
+        # the measured points next to the position; both are the same if it is a point
         before = max(point for point in points if point <= value)
         after = min(point for point in points if point >= value)
         return cls(value, _finite(low), _finite(high), "within", (before, after))
@@ -194,7 +196,7 @@ def find_crossing(
     if math.isnan(value):
         return None
 
-    # bootstrap: draw seeds with replacement, and locate the crossing anew each time
+    # bootstrap: draw seeds with replacement RESAMPLES times, and locate each crossing
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     num_seeds = outcomes.shape[1]
     drawn = rng.integers(0, num_seeds, (RESAMPLES, num_seeds))
@@ -204,7 +206,7 @@ def find_crossing(
     positions = positions[~np.isnan(positions)]
 
     # "inverted_cdf" does not interpolate, which would give nan between infinite positions
-    limits = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
+    limits = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]  # 0.025 and 0.975
     low, high = np.quantile(positions, limits, method="inverted_cdf")
     # bootstrap intervals can miss the value itself: widen the interval to contain it
     low = min(float(low), value)
@@ -214,6 +216,7 @@ def find_crossing(
 
 def paired_outcomes(cells: Sequence[Cell]) -> np.ndarray:
     """Returns 1.0 for success and 0.0 for failure: (cells, seeds that all cells have)."""
+    # for each cell: seed -> whether its episode succeeded
     by_seed = [{e.seed: e.success_at_end for e in cell.episodes} for cell in cells]
     shared = sorted(set.intersection(*(set(outcomes) for outcomes in by_seed)))
     rows = [[outcomes[seed] for seed in shared] for outcomes in by_seed]
@@ -221,7 +224,7 @@ def paired_outcomes(cells: Sequence[Cell]) -> np.ndarray:
 
 
 def _cells_by_rate(panel: Panel, column: Column) -> dict[float, Cell]:
-    """Returns planner rate in Hz -> the cell of the row with this rate, in one column."""
+    """Returns the cells of one column by their planner rates, rate in Hz -> cell."""
     return {row.rate_hz: row.cells[column] for row in panel.rows if column in row.cells}
 
 

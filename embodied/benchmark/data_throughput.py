@@ -37,9 +37,8 @@ OWN = "embodied"  # the name of our loader
 # newest observation, and rows of the chunk's actions.
 STATES = "states"  # states in the rows of the history
 PICTURES = "pictures"  # states and pictures in the rows of the history
-WHOLE = (
-    "pictures in all rows"  # both in the rows of the actions too, as robomimic reads
-)
+# States and pictures also in the rows of the actions, as robomimic reads them.
+WHOLE = "pictures in all rows"
 # Where windows are read from.
 MEMORY = "memory"
 DISK = "disk"
@@ -109,7 +108,7 @@ def record_for_loading(path: Path, episodes: int) -> None:
     spec = find_policy("expert").spec(task.name, robot)
     config = env_config_for(spec, task.name, "L2", "train", robot)
 
-    # one static camera and one on the wrist
+    # the task's first camera, which is static, and the one on the wrist
     cameras = (*task.cameras[:1], "wrist")
     config = replace(config, obs="both", cameras=cameras, camera_hz=RECORD_HZ)
 
@@ -150,38 +149,41 @@ def measure_data(
     Raises:
         EmbodiedError: an interpreter lacks the peer, or the peer's script failed.
     """
-    own = {}  # (content, source) -> our median speed
+    our_speeds = {}  # (content, source) -> our median speed, windows per s
     for speed in measure_own(job):
-        own[speed.content, speed.source] = speed.speed.median
+        our_speeds[speed.content, speed.source] = speed.speed.median
         yield speed
 
     for name, python in pythons.items():
         for speed in measure_peer(name, python, job, folder):
-            yield _compared(speed, own, reads_all_rows=name == "robomimic")
+            yield _compared(speed, our_speeds, reads_all_rows=name == "robomimic")
 
 
 def _compared(
-    speed: DataSpeed, own: Mapping[tuple[str, str], float], reads_all_rows: bool
+    speed: DataSpeed,
+    our_speeds: Mapping[tuple[str, str], float],
+    reads_all_rows: bool,
 ) -> DataSpeed:
     """Returns a peer's speed, completed by the ratios of our speed to the peer's.
 
     Args:
         speed: the speed of the peer.
-        own: (content, source) -> our windows per second.
+        our_speeds: (content, source) -> windows per second of our loader.
         reads_all_rows: whether the peer reads pictures in all rows of a window.
     """
     # LeRobot's sources "PNG" and "video" are on disk
     source = MEMORY if speed.source == MEMORY else DISK
-    ratio = own[speed.content, source] / speed.speed.median
+    ratio = our_speeds[speed.content, source] / speed.speed.median
     in_all_rows = None
     if reads_all_rows and speed.content == PICTURES:
-        in_all_rows = own[WHOLE, source] / speed.speed.median
+        in_all_rows = our_speeds[WHOLE, source] / speed.speed.median
     return replace(speed, ours_over_it=ratio, ours_in_all_rows=in_all_rows)
 
 
 def measure_own(job: DataJob) -> Iterator[DataSpeed]:
     """Yields the speeds of our own loader."""
-    # rows are relative to row 0: the newest observation and the first action
+    # A window's rows count from row 0, that of the newest observation and the first action.
+    # Each content maps the keys of arrays to the rows that a window has of them.
     history = range(1 - job.history, 1)
     states = {"obs/agent_pos": history, "actions": range(job.chunk)}
     pictures = {f"obs/{name}_image": history for name in job.cameras}

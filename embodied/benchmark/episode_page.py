@@ -240,10 +240,14 @@ def _proprioception_tracks(
 
 
 def _plan_tracks(episode: Episode) -> list[Track]:
-    """Returns two tracks: the subtasks, and the plans from capture to arrival."""
+    """Returns two tracks: the subtasks, and the plans from capture to arrival.
+
+    A plan is captured when its planner takes the picture that it plans from.
+    """
     plans = episode.plans
     duration_s = episode.meta.duration_s
-    # row indices of plans in the order of arrival, without lost plans, whose tick is -1
+    # Row indices of plans in the order of their arrival. Times are in ticks of the physics;
+    # lost plans, whose tick of arrival is -1, are left out.
     arrived = plans["tick_arrived"]
     arrived_rows = np.flatnonzero(arrived >= 0)
     order = arrived_rows[np.argsort(arrived[arrived_rows], kind="stable")]
@@ -255,7 +259,7 @@ def _plan_tracks(episode: Episode) -> list[Track]:
         is_last = k + 1 == len(order)
         stop_s = duration_s if is_last else arrived[order[k + 1]] / PHYSICS_HZ
         start_s = float(arrived[row] / PHYSICS_HZ)
-        # a new plan with the same subtask extends the band
+        # a new plan with the same subtask extends the band of the previous plan
         if subtasks and subtasks[-1].kind == kind:
             start_s = subtasks.pop().start_s
         subtasks.append(tracks.Band(start_s, float(stop_s), kind, _skill(kind)))
@@ -264,12 +268,13 @@ def _plan_tracks(episode: Episode) -> list[Track]:
     # arrived: draw them in several rows.
     in_flight = []
     for row in order:
+        # draw a band that would begin before the episode from its start
         start_s = max(int(plans["tick_frame"][row]), 0) / PHYSICS_HZ
         kind = int(plans["subtask"][row])
-        word = f"plan {int(plans['seq'][row])} ({_skill(kind)})"
+        label = f"plan {int(plans['seq'][row])} ({_skill(kind)})"
         stop_s = float(arrived[row] / PHYSICS_HZ)
         track_row = int(plans["seq"][row]) % PLAN_ROWS
-        in_flight.append(tracks.Band(start_s, stop_s, kind, word, track_row))
+        in_flight.append(tracks.Band(start_s, stop_s, kind, label, track_row))
 
     kinds = sorted({band.kind for band in subtasks})
     legend = tuple((tracks.hue(kind), _skill(kind)) for kind in kinds)
@@ -283,6 +288,7 @@ def _plan_tracks(episode: Episode) -> list[Track]:
 
 
 def _chart_track(title: str, lines: Sequence[tracks.Line], duration_s: float) -> Track:
+    """Returns a track with a line chart; a single line needs no legend."""
     legend: tuple[tuple[int, str], ...] = ()
     if len(lines) > 1:
         legend = tuple((tracks.hue(i), line.name) for i, line in enumerate(lines))

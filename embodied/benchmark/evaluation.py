@@ -1,4 +1,8 @@
-"""Evaluates policies on the same seeds, cell by cell, into a results file."""
+"""Evaluates policies on the same seeds, and writes their episodes into a results file.
+
+The file consists of cells. A cell holds the episodes of one policy under one condition
+(task, robot, level, delays and so on), one episode per seed.
+"""
 
 from __future__ import annotations
 
@@ -43,10 +47,10 @@ class Playing:
     weights: str = ""  # expected SHA-256 of the policy's weights; "" accepts any
 
     def __call__(self, seeds: Sequence[int], report: Report) -> list[EpisodeResult]:
-        """Returns the results of the episodes of some seeds, in their order.
+        """Returns the results of the episodes of some seeds, in the order of the seeds.
 
         An episode that raises an unexpected error becomes a failed result, so that one bad
-        start does not end an evaluation.
+        start does not end an evaluation. `report` is called with each finished episode.
         """
         self._require_weights()
         results: dict[int, EpisodeResult] = {}
@@ -58,13 +62,13 @@ class Playing:
         try:
             self.runner.run(seeds, on_result=keep)
         except (EmbodiedError, OSError, MemoryError):
-            raise
+            raise  # not the policy's fault: the evaluation cannot go on
         except Exception:
             # The error does not tell which episode of the batch caused it: run each
             # unfinished episode alone. Results do not depend on the batch.
             for seed in seeds:
                 if seed not in results:
-                    keep(self._alone(seed))
+                    keep(self._run_alone(seed))
         return [results[seed] for seed in seeds]
 
     def _require_weights(self) -> None:
@@ -78,13 +82,13 @@ class Playing:
                 f"{platform.node()}, or by now: copy the run there, or use a shared folder"
             )
 
-    def _alone(self, seed: int) -> EpisodeResult:
+    def _run_alone(self, seed: int) -> EpisodeResult:
         """Runs one episode alone; an error of the policy becomes an error result."""
         runner = replace(self.runner, num_envs=1)
         try:
             return runner.run([seed])[0]
         except (EmbodiedError, OSError, MemoryError):
-            raise
+            raise  # not the policy's fault
         except Exception as error:
             return error_result(seed, in_one_line(error))
 
@@ -122,7 +126,7 @@ class Filming:
         """Returns one clip per seed, in their order."""
         # film every episode of the rollout
         film = Film(self.shot, range(len(seeds)))
-        # filmed episodes take long: `Advances` also reports progress within them
+        # filmed episodes take long, so `Advances` also reports progress within episodes
         self.runner.run(seeds, [film, Advances(list(seeds), report)], report)
         return film.clips
 
@@ -165,9 +169,9 @@ def evaluate(
         if results.find(trial.condition) is None:
             keeper = EpisodeKeeper(path, results, trial.condition)
             cell = measure(trial, workers, stage, keeper, rule)
-            # If a rule stopped this cell early in a previous run, `find` missed the cell,
-            # because it has fewer episodes than the trial. Then the file may hold all
-            # episodes of the new cell already.
+            # If a rule stopped this cell early in a previous run, `find` above missed it,
+            # because it has fewer episodes than the trial. The rule then stops the new
+            # cell at the same episode, so the file may hold all of its episodes already.
             if not results.covers(cell.condition):
                 results = results.with_cell(cell)
             write_results(path, results)
@@ -199,8 +203,8 @@ def measure(
     """
     # seed -> result, at first those of an earlier run; only the other seeds are run
     condition = trial.condition
-    kept = UnfinishedCell(condition, 0.0) if keeper is None else keeper.cell
-    known = {episode.seed: episode for episode in kept.episodes}
+    earlier = UnfinishedCell(condition, 0.0) if keeper is None else keeper.cell
+    known = {episode.seed: episode for episode in earlier.episodes}
     missing = [seed for seed in condition.seeds if seed not in known]
 
     start_s = time.monotonic()
@@ -231,7 +235,8 @@ def measure(
             raise KeyboardInterrupt(_interruption_message(trial, keeper.cell)) from None
         raise
 
-    wall_s = kept.wall_s + time.monotonic() - start_s
+    # the wall time of all runs that contributed to the cell
+    wall_s = earlier.wall_s + time.monotonic() - start_s
     cell = _finished_cell(trial, known, count, wall_s)
     return replace(cell, rule=rule.description) if rule is not None else cell
 

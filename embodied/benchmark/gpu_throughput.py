@@ -107,7 +107,8 @@ def measure_world_speed(
 ) -> WorldSpeed:
     """Times environments and bare physics alternately.
 
-    Both start from the same distribution and follow the same actuator targets.
+    Both start from the same distribution and follow the same actuator targets. See
+    `measure_world_speeds` and `Effort` for the arguments.
     """
     arguments: dict[str, Any] = {
         "robot": robot,
@@ -129,7 +130,7 @@ def measure_world_speed(
 
     env_speeds = []
     bare_speeds = []
-    # physics steps of all worlds in each repeat
+    # physics steps of all worlds in each repeat; a control step has `ticks_per_step`
     ticks = num * effort.steps * worlds.ticks_per_step
     for _ in range(effort.repeats):
         env.reset()
@@ -220,7 +221,7 @@ def _random_actions(
     generator = torch.Generator().manual_seed(0)
     actions: list[torch.Tensor] = []
     while len(actions) < count:
-        action = 2 * torch.rand(shape, generator=generator) - 1
+        action = 2 * torch.rand(shape, generator=generator) - 1  # in [-1, 1)
         actions += [action.to(device)] * STEPS_PER_ACTION
     return actions[:count]
 
@@ -264,7 +265,7 @@ def _time_calls(
     arguments: Sequence[torch.Tensor],
     device: torch.device,
 ) -> float:
-    """Returns the wall time of one call per argument, in s, until the device is idle."""
+    """Returns the wall time, in s, of one call per argument, until the device is idle."""
     wait_for(device)
     start_s = time.perf_counter()
     for argument in arguments:

@@ -1,4 +1,8 @@
-"""Merges results files: shards of one evaluation, or evaluations of several policies."""
+"""Merges results files: shards of one evaluation, or evaluations of several policies.
+
+A shard, such as 3/16, is the part of an evaluation's seeds that one machine measured. A
+cell holds the episodes of one policy under one condition.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +38,7 @@ def merge_results(paths: Sequence[Path]) -> Results:
     for path, results in files[1:]:
         require_same_setup(path, results.provenance, first_path, first.provenance)
 
-    # condition without seeds -> the cells to be joined
+    # condition without seeds -> the cells that become one cell
     parts: dict[Condition, list[Cell]] = {}
     for path, results in files:
         if results.unfinished:
@@ -68,7 +72,7 @@ def _joined(cells: Sequence[Cell], missing: str) -> Cell:
     episodes: dict[int, EpisodeResult] = {}
     for cell in cells:
         for episode in cell.episodes:
-            # an episode's index depends on its shard, so it is not compared
+            # an episode's index depends on its shard, so set it to 0 in the comparison
             known = episodes.setdefault(episode.seed, replace(episode, index=0))
             # compared as text, because nan is not equal to itself
             if repr(known) != repr(replace(episode, index=0)):

@@ -30,7 +30,7 @@ RESAMPLES = 9999
 POWER = 0.8  # probability of detecting a difference that exists
 # differences of success rates that are closer than this are equal but for rounding errors
 ROUNDING = 1e-12
-Key = tuple[str, int]  # identifies a cluster: (task and robot, seed)
+Key = tuple[str, int]  # a cluster of dependent episodes: (task and robot, seed)
 
 
 @dataclass(frozen=True)
@@ -92,14 +92,17 @@ def pooled_rate(cells: Sequence[Cell], metric: Metric = success_at_end) -> Poole
     # `np.average` of equal outcomes is exact: a rate of 100% must not read >99%
     value = float(np.average(values, weights=weight))
 
-    # the variance of the mean if all episodes were independent
+    # The variance of the mean if all episodes were independent: the variance of an outcome
+    # times the sum of the squared weights.
     independent_variance = value * (1 - value) * float(weight @ weight)
     residuals = weight * (values - value)
     design_effect = _design_effect(keys, residuals, independent_variance)
 
-    # unequal weights and clusters both reduce the effective number of episodes
+    # Unequal weights and clusters both reduce the effective number of episodes: 1 over the
+    # sum of squared weights (Kish), over the design effect.
     effective_episodes = 1 / float(weight @ weight) / design_effect
     low, high = wilson_limits(value * effective_episodes, effective_episodes)
+    # min and max: keep rounding from moving a limit past the rate
     return Pooled(
         value=value,
         low=min(low, value),
@@ -204,12 +207,13 @@ def required_pairs(difference: float, discordant: float, power: float = POWER) -
 
     The formula is Connor's, Biometrics 43 (1987) 207, for McNemar's test.
     """
-    size = abs(difference)
-    share = max(discordant, size)
+    effect = abs(difference)
+    share = max(discordant, effect)  # a difference takes as many discordant pairs
+    # quantiles of the standard normal distribution: 1.96 at 95%, 0.84 at a power of 0.8
     z_alpha = stats.norm.ppf(1 - (1 - CONFIDENCE) / 2)
     z_power = stats.norm.ppf(power)
-    root = z_alpha * math.sqrt(share) + z_power * math.sqrt(share - size**2)
-    return math.ceil((root / size) ** 2)
+    root = z_alpha * math.sqrt(share) + z_power * math.sqrt(share - effect**2)
+    return math.ceil((root / effect) ** 2)
 
 
 def mean_with_interval(
@@ -222,8 +226,10 @@ def mean_with_interval(
         values: the values (E,).
         weights: the weight of each value (E,).
     """
+    # per cluster: the weighted sum of its values, and the sum of its weights
     sums = _by_cluster(keys, weights * values)
     cluster_weights = _by_cluster(keys, weights)
+    # draw as many clusters with replacement as there are
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     means = []
     for _ in range(BOOTSTRAPS):
@@ -247,7 +253,7 @@ def _finite(progress: float) -> float:
 
 
 def _by_cluster(keys: Sequence[Key], values: np.ndarray) -> np.ndarray:
-    """Returns the sum of the values (E,) of each cluster, in the order of first use."""
+    """Returns (C,) each cluster's sum of the values (E,), in the order of first use."""
     indices = {key: k for k, key in enumerate(dict.fromkeys(keys))}
     return np.bincount([indices[key] for key in keys], values, len(indices))
 
@@ -268,7 +274,7 @@ def _design_effect(
     """
     if independent_variance <= 0:
         return 1.0
-    # residuals of one cluster are added before squaring, because they are correlated
+    # add the residuals of a cluster before squaring, because they are correlated
     clustered_variance = float((_by_cluster(keys, residuals) ** 2).sum())
     return max(clustered_variance / independent_variance, 1.0)
 
@@ -282,7 +288,7 @@ def _sign_test(cluster_differences: np.ndarray) -> float:
     Args:
         cluster_differences: the sum of the weighted differences in each cluster (C,).
     """
-    # a cluster without a difference has no sign
+    # a difference of 0 has no sign, so leave it out
     values = cluster_differences[np.abs(cluster_differences) > ROUNDING]
     if not len(values):
         return 1.0

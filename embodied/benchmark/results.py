@@ -26,7 +26,7 @@ class ResultsError(EmbodiedError):
 
 @dataclass(frozen=True)
 class Condition:
-    """Everything that determines a measurement.
+    """Everything that determines a measurement: policy, start, timing, task and robot.
 
     Two cells with equal conditions are the same measurement.
     """
@@ -223,7 +223,7 @@ class Results:
                 continue
             raise ResultsError(
                 f"{cell.label} at {known.level} is measured over the seeds "
-                f"{_span(known)} already, not {_span(condition)}: give "
+                f"{_seed_range(known)} already, not {_seed_range(condition)}: give "
                 f"--seed {known.first_seed} and --episodes {known.num_episodes} or more "
                 "to keep them, or another -o"
             )
@@ -303,7 +303,7 @@ class Results:
         return tuple(c for c in self.unfinished if c.condition.without_seeds != wanted)
 
 
-def _span(condition: Condition) -> str:
+def _seed_range(condition: Condition) -> str:
     """Returns a condition's seeds in words, e.g. "0 to 99"."""
     return f"{condition.seeds.start} to {condition.seeds.stop - 1}"
 

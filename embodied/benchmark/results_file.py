@@ -48,8 +48,8 @@ def write_results(path: Path, results: Results, check: bool = True) -> None:
     Args:
         path: the path of the file.
         results: its content.
-        check: whether to check it against the JSON schema, which takes a while for
-            thousands of episodes.
+        check: whether to check the content against the JSON schema, which takes a while
+            for thousands of episodes.
     """
     content: dict[str, Any] = {
         "format": FORMAT,
@@ -190,7 +190,7 @@ def read_json(path: Path, expected: str = "results.json") -> dict[str, Any]:
 
     Args:
         path: the path of the file.
-        expected: usual name of such a file, for error messages.
+        expected: the usual name of such a file, for error messages.
 
     Raises:
         ResultsError: there is no file, or no JSON object in it.

@@ -1,4 +1,4 @@
-"""Shifts: episodes back to back for a simulated time, and mean time between failures."""
+"""Shifts (episodes back to back for a simulated time), and mean time between failures."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from embodied.benchmark.statistics import CONFIDENCE
 from embodied.errors import EmbodiedError
 from embodied.rollout.rollout import EpisodeResult
 
-SHIFT_RULE = (
-    "until a shift"  # start of the rule's description; reports recognise it by this
-)
+# The first words of the rule's description, by which reports recognise a shift.
+SHIFT_RULE = "until a shift"
 UNITS_S = {"s": 1.0, "min": 60.0, "h": 3600.0}
-# expected length of the shortest episodes; it limits the number of episodes in a shift
+# Assumed length of the shortest episodes, which limits the number of episodes in a shift.
 SHORTEST_EPISODE_S = 1.0
 LONGEST_SHIFT_S = 24 * 3600.0
 
@@ -49,7 +48,7 @@ def time_between_failures(episodes: Sequence[EpisodeResult]) -> TimeBetweenFailu
     """
     total_s = sum(episode.duration_s for episode in episodes)
     failures = sum(not success_at_end(episode) for episode in episodes)
-    tail = (1 - CONFIDENCE) / 2
+    tail = (1 - CONFIDENCE) / 2  # probability beyond each limit: 0.025
 
     low_s = 2 * total_s / float(stats.chi2.ppf(1 - tail, 2 * failures + 2))
     if not failures:
@@ -60,10 +59,10 @@ def time_between_failures(episodes: Sequence[EpisodeResult]) -> TimeBetweenFailu
 
 @dataclass(frozen=True)
 class Shift:
-    """A stopping rule: it ends a cell when the episodes add up to a given time.
+    """A stopping rule: it ends a measurement when its episodes add up to a given time.
 
     Attributes:
-        length_s: simulated time.
+        length_s: the simulated time that the episodes must fill.
     """
 
     length_s: float

@@ -55,12 +55,12 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Median:
-    """The median of a sample, with its quartiles and an interval."""
+    """The median of a sample, with its quartiles and its bootstrap interval."""
 
     median: float
     lower_quartile: float
     upper_quartile: float
-    low: float | None  # None for a sample of one value
+    low: float | None  # limits of the interval; None for a sample of one value
     high: float | None
 
 
@@ -112,7 +112,7 @@ def wilson_limits(
         alpha = 1 - confidence
         limits = proportion_confint(successes, episodes, alpha, method="wilson")
 
-    # remove rounding errors: at 0% and 100% a limit equals the rate itself
+    # At 0% and 100% one limit equals the rate; keep rounding from moving it past the rate.
     low, high = limits
     return float(min(low, value)), float(max(high, value))
 
@@ -150,6 +150,7 @@ def compare_paired(
     neither = a.size - both - only_a - only_b
     low, high = newcombe_paired(both, only_a, only_b, neither, confidence)
 
+    # without any differing pair nothing speaks against the null hypothesis
     p_value = 1.0
     if only_a + only_b:
         p_value = float(stats.binomtest(only_a, only_a + only_b, 0.5).pvalue)

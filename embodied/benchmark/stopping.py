@@ -1,6 +1,7 @@
-"""Rules that stop a cell early, once it has enough episodes.
+"""Rules that stop the measurement of a cell early, once it has enough episodes.
 
-The test of `Against` stays valid although it is repeated after every few episodes.
+A cell holds the episodes of one policy under one condition. The test of `Against` stays
+valid although it is repeated after every few episodes.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class Against:
         only_own = int((own & ~other).sum())
         only_other = int((~own & other).sum())
 
-        threshold = -np.log(self.alpha)
+        threshold = -np.log(self.alpha)  # the log of 1 / alpha
         if log_e_value(only_own, only_other) >= threshold:
             return True
 
@@ -122,5 +123,6 @@ def log_e_value(only_first: np.ndarray | int, only_second: np.ndarray | int) -> 
 
     first = np.asarray(only_first, np.float64)
     second = np.asarray(only_second, np.float64)
+    # log of the mixture's likelihood, a beta integral, minus log of (1/2)^n
     log_e = betaln(first + 1, second + 1) + (first + second) * np.log(2)
     return log_e if log_e.ndim else float(log_e)

@@ -75,8 +75,8 @@ class Panel:
     Attributes:
         task_with_robot: the task and the robot, e.g. "ToteTransfer arm".
         setting: level, split and stage.
-        title: what distinguishes it from the other panels of this task, robot and setting;
-            "" if there are none.
+        title: what distinguishes the panel from the others of its task, robot and
+            setting; "" if there are no others.
         rows_are: the dimension in which the rows differ: RATE, POLICY or IMPAIRMENT.
         rows: the rows of the heat map, at least one.
     """
@@ -108,7 +108,13 @@ class Panel:
 
 @dataclass(frozen=True)
 class _RowKey:
-    """Identifies a row among all rows of one task, robot and setting."""
+    """Identifies a row among all rows of one task, robot and setting.
+
+    Attributes:
+        policy: the policy's name.
+        rate_hz: the planner's rate.
+        impairment: what happens to plans apart from the delay, in words; "" for nothing.
+    """
 
     policy: str
     rate_hz: float
@@ -168,7 +174,8 @@ def _panels_of_group(
     cells_by_row = _cells_by_row(cells)
     dimensions = _dimensions(list(cells_by_row), cells)
 
-    # A sweep of delays alone has a single row, which its policy names.
+    # The first dimension that varies makes the rows. If none does, as in a sweep of delays
+    # alone, the policy names the single row.
     varying = [dimension for dimension in dimensions.values() if dimension.varies]
     row_dimension = varying[0] if varying else dimensions[POLICY]
     other_dimensions = [d for d in dimensions.values() if d is not row_dimension]
@@ -188,7 +195,7 @@ def _panels_of_group(
         for value, label in row_dimension.labels.items():
             values[row_dimension.name] = value
             key = _RowKey(values[POLICY], values[RATE], values[IMPAIRMENT])
-            # not every combination of values was measured
+            # a sweep need not measure every combination of values
             if key in cells_by_row:
                 rows.append(Row(label, cells_by_row[key]))
         if rows:
@@ -219,7 +226,7 @@ def _dimensions(
 
 
 def _policy_labels(cells: Sequence[Cell]) -> dict[str, str]:
-    """Returns policy -> its label; of policies with equal labels, its full name."""
+    """Returns the policies' labels, policy -> label; full names if labels are equal."""
     labels = {cell.condition.policy: cell.label for cell in cells}
     all_labels = list(labels.values())
     return {
@@ -229,7 +236,7 @@ def _policy_labels(cells: Sequence[Cell]) -> dict[str, str]:
 
 
 def _cells_by_row(cells: Sequence[Cell]) -> dict[_RowKey, dict[Column, Cell]]:
-    """Returns row -> column -> cell, for the heat maps of one task, robot and setting."""
+    """Returns the cells of one task, robot and setting, row -> column -> cell."""
     # A column is the sum of compute and transport time. If both vary, equal sums may
     # differ in compute time, so the row has to name it.
     computes_ms = {cell.condition.compute_ms for cell in cells}

@@ -97,19 +97,19 @@ class PanelFigures:
 
 @dataclass(frozen=True)
 class Recovery:
-    """The cost of an interruption (a freeze or an outage).
+    """The cost of an interruption: a freeze of the planner, or an outage of its channel.
 
-    It compares a cell with interruptions and the cell without that is equal in all else.
+    It compares a cell with interruptions with the cell that is equal in all else.
 
     Attributes:
         interrupted: the cell with freezes or outages.
-        undisturbed: the cell without.
+        undisturbed: the cell without interruptions.
         description: the interruption in words, e.g. "frozen for 1 s at 2 s".
         difference: success of the interrupted cell minus that of the undisturbed one.
         adjusted_p: p-value of the difference, by Holm's method over all interruptions.
         lost_s: additional time to success of the interrupted episodes. It counts seeds
-            that succeeded in both cells, and in the undisturbed one not before the
-            interruption began; None if there are none.
+            that succeeded in both cells, and that in the undisturbed cell succeeded only
+            after the interruption's start; None without such seeds.
         caught_up_s: `lost_s` minus the duration of the interruption, which is the time
             that the policy needs to recover after it; None unless each episode has
             exactly one interruption.
@@ -244,9 +244,10 @@ def _recovery(interrupted: Cell, undisturbed: Cell, test: PairedTest) -> Recover
     condition = interrupted.condition
     single = _single_interruption(condition.freeze, condition.outage)
 
-    # An episode that succeeded before the interruption began was not affected by it.
+    # leave out episodes that succeed before the interruption begins: it can't affect them
     start_s = 0.0 if single is None else single.start_s
     lost_times_s = []
+    # seed -> time to success without the interruption
     usual_times_s = {e.seed: e.time_to_success_s for e in undisturbed.episodes}
     for episode in interrupted.episodes:
         usual_s = usual_times_s.get(episode.seed)

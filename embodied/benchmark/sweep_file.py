@@ -48,7 +48,7 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class PointRecord:
-    """A cell of a panel; its figures are those of `PointFigures`."""
+    """A cell of a panel; see `PointFigures` for the meaning of its figures."""
 
     policy: str
     planner_hz: float
@@ -80,7 +80,10 @@ class RowRecord:
 
 @dataclass(frozen=True)
 class BreakEven:
-    """The punctual rate that succeeds as often as the highest rate with this delay."""
+    """The rate at which a punctual planner equals the fastest planner with this delay.
+
+    Both succeed equally often; see `crossings.break_even`.
+    """
 
     delay_ms: float
     channel: str
@@ -103,7 +106,7 @@ class PanelRecord:
 
 @dataclass(frozen=True)
 class RecoveryRecord:
-    """The cost of an interruption; its figures are those of `Recovery`."""
+    """The cost of an interruption; see `Recovery` for the meaning of its figures."""
 
     policy: str
     planner_hz: float
@@ -123,7 +126,7 @@ class SweepRecord:
     Attributes:
         episodes_sha256: the SHA-256 of the conditions and episodes of all cells.
         headline: the main finding in one sentence.
-        panels: its heat maps.
+        panels: the heat maps.
         recoveries: the costs of freezes and outages.
         references: a sentence on each policy that makes no plans.
     """

@@ -46,7 +46,8 @@ class Measure:
 
     Attributes:
         title: the title of the figure's chart, with the unit.
-        value: returns the quantity of one cell in that unit; None if it was not measured.
+        value: a function that returns the quantity of one cell in that unit; None if it
+            was not measured.
     """
 
     title: str
@@ -59,7 +60,7 @@ class PanelView:
 
     Attributes:
         figures: the panel with its figures.
-        sentences: its findings.
+        sentences: the findings about the panel.
         success_chart: success against delay; "" if there is no axis of delays.
         measure_charts: title and chart of each other measure.
     """
@@ -128,6 +129,7 @@ def _success_chart(figures: PanelFigures) -> Markup:
         points = [
             (column.delay_ms, p.success.value) for column, p in row.points.items()
         ]
+        # the 95% intervals
         band = [(p.success.low, p.success.high) for p in row.points.values()]
         series.append(Series(tuple(points), _line_style(index), tuple(band)))
     summary = f"Success against the delay of plans, {figures.panel.full_title}"

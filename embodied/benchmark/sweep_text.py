@@ -32,16 +32,16 @@ def headline(figures: Sequence[PanelFigures]) -> str:
     # of several rates, the headline is about the highest, in the last row
     panel = figures[0].panel
     row = figures[0].rows[-1 if panel.rows_are == RATE else 0]
-    who = f"{_policy(row)} on {panel.task_with_robot}"
+    subject = f"{_policy(row)} on {panel.task_with_robot}"
 
     if len(row.points) < 2:
         success = next(iter(row.points.values())).success
-        return f"{who} succeeds in {percent(success.value, success.episodes)}"
+        return f"{subject} succeeds in {percent(success.value, success.episodes)}"
     if row.half_delay_ms is None:
-        return f"{who} does not succeed, even with the least delay"
+        return f"{subject} does not succeed, even with the least delay"
     if row.half_delay_ms.value is None:
-        return f"{who} keeps half of its success and more up to {_last(row).label}"
-    return f"{who}: success halves at a delay of {row.half_delay_ms.value:.0f} ms"
+        return f"{subject} keeps half of its success and more up to {_last(row).label}"
+    return f"{subject}: success halves at a delay of {row.half_delay_ms.value:.0f} ms"
 
 
 def findings(figures: PanelFigures) -> list[str]:
@@ -59,10 +59,10 @@ def recovery_text(recovery: Recovery) -> str:
     E.g. "expert at 8 Hz, frozen for 1 s at 2 s: success changes by -5 points ...".
     """
     condition = recovery.interrupted.condition
-    who = f"{recovery.interrupted.label} at {condition.planner_hz:g} Hz"
+    subject = f"{recovery.interrupted.label} at {condition.planner_hz:g} Hz"
     if condition.delay_ms:
-        who += f", {condition.delay_ms:g} ms late"
-    text = f"{who}, {recovery.description}: success changes by {difference(recovery.difference)}"
+        subject += f", {condition.delay_ms:g} ms late"
+    text = f"{subject}, {recovery.description}: success changes by {difference(recovery.difference)}"
     if recovery.adjusted_p >= ALPHA:
         text += f", which may be chance (p {_p_text(recovery.adjusted_p)})"
 
@@ -114,20 +114,20 @@ def reference_text(cell: Cell) -> str:
 
 def _row_findings(figures: PanelFigures, row: RowFigures) -> list[str]:
     """Returns a text on how delay affects one row, as a list with one element."""
-    # success with the shortest delay, with which the other delays are compared
+    # success at the shortest delay, with which the other delays are compared
     columns = row.row.columns
     base = row.points[columns[0]]
-    who = _who(figures, row)
-    start = f"{who} {_rate_text(base)} {_delay_text(columns[0])}"
+    subject = _who(figures, row)
+    opening = f"{subject} {_rate_text(base)} {_delay_text(columns[0])}"
     if len(columns) < 2:
-        return [f"{start}."]
+        return [f"{opening}."]
     if not base.success.successes:
-        return [f"{start}: there is nothing that delay could break."]
+        return [f"{opening}: there is nothing that delay could break."]
 
     # the shortest delay with significantly less success, or if there is none, the delay
     # with the least success
     worse = [column for column in columns[1:] if row.points[column].is_worse]
-    sentences = [f"{start}."]
+    sentences = [f"{opening}."]
     if not worse:
         least = min(columns[1:], key=lambda c: row.points[c].success.value)
         point = row.points[least]

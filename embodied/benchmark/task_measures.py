@@ -41,9 +41,10 @@ class MeasureSummary:
 
 
 def task_measures(cells: Sequence[Cell]) -> list[MeasureSummary]:
-    """Returns the measures of all cells, by task and measure, then by cell.
+    """Returns the measures of all cells, sorted by task and measure, then by cell.
 
-    Cells whose task reports nothing are left out.
+    A cell holds the episodes of one policy under one condition. Cells whose task reports
+    no measures are left out.
     """
     summaries = []
     for task in dict.fromkeys(cell.condition.task for cell in cells):

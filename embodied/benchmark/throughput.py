@@ -148,11 +148,11 @@ def measure_stepping(config: EnvConfig, num: int) -> SteppingFigures:
     # a single environment takes an action (A,), a vector environment (N, A)
     action = rest_action(worlds)[0] if num == 1 else rest_action(worlds)
 
-    # replace the engine's step by one that adds up its time
+    # replace the engine's step by one that also adds up its processor time
     engine_step = Stopwatch(worlds.engine.step)
     worlds.engine.step = engine_step.call  # type: ignore[method-assign]
 
-    # time of one `env.step`: the whole, and the engine's share
+    # seconds per `env.step`, for each repeat: in total, and within the physics engine
     whole_s = []
     engine_s = []
     for repeat in range(REPEATS + 1):
@@ -212,8 +212,8 @@ def measure_frames(config: EnvConfig) -> Figure:
     """Measures how many images of the task's cameras `Worlds.observe` renders per second.
 
     Args:
-        config: without `camera_hz`, so that each `observe` renders one image per camera
-            and world.
+        config: the worlds; it must not set `camera_hz`, so that each `observe` renders
+            one image per camera and world.
     """
     worlds = Worlds(replace(config, obs="pixels"), FRAME_WORLDS)
     worlds.reset(np.arange(FRAME_WORLDS), list(range(FRAME_WORLDS)))
@@ -325,8 +325,8 @@ def measure_runtime(config: EnvConfig) -> Iterator[Figure]:
     spec = find_policy("expert").spec(config.task, robot)
     expert_config = env_config_for(spec, config.task, "L1", "train", robot)
 
-    # for one world the runtime's cost per control step; for many worlds the factor by which
-    # it lengthens a rollout
+    # For one world the figure is the runtime's cost per control step; for many worlds it is
+    # the factor by which the runtime lengthens a rollout.
     for num, unit, bound in (
         (1, "us per step", "<= 100"),
         (RECORDED_WORLDS, "ratio", "<= 1.05"),
@@ -350,6 +350,7 @@ class _RuntimeTime(NamedTuple):
 
 def _runtime_times(worlds: Worlds) -> list[_RuntimeTime]:
     """Returns the times of a rollout of the expert, for each repeat."""
+    # plans over a slow channel, so that the runtime has work to do
     timing = DualSystemConfig(latency=channel_profile("cloud-4g").latency)
     policy = find_policy("expert").make(worlds, timing)
     if not isinstance(policy, DualSystem):
@@ -372,7 +373,7 @@ def _runtime_times(worlds: Worlds) -> list[_RuntimeTime]:
                 worlds.step(decide.call(worlds.observe())) for _ in range(RUNTIME_STEPS)
             ]
         )
-        policy.take_plans()  # empty the policy's list of plans
+        policy.take_plans()  # empties the policy's list of plans, which would grow
         if repeat:  # repeat 0 only warms up
             runtime_s = decide.seconds - plan.seconds - act.seconds
             times.append(_RuntimeTime(whole_s, runtime_s))

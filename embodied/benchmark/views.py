@@ -1,4 +1,7 @@
-"""Selects and groups the cells of results for the report, and words its sentences."""
+"""Selects and groups the cells of results for the report, and words its sentences.
+
+A cell holds the episodes of one policy under one condition, one episode per seed.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,10 @@ class Setting:
 
 @dataclass(frozen=True)
 class Scoreboard:
-    """One cell per policy in a setting: the one with the least impaired plans."""
+    """One cell per policy in a setting: its cell with the least impaired plans.
+
+    Plans are impaired by delay, loss and interruptions.
+    """
 
     setting: Setting
     cells: tuple[Cell, ...]
@@ -284,7 +290,7 @@ def headline(results: Results, subject: str = "trained") -> str:
     measured = scores(results, report_subject(results, subject))
     parts = []
     for i, score in enumerate(measured):
-        of_what = "" if i else " of episodes"
+        of_what = "" if i else " of episodes"  # said once, for the first share
         parts.append(f"{score.share}{of_what} at {score.setting.title} ({score.basis})")
     return f"The {measured[0].cell.label} policy succeeds in {listing(parts)}."
 

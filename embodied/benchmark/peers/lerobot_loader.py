@@ -13,7 +13,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 class _Absent(importlib.abc.Loader):
-    """Replaces packages that LeRobot imports, but does not use to load states or videos.
+    """Stands in for packages that LeRobot imports but does not use to load data.
 
     torchvision has no CPU build for the newest torch, so it may be missing.
     """
@@ -26,7 +26,7 @@ class _Absent(importlib.abc.Loader):
     def exec_module(self, module):
         """Fills a stand-in module; Python's import system calls this."""
 
-        # any name can be imported from the module: it is an empty class
+        # every name that is imported from the module gives an empty class
         def attribute(name):
             if name.startswith("__"):
                 raise AttributeError(name)
@@ -42,11 +42,12 @@ def _stand_in_for_torchvision():
     sys.meta_path.append(_Absent())
     import numpy as np
     import torch
-    import torchvision.transforms
+    import torchvision.transforms  # the stand-in
 
     class ToTensor:
         def __call__(self, picture):
             picture = torch.from_numpy(np.array(picture))
+            # (H, W, 3) uint8 -> (3, H, W) float in [0, 1]
             return picture.permute(2, 0, 1).contiguous().float().div(255)
 
     torchvision.transforms.ToTensor = ToTensor

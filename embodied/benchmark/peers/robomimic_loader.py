@@ -13,7 +13,7 @@ from robomimic.utils.dataset import SequenceDataset
 from timed_loading import print_result, windows_per_s
 from torch.utils.data import DataLoader
 
-LOW_DIM = "agent_pos"
+LOW_DIM = "agent_pos"  # the robot's state; robomimic calls states low-dimensional
 
 
 class FirstEpisodes(SequenceDataset):
@@ -22,6 +22,7 @@ class FirstEpisodes(SequenceDataset):
     episodes = 0
 
     def load_demo_info(self, filter_by_attribute=None, demos=None):
+        """Selects the episodes; robomimic calls this before it reads the file."""
         names = [f"demo_{number}" for number in range(self.episodes)]
         super().load_demo_info(demos=names)
 
@@ -56,7 +57,7 @@ def main():
                 loader, "actions", job["repeats"], job["seconds"]
             )
             data.close_and_delete_hdf5_handle()
-            del data, loader
+            del data, loader  # free the cached episodes before the next are read
     print_result("robomimic", speeds)
 
 
