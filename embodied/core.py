@@ -171,7 +171,7 @@ class Observation:
 
     tick: Array  # (N,) int64, the worlds' clocks
     agent_pos: Array  # (N, P) proprioception
-    environment_state: Array  # (N, S) privileged state; S is 0 if it is not shown
+    environment_state: Array  # (N, S) privileged state; S is 0 if it is hidden
     instruction: tuple[str, ...]  # N sentences
     # camera -> (N, H, W, 3) uint8, its newest frames
     pixels: Mapping[str, Array] = field(default_factory=dict)
@@ -350,8 +350,8 @@ class Planner(Protocol):
     """System 2: plans a few times per second.
 
     `plan_shape` declares the contents of its plans. A planner that may be unreachable,
-    such as a remote one, has an attribute `unanswered`: (n,) bool, the worlds of the
-    last call for which it has no plan. These plans are lost.
+    such as a remote one, has an attribute `unanswered`: (n,) bool, which worlds of the
+    last call got no plan. Such plans count as lost.
     """
 
     plan_shape: PlanShape

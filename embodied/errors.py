@@ -36,7 +36,7 @@ def one_line(error: BaseException) -> str:
 
 
 def in_one_line(error: BaseException) -> str:
-    """Returns type, text, file and line of an error in a user's code."""
+    """Returns type, text, file and line of an error in a user's code, as one line."""
     text = (str(error).splitlines() or [""])[0]
     frames = traceback.extract_tb(error.__traceback__)
 

@@ -22,7 +22,10 @@ class WriteError(EmbodiedError):
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Writes a text file as UTF-8, atomically and durably (see `replacing`)."""
+    """Writes a text file as UTF-8, atomically and durably (see `replacing`).
+
+    Durable means that a power cut after the call does not lose the file.
+    """
     # a path in the text may contain bytes that are not UTF-8
     replace_bytes(path, text.encode(errors="backslashreplace"))
 

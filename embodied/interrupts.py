@@ -26,7 +26,10 @@ class CtrlCKept:
 
 @contextmanager
 def ctrl_c_kept() -> Iterator[CtrlCKept]:
-    """Defers Ctrl-C: KeyboardInterrupt is raised when the block ends."""
+    """Defers Ctrl-C within a `with` block: KeyboardInterrupt is raised at its end.
+
+    The block can also raise it earlier, by `CtrlCKept.check`.
+    """
     kept = CtrlCKept()
     # Python handles signals in the main thread only. A process that ignores Ctrl-C, whose
     # handler is a constant and not callable, keeps ignoring Ctrl-C.

@@ -83,7 +83,7 @@ def _quotas_in(folder: Path) -> Iterator[float]:
 def refusal(error: OSError) -> str:
     """Returns a short description of an error with which the system refused an operation.
 
-    Returns "" for errors that are not in REFUSALS: the code itself may have caused them.
+    Returns "" for errors that are not in REFUSALS, because a bug may have caused them.
     """
     if error.errno not in REFUSALS:
         return ""

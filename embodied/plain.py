@@ -52,7 +52,10 @@ def _plain_number(value: Any) -> Any:
 
 
 def make_fields_plain(config: Any) -> None:
-    """Converts all fields of a frozen dataclass by `to_python`, in its `__post_init__`."""
+    """Converts all fields of a frozen dataclass by `to_python`, in its `__post_init__`.
+
+    `object.__setattr__` can set fields although the dataclass is frozen.
+    """
     for f in fields(config):
         object.__setattr__(config, f.name, to_python(getattr(config, f.name)))
 

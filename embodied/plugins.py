@@ -20,16 +20,18 @@ from embodied.names import RULE, is_name
 
 
 def offered(group: str, taken: Mapping[str, str]) -> dict[str, EntryPoint]:
-    """Returns name -> entry point of a group, for all installed packages, not loaded.
+    """Returns the entry points of a group in all installed packages, by their names.
 
-    Warns of entry points with a malformed or taken name.
+    They are not loaded. Entry points with a malformed or taken name are left out, with a
+    warning.
 
     Args:
         group: name of the group of entry points, such as `embodied.tasks`.
-        taken: name -> its owner in words, for names that are already in use.
+        taken: names that are already in use, name -> owner in words.
     """
     usable: dict[str, EntryPoint] = {}
     for entry in _entries(group):
+        # the owner of the same name, if there is one
         owner = taken.get(entry.name)
         if entry.name in usable:
             owner = package_of(usable[entry.name])

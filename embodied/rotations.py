@@ -11,8 +11,8 @@ import numpy as np
 from embodied.arrays import array_namespace, dot
 from embodied.core import Array
 
-# The product of quaternions a b is a matrix times b. Each entry of this 4x4 matrix is an
-# element of a, with a sign: these are the index of the element, and the sign.
+# The quaternion product a b is a 4x4 matrix times b. Each entry of the matrix is an element
+# of a with a sign: _LEFT holds the index of the element, _LEFT_SIGN the sign.
 _LEFT = np.array([[0, 1, 2, 3], [1, 0, 3, 2], [2, 3, 0, 1], [3, 2, 1, 0]])
 _LEFT_SIGN = [
     [1.0, -1.0, -1.0, -1.0],
@@ -24,8 +24,8 @@ _LEFT_SIGN = [
 # the cycle x, y, z.
 _NEXT = np.array([1, 2, 0])
 _PREVIOUS = np.array([2, 0, 1])
-# Added under a square root, so that a norm of zero needs no branch. It is too small to
-# change any other norm.
+# Added under a square root, so that a norm of zero causes no division by zero. It is too
+# small to change any other norm.
 _TINY = 1e-30
 # A vector with a smaller squared norm is not normalised to length 1.
 _LEAST_SQUARED_NORM = 1e-18

@@ -40,7 +40,7 @@ def episode_generator(seed: int, stream: int) -> np.random.Generator:
 
     Args:
         seed: The episode's seed.
-        stream: The purpose: a `Stream`, or another whole number.
+        stream: The purpose: a `Stream`, or a whole number that no `Stream` has.
     """
     return np.random.default_rng(np.random.SeedSequence((int(seed), int(stream))))
 
@@ -61,6 +61,7 @@ def generator_words(generator: np.random.Generator) -> np.ndarray:
             "as np.random.default_rng gives it"
         )
     numbers = state["state"]
+    # a word has 64 bits, and each of the two numbers has 128
     words = [*_halves(numbers["state"]), *_halves(numbers["inc"])]
     words += [state["has_uint32"], state["uinteger"]]
     return np.array(words, np.uint64)

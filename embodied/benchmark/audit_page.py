@@ -53,8 +53,9 @@ class Section:
     Attributes:
         audit: the audit of the file.
         flagged: episodes with findings, worst first, at most MOST_PICTURED.
-        faults: (kind of fault, its checks as (name, number of episodes flagged)).
-        thin: names of the variables whose range is covered too thinly.
+        faults: for each kind of fault: the kind, and its checks as (name of the check,
+            number of episodes that it flagged).
+        thin: names of the variables whose range the episodes cover too thinly.
         starts: the scatter plot of starts.
         durations: the histogram of durations.
     """
@@ -128,8 +129,9 @@ def starts_plot(audit: Audit) -> Markup:
     # principal components of the starts (E, P), in units of each element's standard
     # deviation; an element that never varies stays at 0
     starts = np.stack([summary.start for summary in shown])
-    spread = starts.std(axis=0)
-    scaled = (starts - starts.mean(axis=0)) / np.where(spread > 1e-9, spread, 1.0)
+    deviation = starts.std(axis=0)
+    divisor = np.where(deviation > 1e-9, deviation, 1.0)  # no division by 0
+    scaled = (starts - starts.mean(axis=0)) / divisor
     _, _, components = np.linalg.svd(scaled, full_matrices=False)
     projected = scaled @ components[:2].T  # (E, 2)
 

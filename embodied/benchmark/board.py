@@ -1,4 +1,7 @@
-"""Compares policies pairwise and ranks them, with significance tests."""
+"""Compares policies pairwise and ranks them, with significance tests.
+
+A cell is a policy's episodes in one scenario: task, robot, level, split and timing.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +28,7 @@ RESULTS = "results.json"
 BETTER = "better"
 WORSE = "worse"
 UNDECIDED = "undecided"
-# If no difference of success rates was observed, sample sizes are planned for this
-# difference, 5 points.
+# The difference of success rates to plan samples for if none was observed: 5 points.
 WORTHWHILE = 0.05
 
 
@@ -62,10 +64,10 @@ class Duel:
     """A comparison of two contestants.
 
     Attributes:
-        first: index of one contestant in `Board.contestants`.
-        second: index of the other.
-        scenario: the only scenario that is compared; None for all shared ones together.
-        difference: success of the first minus success of the second.
+        first: index of the first contestant in `Board.contestants`.
+        second: index of the second contestant.
+        scenario: the scenario that is compared; None for all shared scenarios together.
+        difference: success of the first contestant minus that of the second.
         adjusted_p: p-value by Holm's method, over all comparisons of the same kind.
     """
 
@@ -77,7 +79,7 @@ class Duel:
 
     @property
     def verdict(self) -> str:
-        """Returns BETTER or WORSE, for the first one, or UNDECIDED."""
+        """BETTER or WORSE, of the first contestant, or UNDECIDED."""
         if self.adjusted_p >= 1 - CONFIDENCE:
             return UNDECIDED
         return BETTER if self.difference.value > 0 else WORSE
@@ -90,8 +92,9 @@ class Duel:
         was observed.
         """
         observed = self.difference
-        size = abs(observed.value) or WORTHWHILE
-        pairs = required_pairs(size, observed.discordant or WORTHWHILE)
+        effect = abs(observed.value) or WORTHWHILE
+        pairs = required_pairs(effect, observed.discordant or WORTHWHILE)
+        # pairs that depend on each other count for less
         return round(pairs * observed.design_effect)
 
 
@@ -148,7 +151,7 @@ def read_contestants(words: Sequence[str]) -> list[Contestant]:
 
 
 def _read(word: str) -> list[Contestant]:
-    """Returns the policies of one word of `read_contestants`."""
+    """Returns the policies that one element of `words` in `read_contestants` names."""
     # FOLDER:POLICY names one policy; else all policies of the file are wanted
     path = Path(word)
     wanted = ""
@@ -193,11 +196,11 @@ def make_board(contestants: Sequence[Contestant]) -> Board:
     keys = [_DuelKey(i, j, None) for i, j in pairs]
     duels = _duels(contestants, keys, scenarios)
 
-    # a single scenario is compared by `duels` already
+    # with a single scenario, `duels` are already the comparisons in it
     local_duels: list[Duel] = []
     if len(scenarios) > 1:
-        local = [_DuelKey(i, j, scenario) for i, j in pairs for scenario in scenarios]
-        local_duels = _duels(contestants, local, scenarios)
+        keys = [_DuelKey(i, j, scenario) for i, j in pairs for scenario in scenarios]
+        local_duels = _duels(contestants, keys, scenarios)
 
     return Board(
         contestants=tuple(contestants),
@@ -223,8 +226,8 @@ class _Mismatch(NamedTuple):
     """A difference that forbids a comparison."""
 
     what: str
-    first: str  # its value for the first contestant
-    second: str
+    first: str  # the value for the first contestant
+    second: str  # the value for the second contestant
 
 
 def _mismatches(first: Contestant, second: Contestant) -> Iterator[_Mismatch]:
@@ -309,7 +312,7 @@ def _shared_scenarios(contestants: Sequence[Contestant]) -> list[Scenario]:
 
 
 class _DuelKey(NamedTuple):
-    """The contestants and the scenario of a `Duel`; the fields are as there."""
+    """The contestants and the scenario of a `Duel`; see the same fields there."""
 
     first: int
     second: int
@@ -323,7 +326,7 @@ def _duels(
 ) -> list[Duel]:
     """Returns the comparisons for some keys, as one family of tests for Holm's method.
 
-    `scenarios` are those that all contestants share.
+    `scenarios` are the scenarios that all contestants share.
     """
     differences: list[tuple[_DuelKey, Difference]] = []
     for key in keys:

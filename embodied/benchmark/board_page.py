@@ -43,6 +43,7 @@ def write_board_page(path: Path, board: Board) -> None:
 
 def board_page(board: Board) -> str:
     """Returns the page of a comparison of policies as HTML."""
+    # filters that the template calls
     pages = environment()
     pages.filters.update(pooled=pooled_text, mean=_mean_text, limits=_limits_text)
     several = len(board.contestants) > 1

@@ -53,7 +53,7 @@ def _source(name: str) -> str | None:
 
 
 def _spec(name: str) -> ModuleSpec | None:
-    """Returns the spec of a module; None if the name is no module.
+    """Returns the import system's spec of a module; None if the name is no module.
 
     `find_spec` alone would raise an error if the part before the last dot is no package.
     """

@@ -92,7 +92,8 @@ class FailureMode:
     """A kind of failure: an event in a part of the task.
 
     Attributes:
-        part_of_task: the last subtask, or else the furthest stage reached; "" for neither.
+        part_of_task: the subtask of the last plan; without plans, the furthest stage that
+            was reached; "" for neither.
         event: e.g. "dropped".
         rate: its share of all episodes of the cell.
         seed: the seed of the first episode with this failure.
@@ -125,7 +126,7 @@ def view_command(cell: Cell, seed: int) -> str:
 
 def failure_modes(cell: Cell) -> list[FailureMode]:
     """Returns the failure modes of a cell, most frequent first."""
-    # (part of the task, what happened there) -> seeds of the episodes that failed so
+    # (part of the task, event) -> seeds of the episodes with this failure
     modes: dict[tuple[str, str], list[int]] = {}
     for episode in failed(cell):
         key = (episode.subtask or episode.stage, failure_event(episode))

@@ -22,7 +22,7 @@ from embodied.envs.warp.worlds import WarpWorlds
 from embodied.errors import EmbodiedError
 
 IMAGE_SIZE = 64  # px
-MAX_STARTS = 64  # most distinct starts, which the worlds share
+MAX_STARTS = 64  # the most distinct starts; more worlds than this share them
 # The tick at which the frames are timed. It is far in the future, so that the next frame
 # of every world is due.
 FAR_TICK = 1 << 30

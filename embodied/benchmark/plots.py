@@ -76,14 +76,15 @@ def linear_axis(title: str, low: float, high: float) -> Axis:
     # below absorb rounding errors
     raw_step = (high - low) / 5
     magnitude = 10 ** math.floor(math.log10(raw_step))
-    steps = [m * magnitude for m in (1, 2, 2.5, 5, 10)]
+    steps = [factor * magnitude for factor in (1, 2, 2.5, 5, 10)]
     step = next(candidate for candidate in steps if candidate >= raw_step * 0.999)
 
     first = math.floor(low / step + 1e-9)
     last = math.ceil(high / step - 1e-9)
     ticks = tuple((k * step, _tick_label(k * step)) for k in range(first, last + 1))
 
-    # by rounding errors, the outer ticks may lie within the range of the values
+    # Rounding errors can put the outer ticks inside the range of the values, so the axis
+    # ends at whichever is farther out.
     return Axis(title, min(low, ticks[0][0]), max(high, ticks[-1][0]), ticks)
 
 
@@ -94,6 +95,7 @@ def log_axis(title: str, low: float, high: float) -> Axis:
     """
     first = math.floor(math.log10(low)) - 1
     last = math.ceil(math.log10(high)) + 1
+    # a range of less than about two powers of ten counts as short
     factors = (1, 2, 5) if high / low < 200 else (1,)
     values = [f * 10.0**k for k in range(first, last + 1) for f in factors]
 

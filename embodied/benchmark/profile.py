@@ -36,7 +36,7 @@ class OtherMeasures:
         seconds_per_unit: simulated time per success; None without any success.
         share_of_expert: `units_per_hour` over that of the expert; None if the expert was
             not measured.
-        information_age_s: mean age of the plan in use; None without plans.
+        information_age_s: mean age of the plan in use, in s; None without plans.
         contact_force_n: (median over episodes of the peak force, largest peak force).
         collisions_per_hour: how often the robot started to touch a fixed object.
         near_misses_per_hour: how often a link of the robot came close to a fixed object,
@@ -92,9 +92,9 @@ def other_measures(
     ages = [e.mean_plan_age_s for e in episodes if e.mean_plan_age_s is not None]
     forces = [episode.peak_contact_force_n for episode in episodes]
 
-    # without any success there is no time per success
     return OtherMeasures(
         units_per_hour=pace,
+        # None without any success
         seconds_per_unit=3600 / pace.value if pace.value else None,
         share_of_expert=pace.value / expert_pace if expert_pace else None,
         information_age_s=sum(ages) / len(ages) if ages else None,
@@ -137,7 +137,7 @@ def units_per_hour(episodes: Sequence[EpisodeResult]) -> Estimate:
     # resample whole episodes, because a success and its duration belong together
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     rows = rng.integers(0, len(episodes), (RESAMPLES, len(episodes)))
-    hours_drawn = hours[rows].sum(1)
+    hours_drawn = hours[rows].sum(1)  # 0 if only episodes without duration were drawn
     rates = successes[rows].sum(1) / np.where(hours_drawn > 0, hours_drawn, np.inf)
     low, high = np.quantile(rates, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     value = float(successes.sum() / hours.sum())

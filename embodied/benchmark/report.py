@@ -99,7 +99,7 @@ def render_report(report: Report) -> str:
         )
 
     subject = views.report_subject(results, report.subject)
-    # a policy has the same colour in bars, legends and curves
+    # policy -> colour, the same in bars, legends and curves
     colours = views.colours(results, subject)
     sweeps = views.sweeps(results)
     template = environment().get_template("report.html.j2")

@@ -83,8 +83,8 @@ def _with_newer_condition(
 
 def _episode(episode: dict[str, Any]) -> dict[str, Any]:
     """Returns an episode with the fields that versions 4 to 10 added."""
-    # Version 3 lacks `ended`. Success and faults show in other fields; "" stands for a
-    # time-out or a loss, which do not.
+    # Version 3 lacks `ended`. Success and faults are known from other fields. Time-outs and
+    # losses can't be told apart: both get "".
     ended = ""
     if episode.get("success_at_end") is True:
         ended = SUCCESS

@@ -12,7 +12,7 @@ from embodied.benchmark.results import Cell, Condition, ResultsError
 class Scenario:
     """A condition without its policy: two cells of one scenario can be compared.
 
-    A policy that makes no plans is compared with policies whose plans are not delayed.
+    A policy that makes no plans shares scenarios with policies whose plans arrive at once.
     """
 
     task: str
@@ -53,7 +53,7 @@ class Scenario:
 
 
 def cells_by_scenario(cells: Iterable[Cell]) -> dict[Scenario, Cell]:
-    """Returns scenario -> cell, for the cells of one policy.
+    """Returns the cells of one policy by their scenarios, scenario -> cell.
 
     Raises:
         ResultsError: two cells have the same scenario. They usually differ in the rate of

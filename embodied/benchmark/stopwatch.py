@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Stopwatch:
-    """Adds up the processor time of a function.
+    """Adds up this thread's processor time in a function.
 
     Attributes:
         call: the function, with its time measured.

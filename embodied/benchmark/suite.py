@@ -23,8 +23,8 @@ FOLDER = Path(__file__).parent / "suites"
 CLASSES = ("basic", "cognitive", "closed loop")
 # Ability dimensions of the standard T/CIE 298-2025.
 DIMENSIONS = ("perception", "decision", "execution", "cooperation")
-# Keys of a suite's file, of its protocol, of a table of cells, and of a timing in such a
-# table.
+# Keys of a suite's file, of its table `protocol`, of its tables `cells`, and of a timing
+# in such a table.
 FILE_KEYS = ("name", "version", "summary", "protocol", "cells")
 PROTOCOL_KEYS = ("episodes", "first_seed", "success", "rates", "horizon_s")
 CELL_KEYS = ("tasks", "robots", "levels", "splits", "timings", "class", "dimensions")
@@ -42,9 +42,8 @@ class SuiteCell:
     robot: str
     level: str
     split: str
-    timing: Mapping[
-        str, Any
-    ]  # key in TIMING_KEYS -> value; empty if plans arrive at once
+    # key in TIMING_KEYS -> value; empty if plans arrive at once
+    timing: Mapping[str, Any]
     ability: str  # one of CLASSES
     dimensions: tuple[str, ...]  # some of DIMENSIONS
 
@@ -73,8 +72,8 @@ class Suite:
     @property
     def hash(self) -> str:
         """SHA-256 of everything that could affect an outcome: all but the summary."""
-        decisive = {k: v for k, v in self.content.items() if k != "summary"}
-        text = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
+        hashed = {k: v for k, v in self.content.items() if k != "summary"}
+        text = json.dumps(hashed, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
@@ -164,6 +163,7 @@ def _suite_cells(table: dict[str, Any], where: str) -> list[SuiteCell]:
     for timing in timings:
         _require_known("timing", timing, TIMING_KEYS, where)
 
+    # one cell for each combination of values
     axes = (table["tasks"], table["robots"], table["levels"], table["splits"], timings)
     cells = []
     for task, robot, level, split, timing in product(*axes):

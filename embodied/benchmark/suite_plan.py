@@ -29,11 +29,13 @@ def plan_suite(
     A policy that makes no plans skips the cells with delayed or lost plans.
 
     Args:
-        suite: defines the horizons.
+        suite: the suite, which defines the horizons.
         cells: the cells of the suite to measure.
-        policies: names; `{task}` and `{robot}` are replaced by those of the cell.
+        policies: names of policies; `{task}` and `{robot}` in a name are replaced by the
+            task and the robot of the cell.
         seeds: the seeds of the episodes of each cell.
-        num_envs: worlds at once in each process; it does not affect results.
+        num_envs: number of worlds that a process runs at once; it does not affect
+            results.
 
     Raises:
         EmbodiedError: a policy does not fit a cell, or the horizon of a task differs from
@@ -54,6 +56,7 @@ def plan_suite(
         if policy.source.planner_hz is None and cell.timing:
             continue
         task_choice = TaskChoice(cell.task, cell.split, cell.robot)
+        # a single timing gives a single trial
         [trial] = policy.trials(
             task_choice, cell.level, [_cell_timing(cell)], seeds, num_envs
         )

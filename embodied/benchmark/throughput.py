@@ -38,7 +38,7 @@ STEPS = {
 PHYSICS_STEPS = 1000  # physics steps in each repeat
 FRAME_WORLDS = 4  # worlds whose frames are timed
 FRAME_STEPS = 10  # frames of each camera and world in each repeat
-RECORDINGS = 3  # repeats of the recording, which takes longer than the other figures
+RECORDINGS = 3  # repeats of the recording, which takes longer than other figures
 RECORDED_WORLDS = 16  # worlds that each process records at once
 DECISIONS = 200  # calls of the expert's `act` in each repeat
 RUNTIME_STEPS = 200  # control steps of a rollout in each repeat: 1 s
@@ -53,8 +53,7 @@ class SteppingBounds(NamedTuple):
     over_physics: str = ""
 
 
-# Number of worlds -> bounds.
-STEPPING_BOUNDS = {
+STEPPING_BOUNDS = {  # number of worlds -> bounds
     1: SteppingBounds(beside_physics="<= 120", speed=">= 60"),
     16: SteppingBounds(speed=">= 80"),
     64: SteppingBounds(over_physics="<= 1.10"),

@@ -42,10 +42,10 @@ class Timing:
         trace: measured delays that replace `transport_ms` and `jitter`.
         compute_trace: measured times that replace `compute_ms` and `compute_jitter`.
         drop: share of the plans that never arrive.
-        freeze: when the planner freezes.
-        outage: when the channel is down.
+        freeze: the times at which the planner freezes.
+        outage: the times at which the channel is down.
         mailbox: rule by which the controller picks a plan.
-        bridge: treatment of stale plans.
+        bridge: name of the method that bridges the time without a fresh plan.
 
     Raises:
         EmbodiedError: the channel or the bridge does not exist, or two settings exclude

@@ -23,9 +23,8 @@ TIMES_PX = 26  # height of the time axis
 MAX_POINTS = 700  # per line; more would be indistinguishable on the screen
 MIN_LABEL_PX = 7.0  # width of a band per letter of its word, for the word to be shown
 LABEL_INDENT_PX = 6  # from the left edge of a band to its word
-HALF_LETTER_PX = (
-    4  # SVG places text by its foot; this lowers the middle of a letter to y
-)
+# SVG places text by its foot. Text that is this much lower has its middle at y.
+HALF_LETTER_PX = 4
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,8 @@ def hue(kind: int) -> int:
 
 def chart(lines: Sequence[Line], duration_s: float) -> Markup:
     """Returns a chart of lines over time, with one vertical axis."""
-    # the axis starts at 0, or below it for negative values
+    # the axis starts at 0, or lower if there are negative values; values that are not
+    # finite are left out
     finite = np.concatenate([line.value[np.isfinite(line.value)] for line in lines])
     low = float(finite.min(initial=0.0)) if len(finite) else 0.0
     high = float(finite.max(initial=low)) if len(finite) else 1.0
@@ -92,18 +92,18 @@ def chart(lines: Sequence[Line], duration_s: float) -> Markup:
     return _svg(parts, CHART_PX + 2 * EDGE_PX)
 
 
-def bands(stretches: Sequence[Band], duration_s: float, rows: int = 1) -> Markup:
+def bands(bands_to_draw: Sequence[Band], duration_s: float, rows: int = 1) -> Markup:
     """Returns a track of coloured bands.
 
     Args:
-        stretches: the bands.
-        duration_s: the duration in s of the episode.
+        bands_to_draw: the bands.
+        duration_s: the duration of the episode.
         rows: number of rows of bands. Bands show their words only in a single row, and
             only where a word fits.
     """
     height_px = BAND_PX / rows
     parts = []
-    for band in stretches:
+    for band in bands_to_draw:
         # at least one pixel wide, so that short bands stay visible
         x = x_px(band.start_s, duration_s)
         width_px = max(x_px(band.stop_s, duration_s) - x, 1.0)
@@ -140,7 +140,7 @@ def times(duration_s: float) -> Markup:
 def x_px(time_s: float, duration_s: float) -> float:
     """Returns the horizontal position of a time, in pixels."""
     room_px = WIDTH_PX - LEFT_PX - RIGHT_PX
-    return LEFT_PX + room_px * time_s / max(duration_s, 1e-9)
+    return LEFT_PX + room_px * time_s / max(duration_s, 1e-9)  # no division by 0
 
 
 def _horizontal_line(x1: float, y: float, x2: float) -> Markup:

@@ -31,7 +31,8 @@ from embodied.files import replace_text
 from embodied.policies.run_folder import CURVES, read_history, read_info
 from embodied.policies.training.figures import CLOCKS, FIGURES, Figure
 
-# Columns that share a chart -> their names in its legend; other columns get their own.
+# Groups of columns that share a chart, each column -> its name in the legend. Any other
+# column has a chart of its own.
 TOGETHER = (
     {"train_loss": "training episodes", "valid_loss": "validation episodes"},
     {"goal_error_mm": "median", "goal_error_p90_mm": "90th percentile"},

@@ -15,8 +15,8 @@ Rows = Sequence[Mapping[str, float]]
 WIDE_GAP = 1.25
 # With fewer passes over the demonstrations, longer training still helps.
 FEW_PASSES = 5.0
-# Success rates of the last training episodes in reinforcement learning from which on the
-# task counts as learned, and from which on learning counts as begun.
+# In reinforcement learning, success rates of the last training episodes from which on the
+# task counts as learned, and learning counts as begun.
 LEARNED = 0.95
 BEGUN = 0.05
 # A smaller growth of success and progress over the second half of a training counts as
@@ -37,7 +37,7 @@ class Measured:
     goal_error_mm: float
     goal_error_p90_mm: float
     subtask_accuracy: float
-    success: str  # at the level of its demonstrations
+    success: str  # of the trained policy, at the level of its demonstrations
 
     @property
     def title(self) -> str:
@@ -121,7 +121,7 @@ def is_imitation(history: Rows) -> bool:
 
 def gap(row: Mapping[str, float]) -> float:
     """Returns the validation loss over the training loss."""
-    return row["valid_loss"] / max(row["train_loss"], 1e-9)
+    return row["valid_loss"] / max(row["train_loss"], 1e-9)  # no division by 0
 
 
 def advice(history: Rows, budget_flag: str = "") -> str:
@@ -148,6 +148,7 @@ def _imitation_advice(last: Mapping[str, float], longer: str) -> str:
         last: the last row of the history.
         longer: a noun phrase for more training, such as "more time (--resume)".
     """
+    # how often each plan of the demonstrations was seen in training
     passes = last.get("passes")
     if passes is not None and passes < 1:
         return (

@@ -45,14 +45,14 @@ class TaskChoice:
 
 @dataclass(frozen=True)
 class Trial:
-    """A cell that is to be measured."""
+    """A cell that is to be measured: one policy under one condition."""
 
-    runner: EpisodeRunner
+    runner: EpisodeRunner  # runs the policy's episodes
     condition: Condition
     label: str  # the policy's name for people
     timing: Timing | None = None  # None for a policy that does not plan
     view: tuple[str, ...] = ()  # command that shows its episodes, without the seed
-    abilities: tuple[str, ...] = ()  # those that its suite says it measures
+    abilities: tuple[str, ...] = ()  # abilities that the cell measures in its suite
 
     @property
     def title(self) -> str:
@@ -89,10 +89,11 @@ def plan_trials(
         levels: the levels of variation.
         timings: rates and delays of plans.
         seeds: the seeds of the episodes of each cell.
-        num_envs: worlds at once in each process; it does not affect results.
+        num_envs: number of worlds that a process runs at once; it does not affect
+            results.
 
     Raises:
-        EmbodiedError: a name does not exist, or a run is of another task.
+        EmbodiedError: a name does not exist, or a run was trained on another task.
     """
     candidates = [
         Candidate.of(label, name, task_choice.task, task_choice.robot)
@@ -108,8 +109,8 @@ def plan_trials(
 class Candidate:
     """A policy that is to be measured on a task with a robot."""
 
-    label: str  # its name in results
-    name: str  # its name for `find_policy`
+    label: str  # the policy's name in results
+    name: str  # the policy's name for `find_policy`, which may be the path of a run
     source: PolicySource
     spec: PolicySpec
     task: str
@@ -164,6 +165,8 @@ class Candidate:
         own_hz = self.source.planner_hz
         if own_hz is None:
             return [Trial(runner, condition, Path(self.label).name)]
+
+        # one trial per timing; a label that is a path is shortened to its last part
         trials = [_timed(runner, condition, timing, own_hz) for timing in timings]
         _require_bridges_fit(trials)
         return trials

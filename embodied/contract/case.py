@@ -45,7 +45,7 @@ class Case:
     def config(self, **settings: Any) -> EnvConfig:
         """Returns the config of this case's worlds, with one thread.
 
-        `settings` override fields of the config.
+        `settings` are fields of the config that override these defaults.
         """
         defaults = {
             "task": self.task,
@@ -90,7 +90,7 @@ def begun(config: EnvConfig, num: int, first_seed: int = 0) -> Worlds:
 def random_actions(worlds: Worlds, steps: int, seed: int = 0) -> np.ndarray:
     """Returns uniform random actions (steps, N, A) float32.
 
-    Each is repeated for STEPS_PER_ACTION.
+    Each random action is repeated for STEPS_PER_ACTION steps.
     """
     rng = np.random.default_rng(seed)
     num_actions = -(-steps // STEPS_PER_ACTION)  # rounded up

@@ -26,7 +26,7 @@ def a_bad_action_ends_only_its_world(case: Case) -> None:
 
     World 2 + k gets the k-th of BAD_VALUES.
     """
-    # the same episodes twice: all sound, and with bad actions in worlds 2 to 4
+    # run the same episodes twice: all sound, and with bad actions in worlds 2 to 4
     num_worlds = 3 + len(BAD_VALUES)
     sound = case.worlds(num_worlds)
     faulty = case.worlds(num_worlds)
@@ -64,7 +64,7 @@ def a_diverging_world_is_flagged(case: Case) -> None:
     """
     num_worlds = 2 + len(DIVERGING)
     with _in_empty_folder() as folder:
-        # the same episodes twice: all sound, and with worlds 1 to 3 diverging
+        # run the same episodes twice: all sound, and with worlds 1 to 3 diverging
         sound = case.worlds(num_worlds)
         faulty = case.worlds(num_worlds)
         actions = random_actions(sound, steps=8)
@@ -72,7 +72,7 @@ def a_diverging_world_is_flagged(case: Case) -> None:
         expected = trace(sound, actions[:3])
         rows = trace(faulty, actions[:3])
         for k, (field, value) in enumerate(DIVERGING):
-            faulty.engine.view(field)[1 + k, 0] = value
+            faulty.engine.view(field)[1 + k, 0] = value  # the first element
         expected += trace(sound, actions[3:])
         rows += trace(faulty, actions[3:])
         # MuJoCo would write its warnings into the working directory

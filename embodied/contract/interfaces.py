@@ -15,7 +15,7 @@ from embodied.envs.worlds import Worlds
 
 STEPS = 100
 STEPS_PER_START = 40  # control steps until the next reset
-SLACK = 1e-6  # rounding error of bounds, which are float32; values are float64
+SLACK = 1e-6  # the bounds are float32 and the values float64: allow for rounding
 
 
 def passes_gymnasiums_checker(case: Case) -> None:

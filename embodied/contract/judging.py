@@ -1,4 +1,7 @@
-"""Contracts on judging: it depends on the recorded state only, and runs on torch too."""
+"""Contracts on judging, that is a task's decision on success, progress and loss.
+
+It depends on the recorded state only, and it gives the same on torch as on NumPy.
+"""
 
 from __future__ import annotations
 
@@ -191,9 +194,8 @@ def state_and_judgement_run_on_torch(case: Case) -> None:
             measures = on_torch.measures()  # type: ignore[attr-defined]
             for name, values in worlds.task.measures().items():  # type: ignore[attr-defined]
                 _require_close(f"measures: {name}", measures[name], values, 1e-9)
-        worlds.measures_of(
-            0
-        )  # raises an error for measures that the task did not declare
+        # raises an error for measures that the task did not declare
+        worlds.measures_of(0)
 
         # `before_step` changes the model (belts, pushes): both must change it alike
         tick = np.arange(6) * 300  # a different time in each world
@@ -230,7 +232,8 @@ def control_runs_on_torch(case: Case) -> None:
         )
         on_torch.reset(torch.ones(6, dtype=torch.bool))
 
-        # torch first: both write the same `ctrl`, and NumPy's must move the worlds
+        # torch first: both write into the engine's `ctrl`, and NumPy's targets must be the
+        # ones that move the worlds
         for action in random_actions(worlds, 10).astype(np.float64):
             on_torch.apply(torch.from_numpy(action))
             worlds.control.apply(action)

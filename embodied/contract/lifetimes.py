@@ -24,6 +24,7 @@ def worlds_are_freed_once_nothing_refers_to_them(case: Case) -> None:
     with _without_collector():
         worlds.close()
         del worlds
+        # a weak reference returns None once its object is freed
         require(engine() is None, "something that refers to itself keeps the engine")
 
 

@@ -15,7 +15,10 @@ UNIT_ERROR = 1e-6  # largest deviation of a unit quaternion's length from 1
 
 
 def objects_of_subtasks_are_poses(case: Case) -> None:
-    """Checks the poses of a task's `Objects`, if it declares any."""
+    """Checks the poses that `TaskSpec.objects` computes, if the task declares objects.
+
+    These are the objects that the task's subtasks are about.
+    """
     objects = case.spec.objects
     if objects is None:
         return

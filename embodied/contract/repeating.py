@@ -110,7 +110,7 @@ def a_recorded_start_gives_the_same_bits(case: Case, level: str) -> None:
     start = first.episode_start(2)
     actions = random_actions(first, 50)
 
-    # World 2 of three becomes world 1 of two. The two worlds are in the middle of other
+    # World 2 of three becomes world 1 of two. Both new worlds are in the middle of other
     # episodes, which must have no effect on the restored one.
     again = case.worlds(2, first_seed=90, level=level)
     again.step(actions[0, :2])
@@ -135,7 +135,7 @@ def a_world_continues_from_a_snapshot(case: Case) -> None:
     trace(first, actions[:25])
     snapshot = first.snapshot(2)
 
-    # World 2 of three becomes world 1 of two. The two worlds are in the middle of other
+    # World 2 of three becomes world 1 of two. Both new worlds are in the middle of other
     # episodes, which must have no effect on the restored one.
     again = case.worlds(2, first_seed=90, level="L4")
     again.step(actions[0, :2])

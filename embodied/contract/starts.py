@@ -87,7 +87,7 @@ def every_observed_element_is_alive(case: Case) -> None:
     One robot is enough, because robots differ only in their proprioception.
     """
     seen = Seen()
-    *_, worlds = _random_episodes(case, seen)
+    *_, worlds = _random_episodes(case, seen)  # runs all episodes; keeps the worlds
 
     # the expert acts in the mode `ee_delta`, at 200 Hz
     config = case.config(level="L3", control_mode="ee_delta", control_hz=200)
@@ -140,8 +140,8 @@ class Seen:
         """Returns the elements that never changed, such as `plate_pos_w.0`.
 
         Args:
-            layouts: the layout of proprioception; also that of the privileged state, if its
-            elements are wanted, too.
+            layouts: the layout of proprioception; to include the privileged state, also
+                its layout.
         """
         names = []
         for layout in layouts:

@@ -44,7 +44,7 @@ class Contract:
             property.
         per: how often it is checked.
         variants: values of the second argument of `check`, one trial for each; (None,)
-            if it takes the case only.
+            if `check` takes only the case.
         is_long: whether a trial takes more than a few seconds.
     """
 
@@ -91,7 +91,7 @@ CONTRACTS = (
 
 @dataclass(frozen=True)
 class Trial:
-    """One check of a contract with one case."""
+    """One check of a contract with one case: a task, a robot and a control mode."""
 
     contract: Contract
     case: Case

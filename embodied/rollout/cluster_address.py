@@ -37,7 +37,7 @@ class ClusterAddress:
 
     @property
     def text(self) -> str:
-        """As it is typed, e.g. "10.0.0.1:6379"."""
+        """The address as a user types it, e.g. "10.0.0.1:6379"."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 

@@ -38,8 +38,8 @@ class EpisodeStats:
         self.joint_margin_rad = np.full(num_worlds, np.inf)  # smallest joint margin
         self.collisions = np.zeros(num_worlds, np.int64)  # number of collisions
         self._in_collision = np.zeros(num_worlds, bool)
-        # The sensors remember the last WINDOW_TICKS. To save time, the safety signals are
-        # read only once in that time, or at every step if a step takes longer.
+        # The contact sensors cover the last WINDOW_TICKS. To save time, the safety signals
+        # are read only once in that window, or at every step if a step takes longer.
         steps_in_history = max(1, WINDOW_TICKS // ticks_per_step)
         self._safety_ticks = steps_in_history * ticks_per_step
 

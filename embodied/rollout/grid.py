@@ -43,6 +43,7 @@ class Grid:
 
     clips: tuple[Clip, ...]
     columns: int
+    # fonts of the title and of the instruction
     _fonts: tuple[Any, Any] = field(
         default_factory=lambda: (
             ImageFont.load_default(15),
@@ -123,6 +124,7 @@ class Grid:
         label_px = line_px - title_font.getlength(status) - MARGIN_PX
         label = shorten(clip.shot.label, title_font, label_px)
         instruction = two_lines(clip.result.instruction, small_font, line_px)
+        # y in pixels: 7 for the first line, 27 for the instruction
         draw.text((MARGIN_PX, 7), label, TEXT_RGB, title_font)
         # "ra" aligns the text's right end and its top with the given point
         draw.text((width - MARGIN_PX, 7), status, TEXT_RGB, title_font, anchor="ra")

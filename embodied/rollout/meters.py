@@ -1,4 +1,4 @@
-"""All that is measured of an episode beside what the rollout itself tells."""
+"""The meters of a rollout: what is measured of episodes besides the rollout's figures."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ class Meters:
         self.hooks: tuple[Hook, ...] = (self._motion, self._near_misses)
 
     def measured(self, result: EpisodeResult) -> EpisodeResult:
-        """Returns the result of an ended episode with all that was measured."""
+        """Returns the result of an ended episode with the figures of all meters added."""
         return self._near_misses.measured(self._motion.measured(result))

@@ -58,7 +58,7 @@ class MotionMeter:
         self._steps_per_sample = steps_per_sample
         self._sample_s = steps_per_sample * self._step_s
 
-        # figures of the running episode in each world, for E tool points
+        # figures of the running episode in each world; E is the number of tool points
         self._steps = np.zeros(num, np.int64)
         self._energy_j = np.zeros(num)
         # the last positions of the tool points, newest last
@@ -79,7 +79,7 @@ class MotionMeter:
         """Sets the sums of the worlds `ids` (n,) to zero, for new episodes."""
         self._steps[ids] = 0
         self._energy_j[ids] = 0.0
-        self._num_samples[ids] = 1
+        self._num_samples[ids] = 1  # the start itself is the first sample
         self._last_pos_w[-1, ids] = self._tool_pos_w[ids][:, self._sites]
         self._peak_m[ids] = 0.0
         self._jerk_m2[ids] = 0.0

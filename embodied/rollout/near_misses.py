@@ -36,10 +36,12 @@ class NearMissMeter:
         self._gaps = LinkGaps(worlds.engine, worlds.robot, limit_m=CLEAR_M)
         self._steps_per_sample = -(-SAMPLE_TICKS // worlds.ticks_per_step)
 
-        # of the running episode in each world
+        # the running episode in each world: its steps, and the near miss that may be on
         self._steps = np.zeros(num_worlds, np.int64)
         self._is_near = np.zeros(num_worlds, bool)
-        self._has_touched = np.zeros(num_worlds, bool)  # since a link is near
+        self._has_touched = np.zeros(
+            num_worlds, bool
+        )  # a link touched since it is near
         self._count = np.zeros(num_worlds, np.int64)
         # index of an episode that has ended -> number of near misses
         self._measured: dict[int, int] = {}
@@ -69,7 +71,7 @@ class NearMissMeter:
         """Keeps the count of an episode that ended; a faulty world has none."""
         if result.fault:
             return
-        # a near miss that still lasts ends here
+        # a near miss that still lasts ends here: pretend that all links move away
         self._add(np.array([world]), np.array([CLEAR_M]))
         self._measured[result.index] = int(self._count[world])
 

@@ -59,7 +59,7 @@ class Surroundings:
     """Properties of this process that parts of its work must find on their nodes."""
 
     folder: str  # current folder, to which relative paths refer
-    # files and names of the user's own tasks, such as "my_tasks.py:TASK"
+    # where the user's own tasks are defined, such as "my_tasks.py:TASK"
     places: tuple[str, ...]
     versions: Mapping[str, str]  # package in SAME_EVERYWHERE -> version
 
@@ -94,7 +94,7 @@ class RayExecutor(ClosedOnExit):
         settings = {} if address is None else JOINING_SETTINGS
         self._ray = _import_ray(settings)
         self._max_parts = max_parts
-        # if Ray runs in this process already, it is not ours to shut down
+        # a Ray that already runs in this process is not shut down by this object
         self._is_ours = not self._ray.is_initialized()
         if self._is_ours:
             self._join_or_start(address, max_parts)
@@ -118,6 +118,7 @@ class RayExecutor(ClosedOnExit):
 
         count = self.count
         parts = split(seeds, count * parts_per_process(seeds, count, at_once))
+        # what the parts must find on their nodes
         here = Surroundings(str(Path.cwd()), tuple(own_places()), own_versions())
         # stored once in the cluster, for all parts
         shared = self._ray.put((work, here))
@@ -132,7 +133,7 @@ class RayExecutor(ClosedOnExit):
         most_at_once = len(parts) if self._max_parts is None else self._max_parts
         try:
             while waiting or running:
-                # start parts; Ray returns a stream of messages for each
+                # start parts; Ray returns a stream of messages for each part
                 while waiting and len(running) < most_at_once:
                     number = waiting.pop(0)
                     running[task.remote(shared, parts[number])] = number

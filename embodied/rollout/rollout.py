@@ -39,12 +39,12 @@ class Step:
     action: Array  # (N, A) float32
     result: StepResult
     active: Array  # (N,) bool, worlds in which an episode runs
-    plans: list[Plan]  # begun since the previous step
+    plans: list[Plan]  # plans that were begun since the previous step
     # (N, A) float32, actions of a disturbed policy before the disturbance; None for a
     # policy without disturbance
     intended: Array | None = None
-    # (N,) uint8, indices into ACTORS: who chose `intended` and who chose `action`; None
-    # for a policy without several actors
+    # (N,) uint8, indices into ACTORS (policy, expert, person): who chose `intended`, and
+    # who chose `action`; None for a policy with a single actor
     intended_by: Array | None = None
     executed_by: Array | None = None
 
@@ -53,7 +53,7 @@ class Step:
 class EpisodeResult:
     """The result of an episode."""
 
-    index: int  # its number among the episodes of its rollout, from 0
+    index: int  # the episode's number in its rollout, from 0
     seed: int
     instruction: str
     success_once: bool
@@ -166,13 +166,13 @@ def rollout(
     """Runs one episode per seed, N at a time.
 
     An episode ends when it is terminated or truncated, or 1 s after its first success.
-    It depends only on its seed, not on N or on the other worlds.
+    Its outcome depends only on its seed, not on N or on the other worlds.
 
     Args:
         worlds: N worlds.
-        policy: acts in all of them.
-        seeds: one for each episode.
-        hooks: watch the episodes; called in this order.
+        policy: the policy that acts in all worlds.
+        seeds: one seed for each episode.
+        hooks: observers of the episodes; they are called in this order.
         on_result: called with each result as soon as it is known.
 
     Returns:
@@ -223,7 +223,7 @@ class _Rollout:
         self._stats = EpisodeStats(worlds.num_worlds, worlds.ticks_per_step)
         self._results: dict[int, EpisodeResult] = {}
 
-        # checked once, because runtime protocols are slow to check
+        # abilities of the policy; checked once, because runtime protocols are slow to check
         self._planner = policy if isinstance(policy, PlanSource) else None
         self._plan_user = policy if isinstance(policy, PlanUser) else None
         self._disturbed = policy if isinstance(policy, Disturbed) else None

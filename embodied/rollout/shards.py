@@ -72,8 +72,8 @@ class _Part(Generic[T]):
     """A part of the seeds, which one process works on."""
 
     seeds: Sequence[int]
-    tries: int = 0
-    results: Sequence[T] = ()
+    tries: int = 0  # how often a process has begun it
+    results: Sequence[T] = ()  # one per seed, once the part is finished
 
 
 @dataclass
@@ -169,9 +169,8 @@ class Workers(ClosedOnExit):
             self._assign_parts(work, job)
             # read one message of each ready pipe
             ready = set(wait(list(job.part_at)))
-            for pipe in list(
-                job.part_at
-            ):  # a copy: `_handle_message` removes finished parts
+            # a copy, because `_handle_message` removes finished parts
+            for pipe in list(job.part_at):
                 if pipe in ready:
                     self._handle_message(pipe, job, on_report)
         return [result for part in job.parts for result in part.results]

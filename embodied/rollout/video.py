@@ -17,7 +17,8 @@ from embodied.errors import EmbodiedError
 from embodied.files import replace_bytes
 
 JPEG_QUALITY = 92
-BT709 = 1  # as H.264 numbers colour spaces, primaries and transfer functions
+# H.264's number for BT.709, the colours of HD video: space, primaries and transfer.
+BT709 = 1
 
 
 @dataclass(frozen=True)
@@ -139,5 +140,5 @@ def _video_frame(frame: np.ndarray, index: int) -> av.VideoFrame:
     video_frame = video_frame.reformat(
         format="yuv420p", dst_colorspace=Colorspace.ITU709
     )
-    video_frame.pts = index
+    video_frame.pts = index  # time stamp, in frames
     return video_frame

@@ -16,7 +16,7 @@ from embodied.sim.engine import FAULTS
 
 @dataclass(frozen=True)
 class WarpEpisode:
-    """The result of the first episode of one world."""
+    """The result of the first episode of one world; see `EpisodeResult`."""
 
     success_at_end: bool
     progress_end: float
@@ -38,7 +38,7 @@ def play_on_warp(
     Args:
         worlds: N worlds made with `seed=first_seed`, so that world i starts from the
             seed `first_seed` + i.
-        policy: takes and returns numpy arrays.
+        policy: the policy, which takes and returns numpy arrays.
         first_seed: seed of world 0.
         on_step: called after each step with the number of ended episodes.
 
