@@ -349,7 +349,6 @@ class _RuntimeTime(NamedTuple):
 
 def _runtime_times(worlds: Worlds) -> list[_RuntimeTime]:
     """Returns the times of a rollout of the expert, for each repeat."""
-    # plans over a slow channel, so that the runtime has work to do
     timing = DualSystemConfig(latency=channel_profile("cloud-4g").latency)
     policy = find_policy("expert").make(worlds, timing)
     if not isinstance(policy, DualSystem):

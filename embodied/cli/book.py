@@ -1,4 +1,4 @@
-"""Shared by `embodied survey` and `embodied parity`, which store figures in a book.
+"""The code that `embodied survey` and `embodied parity` share: both fill a book.
 
 A book is a page of tables, and beside it a JSON file with the figures.
 """

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_scene(parser)
     _add_episodes(parser)
 
-    # who acts, what is recorded, and when plans arrive
+    # who corrects the policy, what is recorded, and when plans arrive
     correction.add_arguments(parser)
     add_pictures(parser)
     add_timing(parser, mailbox=MAILBOX)

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     # the ranking, and the comparisons over all cells together
     lines = [*ranking_lines(board), ""]
     lines += [duel_text(board, duel) for duel in board.duels]
-    # the comparisons within single cells; only decided ones are listed
+    # the comparisons within single cells; only the decided comparisons are listed
     decided = [duel for duel in board.local_duels if duel.verdict != UNDECIDED]
     if board.local_duels:
         lines.append(

@@ -12,6 +12,7 @@ from embodied.policies.corrected import CORRECTORS, Correction, corrected_spec
 from embodied.policies.registry import find_policy
 from embodied.policies.takeover import TakeoverRule
 
+# flags that need --correct, and flags that a fixed time of the take-over makes useless
 ONLY_WITH_CORRECT = ("stray", "stall_s", "takeover_after_s")
 ONLY_WITHOUT_SCHEDULE = ("stray", "stall_s")
 
@@ -47,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--takeover-after-s",
         type=float,
         metavar="S",
-        help="a schedule in place of that: take over when an episode is so old, for good",
+        help="a schedule in place of that: take over at this time of each episode, for good",
     )
 
 

@@ -88,7 +88,7 @@ class _TimedError(Exception):
 
 
 class _RowClock:
-    """Receives the rows of a training, and stops it after TIMED_ROWS + 1 rows."""
+    """Receives the rows of figures of a training, and stops it after TIMED_ROWS + 1."""
 
     def __init__(self) -> None:
         self._times_s: list[float] = []

@@ -55,7 +55,7 @@ class Size:
     episodes: int  # in each cell of the evaluation
     at_rest: tuple[str, ...]  # policies evaluated at L1, where the totes stand still
     on_belt: tuple[str, ...]  # policies evaluated at L2, on a belt, with each delay
-    delays_ms: tuple[float, ...]
+    delays_ms: tuple[float, ...]  # delays of plans
     filmed: tuple[tuple[str, str, float], ...]  # (policy, level, delay in ms)
     films: int  # number of successes, and of failures, in each film
     subject: str  # the policy that the report is about
@@ -174,7 +174,7 @@ class Demo:
         Args:
             trained: name or run folder of the policy that stands for `TRAINED`.
         """
-        # name of a policy in the results -> its name or run folder
+        # a policy's name in the results -> its name for `find_policy`, or its run folder
         at_rest = {name: name for name in self.size.at_rest}
         on_belt = {name: name for name in self.size.on_belt}
         at_rest[TRAINED] = trained  # every size evaluates the trained policy at rest

@@ -53,7 +53,7 @@ EXAMPLE = """embodied eval ToteTransfer --policy expert random --level L1 --epis
   embodied eval --reproduce runs/eval/results.json"""
 RESULTS = "results.json"
 REPORT = "report.html"
-# fields of a failed episode that `--json` prints
+# the fields of a failed episode that `--json` prints
 FAILED = ("seed", "ended", "fault", "duration_s", "subtask", "stage", "progress_max")
 TRANSPORT = (
     "Planner delay is simulated as transport: plans arrive later, but follow each other at the planner's rate all the"
@@ -185,8 +185,8 @@ def trials_provenance(trials: list[Trial], command: list[str]) -> Provenance:
     }
     facts = metadata[first.condition.task_with_robot]
     if len(metadata) > 1:
-        # for several tasks or robots, join their names and hashes, and drop what else
-        # the metadata hold, because it differs
+        # for several tasks or robots, join their names and hashes, and drop all other
+        # metadata, because they differ
         facts = {}
         for name in ("task", "robot", "robot_hash"):
             values = [

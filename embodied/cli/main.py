@@ -118,5 +118,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _reader_is_gone() -> bool:
     """Returns whether the program that reads the output, such as `head`, has ended."""
     watch = select.poll()
-    watch.register(sys.stdout.fileno(), 0)  # with no events, poll still reports errors
+    watch.register(sys.stdout.fileno(), 0)  # 0: wait for no event but errors
     return any(event & select.POLLERR for _, event in watch.poll(0))

@@ -53,7 +53,7 @@ def no_empty_folders(path: Path | None) -> Iterator[None]:
     Args:
         path: the output, a file or a folder; None if there is no output.
     """
-    # the output and its parent folders, as far as they do not exist yet
+    # the output and its parent folders that do not exist yet
     new_paths: list[Path] = []
     if path is not None:
         target = path.absolute()
@@ -79,7 +79,7 @@ def claim_folder(
 
     Args:
         folder: the folder.
-        own: the names of the files in the folder that `overwrite` removes.
+        own: the names of the verb's own files, which `overwrite` removes from the folder.
         resume: whether to continue with the folder's content.
         overwrite: whether to replace the folder's content.
 

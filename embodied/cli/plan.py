@@ -29,9 +29,9 @@ from embodied.rollout.shards import split
 EPISODES = 100
 FIRST_SEED = 10_000
 SPLIT = "train"
-# flags that cannot be given with a suite, which sets them
-SUITE_HAS = ("seed", "split", "level", "stage", *FLAGS)
-SHIFT_SAYS = "--shift measures as many episodes as fill it: leave it out"
+# flags that cannot be given with --suite, because the suite sets them
+SET_BY_SUITE = ("seed", "split", "level", "stage", *FLAGS)
+SHIFT_REASON = "--shift measures as many episodes as fill it: leave it out"
 SLURM = "slurm"  # the value of --shard if the flag is given without a value
 SLURM_INDEX = "SLURM_ARRAY_TASK_ID"  # SLURM's variable with the index in a job array
 
@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--against",
         metavar="RESULTS",
         help="stop a cell when it is told apart from the same cell of another policy, by "
-        "a test that may be asked at any time; FOLDER:POLICY for one of several",
+        "a test that may be repeated at any time; FOLDER:POLICY for one of several",
     )
     rule.add_argument(
         "--shift",
@@ -115,7 +115,7 @@ def evaluation_plan(args: argparse.Namespace) -> EvalPlan:
     """
     _require(args)
     if args.shift is not None:
-        arguments.reject_flags(args, ("suite", "episodes"), SHIFT_SAYS)
+        arguments.reject_flags(args, ("suite", "episodes"), SHIFT_REASON)
     if args.videos < 0:
         raise EmbodiedError(f"--videos must be at least 0, not {args.videos}")
     chosen = _plan_of_flags(args) if args.suite is None else _plan_of_suite(args)
@@ -160,9 +160,7 @@ def _plan_of_flags(args: argparse.Namespace) -> EvalPlan:
         args.task, args.split or SPLIT, args.robot, stage=terms.stage
     )
     trials = plan_trials(
-        {
-            name: name for name in policies
-        },  # a policy's label in the results is its name
+        {name: name for name in policies},  # label in the results -> policy
         task_choice,
         terms.levels,
         timings=chosen_timings(args, policies),
@@ -176,7 +174,7 @@ def _plan_of_suite(args: argparse.Namespace) -> EvalPlan:
     """Returns the plan of --suite; with --episodes, only the first seeds of each cell."""
     suite = find_suite(args.suite)
     reason = f"the suite {suite.name} says it; leave it out, or leave out --suite"
-    arguments.reject_flags(args, SUITE_HAS, reason)
+    arguments.reject_flags(args, SET_BY_SUITE, reason)
     # `reject_flags` would also reject the default of --videos, 0, because that is not None
     arguments.reject_flags(args, ["videos"] if args.videos else [], "not with --suite")
 
@@ -217,7 +215,7 @@ def _stopping_rules(
 
     contestants = read_contestants([args.against])
     if len(contestants) > 1:
-        names = ", ".join(one.name for one in contestants)
+        names = ", ".join(contestant.name for contestant in contestants)
         raise EmbodiedError(
             f"--against {args.against} holds several policies ({names}): "
             f"name one, e.g. {args.against}:{contestants[0].name}"
@@ -321,11 +319,11 @@ def parse_shard(text: str, environment: Mapping[str, str]) -> tuple[int, int]:
         number = (int(environment[SLURM_INDEX]) - first) // step + 1
         return number, int(environment.get("SLURM_ARRAY_TASK_COUNT", "1"))
 
-    number_word, _, count_word = text.partition("/")
-    if not (number_word.isdecimal() and count_word.isdecimal()):
+    number_text, _, count_text = text.partition("/")
+    if not (number_text.isdecimal() and count_text.isdecimal()):
         raise EmbodiedError(f"--shard must be K/N, e.g. 3/16, not {text!r}")
-    number = int(number_word)
-    count = int(count_word)
+    number = int(number_text)
+    count = int(count_text)
     if not 1 <= number <= count:
         raise EmbodiedError(f"--shard {text}: the part must be from 1 to {count}")
     return number, count

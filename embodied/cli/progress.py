@@ -30,11 +30,11 @@ EPISODES_BAR = (
 
 def duration(seconds: float) -> str:
     """Returns a duration in words, e.g. "45 s" or "3 min 20 s"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes} min {rest} s" if minutes < 10 else f"{minutes} min"
+    rounded_s = round(seconds)
+    if rounded_s < 60:
+        return f"{rounded_s} s"
+    minutes, seconds_left = divmod(rounded_s, 60)
+    return f"{minutes} min {seconds_left} s" if minutes < 10 else f"{minutes} min"
 
 
 def remaining(done: float, total: float, elapsed_s: float) -> str:
@@ -56,7 +56,7 @@ class Tally:
     done: int = 0  # number of ended episodes
     successes: int = 0
     simulated_s: float = 0.0
-    # seed of a running episode -> elapsed share of the episode, as far as it is reported
+    # seed of a running episode -> its elapsed share, for episodes that report it
     running: dict[int, float] = field(default_factory=dict)
     _seeds: set[int] = field(default_factory=set)  # the seeds of the ended episodes
 
@@ -83,7 +83,7 @@ class Tally:
     @property
     def speed(self) -> float:
         """Simulated time over wall time."""
-        return self.simulated_s / max(self.wall_s, 1e-9)
+        return self.simulated_s / max(self.wall_s, 1e-9)  # no division by 0
 
     @property
     def remaining(self) -> str:
@@ -173,7 +173,7 @@ class EpisodeProgress:
             self.tally.add(news)
         text = ", ".join(filter(None, (str(self.tally), self._job_remaining)))
         self._bar.set_postfix_str(text, refresh=False)
-        # `update` takes the increment
+        # tqdm's `update` takes the increment, not the new value
         self._bar.update(self.tally.done_with_parts - self._bar.n)
 
         # in a log there is no bar, but a line every LINE_EVERY_S, and a last line

@@ -27,7 +27,7 @@ from embodied.rollout.rollout import EpisodeResult
 
 RESULTS = "results.json"
 # flags that cannot be given, because the file determines what is measured
-FILE_HAS = (
+SET_BY_FILE = (
     "suite",
     "until",
     "against",
@@ -65,7 +65,7 @@ class Repetition:
 def run(args: argparse.Namespace) -> int:
     """Repeats the episodes; returns 0 if all are equal to the digit, 1 if any is not."""
     arguments.reject_flags(
-        args, FILE_HAS, "--reproduce takes it from the file: leave it out"
+        args, SET_BY_FILE, "--reproduce takes it from the file: leave it out"
     )
     path = args.reproduce
     if path.is_dir():

@@ -60,6 +60,7 @@ def _without_accents(character: str) -> str:
 
 def _replace_unencodable(error: UnicodeError) -> tuple[str, int]:
     """An error handler for `codecs`: returns (replacement, index to continue at)."""
+    # only the encoding of output can be mended, not the decoding of input
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return plain(error.object[error.start : error.end]), error.end

@@ -67,6 +67,7 @@ class TeleopWindow:
         size = (width * len(self._cameras), height + TEXT_HEIGHT)
         self._surface = self._pygame.display.set_mode(size)
         self._pygame.display.set_caption(f"{worlds.spec.name}: {device.name}")
+        # pygame's default font is smaller than its nominal size
         self._font = self._pygame.font.Font(None, FONT_SIZE + 4)
 
         # on the wall clock: the start of the take, and when the next picture is due
@@ -127,10 +128,10 @@ class TeleopWindow:
     def ask(self, result: EpisodeResult) -> None:
         """Shows how a take ended, and waits PAUSE_S for the person's decision."""
         self._pump()
-        shown = f"{describe_ending(result)}: {DECIDE}"
-        if shown != self._shown_status:
-            self._draw(result.instruction, shown)
-        self._shown_status = shown
+        question = f"{describe_ending(result)}: {DECIDE}"
+        if question != self._shown_status:
+            self._draw(result.instruction, question)
+        self._shown_status = question
         time.sleep(PAUSE_S)
 
     def _pump(self) -> None:

@@ -221,6 +221,7 @@ def chosen_timings(args: argparse.Namespace, policies: Sequence[str]) -> list[Ti
     given = [name for name in FLAGS if getattr(args, name) is not None]
     _check_effect(given, policies)
     _check_delays(args, given)
+    # attribute -> its values; durations of freezes and outages become `Interruption`s
     axes = {name: _values(getattr(args, name)) for name in AXES}
     axes["freeze_s"] = _chosen_interruptions(args, given, "freeze", "the planner stops")
     axes["outage_s"] = _chosen_interruptions(

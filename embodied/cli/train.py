@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="cameras to learn from (default: all recorded)",
     )
 
-    # where the work is done
+    # ages of plans, where the work is done, and the seed
     parser.add_argument(
         "--plan-age-ms",
         nargs=2,
@@ -107,7 +107,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     train_log.add_arguments(parser)
 
-    # what one kind of training takes alone, and what all take
+    # arguments of reinforcement learning alone, then those of every training
     train_rl.add_arguments(parser)
     arguments.add_resume_or_overwrite(parser)
     arguments.add_json(parser)
@@ -242,7 +242,7 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
     warn_of_unfinished(datasets)
     claim_folder(args.output, FILES, args.resume, args.overwrite)
     try:
-        imitate(config, args.output, args.resume, args.json, args.log)
+        imitate(config, args.output, args.resume, quiet=args.json, tracker=args.log)
     except KeyboardInterrupt as stop:
         train_summary.draw(args.output)
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
@@ -259,6 +259,7 @@ def starting_run(args: argparse.Namespace) -> Path | None:
     if args.start == "pretrained":
         task, robot = task_and_robot_of_dataset(Path(args.source[0]))
         folder = pretrained_folder(task, robot)
+    # "vla", a policy that sees pictures and reads instructions, is trained on datasets
     kind = read_info(folder).get("kind", "vla")
     if kind != "vla":
         raise EmbodiedError(

@@ -56,8 +56,8 @@ def view_command_words(trial: Trial) -> tuple[str, ...]:
 
 def timing_flags(timing: Timing) -> list[str]:
     """Returns the flags from which `chosen_timings` makes an equal timing."""
-    # None leaves a flag out, where its default is the same. Jitter without a delay is
-    # left out, too, because the command would refuse it.
+    # None stands for a flag that is left out, because its default is the same value.
+    # Jitter without a delay is left out, too, because the command would refuse it.
     values = {
         "planner_hz": timing.planner_hz,
         "delay_ms": timing.transport_ms or None,

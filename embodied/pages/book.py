@@ -25,7 +25,8 @@ class Book(Generic[R]):
         kind: the kind of the ledger, e.g. "survey"; it is part of the JSON file's
             format name.
         row_types: name of each kind of row -> its dataclass.
-        render: (ledger, name of the JSON file) -> text of the page.
+        render: a function of the ledger and the name of the JSON file, which returns the
+            text of the page.
 
     Raises:
         EmbodiedError: the page ends in `.json`.

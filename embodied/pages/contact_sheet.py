@@ -23,14 +23,14 @@ from embodied.rollout.captions import (
 )
 from embodied.rollout.video import write_mp4
 
-SHEET_LIMIT_BYTES = 1_400_000
+SHEET_LIMIT_BYTES = 1_400_000  # a larger sheet is reduced to 256 colours
 LOOP_FRAMES = 72
 LOOP_FPS = 10
 LOOP_HOLD_S = 1.5  # how long the loop holds its last picture
-LOOP_QUALITY = 60
+LOOP_QUALITY = 60  # of WebP, from 0 to 100
 CLIP_SIZE = (360, 480)  # (H, W)
 CLIP_FPS = 2 * FILM_FPS  # clips play at twice real time
-CLIP_CRF = 24
+CLIP_CRF = 24  # constant rate factor of H.264; lower means better quality
 CAPTION_HEIGHT_PX = 66
 MARGIN_PX = 10  # at both edges of a caption, and between title and note
 
@@ -193,9 +193,9 @@ def _write_loop(path: Path, frames: Iterator[Image.Image]) -> None:
         save_all=True,
         append_images=others,
         duration=durations_ms,
-        loop=0,
+        loop=0,  # for ever
         quality=LOOP_QUALITY,
-        method=4,
+        method=4,  # effort of the compression, from 0 to 6
     )
     replace_bytes(path, buffer.getvalue())
 

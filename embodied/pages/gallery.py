@@ -67,7 +67,8 @@ class ProgressTrace:
         self.values = [0.0]
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
-        # frame k is due at k / fps; all frames due by now get the current progress
+        # frame k is due k / fps seconds after the start; all frames that became due in this
+        # step get the current progress
         tick = int(step.before.tick[0]) + worlds.ticks_per_step
         num_missing = tick * self.fps // PHYSICS_HZ + 1 - len(self.values)
         self.values.extend([float(step.result.progress[0])] * num_missing)

@@ -167,11 +167,12 @@ def plan_parity(
     """Returns the comparisons to make: motion of every pair, then outcomes.
 
     Args:
-        pairs: (task, robot).
+        pairs: the tasks with their robots, as (task, robot).
         level: the level of the policy's episodes.
         seeds: the seeds of the policy's episodes; without seeds, outcomes are not
             compared.
-        policy: whose outcomes are compared; motion is compared only for the expert.
+        policy: the policy whose outcomes are compared; motion is compared only if it is
+            the expert.
     """
     # figures also become outdated when the code of the engine `warp` changes
     engine_code = code_hash((warp_worlds.__name__, warp_rollout.__name__))
@@ -213,8 +214,8 @@ def measure_motion(question: ParityQuestion, device: str) -> MotionDrift:
     on_cpu.reset(np.arange(MOTION_WORLDS), range(MOTION_WORLDS))
     on_warp.reset()
 
-    # the columns of the tool centre points in proprioception, and the largest differences
-    # so far, over worlds and steps
+    # the columns of the tool centre points in the robot's proprioception `agent_pos`; and
+    # the largest differences so far, over worlds and steps
     parts = on_cpu.agent_layout.slices()
     tools = [parts[f"{effector.name}_pos_w"] for effector in on_cpu.robot.effectors]
     largest_drift = np.zeros(3)  # tool centre point, joints, reward
@@ -254,7 +255,7 @@ def measure_motion(question: ParityQuestion, device: str) -> MotionDrift:
 def measure_outcomes(
     question: ParityQuestion, device: str, on_step: OnStep | None = None
 ) -> PolicyOutcomes:
-    """Runs the policy on both engines from the same starts."""
+    """Runs the policy on both engines from the same starts, and compares the outcomes."""
     name = question.policy.name
     seeds = question.seeds
     num = len(seeds)

@@ -128,9 +128,10 @@ def _as_video(
         encoder: the name of FFmpeg's encoder.
         options: the options of the encoder.
     """
+    # sums over the videos of all cameras and episodes
     size_bytes = 0
-    squared_error = 0.0  # sum over all values of all pixels
-    num_values = 0
+    squared_error = 0.0
+    num_values = 0  # values of pixels, three per pixel
     read_s = 0.0
     for pictures in _pictures(path, keys):
         video = _encoded(pictures, hz, encoder, options)
@@ -142,6 +143,7 @@ def _as_video(
         difference = decoded.astype(np.float32) - pictures
         squared_error += float((difference**2).sum())
         num_values += difference.size
+    # PSNR: the squared peak over the mean squared error, in decibels
     psnr_db = float(10 * np.log10(PEAK**2 * num_values / squared_error))
     return Measured(size_bytes, psnr_db, read_s)
 

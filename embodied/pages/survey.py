@@ -127,11 +127,12 @@ def measure_success(
     """Runs the expert with plans that arrive at once.
 
     Args:
-        question: task, robot, level and seeds.
+        question: the task, the robot, the level and the seeds.
         title: the title of the progress display.
         workers: runs the episodes.
         stage: shows the progress.
-        num_envs: worlds at once in each process; it does not affect results.
+        num_envs: number of worlds that a process runs at once; it does not affect
+            results.
     """
     # One policy, level and timing make one trial. A question about success has a level;
     # the `or` is only for the type checker.

@@ -99,7 +99,10 @@ def _has_sentences(row: Variable) -> bool:
 
 
 def _with_counts(row: Variable) -> Variable:
-    """Returns the row with a note such as "12 below" in place of 12 sentences."""
+    """Returns the row with a note such as "12 below" in place of 12 sentences.
+
+    The sentences themselves are listed below the table, see `_sentence_list`.
+    """
     ranges = (row.start, row.narrow, row.train, row.held_out)
     counts = [fixed(f"{len(_values(part))} below") for part in ranges]
     return Variable(row.name, row.factor, row.unit, *counts)

@@ -159,14 +159,16 @@ def _finding_rows(result: Audit) -> list[tuple[str, ...]]:
         seed = "" if episode.seed is None else str(episode.seed)
         for finding in episode.findings:
             # findings about a whole episode have no time
-            at = "" if finding.start_s is None else f"{finding.start_s:.1f} s"
+            time_text = ""
+            if finding.start_s is not None:
+                time_text = f"{finding.start_s:.1f} s"
             rows.append(
                 (
                     episode.demo,
                     seed,
                     finding.verdict,
                     finding.check,
-                    at,
+                    time_text,
                     finding.message,
                 )
             )

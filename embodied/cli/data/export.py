@@ -116,8 +116,8 @@ def run(args: argparse.Namespace) -> int:
     selection.close()
 
     num_others = selection.total_episodes - len(selection)
-    rest_text = f"; {num_others} are not in the mask {args.mask}" if num_others else ""
-    print(f"{args.output}: {len(selection)} episodes{rest_text}")
+    others = f"; {num_others} are not in the mask {args.mask}" if num_others else ""
+    print(f"{args.output}: {len(selection)} episodes{others}")
     return 0
 
 
@@ -150,7 +150,14 @@ def _lerobot(
     """Exports to LeRobot's format, version 2.1 or 3.0."""
     export = export_lerobot_v2 if args.v2 else export_lerobot
     pictures: Pictures = args.images or "video"
-    export(selection, episodes, args.output, pictures, args.subtasks, args.resume)
+    export(
+        selection,
+        episodes,
+        args.output,
+        pictures=pictures,
+        subtasks=args.subtasks,
+        resume=args.resume,
+    )
 
 
 def _robomimic(

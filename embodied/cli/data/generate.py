@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"how many seeds to try at most (default: {TRIES} times --episodes)",
     )
 
-    # where they take place: as in the source unless told otherwise
+    # level and split of the new episodes, by default the source's
     parser.add_argument(
         "--level", help="how much varies: L1, L2, L3 or L4 (default: the source's)"
     )
@@ -151,7 +151,7 @@ def tried_seeds(args: argparse.Namespace) -> range:
         raise EmbodiedError(
             f"--tries must be at least --episodes, which is {args.episodes}, not {tries}"
         )
-    # by default, seeds after those of the source, whose starts were demonstrated already
+    # by default, take seeds after those of the source: its starts are demonstrated already
     first = args.seed
     if first is None:
         with Dataset(args.file) as dataset:

@@ -129,7 +129,8 @@ _HEAD = ("array", "type", "row", "rows", "unit", "size")
 def _row(array: ArrayTotal) -> tuple[str, ...]:
     """Returns the cells of an array's row in the printed table."""
     row = " x ".join(map(str, array.row)) or "1"
-    # a key that stands for several arrays has no common type, shape or number of rows
+    # a key that stands for several arrays, such as those of all cameras, has no common
+    # type, shape or number of rows
     is_many = not array.dtype
     return (
         array.key,

@@ -146,7 +146,7 @@ def render_work(args: argparse.Namespace, dataset: Dataset) -> RenderWork:
     replayed = replay_config(header.metadata, args.robot)
     config = rendered_config(header, replayed, request)
     with contextlib.closing(Worlds(config)) as worlds:
-        # raises an error for a value that the task does not allow, whatever the seed
+        # raises an error for a value that the task does not allow; any seed shows that
         request.looks.sample(worlds.spec.table, seed=0)
         new_header = rendered_header(header, worlds, request)
     return RenderWork(

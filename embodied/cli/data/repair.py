@@ -45,7 +45,8 @@ def as_text(target: Path, report: RepairReport) -> str:
     if report.cut_bytes:
         lines.append(f"the file's last {size(report.cut_bytes)} are missing")
     lines += [
-        f"lost: {one.demo} of {one.path}: {one.reason}" for one in report.lost[:SHOWN]
+        f"lost: {lost.demo} of {lost.path}: {lost.reason}"
+        for lost in report.lost[:SHOWN]
     ]
     if len(report.lost) > SHOWN:
         lines.append(f"and {len(report.lost) - SHOWN} more")

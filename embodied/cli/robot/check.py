@@ -32,11 +32,11 @@ class TaskAccount:
     """Whether a robot can do a task.
 
     Attributes:
-        lacks: what the task needs and the robot lacks.
-        places: the number of places that its hand must come to; 0 if it is not known, or
-            a base brings the hand there.
-        missed: those that it does not reach.
-        overloads: a sentence about a joint that is too weak for what is to be lifted.
+        lacks: what the task needs and the robot lacks, in words.
+        places: the number of places that the hand must reach; 0 if the task names none,
+            or if a driving base brings the hand there.
+        missed: the names of the places that the hand does not reach.
+        overloads: sentences about joints that are too weak for the task's payload.
     """
 
     lacks: tuple[str, ...]
@@ -103,7 +103,7 @@ def _task_account(reading: Reading, name: str) -> TaskAccount:
     """Returns what a robot lacks for a task, or which of its places it does not reach."""
     needs = get_task(name).needs
     lacks = tuple(needs.missing(reading.robot))
-    # a base that travels brings the hand to its work
+    # a driving base brings the hand to its work, so its reach is not tested
     if lacks or not needs.places or reading.robot.travels:
         return TaskAccount(lacks)
     finder = PlaceFinder(reading)

@@ -77,9 +77,9 @@ def run(args: argparse.Namespace) -> int:
     with CountProgress("mounts", MOST_MOUNTS, "mount") as progress:
         guess = guess_description(
             args.model,
-            args.name,
-            args.gripper,
-            args.on,
+            name=args.name,
+            grippers=args.gripper,
+            on=args.on,
             most_arms=args.arms,
             cup=args.cup,
             on_mount=progress,
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     path = args.output or Path(f"{description.name}.toml")
     _require_toml(path, args.overwrite)
 
-    # field -> comment in the file; a doubt begins with the name of the guessed field
+    # key -> comment in the file; a doubt begins with the guessed key and a colon
     comments = {doubt.split(":")[0]: "a guess" for doubt in guess.doubts}
     write_description(description, path, comments)
     print(f"{path}: robot {description.name}, {guess.reading.robot.summary()}")
