@@ -235,7 +235,6 @@ def measure(
             raise KeyboardInterrupt(_interruption_message(trial, keeper.cell)) from None
         raise
 
-    # the wall time of all runs that contributed to the cell
     wall_s = earlier.wall_s + time.monotonic() - start_s
     cell = _finished_cell(trial, known, count, wall_s)
     return replace(cell, rule=rule.description) if rule is not None else cell
