@@ -155,7 +155,7 @@ class Belt:
 
     def __init__(self, engine: Engine) -> None:
         surface = engine.model.geom(SURFACE).id
-        # (N,) m/s along +y, a view of the model; asking for it lets worlds differ in it
+        # (N,) m/s along +y, a view of the model's field, of which each world has its own values
         self._speed_m_s = engine.model_view("geom_surfacevel")[:, surface, 1]
 
     def start(self, world: int, speed_m_s: float) -> None:

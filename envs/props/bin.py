@@ -158,7 +158,7 @@ class Bins:
         self._world_y_in_bin = xp.asarray(np.stack([sin, cos], axis=1))
         self._half = xp.asarray([size.depth / 2, size.width / 2])
 
-        # asking for a field lets worlds differ in it
+        # the first call for a field gives each world its own values of the field
         for field in ("body_pos", "geom_rgba"):
             engine.model_view(field)
 

@@ -223,7 +223,7 @@ class Checkpoints:
         self._signs = Signs(engine, plates, texts)
         self._columns = columns(self._bodies)
         self._front_to_sign = engine.xp.asarray((0.0, 0.0, SIGN_Z_M))
-        # asking for a field lets worlds differ in it
+        # the first call for a field gives each world its own values of the field
         for field in ("body_pos", "geom_rgba"):
             engine.model_view(field)
 

@@ -213,7 +213,7 @@ class Console:
         self._engine = engine
         self._body = engine.model.body("console").id
         self._nominal = np.array([size.x, 0.0, size.z])
-        engine.model_view("body_pos")  # asking for it lets worlds differ in it
+        engine.model_view("body_pos")  # gives each world its own values
 
     def shift(self, world: int, offset_m: np.ndarray) -> None:
         """Moves the console of one world by (x, y, z) m from its nominal place."""

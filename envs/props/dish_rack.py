@@ -219,7 +219,7 @@ class DishRack:
         self._engine = engine
         self._size = size
         self._body = engine.model.body(BODY).id
-        # asking for a field lets worlds differ in it
+        # the first call for a field gives each world its own values of the field
         for field in ("body_pos", "body_quat"):
             engine.model_view(field)
 

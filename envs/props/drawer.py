@@ -208,7 +208,7 @@ class Drawers:
         # the worlds' indices, for choosing one drawer per world
         self._worlds = xp.arange(engine.num_worlds)
 
-        # asking for a field lets worlds differ in it
+        # the first call for a field gives each world its own values of the field
         for field in ("body_pos", "geom_rgba", "dof_frictionloss"):
             engine.model_view(field)
 

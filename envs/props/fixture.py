@@ -168,7 +168,7 @@ class Fixture:
         self._jaws = [model.geom(name).id for name in JAWS]
         self._slopes = [model.geom(name).id for name in SLOPES]
         self._force = ContactForce(engine, FORCE)
-        # asking for a field lets worlds differ in it
+        # the first call for a field gives each world its own values of the field
         for field in ("body_pos", "body_quat", "geom_pos", "geom_size"):
             engine.model_view(field)
 

@@ -134,7 +134,7 @@ class FreeBodies:
         self._velocities = engine.view("qvel")
         self._forces = engine.view("xfrc_applied")  # (N, B, 6)
 
-        # asking for a field lets worlds differ in it
+        # the first call for a field gives each world its own values of the field
         for field in ("geom_rgba", "body_gravcomp", *varied_fields):
             engine.model_view(field)
 

@@ -281,7 +281,7 @@ class Gauges:
         self._hands = [model.body(name).id for name in hands]
         plates = [f"{name}_plate" for name in stations]
         self._signs = Signs(engine, plates, [f"gauge_{name}" for name in names])
-        # asking for a field lets worlds differ in it
+        # the first call for a field gives each world its own values of the field
         for field in ("body_pos", "body_quat"):
             engine.model_view(field)
 

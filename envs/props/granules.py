@@ -68,7 +68,7 @@ def add_granules(spec: mujoco.MjSpec, count: int) -> None:
             type=mujoco.mjtGeom.mjGEOM_SPHERE,
             size=[DRAWN_RADIUS_M, 0, 0],
             rgba=WATER,
-            group=0,
+            group=0,  # cameras draw sites of this group
         )
 
 
@@ -117,7 +117,7 @@ class Granules:
         # (N, 3 K) m/s: since the slides are along the world's axes, their velocities are
         # the grains' velocities in the world
         self._vel_w = engine.view("qvel")[:, first : first + 3 * count]
-        engine.model_view("site_rgba")  # asking for it lets worlds differ in it
+        engine.model_view("site_rgba")  # gives each world its own values
 
     @staticmethod
     def qpos_of(model: mujoco.MjModel, count: int) -> slice:

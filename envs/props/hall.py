@@ -105,6 +105,7 @@ def _paint_fence(decor: Paint) -> None:
     """
     left_y = 1.75
     back_x = -1.55
+    # posts along the back and along the left side, and two rails from post to post
     posts = [(back_x, y) for y in (-1.2, 0.0, 1.2)]
     posts += [(x, left_y) for x in (-1.55, -0.35, 0.85)]
     for x, y in posts:

@@ -280,7 +280,7 @@ class PackingBoxes:
         }
         # (2, 3) low and high corner of the space inside, in a box's frame
         self._inner = xp.asarray(size.inner)
-        engine.model_view("body_pos")  # asking for it lets worlds differ in it
+        engine.model_view("body_pos")  # gives each world its own values
 
     def shift(self, world: int, offset_m: tuple[float, float]) -> None:
         """Moves all boxes of one world by (x, y) m from their nominal places."""

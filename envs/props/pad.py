@@ -188,7 +188,8 @@ def _add_looks(spec: mujoco.MjSpec, pad: mujoco.MjsBody) -> None:
 def add_mat(spec: mujoco.MjSpec, table: mujoco.MjsBody) -> None:
     """Adds the mat, which is only drawn, to the table; worlds place it below the pad.
 
-    The mat's inner part is a little higher than its rim, which is 8 mm wide.
+    The mat's inner part is a little higher than its rim, which is 8 mm wide. Both reach 1
+    mm into the table.
     """
     mat = table.add_body(name=MAT)
     half = HALF_M + MAT_MARGIN_M
@@ -236,7 +237,7 @@ class Pad:
         self._folds = model.geom("cloth_folds").id
         self._feet = [model.geom(name).id for name in FEET]
         self._force = ContactForce(engine, FORCE)
-        # asking for a field lets worlds differ in it
+        # the first call for a field gives each world its own values of the field
         for field in ("body_pos", "body_quat", "geom_rgba", "geom_friction"):
             engine.model_view(field)
 

@@ -173,7 +173,7 @@ class Panel:
         # (3, 4) rgba of the states, in the model's precision
         self._lights = xp.asarray(LIGHTS, dtype=xp.float32)
         self._signs = Signs(engine, NAMES, [f"row_{system}" for system in SYSTEMS])
-        engine.model_view("geom_rgba")  # asking for it lets worlds differ in it
+        engine.model_view("geom_rgba")  # gives each world its own values
 
     def show(self, lights: Array) -> None:
         """Sets the lamps of all worlds.

@@ -63,7 +63,7 @@ class ParcelStand:
         self._engine = engine
         self._place = place
         self._body = engine.model.body(BODY).id
-        engine.model_view("body_pos")  # asking for it lets worlds differ in it
+        engine.model_view("body_pos")  # gives each world its own values
 
     def shift(self, world: int, offset_m: np.ndarray) -> None:
         """Moves the stand of one world by (x, y) m from its nominal place."""

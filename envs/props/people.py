@@ -86,7 +86,7 @@ class People:
         self._now = xp.asarray([0.0])  # as a time ahead, s
         self._ahead_s = xp.asarray(list(ahead_s))
         self._geoms = [_geoms_by_part(model, name) for name in names]
-        # asking for a field lets worlds differ in it
+        # the first call for a field gives each world its own values of the field
         for field in ("body_quat", "geom_rgba"):
             engine.model_view(field)
 

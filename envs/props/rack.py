@@ -128,7 +128,7 @@ class Rack:
 
     def __init__(self, engine: Engine, size: RackSize) -> None:
         body = engine.model.body("rack").id
-        # (N, 3) m, a view of the model; asking for it lets worlds differ in it
+        # (N, 3) m, a view of the model's field, of which each world has its own values
         self._pos_w = engine.model_view("body_pos")[:, body]
         self._nominal = np.array([size.x, size.y_near, 0.0])
         self._centres = engine.xp.asarray(size.slot_centres())  # (4, 3)

@@ -202,7 +202,7 @@ class Scale:
         self._display = model.geom(DISPLAY).id
         materials = [model.material(f"{DISPLAY}_{name}").id for name in (*names, BLANK)]
         self._materials = xp.asarray(materials, dtype=xp.int32)
-        # asking for a field lets worlds differ in it
+        # the first call for a field gives each world its own values of the field
         for field in ("body_pos", "geom_matid"):
             engine.model_view(field)
 

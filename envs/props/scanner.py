@@ -131,7 +131,7 @@ class Scanner:
         self._waiting = xp.asarray(WAITING)
         self._read = xp.asarray(READ)
 
-        # asking for a field lets worlds differ in it
+        # the first call for a field gives each world its own values of the field
         for field in ("body_pos", "geom_rgba"):
             engine.model_view(field)
 

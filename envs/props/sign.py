@@ -291,7 +291,7 @@ class Signs:
         # a plate shows a text if its geom has the text's material
         self._plates = [model.geom(name).id for name in plates]
         self._materials = [model.material(name).id for name in texts]
-        engine.model_view("geom_matid")  # asking for it lets worlds differ in it
+        engine.model_view("geom_matid")  # gives each world its own values
 
     def write(self, world: int, texts: Sequence[int]) -> None:
         """Shows a text on each plate of one world.

@@ -169,7 +169,7 @@ class Stains:
         ]
         self._columns = columns(self._geoms)
         self._middles = cell_middles()
-        # asking for a field lets worlds differ in it
+        # the first call for a field gives each world its own values of the field
         for field in ("body_pos", "body_quat", "geom_rgba"):
             engine.model_view(field)
 

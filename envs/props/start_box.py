@@ -83,7 +83,7 @@ class StartBox:
         xp = engine.xp
         # (3, 4) rgba of the states, in the model's precision
         self._lights = xp.asarray(LIGHTS, dtype=xp.float32)
-        # asking for a field lets worlds differ in it
+        # the first call for a field gives each world its own values of the field
         for field in ("body_pos", "geom_rgba"):
             engine.model_view(field)
 

@@ -79,7 +79,7 @@ class Table:
         model = engine.model
         self._mocap = int(model.body(TABLE).mocapid[0])
         self._top = model.geom(TOP).id
-        engine.model_view("geom_rgba")  # asking for it lets worlds differ in it
+        engine.model_view("geom_rgba")  # gives each world its own values
 
     def raise_by(self, world: int, height_m: float) -> None:
         """Sets the height of one world's table: nominal plus `height_m`.

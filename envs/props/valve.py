@@ -327,7 +327,7 @@ class Valves:
             ids = [i for i, geom in enumerate(geom_names) if geom.startswith(prefix)]
             self._coloured.append(ids)
 
-        # asking for a field lets worlds differ in it
+        # the first call for a field gives each world its own values of the field
         for field in ("body_pos", "geom_rgba", "dof_frictionloss"):
             engine.model_view(field)
 

@@ -314,7 +314,7 @@ class Bottle(Vessel):
     def __init__(self, engine: Engine, size: BottleSize) -> None:
         super().__init__(engine, BOTTLE)
         self._size = size
-        # asking for a field lets worlds differ in it
+        # the first call for a field gives each world its own values of the field
         engine.model_view("body_mass")
         engine.model_view("body_inertia")
 
@@ -346,7 +346,7 @@ class Cup(Vessel):
         self._marks = [model.geom(name).id for name in MARKS]
         self._level = model.geom(LEVEL).id
         self._forces = engine.view("xfrc_applied")  # (N, B, 6)
-        # views of model fields; asking for a field lets worlds differ in it
+        # views of model fields; the first call for a field gives each world its own values
         self._geom_pos = engine.model_view("geom_pos")
         self._geom_size = engine.model_view("geom_size")
         engine.model_view("geom_rgba")
@@ -387,7 +387,7 @@ class Cup(Vessel):
     def _drawn_water(self, grains: Array) -> tuple[Array, Array]:
         """Returns half the height of the drawn water, and z of its middle, (n,) m each.
 
-        The water of an empty glass is drawn below it, where cameras don't see it.
+        The water of an empty glass is drawn below the glass, where cameras don't see it.
         """
         half = self._size.rise_m * grains / 2 + THIN_M
         z = half + FLOOR_M

@@ -291,8 +291,8 @@ class _Drive:
     def base_action(self) -> Array:
         """Returns the action (N, 3) of the base: forwards, to the left, yaw rate.
 
-        They are shares of the top speeds. The vector of the first two has at most the
-        length 1.
+        They are shares of the top speeds. The vector of the first two is limited to the
+        length 1, so that the clipping of actions does not change its direction.
         """
         xp = self._xp
         top_speeds = xp.asarray(self._base.joints.speeds)

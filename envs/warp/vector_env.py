@@ -57,7 +57,7 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
             "render_modes": [],
             "render_fps": config.control_hz,
             "autoreset_mode": AutoresetMode.SAME_STEP,
-            "torch": True,
+            "torch": True,  # the arrays are torch tensors
         }
         self._has_begun = False
 

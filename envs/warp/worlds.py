@@ -206,7 +206,7 @@ class WarpWorlds:
         return torch.as_tensor(ids, dtype=torch.int64, device=self.device)
 
     def _memories(self) -> Memories:
-        """Returns, by owner, the methods that return the state outside of the engine."""
+        """Returns the methods that return the state outside of the engine, by its owner."""
         memories = {
             **self._bound.memories(),
             "episodes": lambda: {"start_index": self.start_index},

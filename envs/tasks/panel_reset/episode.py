@@ -57,8 +57,8 @@ def row_of(lamp: int) -> int:
 def event_ticks(episode: dict[str, Any]) -> tuple[int, int]:
     """Returns the time at which the next lamp lights, and its delay, in physics ticks.
 
-    If the fault moves, the time is fixed and the delay is 0. If not, the time is NEVER at
-    first; it is set, `delay` ticks ahead, at the first reset.
+    If the fault moves, the time is fixed and the delay is 0. If not, the time is NEVER
+    until the first reset, which sets it to `delay` ticks later.
     """
     ticks = int(episode["event_s"] * PHYSICS_HZ)
     if episode["event"] == "moves":

@@ -213,7 +213,8 @@ class ParcelSort:
         is_lost = facts.is_fallen | (is_wanted & facts.has_passed)
         return Outcome(
             success=are_all_sorted & ~any_of(is_wrongly_taken),
-            progress=(mean + xp.abs(mean)) / 2,  # max(mean, 0)
+            progress=(mean + xp.abs(mean))
+            / 2,  # max(mean, 0), without an array of zeros
             lost=any_of(is_lost),
             dropped=count_of(facts.is_fallen),
         )

@@ -61,7 +61,7 @@ def _is_sorting(facts: ExpertFacts) -> Array:
     parcels = facts.parcels
     is_held = facts.is_held_by_sorter
 
-    # It sorts while it holds a parcel that is off the belt and has its label anywhere but
+    # The hand sorts while it holds a parcel that is off the belt and has its label anywhere but
     # at the fingertips. A label at the fingertips was underneath, so that the picker's
     # work, which brings the parcel to the stand, comes first.
     is_label_at_tips = dot(parcels.label_direction(), hand.z[:, None]) > MOSTLY_COS
@@ -69,7 +69,7 @@ def _is_sorting(facts: ExpertFacts) -> Array:
     is_on_belt = (parcels.bottom_z() < BELT.top_z + FREE_M) & (y < BELT.y_end)
     holds_to_sort = any_of(is_held & ~is_label_at_tips & ~is_on_belt)
 
-    # It also sorts while it is empty and a parcel is on the stand. But a level hand has
+    # The hand also sorts while it is empty and a parcel is on the stand. But a level hand has
     # just set this parcel down, and must back off first.
     is_level = hand.z[:, 2] > -MOSTLY_COS  # the hand does not point down
     is_backing_off = must_back_off(facts) & is_level

@@ -72,8 +72,8 @@ def place_of(episode: dict[str, Any]) -> int:
 def event_ticks(episode: dict[str, Any]) -> tuple[int, int]:
     """Returns the time of the push, and its delay, both in physics ticks.
 
-    An early push has a fixed time and a delay of 0. The time of a late push is NEVER at
-    first; it is set, `delay` ticks ahead, when the valve first reaches its target.
+    An early push has a fixed time and a delay of 0. The time of a late push is NEVER until
+    the valve first reaches its target; then it is set to `delay` ticks later.
     """
     ticks = int(episode["event_s"] * PHYSICS_HZ)
     if episode["push_late"]:

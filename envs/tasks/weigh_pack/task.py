@@ -150,7 +150,7 @@ class WeighPack:
         # the push of level L4
         is_pushed = is_during(tick, memory["event_tick"], PUSH_TICKS)
         force = xp.where(is_pushed[:, None], memory["push"], 0.0)
-        self._props.item.push(self._props.first, force)
+        self._props.item.push(self._props.first, force)  # index 0: the only item
 
     def _weigh(self, tick: Array, reading_kg: Array) -> None:
         """Updates the display, which changes whenever a new load has settled.
