@@ -120,6 +120,12 @@ def _paint_stand(
     """Adds a shelf and four legs with a rail at the near and the far side.
 
     Boxes are given by their middle and half size in the bin's frame, m.
+
+    Args:
+        spec: the scene.
+        body: the bin's body.
+        place: the bin's name and place.
+        size: the size of a bin.
     """
     stand = Paint(spec, body, f"{place.name}_stand")
     x = size.depth / 2

@@ -125,6 +125,11 @@ def _prism(outline: np.ndarray, near_y: float, far_y: float) -> Mesh:
     The outline must run counterclockwise as seen from -y, and `near_y` must be the
     smaller y, so that the triangles face outwards. Each side of the prism has its own
     vertices, so that edges are drawn sharp.
+
+    Args:
+        outline: (n, 2) m, x and z of the outline's corners.
+        near_y: y of the end that is nearer to -y, m.
+        far_y: y of the other end, m.
     """
     count = len(outline)
     near = np.insert(outline, 1, near_y, axis=1)

@@ -132,7 +132,13 @@ def _add_slots(body: mujoco.MjsBody, size: DishRackSize) -> None:
 
 
 def _add_wire(body: mujoco.MjsBody, start: Vector, end: Vector) -> None:
-    """Adds a straight wire between two points (3,) m, with which things collide."""
+    """Adds a straight wire between two points (3,) m, with which things collide.
+
+    Args:
+        body: the rack's body.
+        start: (3,) m, one end of the wire.
+        end: (3,) m, the other end of the wire.
+    """
     wire = body.add_geom(
         type=mujoco.mjtGeom.mjGEOM_CAPSULE,
         size=[WIRE_M, 0, 0],
@@ -227,6 +233,11 @@ class DishRack:
         """Moves one world's rack by (x, y) m from its nominal place, and turns the rack.
 
         The angle `turn_rad` is relative to the nominal yaw.
+
+        Args:
+            world: the index of the world.
+            shift_m: (x, y) offset from the nominal place.
+            turn_rad: the angle added to the nominal yaw.
         """
         size = self._size
         pos = (size.x + shift_m[0], size.y + shift_m[1], size.floor_z)

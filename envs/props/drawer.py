@@ -123,6 +123,11 @@ def _add_solids(body: mujoco.MjsBody, name: str, size: DrawersSize) -> None:
 
     Boxes are given by middle and half size in the drawer's frame, m. `DrawersSize`
     describes the frame.
+
+    Args:
+        body: the drawer's body.
+        name: the drawer's name in DRAWERS.
+        size: position and sizes of the drawers.
     """
     low, high = size.inner
     mid_x = (low[0] + high[0]) / 2
@@ -162,6 +167,12 @@ def _paint_front(
     """Adds a raised frame on the front, and the handle's two feet.
 
     Boxes are given by middle and half size in the drawer's frame, m.
+
+    Args:
+        spec: the scene.
+        body: the drawer's body.
+        name: the drawer's name in DRAWERS.
+        size: position and sizes of the drawers.
     """
     paint = Paint(spec, body, f"drawer_{name}_paint")
     top_z = size.front_top_z

@@ -210,8 +210,14 @@ class FreeBodies:
 
         A body that takes no part still collides, so it must be moved to a parking place;
         see the module `parking`.
+
+        Args:
+            world: the index of the world.
+            which: the index of the body.
+            present: whether the body takes part.
         """
         model_view = self._engine.model_view
         gravcomp = NO_GRAVCOMP if present else WEIGHTLESS_GRAVCOMP
+        # alpha is 1 for visible geoms and 0 for invisible ones
         model_view("geom_rgba")[world, self._geoms[which], 3] = float(present)
         model_view("body_gravcomp")[world, self._bodies[which]] = gravcomp

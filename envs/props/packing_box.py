@@ -133,7 +133,14 @@ def _plate_sizes(size: PackingBoxSize) -> dict[str, tuple[float, float]]:
 def _add_walls(
     spec: mujoco.MjSpec, box: mujoco.MjsBody, name: str, size: PackingBoxSize
 ) -> None:
-    """Adds the floor and the walls of a box, each a solid given by middle and half size."""
+    """Adds the floor and the walls of a box, each a solid given by middle and half size.
+
+    Args:
+        spec: the scene.
+        box: the box's body.
+        name: the box's name.
+        size: the size of a box.
+    """
     half_x = size.depth / 2
     half_y = size.width / 2
     half_wall = size.wall / 2
@@ -168,6 +175,11 @@ def _add_flap(box: mujoco.MjsBody, name: str, size: PackingBoxSize) -> mujoco.Mj
 
     The body's frame is at the hinge. While the flap is shut, x points to the flap's front
     edge and z up.
+
+    Args:
+        box: the box's body.
+        name: the box's name.
+        size: the size of a box.
     """
     flap = box.add_body(
         name=f"{name}_flap",
@@ -203,6 +215,12 @@ def _paint_flap(
     """Paints the tongue at the flap's front edge, and the crease at its hinge.
 
     Boxes are given by their middle and half size, m.
+
+    Args:
+        spec: the scene.
+        flap: the flap's body.
+        name: the box's name.
+        size: the size of a box.
     """
     paint = Paint(spec, flap, f"{name}_flap_paint")
     half_y = size.width / 2
@@ -221,7 +239,16 @@ def _add_marks(
     size: PackingBoxSize,
     letter: str,
 ) -> None:
-    """Adds the three plates with a box's mark, which show a letter that worlds change."""
+    """Adds the three plates with a box's mark, which show a letter that worlds change.
+
+    Args:
+        spec: the scene.
+        box: the box's body.
+        flap: the flap's body.
+        name: the box's name.
+        size: the size of a box.
+        letter: the letter that the plates show at first.
+    """
     sizes = _plate_sizes(size)
     half_thick = size.wall / 2
     middle = size.flap / 2

@@ -210,6 +210,11 @@ def _slab(low_z: float, high_z: float, half: Vector) -> Loft:
 
     `half` has half the box's sizes along x and y. A section of a loft along z is (z, centre
     x, centre y, half x, half y), in m.
+
+    Args:
+        low_z: height of the lower face, m.
+        high_z: height of the upper face, m.
+        half: (2,) half the box's sizes along x and y, m.
     """
     edge = 0.003  # size of the bevel at the lower and upper edges
     # the outline from below: (height, inset of the edge at this height)

@@ -91,6 +91,11 @@ def _cylinder(start: np.ndarray, end: np.ndarray, radius: float) -> Mesh:
 
     Its vertices are two rings for the wall and the same two rings again for the end caps,
     so that edges are drawn sharp.
+
+    Args:
+        start: (3,) m, the middle of one end.
+        end: (3,) m, the middle of the other end.
+        radius: the radius, m.
     """
     # `across` is some direction perpendicular to the cylinder's axis: the cross product
     # with the coordinate axis that is least parallel to it, because that is never zero

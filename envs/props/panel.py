@@ -101,6 +101,12 @@ def _add_row(spec: mujoco.MjSpec, face: mujoco.MjsBody, paint: Paint, row: int) 
     """Adds a row's plate, its lamps and buttons, and the board behind them.
 
     Boxes are given by their middle and half size, m.
+
+    Args:
+        spec: the scene.
+        face: the body of the face.
+        paint: the collection that gets the drawn parts.
+        row: the row's index, counted from the top.
     """
     first_x, y = middle_m(row, 0)
     last_x, _ = middle_m(row, COLUMNS - 1)
@@ -127,6 +133,12 @@ def _add_pair(face: mujoco.MjsBody, paint: Paint, row: int, column: int) -> None
     """Adds a lamp and its button, each in a bezel.
 
     Cylinders are given by the middles of their two ends and their radius, m.
+
+    Args:
+        face: the body of the face.
+        paint: the collection that gets the drawn parts.
+        row: the row's index, counted from the top.
+        column: the column's index, counted from the left.
     """
     x, y = middle_m(row, column)
     lamp_y = y + LAMP_ABOVE_M

@@ -134,6 +134,12 @@ class Parcels(FreeBodies):
         """Sets the size of one world's parcel, and the face that has the label.
 
         It changes the parcel's geoms, mass and inertia.
+
+        Args:
+            world: the index of the world.
+            parcel: the index of the parcel.
+            size: the new size and mass.
+            face: the face with the label, one of FACES.
         """
         model_view = self._engine.model_view
         geoms = self._geoms[parcel]

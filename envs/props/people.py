@@ -163,6 +163,11 @@ class People:
         """Colours the clothes of one person of one world.
 
         None for `clothes` makes the person invisible.
+
+        Args:
+            world: the index of the world.
+            person: the index of the person.
+            clothes: the colours of the clothes.
         """
         rgba = self._engine.model_view("geom_rgba")
         for part, geoms in self._geoms[person].items():

@@ -159,6 +159,12 @@ def _add_touchable(
     """Adds a capsule between two points (3,) m, that only robots touch.
 
     Cameras do not draw it.
+
+    Args:
+        body: the person's body.
+        start: (3,) m, the middle of one end's half sphere.
+        end: (3,) m, the middle of the other end's half sphere.
+        radius_m: the capsule's radius.
     """
     geom = body.add_geom(
         type=mujoco.mjtGeom.mjGEOM_CAPSULE,
@@ -322,7 +328,15 @@ def _head() -> dict[str, tuple[Shape, ...]]:
 def _tapered(
     top: float, bottom: float, top_radius: float, bottom_radius: float
 ) -> Loft:
-    """Returns a limb along z with round ends, between two heights with two radii, m."""
+    """Returns a limb along z with round ends.
+
+    Args:
+        top: height of the upper end, m.
+        bottom: height of the lower end, m.
+        top_radius: radius near the upper end, m.
+        bottom_radius: radius near the lower end, m.
+    """
+    # (z, centre x, centre y, radius) of each section
     sections = (
         (bottom, 0, 0, 0.6 * bottom_radius),
         (bottom + 0.02, 0, 0, bottom_radius),

@@ -103,7 +103,14 @@ def _make_china(geom: mujoco.MjsGeom) -> None:
 def _draw(
     spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, size: PlateSize
 ) -> None:
-    """Adds the visual meshes: a plate with a foot, and the coloured edge of its rim."""
+    """Adds the visual meshes: a plate with a foot, and the coloured edge of its rim.
+
+    Args:
+        spec: the scene.
+        body: the plate's body.
+        name: the plate's name.
+        size: the plate's sizes.
+    """
     # the plate's profile, (height, radius) in m: from the axis along the underside, up the
     # outside, over the rim, and down the inside to the axis
     outer = size.radius + 0.001

@@ -138,6 +138,12 @@ def _add_display(
 
     Boxes are given by their middle and half size, cylinders by the middles of their two
     ends and their radius, m.
+
+    Args:
+        spec: the scene.
+        scale: the scale's body.
+        place: the scale's nominal position and sizes.
+        texts: the texts that the display can show, as in `add_scale`.
     """
     width, height = place.display
     style = SignStyle(place.display, ink=DASHES, paper=DARK)

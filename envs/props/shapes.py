@@ -71,7 +71,14 @@ def add_visual_box(
 def add_visual_mesh(
     spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, mesh: Mesh
 ) -> mujoco.MjsGeom:
-    """Adds a mesh, and a massless visual geom that shows it; both are called `name`."""
+    """Adds a mesh, and a massless visual geom that shows it; both are called `name`.
+
+    Args:
+        spec: the scene.
+        body: the body that gets the geom.
+        name: the name of the mesh and of the geom.
+        mesh: vertices and faces.
+    """
     vertices, faces = mesh
     added = spec.add_mesh(name=name, uservert=vertices.ravel(), userface=faces.ravel())
     # MuJoCo computes a mesh's inertia from its volume and refuses meshes without any,

@@ -116,6 +116,12 @@ def _cell(blob: Blob, ring: Ring, k: int, overlap_m: float) -> Cell:
     """Returns the `k`-th cell of a ring, seen from above, enlarged by `overlap_m`.
 
     A cell is the part of the ring between two angles, with `steps` steps between them.
+
+    Args:
+        blob: the outline of the stain.
+        ring: the ring that the cell is part of.
+        k: the index of the cell in the ring.
+        overlap_m: by how much the cell overlaps its neighbours.
     """
     steps = STEPS_AROUND // ring.cells
     angle = 2 * np.pi * (k * steps + np.arange(steps + 1)) / STEPS_AROUND
@@ -175,6 +181,12 @@ class Stains:
 
     def place(self, world: int, stain: int, pos: Vector, yaw: float) -> np.ndarray:
         """Places one world's stain at `pos`, (x, y) in the table's frame, m.
+
+        Args:
+            world: the index of the world.
+            stain: the index of the stain in STAINS.
+            pos: (x, y) of the stain's middle in the table's frame, m.
+            yaw: the stain's yaw, rad.
 
         Returns:
             The centroids (C, 2) of the stain's cells in the table's frame, m.

@@ -95,7 +95,13 @@ def _solid_of_revolution(place: Place, profile: Profile) -> Loft:
 
 
 def _ball(place: Place, z: float, radius: float) -> Loft:
-    """Returns a ball above a place on the table, with its centre at height `z`, m."""
+    """Returns a ball above a place on the table, with its centre at height `z`, m.
+
+    Args:
+        place: x and y of the ball's centre in the table's frame, m.
+        z: height of the centre above the table, m.
+        radius: the ball's radius, m.
+    """
     # circles of latitude from pole to pole. The radius of a section must not be 0, so the
     # circles at the poles have 5% of the ball's radius
     x, y = place

@@ -193,7 +193,13 @@ class Things(FreeBodies):
         super().__init__(engine, names, geoms, varied)
 
     def resize(self, world: int, thing: int, size: ThingSize) -> None:
-        """Sets the size of one world's thing: its geoms, mass and inertia."""
+        """Sets the size of one world's thing: its geoms, mass and inertia.
+
+        Args:
+            world: the index of the world.
+            thing: the index of the thing.
+            size: the new size and mass.
+        """
         model_view = self._engine.model_view
         body = self._bodies[thing]
         geoms = self._geoms[thing]

@@ -46,6 +46,12 @@ def add_tote(
 
     The tote is weightless until a world makes it present. Without a `size`, it has the
     nominal size.
+
+    Args:
+        spec: the scene.
+        name: the name of the tote's body and joint.
+        rgba: the tote's colour.
+        size: the tote's size and mass; None for the nominal size.
     """
     size = size or ToteSize()
     centre, inertia = _inertia(size)
@@ -136,6 +142,11 @@ class Totes(FreeBodies):
         All boxes are computed anew, because scaling each box by itself would open gaps
         between the walls. Bounds that MuJoCo derives from the sizes, such as
         `geom_rbound`, follow at the engine's next `refresh`.
+
+        Args:
+            world: the index of the world.
+            tote: the index of the tote.
+            size: the new size and mass.
         """
         pos, half = _boxes(size)
         centre, inertia = _inertia(size)

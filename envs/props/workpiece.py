@@ -42,6 +42,12 @@ def add_workpiece(
     The workpiece is weightless until a world makes it present.
 
     Cylinders are given by the middles of their two ends and their radius, m.
+
+    Args:
+        spec: the scene.
+        name: the name of the workpiece's body and joint.
+        size: the workpiece's size and mass.
+        rgba: the workpiece's colour.
     """
     body = spec.worldbody.add_body(
         name=name,

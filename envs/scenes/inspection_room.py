@@ -98,6 +98,13 @@ def _paint_riser(
     """Paints an upright pipe at (x, y) between two heights `z`, m, with two flanges.
 
     Cylinders are given by the middles of their two ends and their radius, m.
+
+    Args:
+        decor: collects the shapes.
+        xy: x and y of the pipe's axis, m.
+        z: heights of the pipe's two ends, m.
+        radius: the pipe's radius, m.
+        colour: the pipe's colour.
     """
     decor.cylinder((*xy, z[0]), (*xy, z[1]), radius, colour)
     for share in (0.25, 0.7):

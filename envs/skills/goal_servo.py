@@ -107,6 +107,11 @@ class GoalServo:
         """Returns actions (N, A) in [-1, 1] towards the goals, in the mode `ee_delta`.
 
         The plans' age `age_s` is not used: the goals are taken as they are in the plans.
+
+        Args:
+            observation: The observations of N worlds.
+            payload: Their plans.
+            age_s: (N,) the age of each plan, s; it is not used.
         """
         agent_pos = observation.agent_pos
         xp = array_namespace(agent_pos)

@@ -31,9 +31,9 @@ class HandView:
 
     @classmethod
     def of(cls, robot: Robot, effector: Effector | None = None) -> HandView | None:
-        """Returns the conversion for a robot's hand; None if none is needed.
+        """Returns the conversion for a robot's hand, or None if it is not needed.
 
-        None is needed by a hand with the dimensions of the reference hand.
+        A hand with the dimensions of the reference hand needs no conversion.
 
         Args:
             robot: The robot.

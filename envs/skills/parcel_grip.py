@@ -313,6 +313,11 @@ def level_grip(pos_w: Array, along: Array, lean_rad: float = LEAN_RAD) -> Grip:
 
     The approach points down by `lean_rad` from the horizontal, because a hand that took
     a parcel from above leaning by this angle has this grip after rotating by 90 degrees.
+
+    Args:
+        pos_w: (n, 3) m, the TCP's position.
+        along: (n, 3) horizontal unit vectors, the direction of the approach.
+        lean_rad: the angle by which the approach points down.
     """
     xp = array_namespace(along)
     up = xp.broadcast_to(xp.asarray(UP), along.shape)

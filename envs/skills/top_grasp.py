@@ -167,6 +167,13 @@ def _height(
 
     The height of a box is its size along its most vertical axis, that of a standing
     cylinder its length, and that of a lying cylinder its diameter.
+
+    Args:
+        xp: the array namespace.
+        size: (n, 3) m, the sizes of the things along their axes.
+        upright_axis: (n,) the index of the most vertical axis.
+        stands: (n,) bool, whether a thing is a standing cylinder.
+        lies: (n,) bool, whether a thing is a lying cylinder.
     """
     thing_ids = xp.arange(size.shape[0])
     height = xp.where(stands, size[:, 2], size[thing_ids, upright_axis])
@@ -217,17 +224,23 @@ def _box_candidates(
 
     There are only two such candidates, one for each of the two horizontal axes. The first
     is repeated to fill four columns.
+
+    Args:
+        xp: the array namespace.
+        axes: (n, 3 axes, 3) the axes of the things.
+        size: (n, 3) m, the sizes of the things along these axes.
+        upright_axis: (n,) the index of the most vertical axis.
     """
     thing_ids = xp.arange(axes.shape[0])
-    # (n, 2) the indices of the two horizontal axes: those other than the upright axis. If
-    # both are equally good, the first is used: across a standing box's y axis
-    level = xp.asarray([[1, 2], [0, 2], [1, 0]])[upright_axis]
+    # (n, 2) the indices of the two horizontal axes, which are all but the upright axis.
+    # Where both axes have the same score, the first of them is used.
+    level_axes = xp.asarray([[1, 2], [0, 2], [1, 0]])[upright_axis]
     yaws = []
     spans = []
     for k in range(2):
-        axis = axes[thing_ids, level[:, k]]
+        axis = axes[thing_ids, level_axes[:, k]]
         yaws.append(_hand_yaw(xp, axis[:, 0], axis[:, 1]))
-        spans.append(size[thing_ids, level[:, k]])
+        spans.append(size[thing_ids, level_axes[:, k]])
     yaw = xp.stack([yaws[0]] * 4 + [yaws[1]], axis=1)
     span = xp.stack([spans[0]] * 4 + [spans[1]], axis=1)
     return yaw, span

@@ -114,6 +114,12 @@ class TwoHandsPlanner:
 
         A payload has a single subtask: the skill of the hand that is farther from its
         goal.
+
+        Args:
+            xp: The array namespace.
+            hands: The readings of both hands.
+            plans: The plans of both hands.
+            completion: (n,) the share of the task that is done.
         """
         to_goals = [  # (n, 3) m each
             plan.pos_w - hand["tcp_pos_w"]

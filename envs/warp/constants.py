@@ -75,8 +75,8 @@ class DeviceConstants(TorchFunctionMode):
         host_values = np.asarray(values)
 
         # as in torch, Python's floats get the default dtype, and arrays keep theirs
-        is_of_python = isinstance(values, float | list | tuple)
-        if dtype is None and is_of_python and host_values.dtype == np.float64:
+        is_python_value = isinstance(values, float | list | tuple)
+        if dtype is None and is_python_value and host_values.dtype == np.float64:
             dtype = torch.get_default_dtype()
 
         key = (host_values.tobytes(), host_values.shape, host_values.dtype.str, dtype)

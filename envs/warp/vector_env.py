@@ -176,7 +176,7 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         if self.closed:
             raise EmbodiedError(CLOSED)
         if not self._has_begun:
-            self.reset()  # for the worlds that are not restored
+            self.reset()  # begins episodes in the worlds that are not restored
         self.worlds.restore(snapshot, worlds)
         return self._observation(*self.worlds.observe())
 

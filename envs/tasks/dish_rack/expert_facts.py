@@ -250,7 +250,14 @@ def _wall_yaw(xp: Any, rot6d: Array, heading: Array) -> Array:
 
 
 def _either(xp: Any, is_first: Array, first: Dish, second: Dish) -> Dish:
-    """Returns the first dish in the worlds where `is_first`, else the second."""
+    """Returns the first dish in the worlds where `is_first`, else the second.
+
+    Args:
+        xp: The array namespace.
+        is_first: (n,) bool, the worlds in which the first dish is returned.
+        first: One dish in each world.
+        second: Another dish in each world.
+    """
     fields = {}
     for name, value in vars(first).items():
         # a column (n, 1) chooses between rows of vectors

@@ -99,6 +99,11 @@ class DishRack:
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
         """Samples an episode, and sets the scene and the memory of one world.
 
+        Args:
+            world: the index of the world.
+            seed: the episode's seed.
+            variation: samples the values that vary.
+
         Returns:
             The sampled values by name, which are stored with the episode.
         """
@@ -117,7 +122,7 @@ class DishRack:
             memory["span"][world, dish] = span_m
         memory["peak_n"][world] = 0.0
 
-        # the event pushes either a plate or a cup
+        # the event pushes either a plate or a cup; the other force is 0, on index 0
         pushed = episode["pushed"]
         is_plate = pushed < len(PLATES)
         no_push = (0.0, 0.0)
@@ -129,7 +134,13 @@ class DishRack:
         return episode
 
     def _place_dish(self, world: int, dish: int, episode: dict[str, Any]) -> None:
-        """Places a dish, with its sampled mass and colour if it takes part."""
+        """Places a dish, with its sampled mass and colour if it takes part.
+
+        Args:
+            world: the index of the world.
+            dish: the index of the dish in DISHES.
+            episode: the sampled values of the episode.
+        """
         pos_w, yaw = pose_of(episode, dish)
         takes_part = is_present(episode, dish)
         is_plate = dish < len(PLATES)

@@ -150,6 +150,11 @@ def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, A
     both kinds of event, so that neither shifts the random numbers that are drawn
     afterwards.
 
+    Args:
+        seed: the episode's seed.
+        level: the level of the variation.
+        episode: the values of the episode that have been sampled so far.
+
     Returns:
         The force on the thing along x and y, in N, and its time in the episode, in s;
         the force on the drawer, in N, and its delay after the drawer was opened, in s.

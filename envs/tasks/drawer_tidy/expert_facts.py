@@ -104,7 +104,14 @@ class ExpertFacts:
 
 
 def _named_thing(xp: Any, hand: Hand, state: Readings, k: int) -> Thing:
-    """Returns the k-th of the two named things, counted from 0."""
+    """Returns the k-th of the two named things, counted from 0.
+
+    Args:
+        xp: the array namespace.
+        hand: the hand, which may hold the thing.
+        state: the privileged state.
+        k: the index of the thing, 0 or 1.
+    """
     pos = state["target_pos_w"][:, 3 * k : 3 * k + 3]
     rot6d = state["target_rot6d"][:, 6 * k : 6 * k + 6]
     size = state["target_size"][:, 3 * k : 3 * k + 3]
@@ -169,7 +176,15 @@ def _half_height(xp: Any, rot6d: Array, size: Array) -> Array:
 
 
 def _is_held(xp: Any, hand: Hand, pos: Array, rot6d: Array, size: Array) -> Array:
-    """Returns (n,) bool, whether the fingers are around a thing and closed on it."""
+    """Returns (n,) bool, whether the fingers are around a thing and closed on it.
+
+    Args:
+        xp: the array namespace.
+        hand: the hand.
+        pos: (n, 3) m, the thing's middle.
+        rot6d: (n, 6), the thing's x and y axes.
+        size: (n, 3) m, the thing's size along its axes.
+    """
     # cosines between the thing's axes and the hand's y axis, along which the fingers
     # open; their squares add up to 1
     hand_y = hand.rot6d[:, 3:]

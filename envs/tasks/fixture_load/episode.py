@@ -79,6 +79,11 @@ def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, A
 
     At other levels the push is 0. Its values are drawn at every level, so that the time
     of the event does not depend on the level.
+
+    Args:
+        seed: the episode's seed.
+        level: the level of the variation.
+        episode: the values of the episode that have been sampled so far.
     """
     rng = event_rng(seed)
     angle = rng.uniform(-np.pi, np.pi)

@@ -89,6 +89,11 @@ class FixtureLoad:
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
         """Samples an episode, and sets the scene and the memory of one world.
 
+        Args:
+            world: the index of the world.
+            seed: the episode's seed.
+            variation: samples the values that vary.
+
         Returns:
             The sampled values by name, which are stored with the episode.
         """
@@ -116,7 +121,13 @@ class FixtureLoad:
         return episode
 
     def _place_part(self, world: int, part: int, episode: dict[str, Any]) -> None:
-        """Places a workpiece, with its sampled mass and colour if it takes part."""
+        """Places a workpiece, with its sampled mass and colour if it takes part.
+
+        Args:
+            world: the index of the world.
+            part: the index of the workpiece.
+            episode: the sampled values of the episode.
+        """
         parts = self._props.parts
         is_present = part < episode["parts"]
         pos_w, yaw = pose_of(episode, part)

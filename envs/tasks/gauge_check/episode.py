@@ -57,6 +57,11 @@ def reading_of(
 
     Positions are shares of the scale. The needle is between the marks if `is_ok`, and
     otherwise outside of them.
+
+    Args:
+        episode: The values of the episode that have been sampled so far.
+        station: The index of the station.
+        is_ok: Whether the needle is between the marks.
     """
     low = episode["low"][station]
     high = low + episode["width"][station]

@@ -86,6 +86,11 @@ class GaugeCheck:
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
         """Samples an episode, and sets gauges and memory of one world.
 
+        Args:
+            world: the index of the world.
+            seed: the episode's seed.
+            variation: samples the values that vary.
+
         Returns:
             The sampled values by name, which are stored with the episode.
         """
@@ -198,7 +203,7 @@ class GaugeCheck:
         # The progress towards the next answer has two terms: `driven` rises from afar,
         # `reached` only near the button. They add up to at most 0.9 of an answer, so that
         # pressing the button adds the last 0.1 of the answer.
-        # both are 1 within `bound` m of the button, and 0.1 at `bound` + `margin` m
+        # Both are 1 within `bound` m of the button, and 0.1 at `bound` + `margin` m
         driven = tolerance(facts.reach_button_m, bound=0.1, margin=2.0)
         reached = tolerance(facts.reach_button_m, bound=0.005, margin=0.2)
         next_answer = (0.5 * driven + 0.4 * reached) / num_named

@@ -94,6 +94,11 @@ def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, A
 
     The second fault may be at the same lamp. At other levels nothing happens: `event` is
     "". The other values are drawn at every level, in the same way.
+
+    Args:
+        seed: The episode's seed.
+        level: The level of the variation.
+        episode: The values of the episode that have been sampled so far.
     """
     rng = event_rng(seed)
     fault = episode["place"]

@@ -324,8 +324,7 @@ def _rows_to_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
         xp, hand.pos_w, over_plate, radius_m=RADIUS_M, turn_rad=WAYPOINT_RAD
     )
 
-    # the parcel's horizontal distance from the plate's centre, and its height above the
-    # plate
+    # the parcel's horizontal distance from the plate's centre, and its height above it
     from_plate = (parcel.pos_w - facts.plate_w)[:, :2]
     distance = xp.sqrt(dot(from_plate, from_plate))
     height = bottom_z - facts.plate_w[:, 2]
@@ -349,8 +348,12 @@ def _rows_to_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
 def _rows_to_bin(facts: ExpertFacts, posture: Grip, route: Route) -> list[Row]:
     """Returns the rows of the decision table for a held parcel that has been read.
 
-    The hand lifts the parcel, carries it to its bin along the route, lowers it and lets
-    go.
+    The hand lifts the parcel, carries it to its bin, lowers it and lets go.
+
+    Args:
+        facts: What the expert knows.
+        posture: The axes that the hand should have.
+        route: The route from the scanner to the bins.
     """
     xp = facts.xp
     hand = facts.hand

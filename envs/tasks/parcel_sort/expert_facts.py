@@ -254,6 +254,12 @@ def _priority(xp: Any, parcels: Parcels, is_held: Array, is_on_plate: Array) -> 
 
     On the belt, parcels farther downstream have a higher priority, because they leave the
     arm's reach sooner.
+
+    Args:
+        xp: the array namespace.
+        parcels: all K parcels of n worlds.
+        is_held: (n, K) bool, whether the hand holds each parcel.
+        is_on_plate: (n, K) bool, whether each parcel is on the scanner's plate.
     """
     y = parcels.pos_w[..., 1]
     # later lines override earlier ones, from the lowest priority to the highest

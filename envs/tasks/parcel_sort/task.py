@@ -92,6 +92,11 @@ class ParcelSort:
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
         """Samples an episode, and sets parcels, props and memory of one world.
 
+        Args:
+            world: the index of the world.
+            seed: the episode's seed.
+            variation: samples the values that vary.
+
         Returns:
             The sampled values by name, which are stored with the episode.
         """
@@ -117,7 +122,13 @@ class ParcelSort:
         return episode
 
     def _place_parcel(self, world: int, parcel: int, episode: dict[str, Any]) -> None:
-        """Places a parcel, with its sampled size, colour and label if it takes part."""
+        """Places a parcel, with its sampled size, colour and label if it takes part.
+
+        Args:
+            world: the index of the world.
+            parcel: the index of the parcel.
+            episode: the sampled values of the episode.
+        """
         parcels = self._props.parcels
         is_present = parcel < episode["parcels"]
         pos_w, yaw = pose_of(episode, parcel)

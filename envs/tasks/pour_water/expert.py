@@ -239,7 +239,8 @@ def _choose(
         pours: (n,) bool, whether the hand pours.
         pouring_w: (n, 3) m, the TCP position for pouring at the next tilt.
     """
-    # goals: before the bottle, above that place, and straight up
+    # the goals: in front of the grip on the bottle, above that point, and straight up from
+    # where the hand is
     held = facts.is_held
     before_grip = facts.grip - STANDOFF_M * facts.forward
     above = before_grip + xp.asarray([0.0, 0.0, ABOVE_M])

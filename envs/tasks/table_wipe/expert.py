@@ -168,7 +168,14 @@ def _stroke(xp: Any, state: Readings) -> Stroke:
 def _read_facts(
     xp: Any, agent: Readings, state: Readings, stroke: Stroke
 ) -> ExpertFacts:
-    """Returns what the decisions need, computed from the observations of n worlds."""
+    """Returns what the decisions need, computed from the observations of n worlds.
+
+    Args:
+        xp: the array namespace.
+        agent: proprioception.
+        state: the privileged state.
+        stroke: the next stroke of the pad.
+    """
     pad = state["pad_pos_w"]
 
     # the hand: its horizontal and vertical errors to the grip, GRIP_Z_M above the pad
@@ -211,7 +218,15 @@ def _read_facts(
 def _choose(
     xp: Any, agent: Readings, state: Readings, stroke: Stroke, facts: ExpertFacts
 ) -> tuple[Array, Array]:
-    """Returns the skill (n,), an index into SKILLS, and the hand's goal (n, 3) m."""
+    """Returns the skill (n,), an index into SKILLS, and the hand's goal (n, 3) m.
+
+    Args:
+        xp: the array namespace.
+        agent: proprioception.
+        state: the privileged state.
+        stroke: the next stroke of the pad.
+        facts: what the expert knows.
+    """
     tcp = agent["tcp_pos_w"]
     pad = state["pad_pos_w"]  # (n, 3) m, the centre of its underside
     table_z = state["table_z"][:, 0]

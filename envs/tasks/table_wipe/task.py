@@ -95,6 +95,11 @@ class TableWipe:
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
         """Samples an episode, and sets table, pad, dirt and memory of one world.
 
+        Args:
+            world: the index of the world.
+            seed: the episode's seed.
+            variation: samples the values that vary.
+
         Returns:
             The sampled values by name, which are stored with the episode.
         """
@@ -121,7 +126,13 @@ class TableWipe:
     def _lay_table(
         self, world: int, pad_xy_w: np.ndarray, episode: dict[str, Any]
     ) -> None:
-        """Sets the table's height and colour, and lays the mat and the pad onto it."""
+        """Sets the table's height and colour, and lays the mat and the pad onto it.
+
+        Args:
+            world: the index of the world.
+            pad_xy_w: (2,) m, the position of the pad and the mat in the world.
+            episode: the sampled values of the episode.
+        """
         pad = self._props.pad
         table = self._props.table
         yaw = episode["pad_yaw"]
@@ -139,6 +150,11 @@ class TableWipe:
 
         The episode's first `stains` stains are dirty from the start. The last stain may be
         spilled later; if it is not spilled in this episode, it stays clean.
+
+        Args:
+            world: the index of the world.
+            k: the index of the stain in the episode's lists.
+            episode: the sampled values of the episode.
         """
         dirt = self._dirt
         stains = self._props.stains

@@ -80,7 +80,14 @@ def _is_sorting(facts: ExpertFacts) -> Array:
 def _plan_where(
     xp: Any, condition: Array, plan: HandPlan, otherwise: HandPlan
 ) -> HandPlan:
-    """Returns `plan` in the worlds where a condition (n,) holds, else `otherwise`."""
+    """Returns `plan` in the worlds where a condition (n,) holds, else `otherwise`.
+
+    Args:
+        xp: the array namespace.
+        condition: (n,) bool, one value per world.
+        plan: the plan where the condition holds.
+        otherwise: the plan in all other worlds.
+    """
     column = condition[:, None]  # (n, 1), for vectors
     return HandPlan(
         skill=xp.where(condition, plan.skill, otherwise.skill),

@@ -109,7 +109,7 @@ def _sample_event(
 ) -> dict[str, Any]:
     """Samples the event of level L4: the belt's speed changes, or a parcel is pushed.
 
-    It happens early and concerns the first parcel, or later and concerns the last one.
+    The event is early and concerns the first parcel, or later and concerns the last one.
     At other levels nothing happens. All values are drawn at every level and for both
     kinds of event, so that neither shifts the random numbers that are drawn afterwards.
 

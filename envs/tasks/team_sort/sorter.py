@@ -206,6 +206,11 @@ def _rows_to_scanner(facts: ExpertFacts, parcel: Parcels, is_held: Array) -> lis
     """Returns the rows of the decision table for a held parcel that is not yet read.
 
     The hand lifts the parcel off the stand and holds it under the scanner's head.
+
+    Args:
+        facts: what the expert knows.
+        parcel: the parcel in the hand.
+        is_held: (n,) bool, whether the hand holds the parcel.
     """
     xp = facts.xp
     hand = facts.sorter

@@ -81,6 +81,11 @@ def pose_of(
 ) -> tuple[np.ndarray, float]:
     """Returns where a tote starts; totes that take no part are parked.
 
+    Args:
+        episode: The sampled values of the episode.
+        tote: The index of the tote.
+        station: The layout of belt and rack.
+
     Returns:
         The centre (3,) of the tote's underside in the world, in m, and its yaw in rad.
     """

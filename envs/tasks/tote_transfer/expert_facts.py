@@ -71,7 +71,14 @@ class ExpertFacts:
         state: Readings,
         depth_m: float = GRASP_DEPTH_M,
     ) -> ExpertFacts:
-        """Returns the facts of an observation, for grips `depth_m` below the rim."""
+        """Returns the facts of an observation, for grips `depth_m` below the rim.
+
+        Args:
+            xp: The array namespace.
+            agent: Proprioception.
+            state: The privileged state.
+            depth_m: How far below the rim the pads grip a wall.
+        """
         tcp = agent["tcp_pos_w"]
         tote = state["tote_pos_w"]
         slot = state["slot_pos_w"]

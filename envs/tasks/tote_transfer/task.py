@@ -82,6 +82,11 @@ class ToteTransfer:
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
         """Samples an episode, and sets the scene and the memory of one world.
 
+        Args:
+            world: the index of the world.
+            seed: the episode's seed.
+            variation: samples the values that vary.
+
         Returns:
             The sampled values by name, which are stored with the episode.
         """
@@ -108,7 +113,13 @@ class ToteTransfer:
         return episode
 
     def _place_tote(self, world: int, tote: int, episode: dict[str, Any]) -> None:
-        """Places a tote, with its sampled size and colour if it takes part."""
+        """Places a tote, with its sampled size and colour if it takes part.
+
+        Args:
+            world: the index of the world.
+            tote: the index of the tote.
+            episode: the sampled values of the episode.
+        """
         totes = self._props.totes
         is_present = tote < episode["totes"]
         pos_w, yaw = pose_of(episode, tote, self._station)

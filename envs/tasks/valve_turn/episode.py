@@ -115,7 +115,12 @@ def start_and_target(
 def valve_name(colours: list[str], place: int, named_by: str) -> str:
     """Returns the name of a valve: its place or its colour, such as "left" or "red".
 
-    If several valves have that colour, the place is put before it: "left red".
+    If several valves have that colour, the place is put before the colour: "left red".
+
+    Args:
+        colours: The colour of each valve, from the left.
+        place: The valve's place, counted from 0 at the left.
+        named_by: "place" or "colour".
     """
     place_name = PLACES[len(colours)][place]
     if named_by == "place":
@@ -128,6 +133,11 @@ def _sample_push(seed: int, level: str, episode: dict[str, Any]) -> dict[str, An
 
     An early push comes soon after the start, and a late push soon after the valve first
     reaches its target. At other levels the torque is 0.
+
+    Args:
+        seed: The episode's seed.
+        level: The level of the variation.
+        episode: The values of the episode that have been sampled so far.
     """
     rng = event_rng(seed)
     start_deg = episode["start_angle"][place_of(episode)]

@@ -105,6 +105,11 @@ def _sample_event(seed: int, level: str, mass: float) -> dict[str, Any]:
 
     At other levels the push is 0. Its values are drawn at every level, so that the time
     of the event does not depend on the level.
+
+    Args:
+        seed: the episode's seed.
+        level: the level of the variation.
+        mass: the item's mass, kg.
     """
     rng = event_rng(seed)
     angle = rng.uniform(-np.pi, np.pi)

@@ -329,6 +329,12 @@ def _completion(xp: Any, facts: ExpertFacts, flap: FlapFacts, skill: Array) -> A
     """Returns the completion (n,) of the task, from 0 to 1.
 
     Weighing counts 0.4, bringing the item to its box 0.45, and closing the flap 0.15.
+
+    Args:
+        xp: the array namespace.
+        facts: what the expert knows of hand, item and boxes.
+        flap: what the expert knows of the flap.
+        skill: (n,) the present skills, as indices into SKILLS.
     """
     # how far the present pick-and-place is: to the scale, or from there to the box
     share = completion_of(xp, ORDER, skill)

@@ -108,6 +108,11 @@ class WeighPack:
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
         """Samples an episode, and sets the scene and the memory of one world.
 
+        Args:
+            world: the index of the world.
+            seed: the episode's seed.
+            variation: samples the values that vary.
+
         Returns:
             The sampled values by name, which are stored with the episode.
         """
