@@ -116,9 +116,11 @@ def _paint_surface(paint: Paint, size: BeltSize) -> None:
     """
     half_width = size.width / 2
     y = size.middle_y
+    # the bed under the rollers
     bed_half = (half_width, size.half_length, BED_HALF_M)
     paint.box((size.x, y, size.top_z - BED_BELOW_M), bed_half, BED)
 
+    # the rollers, whose tops are at the belt's top
     roller_z = size.top_z - ROLLER_RADIUS_M
     left_x = size.x - half_width
     right_x = size.x + half_width

@@ -64,6 +64,7 @@ def _paint_decor(spec: mujoco.MjSpec, bench: mujoco.MjsBody, size: BenchSize) ->
     """
     decor = Paint(spec, bench, "bench_decor", decor=True)
     half_y = size.width / 2
+    # the drawers' front is just before the cabinet, which is 4 cm behind the top's edge
     front_x = -size.depth / 2 + 0.036
 
     # four columns of three drawers, each with a handle
@@ -76,29 +77,29 @@ def _paint_decor(spec: mujoco.MjSpec, bench: mujoco.MjsBody, size: BenchSize) ->
 
     # the board stands on the bench's far edge
     back_x = size.depth / 2 - 0.012
-    low_z = size.top_z
-    decor.box((back_x, 0, low_z + 0.26), (0.010, half_y, 0.26), BOARD)
+    top_z = size.top_z
+    decor.box((back_x, 0, top_z + 0.26), (0.010, half_y, 0.26), BOARD)
     for y in (-half_y + 0.015, half_y - 0.015):
-        decor.box((back_x, y, low_z + 0.27), (0.014, 0.015, 0.27), FRAME_BLUE)
+        decor.box((back_x, y, top_z + 0.27), (0.014, 0.015, 0.27), FRAME_BLUE)
 
     # on the board: spanners from long to short, two screwdrivers, a row of small boxes
     tool_x = back_x - 0.016
     for k in range(5):
         y = 0.48 - 0.06 * k
         length = 0.22 - 0.03 * k
-        upper = (tool_x, y, low_z + 0.46)
-        lower = (tool_x, y, low_z + 0.46 - length)
+        upper = (tool_x, y, top_z + 0.46)
+        lower = (tool_x, y, top_z + 0.46 - length)
         decor.cylinder(lower, upper, 0.007, STEEL)
         for x, y, z in (lower, upper):
             decor.box((x, y, z), (0.006, 0.014, 0.012), STEEL)
     for k in range(2):
         y = 0.12 - 0.06 * k
-        middle = (tool_x, y, low_z + 0.36)
-        decor.cylinder(middle, (tool_x, y, low_z + 0.46), 0.014, HANDLE_RED)
-        decor.cylinder((tool_x, y, low_z + 0.24), middle, 0.004, STEEL)
+        middle = (tool_x, y, top_z + 0.36)
+        decor.cylinder(middle, (tool_x, y, top_z + 0.46), 0.014, HANDLE_RED)
+        decor.cylinder((tool_x, y, top_z + 0.24), middle, 0.004, STEEL)
     for k in range(5):
         y = -0.12 - 0.09 * k
         colour = SAFETY_YELLOW if k % 2 else DRAWER
-        decor.box((tool_x - 0.04, y, low_z + 0.34), (0.05, 0.038, 0.035), colour)
-        decor.box((tool_x - 0.08, y, low_z + 0.36), (0.012, 0.030, 0.020), DARK)
+        decor.box((tool_x - 0.04, y, top_z + 0.34), (0.05, 0.038, 0.035), colour)
+        decor.box((tool_x - 0.08, y, top_z + 0.36), (0.012, 0.030, 0.020), DARK)
     decor.add()

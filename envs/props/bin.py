@@ -132,6 +132,7 @@ def _paint_stand(
     y = size.width / 2
     half_z = size.floor_z / 2
 
+    # the shelf under the bin, then the legs, and a rail from leg to leg on each side
     stand.box((0, 0, -0.035), (x + 0.01, y + 0.01, 0.015), FRAME_BLUE)
     for leg_x in (-x + 0.01, x - 0.01):
         for leg_y in (-y + 0.01, y - 0.01):

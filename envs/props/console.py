@@ -79,6 +79,7 @@ def add_console(spec: mujoco.MjSpec, size: ConsoleSize) -> mujoco.MjsBody:
     upright = size.quat() * (1, -1, -1, -1)
     cabinet = console.add_body(name="console_cabinet", quat=upright)
     outline = _outline(size)
+    # the cheeks at both sides, and the shell between them, which is a little lower
     cheeks = join_meshes(
         [
             _prism(outline, half_width, half_width + CHEEK_M),

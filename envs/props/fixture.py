@@ -81,12 +81,13 @@ def add_fixture(spec: mujoco.MjSpec, size: FixtureSize) -> None:
         slope.friction[0] = SLIDING_FRICTION
     add_contact_sensor(spec, FORCE, BODY, reduce=SUM_OF_CONTACTS)
 
-    # a foot below the base plate
+    # a foot below the base plate, whose underside is 12 mm below the pocket's floor
     paint = Paint(spec, body, "fixture_paint")
     foot_half_z = 0.0065
     foot = (half_x + 0.02, half_y + 0.02, foot_half_z)
     paint.box((0, 0, -0.012 - foot_half_z), foot, FRAME_BLUE)
-    # bolts in the foot's corners, and a clamp that stands open behind the pocket
+    # bolts in the foot's corners, a clamp that stands open behind the pocket, and a yellow
+    # stripe on the foot's front
     for x in (-half_x - 0.008, half_x + 0.008):
         for y in (-half_y - 0.008, half_y + 0.008):
             paint.cylinder((x, y, -0.012), (x, y, -0.006), 0.006, STEEL)

@@ -73,6 +73,7 @@ def _add_light(spec: mujoco.MjSpec) -> None:
     headlight.diffuse = [0.25] * 3
     headlight.specular = [0.05] * 3
 
+    # a lamp that shines in parallel rays, almost straight down
     lamp = spec.worldbody.add_light(
         name="lamp", pos=[0.6, -0.6, 3.5], dir=[-0.1, 0.2, -1]
     )

@@ -163,6 +163,7 @@ def _turned(outline: tuple[tuple[float, float], ...]) -> Mesh:
     after = (side + 1) % DRAWN_SIDES
     faces = []
     for k in range(len(outline) - 1):
+        # the indices of the first vertices of ring k and of the next ring
         low = k * DRAWN_SIDES
         high = low + DRAWN_SIDES
         faces.append(np.stack([low + side, low + after, high + after], 1))

@@ -204,7 +204,7 @@ class Scale:
         xp = engine.xp
         self._body = model.body(BODY).id
         self._pan = model.body(PAN).id
-        self._qpos = int(model.joint(PAN).qposadr[0])
+        self._qpos = int(model.joint(PAN).qposadr[0])  # the spring's column in `qpos`
         self._display = model.geom(DISPLAY).id
         materials = [model.material(f"{DISPLAY}_{name}").id for name in (*names, BLANK)]
         self._materials = xp.asarray(materials, dtype=xp.int32)

@@ -79,6 +79,7 @@ def add_stains(spec: mujoco.MjSpec, table: mujoco.MjsBody) -> None:
     for name, blob in zip(STAINS, BLOBS, strict=True):
         body = table.add_body(name=name)
         for k, (flat, faces) in enumerate(_cells(blob, OVERLAP_M)):
+            # from the flat cell (n, 2) to vertices (n, 3) just above the table
             z = np.full((len(flat), 1), ABOVE_TABLE_M)
             mesh: Mesh = (np.concatenate([flat, z], axis=1), faces)
             geom = add_visual_mesh(spec, body, f"{name}_{k}", mesh)

@@ -112,7 +112,8 @@ def _inertia(size: ToteSize) -> tuple[np.ndarray, np.ndarray]:
     pos = all_pos[: len(SOLIDS)]  # (5, 3) centres of the solids, m
     half = all_half[: len(SOLIDS)]  # (5, 3) their half sizes, m
 
-    # distribute the mass in proportion to the volumes
+    # distribute the mass in proportion to the volumes, which are 8 times the products of
+    # the half sizes
     mass = np.prod(half, axis=1)  # (5,)
     mass *= size.mass / mass.sum()
     centre = mass @ pos / size.mass

@@ -52,11 +52,13 @@ def add_machine_hall(spec: mujoco.MjSpec) -> None:
     """Adds floor, light, walls, markings and pipes, but neither stations nor people."""
     add_floor_and_light(spec)
     _add_walls(spec)
+    # what all cameras see on the floor
     markings = Paint(spec, spec.worldbody, "hall_marking")
     _paint_ways(markings)
     _paint_robot_lines(markings)
     markings.add()
 
+    # what only pictures for people show
     decor = Paint(spec, spec.worldbody, "hall_decor", decor=True)
     _paint_walls(decor)
     _paint_pipes(decor)

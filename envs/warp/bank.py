@@ -58,11 +58,13 @@ class DeviceBank:
             parameters: the arrays of the task's `memory()`, (N, ...) each, to write to.
             encoder_bias: (N, J) the proprioception's array of biases, to write to.
         """
+        # the engine's state, then the fields of its model that differ between worlds
         varied = self._engine.model_views()
         for name, values in self._state.items():
             _write(self._engine.view(name), which, values[index])
         for name, values in self._fields.items():
             _write(varied[name], which, values[index])
+        # the state outside of the engine
         for name, values in self._parameters.items():
             target = parameters[name]
             _write(target, which, values[index].to(target.dtype))

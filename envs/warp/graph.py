@@ -80,7 +80,7 @@ class StepGraph:
 
     def __call__(self, values: torch.Tensor) -> Tensors:
         """Returns the function's results for `values`, as copies."""
-        self._input.copy_(values)
+        self._input.copy_(values)  # the graph reads its input from this memory
         if self._launch is not None:
             self._launch()
         elif self._recorder is None:

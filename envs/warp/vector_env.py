@@ -220,11 +220,13 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
             final: whether to show the last frames of episodes that ended in this step,
                 instead of the first frames of the new ones.
         """
+        # only the entries that the config's observations have, clipped to their bounds
         values = {"agent_pos": agent_pos, "environment_state": environment_state}
         observation: Tensors = {}
         for name, bound in self._bounds.items():
             observation[name] = values[name].float().clamp(-bound, bound)
 
+        # frames of the cameras, and their age, as copies that later steps do not overwrite
         feed = self.worlds.feed
         if feed is not None:
             frames = feed.final() if final else feed.newest()

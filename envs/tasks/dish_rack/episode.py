@@ -98,6 +98,7 @@ def _sample_event(
         present: Indices of the dishes that take part.
     """
     rng = event_rng(seed)
+    # a random dish, whose mass determines the force
     pushed = present[int(rng.integers(len(present)))]
     is_plate = pushed < len(PLATES)
     mass = episode["plate_mass"] if is_plate else episode["cup_mass"]

@@ -104,6 +104,7 @@ class DrawerTidy:
         episode = sample_episode(seed, variation)
         self._place_things(world, episode)
 
+        # the chest of drawers, each drawer a little ajar, with a coloured handle
         drawers = self._props.drawers
         drawers.shift(world, np.array([episode["chest_x"], episode["chest_y"]]))
         openings_m = np.array(episode["ajar"][: len(DRAWERS)])

@@ -71,6 +71,7 @@ def _paint_mat(spec: mujoco.MjSpec) -> None:
     middle_x, middle_y = PLACES_W[1]
     top_z = BENCH.top_z
     mat.box((middle_x, middle_y, top_z), (0.105, 0.215, 0.0012), RUBBER)
+    # a frame of four bars around each place
     for x, y in PLACES_W:
         for side in (-1, 1):
             along = (0.088, 0.0015, 0.003)

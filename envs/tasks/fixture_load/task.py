@@ -134,6 +134,7 @@ class FixtureLoad:
         parts.place(world, part, pos_w, yaw)
         parts.set_present(world, part, is_present)
         if is_present:
+            # all workpieces have the same size and mass
             size = WorkpieceSize(PART.length, PART.width, PART.height, episode["mass"])
             parts.weigh(world, part, size)
             parts.paint(world, part, COLOURS[episode["colour"][part]])

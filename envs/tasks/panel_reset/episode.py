@@ -79,10 +79,12 @@ def _sample_lights(episode: dict[str, Any], rng: np.random.Generator) -> np.ndar
     fault = episode["place"]
     lights[fault] = FAULT
 
+    # the decoys are in other rows than the fault
     other_rows = [k for k in range(LAMP_COUNT) if row_of(k) != row_of(fault)]
     decoys = rng.choice(other_rows, episode["decoys"], replace=False)
     lights[decoys] = FAULT
 
+    # the warnings may be in any row
     dark = np.flatnonzero(lights == DARK)
     warnings = rng.choice(dark, episode["warnings"], replace=False)
     lights[warnings] = WARNING
@@ -93,7 +95,7 @@ def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, A
     """Samples the event of level L4: the fault moves, or a second one follows the reset.
 
     The second fault may be at the same lamp. At other levels nothing happens: `event` is
-    "". The other values are drawn at every level, in the same way.
+    "". The other values are drawn at every level, so that they do not depend on the level.
 
     Args:
         seed: The episode's seed.

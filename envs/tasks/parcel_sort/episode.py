@@ -105,6 +105,7 @@ def pose_of(episode: dict[str, Any], parcel: int) -> tuple[np.ndarray, float]:
     if parcel >= episode["parcels"]:
         return parked_w(parcel), 0.0
 
+    # the yaw depends on the face with the label
     yaw_offset = episode["turn"][parcel]
     yaw = TOP_YAW_RAD + TOP_YAW_FACTOR * yaw_offset
     if episode["label"][parcel] == "end":

@@ -288,6 +288,7 @@ def _stroke_end_y(xp: Any, state: Readings, stroke: Stroke) -> Array:
     high = stroke.high_y
     farther = xp.where(y - low > high - y, low, high)
 
+    # a pad that moves goes on, unless it is at the end already
     is_going_high = (vel_y > SLOW_M_S) & (y < high - AT_GOAL_M)
     is_going_low = (vel_y < -SLOW_M_S) & (y > low + AT_GOAL_M)
     end = xp.where(is_going_high, high, farther)

@@ -138,6 +138,7 @@ class TableWipe:
         yaw = episode["pad_yaw"]
         top_z = TABLE.top_z + episode["table_height"]
 
+        # the mat is part of the table, so its position is relative to the table's middle
         table.raise_by(world, episode["table_height"])
         table.paint(world, TABLE_TOPS[episode["top"]])
         pad.place(world, (*pad_xy_w, top_z), yaw)

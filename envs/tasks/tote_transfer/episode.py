@@ -122,7 +122,7 @@ def _sample_event(
     push = (0.0, 0.0)
     speed = episode["belt_speed"]
 
-    is_pushed = bool(rng.random() < 0.5)
+    is_pushed = bool(rng.random() < 0.5)  # otherwise the belt's speed changes
     if level == "L4":
         angle = rng.uniform(-np.pi, np.pi)
         force = episode["mass"] * rng.uniform(*PUSH_M_S2)

@@ -68,6 +68,7 @@ def tote_transfer_expert(
     if station_of(robot).has_two_hands:
         return two_handed_expert(agent_layout, state_layout, robot)
 
+    # the expert plans for one hand, which need not be like the reference hand
     expert = ToteTransferExpert(robot)
     hand = HandView.of(robot)
     planner = ScriptedPlanner(agent_layout, state_layout, expert.decide, hand)

@@ -93,12 +93,14 @@ class ToteTransfer:
         episode = sample_episode(seed, variation, self._station)
         target = target_of(episode)
 
+        # the scene
         for tote in range(len(TOTES)):
             self._place_tote(world, tote, episode)
         shift_m = np.array([episode["rack_x"], episode["rack_y"]])
         self._props.rack.shift(world, shift_m)
         self._props.belt.start(world, episode["belt_speed"])
 
+        # what the task remembers
         memory = self._memory
         memory["tote"][world] = target
         memory["slot"][world] = episode["slot"]

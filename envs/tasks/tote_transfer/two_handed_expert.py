@@ -70,6 +70,7 @@ def two_handed_expert(
     agent_layout: Layout, state_layout: Layout, robot: Robot
 ) -> tuple[Planner, Controller]:
     """Returns planner and controller of the expert, for a robot with two hands."""
+    # the stand depends on where the mount is now, because the robot waits for a tote there
     expert = TwoHandedExpert(robot)
     mount = MountPose(robot, agent_layout)
     planner = TwoHandsPlanner(agent_layout, state_layout, robot, expert.decide)

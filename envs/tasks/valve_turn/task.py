@@ -92,6 +92,7 @@ class ValveTurn:
         episode = sample_episode(seed, variation)
         self._place_valves(world, episode)
 
+        # what the task remembers
         memory = self._memory
         event_tick, late_ticks = event_ticks(episode)
         memory["valve"][world] = episode["order"][place_of(episode)]
