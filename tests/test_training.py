@@ -186,7 +186,7 @@ def test_thinned_samples_keep_their_pictures() -> None:
     assert len(some) == EPISODES
     rows = torch.arange(0, EPISODES * PLANS, PLANS)
     assert torch.equal(some.goal_pos_w, samples.goal_pos_w[rows])
-    for moment in ("then", "now"):
+    for moment in ("earlier_frame", "newest_frame"):
         ours = some.frames.take(getattr(some, moment))
         assert torch.equal(ours, samples.frames.take(getattr(samples, moment)[rows]))
 

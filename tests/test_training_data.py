@@ -20,7 +20,7 @@ from embodied.policies.training.config import ImitationConfig
 from embodied.policies.training.frames import DiskFrames, MemoryFrames
 from embodied.policies.training.imitation import reading_workers
 from embodied.policies.training.samples import (
-    Part,
+    EpisodeList,
     Samples,
     load_samples,
     samples_bytes,
@@ -62,18 +62,18 @@ def write(path: Path, seeds: Iterable[int]) -> Path:
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Part:
+def parts(tmp_path: Path) -> EpisodeList:
     """Some episodes of two datasets, in another order than on disk."""
     first = write(tmp_path / "first.hdf5", range(5))
     second = write(tmp_path / "second.hdf5", range(10, 13))
     return [(first, [3, 0, 4]), (second, [1])]
 
 
-def load(parts: Part, in_memory: bool) -> Samples:
+def load(parts: EpisodeList, in_memory: bool) -> Samples:
     return load_samples(parts, ("front",), HISTORY_S, in_memory)
 
 
-def test_pictures_are_the_same_from_memory_and_from_disk(parts: Part) -> None:
+def test_pictures_are_the_same_from_memory_and_from_disk(parts: EpisodeList) -> None:
     in_memory = load(parts, in_memory=True)
     on_disk = load(parts, in_memory=False)
     assert isinstance(in_memory.frames, MemoryFrames)
@@ -102,7 +102,7 @@ def test_pictures_are_the_same_from_memory_and_from_disk(parts: Part) -> None:
     assert torch.equal(on_disk.frames.take(rows), expected)
 
 
-def test_pictures_on_disk_can_be_sent_to_a_worker(parts: Part) -> None:
+def test_pictures_on_disk_can_be_sent_to_a_worker(parts: EpisodeList) -> None:
     frames = load(parts, in_memory=False).frames
     rows = torch.tensor([0, 4 * FRAMES - 1])
     expected = frames.take(rows)  # its files are open now
@@ -110,21 +110,21 @@ def test_pictures_on_disk_can_be_sent_to_a_worker(parts: Part) -> None:
     assert torch.equal(there.take(rows), expected)
 
 
-def test_rows_stay_within_their_episode(parts: Part) -> None:
+def test_rows_stay_within_their_episode(parts: EpisodeList) -> None:
     samples = load(parts, in_memory=True)
     steps = len(samples.action) // 4
     episode = samples.last_step // steps
     assert torch.equal(samples.last_step, (episode + 1) * steps - 1)
     for name in ("step", "frame_step"):
         assert torch.equal(getattr(samples, name) // steps, episode)
-    for name in ("now", "then"):
+    for name in ("newest_frame", "earlier_frame"):
         assert torch.equal(getattr(samples, name) // FRAMES, episode)
-    assert (samples.then <= samples.now).all()
+    assert (samples.earlier_frame <= samples.newest_frame).all()
     assert (samples.frame_step <= samples.step).all()
     assert samples.control_hz == CONTROL_HZ
 
 
-def test_arrays_of_other_lengths_are_named(parts: Part) -> None:
+def test_arrays_of_other_lengths_are_named(parts: EpisodeList) -> None:
     path, _ = parts[1]
     with open_hdf5(path, "r+") as file:
         ticks = file["data/demo_1/streams/agent_pos/t"][()]
@@ -135,7 +135,7 @@ def test_arrays_of_other_lengths_are_named(parts: Part) -> None:
 
 
 def test_large_datasets_are_read_by_workers(
-    parts: Part, monkeypatch: pytest.MonkeyPatch
+    parts: EpisodeList, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = tuple(path for path, _ in parts)
     config = ImitationConfig(paths, ("front",), Budget())
@@ -152,6 +152,6 @@ def test_large_datasets_are_read_by_workers(
     assert reading_workers(config, CPU) >= 1
 
 
-def test_pictures_that_are_missing_are_named(parts: Part) -> None:
+def test_pictures_that_are_missing_are_named(parts: EpisodeList) -> None:
     with pytest.raises(DatasetError, match=r"no pictures of the cameras \['wrist'\]"):
         load_samples(parts, ("front", "wrist"), HISTORY_S)

@@ -19,7 +19,7 @@ from embodied.policies.run_folder import (
     write_json,
 )
 from embodied.policies.training.budget import Budget
-from embodied.policies.training.resume import check_same, goes_on, is_finished
+from embodied.policies.training.resume import check_same, has_work_left, is_finished
 from embodied.policies.training.run import Row
 from embodied.policies.vla.run_folder import load_net
 from tests.training import CONFIG, make_learner, make_run
@@ -101,9 +101,9 @@ def test_a_finished_run_is_lengthened_by_a_larger_budget(tmp_path: Path) -> None
     make_run(tmp_path, make_learner(), steps=4).train()
     identity = CONFIG.identity()
     assert is_finished(tmp_path)
-    assert not goes_on(tmp_path, identity, Budget(max_steps=4))
-    assert goes_on(tmp_path, identity, Budget(max_steps=5))
-    assert goes_on(tmp_path, identity, Budget(minutes=5))
+    assert not has_work_left(tmp_path, identity, Budget(max_steps=4))
+    assert has_work_left(tmp_path, identity, Budget(max_steps=5))
+    assert has_work_left(tmp_path, identity, Budget(minutes=5))
 
     # What would add nothing is refused, with what would.
     for small, message in (
@@ -111,7 +111,7 @@ def test_a_finished_run_is_lengthened_by_a_larger_budget(tmp_path: Path) -> None
         (Budget(minutes=1e-6), "minutes already.*e.g. --minutes"),
     ):
         with pytest.raises(EmbodiedError, match=message):
-            goes_on(tmp_path, identity, small)
+            has_work_left(tmp_path, identity, small)
 
     before = json.loads((tmp_path / HISTORY).read_text())
     learner = make_learner()
@@ -122,7 +122,7 @@ def test_a_finished_run_is_lengthened_by_a_larger_budget(tmp_path: Path) -> None
     assert run.history[-1]["steps"] == 10
     assert run.history[-1]["seconds"] > before[-1]["seconds"]
     assert is_finished(tmp_path)
-    assert not goes_on(tmp_path, identity, Budget(max_steps=10))
+    assert not has_work_left(tmp_path, identity, Budget(max_steps=10))
 
 
 @pytest.mark.slow
@@ -130,7 +130,7 @@ def test_a_lengthening_that_is_cut_goes_on(tmp_path: Path) -> None:
     make_run(tmp_path, make_learner(), steps=4).train()
     with pytest.raises(KeyboardInterrupt):
         make_run(tmp_path, make_learner(), on_row=interrupt).train(resume=True)
-    assert goes_on(tmp_path, CONFIG.identity(), Budget(max_steps=40))
+    assert has_work_left(tmp_path, CONFIG.identity(), Budget(max_steps=40))
 
     learner = make_learner()
     make_run(tmp_path, learner).train(resume=True)
@@ -148,14 +148,14 @@ def test_a_run_without_its_checkpoint_is_whole_but_cannot_be_lengthened(
     assert is_finished(tmp_path)
     assert load_net(tmp_path) is not None
     with pytest.raises(EmbodiedError, match="no checkpoint.safetensors.*--overwrite"):
-        goes_on(tmp_path, CONFIG.identity(), Budget(max_steps=5))
+        has_work_left(tmp_path, CONFIG.identity(), Budget(max_steps=5))
 
     # Version 0.1 recorded neither the budget nor that a run was finished.
     info = json.loads((tmp_path / INFO).read_text())
     del info["budget"], info["finished"]
     write_json(tmp_path / INFO, info)
     assert is_finished(tmp_path)
-    assert not goes_on(tmp_path, CONFIG.identity(), Budget(max_steps=4))
+    assert not has_work_left(tmp_path, CONFIG.identity(), Budget(max_steps=4))
 
 
 def test_a_budget_is_of_minutes_or_of_steps() -> None:

@@ -60,8 +60,8 @@ def make_samples(seed: int) -> Samples:
     return Samples(
         frames=MemoryFrames(pictures),
         weight=torch.ones(k),
-        now=episode,
-        then=episode,
+        newest_frame=episode,
+        earlier_frame=episode,
         sentence=torch.zeros_like(episode),
         step=step,
         frame_step=step,

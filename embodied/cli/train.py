@@ -20,7 +20,7 @@ from embodied.policies.pretrained import pretrained_folder
 from embodied.policies.run_folder import FILES, policy_spec_from_json, read_info
 from embodied.policies.training.budget import Budget
 from embodied.policies.training.config import MAX_AGE_S
-from embodied.policies.training.resume import goes_on, stored_budget
+from embodied.policies.training.resume import has_work_left, stored_budget
 
 if TYPE_CHECKING:
     from embodied.policies.training.config import ImitationConfig
@@ -237,7 +237,7 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
     require_start_fits(config, common_metadata(datasets))
     if args.resume:
         # raises an error if the run cannot be resumed
-        goes_on(args.output, config.identity(), budget)
+        has_work_left(args.output, config.identity(), budget)
 
     warn_of_unfinished(datasets)
     claim_folder(args.output, FILES, args.resume, args.overwrite)
@@ -329,7 +329,7 @@ def imitate(
     """
     from embodied.policies.training.imitation import train_imitation
 
-    if resume and not goes_on(folder, config.identity(), config.budget):
+    if resume and not has_work_left(folder, config.identity(), config.budget):
         if not quiet:
             print(train_summary.finished_notice(folder, config.budget), file=sys.stderr)
         return

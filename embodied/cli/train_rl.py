@@ -18,7 +18,7 @@ from embodied.envs.own_tasks import typed_task
 from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
 from embodied.policies.training.budget import Budget
-from embodied.policies.training.resume import goes_on
+from embodied.policies.training.resume import has_work_left
 from embodied.rollout.film import Shot
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def train(args: argparse.Namespace, budget: Budget) -> None:
     config = rl_config(args, budget)
     config.check_names()
     folder: Path = args.output
-    is_spent = args.resume and not goes_on(folder, config.identity(), budget)
+    is_spent = args.resume and not has_work_left(folder, config.identity(), budget)
     claim_folder(folder, FILES, args.resume, args.overwrite)
 
     if is_spent:

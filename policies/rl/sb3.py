@@ -40,7 +40,7 @@ from embodied.policies.rl.sb3_algorithms import (
     make_algorithm,
 )
 from embodied.policies.rl.sb3_checkpoint import learner_tensors, restore_learner
-from embodied.policies.training.resume import goes_on
+from embodied.policies.training.resume import has_work_left
 from embodied.policies.training.run import OnRow, TrainingRun
 from embodied.rollout.episode_stats import AFTER_SUCCESS_S
 from embodied.seeding import GLOBAL_SEED_LIMIT, later_seed
@@ -68,7 +68,7 @@ def train_sb3(
         EmbodiedError: there is no such task, robot, stage, base or device; or the
             checkpoint is of another network.
     """
-    if resume and not goes_on(folder, config.identity(), config.budget):
+    if resume and not has_work_left(folder, config.identity(), config.budget):
         return
 
     env, residual = make_env(config)

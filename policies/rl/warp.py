@@ -18,7 +18,7 @@ from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.policies.rl.config import RLConfig, make_vec_env
 from embodied.policies.rl.run_folder import ActorInfo
-from embodied.policies.training.resume import goes_on
+from embodied.policies.training.resume import has_work_left
 from embodied.policies.training.run import OnRow, TrainingRun
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def train_warp(
         EmbodiedError: rsl_rl is not installed, the engine cannot simulate the worlds, or
             the checkpoint is of another network or number of worlds.
     """
-    if resume and not goes_on(folder, config.identity(), config.budget):
+    if resume and not has_work_left(folder, config.identity(), config.budget):
         return
 
     trainer = make_trainer(config)

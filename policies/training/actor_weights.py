@@ -1,4 +1,4 @@
-"""Sampling weights of plans in episodes in which an expert corrected a policy."""
+"""Weights for sampling plans of episodes in which an expert corrected a policy."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from embodied.core import ACTORS
 
 @dataclass(frozen=True)
 class ActorWeights:
-    """Relative frequencies of sampling; plans of demonstrations have a weight of 1.
+    """Relative frequencies at which plans are sampled; demonstrations' plans have 1.
 
     Attributes:
-        takeover: weight of plans made while the expert drove.
-        shadow: weight of the expert's plans made while the policy drove.
+        takeover: the weight of plans made while the expert drove.
+        shadow: the weight of the expert's plans made while the policy drove.
     """
 
     takeover: float = 1.0
@@ -35,7 +35,8 @@ def weights_of_plans(
     Args:
         executed_by: (T,) who drove at each control step, an index into ACTORS; None for
             a demonstration, in which a single actor drove.
-        intended_by: (T,) who planned at each control step, likewise.
+        intended_by: (T,) who planned at each control step, an index into ACTORS; None for
+            a demonstration.
         step: (k,) the control step of each plan.
         weights: the weights of plans in episodes in which an expert corrected a policy.
     """
@@ -43,7 +44,7 @@ def weights_of_plans(
         return np.ones(len(step), np.float32)
 
     policy = ACTORS.index("policy")
-    policy_drove = executed_by[step] == policy
-    policy_planned = intended_by[step] == policy
+    policy_drove = executed_by[step] == policy  # (k,) bool
+    policy_planned = intended_by[step] == policy  # (k,) bool
     weight = np.where(policy_drove, weights.shadow, weights.takeover)
     return np.where(policy_planned, 0.0, weight).astype(np.float32)

@@ -19,7 +19,7 @@ from embodied.errors import EmbodiedError
 from embodied.policies.training.samples import LABELS, Samples
 
 # Relative frequencies at which plans of each skill are sampled; 1 for other skills. Skills
-# that must localise something in the image have more weight than those that continue.
+# that must find something in the image are harder to learn, so they have more weight.
 SKILL_WEIGHT = {"reach": 3.0, "grasp": 3.0, "carry": 2.0, "place": 1.5, "release": 0.5}
 # Standard deviations of the noise on parts of the planner's proprioception; 0 for other
 # parts. In demonstrations the hand is nearly always where it should be. Without noise, a
@@ -37,8 +37,8 @@ class _Tensors:
     """Named tensors that are moved to a device together."""
 
     def to(self, device: torch.device) -> Self:
-        """Returns copies on a device."""
-        # copies from pinned memory run in the background
+        """Returns copies of the tensors on a device."""
+        # non_blocking: copies from pinned memory to a GPU run in the background
         moved = {
             name: value.to(device, non_blocking=True)
             for name, value in vars(self).items()
@@ -53,23 +53,29 @@ class _Tensors:
 
 @dataclass(frozen=True)
 class BatchRequest(_Tensors):
-    """The n plans of a batch, and all random numbers for them."""
+    """Which n plans are in a batch, and all random numbers that the batch needs."""
 
-    plans: Tensor  # (n,) numbers of plans in `Samples`
-    light: Tensor  # (n, 2) factor and offset of the pixels, which simulate other light
-    agent_noise: Tensor  # (n, P) is added to the planner's proprioception
+    plans: Tensor  # (n,) rows of plans in `Samples`
+    # (n, 2) the factor and the offset of all pixels of a plan's images: they simulate other
+    # light
+    light: Tensor
+    agent_noise: Tensor  # (n, P) noise that is added to the planner's proprioception
     # (n, ages) times after the plan at which the controller is trained
     age_s: Tensor
 
 
 @dataclass(frozen=True)
 class Batch(_Tensors):
-    """n plans, each with several control steps at which the controller follows it."""
+    """n plans, and for each plan several control steps at which the controller follows it.
+
+    P is the size of the proprioception, A of an action; E and B are the numbers of
+    effectors and of moving bases.
+    """
 
     # inputs of the planner
     light: Tensor  # (n, 2) factor and offset of the pixels
     images: Tensor  # (n, cameras, 2, H, W, 3) uint8, earlier and at the plan's time
-    tokens: Tensor  # (n, words)
+    tokens: Tensor  # (n, words) the words of the instruction, as indices
     planner_agent_pos: Tensor  # (n, P) at the plan's time, with noise
     # labels of the planner, as in `Samples`
     subtask: Tensor  # (n,)
@@ -81,7 +87,7 @@ class Batch(_Tensors):
     base_goal_w: Tensor  # (n, B, 4)
     goal_view: Tensor  # (n, cameras, 2)
     # inputs and label of the controller
-    age_s: Tensor  # (n, ages) since the capture of the plan's image
+    age_s: Tensor  # (n, ages) time since the capture of the plan's image
     agent_pos: Tensor  # (n, ages, P)
     action: Tensor  # (n, ages, chunk, A) the label
 
@@ -90,32 +96,39 @@ class BatchDataset(Dataset[Batch]):
     """A torch dataset whose items are whole batches, indexed by requests."""
 
     def __init__(self, samples: Samples, tokens: Tensor, chunk: int) -> None:
+        """Keeps the samples that batches are made of.
+
+        Args:
+            samples: the plans, images and control steps.
+            tokens: (sentences, words) the tokens of each of the samples' sentences.
+            chunk: the number of actions that the controller predicts at each control step.
+        """
         self.samples = samples
-        self.tokens = tokens  # (sentences, words)
-        self._chunk = torch.arange(chunk)
+        self.tokens = tokens
+        self._chunk_offsets = torch.arange(chunk)
 
     def __getitem__(self, request: BatchRequest) -> Batch:
         """Returns the batch of observations and targets that a request describes."""
         samples = self.samples
         request = request.to(samples.step.device)
         plans = request.plans
-        hz = samples.control_hz
+        control_hz = samples.control_hz
 
-        # inputs of the planner: earlier images, and those at the plan's time
+        # inputs of the planner: earlier images, and the newest images at the plan's time
         images = [
-            samples.frames.take(samples.then[plans]),
-            samples.frames.take(samples.now[plans]),
+            samples.frames.take(samples.earlier_frame[plans]),
+            samples.frames.take(samples.newest_frame[plans]),
         ]
         agent_pos = samples.agent_pos[samples.step[plans]]
 
         # The control steps at which the controller is trained, and the steps of the
         # action chunk from each of them on. Beyond the episode's end, the last step is
         # repeated.
-        end = samples.last_step[plans]
-        step = samples.step[plans, None] + (request.age_s * hz).long()
-        step = torch.minimum(step, end[:, None])  # (n, ages)
-        ahead = step[..., None] + self._chunk.to(step.device)
-        ahead = torch.minimum(ahead, end[:, None, None])  # (n, ages, chunk)
+        last_step = samples.last_step[plans]
+        step = samples.step[plans, None] + (request.age_s * control_hz).long()
+        step = torch.minimum(step, last_step[:, None])  # (n, ages)
+        chunk_step = step[..., None] + self._chunk_offsets.to(step.device)
+        chunk_step = torch.minimum(chunk_step, last_step[:, None, None])
 
         return Batch(
             light=request.light,
@@ -123,15 +136,15 @@ class BatchDataset(Dataset[Batch]):
             tokens=self.tokens[samples.sentence[plans]],
             planner_agent_pos=agent_pos + request.agent_noise,
             # a plan's age counts from its image, which may be older than the plan
-            age_s=(step - samples.frame_step[plans, None]) / hz,
+            age_s=(step - samples.frame_step[plans, None]) / control_hz,
             agent_pos=samples.agent_pos[step],
-            action=samples.action[ahead],
+            action=samples.action[chunk_step],  # (n, ages, chunk, A)
             **{name: getattr(samples, name)[plans] for name in LABELS},
         )
 
 
 class BatchRequests:
-    """An endless iterator over random requests for batches."""
+    """Random requests for batches, as an endless iterator."""
 
     def __init__(
         self,
@@ -143,25 +156,26 @@ class BatchRequests:
         jitter: float,
         generator: torch.Generator,
     ) -> None:
-        """Prepares to sample.
+        """Prepares to sample requests.
 
         Args:
             samples: the plans to sample from.
             noise: (P,) standard deviations of the noise on the planner's proprioception.
-            batch_size: plans per batch.
-            ages_per_plan: number of ages at which the controller is trained for each
+            batch_size: the number of plans per batch.
+            ages_per_plan: the number of ages at which the controller is trained for each
                 plan.
-            ages_s: smallest and largest of these ages.
-            jitter: largest difference of the pixels' factor from 1. Their offset is up
-                to twice as large.
+            ages_s: the smallest and the largest of these ages.
+            jitter: the largest difference of the pixels' factor from 1; their offset
+                differs from 0 by up to twice as much.
             generator: the generator of all random numbers.
         """
         self._weights = plan_weights(samples.subtask, samples.weight)
         self._noise = noise
         self._batch_size = batch_size
-        self._ages = ages_per_plan
+        self._ages_per_plan = ages_per_plan
         self._ages_s = ages_s
-        self._light_range = torch.tensor([jitter, 2 * jitter])  # of factor and offset
+        # the largest changes of the pixels' factor and offset
+        self._light_range = torch.tensor([jitter, 2 * jitter])
         self._generator = generator
 
     def __iter__(self) -> Iterator[BatchRequest]:
@@ -169,12 +183,13 @@ class BatchRequests:
         n = self._batch_size
         generator = self._generator
         while True:
+            # with replacement: a batch may be larger than a small dataset
             plans = torch.multinomial(
                 self._weights, n, replacement=True, generator=generator
             )
+            # the pixels' factors are random around 1, their offsets around 0
             light = torch.rand((n, 2), generator=generator) * 2 - 1  # in [-1, 1]
             noise = torch.randn((n, len(self._noise)), generator=generator)
-            # factors are around 1, offsets around 0
             yield BatchRequest(
                 plans=plans,
                 light=light * self._light_range + torch.tensor([1.0, 0.0]),
@@ -185,7 +200,7 @@ class BatchRequests:
     def undisturbed(self, count: int) -> BatchRequest:
         """Returns a request for the first `count` plans, without noise and jitter.
 
-        Ages are random all the same.
+        The ages are random even so.
         """
         return BatchRequest(
             plans=torch.arange(count),
@@ -196,19 +211,19 @@ class BatchRequests:
 
     def _sample_ages(self, n: int) -> Tensor:
         """Samples ages (n, ages) in s, uniform from the smallest to the largest."""
-        uniform = torch.rand((n, self._ages), generator=self._generator)
-        low, high = self._ages_s
-        return low + uniform * (high - low)
+        uniform = torch.rand((n, self._ages_per_plan), generator=self._generator)
+        smallest_s, largest_s = self._ages_s
+        return smallest_s + uniform * (largest_s - smallest_s)
 
 
 def plan_weights(subtask: Tensor, weight: Tensor) -> Tensor:
     """Returns the relative frequencies (k,) at which plans are sampled.
 
-    A skill is sampled in proportion to its SKILL_WEIGHT, independently of its number of
-    plans. Within a skill, plans are sampled in proportion to their own weights.
+    A skill is sampled in proportion to its SKILL_WEIGHT, whatever its number of plans.
+    Within a skill, plans are sampled in proportion to their own weights.
 
     Args:
-        subtask: (k,) the skill of each plan, index into SKILLS.
+        subtask: (k,) the skill of each plan, an index into SKILLS.
         weight: (k,) the weight of each plan.
 
     Raises:
@@ -219,27 +234,31 @@ def plan_weights(subtask: Tensor, weight: Tensor) -> Tensor:
             "no plan is left to learn from: the weights of take-overs and of shadow "
             "plans leave all of them out"
         )
-    # (skills,) the sum of the plans' weights; 1 for a skill without plans, to avoid 0 / 0
-    total = torch.bincount(subtask, weight, minlength=len(SKILLS))
-    total = torch.where(total > 0, total, 1.0)
+    # (skills,) the sum of the weights of each skill's plans; 1 for a skill without plans, to
+    # avoid 0 / 0
+    skill_total = torch.bincount(subtask, weight, minlength=len(SKILLS))
+    skill_total = torch.where(skill_total > 0, skill_total, 1.0)
 
     skill_weight = torch.ones(len(SKILLS))
-    for skill, factor in SKILL_WEIGHT.items():
-        skill_weight[SKILLS.index(skill)] = factor
-    return (skill_weight / total)[subtask] * weight
+    for skill, frequency in SKILL_WEIGHT.items():
+        skill_weight[SKILLS.index(skill)] = frequency
+    return (skill_weight / skill_total)[subtask] * weight
 
 
 def agent_noise(agent_parts: tuple[tuple[str, int], ...]) -> Tensor:
     """Returns the standard deviations (P,) of the noise on proprioception.
 
     Args:
-        agent_parts: (name, width) of each part.
+        agent_parts: (name, width) of each part of the proprioception.
     """
-    deviations = []
+    deviations: list[float] = []
     for name, width in agent_parts:
-        # a robot with several hands has prefixes, such as left_tcp_pos_w
-        noise = [value for end, value in AGENT_NOISE.items() if name.endswith(end)]
-        deviations += [noise[0] if noise else 0.0] * width
+        deviation = 0.0
+        for suffix, value in AGENT_NOISE.items():
+            # a robot with several hands has prefixes, such as left_tcp_pos_w
+            if name.endswith(suffix):
+                deviation = value
+        deviations += [deviation] * width
     return torch.tensor(deviations)
 
 
@@ -251,11 +270,12 @@ def load_batches(
     Args:
         dataset: the dataset to read from.
         requests: the requests, one for each batch.
-        workers: number of processes that read; 0 for this process.
+        workers: the number of processes that read; 0 for this process.
         pin_memory: whether to put the workers' batches in pinned memory, which a GPU can
             read while it computes.
     """
-    # workers are spawned, since a fork would inherit the state of HDF5, GL and CUDA
+    # workers are spawned, because a fork would inherit the state of HDF5, GL and CUDA,
+    # which those libraries don't survive
     loader = DataLoader(
         dataset,
         sampler=requests,  # `BatchDataset` is indexed by requests

@@ -11,7 +11,7 @@ from embodied.plain import make_fields_plain
 
 @dataclass(frozen=True)
 class Budget:
-    """A number of minutes of the wall clock, or of steps.
+    """How long a training may take: minutes by the wall clock, or a number of steps.
 
     With steps, the result does not depend on the machine's speed. A step is an update in
     imitation learning, and a control step in reinforcement learning, where the steps of
@@ -19,7 +19,7 @@ class Budget:
 
     Attributes:
         minutes: the duration of training; ignored if `max_steps` is given.
-        max_steps: number of steps; None for a budget of minutes.
+        max_steps: the number of steps; None for a budget of minutes.
 
     Raises:
         EmbodiedError: a number is not above 0.
@@ -30,7 +30,9 @@ class Budget:
 
     def __post_init__(self) -> None:
         """Raises EmbodiedError unless the budget is above 0."""
-        make_fields_plain(self)
+        make_fields_plain(
+            self
+        )  # NumPy's numbers become Python's, to be written as JSON
         if self.max_steps is not None:
             if self.max_steps < 1:
                 raise EmbodiedError(f"max_steps must be above 0, not {self.max_steps}")

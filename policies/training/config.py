@@ -24,24 +24,24 @@ class ImitationConfig:
 
     Attributes:
         datasets: the files to learn from.
-        cameras: names of the cameras whose images the planner gets.
-        budget: duration of the training; its steps are updates.
+        cameras: the names of the cameras whose images the planner gets.
+        budget: the duration of the training; its steps are updates.
         seed: the seed of all random numbers in the training.
         device: the device of torch, such as auto, cpu, cuda or cuda:1.
-        workers: number of processes that read images and control steps from disk, 0 to
-            keep all in memory; None for 0 if they fit, else one per core.
-        batch_size: plans per batch.
-        ages_per_plan: number of ages at which the controller is trained for each plan.
+        workers: the number of processes that read images and control steps from disk; 0
+            to keep all of these in memory; None for 0 if they fit, else one per core.
+        batch_size: the number of plans per batch.
+        ages_per_plan: the number of ages at which the controller is trained for each plan.
         min_age_s: the smallest of these ages.
         max_age_s: the largest of these ages.
         learning_rate: the peak of the schedule, which falls to nearly 0 with the budget.
         weight_decay: the weight decay of AdamW.
-        jitter: random change of the images' contrast; their brightness changes by twice
-            as much.
+        jitter: the largest random change of the images' contrast, as a share of it; their
+            brightness changes by up to twice as much.
         start: a run whose weights to start from, with a lower learning rate; None to
             start with random weights.
-        takeover_weight: relative frequency at which plans of take-overs are sampled, in
-            episodes in which an expert corrected a policy; 1 as for demonstrations.
+        takeover_weight: the relative frequency at which plans of take-overs are sampled, in
+            episodes in which an expert corrected a policy; demonstrations have 1.
         shadow_weight: the same for the expert's plans while the policy drove; 0 leaves
             them out.
     """
@@ -65,7 +65,9 @@ class ImitationConfig:
 
     def __post_init__(self) -> None:
         """Raises EmbodiedError for numbers that are impossible."""
-        make_fields_plain(self)
+        make_fields_plain(
+            self
+        )  # NumPy's numbers become Python's, to be written as JSON
         checked_seed(self.seed)
 
         if self.workers is not None and self.workers < 0:
@@ -93,7 +95,8 @@ class ImitationConfig:
             "datasets": [path.name for path in self.datasets],
             "cameras": list(self.cameras),
             "seed": self.seed,
-            # defaults are stored as None, like in runs from before these settings
+            # defaults are stored as None: runs from before these settings have no entry,
+            # and such a run can then be resumed
             "start": None if self.start is None else str(self.start),
             "weights": None if weights == [1, 1] else weights,
             "plan_age_s": None if ages_s == [0, MAX_AGE_S] else ages_s,

@@ -19,15 +19,20 @@ def episode_rows(episode: TrainingEpisode, history_s: float) -> dict[str, np.nda
 
     Args:
         episode: the episode.
-        history_s: time from the earlier image to the plan.
+        history_s: the time from the earlier image to the plan.
     """
-    # find the frame and the control step at the time of each plan
+    # find the frame and the control step at the time of each plan; ticks are physics steps
     plans = episode.plans
-    tick = plans["tick_frame"]
-    pictures_tick = episode.picture_tick
-    step_tick = episode.step_tick
-    now = _last_at(pictures_tick, tick)
-    step = np.searchsorted(step_tick, tick, side="right") - 1
+    plan_tick = plans["tick_frame"]  # (k,)
+    picture_tick = episode.picture_tick  # (F,)
+    step_tick = episode.step_tick  # (T,)
+    newest_frame = _last_index(picture_tick, plan_tick)
+    earlier_tick = plan_tick - history_s * PHYSICS_HZ
+    step = np.searchsorted(step_tick, plan_tick, side="right") - 1
+
+    # the control step at which the plan's image was captured
+    newest_tick = picture_tick[newest_frame]
+    frame_step = np.searchsorted(step_tick, newest_tick, side="right") - 1
 
     floats = {
         "goal_pos_w": plans["goal_pos_w"],
@@ -38,26 +43,26 @@ def episode_rows(episode: TrainingEpisode, history_s: float) -> dict[str, np.nda
         "base_goal_w": plans["base_goal_w"],
     }
     return {
-        "now": now,
-        "then": _last_at(pictures_tick, tick - history_s * PHYSICS_HZ),
+        "newest_frame": newest_frame,
+        "earlier_frame": _last_index(picture_tick, earlier_tick),
         "step": step,
-        "frame_step": np.searchsorted(step_tick, pictures_tick[now], side="right") - 1,
-        "last_step": np.full(len(step), len(step_tick) - 1),  # the same for each
+        "frame_step": frame_step,
+        "last_step": np.full(len(step), len(step_tick) - 1),  # the same for each plan
         "subtask": plans["subtask"],
         **{name: values.astype(np.float32) for name, values in floats.items()},
     }
 
 
-def _last_at(ticks: np.ndarray, tick: np.ndarray) -> np.ndarray:
-    """Returns the index of the last entry of `ticks` at or before each `tick`.
+def _last_index(ticks: np.ndarray, wanted_tick: np.ndarray) -> np.ndarray:
+    """Returns the index (k,) of the last entry of `ticks` at or before each wanted tick.
 
-    If there is none, it is 0.
+    The index is 0 if all entries are later, as at the beginning of an episode.
 
     Args:
-        ticks: (m,) in rising order.
-        tick: (k,).
+        ticks: (m,) ticks in rising order.
+        wanted_tick: (k,) the ticks to look up.
     """
-    return np.maximum(np.searchsorted(ticks, tick, side="right") - 1, 0)
+    return np.maximum(np.searchsorted(ticks, wanted_tick, side="right") - 1, 0)
 
 
 def goal_view(
@@ -66,7 +71,7 @@ def goal_view(
     """Projects goals into the images of some cameras.
 
     Args:
-        goal_pos_w: (k, 3) m.
+        goal_pos_w: (k, 3) m, the positions of the goals.
         poses: the poses of the cameras, from a dataset's metadata; None for a moving
             camera.
 
@@ -81,17 +86,18 @@ def goal_view(
         # The columns of `mat_w` are the axes of the camera's frame: x points right, y
         # up, z backwards.
         camera_to_world = np.asarray(pose["mat_w"]).reshape(3, 3)
-        local = (goal_pos_w - np.asarray(pose["pos_w"])) @ camera_to_world  # (k, 3)
+        offset_w = goal_pos_w - np.asarray(pose["pos_w"])
+        in_camera = offset_w @ camera_to_world  # (k, 3) m, along the camera's axes
 
-        # half the height, in m, of the visible area at the goal's distance
-        distance_m = -local[:, 2]
-        half_height = distance_m * np.tan(np.deg2rad(pose["fovy_deg"]) / 2)
+        # half the height of the visible area at the goal's distance
+        distance_m = -in_camera[:, 2]
+        half_height_m = distance_m * np.tan(np.deg2rad(pose["fovy_deg"]) / 2)
         # NaN for goals behind the camera
-        half_height = np.where(half_height > 0, half_height, np.nan)
+        half_height_m = np.where(half_height_m > 0, half_height_m, np.nan)
 
         # images are square, so half the width is the same
-        down_and_right = np.stack([-local[:, 1], local[:, 0]], axis=1)
-        row_column = down_and_right / half_height[:, None]
+        down_and_right_m = np.stack([-in_camera[:, 1], in_camera[:, 0]], axis=1)
+        row_column = down_and_right_m / half_height_m[:, None]
         in_view = (np.abs(row_column) < 1).all(axis=1, keepdims=True)
         view[:, number] = np.where(in_view, row_column, np.nan)
     return view

@@ -69,8 +69,8 @@ REINFORCEMENT = {
     "progress": Figure(
         "Progress",
         "",
-        "the mean progress of these episodes in the whole task, from 0 to 1: at their end on `cpu`, the "
-        "furthest on `warp`",
+        "the mean progress of these episodes in the whole task, from 0 to 1: at their end "
+        "on `cpu`, the furthest on `warp`",
     ),
     "reward": Figure("Reward", "", "the mean per step, at most 0 (`warp`)"),
     "learning_rate": Figure(

@@ -34,7 +34,7 @@ from embodied.policies.training.batches import (
 )
 from embodied.policies.training.config import ImitationConfig
 from embodied.policies.training.loss import joint_loss
-from embodied.policies.training.resume import goes_on
+from embodied.policies.training.resume import has_work_left
 from embodied.policies.training.run import OnRow, TrainingRun
 from embodied.policies.training.samples import (
     Samples,
@@ -49,15 +49,17 @@ from embodied.seeding import later_seed
 
 # Images and control steps are kept in memory if they take at most this share of it.
 MEMORY_SHARE = 0.25
-MAX_WORKERS = 16
+MAX_WORKERS = 16  # processes that read images and control steps
+# Validation uses at least this many held-out plans, and fewer than twice as many.
 VALIDATION_PLANS = 384
-ROW_EVERY_SHARE = 0.02  # of the budget, between two rows of figures
+ROW_EVERY_SHARE = 0.02  # share of the budget between two rows of figures
 # The learning rate rises from FIRST_RATE during the first WARM_UP_SHARE of the budget, then
 # falls to LAST_RATE. Both rates are shares of the configured rate.
 WARM_UP_SHARE = 0.03
 FIRST_RATE = 0.02
 LAST_RATE = 0.01
-# The configured learning rate is multiplied by this for a training that starts from a run.
+# The configured learning rate is multiplied by this for a training that starts from a run,
+# so that the training does not undo what the run has learned.
 LATER_RATE = 0.25
 # Entries of the metadata that all datasets of a training must share.
 COMMON_METADATA = (
@@ -82,21 +84,21 @@ def train_imitation(
         config: the settings.
         folder: the folder of the run.
         on_row: a function that is called with each row of figures.
-        resume: whether to continue from the last checkpoint. A run that has already
-            spent the budget is left as it is.
+        resume: whether to continue from the last checkpoint. A run that has already spent
+            this budget is left as it is.
 
     Raises:
         EmbodiedError: there is no such device; the datasets differ in COMMON_METADATA, or
             have episodes in common; or they have no images or plans.
     """
-    if resume and not goes_on(folder, config.identity(), config.budget):
+    if resume and not has_work_left(folder, config.identity(), config.budget):
         return
 
     device = training_device(config.device)
     metadata = common_metadata(config.datasets)
     require_distinct(config.datasets)
     workers = reading_workers(config, device)
-    samples, held_out = _load(config, in_memory=workers == 0)
+    samples, held_out = _load(config, in_memory=workers == 0)  # workers read from disk
 
     torch.manual_seed(config.seed)
     net = _first_net(config, metadata, samples)
@@ -111,7 +113,7 @@ def train_imitation(
 def _first_net(
     config: ImitationConfig, metadata: Mapping[str, Any], samples: Samples
 ) -> DualSystemNet:
-    """Returns the networks to start with: those of the run `config.start`, or new ones.
+    """Returns the networks to start with: those of the run `config.start`, or new networks.
 
     New networks have random weights, with the normalisation fitted to the samples. The
     vocabulary of a run is not extended by the words of the samples.
@@ -127,15 +129,15 @@ def _first_net(
             cameras=config.cameras,
             action_size=samples.action.shape[1],
             image_size=metadata["image_size"],
-            bases=samples.base_goal_w.shape[1],
+            bases=samples.base_goal_w.shape[1],  # number of bases that move
         )
     )
     # `agent_pos` has a row per control step; the other arrays have one per plan
     net.fit_scales(
-        samples.agent_pos[samples.step],  # at the times of the plans
-        samples.goal_pos_w,
-        samples.goal_vel_w,
-        samples.base_goal_w,
+        agent_pos=samples.agent_pos[samples.step],  # at the times of the plans
+        goal_pos_w=samples.goal_pos_w,
+        goal_vel_w=samples.goal_vel_w,
+        base_goal_w=samples.base_goal_w,
     )
     return net
 
@@ -144,9 +146,9 @@ def require_start_fits(config: ImitationConfig, metadata: Mapping[str, Any]) -> 
     """Raises EmbodiedError if the run to start from is for other datasets.
 
     Args:
-        config: the config of the training. If it has no run to start from, there is no
-            error.
-        metadata: the result of `common_metadata`.
+        config: the settings of the training. If they name no run to start from, there is
+            no error.
+        metadata: the result of `common_metadata` for the datasets.
     """
     if config.start is None:
         return
@@ -160,7 +162,6 @@ def require_start_fits(config: ImitationConfig, metadata: Mapping[str, Any]) -> 
     }
 
     given = {**metadata, "cameras": list(config.cameras)}
-
     for key in (*COMMON_METADATA, "cameras"):
         if trained[key] != given[key]:
             raise EmbodiedError(
@@ -172,7 +173,7 @@ def require_start_fits(config: ImitationConfig, metadata: Mapping[str, Any]) -> 
 def common_metadata(datasets: Sequence[Path]) -> dict[str, Any]:
     """Returns the metadata of the first dataset, after comparing it with the others.
 
-    Control rate, image size and planner rate are added as entries.
+    The entries `control_hz`, `image_size` and `planner_hz` are added to it.
 
     Raises:
         EmbodiedError: the datasets differ in an entry of COMMON_METADATA.
@@ -202,27 +203,32 @@ def common_metadata(datasets: Sequence[Path]) -> dict[str, Any]:
 
 
 def reading_workers(config: ImitationConfig, device: torch.device) -> int:
-    """Returns the number of processes that read rows; 0 to keep all in memory."""
+    """Returns the number of processes that read images and control steps from disk.
+
+    It is 0 if all of them are to be kept in memory, as they are if they fit.
+    """
     if config.workers is not None:
         return config.workers
 
-    # rows are read into the CPU's memory, then moved to the device: both must fit
-    parts = training_episodes(config.datasets)
-    needed = sum(samples_bytes(part, config.cameras) for part in parts)
-    room = min(memory_bytes(torch.device("cpu")), memory_bytes(device))
-    if needed <= MEMORY_SHARE * room:
+    # images and steps are read into the CPU's memory, then moved to the device: they must
+    # fit into both
+    masks = training_episodes(config.datasets)
+    needed_bytes = sum(samples_bytes(mask, config.cameras) for mask in masks)
+    room_bytes = min(memory_bytes(torch.device("cpu")), memory_bytes(device))
+    if needed_bytes <= MEMORY_SHARE * room_bytes:
         return 0
     return min(os.cpu_count() or 1, MAX_WORKERS)
 
 
 def _load(config: ImitationConfig, in_memory: bool) -> tuple[Samples, Samples]:
     """Returns the samples for training and for validation."""
-    train_part, valid_part = training_episodes(config.datasets)
+    train, valid = training_episodes(config.datasets)
+    cameras = config.cameras
     history_s = NetConfig.history_s  # the networks' default
     weights = ActorWeights(takeover=config.takeover_weight, shadow=config.shadow_weight)
-    samples = load_samples(train_part, config.cameras, history_s, in_memory, weights)
+    samples = load_samples(train, cameras, history_s, in_memory, weights=weights)
     # weights affect training only, so that validation figures stay comparable
-    held_out = load_samples(valid_part, config.cameras, history_s, in_memory)
+    held_out = load_samples(valid, cameras, history_s, in_memory=in_memory)
     return samples, held_out
 
 
@@ -250,7 +256,7 @@ class ImitationLearner:
             config: the settings.
             info: the description of the policy, for the run folder.
             device: the device to train on; the CPU by default.
-            workers: number of processes that read batches; 0 for this process.
+            workers: the number of processes that read batches; 0 for this process.
         """
         self.net = net.to(device or "cpu")
         self.device = device or torch.device("cpu")
@@ -261,11 +267,10 @@ class ImitationLearner:
         self.optimizer = torch.optim.AdamW(
             net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        # The peak of the learning rate's schedule. A training that starts from a run has
-        # a lower one, so that it does not undo what the run has learned.
-        self._rate = config.learning_rate
+        # the peak of the learning rate's schedule
+        self._peak_rate = config.learning_rate
         if config.start is not None:
-            self._rate *= LATER_RATE
+            self._peak_rate *= LATER_RATE
 
         self._generator = torch.Generator().manual_seed(config.seed)
         self._requests = BatchRequests(
@@ -280,13 +285,14 @@ class ImitationLearner:
 
         held_out = held_out.thinned(VALIDATION_PLANS).to(self.device)
         self._held_out = self._batch_dataset(held_out)
-        # workers read into the CPU's memory, and their batches are moved later
+        # Samples move to the device only if this process makes the batches. Workers make
+        # them in the CPU's memory, and `_step` moves each batch.
         self._train = self._batch_dataset(
             samples if workers else samples.to(self.device)
         )
 
     def _batch_dataset(self, samples: Samples) -> BatchDataset:
-        """Returns the dataset that makes batches of some samples, on their device."""
+        """Returns the dataset that makes batches of some samples, on the samples' device."""
         config = self.net.config
         tokens = config.vocabulary.encode(samples.sentences)
         return BatchDataset(samples, tokens.to(samples.step.device), config.chunk)
@@ -300,7 +306,7 @@ class ImitationLearner:
             self._workers,
             pin_memory=self.device.type == "cuda",
         )
-        last_row = 0.0  # share of the budget that was spent at the last row of figures
+        row_share = 0.0  # share of the budget that was spent at the last row of figures
         losses: list[Tensor] = []  # of the updates since then, on the device
         share = run.share()
         while share < 1:
@@ -309,8 +315,8 @@ class ImitationLearner:
             self.steps += 1
 
             share = run.share()
-            if share >= 1 or share >= last_row + ROW_EVERY_SHARE:
-                last_row = share
+            if share >= 1 or share >= row_share + ROW_EVERY_SHARE:
+                row_share = share
                 figures = self.validate()
                 figures["train_loss"] = float(torch.stack(losses).mean())
                 figures["passes"] = self._passes()
@@ -329,11 +335,11 @@ class ImitationLearner:
         Args:
             share: the share of the budget that is spent, in [0, 1].
         """
-        warm_up = min(1.0, share / WARM_UP_SHARE + FIRST_RATE)
+        warm_up = min(1.0, share / WARM_UP_SHARE + FIRST_RATE)  # from FIRST_RATE to 1
         cosine = (1 + math.cos(math.pi * share)) / 2  # from 1 to 0
         factor = warm_up * (LAST_RATE + (1 - LAST_RATE) * cosine)
         for group in self.optimizer.param_groups:
-            group["lr"] = self._rate * factor
+            group["lr"] = self._peak_rate * factor
 
     def _step(self, batch: Batch) -> Tensor:
         """Updates the networks once; returns the total loss, a scalar on the device."""
@@ -342,6 +348,7 @@ class ImitationLearner:
 
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
+        # clip gradients to a norm of 1, so that one odd batch can't spoil the networks
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimizer.step()
         return total.detach()
@@ -355,7 +362,7 @@ class ImitationLearner:
         loss, output = joint_loss(self.net, batch)
         self.net.train()
 
-        # a plan's goal error is that of its worst effector
+        # a plan's goal error is the error of its worst effector
         offset_m = output.goal_pos_w - batch.goal_pos_w  # (n, E, 3)
         error_m = torch.linalg.norm(offset_m, dim=2).amax(dim=1)
         is_right = output.subtask_logits.argmax(dim=1) == batch.subtask
@@ -393,6 +400,6 @@ class ImitationLearner:
         self.optimizer.load_state_dict(optimizer_state(parts["optimizer"], groups))
         self.steps = int(parts["progress"]["steps"])
 
-        # A checkpoint holds no state of the generator. Its first seed would draw the same
-        # batches again, so it gets one that depends on the steps.
+        # A checkpoint holds no state of the generator. The generator's first seed would draw
+        # the same batches again, so its new seed depends on the steps.
         self._generator.manual_seed(later_seed(self._config.seed, self.steps))

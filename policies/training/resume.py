@@ -30,21 +30,21 @@ def is_finished(folder: Path) -> bool:
 
 
 def stored_budget(folder: Path) -> Budget | None:
-    """Returns the last budget of a run; None if there is no run, or it stored none."""
+    """Returns the last budget of a run; None if there is no run, or no budget stored in it."""
     if not (folder / INFO).exists():
         return None
     stored = read_info(folder).get("budget")
     return None if stored is None else Budget(**stored)
 
 
-def goes_on(folder: Path, identity: Mapping[str, Any], budget: Budget) -> bool:
+def has_work_left(folder: Path, identity: Mapping[str, Any], budget: Budget) -> bool:
     """Returns whether a resumed training has anything left to do.
 
-    A finished run continues if the budget is larger than before. With the same budget
-    there is nothing to do.
+    An unfinished run always has. A finished run continues if the budget is larger than
+    before; with the same budget there is nothing to do.
 
     Args:
-        folder: the folder of a run, or of a run to be.
+        folder: the folder of a run; it need not exist yet.
         identity: the settings that a resumed training must share, see `check_same`.
         budget: the budget of all sessions together.
 
@@ -55,16 +55,16 @@ def goes_on(folder: Path, identity: Mapping[str, Any], budget: Budget) -> bool:
     check_same(folder, identity)
     if not is_finished(folder):
         return True
-    before = stored_budget(folder)
-    if before == budget:
+    last_budget = stored_budget(folder)
+    if last_budget == budget:
         return False
 
-    last = read_history(folder)[-1] if (folder / HISTORY).exists() else {}
-    seconds = last.get("seconds", 0.0)
-    steps = int(last.get("steps", 0))
+    last_row = read_history(folder)[-1] if (folder / HISTORY).exists() else {}
+    seconds = last_row.get("seconds", 0.0)
+    steps = int(last_row.get("steps", 0))
     if budget.share(seconds, steps) >= 1:
         # version 0.1 stored no budget, so the run may have had exactly this one
-        if before is None:
+        if last_budget is None:
             return False
         raise EmbodiedError(
             f"{folder} has had {_spent(budget, seconds, steps)} already, and "
@@ -84,24 +84,24 @@ def check_same(folder: Path, identity: Mapping[str, Any]) -> None:
     """Raises EmbodiedError if a folder contains a run with other settings.
 
     Args:
-        folder: the folder of a run, or of a run to be.
-        identity: the settings that a resumed training must share, by name. One of them
-            is `method`.
+        folder: the folder of a run; it need not exist yet.
+        identity: the settings that a resumed training must share, by name; `method`, the
+            name of the training method, is one of them.
     """
     if not (folder / INFO).exists():
         return
 
-    before = read_info(folder).get("training", {})
-    if before.get("method") != identity["method"]:
+    stored = read_info(folder).get("training", {})
+    if stored.get("method") != identity["method"]:
         raise EmbodiedError(
             f"{folder} was not trained by {identity['method']}: "
             "give another folder after -o"
         )
     for name, value in identity.items():
-        if before.get(name) != value:
+        if stored.get(name) != value:
             raise EmbodiedError(
-                f"{folder} was trained with {name} {_shown(before.get(name))}, "
-                f"not {_shown(value)}: leave out --resume, or give the same"
+                f"{folder} was trained with {name} {_as_text(stored.get(name))}, "
+                f"not {_as_text(value)}: leave out --resume, or give the same"
             )
 
 
@@ -111,12 +111,13 @@ def _spent(budget: Budget, seconds: float, steps: int) -> str:
 
 
 def _enlarged(budget: Budget, seconds: float, steps: int) -> Budget:
-    """Returns the sum of a budget and what was spent already."""
+    """Returns the sum of a budget and what was spent already, to suggest in a message."""
     if budget.max_steps:
         return Budget(max_steps=steps + budget.max_steps)
+    # rounded to three digits, since a reader is to type the number
     return Budget(minutes=float(f"{seconds / 60 + budget.minutes:.3g}"))
 
 
-def _shown(value: Any) -> str:
+def _as_text(value: Any) -> str:
     """Returns the value of a setting as text, for an error message."""
     return ", ".join(map(str, value)) if isinstance(value, list) else repr(value)

@@ -23,16 +23,16 @@ from embodied.policies.run_folder import (
 )
 from embodied.policies.training.budget import Budget
 
-# name -> figure, at one point of a training
+# The figures at one point of a training, by name.
 Row = dict[str, float]
-# Is called with each new row.
+# A function that is called with each new row of figures.
 OnRow = Callable[[Row], object]
 
 
 class Learner(Protocol):
-    """A training method with the policy that it trains."""
+    """A training method, such as imitation, with the policy that it trains."""
 
-    packages: tuple[str, ...]  # packages whose versions are recorded in the run's info
+    packages: tuple[str, ...]  # names of packages whose versions the run's info records
 
     @property
     def steps(self) -> int:
@@ -52,10 +52,10 @@ class Learner(Protocol):
         """Returns the information that is needed to use the policy, as JSON values."""
 
     def checkpoint(self) -> Mapping[str, Tensor]:
-        """Returns the whole state of the training."""
+        """Returns the whole state of the training, as named tensors."""
 
     def restore(self, stored: Mapping[str, Tensor]) -> None:
-        """Restores the state of a checkpoint."""
+        """Sets the state of the training to that of a checkpoint."""
 
 
 class TrainingRun:
@@ -89,13 +89,13 @@ class TrainingRun:
         self._budget = budget
         self._shared_settings = dict(identity)
         self._on_row = on_row
-        self._begun = time.monotonic()
+        self._session_start = time.monotonic()
         self._earlier_s = 0.0  # time spent in earlier sessions
 
     @property
     def seconds(self) -> float:
         """The time spent on this run, in all sessions together."""
-        return self._earlier_s + time.monotonic() - self._begun
+        return self._earlier_s + time.monotonic() - self._session_start
 
     def share(self) -> float:
         """Returns the share of the budget that is spent, in [0, 1]."""
@@ -112,13 +112,13 @@ class TrainingRun:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if not resume:
+            # the checkpoint of an earlier run must not be resumed as if it were this run's
             (self.folder / CHECKPOINT).unlink(missing_ok=True)
         elif (self.folder / CHECKPOINT).exists():
             self._restore()
 
-        self._begun = time.monotonic()
+        self._session_start = time.monotonic()
         self._learner.train(self)
-
         self._write_policy(finished=True)
 
     def add_row(self, share: float, figures: Mapping[str, float]) -> None:
@@ -140,7 +140,8 @@ class TrainingRun:
 
     def save_checkpoint(self) -> None:
         """Writes a checkpoint, and the current policy."""
-        # the checkpoint first, since resuming cuts a newer history to the checkpoint
+        # The checkpoint is written first: if a kill leaves a history that is newer or older
+        # than the checkpoint, only a newer one can be cut to fit.
         write_tensors(self.folder / CHECKPOINT, self._learner.checkpoint())
         self._write_policy(finished=False)
 
@@ -162,6 +163,7 @@ class TrainingRun:
         path = self.folder / CHECKPOINT
         try:
             self._learner.restore(load_file(path))
+        # torch and safetensors raise errors of many types for tensors that don't fit
         except Exception as error:
             reason = str(error).splitlines()[0]
             raise EmbodiedError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,8 @@ class Samples:
     """
 
     frames: Frames
-    now: Tensor  # (k,) row in `frames` of the newest images at the plan's time
-    then: Tensor  # (k,) row in `frames` of earlier images, which show motion
+    newest_frame: Tensor  # (k,) row in `frames` of the newest images at the plan's time
+    earlier_frame: Tensor  # (k,) row in `frames` of earlier images, which show motion
     sentence: Tensor  # (k,) index into `sentences`
     step: Tensor  # (k,) row of the control step at the plan's time
     # (k,) row of the control step at which the plan's image was captured, from which the
@@ -79,7 +79,7 @@ class Samples:
     control_hz: float
 
     def __len__(self) -> int:
-        return len(self.now)
+        return len(self.newest_frame)
 
     def to(self, device: torch.device) -> Samples:
         """Returns the same samples with their tensors on a device."""
@@ -93,26 +93,29 @@ class Samples:
     def thinned(self, count: int) -> Samples:
         """Returns evenly spaced plans, with their images in memory.
 
-        Their number is from `count` to twice that; all plans if there are fewer.
+        Their number is between `count` and twice `count`; all plans if there are fewer.
         """
-        every = max(1, len(self) // count)
-        rows = torch.arange(0, len(self), every)
+        spacing = max(1, len(self) // count)
+        rows = torch.arange(0, len(self), spacing)
         chosen = {name: getattr(self, name)[rows] for name in _PLAN_FIELDS}
 
-        # Only the images of these plans are kept: rows 0 to k - 1 are the earlier ones,
-        # rows k to 2 k - 1 the newest ones.
+        # Only the images of these plans are kept: rows 0 to k - 1 are the earlier images,
+        # rows k to 2 k - 1 the newest images.
         pictures = torch.cat(
-            [self.frames.take(chosen["then"]), self.frames.take(chosen["now"])]
+            [
+                self.frames.take(chosen["earlier_frame"]),
+                self.frames.take(chosen["newest_frame"]),
+            ]
         )
-        chosen["then"] = torch.arange(len(rows))
-        chosen["now"] = chosen["then"] + len(rows)
+        chosen["earlier_frame"] = torch.arange(len(rows))
+        chosen["newest_frame"] = chosen["earlier_frame"] + len(rows)
         return replace(self, frames=MemoryFrames(pictures), **chosen)
 
 
 # The fields of `Samples` with one row per plan.
 _PLAN_FIELDS = (
-    "now",
-    "then",
+    "newest_frame",
+    "earlier_frame",
     "sentence",
     "step",
     "frame_step",
@@ -122,11 +125,11 @@ _PLAN_FIELDS = (
 )
 
 
-# Some episodes: (path of a dataset, numbers of its episodes).
-Part = list[tuple[Path, list[int]]]
+# Some episodes: (the path of a dataset, the numbers of its episodes), for each dataset.
+EpisodeList = list[tuple[Path, list[int]]]
 
 
-def training_episodes(paths: Sequence[Path]) -> tuple[Part, Part]:
+def training_episodes(paths: Sequence[Path]) -> tuple[EpisodeList, EpisodeList]:
     """Returns the training and the validation episodes, by the datasets' masks.
 
     If the masks have no validation episodes, which may happen in small datasets, a tenth
@@ -135,19 +138,19 @@ def training_episodes(paths: Sequence[Path]) -> tuple[Part, Part]:
     Raises:
         DatasetError: there are fewer than two demonstrations.
     """
-    masks: dict[str, Part] = {"train": [], "valid": []}
+    masks: dict[str, EpisodeList] = {"train": [], "valid": []}
     for path in paths:
         with Dataset(path) as dataset:
-            for name, part in masks.items():
-                part.append((path, list(dataset.mask(name))))
+            for name, episodes in masks.items():
+                episodes.append((path, list(dataset.mask(name))))
 
     train = masks["train"]
     valid = masks["valid"]
     if not any(numbers for _, numbers in valid):
         path, numbers = max(train, key=lambda entry: len(entry[1]))
-        kept = max(1, len(numbers) // 10)
-        valid.append((path, numbers[-kept:]))
-        del numbers[-kept:]  # `numbers` is the list in `train`
+        num_valid = max(1, len(numbers) // 10)
+        valid.append((path, numbers[-num_valid:]))
+        del numbers[-num_valid:]  # `numbers` is the list in `train`, which gets shorter
 
     if not any(numbers for _, numbers in train):
         names = ", ".join(map(str, paths))
@@ -155,32 +158,36 @@ def training_episodes(paths: Sequence[Path]) -> tuple[Part, Part]:
     return train, valid
 
 
-def samples_bytes(part: Part, cameras: Sequence[str]) -> int:
-    """Returns the size in memory of the images and control steps of some episodes."""
+def samples_bytes(episodes: EpisodeList, cameras: Sequence[str]) -> int:
+    """Returns the size in memory of the images and control steps of some episodes.
+
+    It is computed from the datasets' metadata, without reading the episodes.
+    """
     total = 0.0
-    for path, numbers in part:
+    for path, numbers in episodes:
         with Dataset(path) as dataset:
             metadata = dataset.header.metadata
             metas = [dataset.episodes[number] for number in numbers]
 
-            side = metadata["config"]["image_size"]
+            # images are square, with one byte for each of three colours
+            side_pixels = metadata["config"]["image_size"]
             frames = sum(meta.num_samples for meta in metas)
-            total += frames * len(cameras) * side * side * 3
+            total += frames * len(cameras) * side_pixels * side_pixels * 3
 
             # a float32 for each number of the proprioception and of the action
             groups = metadata.get("action_interface", {}).get("groups", [])
-            numbers_per_step = sum(len(group["low"]) for group in groups)
-            numbers_per_step += sum(
-                width for _, width in metadata.get("agent_layout", ())
-            )
+            action_size = sum(len(group["low"]) for group in groups)
+            agent_layout = metadata.get("agent_layout", ())
+            agent_size = sum(width for _, width in agent_layout)
             duration_s = sum(meta.duration_s for meta in metas)
             steps = duration_s * metadata["config"]["control_hz"]
-            total += steps * numbers_per_step * np.dtype(np.float32).itemsize
+            step_bytes = (action_size + agent_size) * np.dtype(np.float32).itemsize
+            total += steps * step_bytes
     return round(total)
 
 
 def load_samples(
-    part: Part,
+    episodes: EpisodeList,
     cameras: Sequence[str],
     history_s: float,
     in_memory: bool = True,
@@ -189,11 +196,11 @@ def load_samples(
     """Reads episodes into samples.
 
     Args:
-        part: the episodes.
-        cameras: names of the cameras whose images to use.
-        history_s: time from the earlier image to the plan.
-        in_memory: whether to read all images and control steps now, or each when it is
-            needed.
+        episodes: the episodes to read.
+        cameras: the names of the cameras whose images to use.
+        history_s: the time from the earlier image to the plan.
+        in_memory: whether to read all images and control steps now; otherwise each is read
+            from the disk when a batch needs it.
         weights: the weights of plans in episodes in which an expert corrected a policy;
             1 by default.
 
@@ -203,35 +210,32 @@ def load_samples(
     builder = _SamplesBuilder()
     weights = weights or ActorWeights()
 
-    for path, numbers in part:
+    for path, numbers in episodes:
         with Dataset(path) as dataset:
             builder.begin(path, dataset, cameras)
-            # what stays on the disk is read when a batch needs it
             for episode in tqdm(
                 read_training_episodes(dataset, numbers, cameras, in_memory),
                 desc=f"read {path.name}",
                 total=len(numbers),
                 leave=False,
-                disable=None,
+                disable=None,  # no bar unless the output is a terminal
             ):
                 builder.add(episode, episode_rows(episode, history_s), weights)
     return builder.samples(in_memory)
 
 
 class _SamplesBuilder:
-    """Concatenates the rows of episodes."""
+    """Joins the rows of episodes into `Samples`."""
 
     def __init__(self) -> None:
         """Begins with no episodes."""
-        names = [f.name for f in fields(Samples)]
-        for other in ("frames", "agent_pos", "action", "sentences", "control_hz"):
-            names.remove(other)
-        self._parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
-        # in memory, one array per episode
+        # for each field of `Samples` with a row per plan: one array per episode
+        self._parts: dict[str, list[np.ndarray]] = {name: [] for name in _PLAN_FIELDS}
+        # images and control steps in memory: one array per episode; empty if on disk
         self._pictures: list[np.ndarray] = []
         self._agent_pos: list[np.ndarray] = []
         self._action: list[np.ndarray] = []
-        # on disk, where the rows of each episode are
+        # the files and groups from which images and control steps can be read later
         self._frames: list[EpisodeRows] = []
         self._steps: list[EpisodeRows] = []
         self._sentences: dict[str, int] = {}  # sentence -> its index
@@ -240,10 +244,13 @@ class _SamplesBuilder:
         self._num_steps = 0
 
     def begin(self, path: Path, dataset: Dataset, cameras: Sequence[str]) -> None:
-        """Prepares for the episodes of a dataset; raises DatasetError without cameras."""
+        """Prepares for the episodes of a dataset, which `add` adds.
+
+        Raises:
+            DatasetError: the dataset has no images of one of the cameras.
+        """
         metadata = dataset.header.metadata
         _check_cameras(path, metadata["config"]["cameras"], cameras)
-
         poses = metadata.get("camera_poses", {})
         self._cameras = cameras
         self._poses = [poses.get(name) for name in cameras]
@@ -257,8 +264,8 @@ class _SamplesBuilder:
     ) -> None:
         """Appends the rows of one episode.
 
-        Row numbers of frames and control steps count from the episode's start. They are
-        shifted by the number of rows in all episodes before it.
+        Row numbers of frames and control steps in `rows` count from the episode's start;
+        they are shifted by the number of rows in all episodes before it.
 
         Args:
             episode: the episode.
@@ -271,11 +278,11 @@ class _SamplesBuilder:
         sentence = self._sentences.setdefault(
             stored.meta.instruction, len(self._sentences)
         )
-        rows["sentence"] = np.full(len(rows["now"]), sentence)
+        rows["sentence"] = np.full(len(rows["step"]), sentence)
         # the gaze is trained on the goal of the first effector only
         rows["goal_view"] = goal_view(rows["goal_pos_w"][:, 0], self._poses)
 
-        shift = dict.fromkeys(("now", "then"), self._num_frames)
+        shift = dict.fromkeys(("newest_frame", "earlier_frame"), self._num_frames)
         shift |= dict.fromkeys(("step", "frame_step", "last_step"), self._num_steps)
         for name, values in rows.items():
             self._parts[name].append(values + shift[name] if name in shift else values)
@@ -286,6 +293,7 @@ class _SamplesBuilder:
         self._steps.append(EpisodeRows(stored.path, stored.demo, num_steps))
         self._num_frames += num_frames
         self._num_steps += num_steps
+        # None if they stay on the disk, and so do the images
         if episode.agent_pos is not None and episode.action is not None:
             self._agent_pos.append(episode.agent_pos.astype(np.float32, copy=False))
             self._action.append(episode.action.astype(np.float32, copy=False))
@@ -316,18 +324,22 @@ class _SamplesBuilder:
 
 
 def _joined(parts: list[np.ndarray]) -> Tensor:
-    """Returns the rows of all episodes, and forgets those of each episode on the way.
+    """Returns the rows of all episodes as one tensor, and empties the list `parts`.
 
-    So the rows are in memory once, not twice.
+    Each episode's array is freed once it is copied, so that the rows are never in memory
+    twice, which `np.concatenate` would need.
+
+    Args:
+        parts: for each episode, the array of its rows.
     """
     count = sum(len(part) for part in parts)
     rows = np.empty((count, *parts[0].shape[1:]), parts[0].dtype)
-    parts.reverse()
-    first = 0
+    parts.reverse()  # so that the first episode is popped first
+    first_row = 0
     while parts:
         part = parts.pop()
-        rows[first : first + len(part)] = part
-        first += len(part)
+        rows[first_row : first_row + len(part)] = part
+        first_row += len(part)
     return torch.from_numpy(rows)
 
 
@@ -335,7 +347,8 @@ def _weights(
     episode: TrainingEpisode, step: np.ndarray, weights: ActorWeights
 ) -> np.ndarray:
     """Returns the sampling weights (k,) of an episode's plans, see `weights_of_plans`."""
-    # nobody took over in a demonstration, whoever made it
+    # An episode without a number of take-overs is a demonstration: its plans have weight 1,
+    # even if it names the actor that made it.
     if episode.stored.meta.takeovers is None:
         return weights_of_plans(None, None, step, weights)
     return weights_of_plans(episode.executed_by, episode.intended_by, step, weights)
