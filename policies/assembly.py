@@ -30,8 +30,8 @@ def dual_system(
 
     Args:
         worlds: the worlds that the policy acts in.
-        planner: System 2.
-        controller: System 1.
+        planner: the slow planner (System 2).
+        controller: the fast controller (System 1).
         spec: the requirements of planner and controller on the worlds.
         config: the timing, and the limits on actions.
     """

@@ -19,7 +19,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     on_cpu = {
         name: value.detach().cpu().contiguous() for name, value in tensors.items()
     }
-    # `save_file` of safetensors is not used, because only the owner may read its files
+    # `save_file` of safetensors is not used, because other users could not read its files
     replace_bytes(path, save(on_cpu))
 
 
@@ -32,7 +32,7 @@ def load_weights(network: nn.Module, folder: Path) -> None:
     """
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
-    except Exception as error:
+    except Exception as error:  # torch and safetensors raise errors of many types
         raise EmbodiedError(
             f"the weights {folder / WEIGHTS} do not fit {INFO}: "
             f"{str(error).splitlines()[0]}"

@@ -35,8 +35,8 @@ class Recording:
     def __call__(self, seeds: Sequence[int], report: Report) -> list[EpisodeResult]:
         """Records one episode per seed, in a collection begun by `collect`.
 
-        Existing episodes of these seeds are from a process that died before it could
-        report their results, so they are recorded again.
+        Episodes of these seeds that already exist are from a process that died before it
+        could report their results, so they are deleted and recorded again.
         """
         # the mode "join" adds files of episodes; `collect` owns the dataset, and merges them
         with EpisodeWriter(self.path, self.header, "join") as writer:

@@ -56,7 +56,7 @@ class SignalReader:
         signals = SignalParts()
         for name, columns in self._agent_slices.items():
             signals[name] = agent_pos[:, columns]
-        # without privileged observations the state has no columns
+        # the state has no columns unless the policy's spec asks for privileged observations
         state = observation.environment_state
         if state.shape[1]:
             for name, columns in self._state_slices.items():
@@ -186,7 +186,7 @@ def _spec_after_trial(
 ) -> PolicySpec:
     """Returns the spec, after making the policy for the task once as a trial.
 
-    The trial shows errors of the user's code before an evaluation begins.
+    Without the trial, an error in the user's code would show only once an evaluation runs.
 
     Args:
         source: the source of the policy.

@@ -113,13 +113,14 @@ class DualSystem:
     Each of the N worlds has its own clock, delays and plans.
 
     Args:
-        planner: System 2; called once for all worlds whose planning starts together.
-        controller: System 1; called at every control step.
+        planner: the slow planner (System 2); it is called once for all worlds whose
+            planning starts together.
+        controller: the fast controller (System 1); it is called at every control step.
         config: the timing, and the limits on actions.
         spec: the requirements of planner and controller on the worlds; by default those of
             the controller.
-        hold_action: returns the actions that keep the robot where it is. Absolute
-            control modes need it (see `ReferenceLimits`).
+        hold_action: returns the actions that keep the robot where it is. Control modes
+            whose actions are positions need it (see `ReferenceLimits`).
         interface: the action interface of the worlds, which some bridges need.
         coordinates: reads the coordinates that actions move, which some bridges need.
 
@@ -149,7 +150,7 @@ class DualSystem:
 
         self._clock = Clock(self.config.planner_hz)
         self._stale_ticks = seconds_to_ticks(self.config.stale_after_s)
-        self._plans: list[Plan] = []  # those started since the last `take_plans`
+        self._plans: list[Plan] = []  # plans started since the last `take_plans`
         self._is_checked = False  # whether the values of the first plans were checked
         self._allocate(num_worlds=0)
 

@@ -66,11 +66,12 @@ class ChunkingPlanner:
     def plan(self, observation: Observation, ids: Array) -> Payload:
         """Returns the planner's plans, each with a chunk of the controller's future actions."""
         plan = self._planner.plan(observation, ids)
-        num = len(plan.subtask)
+        num = len(plan.subtask)  # number of plans
         agent_pos = np.array(observation.agent_pos, np.float64)
         chunk = np.zeros((num, CHUNK_STEPS, self._num_actions), np.float32)
 
-        # each row: where the goals will be, the action towards them, and what it leads to
+        # for each row: extrapolate the goals, compute the action towards them, and predict
+        # the proprioception after that action
         for k in range(CHUNK_STEPS):
             age_s = np.full(num, k / CHUNK_HZ)
             goal_pos_w = plan.goal_pos_w + plan.goal_vel_w * age_s[:, None, None]

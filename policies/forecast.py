@@ -52,7 +52,7 @@ class Forecast:
         Returns:
             The predicted proprioception (n, P), a new array.
         """
-        after = agent_pos.copy()
+        predicted = agent_pos.copy()
         next_element = 0
         for part in self._robot.parts:
             # an action holds the elements of the parts in order; some parts have none
@@ -67,11 +67,11 @@ class Forecast:
             # that moves the part as far.
             full_speed_s = part_action * time_s
             if isinstance(part, Arm):
-                self._move_effector(after, agent_pos, part, full_speed_s)
+                self._move_effector(predicted, agent_pos, part, full_speed_s)
             elif isinstance(part, Base | JointedPart):
-                self._move_joints(after, agent_pos, part, full_speed_s)
+                self._move_joints(predicted, agent_pos, part, full_speed_s)
 
-        return after
+        return predicted
 
     def _move_effector(
         self,
@@ -86,13 +86,13 @@ class Forecast:
             after: (n, P) proprioception, which is changed in place.
             before: (n, P) proprioception before the motion.
             arm: the arm of the effector.
-            full_speed_s: (n, 6) the motion as the time in s at full speed, along the arm's three axes, then
-                about them.
+            full_speed_s: (n, 6) the motion as the time in s at full speed: three numbers
+                along the arm's axes, then three about these axes.
         """
         move_m = full_speed_s[:, :3] * arm.ee_speed_m_s
         rotvec_rad = full_speed_s[:, 3:] * arm.ee_speed_rad_s
 
-        # from the arm's axes to the mount's axes, then to the world's axes
+        # rotate from the axes of the arm to those of its mount, and to the world's axes
         if arm.is_turned:
             arm_to_mount = np.broadcast_to(
                 arm.placement.quat_wxyz, (len(full_speed_s), 4)

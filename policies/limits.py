@@ -82,7 +82,7 @@ class ReferenceLimits:
         action = np.asarray(action, np.float32)
         if action.shape != self._last.shape:
             self._allocate(action)
-        # this runs at every step; `count_nonzero` is 4 times as fast as `any` and `all`
+        # this runs at every control step, and `count_nonzero` is 4 times as fast as `any`
         if np.count_nonzero(self._is_new_episode):
             self._start_at_rest(observation)
         if np.count_nonzero(stop) or np.count_nonzero(self._was_stopped):
@@ -102,10 +102,11 @@ class ReferenceLimits:
         return np.where(is_finite, limited, action)
 
     def _allocate(self, action: np.ndarray) -> None:
-        """Creates the arrays for an action whose shape is not theirs, which must be the first.
+        """Creates the arrays (N, A) when the first action has shown the action size A.
 
         Raises:
-            ValueError: it is not the first action, or has not one row per world.
+            ValueError: the action is not the first one, so its shape has changed, or it does
+                not have one row per world.
         """
         num_worlds, action_size = self._last.shape
         if action_size:  # the arrays exist already: this is a later action

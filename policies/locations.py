@@ -32,13 +32,14 @@ def load_attribute(what: str, location: str) -> Any:
     """
     module_name, _, attribute = location.partition(":")
     module = _import(what, module_name)
-    found: Any = module
+    # follow the dotted path from the module
+    item: Any = module
     for name in attribute.split("."):
-        if not hasattr(found, name):
+        if not hasattr(item, name):
             public = [key for key in vars(module) if not key.startswith("_")]
             raise unknown(f"{what}: {module.__name__} has no", attribute, public)
-        found = getattr(found, name)
-    return found
+        item = getattr(item, name)
+    return item
 
 
 def _import(what: str, module_name: str) -> Any:
@@ -48,7 +49,8 @@ def _import(what: str, module_name: str) -> Any:
         what: the wanted object in words, for error messages.
         module_name: the name of the module.
     """
-    # unlike `python -m`, a console script does not search the current directory
+    # a console script such as `embodied` does not search the current directory, unlike
+    # `python -m`, so the directory is added here
     directory = str(Path.cwd())
     if directory not in sys.path:
         sys.path.insert(0, directory)
@@ -56,7 +58,8 @@ def _import(what: str, module_name: str) -> Any:
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        # the module exists, but a module that it imports is missing
+        # if neither the module nor a package of its path is missing, the module exists, but
+        # a module that it imports is missing
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise EmbodiedError(f"{what}: {in_one_line(error)}") from error
         raise EmbodiedError(

@@ -11,7 +11,7 @@ from embodied.rollout.plan_use import PlanUse
 
 
 class PlanCounts:
-    """Collects the figures of each of N worlds since the start of its episode.
+    """Counts how plans are used in each of N worlds since the start of its episode.
 
     Args:
         num_worlds: N.
@@ -23,7 +23,8 @@ class PlanCounts:
         """Begins with all counts at 0."""
         self._grippers = list(gripper_elements)
         # All arrays are (N,) unless noted. A plan is shown if controllers use it.
-        self._seq = np.full(num_worlds, -1, np.int64)  # numbers of the shown plans
+        # the number of the shown plan in its episode; -1 before the first plan
+        self._seq = np.full(num_worlds, -1, np.int64)
         self._has_plan = np.zeros(num_worlds, np.int64)  # 1 if a plan is shown, else 0
 
         # numbers of control steps: all, with a plan, and with a stopped robot

@@ -19,7 +19,12 @@ from embodied.policies.bridges.bridge import Bridge
 
 
 def check_kinds(planner: Planner, controller: Controller) -> None:
-    """Raises EmbodiedError if the controller follows payloads that the planner lacks."""
+    """Raises EmbodiedError if the controller follows a kind of payload that plans lack.
+
+    Args:
+        planner: the planner; its `plan_shape` declares the kinds of payload in its plans.
+        controller: the controller; its `takes`, if it has one, names the kinds it follows.
+    """
     given = planner.plan_shape.kinds
     missing = [kind for kind in getattr(controller, "takes", ()) if kind not in given]
     if missing:
@@ -94,6 +99,7 @@ def check_payload(payload: Payload, num: int, shape: PlanShape) -> None:
     """
     check_shapes(payload, num, shape)
 
+    # dtypes of the kinds i and u are signed and unsigned whole numbers
     skills = np.asarray(payload.subtask)
     if skills.dtype.kind not in "iu" or (skills < 0).any():
         raise EmbodiedError(
@@ -161,7 +167,8 @@ def planner_faults(
         tick_frame: (n,) ticks at which the plans' oldest images were captured.
         start: (n,) ticks at which planning started.
     """
-    # `given` are the fields of the payload that are not None
+    # whether all numbers of a plan are finite; `given` are the payload's fields that are
+    # not None
     is_finite = np.ones(len(start), bool)
     for value in payload.given.values():
         numbers = np.asarray(value).reshape(len(start), -1)

@@ -9,7 +9,7 @@ act in. `find_policy` takes, in this order:
     FOLDER                  a run that `embodied train` wrote
     MODULE:NAME             a source, or a function that returns one, in a module of the
                             current directory or of an installed package
-    remote:HOST:PORT        a server's; PREFIXES has all names of this kind
+    remote:HOST:PORT        the policy of a server; PREFIXES has all names of this kind
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ class PolicySource(Protocol):
             robot: the robot's name; None for the task's default.
 
         Raises:
-            EmbodiedError: no such task or robot, or the policy is made for another one.
+            EmbodiedError: there is no such task or robot, or the policy is for another task
+                or robot.
         """
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> Policy:

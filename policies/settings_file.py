@@ -49,6 +49,6 @@ def check_kinds(entries: Mapping[str, Any], kinds: Kinds) -> None:
         if name not in kinds:
             raise unknown("key", name, kinds)
         types, types_in_words = kinds[name]
-        # a bool, which Python counts as an int, is never meant
+        # no setting is a bool, which `isinstance` would accept as an int
         if not isinstance(value, types) or isinstance(value, bool):
             raise EmbodiedError(f"{name} must be {types_in_words}, not {value!r}")

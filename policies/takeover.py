@@ -131,13 +131,15 @@ class TakeoverSwitch:
             self._expert_drives = now_s >= self._rule.after_s
             return self._expert_drives.copy()
 
-        # an invalid action of the policy counts as the largest difference
         self._update_subtask(subtask, now_s)
+
+        # update the average; an invalid action counts as the largest difference
         is_invalid = ~np.isfinite(difference)
         capped = np.where(is_invalid, MAX_DIFFERENCE, difference)
         capped = np.minimum(capped, MAX_DIFFERENCE)
         self._mean = self._decay * self._mean + (1 - self._decay) * capped
 
+        # decide where the driver changes
         stalls = self._stalls(now_s)
         strays = self._mean > self._rule.stray
         takes_over = ~self._expert_drives & (stalls | is_invalid | strays)
@@ -146,7 +148,7 @@ class TakeoverSwitch:
             takes_over & stalls, self._subtask, self._stalled_in
         )
 
-        # flip the driver where it changes
+        # change the driver: xor with True turns False into True, and True into False
         changes = takes_over | hands_back
         self._expert_drives = self._expert_drives ^ changes
         self._since_s = np.where(changes, now_s, self._since_s)

@@ -49,7 +49,7 @@ from embodied.seeding import later_seed
 
 # Images and control steps are kept in memory if they take at most this share of it.
 MEMORY_SHARE = 0.25
-MAX_WORKERS = 16  # processes that read images and control steps
+MAX_WORKERS = 16  # processes that read them from disk otherwise
 # Validation uses at least this many held-out plans, and fewer than twice as many.
 VALIDATION_PLANS = 384
 ROW_EVERY_SHARE = 0.02  # share of the budget between two rows of figures
@@ -203,15 +203,11 @@ def common_metadata(datasets: Sequence[Path]) -> dict[str, Any]:
 
 
 def reading_workers(config: ImitationConfig, device: torch.device) -> int:
-    """Returns the number of processes that read images and control steps from disk.
-
-    It is 0 if all of them are to be kept in memory, as they are if they fit.
-    """
+    """Returns the number of processes that read images and steps; 0 to keep all in memory."""
     if config.workers is not None:
         return config.workers
 
-    # images and steps are read into the CPU's memory, then moved to the device: they must
-    # fit into both
+    # both are read into the CPU's memory, then moved to the device, and must fit there, too
     masks = training_episodes(config.datasets)
     needed_bytes = sum(samples_bytes(mask, config.cameras) for mask in masks)
     room_bytes = min(memory_bytes(torch.device("cpu")), memory_bytes(device))
@@ -285,8 +281,7 @@ class ImitationLearner:
 
         held_out = held_out.thinned(VALIDATION_PLANS).to(self.device)
         self._held_out = self._batch_dataset(held_out)
-        # Samples move to the device only if this process makes the batches. Workers make
-        # them in the CPU's memory, and `_step` moves each batch.
+        # workers make batches in the CPU's memory, and `_step` moves each to the device
         self._train = self._batch_dataset(
             samples if workers else samples.to(self.device)
         )
@@ -348,7 +343,7 @@ class ImitationLearner:
 
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
-        # clip gradients to a norm of 1, so that one odd batch can't spoil the networks
+        # a norm of at most 1, so that one odd batch can't spoil the networks
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimizer.step()
         return total.detach()
@@ -394,8 +389,8 @@ class ImitationLearner:
         """Restores networks, optimiser and steps; random numbers continue from a new seed."""
         parts = split_parts(stored)
         self.net.load_state_dict(parts["net"])
-        # The settings of the optimiser are no tensors, so a checkpoint does not hold them.
-        # They follow from the config, which is the same in a resumed training.
+        # A checkpoint holds tensors only. The optimiser's other settings follow from the
+        # config, which is the same in a resumed training.
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict(optimizer_state(parts["optimizer"], groups))
         self.steps = int(parts["progress"]["steps"])

@@ -163,8 +163,7 @@ class TrainingRun:
         path = self.folder / CHECKPOINT
         try:
             self._learner.restore(load_file(path))
-        # torch and safetensors raise errors of many types for tensors that don't fit
-        except Exception as error:
+        except Exception as error:  # torch and safetensors raise errors of many types
             reason = str(error).splitlines()[0]
             raise EmbodiedError(
                 f"the checkpoint {path} does not fit: {reason}"

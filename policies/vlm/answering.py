@@ -44,8 +44,8 @@ class Answering:
             inputs: a question, see `Questions.inputs`.
 
         Returns:
-            The index of the chosen word in each list of the grammar; and False if the
-            network's output was not finite, so that the words mean nothing.
+            The index of the chosen word in each list of the grammar; and whether the
+            network's output was finite: if not, the words mean nothing.
         """
         question_tokens = inputs["input_ids"].shape[1]
         constraint = _GrammarConstraint(self._grammar, question_tokens)
@@ -56,7 +56,7 @@ class Answering:
                 max_new_tokens=self._grammar.max_tokens,
                 logits_processor=[constraint],
                 stopping_criteria=[constraint.is_complete],
-                pad_token_id=0,
+                pad_token_id=0,  # never used, since there is one question per call
             )
         answer = tokens[0, question_tokens:].tolist()
         return self._grammar.read(answer), constraint.is_finite
@@ -95,6 +95,7 @@ class _GrammarConstraint:
         if not bool(torch.isfinite(allowed_scores).all()):
             self.is_finite = False
 
+        # scores that are not finite become numbers, so that some allowed token is chosen
         masked = torch.full_like(scores, -torch.inf)
         masked[:, allowed] = torch.nan_to_num(allowed_scores)
         return masked

@@ -43,6 +43,7 @@ class Bins:
 
     @property
     def step(self) -> float:
+        """The difference of the numbers of two neighbouring bins."""
         return (self.high - self.low) / (self.count - 1)
 
     def value(self, index: Array) -> np.ndarray:

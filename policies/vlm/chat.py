@@ -46,7 +46,9 @@ def beginning_of_answers(model: Model) -> Beginning:
     """
     if not model.processor.chat_template:
         return Beginning()
-    question = _message("?", 1)
+
+    # any question would do for the example, too
+    question = _message("?", num_images=1)
     question_only = _rendered(model, [question], is_question=True)
     answer = {"role": "assistant", "content": [{"type": "text", "text": _WORD}]}
     with_answer = _rendered(model, [question, answer], is_question=False)
@@ -56,6 +58,7 @@ def beginning_of_answers(model: Model) -> Beginning:
     if with_answer.startswith(question_only):
         answer_text = with_answer.removeprefix(question_only)
         separator = answer_text[: answer_text.find(_WORD)]
+    # the last character of the question is enough for the tokens of the word after it
     return Beginning(
         before=question_only[-1:], separator=" " if separator == " " else ""
     )

@@ -69,7 +69,7 @@ def check_folder(folder: Path) -> None:
         raise EmbodiedError(f"{folder} has no {CONFIG}, so it is no model's folder")
 
     if not any(folder.glob("*.safetensors")):
-        pickled = [path.name for kind in PICKLED for path in folder.glob(kind)]
+        pickled = [path.name for pattern in PICKLED for path in folder.glob(pattern)]
         if pickled:
             raise EmbodiedError(
                 f"{folder} has its weights as {sorted(pickled)[0]}, which can run code "
@@ -95,7 +95,8 @@ def asked_hash(settings: Settings) -> str:
     """
     digest = hashlib.sha256()
     digest.update(f"{settings.prompt.template}\n{settings.form!r}".encode())
-    paths = {path for kind in HASHED for path in settings.folder.glob(kind)}
+    # a set, since a file may match several patterns
+    paths = {path for pattern in HASHED for path in settings.folder.glob(pattern)}
     for path in sorted(paths):
         digest.update(path.name.encode())
         with path.open("rb") as file:
@@ -119,7 +120,7 @@ def load_model(folder: Path, device_name: str) -> Model:
     transformers.utils.logging.disable_progress_bar()
 
     processor = _load_processor(folder, transformers)
-    # on a GPU the precision of the weights, which may be half; a CPU is slow at that
+    # "auto" is the precision of the stored weights, often half; a CPU is slow at half
     dtype = torch.float32 if device.type == "cpu" else "auto"
     try:
         network, report = transformers.AutoModelForImageTextToText.from_pretrained(
@@ -128,7 +129,7 @@ def load_model(folder: Path, device_name: str) -> Model:
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
-            # `_check_weights` reports these, with their names
+            # not an error here, since `_check_weights` reports such weights by name
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
@@ -204,9 +205,11 @@ def _check_weights(folder: Path, report: Any) -> None:
         report: the information on loading that transformers returned.
     """
     for kind in ("missing_keys", "mismatched_keys"):
-        # the entry of a weight of another size is its name with both sizes
-        keys = [key if isinstance(key, str) else key[0] for key in report[kind]]
-        names = sorted(keys)
+        # an entry is a name, or for mismatched keys a tuple of the name and both sizes
+        entries = report[kind]
+        names = sorted(
+            entry if isinstance(entry, str) else entry[0] for entry in entries
+        )
         if names:
             raise EmbodiedError(
                 f"the weights in {folder} are not those of its {CONFIG}: "

@@ -38,7 +38,7 @@ BOX_M: tuple[Range, Range, Range] = ((-1.0, 1.0), (-1.0, 1.0), (-1.0, 1.0))
 # The ranges of x and y, and of z, of a base's goal, relative to its present pose.
 DRIVE_M: Range = (-2.0, 2.0)
 LIFT_M: Range = (-0.5, 0.5)
-# The names of the numbers for each effector, and for each base.
+# The names of the numbers of each effector's goal, and of each base's goal.
 HAND = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
 BASE = ("x", "y", "z", "yaw")
 
@@ -227,9 +227,8 @@ class PlanForm:
         for k, mount in enumerate(self._base_mounts):
             goal = payload.base_goal_w[:, k]
             pose = mount.read(agent_pos)
-            rotation = quat_conjugate(
-                quat_from_yaw(pose[:, 3])
-            )  # from the world's axes
+            # from the world's axes to the mount's
+            rotation = quat_conjugate(quat_from_yaw(pose[:, 3]))
             offset = quat_rotate(rotation, goal[:, :3] - pose[:, :3])
             # wrap the change of yaw to [-pi, pi)
             turn = (goal[:, 3:] - pose[:, 3:] + np.pi) % (2 * np.pi) - np.pi
@@ -241,7 +240,11 @@ class PlanForm:
         return np.stack(columns, axis=1), is_outside
 
     def answers(self, word_indices: Array) -> list[str]:
-        """Returns n answers as lines of text, given the indices (n, K) of their words."""
+        """Returns n answers as lines of text.
+
+        Args:
+            word_indices: (n, K) the index of each word of an answer among its `words`.
+        """
         return [
             " ".join(words[k] for words, k in zip(self.words, row, strict=True))
             for row in np.asarray(word_indices)
@@ -254,24 +257,23 @@ class PlanForm:
             agent_pos: (n, P) proprioception.
         """
         agent_pos = np.asarray(agent_pos, np.float64)
-        world_parts: list[list[str]] = [[] for _ in agent_pos]  # the parts of each text
+        parts_of_texts: list[list[str]] = [[] for _ in agent_pos]
         for name, mount in zip(self._effectors, self._arm_mounts, strict=True):
             poses = world_to_mount(
                 mount.read(agent_pos),
                 agent_pos[:, self._slices[f"{name}_pos_w"]],
                 quat_from_rot6d(agent_pos[:, self._slices[f"{name}_rot6d"]]),
             )
-            for parts, pose in zip(world_parts, poses, strict=True):
+            for parts, pose in zip(parts_of_texts, poses, strict=True):
                 parts.append(f"{name} {self._pose_in_bins(pose)}")
 
         # entries of grippers are their names with a suffix, such as `gripper_width`
         for entry, columns in self._slices.items():
             if entry.rpartition("_")[0] in self._grippers:
-                for parts, values in zip(
-                    world_parts, agent_pos[:, columns], strict=True
-                ):
+                widths = agent_pos[:, columns]  # (n, 1)
+                for parts, values in zip(parts_of_texts, widths, strict=True):
                     parts.append(f"{entry} {values[0]:.3f}")
-        return [", ".join(parts) for parts in world_parts]
+        return [", ".join(parts) for parts in parts_of_texts]
 
     def _index_of_subtasks(self, skills: Array) -> np.ndarray:
         """Returns the index of each skill among the form's subtasks, (n,).
@@ -320,7 +322,12 @@ class PlanForm:
 
 
 def _values(bins: Sequence[Bins], word_indices: np.ndarray) -> np.ndarray:
-    """Returns the numbers (n, B) of the first B columns of `word_indices`, for B bins."""
+    """Returns the numbers (n, B) that the first B columns of `word_indices` stand for.
+
+    Args:
+        bins: the bins of each of these B columns.
+        word_indices: (n, B or more) indices of bins.
+    """
     columns = [
         column_bins.value(word_indices[:, k]) for k, column_bins in enumerate(bins)
     ]
@@ -328,14 +335,24 @@ def _values(bins: Sequence[Bins], word_indices: np.ndarray) -> np.ndarray:
 
 
 def _bin_indices(bins: Sequence[Bins], values: np.ndarray) -> list[np.ndarray]:
-    """Returns the indices (n,) of the bins of each of the first columns of `values`."""
+    """Returns, for each of some bins, the indices (n,) of the numbers in its column.
+
+    Args:
+        bins: the bins of the first B columns.
+        values: (n, B or more) numbers.
+    """
     return [column_bins.index(values[:, k]) for k, column_bins in enumerate(bins)]
 
 
 def _is_outside(bins: Sequence[Bins], values: np.ndarray) -> np.ndarray:  # (n,) bool
-    """Returns whether one of the first columns of `values` is out of the range of its bins.
+    """Returns whether a number is out of the range of its bins, for each row of `values`.
 
-    Half a step beyond the ends still rounds to the bin at the end.
+    Numbers up to half a step beyond the range count as inside, since they round to the bin
+    at its end like the numbers just inside.
+
+    Args:
+        bins: the bins of the first B columns.
+        values: (n, B or more) numbers.
     """
     outside = [
         (values[:, k] < column_bins.low - column_bins.step / 2)

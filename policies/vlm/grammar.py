@@ -66,7 +66,10 @@ class Grammar:
         self.largest_token = max(_largest(trie) for trie in self._tries)
 
     def allowed(self, tokens: Sequence[int]) -> list[int]:
-        """Returns the tokens that may follow `tokens`; none after a complete answer."""
+        """Returns the tokens that may follow the first `tokens` of an answer.
+
+        After a complete answer the result is empty.
+        """
         _, node = self._walk(tokens)
         return list(node)
 
@@ -106,6 +109,7 @@ def _trie(words: tuple[str, ...], encode: Encode, beginning: Beginning) -> Trie:
     root: Trie = {}
     for index, word in enumerate(words):
         tokens = encode(f"{beginning.before}{beginning.separator}{word}")
+        # the word must have tokens of its own, after those of the text before it
         if tokens[: len(before)] != before or len(tokens) == len(before):
             raise EmbodiedError(f"its tokeniser does not keep the word {word!r} apart")
         _add_word(root, tokens[len(before) :], index, words=words)
@@ -133,7 +137,7 @@ def _add_word(
             raise _alike_error(words[child], words[index])
         node = child
 
-    # the last token leads to other words, or completes another word
+    # the last token already completes another word, or leads to longer words: name one
     if tokens[-1] in node:
         other = node[tokens[-1]]
         while isinstance(other, dict):

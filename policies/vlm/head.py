@@ -105,14 +105,14 @@ def fit_head(
         raise EmbodiedError("the model's hidden states are not finite")
 
     # normalise the inputs, so that one strength suits all of them
-    x = hidden[is_fitted].astype(np.float64)
-    y = latent[is_fitted].astype(np.float64)
+    x = hidden[is_fitted].astype(np.float64)  # (m, H), of the m fitted rows
+    y = latent[is_fitted].astype(np.float64)  # (m, L)
     mean_x = x.mean(axis=0)
     scale = 1 / np.maximum(x.std(axis=0), MIN_STD)
     mean_y = y.mean(axis=0)
     x = (x - mean_x) * scale
 
-    # the normal equations: (gram + ridge I) coefficients = cross
+    # the normal equations of ridge regression: (gram + ridge I) coefficients = cross
     gram = x.T @ x / len(x)
     cross = x.T @ (y - mean_y) / len(x)
 

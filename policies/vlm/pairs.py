@@ -123,6 +123,7 @@ class _PairWriter:
             A record of the episode: `pairs`, its lines of `pairs.jsonl`, and `outside`, the
             number of goals out of range.
         """
+        # the questions and answers of all frames
         frames, plans = _plans_of_frames(episode)
         payload = self._payload(episode.plans, plans)
         agent_pos = episode.agent_pos[frames]
@@ -196,7 +197,7 @@ def _plans_of_frames(episode: SelectedEpisode) -> tuple[np.ndarray, np.ndarray]:
     faultless = np.flatnonzero(fault == 0)
     by_age = faultless[np.argsort(plans["tick_frame"][faultless], kind="stable")]
 
-    # index -1: the frame is before the first plan
+    # the newest plan of each frame, as an index into `by_age`; -1 before the first plan
     tick_frame = plans["tick_frame"][by_age]
     newest = np.searchsorted(tick_frame, episode.tick, side="right") - 1
     frames = np.flatnonzero(newest >= 0)

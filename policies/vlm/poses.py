@@ -46,8 +46,10 @@ def world_to_mount(
         pos_w: (n, 3) m, the positions of the hands in the world.
         quat_w: (n, 4) the rotations of the hands in the world.
     """
-    rotation = quat_conjugate(quat_from_yaw(mount[:, 3]))  # from the world's axes
-    # the angles are relative to pointing down, which is half a turn, its own inverse
+    # from the world's axes to the mount's
+    rotation = quat_conjugate(quat_from_yaw(mount[:, 3]))
+    # The angles count from a hand that points down. Pointing down is half a turn, so the
+    # same rotation undoes it.
     down = np.broadcast_to(POINTING_DOWN, quat_w.shape)
     quat_from_down = quat_multiply(quat_multiply(rotation, quat_w), down)
     offset = quat_rotate(rotation, pos_w - mount[:, :3])
@@ -56,10 +58,11 @@ def world_to_mount(
 
 def quat_of_angles(angles: np.ndarray) -> np.ndarray:  # (n, 3) rad -> (n, 4)
     """Returns the rotations by roll, then pitch, then yaw, about the fixed axes x, y, z."""
-    quat = quat_from_yaw(0 * angles[:, 0])  # no rotation
+    quat = quat_from_yaw(0 * angles[:, 0])  # (n, 4) no rotation
     for axis in range(3):
         rotvec = np.zeros_like(angles)
         rotvec[:, axis] = angles[:, axis]
+        # a later rotation about a fixed axis is multiplied from the left
         quat = quat_multiply(quat_from_rotvec(rotvec), quat)
     return quat
 

@@ -65,6 +65,7 @@ class Questions:
                 f"images: {type(error).__name__}: {one_line(error)[:200]}"
             ) from error
 
+        # some configs do not say how many tokens the model reads
         text_config = self._model.network.config.get_text_config()
         max_tokens = getattr(text_config, "max_position_embeddings", None)
         num_tokens = inputs["input_ids"].shape[1] + answer_tokens
@@ -75,7 +76,12 @@ class Questions:
             )
 
     def _inputs(self, question: str, images: Sequence[np.ndarray]) -> Any:
-        """Returns the network's inputs for a question about images (H, W, 3) uint8."""
+        """Returns the network's inputs for a question about images.
+
+        Args:
+            question: the text of the question.
+            images: (H, W, 3) uint8 each, one per camera.
+        """
         pictures = [Image.fromarray(np.ascontiguousarray(image)) for image in images]
         inputs = self._model.processor(
             text=question_text(self._model, question, len(images)),

@@ -161,15 +161,16 @@ def checked_prompt(text: str) -> Template:
 def _check_head(entries: dict[str, Any]) -> None:
     """Raises EmbodiedError if there is a head, and an entry that has no effect with it."""
     picture_keys = ("cameras", "image_size", "camera_hz")
-    useless = [name for name in picture_keys if name in entries]
-    if "head" in entries and useless:
+    without_effect = [name for name in picture_keys if name in entries]
+    if "head" in entries and without_effect:
         raise EmbodiedError(
-            f"{' and '.join(useless)}: with a head, pictures are those of its run"
+            f"{' and '.join(without_effect)}: with a head, pictures are those of its run"
         )
 
 
 def _check_sizes(entries: dict[str, Any]) -> None:
     """Raises EmbodiedError if a number is out of its range, or a list holds no names."""
+    # 4096 is far beyond useful values; the bound only catches slips
     for name in ("image_size", "camera_hz", "planner_hz"):
         if not 0 < entries.get(name, 1) <= 4096:
             raise EmbodiedError(

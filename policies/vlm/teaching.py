@@ -92,8 +92,8 @@ def teach_head(
 ) -> tuple[Head, HeadInfo]:
     """Returns a head that predicts the latents of a run's planner, and its info.
 
-    The head is fitted to episodes in which the run's policy drives. The last fifth of them
-    is held out, to measure how well the head predicts.
+    The run's policy drives in some episodes. The head is fitted to all but the last fifth of
+    them, which is held out to measure how well the head predicts.
 
     Args:
         run: the run.
@@ -125,7 +125,8 @@ def teach_head(
         policy = dual_system(worlds, planner, controller, spec=info.spec, config=timing)
         rollout(worlds, policy, seeds, on_result=lambda _: on_used(1))
 
-    # sort plans by episode: their order then does not depend on the number of worlds
+    # Sort the plans by the seeds of their episodes. Their order then does not depend on how
+    # many worlds ran at the same time.
     order = np.argsort(planner.seeds, kind="stable")
     hidden = np.stack(planner.hidden)[order]
     latent = np.stack(planner.latent)[order]
