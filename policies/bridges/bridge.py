@@ -129,7 +129,7 @@ class Bridge(Protocol):
 def whole_rows(row: np.ndarray) -> np.ndarray:
     """Returns row numbers rounded down.
 
-    A small tolerance corrects rounding errors, such as 2.9999999 for row 3.
+    A small tolerance corrects rounding errors: 2.9999999 stands for row 3, not 2.
     """
     return np.floor(row + 1e-6).astype(np.int64)
 

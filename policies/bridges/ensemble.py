@@ -26,8 +26,8 @@ class Ensemble(Hold):
     kinds: tuple[PayloadKind, ...] = ("chunk",)
 
     def __init__(self, setting: Setting) -> None:
-        num = setting.num_worlds
-        # the last K chunks, oldest first
+        num = setting.num_worlds  # N
+        # the last K chunks, oldest first; their shape (H, A) is known with the first plan
         self._chunks = np.zeros((num, CHUNKS, 0, 0))  # (N, K, H, A)
         self._frames = np.zeros((num, CHUNKS), np.int64)  # their `tick_frame`
         # whether each of the K chunks is from this episode
@@ -60,6 +60,7 @@ class Ensemble(Hold):
             rows = arrival.rows_at_the_same_times(
                 self._frames[ids, k], arrival.plan.chunk_hz
             )
+            # a chunk has no action for times after its end
             has_action = is_known[:, k, None] & (rows < newest.shape[1])  # (n, H)
             weight = has_action * np.exp(-DECAY * position[:, k, None])
             weighted_sum += weight[:, :, None] * take_rows(self._chunks[ids, k], rows)

@@ -83,9 +83,12 @@ class PathResidual(Hold):
         if self._is_new.any():
             age_ticks = np.round(age_s * PHYSICS_HZ).astype(np.int64)
             # (N,) the step at which the image was captured
-            frame = (np.asarray(observation.tick) - age_ticks) // self._ticks_per_step
-            start = self._past[self._worlds, frame % slots]
-            start[(step - frame >= slots) | (frame < 0)] = np.nan
+            frame_step = (
+                np.asarray(observation.tick) - age_ticks
+            ) // self._ticks_per_step
+            start = self._past[self._worlds, frame_step % slots]
+            is_unknown = (step - frame_step >= slots) | (frame_step < 0)
+            start[is_unknown] = np.nan
             self._start = np.where(self._is_new[:, None], start, self._start)
             self._is_new[:] = False
 

@@ -46,6 +46,7 @@ class RealTimeChunking(Hold):
         delay_s = (arrival.now - arrival.tick_frame) / PHYSICS_HZ
         passed = np.ceil(delay_s * arrival.plan.chunk_hz)[:, None]
         passed = np.minimum(passed, remaining)
+        # (n, 1) the row at which the mask ends, where `steps - remaining` is s
         end = np.minimum(passed + steps - remaining, remaining)
 
         # (n, H) the weight of the old chunk, by equation 5 of the paper

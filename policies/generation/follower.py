@@ -61,7 +61,7 @@ class Follower:
             worlds: the worlds to act in.
             library: the segments of all demonstrations.
         """
-        n = worlds.num_worlds
+        n = worlds.num_worlds  # N
         self.spec = PolicySpec(
             control_mode="ee_delta",
             control_hz=worlds.config.control_hz,
@@ -132,7 +132,7 @@ class Follower:
         self._begin_due_segments(ids, scene)
         targets, is_waiting = self._targets(ids, scene)
 
-        # go on to the next row, except where the hand is off the path, or the path is over
+        # take the next row, except where the hand is off the path, or the path is over
         is_over = self._row[ids] == self._stop_row[ids] - 1
         stays = is_waiting | is_over
         self._waited[ids] = np.where(stays, self._waited[ids] + 1, 0)
@@ -157,6 +157,7 @@ class Follower:
         world_rows = np.arange(len(ids))
         way_share = rows.way_share[row]  # (n,) done share of the way to the anchor
         is_near = way_share >= 1
+        # the anchor's rotation follows the scene until the hand is near
         turn = self._turn(ids, row)
         self._anchor_quat[ids] = np.where(
             is_near[:, None],
@@ -178,20 +179,21 @@ class Follower:
             quat_multiply(quat, quat_conjugate(scene.hand_quat_wxyz))
         )
 
-        # an empty hand moves along with an anchor that moves, such as a parcel on a belt
+        # a path that waits adds no velocity of its own; an empty hand still moves along with
+        # an anchor that moves, such as a parcel on a belt
         is_waiting = self._update_waiting(ids, row, error_m, error_rad)
-        goes_on = ~is_waiting[:, None]
+        moves = ~is_waiting[:, None]
         is_holding = self._guided[ids] != NO_OBJECT
         anchor_velocity = self._velocity[ids][world_rows, self._anchor[ids]]
         anchor_velocity = np.where(is_holding[:, None], 0.0, anchor_velocity)
         targets = HandTargets(
-            velocity=anchor_velocity + goes_on * quat_rotate(turn, rows.velocity[row]),
-            turning=goes_on * quat_rotate(turn, rows.turning[row]),
+            velocity=anchor_velocity + moves * quat_rotate(turn, rows.velocity[row]),
+            turning=moves * quat_rotate(turn, rows.turning[row]),
             error_m=error_m,
             error_rad=error_rad,
             grip=rows.grip[row],
             mount=rows.mount[row],
-            mount_velocity=goes_on * rows.mount_velocity[row],
+            mount_velocity=moves * rows.mount_velocity[row],
             hand_pos_w=scene.hand_pos_w,
         )
         return targets, is_waiting
@@ -264,6 +266,7 @@ class Follower:
     def _guided_pos_w(self, ids: np.ndarray, scene: Scene) -> np.ndarray:
         """Returns the guided points (n, 3) m: the objects in the hands, or empty hands."""
         guided = self._guided[ids]
+        # the maximum only makes NO_OBJECT a valid index; its result is not used below
         objects = scene.pos_w[np.arange(len(ids)), np.maximum(guided, 0)]
         return np.where((guided != NO_OBJECT)[:, None], objects, scene.hand_pos_w)
 

@@ -63,8 +63,8 @@ class Generation:
     def __call__(self, seeds: Sequence[int], report: Report) -> list[EpisodeResult]:
         """Tries each seed, and writes the successful episodes.
 
-        Each goes into a file of its own in the dataset's folder of parts, which `generate`
-        merges in the end.
+        Each episode becomes one file in the dataset's folder of parts; `generate` merges
+        these files in the end.
 
         Args:
             seeds: the episode seeds to try.
@@ -98,8 +98,8 @@ class Generation:
             if self.noise:
                 policy = NoisyPolicy(policy, self.noise, grippers)
 
-            # the recorder hands each episode to the sink, which asks `origins` for the
-            # episode's segments: so `origins` must be the first hook
+            # The recorder hands each ended episode to the sink, which asks `origins` for the
+            # episode's segments. Hooks are called in order, so `origins` must be the first.
             origins = _Origins(follower)
             sink = _SuccessSink(writer, origins, self.source)
             recorder = Recorder(sink, self.header.record_hz)
@@ -195,7 +195,7 @@ def generation_header(
     # name is refused
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
     metadata["source"] = {"file": source.name, "sha256": digest}
-    # through JSON, so that the metadata equal what is read back from the file
+    # converted to JSON and back, so that the metadata equal those read from the file
     metadata = json.loads(json.dumps(metadata))
     return Header(metadata, policy, record_hz=record_hz, planner_hz=planner_hz)
 

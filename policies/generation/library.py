@@ -11,7 +11,7 @@ from embodied.arrays import dot
 from embodied.policies.generation.motion import Motion, Segment
 from embodied.rotations import quat_conjugate, quat_multiply, quat_to_rotvec
 
-# Velocities are means over this time.
+# Velocities are averaged over this time, because differences of single steps are noisy.
 SMOOTH_S = 0.025
 # In a pause, hand, gripper and mount are all slower than STILL_M_S and STILL_RAD_S for longer
 # than PAUSE_S. Only its first KEPT_OF_PAUSE_S are kept.
@@ -111,7 +111,7 @@ class LibrarySegment:
 
     @property
     def kind(self) -> tuple[int, str, str]:
-        """Segments of the same kind, from any demonstrations, can replace each other."""
+        """The segment's index and objects; segments of one kind can replace each other."""
         return self.index, self.anchor, self.carried
 
     def difference_m(self, object_states: Mapping[str, ObjectState]) -> float:
@@ -278,7 +278,12 @@ def _rows_without_pauses(rows: Rows, width_m: np.ndarray, dt_s: float) -> np.nda
 
 
 def _smoothed_rate(values: np.ndarray, dt_s: float) -> np.ndarray:
-    """Returns the rates of change (T, k) of values (T, k) per s, averaged over SMOOTH_S."""
+    """Returns the rates of change (T, k) of values per second, averaged over SMOOTH_S.
+
+    Args:
+        values: (T, k) the values at T steps.
+        dt_s: the time between two steps.
+    """
     if len(values) < 2:
         return np.zeros_like(values)
     rate = np.gradient(values, axis=0) / dt_s
@@ -294,11 +299,16 @@ def _smoothed_rate(values: np.ndarray, dt_s: float) -> np.ndarray:
 
 
 def _angular_velocity(quat_wxyz: np.ndarray, dt_s: float) -> np.ndarray:
-    """Returns the angular velocities (T, 3) rad/s of rotations (T, 4).
+    """Returns the angular velocities (T, 3) rad/s that lead from each rotation to the next.
 
-    Each leads to the next rotation; the last one, which has no next, is 0.
+    The last rotation, which has no next, gets 0.
+
+    Args:
+        quat_wxyz: (T, 4) the rotations.
+        dt_s: the time between two rotations.
     """
     velocity = np.zeros((len(quat_wxyz), 3))
+    # the rotations (T - 1, 4) from each step to the next
     rotations = quat_multiply(quat_wxyz[1:], quat_conjugate(quat_wxyz[:-1]))
     velocity[:-1] = quat_to_rotvec(rotations) / dt_s
     return velocity

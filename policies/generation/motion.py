@@ -30,8 +30,9 @@ class Motion:
         grip: (T,) the gripper's command in [-1, 1].
         mount: (T, 4) x, y, z in m and yaw in rad of the part that carries the arm.
         objects: the paths of the objects, by their names in the task's `Objects`.
-        plans: the name of `PLAN_PAYLOAD` -> (T, ...), the plan that was followed at each
-            step; empty if the demonstration has no plans.
+        plans: for each array of a plan, by its name in `PLAN_PAYLOAD`, its value (T, ...)
+            in the plan that was followed at each step; empty if the demonstration has no
+            plans.
     """
 
     episode: int
@@ -65,7 +66,7 @@ class Segment:
         start: the segment's first step.
         contact: the first step at which the hand is near the anchor; before it the hand
             is on its way there.
-        stop: the step after the segment's last one.
+        stop: the step after the segment's last step.
         anchor: the name of the object to which the hand's path is relative.
         carried: the name of the object in the hand; "" for none.
     """

@@ -22,7 +22,8 @@ class Scene:
         names: the names of the O objects.
         pos_w: (n, O, 3) m, the positions of the objects.
         quat_wxyz: (n, O, 4) the rotations of the objects.
-        traits: for each object (n, k), other values that influence how it is handled.
+        traits: for each object an array (n, k) of other values that influence how the
+            object is handled, such as its size.
         hand_pos_w: (n, 3) m, the positions of the hands.
         hand_quat_wxyz: (n, 4) the rotations of the hands.
         tick: (n,) the tick of each world's clock.

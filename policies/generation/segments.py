@@ -63,8 +63,8 @@ def find_segments(motion: Motion, objects: Objects, by_plans: bool) -> list[Segm
     holds = find_holds(motion, list(objects.brought_to))
     first_object = next(iter(motion.objects))  # the anchor if nothing is ever held
 
-    # The hand approaches an object, then carries it to its goal, then approaches the next.
-    # Contacts are found below; until then each is equal to the start.
+    # The hand approaches an object, then carries it to its goal, then approaches the next
+    # object. Contacts are found below; until then each is set to the segment's start.
     segments: list[Segment] = []
     start = 0
     for hold in holds:
@@ -145,7 +145,7 @@ def holds_by_gripper(motion: Motion, names: Sequence[str]) -> list[Hold]:
 def closed_intervals(width_m: np.ndarray, dt_s: float) -> list[tuple[int, int]]:
     """Returns the intervals (start, stop) of steps in which a gripper was closed.
 
-    It may have closed on an object or on nothing.
+    The gripper may have closed on an object or on nothing.
 
     Args:
         width_m: (T,) the measured width of the gripper.
@@ -264,10 +264,10 @@ def _arrival_by_plans(motion: Motion, segment: Segment) -> int:
     is_arriving = np.isin(skill, [SKILLS.index(name) for name in ARRIVING])
     if not is_arriving.any():
         return segment.stop
-    # the run begins after the last other skill before its end
-    last = int(np.flatnonzero(is_arriving)[-1])
-    others = np.flatnonzero(~is_arriving[:last])
-    return segment.start + (int(others[-1]) + 1 if len(others) else 0)
+    # the run begins after the last step with another skill, or with the segment
+    last_step = int(np.flatnonzero(is_arriving)[-1])
+    other_steps = np.flatnonzero(~is_arriving[:last_step])
+    return segment.start + (int(other_steps[-1]) + 1 if len(other_steps) else 0)
 
 
 def _arrival_by_path(motion: Motion, segment: Segment) -> int:
@@ -280,15 +280,17 @@ def _arrival_by_path(motion: Motion, segment: Segment) -> int:
     path = motion.hand_pos_w[steps] - motion.objects[segment.anchor].pos_w[steps]
     from_end = path - path[-1]
     distance_m = np.linalg.norm(from_end, axis=1)
-    far = np.flatnonzero(distance_m > DIRECTION_M)
-    if not len(far):
+    # steps at which the hand is far enough from the end to give the line's direction
+    far_steps = np.flatnonzero(distance_m > DIRECTION_M)
+    if not len(far_steps):
         return segment.start
 
     # the distance of each point from the line through the end
-    direction = from_end[far[-1]] / distance_m[far[-1]]
+    last_far_step = far_steps[-1]
+    direction = from_end[last_far_step] / distance_m[last_far_step]
     along_m = from_end @ direction
     off_line_m = np.linalg.norm(from_end - along_m[:, None] * direction, axis=1)
 
-    # the straight part begins after the last point that is off the line
-    off = np.flatnonzero((off_line_m > LINE_M) & (distance_m > ARRIVAL_M))
-    return segment.start + (int(off[-1]) + 1 if len(off) else 0)
+    # the straight part begins after the last point that is off the line, or with the segment
+    off_steps = np.flatnonzero((off_line_m > LINE_M) & (distance_m > ARRIVAL_M))
+    return segment.start + (int(off_steps[-1]) + 1 if len(off_steps) else 0)

@@ -85,10 +85,10 @@ class HandServo:
         if self._robot.travels:
             mount_velocity = _mount_velocity(mount, targets)
 
-        # the velocity and the angular velocity of the hand in the world
-        velocity = targets.velocity + _limited(
-            GAIN_PER_S * targets.error_m, MAX_CORRECTION_M_S
-        )
+        # the velocity (n, 3) m/s and the angular velocity (n, 3) rad/s of the hand in the
+        # world, with corrections of its errors
+        correction = _limited(GAIN_PER_S * targets.error_m, MAX_CORRECTION_M_S)
+        velocity_w = targets.velocity + correction
         correction = _limited(TURN_GAIN_PER_S * targets.error_rad, MAX_CORRECTION_RAD_S)
 
         # relative to the mount: without the velocity v + w x r that a moving mount gives
@@ -97,26 +97,20 @@ class HandServo:
             [0.0, 0.0, 1.0]
         )  # (n, 3) rad/s
         mount_to_hand = targets.hand_pos_w - mount[:, :3]
-        relative = (
-            velocity - mount_velocity[:, :3] - cross(mount_turning, mount_to_hand)
-        )
-        velocity = quat_rotate(world_to_mount, relative)
-        turning = quat_rotate(
-            world_to_mount, targets.turning + correction - mount_turning
-        )
+        carried_along = cross(mount_turning, mount_to_hand)
+        relative_velocity = velocity_w - mount_velocity[:, :3] - carried_along
+        velocity = quat_rotate(world_to_mount, relative_velocity)
+        relative_turning = targets.turning + correction - mount_turning
+        turning = quat_rotate(world_to_mount, relative_turning)
 
-        # the elements of each part that has some, in the order of the robot's parts
+        # the action elements of each part that has some, in the order of the robot's parts
         elements = []
         for part in self._robot.parts:
             if isinstance(part, Base) and part.travels:
-                planar_velocity = quat_rotate(world_to_mount, mount_velocity[:, :3])[
-                    :, :2
-                ]
-                speeds = np.asarray(part.joints.speeds)
-                base_velocity = np.column_stack(
-                    [planar_velocity, mount_velocity[:, 3:]]
-                )
-                elements.append(base_velocity / speeds)
+                # forwards and to the left along the base's axes, then the yaw
+                in_base = quat_rotate(world_to_mount, mount_velocity[:, :3])
+                base_velocity = np.column_stack([in_base[:, :2], mount_velocity[:, 3:]])
+                elements.append(base_velocity / np.asarray(part.joints.speeds))
             elif isinstance(part, Lift):
                 elements.append(mount_velocity[:, 2:3] / part.joints.speeds[0])
             elif isinstance(part, Arm):

@@ -19,9 +19,9 @@ class Punctuality:
 
     Attributes:
         steps: the number of control steps.
-        late_share: share of steps with a delay above LATE_MS.
+        late_share: the share of steps with a delay above LATE_MS.
         median_ms: the median delay.
-        p99_ms: 99th percentile of the delays.
+        p99_ms: the 99th percentile of the delays.
         worst_ms: the largest delay.
     """
 
@@ -58,7 +58,7 @@ class Pacer:
         remaining_s = due_s - time.perf_counter()
         if remaining_s > SPIN_S:
             time.sleep(remaining_s - SPIN_S)
-        # busy loop for the last part
+        # a busy loop waits for the last part, because it ends in time
         while (delay_s := time.perf_counter() - due_s) < 0:
             continue
         self._delays_s.append(delay_s)

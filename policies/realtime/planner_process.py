@@ -110,8 +110,8 @@ class PlannerProcess(ClosedOnExit):
         if self._observation is None:
             self._observation = SharedArrays.like(arrays)
             empty = Payload.empty(1, self.plan_shape).given
-            # The planner's precision is unknown here, so the shared arrays have the
-            # widest types.
+            # The types of the planner's arrays are unknown before its first plan, so the
+            # shared arrays have the widest types.
             widened = {name: _widened(value) for name, value in empty.items()}
             self._payload = SharedArrays.like(widened)
             self._send("share", self._observation.layout, self._payload.layout)
@@ -143,7 +143,7 @@ class PlannerProcess(ClosedOnExit):
         """Ends the process, and frees the shared memory."""
         with contextlib.suppress(BrokenPipeError, OSError):
             self._pipe.send(None)
-        # a busy planner does not read the message, so don't wait for it
+        # a busy planner would read the message only after its plan, so it is killed at once
         self._process.join(0 if self.is_busy else END_TIMEOUT_S)
         if self._process.is_alive():
             self._process.kill()
@@ -200,7 +200,8 @@ def _serve(
         own_tasks: the files or modules of the user's own tasks, which must be registered
             in each process.
     """
-    # Ctrl-C reaches every process of a terminal; here the parent handles it
+    # Ctrl-C reaches every process of a terminal. This process ignores it, and ends when the
+    # parent ends or closes the pipe: then the pipe raises one of these errors.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:

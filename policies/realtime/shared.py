@@ -19,8 +19,8 @@ class ArrayLocation:
 
     name: str
     shape: tuple[int, ...]
-    dtype: str
-    offset: int
+    dtype: str  # numpy's name with the byte order, such as "<f8"
+    offset: int  # bytes from the start of the block
 
 
 @dataclass(frozen=True)

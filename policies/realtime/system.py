@@ -77,7 +77,8 @@ class RealTimeSystem(DualSystem):
         self._pacer = Pacer(self.spec.control_hz)
         self._started: _StartedPlan | None = None
 
-        # of the current episode
+        # of the current episode: the computing times of the plans that are done, the largest
+        # age of a plan, and the seed
         self._compute_ms: list[float] = []
         self._worst_age_ticks = 0
         self._seed = 0
@@ -107,6 +108,7 @@ class RealTimeSystem(DualSystem):
     def record(self) -> RealTimeRecord:
         """Returns the timing of the episode so far."""
         compute_ms = list(self._compute_ms)
+        # a plan that is still being made
         if self._started is not None:
             compute_ms.append(NEVER_MS)
         return RealTimeRecord(

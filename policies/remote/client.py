@@ -18,8 +18,8 @@ from embodied.policies.remote.packages import websockets_client
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
 
-TIMEOUT_S = 10.0  # for a handshake, and for an answer
-CLOSE_TIMEOUT_S = 1.0
+TIMEOUT_S = 10.0  # the longest wait for a handshake, and for an answer
+CLOSE_TIMEOUT_S = 1.0  # the longest wait for the server to confirm a close
 PATIENCE_S = 5.0  # reconnecting may delay a plan by this; after that, plans are lost
 FIRST_PAUSE_S = 0.1  # before the second attempt; each further pause is twice as long
 LONGEST_PAUSE_S = 8.0
@@ -102,7 +102,7 @@ class Link(ClosedOnExit):
     """A connection to a server, which is made when it is needed, and again after a loss.
 
     Args:
-        endpoint: the endpoint of the server.
+        endpoint: the server's address, and how to talk to it.
         patience: decides when to try again; all links to the server share it.
         expected: the first message that the server must send; None for any.
     """
@@ -115,8 +115,9 @@ class Link(ClosedOnExit):
     ) -> None:
         self._endpoint = endpoint
         self._patience = patience
+        # as bytes, which can be compared even if a message holds arrays
         self._expected = None if expected is None else pack(expected)
-        self._stack = contextlib.ExitStack()
+        self._stack = contextlib.ExitStack()  # closes the connection
         self._connection: ClientConnection | None = None
         self._is_new = True  # no answer was received on the current connection yet
 
@@ -139,6 +140,7 @@ class Link(ClosedOnExit):
                 answer = self._ask_once(message_for)
             except Lost as error:
                 self.close()
+                # the timeout of an answer has passed already, so there is no further wait
                 is_hanging = isinstance(error.__cause__, TimeoutError)
                 if not self._patience.failed(wait=not is_hanging):
                     return None
@@ -168,7 +170,7 @@ class Link(ClosedOnExit):
             self.close()
             raise _as_own_error(error, self._endpoint.uri) from error
 
-        # a server that restarted with another policy must not go on with this episode
+        # a server that restarted with another policy must not continue this episode
         self._is_new = True
         if self._expected is not None and pack(first_message) != self._expected:
             self.close()
@@ -180,7 +182,7 @@ class Link(ClosedOnExit):
     def close(self) -> None:
         """Closes the connection, if there is one."""
         self._connection = None
-        # a broken connection may raise anything
+        # closing a broken connection may raise anything
         with contextlib.suppress(Exception):
             self._stack.close()
 
@@ -194,7 +196,7 @@ class Link(ClosedOnExit):
         if self._connection is None:
             self.connect()
         connection = self._connection
-        if connection is None:
+        if connection is None:  # impossible, but type checkers don't know it
             raise ValueError("a connection that was made is not there")
         data = pack(message_for(self._is_new))
         try:
@@ -225,9 +227,9 @@ class Link(ClosedOnExit):
                 open_timeout=self._endpoint.timeout_s,
                 close_timeout=CLOSE_TIMEOUT_S,
                 max_size=self._endpoint.max_bytes,
-                compression=None,
+                compression=None,  # as in openpi
                 additional_headers=headers,
-                proxy=None,
+                proxy=None,  # the environment's web proxy is not used
                 ping_interval=None,  # the timeout of answers is enough
             )
         )
@@ -237,20 +239,22 @@ class Link(ClosedOnExit):
 
 def limit_sending(opened: socket.socket, timeout_s: float) -> None:
     """Sets a timeout for sending, which blocks if the other side does not read."""
+    # the system's `timeval`: two long integers, seconds and microseconds
     limit = struct.pack("ll", int(timeout_s), int(timeout_s % 1 * 1e6))
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
 def _as_own_error(error: Exception, uri: str) -> Exception:
-    """Returns the error to raise for an error of the connection.
+    """Returns the error to raise in place of an error of the connection.
 
     It is an EmbodiedError if trying again is pointless, `Lost` for other errors of the
-    network, and the given error for everything else.
+    network, and the given error if it has nothing to do with the network.
 
     Args:
         error: the error that was raised.
         uri: the address of the server, for the message.
     """
+    # websockets' errors of a handshake have the HTTP response
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in REFUSALS:
         return EmbodiedError(

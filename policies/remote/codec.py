@@ -20,10 +20,11 @@ MAX_BYTES = 64 * 2**20  # default for the largest message
 # The largest number of items of a list or map. msgpack allocates memory for all items that a
 # list declares, even if they do not follow.
 MAX_ITEMS = 4096
-MAX_DEPTH = 8  # of nested maps and lists
-MAX_DIMENSIONS = 8  # of an array
-MAX_SIDE = 2**31  # of an array along one dimension
+MAX_DEPTH = 8  # levels of nested maps and lists
+MAX_DIMENSIONS = 8  # dimensions of an array
+MAX_SIDE = 2**31  # length of an array along one dimension
 
+# The keys that mark a map as an array or as a number of numpy, as in openpi's protocol.
 ARRAY = b"__ndarray__"
 ARRAY_KEYS = {ARRAY, b"data", b"dtype", b"shape"}
 NUMBER = b"__npgeneric__"
@@ -47,10 +48,10 @@ def pack(message: Mapping[str, Any]) -> bytes:
     """Returns a message as bytes.
 
     Args:
-        message: the name -> text, number, None, list, map or numpy array.
+        message: the entries by name, each a text, number, None, list, map or numpy array.
 
     Raises:
-        MessageError: the message contains something else.
+        MessageError: an entry is of another type, or an array of a dtype not in DTYPES.
     """
     try:
         return load_msgpack().packb(dict(message), default=_as_map)
@@ -82,7 +83,7 @@ def unpack(data: bytes | str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
             object_hook=_from_map,
             max_array_len=MAX_ITEMS,
             max_map_len=MAX_ITEMS,
-            max_ext_len=0,
+            max_ext_len=0,  # no extension types
         )
     except MessageError:
         raise
@@ -100,7 +101,7 @@ def _as_map(value: object) -> dict[bytes, Any]:
     """Returns the map that represents a numpy array or number.
 
     Raises:
-        TypeError: it is neither, or its dtype is not in DTYPES.
+        TypeError: the value is neither, or its dtype is not in DTYPES.
     """
     if not isinstance(value, np.ndarray | np.generic):
         raise TypeError(f"a {type(value).__name__} is neither plain data nor an array")
@@ -138,6 +139,7 @@ def _array(entry: dict[Any, Any]) -> np.ndarray:
         raise MessageError(
             f"the shape of an array is no list of up to {MAX_DIMENSIONS} numbers"
         )
+    # `type`, since `isinstance` would accept a bool as an int
     for side in shape:
         if type(side) is not int or not 0 <= side < MAX_SIDE:
             raise MessageError("the shape of an array is no list of sizes")

@@ -52,7 +52,7 @@ class Child(ClosedOnExit):
     """A server process, which ends with this process."""
 
     process: subprocess.Popen[str]
-    port: int
+    port: int  # the port of this machine at which the server listens
 
     def close(self) -> None:
         """Ends the server."""
@@ -65,7 +65,7 @@ def start_server(folder: Path, python: str) -> Child:
     """Starts a server for a policy, and returns it; later calls return the same server.
 
     Args:
-        folder: the folder of the policy.
+        folder: the folder of the policy, as LeRobot wrote it.
         python: the path of the Python interpreter in LeRobot's environment.
 
     Raises:
@@ -93,8 +93,8 @@ def start_server(folder: Path, python: str) -> Child:
                 f"{PYTHON_VARIABLE} is {python}, which cannot be run: {error.strerror}"
             ) from error
 
-        # A server that hangs is killed by a timer. That closes its output, and so ends the
-        # loop over its lines.
+        # A server that hangs is killed by a timer. Its death closes its output, which ends
+        # the loop over the lines of the output.
         timer = threading.Timer(START_TIMEOUT_S, process.kill)
         timer.start()
         for line in process.stdout or ():
@@ -102,6 +102,7 @@ def start_server(folder: Path, python: str) -> Child:
                 timer.cancel()
                 return Child(process, int(line.removeprefix(READY)))
 
+        # the server ended before it was ready
         timer.cancel()
         process.communicate()
         log.seek(0)

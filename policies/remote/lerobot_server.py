@@ -18,14 +18,15 @@ import sys
 import threading
 from pathlib import Path
 
-os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"  # before LeRobot is imported: download nothing
 
 import msgpack
 import numpy as np
 
+# These are the same as in `wire.py` and `codec.py`, which cannot be imported here.
 WIRE_VERSION = 1
-MAX_BYTES = 64 * 2**20
-MAX_ITEMS = 4096
+MAX_BYTES = 64 * 2**20  # the largest message that is read
+MAX_ITEMS = 4096  # the largest number of items of a list or map in a message
 STATE = "observation.state"
 ENVIRONMENT_STATE = "observation.environment_state"
 IMAGES = "observation.images."
@@ -121,13 +122,14 @@ class Served:
         self.policy = policy_class.from_pretrained(folder, config=self.config).eval()
         if not hasattr(self.policy, "predict_action_chunk"):
             raise SystemExit(f"a policy of the kind {self.config.type} gives no chunks")
+        # LeRobot's normalisation of observations, and its inverse for actions
         self.before, self.after = make_pre_post_processors(
             self.config,
             pretrained_path=str(folder),
             preprocessor_overrides={"device_processor": {"device": device}},
         )
         self.fps = fps or fps_of(folder)
-        self.lock = threading.Lock()
+        self.lock = threading.Lock()  # the policy computes for one client at a time
 
         # LeRobot's name of each observation -> its shape
         self.shapes = {
@@ -143,8 +145,9 @@ class Served:
 
     def info(self):
         """Returns the server's first message, with the entries of `wire.ServerInfo`."""
+        # kinds of policies name the length of chunks differently
         steps = getattr(self.config, "chunk_size", None) or self.config.horizon
-        executed = getattr(self.config, "n_action_steps", steps)
+        executed_steps = getattr(self.config, "n_action_steps", steps)
         return {
             "embodied": WIRE_VERSION,
             "gives": "actions",
@@ -156,9 +159,9 @@ class Served:
                 "image_size": self.side,
                 "privileged": ENVIRONMENT_STATE in self.shapes,
             },
-            # once per executed part of a chunk, as in LeRobot's own loop; but at least at
-            # 2 Hz, so that no plan gets too old
-            "planner_hz": float(max(self.fps / executed, 2.0)),
+            # a new chunk when the executed steps of the last one are over, as in LeRobot's
+            # own loop; but at least 2 per second, so that no plan gets too old
+            "planner_hz": float(max(self.fps / executed_steps, 2.0)),
             "shape": {
                 "effectors": 0,
                 "bases": 0,
@@ -194,10 +197,10 @@ class Served:
             value = torch.from_numpy(np.array(value, np.float32))
             if is_picture:
                 value = value.permute(2, 0, 1).contiguous() / 255
-            batch[key] = value[None]
+            batch[key] = value[None]  # a batch of one row
 
         with self.lock, torch.inference_mode():
-            # the first observation of an episode has a seed
+            # only the first observation of an episode has a seed
             if "embodied/seed" in message:
                 self.policy.reset()
             actions = self.policy.predict_action_chunk(self.before(batch))
@@ -247,10 +250,11 @@ def answer_client(served, connection):
 
 def end_with_parent():
     """Ends this process when its parent has ended, which closes the standard input."""
-    # `os.read` is used because the lock of `sys.stdin` would block the main thread's exit
+    # File 0 is the standard input; reading returns nothing once it is closed. `os.read` is
+    # used because the lock of `sys.stdin` would block the main thread's exit.
     while os.read(0, 1):
         continue
-    os._exit(0)
+    os._exit(0)  # from a thread, `sys.exit` would end only the thread
 
 
 def main():

@@ -31,7 +31,7 @@ from embodied.policies.remote.wire import (
 # The chunk rate for servers that give single actions. Each action is held for up to 10 s,
 # which is longer than a plan may be used: a plan that is too old stops the robot first.
 SINGLE_ACTION_HZ = 0.1
-# numpy's kinds of dtypes
+# Letters of numpy's `dtype.kind`: floats, signed and unsigned integers.
 FLOATS = "f"
 INTEGERS = "iu"
 
@@ -46,7 +46,7 @@ class RemotePlanner:
             world got no plan, because the server is lost.
 
     Args:
-        endpoint: the endpoint of the server.
+        endpoint: the server's address, and how to talk to it.
         info: the server's description.
         keys: the names of observations in messages.
         interface: the action interface, for servers that give actions in physical units;
@@ -99,12 +99,12 @@ class RemotePlanner:
             unanswered.append(answer is None)
             plans.append(self._plan_in_answer(answer, empty))
 
+        # join the plans of one row each; `given` are the fields that are not None
         self.unanswered = np.array(unanswered, bool)
-        names = empty.given
         return Payload(
             **{
                 name: np.concatenate([plan.given[name] for plan in plans])
-                for name in names
+                for name in empty.given
             }
         )
 
@@ -115,7 +115,7 @@ class RemotePlanner:
 
         Args:
             observation: the observation of n worlds.
-            row: the row of the world in it.
+            row: the row of the observation for this world.
             world: the index of the world.
         """
         if world not in self._links:

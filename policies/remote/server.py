@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection
 
 DEFAULT_PORT = 8000  # as in openpi
-MAX_CLIENTS = 64
-MIN_TOKEN = 16  # characters
-SEND_TIMEOUT_S = 20.0  # for clients that do not read
-FAILED = 1011  # code of the close frame after an error, as in openpi
-HEALTH = "/healthz"
+MAX_CLIENTS = 64  # clients at the same time
+MIN_TOKEN = 16  # the least number of characters of a token
+SEND_TIMEOUT_S = 20.0  # a client that does not read for so long is disconnected
+FAILED = 1011  # WebSocket's code for closing after an error, as in openpi
+HEALTH = "/healthz"  # path of a request that asks whether the server is running
 
 
 class PolicyServer(ClosedOnExit):
@@ -63,7 +63,7 @@ class PolicyServer(ClosedOnExit):
                 self._serve,
                 host,
                 port,
-                # accept only requests without an Origin, which every web page sends
+                # accept only requests without an Origin: every web page sends one
                 origins=[None],
                 process_request=self._admit,
                 compression=None,
@@ -75,6 +75,7 @@ class PolicyServer(ClosedOnExit):
                 f"cannot listen at {host}, port {port}: {one_line(error)}: choose "
                 "another --port or --host"
             ) from error
+        # the port that the system chose, if `port` is 0
         self.port: int = self._server.socket.getsockname()[1]
 
     def serve_forever(self) -> None:
@@ -102,8 +103,8 @@ class PolicyServer(ClosedOnExit):
     def _has_token(self, request: Request) -> bool:
         """Returns whether a request has the token.
 
-        The comparison takes the same time whatever is given, so that the time tells nothing
-        about the token.
+        The comparison takes the same time for any wrong token, so that an attacker cannot
+        guess the token piece by piece from the time.
         """
         given = request.headers.get_all("Authorization")
         expected = f"Api-Key {self._token}".encode()

@@ -141,6 +141,8 @@ class Session:
     def _begin(self, policy: Policy, observation: Observation, seed: int) -> None:
         """Begins an episode with its first observation."""
         self._has_begun = True
+        # planner and controller of a dual system are run here without the system itself,
+        # since delays and stops are the client's
         if isinstance(policy, DualSystem):
             policy.planner.reset(ONE_WORLD, [seed])
             self._stepper = _DualStepper(policy, observation, seed)
@@ -184,7 +186,8 @@ class Session:
         if not isinstance(prompt, str) or len(prompt) > MAX_PROMPT:
             raise MessageError(f"{PROMPT} must be a text of up to {MAX_PROMPT} letters")
 
-        # proprioception, privileged state if the policy needs it, and images
+        # proprioception, privileged state if the policy needs it, and images; the kinds are
+        # numpy's: f for floats, u for unsigned integers
         agent_pos = array_in_message(message, STATE, (served.agent_size,), kinds="f")
         state = np.zeros(0)
         if served.state_size:
@@ -242,7 +245,7 @@ class _DualStepper:
                 self._system.planner, observation, ONE_WORLD, check_all=True
             )
             self._plan = plan
-            # with cameras, the plan's age counts from its images
+            # the plan's age counts from its images, or from the observation without cameras
             self._tick_frame = now
             if observation.pixels_tick is not None:
                 self._tick_frame = int(observation.pixels_tick[0])

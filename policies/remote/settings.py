@@ -40,7 +40,7 @@ class Settings:
     """The description of a server.
 
     Attributes:
-        endpoint: the endpoint of the server.
+        endpoint: the server's address, and how to talk to it.
         info: the server's requirements and outputs.
         keys: the names of observations in messages.
         physical: whether the server's actions are in physical units, not in [-1, 1].
@@ -73,7 +73,7 @@ def checked_settings(entries: dict[str, Any]) -> Settings:
     """
     _check(entries)
 
-    # what a server of this package would say of itself
+    # the description that a server of this package would send itself
     cameras = entries.get("cameras", {})
     spec = PolicySpec(
         control_mode=entries.get("control_mode", "joint"),
@@ -109,6 +109,7 @@ def checked_settings(entries: dict[str, Any]) -> Settings:
 def _check(entries: dict[str, Any]) -> None:
     """Raises EmbodiedError if an entry is missing, unknown or wrong."""
     check_kinds(entries, KEYS)
+    # 10,000 is far beyond useful rates, sizes and times; the bound only catches slips
     for name, value in entries.items():
         if isinstance(value, int | float) and not 0 < value < 10_000:
             raise EmbodiedError(f"{name} must be above 0 and below 10000, not {value}")

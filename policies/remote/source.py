@@ -44,7 +44,7 @@ class RemoteSource:
     """The source of a policy whose planner is a server.
 
     Attributes:
-        endpoint: the endpoint of the server.
+        endpoint: the server's address, and how to talk to it.
         settings: the description of the server; None if the server describes itself.
     """
 
@@ -70,7 +70,7 @@ class RemoteSource:
     def info(self) -> ServerInfo:
         """The server's requirements and outputs."""
         if self.settings is not None:
-            # connect once, to report a missing server early
+            # connect once by reading the property, to report a missing server early
             self.first_message  # noqa: B018
             return self.settings.info
         if VERSION_KEY not in self.first_message:
@@ -90,6 +90,8 @@ class RemoteSource:
         return self.info.weights_hash
 
     def spec(self, task: str, robot: str | None = None) -> PolicySpec:
+        # make the policy once, so that a server that does not fit is found before an
+        # evaluation begins
         spec = self.info.spec
         config = env_config_for(spec, task, level="L1", split="train", robot=robot)
         with closing(Worlds(config)) as worlds:
@@ -139,15 +141,19 @@ class RemoteSource:
 
 
 def open_remote(location: str) -> RemoteSource:
-    """Returns the source of `remote:PLACE`.
+    """Returns the source of `remote:HOST:PORT` or `remote:FILE.toml`.
+
+    Args:
+        location: HOST:PORT, or the path of a TOML file that describes the server.
 
     Raises:
-        EmbodiedError: PLACE is neither HOST:PORT nor a valid FILE.toml.
+        EmbodiedError: the location is neither HOST:PORT nor a valid FILE.toml.
     """
     if location.endswith(".toml"):
         settings = read_settings(Path(location))
         return RemoteSource(_with_token(settings.endpoint), settings)
 
+    # the second group is the port, of 16 bits
     match = ADDRESS.fullmatch(location)
     if match is None or not 0 < int(match[2]) < 65_536:
         raise EmbodiedError(

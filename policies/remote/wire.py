@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 
-from embodied.core import Array, Observation, PlanShape, PolicySpec
+from embodied.core import PHYSICS_HZ, Array, Observation, PlanShape, PolicySpec
 from embodied.policies.remote.codec import MessageError
 
 WIRE_VERSION = 1
@@ -34,7 +34,8 @@ PLAN = "plan/"  # followed by the name of a field of Payload
 
 Gives = Literal["plans", "actions"]
 ControllerName = Literal["goal_servo", "chunk_player"]
-MAX_SIZE = 65_536  # largest value of an entry of PlanShape
+MAX_SIZE = 65_536  # the largest value of an entry of PlanShape
+MAX_HZ = PHYSICS_HZ  # the largest rate of plans, and of the rows of chunks
 Kind = TypeVar("Kind")
 
 
@@ -109,11 +110,11 @@ class ServerInfo:
             )
 
         planner_hz = _typed_entry(message, "planner_hz", float)
-        if not 0 < planner_hz <= 400:
-            raise MessageError(f"planner_hz is {planner_hz}, expected up to 400")
+        if not 0 < planner_hz <= MAX_HZ:
+            raise MessageError(f"planner_hz is {planner_hz}, expected up to {MAX_HZ}")
         chunk_hz = _typed_entry(message, "chunk_hz", float)
-        if not 0 <= chunk_hz <= 400:
-            raise MessageError(f"chunk_hz is {chunk_hz}, expected up to 400")
+        if not 0 <= chunk_hz <= MAX_HZ:
+            raise MessageError(f"chunk_hz is {chunk_hz}, expected up to {MAX_HZ}")
         return cls(
             gives=_choice(message, "gives", get_args(Gives)),
             spec=_spec(_typed_entry(message, "spec", dict)),
@@ -149,6 +150,7 @@ def observation_message(
     if not keys.is_ours:
         return message
 
+    # the entries that only servers of this package take
     state = np.asarray(observation.environment_state[row])
     if state.size:
         message[ENVIRONMENT_STATE] = state
@@ -193,6 +195,7 @@ def whole_number(message: Mapping[str, Any], key: str, default: int) -> int:
     Raises:
         MessageError: the value is something else.
     """
+    # ticks and seeds are stored as int64
     value = message.get(key, default)
     if type(value) is not int or not 0 <= value < 2**63:
         raise MessageError(
@@ -215,6 +218,7 @@ def _typed_entry(message: Mapping[str, Any], key: str, kind: type[Kind]) -> Kind
     value = message.get(key)
     if kind is float and type(value) is int:
         value = float(value)
+    # `type`, since `isinstance` would accept a bool as an int
     if type(value) is not kind:
         raise MessageError(
             f"the server's {key} must be a {kind.__name__}, not {_brief(value)}"

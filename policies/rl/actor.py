@@ -25,7 +25,7 @@ class ActorConfig:
     inputs: int  # P + S, width of the observation
     hidden: tuple[int, ...]  # widths of the hidden layers
     actions: int  # A
-    activation: str = "relu"  # a key of ACTIVATIONS
+    activation: str = "relu"  # the function between layers, a key of ACTIVATIONS
     squash: str = "tanh"  # maps the output to [-1, 1]: "tanh" or "clip"
 
     @classmethod
@@ -82,9 +82,10 @@ class Actor(nn.Module):
 
         # the copy is on the CPU, since policies run there
         actor = cls(config)
-        for own, trained in zip(actor.layers, layers, strict=True):
-            own.load_state_dict(
-                {name: value.cpu() for name, value in trained.state_dict().items()}
+        for copied, trained in zip(actor.layers, layers, strict=True):
+            weights = trained.state_dict()
+            copied.load_state_dict(
+                {name: value.cpu() for name, value in weights.items()}
             )
 
         actor.mean.copy_(mean)

@@ -90,7 +90,9 @@ class RLConfig:
             raise unknown("algorithm", self.algorithm, ALGORITHMS)
         if self.num_envs < 1:
             raise EmbodiedError(f"num_envs must be above 0, not {self.num_envs}")
-        checked_seed(self.seed, GLOBAL_SEED_LIMIT)
+        checked_seed(
+            self.seed, GLOBAL_SEED_LIMIT
+        )  # Stable-Baselines3 seeds NumPy's global
         if self.engine == "warp":
             self._check_warp()
 
@@ -141,12 +143,12 @@ class RLConfig:
                 for another task, or has no plans that could be delayed; or the device
                 cannot be used.
         """
-        # configs, devices and policies are looked up only for the errors that this raises
+        # looking up the config, the device and the base raises the errors
         env_config = self.env_config()
         if self.engine == "warp":
             usable_device(env_config.device)
         else:
-            # imported here, since it loads torch
+            # imported here, since the module loads torch, which takes seconds
             from embodied.policies.device import training_device
 
             training_device(self.device)

@@ -108,21 +108,21 @@ def demonstrate(
         n_steps=like.n_steps,
         gamma=like.gamma,
     )
-    before = np.asarray(env.reset())
-    successes: list[bool] = []
+    observation = np.asarray(env.reset())
+    successes: list[bool] = []  # of the episodes that have ended
     for _ in range(MAX_STEPS):
         action = act()
-        after, reward, ended, infos = env.step(action)
+        next_observation, reward, ended, infos = env.step(action)
 
-        # After the end of an episode, `after` is the first observation of the next one.
-        # The last observation of the episode is in the info.
-        following = np.array(after)
+        # Where an episode has ended, `next_observation` is the first observation of the
+        # next episode. The last observation of the ended episode is in the info.
+        reached = np.array(next_observation)
         for world in np.flatnonzero(ended).tolist():
-            following[world] = infos[world]["terminal_observation"]
+            reached[world] = infos[world]["terminal_observation"]
             successes.append(bool(infos[world]["is_success"]))
 
-        replay.add(before, following, action, reward, ended, infos)
-        before = np.asarray(after)
+        replay.add(observation, reached, action, reward, ended, infos)
+        observation = np.asarray(next_observation)
         if len(successes) >= episodes:
             break
 

@@ -90,9 +90,11 @@ class LearnerVecEnv(VecEnvWrapper):
         observation, progress, ended, infos = self.venv.step_wait()
         for info in infos:
             # A learner adds the value of the last state to the return of a truncated
-            # episode. After a success the value is 0, so it must not count as truncated.
+            # episode. After a success there is nothing left to gain: the value is 0, so the
+            # episode must not count as truncated.
             if info["is_success"]:
                 info["TimeLimit.truncated"] = False
+            # the last observation of an ended episode becomes a vector, too
             if "terminal_observation" in info:
                 last = info["terminal_observation"]
                 one_row = self._vector({name: last[name][None] for name in self.parts})

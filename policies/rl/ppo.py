@@ -52,8 +52,8 @@ class PpoConfig:
         min_steps: the smallest number of steps of each world between two updates.
         min_samples: the smallest number of steps of all worlds between two updates; with
             fewer samples the gradient is mostly noise.
-        leg_steps: largest number of steps of each world in a leg, which is the part of a
-            training between two checkpoints.
+        leg_steps: the largest number of steps of each world in a leg, which is the part of
+            a training between two checkpoints.
         epochs: the number of passes over the samples per update.
         minibatches: the number of minibatches per pass.
         learning_rate: the initial learning rate; it is adapted so that updates meet

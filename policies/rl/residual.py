@@ -103,6 +103,6 @@ class ResidualPolicy(PolicyWrapper):
             # the base's action is appended to the privileged state, as in training
             state = [observation.environment_state, base_action]
             extended = np.concatenate(state, axis=1)
-            fresh = self._actor.act(replace(observation, environment_state=extended))
-            self._correction = np.where(is_due[:, None], fresh, self._correction)
+            new = self._actor.act(replace(observation, environment_state=extended))
+            self._correction = np.where(is_due[:, None], new, self._correction)
         return corrected(base_action, self._correction, self._residual.scale)

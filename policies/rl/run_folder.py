@@ -28,7 +28,7 @@ from embodied.policies.run_folder import (
 )
 
 KIND = "actor"  # a key of `policies.registry.RUN_KINDS`
-_POLICY_FILES = (WEIGHTS, INFO, HISTORY)
+_POLICY_FILES = (WEIGHTS, INFO, HISTORY)  # files of a base that are copied
 # The files that a new training replaces.
 FILES = (
     *_POLICY_FILES,

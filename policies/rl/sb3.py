@@ -45,10 +45,10 @@ from embodied.policies.training.run import OnRow, TrainingRun
 from embodied.rollout.episode_stats import AFTER_SUCCESS_S
 from embodied.seeding import GLOBAL_SEED_LIMIT, later_seed
 
-COOLING = 0.9  # the learning rate falls by this share during the budget
+COOLING = 0.9  # the learning rate falls by this share until the budget is spent
 WINDOW_EPISODES = 200  # figures are means over this many last episodes
-ROW_EVERY_S = 5.0
-CHECKPOINT_EVERY_S = 60.0
+ROW_EVERY_S = 5.0  # time between two rows of figures
+CHECKPOINT_EVERY_S = 60.0  # time between two checkpoints
 ENDLESS_STEPS = 10**9  # more than any training takes, since its budget ends it
 
 
@@ -132,16 +132,16 @@ def _residual_env(
         residual: the size and rate of the corrections.
     """
     # rates and control mode are the base's, goal and horizon come from the settings
-    needed = env_config_for(
+    base_config = env_config_for(
         spec, config.task, level=config.level, split="train", robot=config.robot
     )
-    learned = config.env_config()
+    learner_config = config.env_config()
     # the learner gets no images; the base observes the worlds separately
     env_config = replace(
-        needed,
+        base_config,
         obs="state",
-        goal_progress=learned.goal_progress,
-        horizon_s=learned.horizon_s,
+        goal_progress=learner_config.goal_progress,
+        horizon_s=learner_config.horizon_s,
     )
     env = SB3VecEnv(
         make_vec_env(env_config, config.num_envs), after_success_s=AFTER_SUCCESS_S
@@ -168,7 +168,7 @@ class SB3Learner:
         Args:
             config: the settings.
             env: an environment that `make_env` returned.
-            residual: the actor that `copy_base` returned; None to learn without a base.
+            residual: the residual that `copy_base` returned; None to learn without a base.
         """
         self.config = config
         self.env = env

@@ -61,7 +61,7 @@ def make_algorithm(config: RLConfig, env: LearnerVecEnv) -> Any:
         noise = NormalActionNoise(zeros, zeros + TD3_NOISE)
         algorithm = TD3(**common, **_off_policy(config), action_noise=noise)
 
-    # the default logger creates a folder in /tmp
+    # a logger without outputs, because the default logger creates a folder in /tmp
     algorithm.set_logger(Logger(folder=None, output_formats=[]))
     return algorithm
 

@@ -24,7 +24,7 @@ from embodied.policies.training.run import OnRow, TrainingRun
 if TYPE_CHECKING:
     from embodied.policies.rl.ppo import PpoTrainer
 
-ROW_EVERY_S = 5.0
+ROW_EVERY_S = 5.0  # time between two rows of figures
 
 
 def train_warp(
@@ -84,6 +84,7 @@ class WarpLearner:
     packages: tuple[str, ...] = ("torch", "rsl-rl-lib")
 
     def __init__(self, config: RLConfig, trainer: PpoTrainer) -> None:
+        """Keeps the trainer, and the description of worlds in which the policy is used."""
         self._config = config
         self._trainer = trainer
         self._metadata = _cpu_metadata(config)

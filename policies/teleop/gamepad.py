@@ -80,10 +80,11 @@ class Gamepad:
 
     def read(self) -> Command:
         """Returns the command of the sticks, triggers and buttons at this moment."""
-        self._pygame.event.pump()
+        self._pygame.event.pump()  # updates pygame's state of axes and buttons
         ahead = -self._axis(LEFT_Y)
         left = -self._axis(LEFT_X)
-        # triggers go from -1 at rest to 1 when pressed; at rest the two cancel out
+        # A stick's axes point down and right, a command's ahead and to the left, hence the
+        # minus signs. Triggers go from -1 at rest to 1 when pressed; at rest they cancel out.
         lift = (self._axis(RIGHT_TRIGGER) - self._axis(LEFT_TRIGGER)) / 2
         yaw = -self._axis(RIGHT_X)
         pitch = -self._axis(RIGHT_Y)
@@ -109,9 +110,9 @@ class Gamepad:
         """Returns the events of the buttons that went down since the last read."""
         if self._button(START) and self._button(BACK):
             return frozenset({"quit"})
-        before = self._down
+        down_before = self._down
         self._down = {number for number in EVENT_BUTTONS if self._button(number)}
-        return frozenset(EVENT_BUTTONS[number] for number in self._down - before)
+        return frozenset(EVENT_BUTTONS[number] for number in self._down - down_before)
 
 
 def import_pygame() -> Any:

@@ -117,7 +117,7 @@ class Operator:
         self._servo = GoalServo(worlds.agent_layout, worlds.robot)
         self.spec = replace(self._servo.spec, privileged=True)
         self._expert = EXPERT.make(worlds)
-        self._plans: list[Plan] = []  # the expert's, since the last `take_plans`
+        self._plans: list[Plan] = []  # the expert's plans since the last `take_plans`
         # the payload of the expert's newest plan, which has the goals for the aid
         self._newest_payload = Payload.empty(1, self._expert.planner.plan_shape)
 
@@ -172,7 +172,9 @@ class Operator:
         """Returns the action (1, A) that executes a command."""
         payload = self._payload(observation.agent_pos, command)
         action = self._servo.act(observation, payload, age_s=np.zeros(1))
-        return self._limits.apply(action, np.zeros(1, bool), observation)
+        # the limits only limit the rate of change here: the robot is never stopped
+        no_stop = np.zeros(1, bool)
+        return self._limits.apply(action, no_stop, observation)
 
     def set_grip(self, grip: np.ndarray) -> None:
         """Sets the grippers as another driver has left them.
@@ -306,7 +308,8 @@ class Operator:
         for number in range(quat.shape[1]):
             rotvec_w = self._aid_rotvec(quat[:, number], number)
             if number == self._hands.active and any(command.turn):
-                # the servo's angular speed is its gain times the angle
+                # the servo's angular speed is its gain times the angle, so this angle gives
+                # the commanded speed
                 turn_rad = np.array([command.turn]) * TURN_RAD_S / TURN_GAIN_PER_S
                 person_w = quat_rotate(heading, turn_rad)
                 rotvec_w = self._person_rotvec(

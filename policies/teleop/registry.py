@@ -44,7 +44,8 @@ def find_device(name: str) -> Device:
 
         return Script(Path(name.removeprefix(SCRIPT_PREFIX)))
     if name in BUILT_IN:
-        return resolve_name(BUILT_IN[name][0])()
+        location, _ = BUILT_IN[name]
+        return resolve_name(location)()
 
     if not is_location(name):
         names = [*BUILT_IN, f"{SCRIPT_PREFIX}FILE"]

@@ -82,6 +82,7 @@ def _parsed(location: str, line: str) -> tuple[Command, int]:
         if name not in FIELDS:
             raise unknown(f"field of {location}", name, FIELDS)
 
+    # check the value of each field; a missing field is 0
     values: dict[str, Any] = {}
     for name, size in SIZES.items():
         values[name] = _numbers(location, name, stored.get(name, [0.0] * size), size)

@@ -47,6 +47,7 @@ class SharedOperator:
             gripper_elements=operator.gripper_elements,
             hold_action=None,
         )
+        # (E,) the last commands for the grippers, which begin open: 1
         self._last_grip = np.ones(len(operator.gripper_elements))
 
     @property
@@ -70,7 +71,7 @@ class SharedOperator:
         self._operator.reset(ids, observation, seeds)
         self._limits.reset(ids)
         self._person_drives = False
-        self._last_grip[:] = 1
+        self._last_grip[:] = 1  # open
 
     def act(self, observation: Observation) -> np.ndarray:
         """Returns the action (1, A) of the current driver.

@@ -9,7 +9,8 @@ from typing import Any
 from embodied.errors import EmbodiedError
 from embodied.policies.teleop.device import Command, axis
 
-VENDORS = (0x256F, 0x046D)  # 3Dconnexion, and Logitech for older models
+# USB numbers of the vendors: 3Dconnexion, and Logitech for older models
+VENDORS = (0x256F, 0x046D)
 PRODUCTS = ("SpaceMouse", "SpaceNavigator", "SpacePilot", "SpaceExplorer")
 FULL_DEFLECTION = 350.0  # the value of an axis at its end
 DEAD_ZONE = 0.08  # a share of the full deflection
@@ -19,6 +20,7 @@ TURN_REPORT = 2
 BUTTON_REPORT = 3
 # Move reports of wireless models have this many bytes, and contain the rotation, too.
 LONG_REPORT = 13
+MAX_REPORT = 64  # bytes; no report of USB is longer
 # bits of a button report
 LEFT_BUTTON = 1
 RIGHT_BUTTON = 2
@@ -75,11 +77,12 @@ class SpaceMouse:
 
     def read(self) -> Command:
         """Returns the command of the knob now, and of the buttons pressed since."""
+        # handle all reports since the last read; an empty one means that there are no more
         events: set[str] = set()
-        report = bytes(self._mouse.read(64))
+        report = bytes(self._mouse.read(MAX_REPORT))
         while report:
             events |= self._handle_report(report)
-            report = bytes(self._mouse.read(64))
+            report = bytes(self._mouse.read(MAX_REPORT))
 
         # the knob's axes point right, back and down; a command's point ahead, left and up
         right, back, down, pitch, roll, yaw = self._knob
@@ -90,7 +93,12 @@ class SpaceMouse:
         )
 
     def _handle_report(self, report: bytes) -> set[str]:
-        """Updates the state from a report of the device; returns the report's events."""
+        """Updates the state from a report of the device; returns the report's events.
+
+        Args:
+            report: the kind of the report in the first byte, then axes of two bytes each,
+                or the bits of the buttons.
+        """
         kind = report[0]
         if kind == MOVE_REPORT:
             self._knob[:3] = _axes(report[1:7])
@@ -108,7 +116,7 @@ class SpaceMouse:
         Args:
             buttons: bits of the buttons that are down.
         """
-        pressed = buttons & ~self._buttons
+        pressed = buttons & ~self._buttons  # bits of the buttons that were up before
         self._buttons = buttons
         if buttons == LEFT_BUTTON | RIGHT_BUTTON:
             return {"quit"}

@@ -115,7 +115,7 @@ class Takes:
     def _run_once(
         self, seed: int, undecided: UndecidedTake
     ) -> tuple[str, EpisodeResult | None]:
-        """Runs a take once.
+        """Runs a take once, and lets the person decide about it.
 
         Args:
             seed: the seed of the take.

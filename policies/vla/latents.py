@@ -25,6 +25,7 @@ def payload_of_latents(net: PlannerNet, latent: np.ndarray) -> Payload:
     shape = net.plan_shape
     per_effector = (len(latent), shape.effectors)
     parts = torch.split(torch.from_numpy(latent), list(net.sizes), dim=1)
+    # the part left out is the one without labels, which only the controller understands
     goal, rotation, speed, gripper, completion, subtask, _, base = parts
 
     # latents hold normalised positions, velocities and goals of bases

@@ -55,9 +55,14 @@ class WordBag(nn.Module):
     """A sentence encoder that ignores word order: the sum of embeddings, then a layer.
 
     It can be replaced by any module with the same `forward`.
+
+    Args:
+        vocabulary: the known words.
+        width: the number of elements of an encoded sentence.
     """
 
     def __init__(self, vocabulary: Vocabulary, width: int) -> None:
+        """Makes the layers, with an embedding for each token."""
         super().__init__()
         num_tokens = FIRST_WORD + len(vocabulary.words)
         self.embedding = nn.Embedding(num_tokens, width, padding_idx=PADDING)

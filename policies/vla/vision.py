@@ -66,8 +66,8 @@ class FilmConv(nn.Module):
         self.queries = nn.Linear(text_width, heads * last)
         self.values = nn.Conv2d(first + middle, last // 2, 1)
 
-        # position (2) and strength (1) of each channel; position (2) and appearance of
-        # each head
+        # for each channel its position (2) and strength (1), and for each head its position
+        # (2) and appearance (last // 2)
         self.size = 3 * last + heads * (2 + last // 2)
 
     def forward(self, images: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
