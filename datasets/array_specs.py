@@ -16,7 +16,7 @@ class ArraySpec:
 
     name: str
     dtype: type[np.generic]
-    shape: str  # of one row
+    shape: str  # the shape of one row
     meaning: str
     unit: str = "1"  # "1" for numbers without a unit
 

@@ -15,7 +15,7 @@ class StepBuffer:
     keeps its number when older steps are dropped.
 
     Attributes:
-        count: number of steps appended so far, which is the number of the next step.
+        count: the number of steps appended so far, which is the number of the next step.
     """
 
     def __init__(self, dtypes: Mapping[str, type], capacity: int = 1024) -> None:

@@ -167,7 +167,7 @@ def attribute_table(dataset: Dataset) -> list[Attributes]:
     for name in ("level", "split", "control_mode"):
         common[name] = config.get(name)
 
-    masks_of: dict[int, set[str]] = {}  # number of an episode -> its masks
+    masks_of: dict[int, set[str]] = {}  # number of an episode -> names of its masks
     for mask in dataset.masks:
         for number in dataset.mask(mask):
             masks_of.setdefault(number, set()).add(mask)

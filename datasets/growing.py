@@ -65,8 +65,8 @@ class GrowingFile:
         undo = _read_undo(self._undo_path)
         if undo is None or not self._temporary.exists():
             return
-        begin, records = undo
-        if begin["identity"] != self._identity:
+        state_before, records = undo
+        if state_before["identity"] != self._identity:
             raise DatasetError(
                 f"{self._temporary} was begun with other sources or other flags: "
                 "--overwrite to begin anew"
@@ -77,14 +77,14 @@ class GrowingFile:
         try:
             for position, content in records:
                 os.pwrite(descriptor, content, position)
-            os.ftruncate(descriptor, begin["size"])
+            os.ftruncate(descriptor, state_before["size"])
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        self.done = begin["done"]
+        self.done = state_before["done"]
 
     def steps(self, total: int) -> Iterator[tuple[int, int]]:
-        """Yields the items of each remaining step, as (first, end), without the end.
+        """Yields (first, end) for each remaining step, which writes items first to end - 1.
 
         If there are no items at all, there is one empty step, which creates the file.
 
@@ -128,8 +128,8 @@ class GrowingFile:
             size: the present size of the growing file in bytes; undoing the next step
                 cuts the file to this size.
         """
-        begin = {"identity": self._identity, "size": size, "done": self.done}
-        files.replace_bytes(self._undo_path, json.dumps(begin).encode() + b"\n")
+        state = {"identity": self._identity, "size": size, "done": self.done}
+        files.replace_bytes(self._undo_path, json.dumps(state).encode() + b"\n")
 
 
 @contextmanager
@@ -223,17 +223,18 @@ class _UndoFile(Undo):
 def _read_undo(path: Path) -> tuple[dict[str, Any], list[tuple[int, bytes]]] | None:
     """Returns the content of an undo file; None if it is missing or damaged.
 
-    The content is what was true before the step, a dictionary with `identity`, `size` and
-    `done`; and the (position, content) of the bytes that the step overwrote.
+    Returns:
+        The state of the growing file before the step, a dictionary with `identity`, `size`
+        and `done`; and the (position, content) of the bytes that the step overwrote.
     """
     # TypeError is raised if the first line is JSON, but no dictionary
     with suppress(OSError, ValueError, KeyError, TypeError):
         content = path.read_bytes()
         first_line, _, records = content.partition(b"\n")
-        begin = json.loads(first_line)
-        if not isinstance(begin["size"], int) or not isinstance(begin["done"], int):
+        state = json.loads(first_line)
+        if not isinstance(state["size"], int) or not isinstance(state["done"], int):
             return None
-        return begin, list(_records(records))
+        return state, list(_records(records))
     return None
 
 

@@ -37,20 +37,20 @@ class DatasetInfo:
         record_hz: frames per second.
         planner_hz: plans per second; None if the policy makes no plans.
         versions: package -> version at the recording.
-        episodes: number of episodes.
-        successes: number of episodes that ended in success without a fault.
-        faults: fault -> number of episodes that had it.
+        episodes: the number of episodes.
+        successes: the number of episodes that ended in success without a fault.
+        faults: fault -> the number of episodes that had it.
         hours: simulated time in all episodes together.
-        frames: number of frames in all episodes together.
-        takeovers: number of take-overs in all episodes together.
+        frames: the number of frames in all episodes together.
+        takeovers: the number of take-overs in all episodes together.
         takeover_h: the duration of all take-overs, in hours; 0 if nobody corrected the
             policy.
-        operators: operator -> number of episodes that this person demonstrated.
-        devices: input device -> number of episodes that were demonstrated with it.
-        marked: number of episodes that their operator marked.
+        operators: operator -> the number of episodes that this person demonstrated.
+        devices: input device -> the number of episodes that were demonstrated with it.
+        marked: the number of episodes that their operator marked.
         seeds: the seeds of the episodes, in the order of their numbers.
-        instructions: sentence -> number of episodes with it.
-        masks: mask -> number of episodes in it.
+        instructions: sentence -> the number of episodes with it.
+        masks: mask -> the number of episodes in it.
         arrays: the arrays of the episodes.
     """
 
@@ -133,7 +133,7 @@ def dataset_info(path: Path) -> DatasetInfo:
 
 
 def _counts(words: Iterable[str]) -> dict[str, int]:
-    """Returns word -> number of occurrences, the most frequent word first."""
+    """Returns word -> the number of occurrences, the most frequent word first."""
     return dict(Counter(words).most_common())
 
 

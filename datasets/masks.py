@@ -12,7 +12,7 @@ VALIDATION_SHARE = 0.1
 
 
 def default_masks(metas: Sequence[EpisodeMeta]) -> dict[str, list[int]]:
-    """Returns the default masks: name -> numbers of the episodes in the mask.
+    """Returns the default masks: name -> the numbers of the episodes in the mask.
 
     The masks `success` and `failure` split all episodes; `train` and `valid` split the
     successes.

@@ -169,10 +169,10 @@ def write_merged(
     Args:
         header: the header of the new file.
         episodes: the episodes to copy; their seeds must differ.
-        target: path of the new file.
+        target: the path of the new file.
         folder: the folder in which the file is written before it is renamed to
             `target`; on the same file system.
-        masks: name of a mask -> numbers of its episodes in the new file; by default
+        masks: the name of a mask -> the numbers of its episodes in the new file; by default
             `default_masks`.
         on_copied: a function that is called after each episode.
         resume: whether to continue a killed call with the same arguments.

@@ -212,7 +212,7 @@ class Dataset(ClosedOnExit):
 
     @cached_property
     def _masks(self) -> dict[str, list[int]]:
-        """Mask -> numbers of its episodes; `default_masks` if the file has no masks."""
+        """Mask -> the numbers of its episodes; `default_masks` if the file has no masks."""
         masks = None
         if self.path.exists():
             demos = [source.demo for source in self._sources]

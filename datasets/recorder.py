@@ -322,7 +322,7 @@ def _episode_meta(result: EpisodeResult, num_samples: int) -> EpisodeMeta:
 
     Args:
         result: the result of the episode, most of whose fields have the same names.
-        num_samples: number of frames.
+        num_samples: the number of frames.
     """
     values = {}
     for f in fields(EpisodeMeta):

@@ -20,9 +20,9 @@ class RenderRequest:
     """The images to render of each episode.
 
     Attributes:
-        cameras: names of the cameras; None for the cameras of the recording or, if it
+        cameras: the names of the cameras; None for the cameras of the recording or, if it
             had none, of the task.
-        image_size: height and width in pixels; None for the size of the recording.
+        image_size: the height and width in pixels; None for the size of the recording.
         depth: the unit of depth images; None for no depth images.
         segmentation: whether to render segmentation images.
         looks: changes of light, cameras and pixel noise.

@@ -67,8 +67,10 @@ class RenderWork:
     def __call__(self, seeds: Sequence[int], report: Report) -> list[int]:
         """Renders the episodes of some seeds; reports each seed when it is written."""
         dataset = Dataset(self.source)
-        number_of = {meta.seed: number for number, meta in enumerate(dataset.episodes)}
-        numbers = [number_of[seed] for seed in seeds]
+        number_by_seed = {
+            meta.seed: number for number, meta in enumerate(dataset.episodes)
+        }
+        numbers = [number_by_seed[seed] for seed in seeds]
         with (
             dataset,
             EpisodeWriter(self.target, self.header, "join") as writer,
@@ -103,9 +105,9 @@ class _Playing:
     Attributes:
         number: the number of the episode in the recorded file.
         episode: the episode as it was recorded, with the looks to render.
-        row: number of control steps played so far, which is the row of the next step in
-            the streams.
-        frame: number of frames taken so far, which is the number of the next frame.
+        row: the number of control steps played so far, which is the row of the next step
+            in the streams.
+        frame: the number of frames taken so far, which is the number of the next frame.
         newest: key -> (H, W, 1) depth and segmentation at the time of the cameras'
             newest colour images.
         pictures: key -> images of the frames so far.

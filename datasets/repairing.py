@@ -45,8 +45,10 @@ SHOWN_LOSSES = 3  # an error message names at most this many lost episodes
 class Lost:
     """An episode that could not be saved, and the reason."""
 
-    path: Path
-    demo: str
+    path: Path  # the damaged file
+    demo: (
+        str  # the name of the episode's group; "all" if the file cannot be read at all
+    )
     reason: str
 
 
@@ -55,9 +57,9 @@ class RepairReport:
     """The outcome of a repair.
 
     Attributes:
-        saved: number of episodes that were copied.
+        saved: the number of episodes that were copied.
         lost: episodes that could not be copied.
-        cut_bytes: number of bytes that are missing at the ends of the files.
+        cut_bytes: the number of bytes that are missing at the ends of the files.
     """
 
     saved: int
@@ -117,7 +119,7 @@ def repair(
 
         if header is None or not kept_episodes:
             first_lost = lost[:SHOWN_LOSSES]
-            reasons = "; ".join(f"{one.demo}: {one.reason}" for one in first_lost)
+            reasons = "; ".join(f"{loss.demo}: {loss.reason}" for loss in first_lost)
             raise DatasetError(f"no episode of {path} is whole ({reasons})")
         write_merged(header, list(kept_episodes.values()), target, folder=target.parent)
     return RepairReport(len(kept_episodes), tuple(lost), cut_bytes)
@@ -200,7 +202,7 @@ def _examine(
         file: the open file.
         source: the path of the damaged file, which the result names.
         readable: the path of the open file: the damaged file or its padded copy.
-        cut_bytes: number of bytes that are missing at the end of the damaged file.
+        cut_bytes: the number of bytes that are missing at the end of the damaged file.
         on_checked: a function that is called with 1 after each episode.
     """
     end = source.stat().st_size if cut_bytes else None

@@ -318,9 +318,10 @@ class _Batch:
                 continue
 
             recorded = self._episodes[world].states[frame, 1:stop]
-            off_m, off_rad = deviation(states[world, 1:stop], recorded, self._units)
-            self.largest_m[world] = max(self.largest_m[world], off_m)
-            self.largest_rad[world] = max(self.largest_rad[world], off_rad)
+            played = states[world, 1:stop]
+            deviation_m, deviation_rad = deviation(played, recorded, self._units)
+            self.largest_m[world] = max(self.largest_m[world], deviation_m)
+            self.largest_rad[world] = max(self.largest_rad[world], deviation_rad)
 
 
 def deviation(

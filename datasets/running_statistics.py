@@ -136,7 +136,7 @@ class PictureStatistics:
             "std": deviation,
         }
         for name, share in QUANTILES.items():
-            # the tolerance covers the rounding errors of the cumulative sum
+            # the tolerance 1e-12 covers the rounding errors of the cumulative sum
             reached = cumulative >= share - 1e-12
             result[name] = levels[reached.argmax(axis=1)]
 

@@ -115,7 +115,7 @@ def run_recording(
         work: the work that records the episodes of some seeds.
         seeds: one seed for each episode.
         report: a function that is called with what the work reports while it runs.
-        at_once: number of seeds that are worked on together, see `Executor.run`.
+        at_once: the number of seeds that are worked on together, see `Executor.run`.
     """
     if executor.shares_files:
         return executor.run(work, seeds, report, at_once)

@@ -30,7 +30,7 @@ class Part:
         name: the name of the part.
         share: the share of the episodes, in (0, 1]; None for a part that has a count, or
             that takes all remaining episodes.
-        count: number of episodes; None for a part that has a share, or that takes all
+        count: the number of episodes; None for a part that has a share, or that takes all
             remaining episodes.
     """
 
@@ -118,7 +118,7 @@ def _split_by_count(ordered: Sequence[int], parts: Sequence[Part]) -> Split:
     """Gives the first episodes to the first part, the next episodes to the second, etc.
 
     Args:
-        ordered: indices of all episodes, sorted by their positions in [0, 1).
+        ordered: the indices of all episodes, sorted by their positions in [0, 1).
         parts: the parts with their counts; one part may take all remaining episodes.
     """
     total_count = sum(part.count or 0 for part in parts)
@@ -168,7 +168,7 @@ def _with_remaining(
     Args:
         indices_of_parts: name -> indices, for the parts with shares or counts.
         parts: all parts, in the order of the result.
-        total: number of all episodes.
+        total: the number of all episodes.
     """
     used = {index for indices in indices_of_parts.values() for index in indices}
     remaining = [index for index in range(total) if index not in used]

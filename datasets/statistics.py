@@ -33,15 +33,15 @@ class ArrayStatistics:
 
     Attributes:
         key: the array's name within an episode.
-        count: number of rows in the statistics; of images, the number of images.
-        left_out: number of rows with NaN or infinity, which are left out.
+        count: the number of rows in the statistics; of images, the number of images.
+        left_out: the number of rows with NaN or infinity, which are left out.
         mean: one number per column, as in all attributes below; of images one per colour
             channel, in [0, 255].
-        std: standard deviation of the population.
-        min: smallest value.
-        max: largest value.
-        q01: 0.01 quantile.
-        q99: 0.99 quantile.
+        std: the standard deviation of the population.
+        min: the smallest value.
+        max: the largest value.
+        q01: the 0.01 quantile.
+        q99: the 0.99 quantile.
     """
 
     key: str
@@ -81,7 +81,7 @@ def statistics(
     Args:
         dataset: the dataset to read.
         numbers: the numbers of the episodes.
-        keys: names of arrays; by default all `measured_keys` of the first episode.
+        keys: the names of arrays; by default all `measured_keys` of the first episode.
         on_key: a function that is called with 1 after each array.
 
     Raises:
@@ -119,6 +119,7 @@ def _vector_statistics(
     left_out = 0
     for number in numbers:
         array = dataset.read(number, key)
+        # numpy's kinds of floats, integers, unsigned integers and bools
         if not array.ndim or array.dtype.kind not in "fiub":
             raise DatasetError(f"{dataset.path}: {key} holds no rows of numbers")
         num_rows = array.size if key.endswith(DEPTH_SUFFIX) else len(array)
@@ -168,7 +169,7 @@ def array_statistics(key: str, result: Statistics, left_out: int) -> ArrayStatis
     Args:
         key: the array's name.
         result: the result of `VectorStatistics` or `PictureStatistics`.
-        left_out: number of rows with NaN or infinity.
+        left_out: the number of rows with NaN or infinity.
     """
 
     def columns(name: str) -> tuple[float, ...]:

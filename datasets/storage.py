@@ -111,7 +111,7 @@ def write_masks(file: H5, masks: Mapping[str, Iterable[int]]) -> None:
 
     Args:
         file: the file to write to.
-        masks: name of a mask -> numbers of the episodes in the mask.
+        masks: the name of a mask -> the numbers of the episodes in the mask.
     """
     for mask, numbers in masks.items():
         write_mask(file, mask, [f"demo_{number}" for number in numbers])

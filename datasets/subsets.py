@@ -44,8 +44,9 @@ def write_subset(
         dataset: the dataset to copy from; it is not changed.
         numbers: the numbers of the episodes to copy.
         target: the file to write.
-        masks: name of a mask -> numbers of its episodes in `dataset`; by default the
-            dataset's own masks. Episodes that are not copied are dropped from the masks.
+        masks: the name of a mask -> the numbers of its episodes in `dataset`; by default
+            the dataset's own masks. Episodes that are not copied are dropped from the
+            masks.
         on_copied: a function that is called after each episode.
     """
     if masks is None:
@@ -53,7 +54,7 @@ def write_subset(
 
     episodes = [dataset.stored_episode(number) for number in numbers]
     seeds = [dataset.episodes[number].seed for number in numbers]
-    # seed -> number in the new file, in which episodes are sorted by seed
+    # seed -> number of its episode in the new file, which is sorted by seed
     new_number = {seed: number for number, seed in enumerate(sorted(seeds))}
 
     # Every file has the default masks first, in the same order. Keep that order, so that

@@ -67,7 +67,7 @@ class EpisodeWriter(ClosedOnExit):
             path: the path of the dataset.
             header: the header of the dataset.
             mode: new, resume, overwrite or join; see the class.
-            masks: name of a mask -> seeds of the episodes in the mask; None for the
+            masks: the name of a mask -> seeds of the episodes in the mask; None for the
                 default masks.
         """
         if mode not in get_args(Mode):

@@ -14,7 +14,7 @@ env = gymnasium.make_vec(
     num_envs=8,
     level="L1",
     goal_progress=0.2475,
-    horizon_s=5.0,
+    horizon_s=5.0,  # enough for the first stage
     terminate_on_success=True,
 )
 worlds = VecMonitor(SB3VecEnv(env))

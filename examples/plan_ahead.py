@@ -19,7 +19,7 @@ rng = np.random.default_rng(0)
 
 def best_action(snapshot):
     """Returns the action (A,) with the largest return if it is repeated from a snapshot on."""
-    futures.restore(snapshot)  # all worlds begin with the snapshot of the one world
+    futures.restore(snapshot)  # all of these worlds begin in the state of the one world
     actions = rng.uniform(-1, 1, futures.action_space.shape).astype(np.float32)
     returns = np.zeros(NUM_FUTURES)
     for _ in range(FORESIGHT_STEPS):

@@ -76,9 +76,8 @@ with Dataset(path) as dataset:
 # recorded with --noise.
 env = gym.make(env_args["env_name"], **env_args["env_kwargs"])
 observation, info = env.reset(seed=100)
-last_frame = as_frame(
-    observation
-)  # at first the frame before is missing: repeat the first
+# the window has the frame before, too; at first there is none, so the first is repeated
+last_frame = as_frame(observation)
 is_over = False
 while not is_over:
     frame = as_frame(observation)

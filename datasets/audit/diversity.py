@@ -38,9 +38,9 @@ class Coverage:
         name: the name of the variable.
         unit: the unit of its values.
         counts: (label, number of draws) of each value or part.
-        covered: number of values or parts that were drawn at least once.
-        expected: number of values or parts that the same number of random draws covers
-            on average; 0 if no coverage is expected, as for sentences.
+        covered: the number of values or parts that were drawn at least once.
+        expected: the number of values or parts that the same number of random draws
+            covers on average; 0 if no coverage is expected, as for sentences.
     """
 
     name: str
@@ -182,7 +182,8 @@ class _Histogram(NamedTuple):
 
     Attributes:
         counts: (label, number of draws) of each part.
-        expected: number of parts that the same number of random draws covers on average.
+        expected: the number of parts that the same number of random draws covers on
+            average.
     """
 
     counts: tuple[tuple[str, int], ...]
@@ -203,10 +204,10 @@ def _histogram(sampled_from: Range, draws: Sequence[Any]) -> _Histogram | None:
     if isinstance(sampled_from, Choice):
         if len(sampled_from.values) < 2:
             return None
-        count_of = Counter(str(draw) for draw in draws)
+        draw_counts = Counter(str(draw) for draw in draws)
         # without duplicates, which a range of values may contain
         labels = list(dict.fromkeys(str(value) for value in sampled_from.values))
-        counts = tuple((label, count_of.get(label, 0)) for label in labels)
+        counts = tuple((label, draw_counts.get(label, 0)) for label in labels)
         return _Histogram(counts, _expected_parts(len(counts), len(draws)))
     return _interval_histogram(sampled_from, draws)
 

@@ -47,7 +47,7 @@ class EpisodeSummary:
         start: (P,) the first reading of the proprioception; (0,) if unknown.
         path: (PATH_POINTS, J) the joint positions over time; (0, 0) if unknown.
         step: (J,) each joint's largest change from one row to the next; (0,) if unknown.
-        moves: name of an array -> (K,) bool, whether each element ever changes.
+        moves: the name of an array -> (K,) bool, whether each element ever changes.
         pictures: camera -> (h, w, C) the mean of a few of the camera's images, reduced in
             size.
     """
@@ -68,11 +68,11 @@ class SetFacts:
     """Statistics over all episodes of a dataset.
 
     Attributes:
-        count: number of episodes.
+        count: the number of episodes.
         median_duration_s: the median duration of the episodes.
         step: (J,) the median over episodes of each joint's largest change from one row
             to the next; (0,) if unknown.
-        moving_share: name of an array -> (K,) the share of episodes, from 0 to 1, in
+        moving_share: the name of an array -> (K,) the share of episodes, from 0 to 1, in
             which each element changes.
         pictures: camera -> (h, w, C) the median over the episodes' mean images.
         own_pictures: demo -> camera -> (h, w, C) the mean image of one episode.

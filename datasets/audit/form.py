@@ -182,14 +182,14 @@ def find_state_times(view: View, context: Context) -> list[Finding]:
         return []
 
     # the first element of a state is its time; half a tick is left for rounding
-    off_s = np.abs(states[:, 0] - frame_ticks / PHYSICS_HZ)
-    is_wrong = off_s > 0.5 / PHYSICS_HZ
+    error_s = np.abs(states[:, 0] - frame_ticks / PHYSICS_HZ)
+    is_wrong = error_s > 0.5 / PHYSICS_HZ
     if not is_wrong.any():
         return []
     row = int(np.argmax(is_wrong))
     message = (
         f"{int(is_wrong.sum())} states are of other times than their frames, by up to "
-        f"{np.nanmax(off_s):.3f} s"
+        f"{np.nanmax(error_s):.3f} s"
     )
     return [Finding("state_times", "EXCLUDE", message, seconds(frame_ticks[row]))]
 

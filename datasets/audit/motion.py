@@ -266,10 +266,11 @@ def find_beyond_limits(view: View, context: Context) -> list[Finding]:
     high = interface.high[is_joint]
     joints = view.joints  # (T, J) rad and m; empty if unknown
     if joints.size and joints.shape[1] == len(low):
-        beyond = np.maximum(low - joints, joints - high)
-        worst = float(np.nanmax(beyond, initial=-np.inf))
+        # (T, J) how far each joint is beyond its range; below 0 within the range
+        excess = np.maximum(low - joints, joints - high)
+        worst = float(np.nanmax(excess, initial=-np.inf))
         if worst > limits.limit_margin:
-            row, joint = np.unravel_index(np.nanargmax(beyond), beyond.shape)
+            row, joint = np.unravel_index(np.nanargmax(excess), excess.shape)
             label = np.array(interface.labels)[is_joint][joint]
             message = f"{label} is {worst:.3f} rad or m beyond its range"
             start_s = int(row) / view.motion_hz

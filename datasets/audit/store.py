@@ -54,7 +54,7 @@ def as_json(audit: Audit, limits: Thresholds = THRESHOLDS) -> dict[str, Any]:
         "masks": verdict_masks(audit),
         "episodes": episodes,
         "findings": _findings_as_json(audit.findings),
-        "coverage": [asdict(cover) for cover in audit.coverage],
+        "coverage": [asdict(coverage) for coverage in audit.coverage],
         # "" stands for the episodes that a replay judged
         "not_judged": {
             reason: count for reason, count in audit.not_judged.items() if reason

@@ -22,9 +22,9 @@ class Check:
     """One check of an episode.
 
     Attributes:
-        name: the name of the check, which its findings carry, too.
-        fault: the kind of fault it looks for, one of the four in `findings`.
-        find: returns its findings for an episode.
+        name: the name of the check, which each of its findings has as `check`.
+        fault: the kind of fault that the check looks for, one of `findings.FAULTS`.
+        find: the function that returns the check's findings for an episode.
     """
 
     name: str

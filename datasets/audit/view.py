@@ -114,8 +114,9 @@ class View:
     Attributes:
         demo: the name of the episode's group.
         source: the properties of the episode's file.
-        arrays: name below the group -> array; all arrays of numbers except images.
-        cameras: name of a camera -> its images; empty if images were not read.
+        arrays: the path of an array within the group -> the array; all arrays of numbers
+            except images.
+        cameras: the name of a camera -> its images; empty if images were not read.
         meta: the episode's row of the table of episodes; None in a file from elsewhere.
         damage: the reason why a part of the episode cannot be read; "" without damage.
         instruction: the episode's instruction; "" if unknown.
@@ -204,6 +205,7 @@ def read_view(demo: H5, source: Source, images: bool = True) -> View:
                 continue
             if is_picture(item):
                 image_arrays[camera_name(path)] = item
+            # other arrays of 4 axes, such as depth images, are not checked
             elif np.issubdtype(item.dtype, np.number) and 0 < item.ndim < 4:
                 if item.ndim not in allowed_axes(path):
                     damage = damage or f"{path} has {item.ndim} axes"

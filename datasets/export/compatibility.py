@@ -23,11 +23,11 @@ def require_one_robot(paths: Sequence[Path], headers: Sequence[Header]) -> None:
 
 
 def _shared_properties(header: Header) -> dict[str, object]:
-    """Returns the properties that all files of one export must share.
+    """Returns the properties that all files of one export must share, by name.
 
-    The result is: name of the property, for an error message -> its value. Since the
-    schema version `INTENDED_SINCE`, actions are what the policy intended; in earlier
-    versions they are what was executed, with noise.
+    The names are words for an error message. Since the schema version `INTENDED_SINCE`,
+    actions are what the policy intended; in earlier versions they are what was executed,
+    with noise.
     """
     metadata = header.metadata
     return {
@@ -49,13 +49,15 @@ def frame_stride(header: Header, hz: int | None) -> int:
     Raises:
         DatasetError: `hz` does not divide the files' rate.
     """
-    rate = header.record_hz
     if hz is None:
         return 1
-    possible_rates = [divisor for divisor in range(1, rate + 1) if rate % divisor == 0]
-    if hz not in possible_rates:
+    recorded_hz = header.record_hz
+    possible_hz = [
+        divisor for divisor in range(1, recorded_hz + 1) if recorded_hz % divisor == 0
+    ]
+    if hz not in possible_hz:
         raise DatasetError(
-            f"frames were recorded at {rate} Hz, so they can be exported at"
-            f" {', '.join(map(str, possible_rates))} Hz, not at {hz}"
+            f"frames were recorded at {recorded_hz} Hz, so they can be exported at"
+            f" {', '.join(map(str, possible_hz))} Hz, not at {hz}"
         )
-    return rate // hz
+    return recorded_hz // hz

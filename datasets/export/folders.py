@@ -34,7 +34,7 @@ class NewFolder:
         path: the temporary path of the folder.
         identity: JSON of everything that determines the folder's content.
         resume: whether to continue a killed call of the same identity.
-        kept: names of further files that are not deleted.
+        kept: the names of further files that are not deleted.
 
     Raises:
         DatasetError: the folder to resume has another identity.
@@ -66,7 +66,7 @@ class NewFolder:
         # delete the files of unfinished episodes
         kept_files = {self._journal, *(path / name for name in kept)}
         for line in lines[1:]:
-            self.finished += line["notes"]
+            self.finished += line["notes"]  # the values that `add_finished` was given
             kept_files |= {path / name for name in line["files"]}
         existing_files = [item for item in path.rglob("*") if item.is_file()]
         for file in existing_files:
@@ -123,8 +123,8 @@ def new_folder(
         path: the path of the finished folder.
         identity: JSON of everything that determines the folder's content.
         resume: whether to continue a killed call of the same identity.
-        kept: names of unfinished files that resuming needs in addition to the files of
-            finished episodes.
+        kept: the names of unfinished files that resuming needs in addition to the files
+            of finished episodes.
 
     Raises:
         DatasetError: `path` exists, or the folder to resume has another identity.

@@ -25,12 +25,13 @@ class FrameSpec:
     Attributes:
         hz: frames per second.
         robot: the robot's name.
-        agent_names: names of the elements of the proprioception.
-        state_names: names of the elements of the privileged state; empty if the state is
-            left out.
-        action_names: names of the elements of an action.
-        cameras: name of a camera -> size (H, W) of its images.
-        truth: name of an array of depth or segmentation images -> size (H, W).
+        agent_names: the names of the elements of the proprioception.
+        state_names: the names of the elements of the privileged state; empty if the state
+            is left out.
+        action_names: the names of the elements of an action.
+        cameras: the name of a camera -> the size (H, W) of its images.
+        truth: the name of an array of depth or segmentation images -> the size (H, W) of
+            the images.
     """
 
     hz: int
@@ -61,7 +62,7 @@ class SelectedEpisode:
         subtasks: (frame, name of the subtask) for each frame at which the subtask
             changes.
         tick: (F,) int64, the tick at which each frame was observed.
-        plans: name of an array -> (K, ...) its values in the episode's K plans.
+        plans: the name of an array -> (K, ...) its values in the episode's K plans.
         truth: `<camera>_depth` -> (F, H, W, 1) float32 in m, and
             `<camera>_segmentation` -> (F, H, W, 1) uint16.
     """
@@ -86,7 +87,7 @@ def camera_sizes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, 
     """Returns camera -> size (H, W) of its colour images.
 
     Args:
-        shapes: name of an array -> shape of one row.
+        shapes: the name of an array -> the shape of one row.
     """
     sizes = {}
     for key, shape in shapes.items():
@@ -99,10 +100,10 @@ def camera_sizes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, 
 def truth_sizes(
     shapes: Mapping[str, tuple[int, ...]], cameras: Collection[str]
 ) -> dict[str, tuple[int, int]]:
-    """Returns name of an array of depth or segmentation -> size (H, W).
+    """Returns the name of an array of depth or segmentation -> the size (H, W) of its images.
 
     Args:
-        shapes: name of an array -> shape of one row.
+        shapes: the name of an array -> the shape of one row.
         cameras: the names of the exported cameras; arrays of other cameras are left out.
     """
     sizes = {}
@@ -130,7 +131,8 @@ def part_names(metadata: Mapping[str, Any], layout: str, size: int) -> tuple[str
 
     Args:
         metadata: the metadata of a file.
-        layout: the entry of the metadata with the parts of the vector.
+        layout: the name of the metadata's entry with the parts of the vector, such as
+            `agent_layout`.
         size: the length of the vector.
     """
     parts = metadata.get(layout, ())

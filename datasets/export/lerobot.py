@@ -177,7 +177,7 @@ class _Writer(ClosedOnExit):
 
         Args:
             episode: the episode, whose images and frames are already written.
-            columns: feature -> values of the episode's frames.
+            columns: feature -> the values of the episode's frames.
             row: the episode's row of the table of episodes, without statistics.
             image_statistics: feature -> statistics of the episode's images.
         """

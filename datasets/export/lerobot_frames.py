@@ -41,9 +41,10 @@ class FrameColumns:
 
     Attributes:
         schema: the Arrow schema of the tables of frames.
-        tasks: sentence -> number of the sentence in the table of tasks.
-        episodes: number of episodes counted so far, which is the next episode's number.
-        frames: number of frames counted so far, which is the next frame's number.
+        tasks: sentence -> the number of the sentence in the table of tasks.
+        episodes: the number of episodes counted so far, which is the number of the next
+            episode.
+        frames: the number of frames counted so far, which is the next frame's number.
 
     Args:
         pa: the module `pyarrow`.
@@ -62,7 +63,7 @@ class FrameColumns:
         self.frames = 0
 
     def columns(self, episode: SelectedEpisode) -> dict[str, Any]:
-        """Returns feature -> values of the episode's F frames.
+        """Returns feature -> the values of the episode's F frames.
 
         Call `count` afterwards: otherwise the next episode gets the same numbers.
         """
@@ -170,13 +171,13 @@ class FeatureStatistics:
         """Adds an episode; returns feature -> statistics of the episode, as JSON values.
 
         Args:
-            columns: feature -> values of the episode's frames; images may be missing.
+            columns: feature -> the values of the episode's frames; images may be missing.
             image_statistics: the result of `of_images` for this episode.
         """
-        of_episode = {}
+        episode_statistics = {}
         for name, pictures in image_statistics.items():
             self._pictures.setdefault(name, PictureStatistics()).join(pictures)
-            of_episode[name] = _lerobot_statistics(pictures)
+            episode_statistics[name] = _lerobot_statistics(pictures)
 
         for name, values in columns.items():
             # images are added above, and text has no statistics
@@ -185,13 +186,17 @@ class FeatureStatistics:
             rows = values.reshape(len(values), -1)
             vectors = VectorStatistics(rows.shape[1])
             vectors.add(rows)
-            of_episode[name] = _lerobot_statistics(vectors)
+            episode_statistics[name] = _lerobot_statistics(vectors)
             if name not in self._vectors:
                 self._vectors[name] = VectorStatistics(rows.shape[1])
             self._vectors[name].add(rows)
 
         # in the order of the features
-        return {name: of_episode[name] for name in self._features if name in of_episode}
+        return {
+            name: episode_statistics[name]
+            for name in self._features
+            if name in episode_statistics
+        }
 
     def result(self) -> dict[str, dict[str, Any]]:
         """Returns the statistics over all episodes as JSON values, by feature."""

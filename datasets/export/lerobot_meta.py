@@ -102,7 +102,7 @@ def write_info(folder: Path, info: Mapping[str, Any], has_videos: bool) -> None:
         info: the entries that depend on the dataset; all other entries are constant.
         has_videos: whether the dataset has videos.
     """
-    whole = {
+    content = {
         "codebase_version": LEROBOT_VERSION,
         **info,
         "chunks_size": FILES_PER_CHUNK,
@@ -112,4 +112,4 @@ def write_info(folder: Path, info: Mapping[str, Any], has_videos: bool) -> None:
         "data_path": DATA_PATH,
         "video_path": VIDEO_PATH if has_videos else None,
     }
-    (folder / "meta" / "info.json").write_text(json.dumps(whole, indent=2))
+    (folder / "meta" / "info.json").write_text(json.dumps(content, indent=2))

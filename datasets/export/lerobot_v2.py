@@ -163,7 +163,7 @@ class _Writer(ClosedOnExit):
 
         Args:
             episode: the episode, whose images and frames are already written.
-            columns: feature -> values of the episode's frames.
+            columns: feature -> the values of the episode's frames.
             image_statistics: feature -> statistics of the episode's images.
         """
         number = self._frames.episodes
@@ -282,7 +282,7 @@ class _Writer(ClosedOnExit):
 
 
 def spans(parts: Sequence[Sequence[Any]], size: int) -> dict[str, dict[str, int]]:
-    """Returns name of each part of a vector -> its `start` and `end`, without the end.
+    """Returns the name of each part of a vector -> its elements, from `start` to `end` - 1.
 
     If the widths do not add up to the vector's length, the vector gets a single part,
     `all`.
@@ -291,12 +291,12 @@ def spans(parts: Sequence[Sequence[Any]], size: int) -> dict[str, dict[str, int]
         parts: the name and the width of each part.
         size: the length of the vector.
     """
-    spans = {}
+    elements = {}
     start = 0
     for name, width in parts:
-        spans[str(name)] = {"start": start, "end": start + int(width)}
+        elements[str(name)] = {"start": start, "end": start + int(width)}
         start += int(width)
-    return spans if start == size else {"all": {"start": 0, "end": size}}
+    return elements if start == size else {"all": {"start": 0, "end": size}}
 
 
 def _action_parts(metadata: Mapping[str, Any]) -> list[tuple[str, int]]:

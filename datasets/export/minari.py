@@ -162,7 +162,7 @@ def _metadata(
     Args:
         selection: the exported episodes.
         name: the name of the dataset.
-        steps: number of actions in all episodes.
+        steps: the number of actions in all episodes.
         path: the path of the file of episodes.
     """
     spec = selection.spec

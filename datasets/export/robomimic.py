@@ -37,7 +37,7 @@ class _Part:
     """A named part of a vector."""
 
     vector: str  # the key of the vector, such as `agent_pos`
-    elements: slice
+    elements: slice  # the elements of the vector that form the part
 
 
 def export_robomimic(
@@ -53,9 +53,10 @@ def export_robomimic(
         selection: the episodes to export, all of one environment.
         episodes: the selection's episodes, loaded with images.
         target: the file to create.
-        keys: names below `obs`: `agent_pos`, `environment_state`, `<camera>_image`,
-            `<camera>_depth` in m, `<camera>_segmentation`, or a part of the first two,
-            such as `tcp_pos_w`. By default all arrays, but no parts.
+        keys: the names of the observations to write below `obs`: `agent_pos`,
+            `environment_state`, `<camera>_image`, `<camera>_depth` in m,
+            `<camera>_segmentation`, or a part of the first two, such as `tcp_pos_w`. By
+            default all arrays, but no parts.
         resume: whether to continue a killed call with the same arguments.
 
     Raises:

@@ -44,7 +44,8 @@ class Choice:
 
     Attributes:
         mask: the name of the mask whose episodes are exported; `all` for every episode.
-        cameras: names of the cameras to export; None for the cameras that all files have.
+        cameras: the names of the cameras to export; None for the cameras that all files
+            have.
         hz: frames per second in the export; None for the rate of the files.
     """
 
@@ -320,8 +321,8 @@ class Selection:
 
         Args:
             shapes_of_files: per file, name of an array -> shape of one row.
-            wanted: names of the cameras; None for the cameras that all files have in the
-                same size. For each other camera a phrase is appended to `omitted`.
+            wanted: the names of the cameras; None for the cameras that all files have in
+                the same size. For each other camera a phrase is appended to `omitted`.
 
         Raises:
             EmbodiedError: not all files have a wanted camera in the same size.

@@ -40,7 +40,7 @@ class VideoFile(ClosedOnExit):
 
     Attributes:
         path: the path of the file.
-        pictures: number of images added so far.
+        pictures: the number of images added so far.
 
     Args:
         path: the path of the file.

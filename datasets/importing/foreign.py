@@ -43,8 +43,8 @@ class ForeignSet:
         robot: the robot's name; may be empty.
         agent_layout: (name, width) of each part of the proprioception.
         state_layout: (name, width) of each part of the privileged state.
-        action_names: names of the elements of an action.
-        cameras: names of the cameras.
+        action_names: the names of the elements of an action.
+        cameras: the names of the cameras.
         header: the header of our file from which the dataset was exported; None if the
             dataset was not exported from a file of ours.
     """

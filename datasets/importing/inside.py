@@ -34,7 +34,7 @@ def read_json(folder: Path, relative: str) -> dict[str, Any]:
 
     Args:
         folder: the folder of another tool's dataset.
-        relative: path of the file below the folder.
+        relative: the path of the file below the folder.
 
     Raises:
         DatasetError: there is no such file, or it does not contain a JSON object.

@@ -321,6 +321,7 @@ class LeRobotFolder:
         except ValueError as error:
             raise DatasetError(f"{name} in {self._folder} is ragged") from error
         values = values.reshape(len(values), -1)
+        # numpy's kinds of floats, integers, unsigned integers and bools
         if values.dtype.kind not in "fiub" or values.shape[1] != size:
             raise DatasetError(
                 f"{name} in {self._folder} has rows of {values.shape[1]} {values.dtype},"

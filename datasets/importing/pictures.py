@@ -74,7 +74,8 @@ def from_video(
             _require_size((stream.height, stream.width), size, where)
             container.seek(int(start_s * av.time_base), backward=True)
             for frame in container.decode(stream):
-                # skip images before the episode: seeking stops at an earlier key frame
+                # Skip images before the episode, because seeking stops at an earlier key
+                # frame. Half a frame's period is left for rounded times.
                 if frame.pts is None or frame.time < start_s - 0.5 / hz:
                     continue
                 # stop where an image is missing, which is reported below

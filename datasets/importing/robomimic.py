@@ -62,7 +62,8 @@ class RobomimicFile(ClosedOnExit):
         try:
             with damage_named(path):
                 self._demos = self._find_demos()
-                # key of a vector -> its width, camera -> key of its images, other keys
+                # the key of a vector -> its width; a camera -> the key of its images; and
+                # all other keys
                 self._widths, self._cameras, self.omitted = self._classify_keys()
                 self.foreign = self._shared_properties(hz)
         except BaseException:
@@ -166,6 +167,7 @@ class RobomimicFile(ClosedOnExit):
             DatasetError: there is no such array, or it does not hold numbers.
         """
         values = read_array(_array(demo, key))
+        # numpy's kinds of floats, integers, unsigned integers and bools
         if values.dtype.kind not in "fiub" or not values.size:
             raise DatasetError(f"{demo.name}/{key} of {self._path} holds no numbers")
         return values.reshape(len(values), -1)

@@ -28,10 +28,10 @@ class ArrayTotal:
     Attributes:
         key: the array's name within an episode; `start/fields` for all varied fields.
         dtype: the data type of the numbers; "" for `start/fields`, which has several.
-        row: shape of one row in the first episode that has the array.
-        rows: number of rows in all episodes together.
+        row: the shape of one row in the first episode that has the array.
+        rows: the number of rows in all episodes together.
         unit: the unit of the numbers; "1" for numbers without a unit, "" if unknown.
-        size_bytes: size on the disk in all episodes together.
+        size_bytes: the size on the disk in all episodes together.
     """
 
     key: str
@@ -46,7 +46,8 @@ def array_totals(demos: Iterable[H5]) -> tuple[ArrayTotal, ...]:
     """Returns one entry per array name, with rows and sizes summed over all episodes.
 
     Args:
-        demos: the groups of the episodes. Each is done with before the next is taken.
+        demos: the groups of the episodes. Each group is read completely before the next
+            group is taken, so the groups may be opened one at a time.
 
     Raises:
         DatasetError: a group or an array is damaged.
@@ -85,7 +86,7 @@ def totals_from_json(stored: Any) -> tuple[ArrayTotal, ...]:
         counts = (*row, values["rows"], values["size_bytes"])
         texts = (values["key"], values["dtype"], values["unit"])
 
-        # not isinstance: bool is an int
+        # `type`, since `isinstance` would accept a bool as an int
         if not all(type(count) is int and count >= 0 for count in counts):
             raise ValueError("a count of rows or bytes is no whole number")
         if not all(isinstance(text, str) for text in texts):

@@ -18,9 +18,9 @@ class Clock:
     """The ticks of the rows of one array, for E episodes.
 
     Attributes:
-        rows: (E,) number of rows per episode.
+        rows: (E,) the number of rows in each episode.
         first: (E,) the tick of each episode's first row.
-        step: (E,) ticks from each row to the next; used only if `ticks` is empty.
+        step: (E,) the ticks from each row to the next; used only if `ticks` is empty.
         ticks: (all rows,) the ticks of all episodes, concatenated. Empty if the rows of
             every episode are evenly spaced: then `first` and `step` give them.
     """
@@ -74,7 +74,7 @@ def episode_clock(rows: np.ndarray, ticks: np.ndarray) -> Clock:
     """Returns the clock of the rows of an array, from the ticks of all rows.
 
     Args:
-        rows: (E,) number of rows per episode; at least one.
+        rows: (E,) the number of rows in each episode; at least one.
         ticks: (all rows,) the ticks of all episodes, concatenated. Within an episode
             ticks never fall.
     """

@@ -45,11 +45,11 @@ class FileIndex:
         demos: (E,) names of the episodes.
         sentences: the different instructions in the file.
         instruction: (E,) index into `sentences` of each episode's instruction.
-        masks: name of a mask -> (m,) numbers of the episodes in the mask.
-        positions: name of an array -> the positions of its rows; only of the arrays that
-            were requested so far.
-        clocks: name of an array of ticks, such as `frame_tick` -> the ticks; only of the
-            arrays that were requested so far.
+        masks: the name of a mask -> (m,) numbers of the episodes in the mask.
+        positions: the name of an array -> the positions of its rows; only of the arrays
+            that were requested so far.
+        clocks: the name of an array of ticks, such as `frame_tick` -> the ticks; only of
+            the arrays that were requested so far.
     """
 
     stamp: Stamp
@@ -123,9 +123,9 @@ def index_from_packed(
         stamp: the stamp of the dataset's file.
         content_size: the size of the dataset in bytes, before the index was appended; no
             row may lie beyond it.
-        arrays: names of the arrays whose row positions to load; None for all. Names
+        arrays: the names of the arrays whose row positions to load; None for all. Names
             without stored positions are skipped.
-        clocks: names of the arrays of ticks whose clocks to load; None for all. Names
+        clocks: the names of the arrays of ticks whose clocks to load; None for all. Names
             without a stored clock are skipped.
 
     Raises:

@@ -63,8 +63,8 @@ def index_of_episodes(
         stamp: the stamp of the file.
         demos: (E,) names of the episodes.
         instructions: (E,) the instruction of each episode.
-        masks: name of a mask -> numbers of the episodes in the mask, which count from 0
-            in the order of `demos`.
+        masks: the name of a mask -> the numbers of the episodes in the mask, which count
+            from 0 in the order of `demos`.
     """
     # instruction -> its number, in the order of first occurrence
     sentences: dict[str, int] = {}
@@ -90,8 +90,8 @@ def add_missing(
     Args:
         path: the path of the dataset.
         index: the index, which is changed.
-        arrays: names of the arrays whose row positions are needed.
-        clocks: names of the arrays of ticks whose clocks are needed.
+        arrays: the names of the arrays whose row positions are needed.
+        clocks: the names of the arrays of ticks whose clocks are needed.
         on_episode: a function that is called after each episode that is searched.
 
     Returns:

@@ -41,8 +41,8 @@ def open_index(
 
     Args:
         path: the path of the dataset.
-        arrays: names of the arrays whose row positions are needed.
-        clocks: names of the arrays of ticks whose clocks are needed.
+        arrays: the names of the arrays whose row positions are needed.
+        clocks: the names of the arrays of ticks whose clocks are needed.
         on_episode: a function that is called after each episode that had to be
             searched, because a needed array was not in the index.
         keep: whether to write an index that was built or completed to `FILE.index`. In a

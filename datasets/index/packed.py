@@ -38,16 +38,16 @@ def write_packed(
     """
     begin = file.seek(0, os.SEEK_END)
     entries: dict[str, Any] = {}
-    position_of: dict[bytes, int] = {}  # content -> its position in the file
+    positions: dict[bytes, int] = {}  # an array's bytes -> their position in the file
     for name, array in arrays.items():
         content = np.ascontiguousarray(array).tobytes()
-        if content not in position_of:
-            position_of[content] = file.tell()
+        if content not in positions:
+            positions[content] = file.tell()
             file.write(content)
         entries[name] = {
             "dtype": array.dtype.str,
             "shape": array.shape,
-            "at": position_of[content] - begin,
+            "at": positions[content] - begin,
             "crc": zlib.crc32(content),
         }
 

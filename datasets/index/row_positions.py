@@ -44,12 +44,12 @@ class RowPositions:
         layout: how the rows are stored.
         dtype: the data type of the numbers.
         row_shape: the shape of a row.
-        rows: (E,) number of rows per episode.
-        offset: (E,) position in the file of each episode's first row, in bytes; empty
+        rows: (E,) the number of rows in each episode.
+        offset: (E,) the position in the file of each episode's first row, in bytes; empty
             unless the layout is `contiguous`.
-        row_offset: (all rows,) position in the file of each row, in bytes, episode by
+        row_offset: (all rows,) the position in the file of each row, in bytes, episode by
             episode; empty unless the layout is `gzip`.
-        row_size: (all rows,) compressed size of each row in bytes; empty unless the
+        row_size: (all rows,) the compressed size of each row in bytes; empty unless the
             layout is `gzip`.
     """
 
@@ -128,7 +128,7 @@ def find_all_row_positions(
             try:
                 collector.add(number, group)
             except EmbodiedError:
-                del collectors[key]
+                del collectors[key]  # left out, see above
         on_episode(1)
     return {key: collector.positions() for key, collector in collectors.items()}
 
@@ -349,7 +349,7 @@ def _row_chunks(array: StoredArray) -> tuple[np.ndarray, np.ndarray] | None:
 
     def set_row(chunk: h5py.h5d.StoreInfo) -> None:
         """Sets position and size of the row that is stored in a chunk."""
-        # HDF5 sets this mask for a chunk that was stored without compression
+        # HDF5 sets a bit of this mask for a chunk that was stored without compression
         if not chunk.filter_mask:
             row = chunk.chunk_offset[0]
             offset[row] = chunk.byte_offset

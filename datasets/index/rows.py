@@ -133,7 +133,7 @@ class _RowsOnDisk:
         self._key = key
         self._demos = demos
 
-    def _damage(self, episode: int, row: int) -> DatasetError:
+    def _damage_error(self, episode: int, row: int) -> DatasetError:
         """Returns the error for a row that cannot be read."""
         where = f"row {row} of {self._key} in {self._demos[episode]}"
         return DatasetError(f"{self._file.path} is damaged: {where} cannot be read")
@@ -153,7 +153,7 @@ class ContiguousRows(_RowsOnDisk):
         # One read per window covers all bytes from its first row to its last. Arrays become
         # lists, because a loop reads numbers from lists many times as fast.
         first = rows[:, 0]
-        span = (rows[:, -1] - first + 1).tolist()  # (n,) rows that the read covers
+        num_covered = (rows[:, -1] - first + 1).tolist()  # (n,) rows that a read covers
         begins = (positions.offset[episodes] + first * positions.row_bytes).tolist()
         is_consecutive = (rows == first[:, None] + np.arange(c)).all(axis=1).tolist()
         for window in range(n):
@@ -163,8 +163,10 @@ class ContiguousRows(_RowsOnDisk):
                 self._read(begins[window], block, episodes[window], row=first[window])
                 continue
 
-            # otherwise all rows of the span are read, and the wanted rows are copied
-            block = np.empty((span[window], *positions.row_shape), positions.dtype)
+            # otherwise all covered rows are read, and the wanted rows are copied
+            block = np.empty(
+                (num_covered[window], *positions.row_shape), positions.dtype
+            )
             self._read(begins[window], block, episodes[window], row=first[window])
             windows[window] = block[rows[window] - first[window]]
         return windows
@@ -198,7 +200,7 @@ class ContiguousRows(_RowsOnDisk):
         """
         num_read = os.preadv(self._file.descriptor(), [block.data], position)
         if num_read != block.nbytes:
-            raise self._damage(episode, row)
+            raise self._damage_error(episode, row)
 
 
 class GzipRows(_RowsOnDisk):
@@ -224,7 +226,7 @@ class GzipRows(_RowsOnDisk):
                 continue
             content = self._read(number)
             if content is None:
-                raise self._damage(episode_of_row[index], rows.ravel()[index])
+                raise self._damage_error(episode_of_row[index], rows.ravel()[index])
             flat[index] = content
         return windows
 

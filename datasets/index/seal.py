@@ -69,7 +69,7 @@ def seal(path: Path) -> None:
         WriteError: the disk is full, or cannot be written for another reason.
     """
     stamp = Stamp.of(path.stat())
-    # a dataset can be read without a seal, so a fault in the dataset is no error here
+    # a dataset can be read without a seal, so damage of the dataset is no error here
     with suppress(DatasetError):
         with open_file(path) as file, damage_named(path):
             demos = demo_names(file)
@@ -174,8 +174,8 @@ class Sealed:
 
         Args:
             stamp: the stamp of the dataset's file.
-            arrays: names of the arrays whose row positions to load.
-            clocks: names of the arrays of ticks whose clocks to load.
+            arrays: the names of the arrays whose row positions to load.
+            clocks: the names of the arrays of ticks whose clocks to load.
 
         Returns:
             The index, without the arrays that the seal does not contain; None if the

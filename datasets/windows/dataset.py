@@ -79,10 +79,10 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
     Attributes:
         window: the rows that each window contains.
         mask: the mask whose episodes are used.
-        files: paths of the files.
-        counts: number of windows in each file.
-        robots: names of the robots with their control modes.
-        tasks: names of the tasks.
+        files: the paths of the files.
+        counts: the number of windows in each file.
+        robots: the names of the robots with their control modes.
+        tasks: the names of the tasks.
         instructions: the different instructions.
     """
 
@@ -126,11 +126,10 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
 
         sentences = [text for part in self._parts for text in part.sentences]
         self.instructions = tuple(dict.fromkeys(sentences))
-        index_of = {text: index for index, text in enumerate(self.instructions)}
+        indices = {text: index for index, text in enumerate(self.instructions)}
         # per file: index into the file's own sentences -> index into `instructions`
         self._instruction = [
-            np.array([index_of[text] for text in part.sentences])
-            for part in self._parts
+            np.array([indices[text] for text in part.sentences]) for part in self._parts
         ]
         self._rows = {name: self._common_row(name) for name in self.names}
 
@@ -244,7 +243,7 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         """Returns windows of several files, in the order of the request.
 
         Args:
-            files: indices of the files in `files`.
+            files: the indices of the files in `files`.
             file_of: (n,) the index of each window's file.
             request: the request for the n windows.
         """

@@ -44,7 +44,7 @@ class FileWindows:
         metadata: the metadata of the file's header.
         sentences: the different instructions in the file.
         episodes: (m,) the numbers of the chosen episodes.
-        keys: name of an array in a window -> its name in the file.
+        keys: the name of an array in a window -> its name in the file.
         stamp: the stamp of the file when it was opened.
     """
 

@@ -29,7 +29,7 @@ class WindowLoader:
 
     Attributes:
         epoch: the current epoch, from 0.
-        position: number of batches of this epoch that were yielded already.
+        position: the number of batches of this epoch that were yielded already.
     """
 
     def __init__(
@@ -46,10 +46,11 @@ class WindowLoader:
 
         Args:
             windows: the windows to load.
-            batch_size: windows per batch. A last, smaller batch of an epoch is dropped.
-            seed: determines the order of windows, and the ages of their plans.
-            workers: number of additional processes that read and decompress; 0 to do so
-                in this process.
+            batch_size: the number of windows per batch. A last, smaller batch of an epoch
+                is dropped.
+            seed: the seed of the order of windows, and of the ages of their plans.
+            workers: the number of additional processes that read and decompress; 0 to do
+                so in this process.
             weights: one weight per file. Windows are drawn from the files in proportion
                 to the weights, with replacement. None to yield each window once per
                 epoch.

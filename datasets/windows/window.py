@@ -36,12 +36,13 @@ class Window:
     before the start the first row is repeated, after the end the last row.
 
     Attributes:
-        rows: name of an array -> numbers of its rows in the window. Examples of names are
-            `actions`, `obs/agent_pos`, `streams/intended` and `plans/goal_pos_w`.
+        rows: the name of an array -> the numbers of its rows in the window. Examples of
+            names are `actions`, `obs/agent_pos`, `streams/intended` and
+            `plans/goal_pos_w`.
         at: the moments of the windows: there is one window for each row of `frames`, of
             `plans`, or of a stream such as `streams/intended`.
-        plan_age_s: smallest and largest age of the plan that a window contains; None for
-            windows without a plan.
+        plan_age_s: the smallest and the largest age of the plan that a window contains;
+            None for windows without a plan.
     """
 
     rows: Mapping[str, range]
@@ -65,8 +66,8 @@ class Window:
             )
 
         if self.plan_age_s is not None:
-            least, greatest = self.plan_age_s
-            if not 0 <= least <= greatest:
+            smallest_s, largest_s = self.plan_age_s
+            if not 0 <= smallest_s <= largest_s:
                 raise EmbodiedError(
                     "plan_age_s must be the least and the greatest age in s, at least "
                     f"0, not {self.plan_age_s}"

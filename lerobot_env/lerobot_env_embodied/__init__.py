@@ -53,6 +53,7 @@ class EmbodiedEnv(EnvConfig):
 
     @property
     def gym_kwargs(self) -> dict[str, Any]:
+        # without a length, an episode lasts as long as the task's horizon
         limit = {}
         if self.episode_length is not None:
             limit = {"max_episode_steps": self.episode_length}
@@ -64,7 +65,7 @@ class EmbodiedEnv(EnvConfig):
             "control_mode": self.control_mode,
             "control_hz": self.fps,
             "image_size": self.image_size,
-            # LeRobot asks for success where an episode ends
+            # LeRobot looks at success only in the last step, so success ends the episode
             "terminate_on_success": True,
             "render_mode": "rgb_array",
             **limit,
@@ -73,9 +74,15 @@ class EmbodiedEnv(EnvConfig):
     def _describe(
         self, observations: spaces.Space[Any], actions: spaces.Space[Any]
     ) -> None:
-        """Notes the shape, kind and LeRobot's name of what policies get and give."""
+        """Adds a feature for the action and for each part of the observation.
+
+        Args:
+            observations: the environment's observation space, which is a `Dict`.
+            actions: the environment's action space.
+        """
         assert isinstance(observations, spaces.Dict)
         self._add(ACTION, FeatureType.ACTION, actions, ACTION)
+        # the environment's key -> the kind of the feature, and LeRobot's name for it
         known = {
             "agent_pos": (FeatureType.STATE, OBS_STATE),
             "environment_state": (FeatureType.ENV, OBS_ENV_STATE),
@@ -93,5 +100,13 @@ class EmbodiedEnv(EnvConfig):
     def _add(
         self, key: str, kind: FeatureType, space: spaces.Space[Any], name: str
     ) -> None:
+        """Adds a feature.
+
+        Args:
+            key: the name of the array in the environment.
+            kind: the kind of the feature, by which policies treat it.
+            space: the space of the array, which has its shape.
+            name: LeRobot's name of the feature, under which policies get it.
+        """
         self.features[key] = PolicyFeature(type=kind, shape=tuple(space.shape or ()))
         self.features_map[key] = name

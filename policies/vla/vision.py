@@ -29,7 +29,7 @@ class FilmConv(nn.Module):
     Args:
         channels: the number of channels of an image.
         text_width: the size of the encoded instruction.
-        widths: numbers of channels of the patches, of the convolutions and of the readouts.
+        widths: the numbers of channels of the patches, of the convolutions and of the readouts.
         heads: the number of attention heads.
     """
 
