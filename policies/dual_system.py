@@ -231,10 +231,7 @@ class DualSystem:
         return plans
 
     def mean_plan_age_s(self, world: int) -> float:
-        """Returns the mean age of the episode's plans over its control steps; or NaN.
-
-        Control steps before the first plan are left out.
-        """
+        """Returns the mean plan age over the episode's steps with a plan; NaN without any."""
         age_s = self._counts.plan_use(world).mean_age_s
         return float("nan") if age_s is None else age_s
 
