@@ -172,7 +172,7 @@ def attribute_table(dataset: Dataset) -> list[Attributes]:
         for number in dataset.mask(mask):
             masks_of.setdefault(number, set()).add(mask)
 
-    # entries of other tools come first, so that this package's own ones replace them
+    # entries of other tools come first, so that entries of this package replace them
     table: list[Attributes] = []
     for number, meta in enumerate(dataset.episodes):
         attributes: dict[str, Value | frozenset[str] | None] = {

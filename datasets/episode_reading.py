@@ -34,7 +34,7 @@ PICTURE_AXES = 4  # (F, H, W, C)
 GOAL_ARRAYS = ("goal_pos_w", "goal_quat_wxyz", "goal_vel_w", "gripper")
 # The arrays of plans with one whole number per plan.
 PLAN_NUMBERS = (*(spec.name for spec in PLAN_TIMES), "subtask")
-# Name -> number of axes of the arrays with one row per frame, without those below obs.
+# The arrays with one row per frame, apart from the arrays below obs: name -> number of axes.
 FRAME_AXES = {"actions": 2, "rewards": 1, "states": 2, "frame_tick": 1}
 
 
@@ -53,6 +53,7 @@ def read_episode(demo: H5, images: bool = True) -> Episode:
         if images or not is_picture_key(key):
             obs[key] = read_array(array)
 
+    # each stream is a group of two arrays
     streams = {}
     streams_group = group_in(demo, "streams")
     with damage_named(streams_group):
@@ -62,10 +63,13 @@ def read_episode(demo: H5, images: bool = True) -> Episode:
         tick = read_array(array_in(stream, "t"))
         streams[key] = Stream(tick, read_array(array_in(stream, "value")))
 
+    # only policies that plan have plans
     plans: dict[str, np.ndarray] = {}
     if _has(demo, "plans"):
         for key, array in arrays_in(group_in(demo, "plans")).items():
             plans[key] = read_array(array)
+
+    # the other arrays with one row per frame, and the start of the episode
     frames = {key: read_array(array_in(demo, key)) for key in FRAME_AXES}
     image_tick = None
     if _has(demo, "image_tick"):

@@ -72,7 +72,7 @@ class GrowingFile:
                 "--overwrite to begin anew"
             )
 
-        # restore the overwritten bytes, and cut off the appended ones
+        # restore the overwritten bytes, and cut off the appended bytes
         descriptor = os.open(self._temporary, os.O_RDWR)
         try:
             for position, content in records:

@@ -113,7 +113,7 @@ def play(worlds: Worlds, episodes: Sequence[Episode]) -> Iterator[PlayedStep]:
             result=result,
             counts=counts,
             is_last=np.equal(number, lengths - 1),
-            # like the present checksums, the recorded ones were computed after the step
+            # recorded and present checksums were both computed after the step
             differs=counts & (worlds.checksum() != _values_at(checksums, rows)),
         )
 

@@ -309,7 +309,7 @@ class _Rendering:
         self._report(episode.meta.seed)
 
     def _replay_error(self, playing: _Playing) -> DatasetError:
-        """Returns the error for an episode whose states differ from the recorded ones."""
+        """Returns the error for an episode whose states differ from the recorded states."""
         recorded = self._dataset.header.metadata
         causes = changes(recorded, self._worlds.metadata())
         why = "; ".join(causes) or "model and versions are those of the recording"

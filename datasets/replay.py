@@ -258,7 +258,7 @@ def _seed_gives_start(worlds: Worlds, episode: Episode) -> bool:
 
     The sampled values and the physics state are compared, but not the varied model
     fields, because earlier versions recorded wrong fields for an object that took no part
-    in an episode: those of the previous episode.
+    in an episode: the fields of the previous episode.
     """
     worlds.reset(np.array([0]), [episode.meta.seed])
     start = worlds.episode_start(0)
@@ -301,7 +301,7 @@ class _Batch:
                 self._measure(tick, step.counts)
 
     def _measure(self, tick: int, compared: np.ndarray) -> None:
-        """Compares the positions with those of the frames recorded at a tick.
+        """Compares the positions with the positions that the frame of a tick recorded.
 
         Args:
             tick: the tick of the current state.

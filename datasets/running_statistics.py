@@ -41,8 +41,8 @@ class VectorStatistics:
         self._min = np.minimum(self._min, values.min(axis=0))
         self._max = np.maximum(self._max, values.max(axis=0))
 
-        # Combine mean and squared deviations of the earlier values with those of the new
-        # values (Chan et al. 1979). This does not need the earlier values themselves.
+        # Combine mean and squared deviations of the earlier values and of the new values
+        # (Chan et al. 1979). This does not need the earlier values themselves.
         total = self._count + len(values)
         mean = values.mean(axis=0)
         shift = mean - self._mean

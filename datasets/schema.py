@@ -248,7 +248,7 @@ class EpisodeMeta:
     device: str | None = None  # the input device
     marked: bool | None = None  # whether the operator marked the episode for a check
     variation: Mapping[str, Any] = field(default_factory=dict)  # sampled values
-    # The next three fields are only set if the episode was generated from recorded ones.
+    # The next three fields are only set if the episode was generated from recordings.
     source_file: str | None = None  # the file with the recorded episodes
     source_episode: int | None = None  # the number of the recorded episode it follows
     # The numbers of the recorded episodes that its segments were copied from, one number

@@ -223,7 +223,7 @@ def _checked_stream(key: str, stream: Stream, meta: EpisodeMeta) -> np.ndarray:
         return in_bounds(value, stream.tick, name)
 
     # In an episode with a fault, numbers that are not finite are kept, because they may
-    # have caused the fault; only the finite ones are checked.
+    # have caused the fault; only finite numbers are checked.
     is_finite = np.isfinite(value)
     checked = in_bounds(np.where(is_finite, value, 0), stream.tick, name)
     return np.where(is_finite, checked, value)

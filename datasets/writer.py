@@ -98,8 +98,9 @@ class EpisodeWriter(ClosedOnExit):
 
     @property
     def seeds(self) -> frozenset[int]:
-        """The seeds of the written episodes, without those written by other processes
-        since this process joined.
+        """The seeds of the written episodes.
+
+        Episodes that other processes have written since this writer was made are missing.
         """
         return frozenset(self._seeds)
 

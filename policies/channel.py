@@ -26,13 +26,14 @@ class Interruption:
     During a freeze the planner computes nothing: a plan in progress is continued after
     the freeze. A message is lost if it is sent, or would arrive, during an outage.
 
-    An episode has no interruptions, a single one at `start_s`, or random ones at `rate_hz`.
+    An episode has no interruptions, a single interruption at `start_s`, or random
+    interruptions at `rate_hz`.
 
     Attributes:
         duration_s: the duration of each interruption; 0 for no interruptions.
         start_s: the time at which the single interruption begins; None otherwise.
         rate_hz: the mean number of random interruptions per second of the time outside of
-            interruptions; 0 for no random ones.
+            interruptions; 0 for no random interruptions.
 
     Raises:
         EmbodiedError: a value is negative or not finite, or both `start_s` and `rate_hz`

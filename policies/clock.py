@@ -33,7 +33,7 @@ class Clock:
 
         # The rate as a fraction: `_events` events in `_ticks` ticks, both integers, so
         # that no rounding occurs. `limit_denominator` turns the float 29.97, which is not
-        # exactly 29.97, into 2997/100.
+        # exactly 29.97, into 2997/100; 1000 allows for rates with three decimals.
         rate = Fraction(rate_hz).limit_denominator(1000)
         self._ticks = PHYSICS_HZ * rate.denominator
         self._events = rate.numerator

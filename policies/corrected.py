@@ -151,8 +151,8 @@ class CorrectedPolicy:
 
     def act(self, observation: Observation) -> np.ndarray:
         """Returns the actions (N, A): the expert's where it has taken over."""
-        # Policy and expert both act at every step. Also the one that does not drive must
-        # keep its state up to date, because it may drive at the next step.
+        # Policy and expert both act at every step, because the actor that does not drive
+        # now may drive at the next step, and must keep its state up to date.
         policy_action = np.asarray(self._policy.act(self._seen_by_policy(observation)))
         self._intended = np.array(self._expert.act(observation), np.float32)
         self._collect_plans()

@@ -34,7 +34,7 @@ SERVO_SPEC = PolicySpec(control_mode="ee_delta", control_hz=200, privileged=True
 
 
 class SignalParts(dict[str, Array]):
-    """Parts of an observation by name; an unknown name raises an error with the known ones."""
+    """Parts of an observation by name; the error for an unknown name lists the names."""
 
     def __missing__(self, name: str) -> Array:
         raise unknown("signal", name, self)

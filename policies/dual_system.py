@@ -117,8 +117,8 @@ class DualSystem:
             planning starts together.
         controller: the fast controller (System 1); it is called at every control step.
         config: the timing, and the limits on actions.
-        spec: the requirements of planner and controller on the worlds; by default those of
-            the controller.
+        spec: the requirements of planner and controller on the worlds; by default the
+            controller's.
         hold_action: returns the actions that keep the robot where it is. Control modes
             whose actions are positions need it (see `ReferenceLimits`).
         interface: the action interface of the worlds, which some bridges need.

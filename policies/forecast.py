@@ -92,7 +92,7 @@ class Forecast:
         move_m = full_speed_s[:, :3] * arm.ee_speed_m_s
         rotvec_rad = full_speed_s[:, 3:] * arm.ee_speed_rad_s
 
-        # rotate from the axes of the arm to those of its mount, and to the world's axes
+        # rotate from the arm's axes to its mount's axes, then to the world's axes
         if arm.is_turned:
             arm_to_mount = np.broadcast_to(
                 arm.placement.quat_wxyz, (len(full_speed_s), 4)

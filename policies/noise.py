@@ -2,7 +2,7 @@
 
 In undisturbed demonstrations the hand is nearly always where it should be. A policy that
 learns only from these does not learn to recover from its own errors, and may confuse the
-position of the hand with that of the goal (Laskey et al., DART: Noise Injection for
+position of the hand with the goal's position (Laskey et al., DART: Noise Injection for
 Robust Imitation Learning, CoRL 2017). The disturbances are short shoves with pauses
 between them, not constant noise, so that precise work still succeeds.
 """

@@ -111,7 +111,7 @@ def policy_spec_from_json(stored: dict[str, Any]) -> PolicySpec:
 def weights_hash(folder: Path) -> str:
     """Returns the SHA-256 of all weights below a folder, except checkpoints.
 
-    Weights in subfolders are included, such as those of a run's base policy. A checkpoint
+    Weights in subfolders are included, such as a base policy's weights. A checkpoint
     is not part of the policy, and may be deleted.
     """
     digest = hashlib.sha256()

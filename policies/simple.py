@@ -52,7 +52,7 @@ class HoldPolicy:
         self._action: np.ndarray | None = None  # (N, A)
 
     def reset(self, ids: Array, observation: Observation, seeds: Sequence[int]) -> None:
-        # `hold_action` takes all worlds; only those that begin an episode are updated
+        # `hold_action` takes all worlds; only worlds that begin an episode are updated
         action = np.array(self._hold_action(observation), np.float32)
         if self._action is None or self._action.shape != action.shape:
             self._action = action

@@ -84,7 +84,7 @@ class Transit:
         arrives = self._arrives.take(ids, axis=0)  # (n, slots)
         number = np.where(arrives <= tick[:, None], numbers, -1).max(axis=1)
 
-        # Free the slots of this message and of older ones. The columns still hold the
+        # Free the slots of this message and of older messages. The columns still hold the
         # message, so that it can be read below.
         newer = numbers > number[:, None]
         self._set_arrivals(ids, np.where(newer, arrives, NEVER))
@@ -93,7 +93,7 @@ class Transit:
     def take_first(self, ids: Array) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Takes, for each of n worlds, the message that arrives first.
 
-        If several arrive in the same tick, it is the one with the lowest number. The
+        If several arrive in the same tick, the message with the lowest number is taken. The
         other messages are kept. At least one message must be on its way in each world,
         and the caller must have checked that it has arrived (`next_arrival`).
 

@@ -275,7 +275,7 @@ def _isolation(summaries: Sequence[EpisodeSummary]) -> dict[str, float]:
 def find_twins(
     summaries: Sequence[EpisodeSummary], distance: float
 ) -> dict[str, tuple[str, float]]:
-    """Finds episodes whose path is nearly the same as that of an earlier episode.
+    """Finds episodes whose path is nearly the same as an earlier episode's path.
 
     The paths of twins differ by at most `distance` in every coordinate. So the paths are
     sorted by one coordinate, and only paths that are close to each other in this order

@@ -39,8 +39,8 @@ def judge(
         The judgement of each judged demo; and for each other demo the reason why it
         was not judged.
     """
-    episodes: dict[str, Episode] = {}
-    reasons: dict[str, str] = {}
+    batch: dict[str, Episode] = {}  # episodes to replay together, by name
+    reasons: dict[str, str] = {}  # the functions below add reasons
     worlds: Worlds | None = None
     try:
         config = replace(replay_config(header.metadata), num_threads=1)
@@ -51,15 +51,15 @@ def judge(
 
         judgements: dict[str, Judgement] = {}
         for name, demo in demos.items():
-            episodes |= _read_replayable(name, demo, reasons)
-            if len(episodes) == worlds.num_worlds:
-                judgements |= _judge_batch(worlds, episodes, reasons)
-                on_replayed(len(episodes))
-                episodes = {}
+            batch |= _read_replayable(name, demo, reasons)
+            if len(batch) == worlds.num_worlds:
+                judgements |= _judge_batch(worlds, batch, reasons)
+                on_replayed(len(batch))
+                batch = {}
         # the last batch may be smaller
-        if episodes:
-            judgements |= _judge_batch(worlds, episodes, reasons)
-            on_replayed(len(episodes))
+        if batch:
+            judgements |= _judge_batch(worlds, batch, reasons)
+            on_replayed(len(batch))
         return judgements, reasons
     except EmbodiedError as error:
         return {}, dict.fromkeys(demos, f"{error}")
@@ -71,7 +71,8 @@ def judge(
 def _why_replay_differs(header: Header, worlds: Worlds) -> str:
     """Returns why no replay can give the recorded states; "" if a replay can.
 
-    Model and MuJoCo's version are compared with those of the recording.
+    The model and MuJoCo's version are compared with the model and the version of the
+    recording.
     """
     present = worlds.metadata()
     recorded = header.metadata

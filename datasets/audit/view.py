@@ -152,7 +152,7 @@ class View:
         """(T, J) positions of the joints, and widths of the grippers; (0, 0) if unknown.
 
         In a dataset of ours they are in rad and m. In a file from elsewhere the robot's
-        position may have any form, such as that of the hand, and any unit.
+        position may have any form, such as the hand's position, and any unit.
         """
         agent_pos = self.arrays.get("streams/agent_pos/value")
         if agent_pos is not None:

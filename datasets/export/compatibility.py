@@ -7,7 +7,7 @@ from pathlib import Path
 
 from embodied.datasets.schema import DatasetError, Header
 
-INTENDED_SINCE = 3  # the first schema version whose actions are the intended ones
+INTENDED_SINCE = 3  # the first schema version whose actions are the policy's intention
 
 
 def require_one_robot(paths: Sequence[Path], headers: Sequence[Header]) -> None:

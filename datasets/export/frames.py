@@ -185,7 +185,7 @@ def subtasks_of_frames(
 ) -> tuple[tuple[int, str], ...]:
     """Returns (frame, name of the subtask) for each frame at which the subtask changes.
 
-    The subtask of a frame is that of the newest plan that has arrived at the controller.
+    The subtask of a frame is the subtask of the newest plan that the controller has got.
     Plans whose subtask is not in `core.SKILLS` are ignored.
 
     Args:

@@ -64,7 +64,7 @@ def export_rerun(
     rr = load_rerun()
     identity = ["rerun", rr.__version__, selection.identity]
     with new_folder(target, identity, resume) as folder:
-        # one source note per episode, beginning with those of a killed call
+        # one source note per episode, beginning with the episodes of a killed call
         notes = list(folder.finished)
         num_finished = len(notes)
         remaining = after(episodes, num_finished)
@@ -227,7 +227,7 @@ class _Recording:
 def _split_vector(
     values: np.ndarray, layout: Sequence[Sequence[Any]]
 ) -> Mapping[str, np.ndarray]:
-    """Splits a vector into its named parts; returns name -> (F, width).
+    """Splits a vector into its named parts; returns the name of each part -> (F, width).
 
     If the widths do not add up to the vector's width, there is a single part, `all`.
 

@@ -148,7 +148,7 @@ class Selection:
         """Reads one of the chosen episodes, at the frame rate of the export.
 
         Args:
-            index: the position of the episode among the chosen ones, from 0.
+            index: the position of the episode among the chosen episodes, from 0.
             images: whether to read the images.
 
         Raises:
@@ -240,7 +240,7 @@ class Selection:
         different things. Appends to `omitted` a phrase on each array that is left out.
 
         Args:
-            shapes_of_files: per file, name of an array -> shape of one row.
+            shapes_of_files: for each file, the name of an array -> the shape of one row.
             cameras: the exported cameras.
         """
         sizes_of_files = [truth_sizes(shapes, cameras) for shapes in shapes_of_files]
@@ -296,7 +296,7 @@ class Selection:
         files. In the second case, a phrase on it is appended to `omitted`.
 
         Args:
-            shapes_of_files: per file, name of an array -> shape of one row.
+            shapes_of_files: for each file, the name of an array -> the shape of one row.
         """
         widths = [shapes.get(f"obs/{STATE_KEY}", (0,))[0] for shapes in shapes_of_files]
         if not any(widths):
@@ -320,7 +320,7 @@ class Selection:
         """Returns camera -> size (H, W) of the cameras to export.
 
         Args:
-            shapes_of_files: per file, name of an array -> shape of one row.
+            shapes_of_files: for each file, the name of an array -> the shape of one row.
             wanted: the names of the cameras; None for the cameras that all files have in
                 the same size. For each other camera a phrase is appended to `omitted`.
 

@@ -57,7 +57,7 @@ def array_totals(demos: Iterable[H5]) -> tuple[ArrayTotal, ...]:
         with damage_named(demo):
             for key, array in _stored_arrays(demo):
                 name = VARIED if key.startswith(f"{VARIED}/") else key
-                # type, row and unit are those of the first episode with this array
+                # the first episode with this array gives the type, row and unit
                 total = totals.get(name) or _first_total(name, array)
                 totals[name] = replace(
                     total,

@@ -88,7 +88,7 @@ def episode_clock(rows: np.ndarray, ticks: np.ndarray) -> Clock:
     episode_of_row = np.repeat(np.arange(len(rows)), rows)
     row_in_episode = np.arange(len(ticks)) - first_row[episode_of_row]
 
-    # Store the ticks only if they differ from those of evenly spaced rows.
+    # Store the ticks only if the rows are not evenly spaced.
     even_ticks = first[episode_of_row] + step[episode_of_row] * row_in_episode
     is_even = np.array_equal(even_ticks, ticks)
     return Clock(rows, first, step, ticks=ticks[:0] if is_even else ticks)

@@ -29,7 +29,7 @@ class RealTimeChunking(Hold):
     kinds: tuple[PayloadKind, ...] = ("chunk",)
 
     def merge(self, arrival: Arrival) -> Payload:
-        """Returns the arrived plan with a chunk that begins like the one being played."""
+        """Returns the arrived plan with a chunk that begins like the chunk being played."""
         new = arrival.plan.chunk
         steps = new.shape[1]
 

@@ -1,4 +1,4 @@
-"""A controller that repeats demonstrated paths of the hand, relative to each world's objects."""
+"""A controller that repeats demonstrated paths of the hand relative to a world's objects."""
 
 from __future__ import annotations
 
@@ -76,7 +76,8 @@ class Follower:
         # the names of the objects, once a world has shown them
         self._names: list[str] = []
         self._was_reset = np.zeros(n, bool)  # whether a world was ever reset
-        # per world: the segments of the chosen demonstration, and those followed so far
+        # per world: the segments of the chosen demonstration, and the segments that the
+        # world has followed so far
         self._chosen: list[list[LibrarySegment]] = [[] for _ in range(n)]
         self._followed: list[list[LibrarySegment]] = [[] for _ in range(n)]
 
@@ -238,7 +239,7 @@ class Follower:
         return is_waiting
 
     def _turn(self, ids: np.ndarray, row: np.ndarray) -> np.ndarray:
-        """Returns the rotations (n, 4) from the demonstrated anchors to the current ones.
+        """Returns the rotations (n, 4) from the demonstrated to the current anchors.
 
         Args:
             ids: (n,) the worlds.
@@ -256,7 +257,7 @@ class Follower:
             ids: (n,) the worlds.
             scene: the scene in these worlds.
             row: (n,) rows of the library.
-            turn: (n, 4) the rotations from the demonstrated anchors to the current ones.
+            turn: (n, 4) the rotations from the demonstrated to the current anchors.
         """
         rows = self._rows
         anchor = scene.pos_w[np.arange(len(ids)), self._anchor[ids]]

@@ -250,7 +250,7 @@ def generate(
             "the same level, or more demonstrations in it, may help"
         )
 
-    # more may have succeeded than were wanted: only the first ones go into the file
+    # more episodes may have succeeded than were wanted: the first `wanted` go into the file
     surplus = [seed for seed in kept[wanted:] if seed not in merged]
     for seed in surplus:
         part_file(work.path, seed).unlink(missing_ok=True)

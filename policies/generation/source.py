@@ -149,7 +149,7 @@ def _replayed_motions(
     for step in play(worlds, one_per_world(worlds, episodes)):
         states.append(np.array(worlds.task.state()))
 
-        # if the replay differs, the poses of the objects differ from those recorded, too
+        # if the replay differs, the objects' poses differ from those in the recording, too
         differing = np.flatnonzero(step.differs[: len(numbers)])
         if len(differing):
             recorded = dataset.header.metadata

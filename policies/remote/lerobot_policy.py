@@ -80,7 +80,7 @@ def start_server(folder: Path, python: str) -> Child:
     with tempfile.TemporaryFile() as log:
         try:
             process = subprocess.Popen(
-                # -P: do not import modules from the script's folder
+                # -P: do not import modules from the script's folder; port 0: any free port
                 [python, "-P", script, folder, "--port", "0", "--child"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

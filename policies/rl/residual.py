@@ -46,7 +46,8 @@ class Residual:
 def corrections_hz(control_hz: int) -> int:
     """Returns the number of corrections per second for a base's control rate.
 
-    It is `CORRECTIONS_HZ`, or the control rate if that is not a multiple of it.
+    The number is `CORRECTIONS_HZ` if the control rate is a multiple of it. Otherwise every
+    action of the base is corrected, at the control rate.
     """
     if control_hz % CORRECTIONS_HZ:
         return control_hz
@@ -56,7 +57,7 @@ def corrections_hz(control_hz: int) -> int:
 def corrected(base_action: Array, correction: Array, scale: float) -> np.ndarray:
     """Returns corrected actions (N, A) in [-1, 1].
 
-    If a correction is 0, the action is exactly that of the base.
+    If a correction is 0, the action is exactly the base's action.
 
     Args:
         base_action: (N, A) the actions of the base.

@@ -204,7 +204,7 @@ class BatchRequests:
         """
         return BatchRequest(
             plans=torch.arange(count),
-            light=torch.tensor([1.0, 0.0]).expand(count, 2),
+            light=torch.tensor([1.0, 0.0]).expand(count, 2),  # factor 1, offset 0
             agent_noise=torch.zeros(count, len(self._noise)),
             age_s=self._sample_ages(count),
         )

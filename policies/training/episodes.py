@@ -100,8 +100,8 @@ def read_training_episodes(
 
     stored = [dataset.stored_episode(number) for number in numbers]
     # an unfinished collection has its episodes in several files
-    for path, of_file in groupby(stored, lambda episode: episode.path):
-        episodes = list(of_file)
+    for path, episodes_of_file in groupby(stored, lambda episode: episode.path):
+        episodes = list(episodes_of_file)
         with closing(_File(path, arrays, in_memory)) as file:
             for first in range(0, len(episodes), EPISODES_PER_READ):
                 yield from file.read(episodes[first : first + EPISODES_PER_READ])
@@ -217,7 +217,7 @@ class _File:
             numbers: (n,) the numbers of the episodes in the index.
         """
         reader = stored_rows(self._file, self._index, key)
-        rows = reader.all_rows(numbers)  # those of all n episodes, one after another
+        rows = reader.all_rows(numbers)  # the rows of all n episodes, concatenated
         counts = self._index.positions[key].rows[numbers]  # (n,)
         return np.split(rows, np.cumsum(counts)[:-1])
 

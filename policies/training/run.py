@@ -55,7 +55,7 @@ class Learner(Protocol):
         """Returns the whole state of the training, as named tensors."""
 
     def restore(self, stored: Mapping[str, Tensor]) -> None:
-        """Sets the state of the training to that of a checkpoint."""
+        """Sets the state of the training to the state that a checkpoint stored."""
 
 
 class TrainingRun:

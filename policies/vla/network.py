@@ -12,8 +12,8 @@ from embodied.core import SKILLS, Layout, PlanShape
 from embodied.policies.vla.text import Vocabulary, WordBag
 from embodied.policies.vla.vision import FilmConv
 
-# A distance is encoded as tanh(distance / unit) for each unit: the large one covers long
-# distances, the small one resolves short ones.
+# A distance is encoded as tanh(distance / unit) for each unit: the large unit covers long
+# distances, the small unit resolves short distances.
 GOAL_OFFSET_UNITS_M = (0.3, 0.03)  # for the distance from an effector to its goal
 # For the width of a gripper, to distinguish an empty grasp from a thin or a thick wall.
 WIDTH_UNITS_M = (0.02, 0.004)

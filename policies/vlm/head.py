@@ -82,7 +82,8 @@ def fit_head(
 ) -> tuple[Head, float, float]:
     """Fits a head by ridge regression.
 
-    Of the strengths in RIDGES, the one that explains most of the held-out latents is used.
+    Of the strengths in RIDGES, the strength that explains most of the held-out latents is
+    used.
 
     Args:
         hidden: (n, H) hidden states.
@@ -116,7 +117,7 @@ def fit_head(
     gram = x.T @ x / len(x)
     cross = x.T @ (y - mean_y) / len(x)
 
-    # of the solutions, take the one that is best on held-out rows
+    # solve the equations for each strength, and take the best solution on held-out rows
     held_out_x = (hidden[is_held_out].astype(np.float64) - mean_x) * scale
     held_out_y = latent[is_held_out].astype(np.float64) - mean_y
     solutions = []
