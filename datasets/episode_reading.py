@@ -172,6 +172,7 @@ def _require_observations(obs: Mapping[str, np.ndarray], where: str) -> None:
         where: the file and the episode, with which an error message begins.
     """
     for key, array in obs.items():
+        # observations that are not images
         if not is_picture_key(key):
             if key in ("agent_pos", "environment_state") and array.ndim != 2:
                 raise DatasetError(f"{where}/obs/{key} has no rows of numbers")

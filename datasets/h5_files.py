@@ -170,6 +170,7 @@ class _Sink(io.RawIOBase):
         self.error: OSError | None = None
         self._undo = undo
         flags = os.O_RDWR if undo is not None else os.O_RDWR | os.O_CREAT | os.O_TRUNC
+        # 0o666: the usual permissions of a new file, before the user's umask
         self._descriptor = os.open(path, flags, 0o666)
         self._position = 0
         self._size = os.fstat(self._descriptor).st_size

@@ -71,6 +71,7 @@ def merge(
             "another name"
         )
 
+    # check headers and seeds before anything is written
     episodes: list[StoredEpisode] = []
     for path in sources:
         episodes += find_episodes(path)

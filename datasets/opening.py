@@ -257,6 +257,7 @@ def _check_path(path: Path) -> None:
             datasets = sorted(file.name for file in folder.glob("*.hdf5"))
         raise DatasetError(f"no dataset at {path}; datasets in {folder}: {datasets}")
 
+    # the first bytes show what kind of file it is
     if not h5py.is_hdf5(path):
         with path.open("rb") as raw:
             begin = raw.read(8)

@@ -62,6 +62,7 @@ def require_playable(worlds: Worlds, episode: Episode) -> None:
     if missing:
         raise DatasetError(f"{where}, since it has no streams/{missing[0]}")
 
+    # compare sizes with the robot's actions and the model's states
     actions = episode.streams["action"].value
     width = len(worlds.interface.labels)
     if not len(actions) or actions.shape[1:] != (width,):

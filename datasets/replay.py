@@ -105,6 +105,7 @@ def replay_config(metadata: Mapping[str, Any], robot: str | None = None) -> EnvC
         name: value for name, value in stored.items() if name not in NOT_REPLAYED
     }
 
+    # only registered robots are found by the name in the file
     robot_name = robot or settings.get("robot")
     if robot is None and not known_members(str(robot_name)):
         raise DatasetError(
@@ -200,6 +201,7 @@ def replay(
 
         worlds = make_worlds(recorded)
         try:
+            # changes since the recording, which may explain differing states
             present = worlds.metadata()
             differences = tuple(
                 key for key in CAUSES if present.get(key) != recorded.get(key)
@@ -230,6 +232,7 @@ def _replay_batch(
         numbers: the numbers of at most N episodes.
         differences: the entries of `CAUSES` that have changed since the recording.
     """
+    # compare the starts first, because this resets a world, and a replay begins anew
     episodes = [dataset.episode(number, images=False) for number in numbers]
     seed_gives_start = [_seed_gives_start(worlds, episode) for episode in episodes]
     batch = _Batch(worlds, episodes)

@@ -48,6 +48,7 @@ class Part:
         name, _, size = text.partition("=")
         check_names("part", [name])
 
+        # the size is a share, a count, or the word `rest`
         share = _SHARE.fullmatch(size)
         if share is not None:
             value = float(share[1]) / 100 if share[1] else float(share[2])
@@ -95,6 +96,7 @@ Split = dict[str, list[int]]
 
 def split_position(seed: int, split_seed: int) -> float:
     """Returns the position of an episode in [0, 1), from a hash of both seeds."""
+    # eight bytes of a hash are a uniformly distributed integer below 2**64
     digest = hashlib.blake2b(f"{split_seed}/{seed}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 

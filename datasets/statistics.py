@@ -92,6 +92,7 @@ def statistics(
     if not numbers:
         raise DatasetError(f"{dataset.path}: no episode to measure")
 
+    # array by array, so that only one array's values are in memory
     known = measured_keys(dataset, numbers[0])
     statistics = []
     for key in known if keys is None else keys:

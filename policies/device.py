@@ -22,6 +22,7 @@ def training_device(name: str = AUTO) -> torch.device:
     if name == AUTO:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
+    # torch has more kinds of devices, but only these two are supported
     unknown = EmbodiedError(f"no device {name!r}: give {DEVICE_NAMES}")
     try:
         device = torch.device(name)
@@ -30,6 +31,7 @@ def training_device(name: str = AUTO) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise unknown
 
+    # `cuda` without a number is the first GPU
     count = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= count:
         raise EmbodiedError(

@@ -33,6 +33,7 @@ def env_config_for(
         split: whether seen or held-out values are sampled.
         robot: the robot's name; None for the task's default.
     """
+    # images are observed only if the policy needs them, because rendering is slow
     obs = "state"
     if spec.cameras:
         obs = "both" if spec.privileged else "pixels"

@@ -80,6 +80,7 @@ class Inbox:
         """
         _, message = self._transit.take_newest(ids, tick)
 
+        # collect the cameras' frames, which `put` has stored under names with a prefix
         pixels = {
             name.removeprefix(_PIXELS): frames
             for name, frames in message.items()
@@ -234,6 +235,7 @@ class Mailbox:
                 `tick_frame` is removed.
             now: (n,) the current ticks.
         """
+        # if all worlds are concerned, rows need not be selected, which saves time
         tick_frame = message.pop("tick_frame")
         all_worlds = len(ids) == len(self.seq)
         arrival = Arrival(

@@ -95,12 +95,14 @@ class PlanCounts:
 
     def plan_use(self, world: int) -> PlanUse:
         """Returns how the plans of a world's episode were used so far."""
+        # each figure is None if there is nothing to average
         steps = int(self._steps[world])
-        with_plan = int(self._steps_with_plan[world])
+        steps_with_plan = int(self._steps_with_plan[world])
         replacements = int(self._replacements[world])
         mean_age_s = None
-        if with_plan:
-            mean_age_s = float(self._age_sum_ticks[world]) / with_plan / PHYSICS_HZ
+        if steps_with_plan:
+            age_sum_ticks = float(self._age_sum_ticks[world])
+            mean_age_s = age_sum_ticks / steps_with_plan / PHYSICS_HZ
 
         plan_jump = None
         if replacements:

@@ -150,6 +150,7 @@ def find_policy(name: str) -> PolicySource:
         raise EmbodiedError(
             f"a policy is found by its name, which is a text, not {name!r}"
         )
+    # the order is the order in the module's docstring
     if name in BUILT_IN:
         return resolve_name(BUILT_IN[name].location)
 

@@ -141,6 +141,7 @@ def find_gaps(
     coverages: Sequence[Coverage], facts: SetFacts, limits: Thresholds
 ) -> list[Finding]:
     """Finds variables that are covered too little, and too many repeated starts."""
+    # one finding per variable that is covered too little
     findings = []
     for coverage in coverages:
         if not coverage.is_thin(limits.coverage_share):
@@ -152,6 +153,7 @@ def find_gaps(
         )
         findings.append(Finding("coverage", "REVIEW", message))
 
+    # and one finding on all repeated starts
     repeated = sum(
         isolation < REPEATED_ISOLATION for isolation in facts.isolation.values()
     )

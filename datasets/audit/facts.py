@@ -100,7 +100,8 @@ def episode_summary(view: View, demo: H5) -> EpisodeSummary:
         view: the episode, without its images.
         demo: the group of the episode, from which a few images are read.
     """
-    positions = view.positions
+    # without joint positions, steps and path stay unknown: empty
+    positions = view.positions  # (T, J)
     step = np.zeros(0)
     path = np.zeros((0, 0))
     if len(positions) > 1 and np.isfinite(positions).all():
@@ -236,11 +237,11 @@ def _of_commonest_shape(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def _isolation(summaries: Sequence[EpisodeSummary]) -> dict[str, float]:
-    """Returns demo -> isolation of the episode's start, of which 1 is the usual value.
+    """Returns the name of each demo -> the isolation of the episode's start.
 
     Isolation is the distance to the nearest other start, divided by the median of these
-    distances. The result is empty if there are fewer than `LEAST_STARTS` starts, or if
-    most starts are equal.
+    distances, so 1 is the usual value. The result is empty if there are fewer than
+    `LEAST_STARTS` starts, or if most starts are equal.
     """
     candidates = _of_commonest_shape([summary.start for summary in summaries])
     if len(candidates) < LEAST_STARTS:
@@ -248,11 +249,11 @@ def _isolation(summaries: Sequence[EpisodeSummary]) -> dict[str, float]:
     shape = candidates[0].shape
     comparable = [summary for summary in summaries if summary.start.shape == shape]
 
-    # Scale each element by its interquartile range, because a single unusual start does
-    # not change that. Elements whose range is 0 do not vary, so they are left out.
+    # Scale each element by its interquartile range, which a single unusual start does not
+    # change. Elements whose range is 0 do not vary, so they are left out.
     starts = np.stack([summary.start for summary in comparable])  # (n, P)
     middle = np.median(starts, axis=0)
-    low, high = np.percentile(starts, [25, 75], axis=0)
+    low, high = np.percentile(starts, [25, 75], axis=0)  # the quartiles, (P,) each
     varies = (high - low) > LEAST_SPREAD
     if not varies.any():
         return {}

@@ -204,6 +204,7 @@ def _shift_text(observed: np.ndarray, values: np.ndarray, rows: np.ndarray) -> s
         values: (T, P) the proprioception of the stream.
         rows: (F,) the row of the stream at each frame's tick.
     """
+    # the shift with the smallest median difference, over the frames within the stream
     best_shift = 0
     least_difference = np.inf
     for shift in range(-LARGEST_SHIFT, LARGEST_SHIFT + 1):

@@ -126,6 +126,7 @@ def _judge_batch(
     Returns:
         The judgements of the episodes whose replay is the same, by name.
     """
+    # surplus worlds repeat the first episode; their results are not used
     running = one_per_world(worlds, list(episodes.values()))
     sentences = _sentences_of_seeds(worlds, running)
 

@@ -100,6 +100,7 @@ def _find_pause(
     if pause is None:
         return []
 
+    # a single pause is too long, or all pauses together take too large a share
     pause_s = pause.rows / view.motion_hz
     total_s = float(is_paused.sum()) / view.motion_hz
     paused_share = is_paused.mean()

@@ -212,6 +212,7 @@ class _Writer(ClosedOnExit):
         Returns:
             The two entries of the episode's row that name the file with the frames.
         """
+        # begin a new file if the open file is full; LeRobot counts 2**20 bytes as one MB
         path = self._frames_path(self._file_number)
         if self._frames_file is not None and path.stat().st_size >= MAX_FILE_MB * 2**20:
             self._close_frames()

@@ -38,6 +38,7 @@ def lerobot_features(
         pictures: how images are stored.
         subtasks: whether there are language columns.
     """
+    # what the policy observes
     features = {STATE: _vector(spec.agent_names)}
     if spec.state_names:
         features[ENVIRONMENT_STATE] = _vector(spec.state_names)
@@ -45,6 +46,7 @@ def lerobot_features(
         for camera, size in spec.cameras.items():
             features[IMAGES + camera] = _picture(spec.hz, size, pictures)
 
+    # what it does, and what that leads to
     features[ACTION] = _vector(spec.action_names)
     features[REWARD] = _scalar("float32")
     features[DONE] = _scalar("bool")
@@ -88,6 +90,7 @@ def arrow_schema(pa: Any, features: Mapping[str, Mapping[str, Any]]) -> Any:
         if dtype == "video":
             continue
 
+        # an image is a struct of a PNG file and a path, which stays empty
         if dtype == "image":
             kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
         elif dtype == "language":

@@ -104,6 +104,7 @@ class _Writer(ClosedOnExit):
         self._frames = FrameColumns(self._pa, self._features, self._spec.hz)
         self._statistics = FeatureStatistics(self._features)
 
+        # these files stay open until the writer is closed
         self._open_files = ExitStack()
         source_notes = SourceNotes(folder / "meta", selection.headers)
         self._source_notes = self._open_files.enter_context(source_notes)

@@ -145,6 +145,7 @@ class _Recording:
         self._log("episode", rr.TextDocument(text))
         self._log("instruction", rr.TextDocument(meta.instruction))
 
+        # a line of text at each frame at which the subtask changes
         if episode.subtasks:
             frames = np.array([frame for frame, _ in episode.subtasks])
             indexes = [

@@ -138,6 +138,7 @@ class VideoFiles(ClosedOnExit):
 
     def _file_with_room(self) -> VideoFile:
         """Returns the open file, or a new one if there is none or it is full."""
+        # LeRobot counts 2**20 bytes as one MB
         if self._file is not None and self._file.written_bytes >= MAX_FILE_MB * 2**20:
             self.begin_after(self._number)
         if self._file is None:

@@ -251,6 +251,7 @@ def _check_arrays(foreign: ForeignEpisode, number: int) -> None:
     if not count:
         raise DatasetError(f"episode {number} has no frame")
 
+    # the arrays with one row per frame, by the words for them in error messages
     arrays = {
         "agent_pos": foreign.agent_pos,
         "environment_state": foreign.environment_state,
@@ -309,6 +310,7 @@ def _noted_meta(note: Mapping[str, Any], number: int) -> EpisodeMeta:
     Raises:
         DatasetError: a value has a wrong type, or a field without a default is missing.
     """
+    # take the fields that the note has, if their types are right
     hints = get_type_hints(EpisodeMeta)
     values: dict[str, Any] = {}
     for f in fields(EpisodeMeta):

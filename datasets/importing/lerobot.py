@@ -78,6 +78,7 @@ class LeRobotFolder:
         self._hz = frame_rate(folder, info)
 
         self._rows = self._read_episode_table()
+        # the notes of our export, if the folder is one: a row per episode, and the header
         self._notes, header = self._read_notes()
         # The last table of frames and the number of its file are kept, because the file
         # usually contains the next episode, too.

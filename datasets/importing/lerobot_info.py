@@ -36,6 +36,7 @@ def checked_features(folder: Path, info: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(features, dict):
         raise DatasetError(f"{folder}/meta/info.json has no features")
 
+    # features with odd names or shapes are left out, unless they are needed
     usable = {
         name: feature for name, feature in features.items() if _is_usable(name, feature)
     }

@@ -197,6 +197,7 @@ class RobomimicFile(ClosedOnExit):
                 f" {', '.join(sorted(self._file)) or 'nothing'}"
             )
 
+        # other groups than `demo_<number>` are not episodes
         names = []
         for name in self._file["data"]:
             if not re.fullmatch(r"demo_[0-9]{1,9}", name):
@@ -256,11 +257,13 @@ class RobomimicFile(ClosedOnExit):
         Raises:
             DatasetError: `hz` is None, and the file stores no rate.
         """
+        # robomimic's description of the environment; any tool may have written it
         env_args = _json_object(self._file["data"].attrs.get("env_args"))
         env_kwargs = env_args.get("env_kwargs")
         if not isinstance(env_kwargs, dict):
             env_kwargs = {}
         header = self._noted_header()
+        # the rate is the caller's, or the first one stored in the file
         stored_rates = [env_kwargs[name] for name in RATE_ENTRIES if name in env_kwargs]
         stored_rate = stored_rates[0] if stored_rates else None
         rate = whole_rate(stored_rate if hz is None else hz)

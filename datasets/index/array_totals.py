@@ -73,12 +73,12 @@ def totals_to_json(totals: Sequence[ArrayTotal]) -> list[dict[str, Any]]:
 
 
 def totals_from_json(stored: Any) -> tuple[ArrayTotal, ...]:
-    """Returns the totals that `totals_to_json` made JSON values of.
+    """Returns the totals from their JSON values; undoes `totals_to_json`.
 
     Raises:
         ValueError: a value has a wrong type, or is less than 0.
         KeyError: an entry is missing.
-        TypeError: the values are no table.
+        TypeError: the values are not a list of mappings.
     """
     totals = []
     for values in stored:

@@ -287,6 +287,7 @@ class _PositionCollector:
                 "window could hold"
             )
 
+        # the first episode determines type and shape of the rows
         row = array.shape[1:]
         if number == 0:
             self._dtype = array.dtype

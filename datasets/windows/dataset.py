@@ -173,6 +173,7 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         Returns:
             The names of the arrays in memory; the others are read from the disk.
         """
+        # the smallest first, so that as many arrays as possible fit
         sizes = {
             name: sum(part.memory_bytes(name) for part in self._parts)
             for name in self.names

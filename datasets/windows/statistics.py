@@ -83,6 +83,7 @@ def _measure(parts: Sequence[FileWindows], name: str) -> ArrayStatistics:
         DatasetError: the array's rows differ in shape between the files; it has no row;
             or a number is not finite.
     """
+    # rows with several axes are flattened
     first = parts[0]
     width = int(np.prod(first.row(name), dtype=np.int64))
     collected = VectorStatistics(width)

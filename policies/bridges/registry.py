@@ -74,7 +74,7 @@ def make_bridge(name: str, setting: Setting) -> Bridge:
         bridge = make(setting)
     except EmbodiedError:
         raise
-    except Exception as error:
+    except Exception as error:  # a user's own bridge may raise anything
         raise EmbodiedError(f"bridge {name} raised {in_one_line(error)}") from error
 
     missing = [member for member in MEMBERS if not hasattr(bridge, member)]

@@ -127,6 +127,7 @@ def read_library(
             )
         by_plans = has_plans if finding is None else finding == "plans"
 
+        # replay the demonstrations in batches, one demonstration per world
         motions: list[Motion] = []
         with closing(Worlds(config, min(BATCH, len(numbers)))) as worlds:
             for first in range(0, len(numbers), worlds.num_worlds):
@@ -185,6 +186,7 @@ def _motion(
     effector = worlds.robot.effectors[0]
     slices = worlds.agent_layout.slices()
 
+    # the hand is the robot's first effector, with the first gripper
     width_slice = slices[gripper_width_part(worlds.agent_layout)]
     quat = quat_from_rot6d(agent[:, slices[f"{effector.name}_rot6d"]])
 

@@ -214,6 +214,7 @@ def _serve(
                     raise EmbodiedError(
                         f"{policy} makes no plans: choose one that does"
                     )
+                # from now on, the parent may request plans
                 pipe.send(("ready", system.planner.plan_shape))
                 _answer_messages(pipe, system.planner)
         except EmbodiedError as error:

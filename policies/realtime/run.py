@@ -48,6 +48,7 @@ def run_in_real_time(
                 "controller: choose a policy that plans, such as expert"
             )
 
+        # the planner is made again in another process; everything else runs here
         with PlannerProcess(runner.policy, runner.config) as process:
             system = RealTimeSystem(process, simulated)
             recorder = _TimingRecorder(system)

@@ -100,6 +100,7 @@ class RealTimeSystem(DualSystem):
             self._arrive(payload, now)
 
         action = super().act(observation)
+        # before the first plan, the number of the shown plan is -1
         if self._mailbox.seq[0] >= 0:
             age_ticks = int(now[0] - self._mailbox.tick_frame[0])
             self._worst_age_ticks = max(self._worst_age_ticks, age_ticks)
@@ -150,6 +151,7 @@ class RealTimeSystem(DualSystem):
             tick_frame=started.tick_frame,
             tick_start=started.tick_start,
             tick_done=now.copy(),
+            # -1 stands for a plan that never arrives: a plan with a fault is discarded
             tick_arrived=now.copy() if fault is None else np.array([-1]),
             payload=copy_of(payload),
             fault=fault,

@@ -43,6 +43,7 @@ def open_lerobot(location: str) -> RemoteSource:
             "lerobot: needs LeRobot's own environment, with `pip install msgpack "
             f"websockets` in it: export {PYTHON_VARIABLE}=PATH/TO/bin/python"
         )
+    # a slow policy may compute a chunk for longer than the usual timeout
     child = start_server(folder.resolve(), python)
     return RemoteSource(Endpoint(f"ws://127.0.0.1:{child.port}", timeout_s=60.0))
 

@@ -83,6 +83,7 @@ def from_bytes(data):
     """
 
     def array_from_map(entry):
+        """Returns the array that a map stands for; other maps are returned unchanged."""
         if b"__ndarray__" not in entry:
             return entry
         if entry[b"dtype"] not in DTYPES:

@@ -15,6 +15,7 @@ from embodied.policies.settings_file import Kinds, check_kinds, read_toml
 
 URI = re.compile(r"wss?://[^\s/@]+(/[^\s]*)?")
 DEFAULT_HZ = 20  # the default frame rate of our datasets
+DEFAULT_IMAGE_SIZE = 96  # pixels, the default of our worlds
 # The keys of a file, with the types of their values.
 KEYS: Kinds = {
     "address": ((str,), "a text"),
@@ -79,7 +80,7 @@ def checked_settings(entries: dict[str, Any]) -> Settings:
         control_mode=entries.get("control_mode", "joint"),
         control_hz=entries.get("control_hz", DEFAULT_HZ),
         cameras=tuple(cameras),
-        image_size=entries.get("image_size", 96),
+        image_size=entries.get("image_size", DEFAULT_IMAGE_SIZE),
     )
     info = ServerInfo(
         gives="actions",

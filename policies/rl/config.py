@@ -123,6 +123,7 @@ class RLConfig:
                 "the engine 'cpu'"
             )
 
+        # see `ppo.WORLDS_PER_QUIET_ONE`: at least one world is not learned from
         if self.num_envs < 2:
             raise EmbodiedError(
                 "the engine 'warp' learns in at least 2 worlds: one of them shows what "

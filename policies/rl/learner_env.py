@@ -34,7 +34,7 @@ class LearnerVecEnv(VecEnvWrapper):
         Args:
             venv: an `SB3VecEnv`, or a `ResidualVecEnv` of one.
             goal: the progress at which the task or its stage is done.
-            discount: the learner's discount per step.
+            discount: the learner's discount factor per step.
         """
         self.goal = goal
         self.losing_reward = losing_reward(discount)
@@ -66,6 +66,7 @@ class LearnerVecEnv(VecEnvWrapper):
         def random_actions() -> np.ndarray:
             return rng.uniform(-1, 1, shape).astype(np.float32)
 
+        # act randomly, then as the teacher, and collect the observations
         rows = []
         for act in (random_actions, teacher):
             if act is None:

@@ -51,7 +51,7 @@ def make_algorithm(config: RLConfig, env: LearnerVecEnv) -> Any:
             **common,
             n_steps=64,  # of each world between two updates
             batch_size=16 * config.num_envs,  # four minibatches
-            ent_coef=0.001,
+            ent_coef=0.001,  # weight of the entropy bonus, which keeps the policy exploring
         )
     elif name == "sac":
         # the entropy coefficient is learned, from 0.1 on
@@ -74,7 +74,7 @@ def _off_policy(config: RLConfig) -> dict[str, Any]:
 
     return {
         "learning_starts": random_steps,
-        "batch_size": 256,
+        "batch_size": 256,  # transitions per update
         "train_freq": 1,  # steps of each world between two rounds of updates
         "gradient_steps": 8,  # updates in a round
         "buffer_size": REPLAY_STEPS,

@@ -96,8 +96,8 @@ class SpaceMouse:
         """Updates the state from a report of the device; returns the report's events.
 
         Args:
-            report: the kind of the report in the first byte, then axes of two bytes each,
-                or the bits of the buttons.
+            report: byte 0 is the kind of the report; then come axes of two bytes each, or
+                the bits of the buttons.
         """
         kind = report[0]
         if kind == MOVE_REPORT:

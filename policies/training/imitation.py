@@ -359,7 +359,7 @@ class ImitationLearner:
 
         # a plan's goal error is the error of its worst effector
         offset_m = output.goal_pos_w - batch.goal_pos_w  # (n, E, 3)
-        error_m = torch.linalg.norm(offset_m, dim=2).amax(dim=1)
+        error_m = torch.linalg.norm(offset_m, dim=2).amax(dim=1)  # (n,)
         is_right = output.subtask_logits.argmax(dim=1) == batch.subtask
         return {
             "valid_loss": float(loss.total()),

@@ -77,6 +77,7 @@ def joint_loss(net: DualSystemNet, batch: Batch) -> tuple[Loss, PlannerOutput]:
     )
     action = _action_loss(net, batch, output.latent)
 
+    # compare the planner's output with the labels, in units that make errors comparable
     smooth_l1 = functional.smooth_l1_loss
     loss = Loss(
         action=action,

@@ -91,6 +91,7 @@ def check_same(folder: Path, identity: Mapping[str, Any]) -> None:
     if not (folder / INFO).exists():
         return
 
+    # a run of another method shares no settings, so this error comes first
     stored = read_info(folder).get("training", {})
     if stored.get("method") != identity["method"]:
         raise EmbodiedError(

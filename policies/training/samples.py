@@ -301,6 +301,7 @@ class _SamplesBuilder:
 
     def samples(self, in_memory: bool) -> Samples:
         """Returns the samples of all added episodes, joined."""
+        # images and control steps were read already, or are read when a batch needs them
         frames: Frames
         agent_pos: Steps
         action: Steps

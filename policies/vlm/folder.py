@@ -68,6 +68,7 @@ def check_folder(folder: Path) -> None:
     if not (folder / CONFIG).is_file():
         raise EmbodiedError(f"{folder} has no {CONFIG}, so it is no model's folder")
 
+    # without safetensors, say whether there are weights in a form that is refused
     if not any(folder.glob("*.safetensors")):
         pickled = [path.name for pattern in PICKLED for path in folder.glob(pattern)]
         if pickled:
@@ -77,6 +78,7 @@ def check_folder(folder: Path) -> None:
             )
         raise EmbodiedError(f"{folder} has no weights: no *.safetensors in it")
 
+    # a processor consists of a tokeniser and a processor of images
     missing = [] if (folder / TOKENIZER).is_file() else [TOKENIZER]
     if not any((folder / name).is_file() for name in PROCESSORS):
         missing.append(" or ".join(PROCESSORS))

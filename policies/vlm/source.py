@@ -169,6 +169,7 @@ def open_transformers(location: str) -> AnsweringSource | LatentSource:
     if settings.head is None:
         return AnsweringSource(settings)
 
+    # a head fits only the model, question and run that it was fitted to
     head, info = read_head(settings.head)
     run = open_teacher(Path(info.run))
     _check_head(settings, settings.head, info, run=run)
