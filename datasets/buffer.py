@@ -34,7 +34,7 @@ class StepBuffer:
         """Appends a step.
 
         Args:
-            values: name -> (N, ...), for each name of the buffer.
+            values: an array (N, ...) for each name of the buffer.
         """
         if not self._arrays:
             for name, dtype in self._dtypes.items():

@@ -149,7 +149,7 @@ def growing_file(
         path: the file to replace.
         temporary: the path at which the file is written, on the same file system.
             Nothing else may use this name.
-        identity: JSON of everything that determines the file's content. Only a file of
+        identity: a JSON value of everything that determines the file's content. Only a file of
             the same identity is resumed.
         resume: whether to resume an unfinished file.
         finish: a function that is called with `temporary`, before it is renamed.

@@ -134,8 +134,8 @@ def open_for_writing(
         path: the path that errors name.
         actual_path: the path at which the file is written.
         ctrl_c: tells whether Ctrl-C was pressed.
-        undo: saves bytes of an existing file before they are overwritten; None to create
-            a new file.
+        undo: the object that saves bytes of an existing file before they are overwritten;
+            None to create a new file.
 
     Raises:
         WriteError: something could not be written.

@@ -53,8 +53,8 @@ def _invalid(
     """Returns the names of the values that fail their check.
 
     Args:
-        values: values by name. Missing names are not checked.
-        checks: functions that return whether a value is valid, by the name of the
+        values: the values, by name. Missing names are not checked.
+        checks: the functions that return whether a value is valid, by the name of the
             value.
     """
     return [

@@ -32,25 +32,26 @@ class DatasetInfo:
         level: how widely the variables vary.
         split: which values were drawn: the values for training, or held-out values.
         control_mode: the control mode of `streams/action`.
-        physics_hz: ticks per second.
-        control_hz: steps per second.
-        record_hz: frames per second.
-        planner_hz: plans per second; None if the policy makes no plans.
-        versions: package -> version at the recording.
+        physics_hz: the number of ticks per second.
+        control_hz: the number of control steps per second.
+        record_hz: the number of frames per second.
+        planner_hz: the number of plans per second; None if the policy makes no plans.
+        versions: the version of each package at the recording, by name.
         episodes: the number of episodes.
         successes: the number of episodes that ended in success without a fault.
-        faults: fault -> the number of episodes that had it.
-        hours: simulated time in all episodes together.
+        faults: the number of episodes with each fault, by fault.
+        hours: the simulated time in all episodes together.
         frames: the number of frames in all episodes together.
         takeovers: the number of take-overs in all episodes together.
         takeover_h: the duration of all take-overs, in hours; 0 if nobody corrected the
             policy.
-        operators: operator -> the number of episodes that this person demonstrated.
-        devices: input device -> the number of episodes that were demonstrated with it.
+        operators: the number of episodes that each person demonstrated, by name.
+        devices: the number of episodes that were demonstrated with each input device, by
+            name.
         marked: the number of episodes that their operator marked.
         seeds: the seeds of the episodes, in the order of their numbers.
-        instructions: sentence -> the number of episodes with it.
-        masks: mask -> the number of episodes in it.
+        instructions: the number of episodes with each instruction, by sentence.
+        masks: the number of episodes in each mask, by name.
         arrays: the arrays of the episodes.
     """
 

@@ -191,7 +191,7 @@ def episode_metas(columns: Mapping[str, Sequence[Any]]) -> list[EpisodeMeta]:
     """Converts a table of episodes from columns to rows.
 
     Args:
-        columns: field of `EpisodeMeta` -> the field's value in each episode.
+        columns: for each field of `EpisodeMeta`, by name, its value in each episode.
 
     Raises:
         ValueError: a value has a wrong type.

@@ -65,7 +65,7 @@ class _RunningEpisode:
         first_step: the number of the episode's first step in the step buffer.
         frame_steps: for each frame, the number of the step that begins at the frame,
             counted from the episode's first step.
-        obs: name -> observations of each frame, without the proprioception.
+        obs: the observations of each frame, by name, without the proprioception.
         image_ticks: the tick at which the images of each frame were captured.
         states: the physics state (D,) at each frame.
         plans: (plan, row) of each plan. A `Plan` holds plans for several worlds; the row

@@ -25,7 +25,7 @@ class RenderRequest:
         image_size: the height and width in pixels; None for the size of the recording.
         depth: the unit of depth images; None for no depth images.
         segmentation: whether to render segmentation images.
-        looks: changes of light, cameras and pixel noise.
+        looks: the changes of light, cameras and pixel noise.
         set_states: whether to set the recorded state if the played one differs from it;
             otherwise a difference is an error.
     """

@@ -108,9 +108,9 @@ class _Playing:
         row: the number of control steps played so far, which is the row of the next step
             in the streams.
         frame: the number of frames taken so far, which is the number of the next frame.
-        newest: key -> (H, W, 1) depth and segmentation at the time of the cameras'
-            newest colour images.
-        pictures: key -> images of the frames so far.
+        newest: the depth and segmentation images (H, W, 1) at the time of the cameras'
+            newest colour images, by key.
+        pictures: the images of the frames so far, by key.
         image_ticks: the tick at which the images of each frame so far were captured.
     """
 
@@ -225,7 +225,7 @@ class _Rendering:
 
         Args:
             playing: the episode.
-            colours: key -> (H, W, 3) the colour images.
+            colours: the colour images (H, W, 3), by key.
             captured: the tick at which the colour images were captured.
         """
         for key, picture in {**colours, **playing.newest}.items():
@@ -325,7 +325,7 @@ def as_mm(depth_m: np.ndarray) -> np.ndarray:
     """Returns depth in mm as uint16, limited to `FAR_MM`.
 
     Args:
-        depth_m: depth in m, of any shape.
+        depth_m: the depth in m, an array of any shape.
     """
     return np.minimum(np.rint(depth_m * 1000.0), FAR_MM).astype(np.uint16)
 

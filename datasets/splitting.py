@@ -168,7 +168,7 @@ def _with_remaining(
     """Returns a split with the part that takes all remaining episodes, if there is one.
 
     Args:
-        indices_of_parts: name -> indices, for the parts with shares or counts.
+        indices_of_parts: the indices in each part that has a share or a count, by name.
         parts: all parts, in the order of the result.
         total: the number of all episodes.
     """

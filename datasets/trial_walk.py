@@ -33,8 +33,8 @@ def walk(path: str, longest_step_s: float) -> None:
 
     Args:
         path: the file's path.
-        longest_step_s: processor time that a step may take before the system ends this
-            process.
+        longest_step_s: the processor time that a step may take before the system ends
+            this process.
     """
     steps = _Steps(longest_step_s)
     steps.begin()

@@ -66,8 +66,8 @@ class EpisodeWriter(ClosedOnExit):
         Args:
             path: the path of the dataset.
             header: the header of the dataset.
-            mode: new, resume, overwrite or join; see the class.
-            masks: the name of a mask -> seeds of the episodes in the mask; None for the
+            mode: the mode: new, resume, overwrite or join; see the class.
+            masks: the seeds of the episodes in each mask, by the mask's name; None for the
                 default masks.
         """
         if mode not in get_args(Mode):

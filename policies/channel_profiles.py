@@ -15,7 +15,7 @@ class ChannelProfile:
     """The machine that a planner runs on, and the network to it.
 
     Attributes:
-        summary: machine and network in a few words.
+        summary: a phrase on machine and network.
         latency: the latency of computing and of transport; its `source` cites where the
             numbers come from.
         drop: the probability that a plan is lost.

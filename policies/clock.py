@@ -17,7 +17,7 @@ class Clock:
     or 30 Hz do not drift. Methods take and return either ints or int64 arrays.
 
     Args:
-        rate_hz: events per second.
+        rate_hz: the number of events per second.
 
     Raises:
         EmbodiedError: the rate is not in (0, PHYSICS_HZ].

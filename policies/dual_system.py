@@ -66,11 +66,11 @@ class DualSystemConfig:
     """The timing between planner and controller, and the limits on actions.
 
     Attributes:
-        planner_hz: observations per second that are captured for the planner.
+        planner_hz: the number of observations per second captured for the planner.
         latency: the latency of computing and of transport.
         drop: the probability that a plan is lost on its way to the controller.
-        freeze: freezes of the planner.
-        outage: outages of the link, in both directions.
+        freeze: the freezes of the planner.
+        outage: the outages of the link, in both directions.
         mailbox: the rule by which the controller picks a plan (see `Mailbox`).
         bridge: the name of the bridge that handles stale plans (see `find_bridge`).
         stale_after_s: the robot stops if its plan is older than this.
@@ -163,7 +163,7 @@ class DualSystem:
         Args:
             ids: (n,) the worlds.
             observation: the observation of all N worlds.
-            seeds: n episode seeds, which determine the random delays and losses.
+            seeds: the n episode seeds, which determine the random delays and losses.
         """
         ids = np.asarray(ids, np.int64)
         num_worlds = len(observation.tick)

@@ -163,7 +163,7 @@ class PlanLatency:
             planner.
         downlink: the time from the end of planning to the plan's arrival at the
             controller.
-        source: citation of where the numbers come from.
+        source: the citation of where the numbers come from.
     """
 
     compute: Latency = field(default_factory=Constant)

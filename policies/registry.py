@@ -46,9 +46,10 @@ class PolicySource(Protocol):
     """Makes a policy, and declares its requirements on the worlds.
 
     Attributes:
-        planner_hz: default number of plans per second; None for a policy without plans.
-        weights_hash: SHA-256 of its weights or its code, which distinguishes the results
-            of different versions; "" if there is nothing to hash.
+        planner_hz: the default number of plans per second; None for a policy without
+            plans.
+        weights_hash: the SHA-256 of the policy's weights or code, which distinguishes the
+            results of different versions; "" if there is nothing to hash.
         trained_for: the default stage and level of an evaluation; None except for runs of
             reinforcement learning.
     """
@@ -219,7 +220,8 @@ def _load(name: str, location: str) -> PolicySource:
 
     Args:
         name: the name of the policy, for error messages.
-        location: `package.module:NAME` of a source, or of a function that returns one.
+        location: the location `package.module:NAME` of a source, or of a function that
+            returns a source.
     """
     loaded = load_attribute(f"policy {name}", location)
     if _is_source(loaded):

@@ -53,7 +53,7 @@ def write_info(folder: Path, info: dict[str, Any], packages: tuple[str, ...]) ->
 
     Args:
         folder: the folder of the run.
-        info: JSON values.
+        info: the entries to write, as JSON values.
         packages: the names of further packages that the run needs.
     """
     versions = {name: version(name) for name in ("embodied-ground", *packages)}

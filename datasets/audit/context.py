@@ -30,8 +30,8 @@ class Context:
     Attributes:
         facts: the statistics over all episodes of the dataset.
         limits: the thresholds of the checks.
-        judgements: demo -> outcome of the episode's replay; only of episodes whose
-            replay was bit for bit the same.
+        judgements: the name of a demo -> the outcome of the episode's replay; only of
+            episodes whose replay was bit for bit the same.
     """
 
     facts: SetFacts

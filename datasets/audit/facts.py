@@ -43,13 +43,14 @@ class EpisodeSummary:
         demo: the name of the episode's group in the file.
         duration_s: the duration of the episode, from its number of frames.
         instruction: the instruction of the episode.
-        variation: variable -> sampled value; empty if the file does not store values.
+        variation: the sampled value of each variable, by the variable's name; empty if the
+            file does not store values.
         start: (P,) the first reading of the proprioception; (0,) if unknown.
         path: (PATH_POINTS, J) the joint positions over time; (0, 0) if unknown.
         step: (J,) each joint's largest change from one row to the next; (0,) if unknown.
         moves: the name of an array -> (K,) bool, whether each element ever changes.
-        pictures: camera -> (h, w, C) the mean of a few of the camera's images, reduced in
-            size.
+        pictures: the name of a camera -> (h, w, C) the mean of a few of its images, which
+            are reduced in size.
     """
 
     demo: str
@@ -74,12 +75,14 @@ class SetFacts:
             to the next; (0,) if unknown.
         moving_share: the name of an array -> (K,) the share of episodes, from 0 to 1, in
             which each element changes.
-        pictures: camera -> (h, w, C) the median over the episodes' mean images.
-        own_pictures: demo -> camera -> (h, w, C) the mean image of one episode.
-        isolation: demo -> distance of the episode's start from the nearest other start,
-            divided by the median of these distances; empty if the starts cannot be
+        pictures: the name of a camera -> (h, w, C) the median over the episodes of the
+            camera's mean images.
+        own_pictures: the name of a demo -> the name of a camera -> (h, w, C) the camera's
+            mean image in this episode.
+        isolation: the name of a demo -> the distance of its start from the nearest other
+            start, divided by the median of these distances; empty if the starts cannot be
             compared.
-        twins: demo -> an earlier demo with nearly the same path, and the largest
+        twins: the name of a demo -> an earlier demo with nearly the same path, and the largest
             distance between the two paths as a share of the range of all paths.
     """
 

@@ -49,7 +49,7 @@ def is_still(positions: np.ndarray, hz: float) -> np.ndarray:
 
     Args:
         positions: (T, J) the positions of the joints, in rad or m.
-        hz: rows per second.
+        hz: the number of rows per second.
     """
     speed = np.abs(np.diff(positions, axis=0)) * hz
     fastest: np.ndarray = speed.max(axis=1, initial=0)
@@ -61,7 +61,7 @@ def is_world_still(states: np.ndarray, hz: float) -> np.ndarray:
 
     Args:
         states: (F, D) physics states; the first element is the time, which is ignored.
-        hz: states per second.
+        hz: the number of states per second.
     """
     speed = np.abs(np.diff(states[:, 1:], axis=0)) * hz
     # `initial` is the result for states that consist of the time only
@@ -98,7 +98,7 @@ def roughness(positions: np.ndarray, hz: float) -> float:
 
     Args:
         positions: (T, J) the positions of the joints, in rad or m.
-        hz: rows per second.
+        hz: the number of rows per second.
     """
     rows_per_step = max(1, round(ROUGHNESS_STEP_S * hz))
     speed = np.diff(positions[::rows_per_step], axis=0)  # per step, not per second
@@ -140,7 +140,7 @@ def lag(cause: np.ndarray, effect: np.ndarray, hz: float) -> Lag:
     Args:
         cause: (T,) the signal that should come first.
         effect: (T,) the signal that should follow, at the same times.
-        hz: rows per second.
+        hz: the number of rows per second.
     """
     rows = min(len(cause), len(effect))
     largest_shift = min(int(LONGEST_LAG_S * hz), rows // 4)

@@ -47,7 +47,7 @@ class Audit:
             verdict.
         coverage: how much of each variable's range the episodes cover.
         summaries: the features by which the episodes are compared.
-        not_judged: reason -> the number of episodes that were not judged by a replay.
+        not_judged: the number of episodes that were not judged by a replay, by reason.
     """
 
     path: Path

@@ -32,7 +32,7 @@ class NewFolder:
 
     Args:
         path: the temporary path of the folder.
-        identity: JSON of everything that determines the folder's content.
+        identity: a JSON value of everything that determines the folder's content.
         resume: whether to continue a killed call of the same identity.
         kept: the names of further files that are not deleted.
 
@@ -121,7 +121,7 @@ def new_folder(
 
     Args:
         path: the path of the finished folder.
-        identity: JSON of everything that determines the folder's content.
+        identity: a JSON value of everything that determines the folder's content.
         resume: whether to continue a killed call of the same identity.
         kept: the names of unfinished files that resuming needs in addition to the files
             of finished episodes.

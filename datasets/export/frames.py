@@ -54,7 +54,7 @@ class SelectedEpisode:
         number: the number of the episode in its file.
         agent_pos: (F, P) float32, the proprioception.
         environment_state: (F, S) float32, the privileged state; S is 0 if it is left out.
-        images: camera -> (F, H, W, 3) uint8.
+        images: the images (F, H, W, 3) uint8 of each camera, by name.
         actions: (F, J) float32, the joint targets for the end of the frame's period.
         rewards: (F,) float32, at the end of the frame's period.
         success: (F,) bool, at the end of the frame's period.

@@ -177,9 +177,9 @@ class _Writer(ClosedOnExit):
 
         Args:
             episode: the episode, whose images and frames are already written.
-            columns: feature -> the values of the episode's frames.
+            columns: the values of the episode's frames, by feature.
             row: the episode's row of the table of episodes, without statistics.
-            image_statistics: feature -> statistics of the episode's images.
+            image_statistics: the statistics of the episode's images, by feature.
         """
         # LeRobot stores an episode's statistics as columns of its row
         row = dict(row)

@@ -41,7 +41,7 @@ class FrameColumns:
 
     Attributes:
         schema: the Arrow schema of the tables of frames.
-        tasks: sentence -> the number of the sentence in the table of tasks.
+        tasks: each sentence -> its number in the table of tasks.
         episodes: the number of episodes counted so far, which is the number of the next
             episode.
         frames: the number of frames counted so far, which is the next frame's number.
@@ -171,7 +171,7 @@ class FeatureStatistics:
         """Adds an episode; returns feature -> statistics of the episode, as JSON values.
 
         Args:
-            columns: feature -> the values of the episode's frames; images may be missing.
+            columns: the values of the episode's frames, by feature; images may be missing.
             image_statistics: the result of `of_images` for this episode.
         """
         episode_statistics = {}

@@ -146,8 +146,8 @@ class _Writer(ClosedOnExit):
 
         Args:
             episode: the episode, without its images.
-            image_states: feature -> `state` of the statistics of its images, from the
-                journal.
+            image_states: the `state` of the statistics of the episode's images, by feature,
+                from the journal.
         """
         image_statistics = {
             name: PictureStatistics.of(state) for name, state in image_states.items()
@@ -164,8 +164,8 @@ class _Writer(ClosedOnExit):
 
         Args:
             episode: the episode, whose images and frames are already written.
-            columns: feature -> the values of the episode's frames.
-            image_statistics: feature -> statistics of the episode's images.
+            columns: the values of the episode's frames, by feature.
+            image_statistics: the statistics of the episode's images, by feature.
         """
         number = self._frames.episodes
         row = {
@@ -264,7 +264,7 @@ class _Writer(ClosedOnExit):
         """Returns the path of a file of the next episode, and creates its folder.
 
         Args:
-            pattern: `DATA_PATH` or `VIDEO_PATH`.
+            pattern: the pattern of the path: `DATA_PATH` or `VIDEO_PATH`.
             video_key: the name of the video's feature, if the file is a video.
         """
         number = self._frames.episodes

@@ -192,7 +192,7 @@ class _Recording:
         """Writes depth images in m, or segmentation images, (F, H, W, 1).
 
         Args:
-            key: `<camera>_depth` or `<camera>_segmentation`.
+            key: the name of the array: `<camera>_depth` or `<camera>_segmentation`.
             pictures: float32 depth or uint16 segmentation.
             indexes: the times of the F frames.
         """

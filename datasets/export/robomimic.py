@@ -147,7 +147,7 @@ def _obs_keys(
 
     Args:
         selection: the episodes to export.
-        parts: name -> part of a vector.
+        parts: the parts of the vectors, by name.
         keys: the user's choice; None for all whole arrays, without parts.
 
     Raises:
@@ -174,7 +174,7 @@ def _observations(
 
     Args:
         episode: the episode to export.
-        parts: name -> part of a vector.
+        parts: the parts of the vectors, by name.
         keys: the keys to write.
     """
     arrays = {AGENT_KEY: episode.agent_pos, STATE_KEY: episode.environment_state}
@@ -202,7 +202,7 @@ def _write_demo(
     Args:
         demo: the new group of the episode.
         episode: the episode to write.
-        observations: key -> (F, ...) the arrays below `obs`.
+        observations: the arrays (F, ...) to write below `obs`, by key.
     """
     obs = demo.create_group("obs")
     for key, rows in observations.items():

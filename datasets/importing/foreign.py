@@ -67,7 +67,7 @@ class ForeignEpisode:
     Attributes:
         agent_pos: (F, P) the proprioception.
         environment_state: (F, S) the privileged state; S may be 0.
-        images: camera -> (F, H, W, 3) uint8.
+        images: the images (F, H, W, 3) uint8 of each camera, by name.
         actions: (F, A) the actions, in any unit.
         rewards: (F,) the rewards.
         success: (F,) bool, whether the task was done at the end of each frame's period;

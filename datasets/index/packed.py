@@ -34,7 +34,7 @@ def write_packed(
     Args:
         file: the file, open for appending.
         arrays: the arrays to store, by name.
-        metadata: JSON values to store in the directory.
+        metadata: the JSON values to store in the directory.
     """
     begin = file.seek(0, os.SEEK_END)
     entries: dict[str, Any] = {}

@@ -111,7 +111,7 @@ def _write_cache(path: Path, sources: Sequence[Any], known: RobotStatistics) -> 
 
     Args:
         path: the path of the cache.
-        sources: JSON on the files and the mask that the statistics are of.
+        sources: JSON values on the files and the mask that the statistics are of.
         known: the statistics of all arrays known so far.
     """
     content = {

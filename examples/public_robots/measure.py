@@ -246,7 +246,7 @@ def versions_as_text(robot_cells: dict[str, Cell]) -> str:
     """Returns the version of the code of most tasks, then the tasks with other versions.
 
     Args:
-        robot_cells: task -> the episodes of one robot.
+        robot_cells: the episodes of one robot, by task.
     """
     task_versions = {
         task: ", ".join(cell.versions()) for task, cell in robot_cells.items()

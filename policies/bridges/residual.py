@@ -81,14 +81,11 @@ class PathResidual(Hold):
         # A new plan's path begins at the coordinates of the step at which its image was
         # captured. They are unknown if that step is before the episode or the buffer.
         if self._is_new.any():
-            age_ticks = np.round(age_s * PHYSICS_HZ).astype(np.int64)
-            # (N,) the step at which the image was captured
-            frame_step = (
-                np.asarray(observation.tick) - age_ticks
-            ) // self._ticks_per_step
-            start = self._past[self._worlds, frame_step % slots]
-            is_unknown = (step - frame_step >= slots) | (frame_step < 0)
-            start[is_unknown] = np.nan
+            # (N,) the tick and the step at which the image was captured
+            tick = observation.tick - np.round(age_s * PHYSICS_HZ).astype(np.int64)
+            image_step = tick // self._ticks_per_step
+            start = self._past[self._worlds, image_step % slots]
+            start[(step - image_step >= slots) | (image_step < 0)] = np.nan
             self._start = np.where(self._is_new[:, None], start, self._start)
             self._is_new[:] = False
 

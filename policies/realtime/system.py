@@ -31,7 +31,7 @@ class RealTimeRecord:
 
     Attributes:
         seed: the seed of the episode.
-        compute_ms: computing time of each plan, in the order of their starts.
+        compute_ms: the computing time of each plan, in the order of their starts.
         punctuality: the punctuality of the control steps.
         mean_age_s: the mean age of the controller's plan.
         worst_age_s: the largest age of the controller's plan.

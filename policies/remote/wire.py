@@ -46,7 +46,7 @@ class Keys:
     Attributes:
         prompt: the name of the instruction.
         state: the name of the proprioception.
-        images: camera -> the name of its image.
+        images: the name of each camera -> the name of its image in messages.
         is_ours: whether the server is of this package. Such servers also take ticks, seed
             and privileged state.
     """
@@ -67,12 +67,13 @@ class ServerInfo:
     """A server's description of itself.
 
     Attributes:
-        gives: `plans` for the client's controller, or `actions`.
+        gives: what answers contain: `plans` for the client's controller, or `actions`.
         spec: the policy's requirements on the worlds.
         planner_hz: the number of observations per second that clients should send.
         shape: the shape of the policy's plans; if the policy gives actions, the shape
             of a plan with these actions as its chunk.
-        chunk_hz: rows per second of the chunks; 0 to hold each action until the next one.
+        chunk_hz: the rows per second of the chunks; 0 to hold each action until the next
+            action arrives.
         controller: the name of the controller that follows the plans.
         task: the task's name; "" for any task.
         robot: the robot's name; "" for any robot.
@@ -171,7 +172,8 @@ def array_in_message(
         message: the message that holds the array.
         key: the array's name.
         shape: the shape that the array must have.
-        kinds: numpy's kinds of dtype that the array may have, such as "f" or "iu".
+        kinds: the kinds of dtype that the array may have, as numpy's letters: "f" for
+            floats, "i" and "u" for integers.
 
     Raises:
         MessageError: the array is missing, or has another shape or kind.

@@ -51,7 +51,7 @@ class RLConfig:
         num_envs: the number of worlds that run at the same time.
         seed: the seed of all random numbers in the training, below 2**32.
         control_mode: the control mode of the actions; ignored if there is a base.
-        stop_at: training stops when this share of the last episodes succeeded.
+        stop_at: the share of successes among the last episodes at which training stops.
         engine: the engine of the simulation, "cpu" or "warp".
         device: the device of torch. On the engine "warp" the worlds are on this device,
             too, and "auto" means CUDA.
@@ -60,7 +60,7 @@ class RLConfig:
         base: the name or run folder of the base policy to correct; "" for none.
         residual: the largest correction of each element of the base's action, which is
             in [-1, 1].
-        delay_ms: transport delay of the base's plans.
+        delay_ms: the transport delay of the base's plans.
 
     Raises:
         EmbodiedError: a value is out of its range, or values exclude each other.

@@ -57,8 +57,8 @@ class LearnerVecEnv(VecEnvWrapper):
 
         Args:
             seed: the seed of the random actions in the first episodes.
-            teacher: acts in further episodes, which reach more states than random
-                actions do; None for no further episodes.
+            teacher: the teacher, which acts in further episodes to reach more states than
+                random actions do; None for no further episodes.
         """
         rng = np.random.default_rng(seed)
         shape = (self.num_envs, *(self.action_space.shape or ()))

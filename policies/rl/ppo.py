@@ -48,7 +48,7 @@ class PpoConfig:
     Attributes:
         goal: the progress at which the task or its stage is done.
         seed: the seed of all random numbers in the training.
-        hidden: widths of the hidden layers of actor and critic.
+        hidden: the widths of the hidden layers of actor and critic.
         min_steps: the smallest number of steps of each world between two updates.
         min_samples: the smallest number of steps of all worlds between two updates; with
             fewer samples the gradient is mostly noise.
@@ -103,7 +103,7 @@ class PpoTrainer:
         env: the vector environment.
         ppo: rsl_rl's algorithm.
         num_quiet: Q, the number of quiet worlds; these are the first Q worlds.
-        steps_per_update: steps of each world between two updates.
+        steps_per_update: the number of steps of each world between two updates.
         updates: the number of updates so far.
         success: (Q, episodes) 1 for success, 0 for failure, of the last episodes in each
             quiet world, newest first; 0 for episodes that did not happen yet.

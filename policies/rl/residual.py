@@ -28,8 +28,8 @@ class Residual:
         base: the base's name, or the path of its run folder; `BASE_FOLDER` if the base
             was copied into the run.
         scale: the largest correction of an action element.
-        hz: corrections per second.
-        planner_hz: plans per second of the base; None if it makes no plans.
+        hz: the number of corrections per second.
+        planner_hz: the number of plans per second of the base; None if it makes no plans.
     """
 
     base: str

@@ -31,7 +31,7 @@ class Command:
     Attributes:
         move: the velocity of the hand ahead, to the left, up.
         turn: the angular velocity of the hand about the same axes: roll, pitch, yaw.
-        grip: closes the gripper if below 0, opens it if above 0, leaves it if 0.
+        grip: the command for the gripper: below 0 closes it, above 0 opens it, 0 leaves it.
         drive: the velocity of the base ahead, to the left, up, and its yaw rate.
         events: the events since the last read, keys of EVENTS.
     """
@@ -84,7 +84,7 @@ def axis(value: float, dead_zone: float = 0.0) -> float:
 
     Args:
         value: the value of the axis, which is limited to [-1, 1] here.
-        dead_zone: absolute values up to this become 0, to ignore noise at rest.
+        dead_zone: the absolute value up to which values become 0, to ignore noise at rest.
     """
     magnitude = min(abs(value), 1.0)
     if magnitude <= dead_zone:

@@ -114,7 +114,7 @@ class SpaceMouse:
         """Sets the buttons that are down; returns the events of newly pressed buttons.
 
         Args:
-            buttons: bits of the buttons that are down.
+            buttons: the bits of the buttons that are down.
         """
         pressed = buttons & ~self._buttons  # bits of the buttons that were up before
         self._buttons = buttons

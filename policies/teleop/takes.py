@@ -69,7 +69,7 @@ class Takes:
             device: the device by which the person decides about takes; it must be open.
             writer: the writer of the dataset, which is not closed here.
             labels: the labels to store with each take.
-            screen: shows the world to the person; None for no screen.
+            screen: the screen that shows the world to the person; None for no screen.
         """
         self._worlds = worlds
         self._operator = operator

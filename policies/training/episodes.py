@@ -51,7 +51,7 @@ class TrainingEpisode:
 
     Attributes:
         stored: the file and the group that hold the episode.
-        plans: name -> (k, ...) rows of the k plans.
+        plans: the arrays (k, ...) of the k plans, by name.
         picture_tick: (F,) the tick at which the images of each frame were captured.
         step_tick: (T,) the tick of each control step.
         executed_by: (T,) who drove, an index into ACTORS; None for demonstrations.

@@ -39,7 +39,7 @@ class NetConfig:
         cameras: the names of the cameras whose images the planner gets.
         action_size: A.
         image_size: the height and width of an image, in pixels.
-        history_s: age of the earlier image, which shows motion together with the newest.
+        history_s: the age of the earlier image, which together with the newest shows motion.
         text_width: the size of the encoded instruction.
         hidden: the width of the hidden layers.
         free_latent: the number of elements of the latent that no label of a plan trains.

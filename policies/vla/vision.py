@@ -161,8 +161,8 @@ def _coordinates(height: int, width: int, like: Tensor) -> Tensor:
     """Returns row and column of each pixel in [-1, 1], (1, 2, H, W).
 
     Args:
-        height: H.
-        width: W.
+        height: the number of rows H.
+        width: the number of columns W.
         like: a tensor with the dtype and device of the result.
     """
     rows = torch.linspace(-1, 1, height, device=like.device, dtype=like.dtype)

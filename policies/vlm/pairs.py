@@ -210,7 +210,7 @@ def _check_cameras(
     """Raises EmbodiedError unless the recorded pictures suit the model's cameras and size.
 
     Args:
-        recorded: camera -> height and width of its recorded pictures.
+        recorded: the name of each camera -> the height and width of its recorded pictures.
         cameras: the cameras whose pictures the model will see.
         image_size: the height and width of these pictures.
     """
