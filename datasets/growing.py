@@ -244,7 +244,7 @@ def _records(content: bytes) -> Iterator[tuple[int, bytes]]:
     A kill may leave the last record incomplete. This record is dropped, because its
     bytes were not overwritten yet.
     """
-    # `offset` is a position in the undo file, `position` one in the growing file
+    # `offset` is a position in the undo file, `position` is a position in the growing file
     offset = 0
     while offset + RECORD.size <= len(content):
         position, length, crc = RECORD.unpack_from(content, offset)

@@ -219,9 +219,12 @@ def _num_bytes(array: H5, rows: Any) -> int:
         array: an open array.
         rows: see `read_array`.
     """
+    # `size` is None for an array without values; a tuple stands for all values
     whole_bytes = int(array.size or 0) * array.dtype.itemsize
     if not array.ndim or not array.shape[0] or isinstance(rows, tuple):
         return whole_bytes
+
+    # count the rows, which are all equally large
     if isinstance(rows, slice):
         count = len(range(*rows.indices(array.shape[0])))
     elif isinstance(rows, int | np.integer):

@@ -94,7 +94,7 @@ def dataset_info(path: Path) -> DatasetInfo:
     """
     with Dataset(path) as dataset:
         header = dataset.header
-        metas = dataset.episodes
+        metas = dataset.episodes  # the table of episodes
         # the metadata of an imported dataset may lack some of these entries
         metadata = header.metadata
         config = metadata.get("config", {})
@@ -140,7 +140,8 @@ def _counts(words: Iterable[str]) -> dict[str, int]:
 
 def _arrays(dataset: Dataset) -> tuple[ArrayTotal, ...]:
     """Returns one entry per array name, with rows and sizes summed over all episodes."""
-    # the seal has them at hand; an unfinished collection has no file yet
+    # The seal at the end of the file stores this table, which saves visiting all episodes.
+    # An unfinished collection has no file yet, so it has no seal.
     if dataset.path.exists():
         with open_file(dataset.path) as file:
             seal = sealed(dataset.path, file)

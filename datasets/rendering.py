@@ -87,13 +87,15 @@ class RenderWork:
 
         The limits are `num_envs`, and the memory `MOST_PICTURE_BYTES` for their images.
         """
-        # colour is 3 x uint8, depth float32 at most, segmentation uint16
+        # bytes: 3 for colour (3 x uint8), 4 for depth (float32 at most), 2 for segmentation
+        # (uint16)
         bytes_per_pixel = (
             3 + 4 * bool(self.request.depth) + 2 * self.request.segmentation
         )
         pixels = len(self.config.cameras or ()) * self.config.image_size**2
         frames = max(dataset.episodes[number].num_samples for number in numbers)
         bytes_per_episode = max(1, frames * pixels * bytes_per_pixel)
+        # the longest episode decides, and at least one episode is always played
         most_in_memory = MOST_PICTURE_BYTES // bytes_per_episode
         return max(1, min(self.num_envs, len(numbers), most_in_memory))
 

@@ -62,7 +62,7 @@ def _has_checksums(path: Path) -> bool:
     with path.open("rb") as file:
         begin = file.read(SUPERBLOCK_VERSION_AT + 1)
     # another tool may write other bytes before the superblock; then the result is False,
-    # and the file is tried
+    # so that the child process reads the file first
     is_at_start = begin.startswith(SIGNATURE) and len(begin) > SUPERBLOCK_VERSION_AT
     return is_at_start and begin[SUPERBLOCK_VERSION_AT] >= FIRST_WITH_CHECKSUMS
 

@@ -95,7 +95,7 @@ class PlanCounts:
 
     def plan_use(self, world: int) -> PlanUse:
         """Returns how the plans of a world's episode were used so far."""
-        # each figure is None if there is nothing to average
+        # a mean is None if there is nothing to average
         steps = int(self._steps[world])
         steps_with_plan = int(self._steps_with_plan[world])
         replacements = int(self._replacements[world])

@@ -208,10 +208,11 @@ def _shift_text(observed: np.ndarray, values: np.ndarray, rows: np.ndarray) -> s
     best_shift = 0
     least_difference = np.inf
     for shift in range(-LARGEST_SHIFT, LARGEST_SHIFT + 1):
-        shifted = rows + shift
+        shifted = rows + shift  # (F,) rows of the stream
         is_inside = (shifted >= 0) & (shifted < len(values))
         if not is_inside.any():
             continue
+        # a frame's difference is the difference of its worst element
         differences = np.abs(observed[is_inside] - values[shifted[is_inside]])
         difference = float(np.median(differences.max(axis=1)))
         if difference < least_difference:

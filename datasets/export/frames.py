@@ -175,6 +175,7 @@ def success_of_frames(episode: Episode, frames: np.ndarray) -> np.ndarray:  # (F
         success[-1] = episode.meta.success
         return success
 
+    # (F,) the tick at which each frame's period ends, and the stream's last row by then
     ends = np.append(episode.frame_tick[frames[1:]], stream.tick[-1])
     rows = np.searchsorted(stream.tick, ends, side="right") - 1
     return stream.value[np.maximum(rows, 0)].astype(bool)

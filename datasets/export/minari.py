@@ -116,7 +116,7 @@ def _write_episode(group: H5, number: int, episode: SelectedEpisode) -> None:
         episode: the episode to write.
     """
     count = len(episode.actions)
-    # Minari needs one observation more than actions, so the last one is repeated
+    # Minari needs one observation more than actions, so the last observation is repeated
     rows = np.append(np.arange(count), count - 1)
     observations = {AGENT_KEY: episode.agent_pos}
     if episode.environment_state.shape[1]:
@@ -124,6 +124,7 @@ def _write_episode(group: H5, number: int, episode: SelectedEpisode) -> None:
     stored = group.create_group("observations")
     for key, values in observations.items():
         stored[key] = values[rows]
+    # one image per chunk, so that any image is found with a single read
     for name, pictures in {**episode.images, **episode.truth}.items():
         stored.create_dataset(
             name,
@@ -133,6 +134,7 @@ def _write_episode(group: H5, number: int, episode: SelectedEpisode) -> None:
             compression_opts=1,
         )
 
+    # recordings end by truncation: the state after them still has a value
     truncations = np.zeros(count, bool)
     truncations[-1] = True
     group["actions"] = episode.actions
@@ -142,6 +144,7 @@ def _write_episode(group: H5, number: int, episode: SelectedEpisode) -> None:
     infos = group.create_group("infos")
     infos["is_success"] = np.append(episode.success, episode.success[-1])
 
+    # the attributes that Minari expects, and the instruction
     group.attrs["id"] = number
     group.attrs["total_steps"] = count
     group.attrs["seed"] = episode.meta.seed
@@ -181,7 +184,7 @@ def _metadata(
         "algorithm_name": selection.headers[0].policy,
         "description": f"{metadata.get('task')} by {spec.robot}, {spec.hz} frames per second",
         "requirements": [f"embodied-ground=={version('embodied-ground')}"],
-        "dataset_size": round(path.stat().st_size / 1e6, 1),
+        "dataset_size": round(path.stat().st_size / 1e6, 1),  # MB
     }
 
 

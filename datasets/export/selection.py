@@ -203,7 +203,7 @@ class Selection:
             DatasetError: the files differ in the width of agent_pos or actions.
             EmbodiedError: a chosen camera is not in all files.
         """
-        # one mapping for each file: name of an array -> shape of one row
+        # for each file, the name of an array -> the shape of one row; the widths must agree
         shapes_of_files = [self._row_shapes(index) for index in range(len(self.paths))]
         first = shapes_of_files[0]
         for path, shapes in zip(self.paths, shapes_of_files, strict=True):
@@ -233,7 +233,7 @@ class Selection:
         shapes_of_files: Sequence[Mapping[str, tuple[int, ...]]],
         cameras: Mapping[str, tuple[int, int]],
     ) -> dict[str, tuple[int, int]]:
-        """Returns the depth and segmentation arrays to export, name -> size (H, W).
+        """Returns the size (H, W) of each array of depth or segmentation to export, by name.
 
         An array is left out if not all files have it in the same size. Segmentation is
         also left out if the files list different names, because its numbers then mean
@@ -317,7 +317,7 @@ class Selection:
         shapes_of_files: Sequence[Mapping[str, tuple[int, ...]]],
         wanted: tuple[str, ...] | None,
     ) -> dict[str, tuple[int, int]]:
-        """Returns camera -> size (H, W) of the cameras to export.
+        """Returns the image size (H, W) of each camera to export, by the camera's name.
 
         Args:
             shapes_of_files: for each file, the name of an array -> the shape of one row.

@@ -386,6 +386,7 @@ def vector_layout(name: str, names: Sequence[str]) -> tuple[tuple[str, int], ...
         before_dot, _, after_dot = element.rpartition(".")
         is_numbered = after_dot.isdigit()
         part_name = before_dot if is_numbered else element
+        # the element belongs to the part of the element before, or begins a new part
         if is_numbered and parts and parts[-1][0] == part_name:
             width = parts[-1][1]
             parts[-1] = (part_name, width + 1)

@@ -276,6 +276,7 @@ class LeRobotFolder:
         Raises:
             DatasetError: a column is missing, or the number of frames is wrong.
         """
+        # read the file with the frames, unless the last episode was in the same file
         number = FileNumber(row["data/chunk_index"], row["data/file_index"])
         if number != self._table_number:
             skipped = (*self.omitted, *REDUNDANT)
@@ -338,11 +339,13 @@ class LeRobotFolder:
             row: the row of the episode in the table of episodes.
             frames: the episode's frames, as a pyarrow table.
         """
+        # images are stored in the table of frames, or in videos
         size = tuple(self._features[name]["shape"][:2])
         where = f"{name}, episode {row['episode_index']} of {self._folder}"
         if self._features[name]["dtype"] == "image":
             return from_bytes(frames[name].to_pylist(), size, where)
 
+        # the episode's row names the video, and the time at which the episode begins in it
         prefix = f"videos/{name}"
         number = FileNumber(row[f"{prefix}/chunk_index"], row[f"{prefix}/file_index"])
         path = file_inside(self._folder, f"{prefix}/{number.path('mp4')}")

@@ -213,11 +213,11 @@ class RobomimicFile(ClosedOnExit):
         return sorted(names, key=lambda name: int(name.removeprefix("demo_")))
 
     def _classify_keys(self) -> tuple[dict[str, int], dict[str, str], list[str]]:
-        """Classifies the arrays below `obs`, by those of the first episode.
+        """Classifies the arrays below `obs` of the first episode, for all episodes.
 
         Returns:
-            Key of a vector -> its width; camera -> key of its images; and the keys of
-            all other arrays.
+            The key of each vector -> its width; the name of each camera -> the key of its
+            images; and the keys of all other arrays.
 
         Raises:
             DatasetError: all vectors are privileged, or there are none.
@@ -233,7 +233,7 @@ class RobomimicFile(ClosedOnExit):
                 omitted.append(key)
                 continue
 
-            # images are (F, H, W, 3), vectors (F,) or (F, d)
+            # images are (F, H, W, 3) uint8, vectors (F,) or (F, d) numbers
             if array.ndim == 4 and array.shape[3] == 3 and array.dtype == np.uint8:
                 cameras[key.removesuffix(IMAGE_SUFFIX)] = key
             elif array.ndim in (1, 2) and array.dtype.kind in "fiub":
@@ -272,6 +272,7 @@ class RobomimicFile(ClosedOnExit):
                 f"{self._path} does not say how many frames it has per second: give --hz"
             )
 
+        # the names of vectors and actions, of which robomimic stores only widths
         proprioceptive = [key for key in self._widths if key not in PRIVILEGED]
         privileged = [key for key in self._widths if key in PRIVILEGED]
         width = self._rows(self._demo(self._demos[0]), "actions").shape[1]

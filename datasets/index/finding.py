@@ -107,6 +107,7 @@ def add_missing(
     if not missing and not missing_clocks:
         return False
 
+    # ticks are arrays, too: their positions are found, and then their values read
     keys = list(dict.fromkeys([*missing, *missing_clocks]))
     with open_file(path) as file, damage_named(path):
         found = find_row_positions(file, index.demos, keys, on_episode)

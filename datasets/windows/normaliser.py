@@ -68,6 +68,7 @@ class Normaliser(torch.nn.Module):
 
     def forward(self, batch: Batch) -> Batch:
         """Returns a batch with normalised floats, and with images as floats in [0, 1]."""
+        # normalise the arrays that have statistics, each by its window's robot
         scaled = dict(batch)
         for name in self._names:
             if name in batch:
@@ -75,6 +76,7 @@ class Normaliser(torch.nn.Module):
                     name, batch[name], batch["robot"]
                 )
                 scaled[name] = (batch[name] - offset) / factor
+        # images: from (..., H, W, 3) uint8 to (..., 3, H, W) floats
         for name, values in batch.items():
             if name.endswith(IMAGE_SUFFIX):
                 scaled[name] = values.movedim(-1, -3) / 255
@@ -114,7 +116,7 @@ class Normaliser(torch.nn.Module):
 def _offset_and_factor(
     statistics: ArrayStatistics, scale: Scale
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns what normalising subtracts from each column, and then divides it by.
+    """Returns the offset that normalising subtracts from each column, and the divisor.
 
     Args:
         statistics: the statistics of one robot's array.
@@ -128,4 +130,5 @@ def _offset_and_factor(
         high = np.array(statistics.max if scale == "limits" else statistics.q99)
         offset = (low + high) / 2
         factor = (high - low) / 2
+    # nearly constant columns are not divided, see LEAST_FACTOR
     return offset, np.where(factor > LEAST_FACTOR, factor, 1.0)

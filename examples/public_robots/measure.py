@@ -127,10 +127,11 @@ def code_version() -> str:
         capture_output=True,
         text=True,
     ).stdout.strip()
-    unchanged = subprocess.run(
+    # the exit status of `git diff --quiet` is 0 if there are no differences
+    diff = subprocess.run(
         [*git, "diff", "--quiet", "HEAD", "--", "embodied"], check=False
     )
-    return commit if unchanged.returncode == 0 else f"{commit}+"
+    return commit if diff.returncode == 0 else f"{commit}+"
 
 
 class Cell:

@@ -325,6 +325,7 @@ class Follower:
             scene: the scene in n worlds.
             k: the world's row in `scene`.
         """
+        # the rows and objects of the segment; an empty hand guides itself
         self._row[world] = segment.first_row
         self._stop_row[world] = segment.stop_row
         self._anchor[world] = self._names.index(segment.anchor)

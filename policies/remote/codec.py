@@ -182,6 +182,7 @@ def _check(value: Any, depth: int) -> None:
         value: the value to check, with all values in it.
         depth: the number of maps and lists around the value.
     """
+    # maps and lists are checked with all values in them
     if depth > MAX_DEPTH:
         raise MessageError(f"a message is nested more than {MAX_DEPTH} deep")
     if isinstance(value, dict):

@@ -160,6 +160,7 @@ class RemotePlanner:
         if self._gives == "actions":
             return replace(empty, **self._chunk_in_answer(answer, empty))
 
+        # each field of a plan must have the declared shape, and the type of the empty plan
         fields = {}
         for name, expected in empty.given.items():
             kinds = INTEGERS if expected.dtype.kind == "i" else FLOATS

@@ -125,4 +125,7 @@ class ActorPolicy:
             return [self._actor(torch.from_numpy(inputs[rows]))]
 
         # in batches of a fixed size, so that actions don't depend on the number of worlds
-        return infer_in_batches(len(inputs), infer)[0]
+        [actions] = infer_in_batches(
+            len(inputs), infer
+        )  # the only output of the network
+        return actions

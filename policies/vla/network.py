@@ -334,7 +334,7 @@ class ControllerNet(nn.Module):
     def _goals(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Returns the goals in a latent: positions, rotations and velocities.
 
-        They are the first parts of a latent (see `PlannerNet.sizes`), normalised.
+        The latent holds them as its first parts (see `PlannerNet.sizes`), normalised.
 
         Returns:
             (n, E, 3) m, (n, E, 6) and (n, E, 3) m/s.

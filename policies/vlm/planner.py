@@ -128,4 +128,5 @@ def hidden_state(model: Model, inputs: Any) -> np.ndarray:  # (H,) float32
     """
     with torch.inference_mode():
         output = model.network(**inputs, output_hidden_states=True)
-    return output.hidden_states[-1][0, -1].float().cpu().numpy()
+    last_layer = output.hidden_states[-1]  # (1, tokens, H)
+    return last_layer[0, -1].float().cpu().numpy()
