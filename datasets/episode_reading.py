@@ -178,6 +178,7 @@ def _require_observations(obs: Mapping[str, np.ndarray], where: str) -> None:
                 raise DatasetError(f"{where}/obs/{key} has no rows of numbers")
             continue
 
+        # images: colour, depth or segmentation
         is_colour = key.endswith(IMAGE_SUFFIX)
         has_images = array.ndim == PICTURE_AXES and array.size > 0
         if not has_images or (is_colour and array.dtype != np.uint8):

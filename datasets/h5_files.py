@@ -229,7 +229,8 @@ class _Sink(io.RawIOBase):
             self.error = self.error or error
         block[num_read:] = bytes(len(block) - num_read)
 
-        # copy the bytes that are in memory, because they could not be written
+        # Copy the bytes that are in memory, because they could not be written: the part
+        # from `low` to `high` in the file, in which they and the requested bytes overlap.
         begin = self._position
         end = begin + len(block)
         for start, content in self._unwritten:
@@ -243,6 +244,7 @@ class _Sink(io.RawIOBase):
 
     def truncate(self, size: int | None = None) -> int:
         """Makes the file `size` bytes long, by default up to the position; returns the size."""
+        # save the bytes that are cut off, before they are lost
         old_size = self._size
         self._size = self._position if size is None else size
         try:

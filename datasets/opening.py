@@ -99,6 +99,7 @@ def demo_names(file: H5) -> list[str]:
     with damage_named(file, "data"):
         data = group_in(file, "data")
         names = [name for name in data if DEMO_NAME.fullmatch(name)]
+        # None for a demo that is a link
         demos = {name: own_group(data, name) for name in names}
         complete = [
             name

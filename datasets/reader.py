@@ -267,6 +267,7 @@ def require_distinct(paths: Sequence[Path]) -> None:
 
         for seed in seeds:
             first = first_with.setdefault((*collection, seed), index)
+            # no earlier path holds this episode
             if first == index:
                 continue
             where = f"{paths[first]} and {path} overlap"

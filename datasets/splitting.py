@@ -129,6 +129,7 @@ def _split_by_count(ordered: Sequence[int], parts: Sequence[Part]) -> Split:
             f"{total_count} episodes are wanted, there are {len(ordered)}"
         )
 
+    # `first` is the position in `ordered` of the next part's first episode
     indices_of_parts: Split = {}
     first = 0
     for part in parts:

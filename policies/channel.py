@@ -46,7 +46,7 @@ class Interruption:
 
     def __post_init__(self) -> None:
         """Raises EmbodiedError for a negative or infinite value, or for both kinds of times."""
-        make_fields_plain(self)
+        make_fields_plain(self)  # NumPy's numbers become Python's
         for name in ("duration_s", "start_s", "rate_hz"):
             value = getattr(self, name)
             if value is not None and not (np.isfinite(value) and value >= 0):

@@ -135,6 +135,8 @@ def set_facts(summaries: Sequence[EpisodeSummary], twin_distance: float) -> SetF
     """
     durations = [summary.duration_s for summary in summaries]
     steps = _of_commonest_shape([summary.step for summary in summaries])
+
+    # the usual image of each camera, to recognise swapped cameras
     cameras = {camera for summary in summaries for camera in summary.pictures}
     pictures = {}
     for camera in cameras:
@@ -165,6 +167,7 @@ def _first_proprioception(view: View) -> np.ndarray:
     A file from elsewhere may have joint positions only, which are used instead. A reading
     that is not finite counts as unknown.
     """
+    # the first of these arrays that the file has
     for path in ("obs/agent_pos", "streams/agent_pos/value"):
         rows = view.arrays.get(path)
         if rows is not None and rows.ndim == 2 and len(rows):

@@ -146,7 +146,7 @@ def find_old_pictures(view: View, context: Context) -> list[Finding]:
 
 
 def find_different_readings(view: View, context: Context) -> list[Finding]:
-    """Finds frames whose proprioception differs from the stream's at the same tick."""
+    """Finds frames whose proprioception differs from the stream's row at the same tick."""
     observed = view.arrays.get("obs/agent_pos")
     frame_ticks = view.arrays.get("frame_tick")
     ticks = view.arrays.get("streams/agent_pos/t")
@@ -159,6 +159,7 @@ def find_different_readings(view: View, context: Context) -> list[Finding]:
     if not are_comparable or len(observed) != len(frame_ticks):
         return []
 
+    # (F,) the stream's row at each frame's tick
     rows = np.clip(np.searchsorted(ticks, frame_ticks), 0, len(ticks) - 1)
     differences = np.abs(observed - values[rows]).max(axis=1)  # (F,)
     is_wrong = differences > context.limits.same_reading
@@ -176,6 +177,7 @@ def find_state_times(view: View, context: Context) -> list[Finding]:
     """Finds physics states whose time differs from the time of their frame."""
     states = view.arrays.get("states")
     frame_ticks = view.arrays.get("frame_tick")
+    # in a file from elsewhere, a state may begin with any number
     if view.source.header is None or states is None or frame_ticks is None:
         return []
     if states.ndim != 2 or len(states) != len(frame_ticks) or not len(states):

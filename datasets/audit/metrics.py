@@ -153,6 +153,7 @@ def lag(cause: np.ndarray, effect: np.ndarray, hz: float) -> Lag:
         early = cause[max(0, -shift) : rows - max(0, shift)]
         late = effect[max(0, shift) : rows - max(0, -shift)]
         correlations.append(correlation(early, late))
+    # entry `largest_shift` of the correlations is the one without a shift
     best = int(np.argmax(correlations))
     return Lag(
         lag_s=(best - largest_shift) / hz,

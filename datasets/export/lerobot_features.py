@@ -31,7 +31,7 @@ COUNTERS = ("frame_index", "episode_index", "index", "task_index")
 def lerobot_features(
     spec: FrameSpec, pictures: Pictures, subtasks: bool
 ) -> dict[str, dict[str, Any]]:
-    """Returns the entry `features` of `info.json`: name of a column -> its description.
+    """Returns the entry `features` of `info.json`: the description of each column, by name.
 
     Args:
         spec: the arrays of a frame.
@@ -46,7 +46,7 @@ def lerobot_features(
         for camera, size in spec.cameras.items():
             features[IMAGES + camera] = _picture(spec.hz, size, pictures)
 
-    # what it does, and what that leads to
+    # its action, the outcome of the action, and the subtasks
     features[ACTION] = _vector(spec.action_names)
     features[REWARD] = _scalar("float32")
     features[DONE] = _scalar("bool")
@@ -55,6 +55,7 @@ def lerobot_features(
         features[LANGUAGE] = _scalar("language")
         features[LANGUAGE_EVENTS] = _scalar("language")
 
+    # the columns that every LeRobot dataset has
     features["timestamp"] = _scalar("float32")
     for name in COUNTERS:
         features[name] = _scalar("int64")

@@ -213,6 +213,7 @@ def _write_demo(
             options["compression_opts"] = 1
         obs.create_dataset(key, data=rows, **options)
 
+    # the arrays beside `obs`; `success` is ours, and robomimic ignores it
     dones = np.zeros(len(episode.actions), np.uint8)
     dones[-1] = 1
     demo["actions"] = episode.actions

@@ -42,6 +42,7 @@ class Clock:
             episode: (n,) the number of each row's episode.
             row: (n,) the number of each row in its episode.
         """
+        # `ticks` is empty if the rows are evenly spaced
         if len(self.ticks):
             return self.ticks[self.first_row[episode] + row]
         return self.first[episode] + self.step[episode] * row

@@ -113,10 +113,12 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         self._parts = [
             FileWindows(path, window, mask, on_episode) for path in self.files
         ]
+        # windows are numbered file by file: (files,) each file's first number, and its end
         self.counts = tuple(len(part) for part in self._parts)
         self._ends = np.cumsum(self.counts)
         self._starts = self._ends - self.counts
 
+        # robots and tasks without duplicates; and for each file, its index in them
         robots = [_robot_name(part) for part in self._parts]
         tasks = [str(part.metadata.get("task", "")) for part in self._parts]
         self.robots = tuple(dict.fromkeys(robots))
@@ -227,6 +229,7 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         part = self._parts[file]
         number_in_file = request.numbers - self._starts[file]
         arrays = part.batch(number_in_file, request.age)
+        # pad rows that are narrower than the rows of another file
         for name, row in self._rows.items():
             if part.row(name) != row:
                 arrays[name] = _padded(arrays[name], row)

@@ -140,10 +140,10 @@ class FileWindows:
         return values
 
     def batch(self, numbers: np.ndarray, age: np.ndarray) -> Arrays:
-        """Returns n windows: name of an array -> (n, ...).
+        """Returns the arrays (n, ...) of n windows, by name.
 
         Args:
-            numbers: (n,) numbers of the windows in this file.
+            numbers: (n,) the numbers of the windows in this file.
             age: (n,) in [0, 1), the age of each window's plan within
                 `Window.plan_age_s`: 0 stands for the smallest age, 1 for the largest.
         """
@@ -163,6 +163,7 @@ class FileWindows:
             newest = row
             if ticks_key(name) != self._moments:
                 newest = self._clocks[ticks_key(name)].newest_rows(episode, tick)
+            # (n, c) the numbers of the requested rows in the episode
             requested = newest[:, None] + np.arange(rows.start, rows.stop, rows.step)
             # for rows beyond the episode, take the episode's first or last row
             last = self._positions[self.keys[name]].rows[episode] - 1

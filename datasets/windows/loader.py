@@ -123,6 +123,7 @@ class WindowLoader:
             EmbodiedError: the other loader had another seed, batch size, number of
                 windows or other weights.
         """
+        # the position is only valid for the same sequence of batches
         settings = self.state_dict()
         for name in ("seed", "batch_size", "windows", "weights"):
             if state[name] != settings[name]:

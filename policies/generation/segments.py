@@ -183,14 +183,16 @@ def closed_intervals(width_m: np.ndarray, dt_s: float) -> list[tuple[int, int]]:
 def _carried_object(motion: Motion, names: Sequence[str], start: int, stop: int) -> str:
     """Returns the name of the object that moved along with the hand; "" for none.
 
-    If several did, such as a drawer and an object in it, it is the nearest to the hand.
+    If several objects did, such as a drawer and an object in it, the object nearest to the
+    hand is returned.
 
     Args:
         motion: the demonstration.
         names: the names of the objects that may be carried.
         start: the first step of the interval to look at.
-        stop: the step after its last one.
+        stop: the step after the last step of the interval.
     """
+    # a hand that hardly moves does not show what moves along with it
     hand = motion.hand_pos_w[start:stop]
     moved_m = np.linalg.norm(hand - hand[0], axis=1).max()
     if moved_m < CARRIED_M:
@@ -276,6 +278,7 @@ def _arrival_by_path(motion: Motion, segment: Segment) -> int:
     It is the step at which the last straight part of the path, relative to the anchor,
     begins.
     """
+    # (T, 3) the path relative to the anchor, and to the path's last point
     steps = slice(segment.start, segment.stop)
     path = motion.hand_pos_w[steps] - motion.objects[segment.anchor].pos_w[steps]
     from_end = path - path[-1]
