@@ -274,6 +274,8 @@ class _Rendering:
             actions[world] = playing.episode.streams["action"].value[playing.row]
         worlds.step(actions)
 
+        # Compare the worlds with the recorded checksums, and end the episodes without a
+        # next step. Worlds that are set to recorded states may differ from the recording.
         checksums = worlds.checksum()
         for world, playing in list(self._playing.items()):
             recorded = playing.episode.streams["checksum"].value[playing.row]

@@ -119,7 +119,7 @@ class PictureStatistics:
         `count` (1,) is the number of images.
         """
         levels = np.arange(LEVELS, dtype=np.float64)
-        # (3, LEVELS) the share of a channel's pixels with a level, and with at most it
+        # (3, LEVELS) the share of a channel's pixels at a level, and at or below the level
         shares = self._counts / self._counts.sum(axis=1, keepdims=True)
         cumulative = np.cumsum(shares, axis=1)
         present = self._counts > 0

@@ -105,6 +105,7 @@ class Forecast:
             move_m = quat_rotate(mount_to_world, move_m)
             rotvec_rad = quat_rotate(mount_to_world, rotvec_rad)
 
+        # add the movement to the effector's position, and the rotation to its orientation
         name = self._robot.effector_of(arm).name
         rot6d = self._slices[f"{name}_rot6d"]
         old_quat = quat_from_rot6d(before[:, rot6d])

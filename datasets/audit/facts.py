@@ -186,6 +186,7 @@ def _moves(view: View) -> dict[str, np.ndarray]:
     """
     moves = {}
     for path, rows in view.arrays.items():
+        # neither the ticks of streams nor the states of objects come from the robot
         is_exception = path.endswith(("/t", *OBJECT_STATES))
         is_sensed = path.startswith(SENSED) and not is_exception
         if is_sensed and rows.ndim == 2 and len(rows):
@@ -326,13 +327,13 @@ def find_twins(
 def _following_neighbours(
     order: np.ndarray, key: np.ndarray, position: int, distance: float
 ) -> Iterable[int]:
-    """Yields the paths after a path in the order, as long as their keys are close to its.
+    """Yields the paths after a path in the order, up to the first whose key is not close.
 
     Args:
         order: (n,) the numbers of the paths, sorted by their keys.
         key: (n,) the key of each path, by the path's number.
         position: the position in the order of the path, from 0.
-        distance: the largest difference of a neighbour's key.
+        distance: the largest difference between a neighbour's key and the path's key.
     """
     for later in order[position + 1 :].tolist():
         if key[later] - key[order[position]] > distance:

@@ -213,6 +213,7 @@ def as_episode(
     if success is None:
         raise DatasetError(f"episode {number} does not say whether it succeeded")
 
+    # the observations of the frames; an environment state without columns is left out
     obs = {"agent_pos": agent_pos}
     if foreign.environment_state.shape[1]:
         obs["environment_state"] = foreign.environment_state.astype(np.float32)

@@ -182,6 +182,7 @@ class LeRobotFolder:
             names = next(iter(names.values()))
         if isinstance(names, list) and len(names) == size:
             return tuple(str(name) for name in names)
+        # a feature such as `observation.state` without names gets state.0, state.1, ...
         vector = feature.rpartition(".")[2]
         return tuple(f"{vector}.{element}" for element in range(size))
 

@@ -76,11 +76,13 @@ class Packed:
         """Reads the directory at the end of the file; arrays are read on demand."""
         self._path = path
         with path.open("rb") as file:
+            # the file's last bytes: where the packed arrays and their directory begin
             size = file.seek(0, os.SEEK_END)
             if size < FOOTER.size:
                 raise ValueError("too short for a footer")
             file.seek(size - FOOTER.size)
             magic, begin, position, crc = FOOTER.unpack(file.read(FOOTER.size))
+            # the directory lies between the arrays and the footer
             length = size - FOOTER.size - position
             if magic != MAGIC or not 0 <= begin <= position:
                 raise ValueError("no footer")
@@ -109,6 +111,7 @@ class Packed:
             OSError: the file cannot be read.
             ValueError: the array is damaged.
         """
+        # the array's length in bytes, and its position in the file
         entry = self._entries[name]
         dtype = np.dtype(entry["dtype"])
         length = dtype.itemsize * math.prod(entry["shape"])

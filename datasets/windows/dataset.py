@@ -273,6 +273,7 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         first = self._parts[0]
         shapes = [part.row(name) for part in self._parts]
 
+        # rows of different lengths are padded before they are stacked, except images
         for part, shape in zip(self._parts, shapes, strict=True):
             can_stack = part.dtype(name) == first.dtype(name)
             can_stack = can_stack and len(shape) == len(shapes[0])

@@ -122,6 +122,7 @@ def _offset_and_factor(
         statistics: the statistics of one robot's array.
         scale: how columns are scaled.
     """
+    # deviations become a mean of 0 and a standard deviation of 1; a range becomes [-1, 1]
     if scale == "deviation":
         offset = np.array(statistics.mean)
         factor = np.array(statistics.std)

@@ -46,6 +46,7 @@ def main() -> None:
         robots[name] = get_robot(str(path))
     worlds = {name: make_worlds(args.task, robot) for name, robot in robots.items()}
 
+    # measure the robots in turns, so that a slow moment of the machine affects all of them
     times_s: dict[str, list[float]] = {name: [] for name in robots}
     for _ in range(TURNS):
         for name in robots:

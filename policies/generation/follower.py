@@ -159,7 +159,7 @@ class Follower:
         way_share = rows.way_share[row]  # (n,) done share of the way to the anchor
         is_near = way_share >= 1
         # the anchor's rotation follows the scene until the hand is near
-        turn = self._turn(ids, row)
+        turn = self._turn(ids, row)  # from the demonstrated axes to the present ones
         self._anchor_quat[ids] = np.where(
             is_near[:, None],
             self._anchor_quat[ids],
