@@ -46,9 +46,8 @@ class Lost:
     """An episode that could not be saved, and the reason."""
 
     path: Path  # the damaged file
-    demo: (
-        str  # the name of the episode's group; "all" if the file cannot be read at all
-    )
+    # The name of the episode's group; "all" if the file cannot be read at all.
+    demo: str
     reason: str
 
 

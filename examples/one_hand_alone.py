@@ -1,4 +1,4 @@
-"""Compares two hands that share TeamSort with one hand that does all of it: parcels per hour.
+"""Compares the parcels per hour of two hands that share TeamSort, and of one hand alone.
 
 embodied eval TeamSort --policy expert examples.one_hand_alone:ALONE -o runs/team
 """

@@ -1,8 +1,8 @@
 """A policy that an expert corrects, to collect data as DAgger does.
 
 Because of its errors, a policy that learned from an expert's demonstrations gets into
-states that these do not contain. Here the policy drives, so that such states are
-recorded. At each step the expert gives the action that it would take, and it takes over
+states that the demonstrations do not contain. Here the policy drives, so that such
+states are recorded. At each step the expert gives the action that it would take, and it takes over
 when the policy strays (Ross et al., A Reduction of Imitation Learning and Structured
 Prediction to No-Regret Online Learning, AISTATS 2011). docs/corrections.md explains how
 to train on such data.

@@ -1,7 +1,7 @@
 """Disturbs a policy's actions, so that its demonstrations show how to recover.
 
 In undisturbed demonstrations the hand is nearly always where it should be. A policy that
-learns only from these does not learn to recover from its own errors, and may confuse the
+learns only from them does not learn to recover from its own errors, and may confuse the
 position of the hand with the goal's position (Laskey et al., DART: Noise Injection for
 Robust Imitation Learning, CoRL 2017). The disturbances are short shoves with pauses
 between them, not constant noise, so that precise work still succeeds.
@@ -20,9 +20,8 @@ from embodied.seeding import Stream, episode_generator
 
 MEAN_PAUSE_S = 1.2  # mean time between two shoves
 SHOVE_S = (0.15, 0.6)  # shortest and longest duration of a shove
-SHOVES_PER_EPISODE = (
-    128  # K; with their pauses they last for more than 3 minutes on average
-)
+# K; together with their pauses, so many shoves last for more than 3 minutes on average.
+SHOVES_PER_EPISODE = 128
 
 # This share of the shoves also closes open grippers, so that demonstrations show failed
 # grasps and the recovery from them. These shoves last longer, until the gripper is shut.

@@ -93,9 +93,8 @@ class HandServo:
 
         # relative to the mount: without the velocity v + w x r that a moving mount gives
         # the hand, where w is the mount's angular velocity and r goes from mount to hand
-        mount_turning = mount_velocity[:, 3:] * np.array(
-            [0.0, 0.0, 1.0]
-        )  # (n, 3) rad/s
+        up = np.array([0.0, 0.0, 1.0])
+        mount_turning = mount_velocity[:, 3:] * up  # (n, 3) rad/s
         mount_to_hand = targets.hand_pos_w - mount[:, :3]
         carried_along = cross(mount_turning, mount_to_hand)
         relative_velocity = velocity_w - mount_velocity[:, :3] - carried_along

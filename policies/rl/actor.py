@@ -124,8 +124,7 @@ class ActorPolicy:
         def infer(rows: np.ndarray) -> list[Tensor]:
             return [self._actor(torch.from_numpy(inputs[rows]))]
 
-        # in batches of a fixed size, so that actions don't depend on the number of worlds
-        [actions] = infer_in_batches(
-            len(inputs), infer
-        )  # the only output of the network
+        # in batches of a fixed size, so that actions don't depend on the number of worlds;
+        # the actions are the only output of the network
+        [actions] = infer_in_batches(len(inputs), infer)
         return actions

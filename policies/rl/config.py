@@ -90,9 +90,8 @@ class RLConfig:
             raise unknown("algorithm", self.algorithm, ALGORITHMS)
         if self.num_envs < 1:
             raise EmbodiedError(f"num_envs must be above 0, not {self.num_envs}")
-        checked_seed(
-            self.seed, GLOBAL_SEED_LIMIT
-        )  # Stable-Baselines3 seeds NumPy's global
+        # Stable-Baselines3 seeds NumPy's global generator, which takes 32 bits
+        checked_seed(self.seed, GLOBAL_SEED_LIMIT)
         if self.engine == "warp":
             self._check_warp()
 

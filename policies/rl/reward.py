@@ -24,7 +24,7 @@ def step_reward(xp: Any, progress: Array, goal: float) -> Array:
 
     Args:
         xp: the module of the arrays, numpy or torch.
-        progress: (N,) in [0, 1], the reward of the worlds.
+        progress: (N,) in [0, 1], the progress of the tasks, which the worlds give as reward.
         goal: the progress at which the task or its stage is done.
     """
     before_goal = (1 - STEP_COST) * (progress / goal - 1) - STEP_COST

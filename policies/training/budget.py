@@ -30,9 +30,8 @@ class Budget:
 
     def __post_init__(self) -> None:
         """Raises EmbodiedError unless the budget is above 0."""
-        make_fields_plain(
-            self
-        )  # NumPy's numbers become Python's, to be written as JSON
+        # NumPy's numbers become Python's, to be written as JSON
+        make_fields_plain(self)
         if self.max_steps is not None:
             if self.max_steps < 1:
                 raise EmbodiedError(f"max_steps must be above 0, not {self.max_steps}")

@@ -65,9 +65,8 @@ class ImitationConfig:
 
     def __post_init__(self) -> None:
         """Raises EmbodiedError for numbers that are impossible."""
-        make_fields_plain(
-            self
-        )  # NumPy's numbers become Python's, to be written as JSON
+        # NumPy's numbers become Python's, to be written as JSON
+        make_fields_plain(self)
         checked_seed(self.seed)
 
         if self.workers is not None and self.workers < 0:

@@ -40,9 +40,8 @@ PLAN_NAMES = (
 BASE_GOAL = f"{PLANS}base_goal_w"  # since version 2 of the schema
 # who drove, and who planned, at each control step; only where an expert corrected a policy
 ACTORS = ("streams/executed_by/value", "streams/intended_by/value")
-EPISODES_PER_READ = (
-    100  # few enough to keep their images in memory, many enough to be fast
-)
+# Few enough to keep their images in memory, many enough to be fast.
+EPISODES_PER_READ = 100
 
 
 @dataclass(frozen=True)

@@ -138,18 +138,18 @@ class DiskFrames(_DiskRows):
         Returns:
             (..., cameras, H, W, 3) uint8.
         """
-        wanted = rows.flatten().numpy()  # (n,)
-        episode, frame = self._episode_and_row(wanted)
-        one_plan = (self._num_cameras, *self._row_shape)  # (cameras, H, W, 3)
+        flat_rows = rows.flatten().numpy()  # (n,)
+        episode, frame = self._episode_and_row(flat_rows)
+        frame_shape = (self._num_cameras, *self._row_shape)  # (cameras, H, W, 3)
 
-        pictures = np.empty((len(wanted), *one_plan), np.uint8)
+        pictures = np.empty((len(flat_rows), *frame_shape), np.uint8)
         for in_file, numbers, readers in self._by_file(episode):
             # one frame of each of m episodes, for each camera
             frames = frame[in_file, None]
             for camera, reader in enumerate(readers):
                 taken = reader.take(numbers, frames)  # (m, 1, H, W, 3)
                 pictures[in_file, camera] = taken[:, 0]
-        return torch.from_numpy(pictures).reshape(*rows.shape, *one_plan)
+        return torch.from_numpy(pictures).reshape(*rows.shape, *frame_shape)
 
     def to(self, device: torch.device) -> DiskFrames:
         """Returns itself, since images on disk are on no device."""

@@ -49,7 +49,7 @@ from embodied.seeding import later_seed
 
 # Images and control steps are kept in memory if they take at most this share of it.
 MEMORY_SHARE = 0.25
-MAX_WORKERS = 16  # processes that read them from disk otherwise
+MAX_WORKERS = 16  # the most processes that read them from disk otherwise
 # Validation uses at least this many held-out plans, and fewer than twice as many.
 VALIDATION_PLANS = 384
 ROW_EVERY_SHARE = 0.02  # share of the budget between two rows of figures
