@@ -128,35 +128,35 @@ class Board:
     notes: tuple[str, ...]
 
 
-def read_contestants(words: Sequence[str]) -> list[Contestant]:
+def read_contestants(sources: Sequence[str]) -> list[Contestant]:
     """Returns the policies of some results files, under unique names.
 
     Args:
-        words: paths of results files or their folders; FOLDER:POLICY for one policy.
+        sources: paths of results files or their folders; FOLDER:POLICY for one policy.
 
     Raises:
         ResultsError: there are no such results, or no such policy in them.
     """
-    pairs = [(word, contestant) for word in words for contestant in _read(word)]
+    pairs = [(source, contestant) for source in sources for contestant in _read(source)]
 
     # a policy that is in two files gets the file as part of its name
     names = [contestant.name for _, contestant in pairs]
     contestants = []
-    for word, contestant in pairs:
+    for source, contestant in pairs:
         name = contestant.name
         if names.count(name) > 1:
-            name = f"{name} ({word.partition(':')[0]})"
+            name = f"{name} ({source.partition(':')[0]})"
         contestants.append(replace(contestant, name=name))
     return contestants
 
 
-def _read(word: str) -> list[Contestant]:
-    """Returns the policies that one element of `words` in `read_contestants` names."""
+def _read(source: str) -> list[Contestant]:
+    """Returns the policies of one source, see `read_contestants`."""
     # FOLDER:POLICY names one policy; else all policies of the file are wanted
-    path = Path(word)
+    path = Path(source)
     wanted = ""
-    if not path.exists() and ":" in word:
-        folder, _, wanted = word.rpartition(":")
+    if not path.exists() and ":" in source:
+        folder, _, wanted = source.rpartition(":")
         path = Path(folder)
     if path.is_dir():
         path = path / RESULTS

@@ -185,6 +185,8 @@ def _tracks(dataset: Dataset, episode: Episode) -> list[Track]:
             _chart_track("Progress and reward, 0 to 1", score, duration_s)
         )
 
+    # names of joints and of action elements; `agent_layout` names the parts of the
+    # proprioception and their widths
     joints = _labels(metadata.get("joint_interface"))
     episode_tracks += _proprioception_tracks(
         episode, metadata.get("agent_layout", ()), joints

@@ -170,7 +170,8 @@ def _to_pixels(x: Axis, y: Axis) -> ToPixels:
 def _grid(x: Axis, y: Axis, to_pixels: ToPixels) -> Markup:
     """Returns the axes with their ticks, labels and titles.
 
-    In all positions, u is to the right and v is down, in pixels.
+    In all positions, u is to the right and v is down, in pixels. The small numbers are
+    distances in pixels from lines and edges to letters.
     """
     bottom = HEIGHT_PX - BOTTOM_PX
     right = WIDTH_PX - RIGHT_PX

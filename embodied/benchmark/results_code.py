@@ -18,6 +18,7 @@ def results_code_hash(worlds: Worlds) -> str:
     Results with the same hash were measured by the same code.
     """
     spec = worlds.spec
+    # functions that build the scene, judge its state, and make the expert
     builders: list[Callable[..., object]] = [spec.build, spec.bind, spec.expert]
     for part in worlds.robot.parts:
         builders += [part.build, type(part)]

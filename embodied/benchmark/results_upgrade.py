@@ -90,7 +90,7 @@ def _episode(episode: dict[str, Any]) -> dict[str, Any]:
         ended = SUCCESS
     elif episode.get("fault"):
         ended = FAULT
-    words = {"ended": ended, "subtask": "", "stage": "", "error": ""}
+    texts = {"ended": ended, "subtask": "", "stage": "", "error": ""}
     plans = {"plan_faults": 0, "stale_share": None, "plan_jump": None}
     motion = {"energy_j": None, "smoothness": None, "near_misses": None}
-    return {**words, **plans, **motion, "measures": {}, **episode}
+    return {**texts, **plans, **motion, "measures": {}, **episode}

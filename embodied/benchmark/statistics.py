@@ -179,7 +179,7 @@ def newcombe_paired(
     b_value = (both + only_b) / episodes
     a_low, a_high = wilson_limits(both + only_a, episodes, confidence)
     b_low, b_high = wilson_limits(both + only_b, episodes, confidence)
-    phi = _correlation(both, only_a, only_b, neither)
+    phi = _correlation(both, only_a, only_b, neither)  # of the two outcomes of a pair
     difference = a_value - b_value
 
     # The standard deviation of a difference of correlated values, with the distances of

@@ -66,6 +66,7 @@ def recovery_text(recovery: Recovery) -> str:
     if recovery.adjusted_p >= ALPHA:
         text += f", which may be chance (p {_p_text(recovery.adjusted_p)})"
 
+    # additional seconds until success, of episodes that succeed with and without it
     lost_s = recovery.lost_s
     if lost_s is None:
         return f"{text}; no episode succeeds in spite of it."

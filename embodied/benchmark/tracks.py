@@ -43,7 +43,7 @@ class Band:
     start_s: float
     stop_s: float
     kind: int  # determines the colour
-    word: str
+    word: str  # the text in the band
     row: int = 0  # 0 is the top row
 
 

@@ -164,9 +164,9 @@ class Candidate:
         # a policy without plans has no planner rate, and timings do not affect it
         own_hz = self.source.planner_hz
         if own_hz is None:
+            # of a label that is a path, such as runs/totes, people see the last part
             return [Trial(runner, condition, Path(self.label).name)]
 
-        # one trial per timing; a label that is a path is shortened to its last part
         trials = [_timed(runner, condition, timing, own_hz) for timing in timings]
         _require_bridges_fit(trials)
         return trials
@@ -212,4 +212,4 @@ def _require_bridges_fit(trials: Sequence[Trial]) -> None:
     runners = {trial.condition.bridge: trial.runner for trial in trials}
     for bridge, runner in runners.items():
         if bridge != "hold":
-            runner.try_out()
+            runner.try_out()  # builds worlds and policy

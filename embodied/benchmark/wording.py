@@ -8,6 +8,8 @@ from embodied.benchmark.statistics import Comparison, Rate
 
 MINUS = "\N{MINUS SIGN}"
 EN_DASH = "\N{EN DASH}"
+# From this number of episodes on, a percentage has a decimal.
+MANY_EPISODES = 200
 
 
 def percent(share: float, episodes: int) -> str:
@@ -32,8 +34,8 @@ def interval(rate: Rate) -> str:
 
 
 def _rounded(share: float, episodes: int) -> str:
-    """Returns a percentage without its sign, e.g. "85"; from 200 episodes on "85.3"."""
-    digits = 0 if episodes < 200 else 1
+    """Returns a percentage without "%", e.g. "85"; with MANY_EPISODES, e.g. "85.3"."""
+    digits = 0 if episodes < MANY_EPISODES else 1
     return f"{share * 100:.{digits}f}"
 
 

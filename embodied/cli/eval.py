@@ -125,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
         suite=chosen.suite,
         shard=chosen.shard,
     )
-    episodes = trials[0].condition.num_episodes
+    episodes = trials[0].condition.num_episodes  # few episodes need few processes
     progress = stages(args.json)
     try:
         with arguments.executor(args, episodes) as workers:

@@ -80,13 +80,13 @@ def _add_person(parser: argparse.ArgumentParser) -> None:
         "--aid",
         choices=AIDS,
         default="goal",
-        help="what turns the hand: goal, as the task needs it; level, it keeps its tilt; "
-        "free, you alone (default: goal)",
+        help="what turns the hand: goal, an aid turns it as the task needs; level, an aid "
+        "keeps its tilt; free, you alone (default: goal)",
     )
     parser.add_argument(
         "--policy",
-        help="a policy that drives until you take over, by moving; `take_over` hands back "
-        "(docs/corrections.md; default: you alone)",
+        help="a policy that drives until you take over by moving the device; its key "
+        "take_over hands back (docs/corrections.md; default: you alone)",
     )
 
     # the person's name, and whether there is a window

@@ -131,7 +131,7 @@ def _add_delays(group: argparse._ArgumentGroup) -> None:
         "--delay-ms",
         type=float,
         metavar="MS",
-        help="how long a plan travels, while others may follow it (default: 0)",
+        help="how long a plan travels; other plans may travel at the same time (default: 0)",
     )
     group.add_argument(
         "--jitter",

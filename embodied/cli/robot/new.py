@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         choices=(1, 2),
         default=2,
-        help="describe at most so many arms (default: 2, where two are alike)",
+        help="describe at most this many arms (default: 2, if two are alike)",
     )
 
     arguments.add_overwrite(parser, "the file")

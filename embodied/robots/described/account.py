@@ -85,6 +85,7 @@ class Account:
 
 def account_of(reading: Reading) -> Account:
     """Returns the account of a robot, with each joint's lag and error measured."""
+    # the robot alone, with the solver options of the simulation
     spec = reading.bare.build()
     apply_defaults(spec)
     model = spec.compile()

@@ -25,7 +25,7 @@ from embodied.robots.described.hand import Hand
 from embodied.robots.described.preparing import prepared_source
 from embodied.robots.described.servos import Servo, add_servos, remove_passive_forces
 from embodied.robots.described.settings import share_settings
-from embodied.robots.described.source import FileArm, Source, tops
+from embodied.robots.described.source import FileArm, Source, bodies_with_arms
 from embodied.robots.parts.base import YAW
 from embodied.robots.parts.part import Placement
 
@@ -130,7 +130,7 @@ class ArmsBuilder:
         own = (source.bare if self.is_bare else source.spec).copy()
         share_settings(own, spec)
         wanted = self.description.mount.body
-        for body in tops(own, source):
+        for body in bodies_with_arms(own, source):
             if wanted in ("", body.name):
                 frame.attach_body(body, prefix, "")
         if source.base:

@@ -84,6 +84,7 @@ def measure_cup(
             hand stands out beyond the lip.
     """
     radius_m = arm.gripper.radius_m or RADIUS_M
+    # a copy of the robot at home, without gravity; rays can hit all its geoms
     model = scratch(model)
     data = mujoco.MjData(model)
     for name, angle in zip(names.joints, arm.home, strict=True):

@@ -154,7 +154,7 @@ def guess_description(
         )
         arms.append(_FoundArm(side, parts, tool, described))
 
-    mount, standing = _placed(model, data, arms, doubts, on_mount)
+    mount, standing = _choose_mount(model, data, arms, doubts, on_mount)
     description = Description(
         name=robot_name(name or spec.modelname or path.stem),
         mjcf=str(path.resolve()),
@@ -163,7 +163,7 @@ def guess_description(
         cameras=camera_names(model, [arm.parts for arm in arms]),
         **_arm_keys([arm.described for arm in arms]),
     )
-    return _at_home(description, model, arms, standing, doubts)
+    return _with_home(description, model, arms, standing, doubts)
 
 
 def _hand_keys(
@@ -207,6 +207,7 @@ def _sides(
         return {"": chosen[0]}
 
     data = resting_data(model)
+    # the left arm is the one with the larger y
     y_m = [float(data.xanchor[model.joint(arm[0]).id][1]) for arm in chosen]
     left, right = (0, 1) if y_m[0] > y_m[1] else (1, 0)
     return {"left": chosen[left], "right": chosen[right]}
@@ -276,7 +277,7 @@ def _arm_keys(arms: Sequence[DescribedArm]) -> dict[str, Any]:
     return {key: getattr(arms[0], key) for key in keys}
 
 
-def _at_home(
+def _with_home(
     description: Description,
     model: mujoco.MjModel,
     arms: Sequence[_FoundArm],
@@ -344,7 +345,7 @@ def _homes(
         yield from zip(*candidates, strict=False)
 
 
-def _placed(
+def _choose_mount(
     model: mujoco.MjModel,
     data: mujoco.MjData,
     arms: Sequence[_FoundArm],
@@ -356,7 +357,7 @@ def _placed(
     Several arms keep the usual mount, because the searches are for one arm only. The
     standing is None if no home is found at any mount.
     """
-    usual = _mount(data, arms)
+    usual = _usual_mount(data, arms)
     if len(arms) > 1:
         return usual, None
     arm = arms[0]
@@ -370,7 +371,7 @@ def _placed(
 
     search = StandingSearch(model, arm.parts, arm.tool, home_w, on_mount)
     standing = search.best(mount)
-    reaches_all = standing is not None and search.will_do(standing)
+    reaches_all = standing is not None and search.reaches_all(standing)
     if standing is not None:
         mount = standing.mount
         if not reaches_all:
@@ -384,7 +385,7 @@ def _placed(
     return mount, standing
 
 
-def _mount(data: mujoco.MjData, arms: Sequence[_FoundArm]) -> Mount:
+def _usual_mount(data: mujoco.MjData, arms: Sequence[_FoundArm]) -> Mount:
     """Returns the pose of the file's origin in the world, for the middle of its arms."""
     first_joints = [arm.parts.arm[0] for arm in arms]
     x, y, height = (float(value) for value in data.xanchor[first_joints].mean(axis=0))

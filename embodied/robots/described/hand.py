@@ -119,7 +119,7 @@ class _Measurement:
         self._moving = [
             j for j in range(model.njnt) if int(model.jnt_bodyid[j]) in self._bodies
         ]
-        self._moving.remove(last_joint.id)
+        self._moving.remove(last_joint.id)  # listed under the body that it moves
         self._passive = [
             j for j in self._moving if model.joint(j).name not in self._fingers
         ]

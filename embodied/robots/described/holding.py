@@ -11,7 +11,7 @@ from embodied.errors import EmbodiedError
 from embodied.robots.described.source import SINGLE, FileArm, Source
 
 
-def hold_the_rest(source: Source) -> None:
+def fix_unnamed_joints(source: Source) -> None:
     """Deletes the joints outside arms and hands, and fixes their bodies in place.
 
     A joint is fixed at the position that the description gives in `held_at`, else at

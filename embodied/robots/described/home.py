@@ -147,6 +147,7 @@ class HomeSearch:
         point, _ = self.tool_pose(posture)
         pos_jac = np.zeros((3, self._model.nv))
         mujoco.mj_jac(self._model, self._data, pos_jac, None, point, self._tool.body)
+        # row 2 of the Jacobian: how far the tcp rises per rad of each joint
         return np.abs(pos_jac[2, self._dofs])
 
     def overlaps(self, posture: np.ndarray) -> dict[frozenset[int], float]:

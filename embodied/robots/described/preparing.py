@@ -9,9 +9,9 @@ from embodied.robots.described.base import yaw_axis
 from embodied.robots.described.content import file_times_ns
 from embodied.robots.described.description import Description
 from embodied.robots.described.drawing import delete_visual_meshes
-from embodied.robots.described.holding import hold_the_rest
+from embodied.robots.described.holding import fix_unnamed_joints
 from embodied.robots.described.servos import force_limits, keep_servos
-from embodied.robots.described.source import Source, drop_the_rest, read_source
+from embodied.robots.described.source import Source, drop_unused_elements, read_source
 
 SOURCES_KEPT = 8  # models in the process's cache; each takes some 10 MB with meshes
 
@@ -50,7 +50,7 @@ def _prepared(description: Description, file_times_ns: tuple[int, ...]) -> Sourc
     # torque limits are read while the actuators that state them still exist
     source.limits = force_limits(source.file_model)
     # then all is deleted except the bodies and the servos to keep
-    hold_the_rest(source)
+    fix_unnamed_joints(source)
     actuators_before = len(source.spec.actuators)
     keeps_servos = description.servos == "file"
     keep_servos(source.spec, joints if keeps_servos else ())
@@ -58,7 +58,7 @@ def _prepared(description: Description, file_times_ns: tuple[int, ...]) -> Sourc
     deleted = actuators_before - len(source.spec.actuators)
     if deleted:
         source.left_out.append(f"{deleted} actuators")
-    drop_the_rest(source)
+    drop_unused_elements(source)
 
     for body in source.spec.bodies:
         body.gravcomp = 1  # the share of its weight that is compensated

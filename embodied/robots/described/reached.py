@@ -74,9 +74,10 @@ class PlaceFinder:
         return missed
 
     def overloads(self, places: Sequence[WorkPlace], payload_kg: float) -> list[str]:
-        """Returns a sentence if a joint cannot hold a payload at one of the places.
+        """Returns a sentence about the weakest joint if it cannot hold a payload.
 
-        The weight of the arm itself is compensated.
+        The list is empty if all joints hold the payload at all places. The weight of the
+        arm itself is compensated, so it does not count.
         """
         # the least mass that some joint can hold, and the sentence about that joint
         weakest = (payload_kg, "")

@@ -101,7 +101,7 @@ def understand(description: Description) -> Reading:
 
     # built once to measure ranges, reach, hands and servos on the compiled model
     spec = mujoco.MjSpec()
-    spec.compiler.degree = False
+    spec.compiler.degree = False  # angles in rad
     mount = stand(spec, spec.worldbody, Placement())
     ArmsBuilder(description, is_bare=True).attach(source, spec, mount, Placement())
     for arm, names in zip(description.arms, source.arms, strict=True):
@@ -189,6 +189,7 @@ def _arm_part(
         ranges=ranges,
         speeds=arm.speeds,
         home=arm.home,
+        # how far targets may run ahead of the measured joints
         leads=(JOINT_LEAD_RAD,) * len(joint_names),
     )
 

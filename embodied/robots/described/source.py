@@ -66,7 +66,7 @@ class Source:
         held_at: the positions at which the description wants joints held, joint -> rad
             or m.
         held: the positions at which joints were fixed, joint -> rad or m.
-            `hold_the_rest` enters all hinges and slides outside arms and hands.
+            `fix_unnamed_joints` enters all hinges and slides outside arms and hands.
         left_out: elements of the file that the robot lacks, e.g. "2 sensors".
         base: the joints x, y and yaw of a base that drives; empty without one.
         yaw_axis: x and y of that base's yaw axis in the file, m.
@@ -136,7 +136,7 @@ def read_model(path: str, named_by: str) -> mujoco.MjSpec:
     return spec
 
 
-def drop_the_rest(source: Source) -> None:
+def drop_unused_elements(source: Source) -> None:
     """Deletes sensors, keyframes, lights, skies and contact pairs; hides collision geoms.
 
     It appends the counts of all deleted kinds except skies to `source.left_out`.
@@ -161,7 +161,7 @@ def drop_the_rest(source: Source) -> None:
     hide_sites_and_collision_geoms(spec)
 
 
-def tops(spec: mujoco.MjSpec, source: Source) -> list[mujoco.MjsBody]:
+def bodies_with_arms(spec: mujoco.MjSpec, source: Source) -> list[mujoco.MjsBody]:
     """Returns the top-level bodies that carry an arm or gripper, in the file's order."""
     carrying = set()
     for arm in source.arms:

@@ -114,7 +114,7 @@ class StandingSearch:
             mount: the usual mount, which is tried first.
         """
         usual = self._standings([mount])
-        if usual and self.will_do(usual[0]):
+        if usual and self.reaches_all(usual[0]):
             return usual[0]
 
         # try other yaws at the same place, then the best yaws farther back and higher
@@ -126,7 +126,7 @@ class StandingSearch:
             for standing, back_m, up_m in product(turned[:YAWS_KEPT], BACK_M, ups)
         )
         found = sorted([*usual, *turned, *moved], key=_score, reverse=True)
-        if not found or self.will_do(found[0]):
+        if not found or self.reaches_all(found[0]):
             return found[0] if found else None
 
         # at last, try mounts beside the best one
@@ -137,7 +137,7 @@ class StandingSearch:
         )
         return max([*found, *fine], key=_score)
 
-    def will_do(self, standing: Standing) -> bool:
+    def reaches_all(self, standing: Standing) -> bool:
         """Returns whether the hand reaches all places from a standing."""
         return standing.reached == len(self._work)
 
@@ -152,7 +152,7 @@ class StandingSearch:
             self._on_mount()
             if standing is not None:
                 found.append(standing)
-                if self.will_do(standing):
+                if self.reaches_all(standing):
                     break
         return sorted(found, key=_score, reverse=True)
 
@@ -194,7 +194,7 @@ class StandingSearch:
             standing = Standing(mount, posture, is_backward, reached, margin_rad)
             if best is None or _score(standing) > _score(best):
                 best = standing
-            if self.will_do(standing):
+            if self.reaches_all(standing):
                 break
         return best
 

@@ -155,7 +155,7 @@ def add_arm(
     Returns the last link, which carries the hand.
     """
     prefix = placement.prefix
-    mount = add_shoulder(mount, placement)
+    mount = add_shoulder(mount, placement)  # a body at the placement, or the mount
     last = _add_links(mount, prefix)
     for name, (mass_kg, centre, inertia) in INERTIAS.items():
         set_inertia(spec.body(prefix + name), mass_kg, centre, inertia)
