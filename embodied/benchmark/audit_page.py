@@ -188,10 +188,10 @@ def _pictured(audit: Audit, flagged: Sequence[EpisodeAudit]) -> tuple[Pictured, 
                 frames = demo[path]
                 if not len(frames):
                     continue
-                for row, word in ((0, "first"), (len(frames) - 1, "last")):
+                for row, which in ((0, "first"), (len(frames) - 1, "last")):
                     with suppress(DatasetError):
                         picture = png(read_array(frames, row))
-                        pictures.append((f"{camera}, {word}", picture))
+                        pictures.append((f"{camera}, {which}", picture))
             pictured.append(Pictured(episode, tuple(pictures)))
     return tuple(pictured)
 

@@ -56,6 +56,7 @@ def board_page(board: Board) -> str:
         board=board,
         palette=PALETTE_SIZE,
         title="Leaderboard" if several else "Profile",
+        # what the policies were measured over
         over=f"suite {suite}" if suite else "no suite",
         headline=headline(board),
         sentences=sentences[:MAX_SENTENCES],

@@ -106,7 +106,7 @@ def record_for_loading(path: Path, episodes: int) -> None:
     task = get_task("ToteTransfer")
     robot = task.default_robot
     spec = find_policy("expert").spec(task.name, robot)
-    config = env_config_for(spec, task.name, "L2", "train", robot)
+    config = env_config_for(spec, task.name, "L2", split="train", robot=robot)
 
     # the task's first camera, which is static, and the one on the wrist
     cameras = (*task.cameras[:1], "wrist")

@@ -163,7 +163,13 @@ def _video(episode: Episode, fps: int) -> Video:
     count = write_mp4(buffer, _pictures(episode), fps)
     first = next(_pictures(episode))
     height, width, _ = first.shape
-    return Video(buffer.getvalue(), encode_jpeg(first), width, height, count / fps)
+    return Video(
+        buffer.getvalue(),
+        encode_jpeg(first),
+        width,
+        height=height,
+        duration_s=count / fps,
+    )
 
 
 def _tracks(dataset: Dataset, episode: Episode) -> list[Track]:

@@ -125,7 +125,11 @@ def dataclass_schema(kind: type[Any]) -> dict[str, Any]:
 def _type_schema(hint: Any) -> dict[str, Any]:
     """Returns the schema of a value of a field's type."""
     alternatives = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-    kinds = [_plain_type(one) for one in alternatives if one is not NoneType]
+    kinds = [
+        _plain_type(alternative)
+        for alternative in alternatives
+        if alternative is not NoneType
+    ]
     if NoneType in alternatives:
         kinds.append({"type": "null"})
     if len(kinds) == 1:

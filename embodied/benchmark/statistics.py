@@ -241,14 +241,14 @@ def median(
 
     lower, middle, upper = np.quantile(sample, (0.25, 0.5, 0.75)).tolist()
     if sample.size < 2:
-        return Median(middle, lower, upper, None, None)
+        return Median(middle, lower, upper, low=None, high=None)
 
     # by rounding errors, resampled medians can lie outside the sample: limit them to it
     low, high = _bootstrap_limits(sample, np.median, confidence)
     low = max(low, sample.min())
     high = min(high, sample.max())
     return Median(
-        middle, lower, upper, float(min(low, middle)), float(max(high, middle))
+        middle, lower, upper, low=float(min(low, middle)), high=float(max(high, middle))
     )
 
 

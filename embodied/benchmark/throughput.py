@@ -135,8 +135,8 @@ def measure_physics(config: EnvConfig) -> Iterator[Figure]:
     contacts = float(worlds.engine.world_data(0).ncon)
     worlds.close()
 
-    yield Figure.of("physics step at rest", "us", steps_us, "<= 20")
-    yield Figure.of("contacts at rest", "", [contacts], "<= 30")
+    yield Figure.of("physics step at rest", "us", steps_us, wanted="<= 20")
+    yield Figure.of("contacts at rest", "", [contacts], wanted="<= 30")
 
 
 def measure_stepping(config: EnvConfig, num: int) -> SteppingFigures:
@@ -240,7 +240,7 @@ def measure_recording(config: EnvConfig, episodes: int) -> Iterator[Figure]:
     """
     robot = _robot_name(config)
     spec = find_policy("expert").spec(config.task, robot)
-    plain = env_config_for(spec, config.task, "L2", "train", robot)
+    plain = env_config_for(spec, config.task, "L2", split="train", robot=robot)
     with_camera = replace(
         plain, obs="both", cameras=get_task(config.task).cameras[:1], camera_hz=10
     )
@@ -287,7 +287,7 @@ def measure_deciding(config: EnvConfig) -> Iterator[Figure]:
     """Measures the expert's controller at steps without a new plan."""
     robot = _robot_name(config)
     spec = find_policy("expert").spec(config.task, robot)
-    expert_config = env_config_for(spec, config.task, "L1", "train", robot)
+    expert_config = env_config_for(spec, config.task, "L1", split="train", robot=robot)
     for num in (1, RECORDED_WORLDS):
         name = f"controller tick of the expert, {_num_worlds(num)}"
         yield Figure.of(name, "us", _decision_times_us(Worlds(expert_config, num)))
@@ -322,7 +322,7 @@ def measure_runtime(config: EnvConfig) -> Iterator[Figure]:
     """
     robot = _robot_name(config)
     spec = find_policy("expert").spec(config.task, robot)
-    expert_config = env_config_for(spec, config.task, "L1", "train", robot)
+    expert_config = env_config_for(spec, config.task, "L1", split="train", robot=robot)
 
     # For one world the figure is the runtime's cost per control step; for many worlds it is
     # the factor by which the runtime lengthens a rollout.

@@ -84,6 +84,7 @@ def chart(lines: Sequence[Line], duration_s: float) -> Markup:
             if np.isfinite(value):
                 x = x_px(float(time_s), duration_s)
                 pixels.append(f"{x:.1f},{y_px(float(value)):.1f}")
+        # the style sheet reads the hue from its own variable h
         parts.append(
             Markup('<polyline style="--h:{}" points="{}"/>').format(
                 hue(kind), " ".join(pixels)

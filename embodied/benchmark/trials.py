@@ -32,7 +32,9 @@ class TaskChoice:
         Raises:
             EmbodiedError: the task, robot, split, level or stage does not exist.
         """
-        config = env_config_for(spec, self.task, level, self.split, self.robot)
+        config = env_config_for(
+            spec, self.task, level, split=self.split, robot=self.robot
+        )
         if not self.stage:
             return config
 

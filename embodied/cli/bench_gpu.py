@@ -71,14 +71,15 @@ def run(args: argparse.Namespace) -> int:
     # print and store each row at once, because the next one may take minutes
     world_speeds = []
     for world_speed in measure_world_speeds(
-        tasks, num_envs, args.device, _print_refusal, effort
+        tasks, num_envs, args.device, on_refusal=_print_refusal, effort=effort
     ):
         world_speeds.append(world_speed)
         output.add(world_speed, world_speed_sentence(world_speed))
 
+    # frames are measured with the smallest number of worlds only
     camera_speeds = []
     for camera_speed in measure_camera_speeds(
-        tasks, min(num_envs), args.device, _print_refusal, effort
+        tasks, min(num_envs), args.device, on_refusal=_print_refusal, effort=effort
     ):
         camera_speeds.append(camera_speed)
         output.add(camera_speed, camera_speed_sentence(camera_speed))

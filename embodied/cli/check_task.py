@@ -70,8 +70,8 @@ def as_text(finding: Finding, took_s: float) -> str:
         finding: the result of checking the contract.
         took_s: the time that the check took.
     """
-    word = "FAIL" if finding.reasons else "pass"
-    lines = [f"{word}  {took_s:6.1f} s  {finding.contract}"]
+    mark = "FAIL" if finding.reasons else "pass"
+    lines = [f"{mark}  {took_s:6.1f} s  {finding.contract}"]
     lines += [f"      {reason}" for reason in finding.reasons[:SHOWN_REASONS]]
     left_out = len(finding.reasons) - SHOWN_REASONS
     if left_out > 0:

@@ -122,15 +122,19 @@ def run(args: argparse.Namespace) -> int:
     require_writable(args.output)
     recording = planned_recording(args)
 
-    begun = time.monotonic()
+    begun_s = time.monotonic()
     try:
         with arguments.executor(args, len(seeds)) as workers:
             results = collect(
-                recording, seeds, writing_mode(args), workers, stages(args.json)
+                recording,
+                seeds,
+                writing_mode(args),
+                workers=workers,
+                stage=stages(args.json),
             )
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
-    wall_s = time.monotonic() - begun
+    wall_s = time.monotonic() - begun_s
 
     # simulated time over wall time, over all processes
     speed = sum(result.duration_s for result in results) / wall_s
@@ -163,7 +167,7 @@ def planned_recording(args: argparse.Namespace) -> Recording:
     spec = correction.spec_with(corrected, spec, args)
     record_hz = chosen_record_hz(args, spec.control_hz)
     config = with_pictures(
-        env_config_for(spec, args.task, args.level, args.split, args.robot),
+        env_config_for(spec, args.task, args.level, split=args.split, robot=args.robot),
         args,
         record_hz,
     )

@@ -73,7 +73,7 @@ def _training_s(demo: Demo, workers: Workers) -> float:
         dataset = Path(scratch) / "demonstrations.hdf5"
         # complete episodes, because a policy is trained only on successful ones
         recording = demo.recording(demo.demonstrator("L1"), dataset)
-        collect(recording, TRAINING_SEEDS, "new", workers, quiet_stage)
+        collect(recording, TRAINING_SEEDS, "new", workers=workers, stage=quiet_stage)
 
         # the same config as the demo's, so that figures and checkpoints are as frequent
         config = demo.training([dataset], min(demo.size.steps, MAX_TRAINING_STEPS))

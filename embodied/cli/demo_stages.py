@@ -132,8 +132,8 @@ class Demo:
                 self.folder / RESULTS,
                 trials_provenance(trials, command),
                 trials,
-                workers,
-                self.stage,
+                workers=workers,
+                stage=self.stage,
             )
         with self._timed("film"):
             report = self._report(results, trials, workers)
@@ -218,7 +218,7 @@ class Demo:
         for level, episodes in self.size.demonstrations:
             recording = self.recording(self.demonstrator(level), self._dataset(level))
             seeds = range(first, first + episodes)
-            collect(recording, seeds, "resume", workers, self.stage)
+            collect(recording, seeds, "resume", workers=workers, stage=self.stage)
 
     def _report(
         self, results: Results, trials: list[Trial], workers: Workers
@@ -231,7 +231,11 @@ class Demo:
         ]
 
         films = footage.film_trials(
-            results, self.filmed(trials), self.size.films, workers, self.stage
+            results,
+            self.filmed(trials),
+            self.size.films,
+            workers=workers,
+            stage=self.stage,
         )
 
         # `strip` removes the space that an empty caveat leaves

@@ -132,9 +132,14 @@ def run(args: argparse.Namespace) -> int:
             claim_folder(args.output, (RESULTS, REPORT), args.resume, args.overwrite)
             path = args.output / RESULTS
             results = evaluate(
-                path, provenance, trials, workers, progress, chosen.rules
+                path,
+                provenance,
+                trials,
+                workers=workers,
+                stage=progress,
+                rules=chosen.rules,
             )
-            write_page(args, results, trials, workers, progress)
+            write_page(args, results, trials, workers=workers, stage=progress)
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
 

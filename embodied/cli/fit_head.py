@@ -65,7 +65,12 @@ def run(args: argparse.Namespace) -> int:
 
     with one_thread(), CountProgress("episodes", len(seeds), "episode") as progress:
         head, info = teach_head(
-            teacher, settings, args.level, seeds, args.num_envs, progress
+            teacher,
+            settings,
+            args.level,
+            seeds=seeds,
+            num_envs=args.num_envs,
+            on_used=progress,
         )
     write_head(args.output, head, info)
     print(

@@ -189,7 +189,9 @@ def _plan_of_suite(args: argparse.Namespace) -> EvalPlan:
         )
 
     cells = cells_at(suite, args.task, args.robot)
-    trials = plan_suite(suite, cells, policy_names(args), seeds, args.num_envs)
+    trials = plan_suite(
+        suite, cells, policy_names(args), seeds=seeds, num_envs=args.num_envs
+    )
     return EvalPlan(trials, suite.stored(seeds), note=note)
 
 

@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
             title = f"{number} {question.subject.task} {question.subject.robot}"
             if question.level is not None:
                 return measure_success(
-                    question, title, workers, progress, args.num_envs
+                    question, title, workers, stage=progress, num_envs=args.num_envs
                 )
 
             if not args.json:

@@ -104,7 +104,9 @@ def run(args: argparse.Namespace) -> int:
             claim_folder(args.output, FILES, args.resume, args.overwrite)
             kept_results = resume_results(path, provenance)
             progress = stages(args.json, episodes_left(kept_results, trials))
-            results = evaluate(path, provenance, trials, workers, progress)
+            results = evaluate(
+                path, provenance, trials, workers=workers, stage=progress
+            )
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
 
@@ -188,11 +190,13 @@ def training_ages(policy: str) -> str:
 
 def episodes_left(results: Results, trials: Sequence[Trial]) -> int:
     """Returns how many episodes of the trials the results still lack."""
-    left = 0
+    num_left = 0
     for trial in trials:
-        kept = results.without_outdated(trial.condition).known_episodes(trial.condition)
-        left += trial.condition.num_episodes - len(kept.episodes)
-    return left
+        known = results.without_outdated(trial.condition).known_episodes(
+            trial.condition
+        )
+        num_left += trial.condition.num_episodes - len(known.episodes)
+    return num_left
 
 
 def write_findings(folder: Path, results: Results) -> SweepRecord:

@@ -163,7 +163,9 @@ def worlds_config(args: argparse.Namespace) -> tuple[EnvConfig, int]:
         policy_spec = find_policy(args.policy).spec(args.task, args.robot)
         spec = corrected_spec(policy_spec, SPEC, args.policy, by=PERSON)
     record_hz = chosen_record_hz(args, spec.control_hz)
-    config = env_config_for(spec, args.task, args.level, args.split, args.robot)
+    config = env_config_for(
+        spec, args.task, args.level, split=args.split, robot=args.robot
+    )
     config = with_pictures(config, args, record_hz)
 
     horizon_s = args.horizon_s
@@ -254,11 +256,11 @@ def kept_on_interrupt(args: argparse.Namespace) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        kept = len(part_files(args.output))
+        num_kept = len(part_files(args.output))
         # `rmdir` removes only an empty folder: it fails if there are takes in it
         with contextlib.suppress(OSError):
             parts_folder(args.output).rmdir()
-        stop = KeyboardInterrupt(f"Kept: {kept} takes")
+        stop = KeyboardInterrupt(f"Kept: {num_kept} takes")
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
 
 

@@ -203,7 +203,7 @@ def film(folder: Path, config: RLConfig, quiet: bool) -> None:
     # with one policy, one level and one timing there is one trial
     task_choice = TaskChoice(config.task, robot=config.robot, stage=config.stage)
     [trial] = plan_trials(
-        {str(folder): str(folder)},
+        {str(folder): str(folder)},  # label -> policy
         task_choice,
         [config.level],
         timings=[Timing()],

@@ -119,15 +119,15 @@ class Trial:
     @property
     def where(self) -> str:
         """Robot, control mode and variant of the trial, in words."""
-        words = []
+        texts = []
         if self.contract.per != Per.TASK:
-            words.append(self.case.robot)
+            texts.append(self.case.robot)
         if self.contract.per == Per.MODE:
-            words.append(self.case.mode)
+            texts.append(self.case.mode)
         if self.variant is not None:
             parts = self.variant if isinstance(self.variant, tuple) else (self.variant,)
-            words += [str(part) for part in parts]
-        return ", ".join(words)
+            texts += [str(part) for part in parts]
+        return ", ".join(texts)
 
 
 def trials_of(contract: Contract, cases: list[Case]) -> Iterator[Trial]:

@@ -95,7 +95,8 @@ class Sheet:
         title = shorten(caption.title, large, title_px)
         sentence = "\n".join(two_lines(caption.sentence, small, line_px))
 
-        # "ra" aligns the note's right end and its top with the given point
+        # the small numbers are distances in pixels between lines of text; "ra" aligns the
+        # note's right end and its top with the given point
         draw = ImageDraw.Draw(tile)
         left = MARGIN_PX
         right = width - MARGIN_PX

@@ -108,7 +108,9 @@ class FilmWork:
 def film(plan: FilmPlan) -> Take:
     """Films the first successful candidate, else the one with the highest progress."""
     spec = find_policy("expert").spec(plan.task, plan.robot)
-    config = env_config_for(spec, plan.task, plan.level, "train", plan.robot)
+    config = env_config_for(
+        spec, plan.task, plan.level, split="train", robot=plan.robot
+    )
 
     seeds = range(plan.first_seed, plan.first_seed + CANDIDATES)
     candidates = EpisodeRunner("expert", config, num_envs=CANDIDATES).run(seeds)

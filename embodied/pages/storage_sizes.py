@@ -110,10 +110,10 @@ def _as_stored(path: Path, keys: Sequence[str], size_bytes: int) -> Measured:
         keys: the keys of the pictures.
         size_bytes: the size of all pictures in the file.
     """
-    begun = time.perf_counter()
+    begun_s = time.perf_counter()
     for _ in _pictures(path, keys):
         pass
-    return Measured(size_bytes, np.inf, time.perf_counter() - begun)
+    return Measured(size_bytes, np.inf, time.perf_counter() - begun_s)
 
 
 def _as_video(
@@ -137,9 +137,9 @@ def _as_video(
         video = _encoded(pictures, hz, encoder, options)
         size_bytes += len(video)
 
-        begun = time.perf_counter()
+        begun_s = time.perf_counter()
         decoded = _decoded(video)
-        read_s += time.perf_counter() - begun
+        read_s += time.perf_counter() - begun_s
         difference = decoded.astype(np.float32) - pictures
         squared_error += float((difference**2).sum())
         num_values += difference.size

@@ -132,6 +132,7 @@ class Workers(ClosedOnExit):
         if not seeds:
             return []
 
+        # work for a single process is done in this process
         if min(self.count, len(seeds)) == 1:
             with one_thread():
                 return list(work(seeds, on_report))

@@ -166,7 +166,9 @@ def _robomimic(
     episodes: Iterable[SelectedEpisode],
 ) -> None:
     """Exports to a file in robomimic's format."""
-    export_robomimic(selection, episodes, args.output, args.key, args.resume)
+    export_robomimic(
+        selection, episodes, args.output, keys=args.key, resume=args.resume
+    )
 
 
 def _minari(
@@ -196,7 +198,11 @@ def _vlm(
     settings = default_settings(Path())
     if args.settings is not None:
         settings = read_settings(str(args.settings))
-    print(export_pairs(selection, episodes, args.output, settings, args.resume))
+    print(
+        export_pairs(
+            selection, episodes, args.output, settings=settings, resume=args.resume
+        )
+    )
 
 
 FORMATS: dict[str, Export] = {

@@ -117,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
     recorded_config = source_config(args.file, args.robot)
     seeds = tried_seeds(args)
 
-    begun = time.monotonic()
+    begun_s = time.monotonic()
     work = generation_work(args, recorded_config)
     try:
         with arguments.executor(args, len(seeds)) as workers:
@@ -125,13 +125,13 @@ def run(args: argparse.Namespace) -> int:
                 work,
                 args.episodes,
                 seeds,
-                writing_mode(args),
-                workers,
-                stages(args.json),
+                mode=writing_mode(args),
+                workers=workers,
+                stage=stages(args.json),
             )
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
-    wall_s = time.monotonic() - begun
+    wall_s = time.monotonic() - begun_s
 
     summary = json_summary if args.json else text_summary
     print(summary(args.output, generated, args.episodes, wall_s))
@@ -188,7 +188,9 @@ def generation_work(args: argparse.Namespace, recorded_config: EnvConfig) -> Gen
     with Dataset(args.file) as dataset:
         planner_hz = dataset.header.planner_hz or PLANNER_HZ
         num_demonstrations = sum(meta.success for meta in dataset.episodes)
-    header = generation_header(config, args.file, record_hz, planner_hz, args.noise)
+    header = generation_header(
+        config, args.file, record_hz, planner_hz=planner_hz, noise=args.noise
+    )
     with CountProgress("read", num_demonstrations, "episode", args.json) as progress:
         library = read_library(args.file, recorded_config, args.segments, progress)
     return Generation(

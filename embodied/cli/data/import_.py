@@ -82,7 +82,7 @@ def _write(args: argparse.Namespace, source: LeRobotFolder | RobomimicFile) -> i
             source.foreign,
             source.load(success),
             source.action_range(),
-            args.output,
-            progress,
+            target=args.output,
+            on_written=progress,
         )
     return len(source)

@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
         seeds = [dataset.episodes[number].seed for number in numbers]
         masks = own_masks(dataset, numbers)
 
-    begun = time.monotonic()
+    begun_s = time.monotonic()
     mode: Mode = "new"
     if args.resume or args.overwrite:
         mode = "resume" if args.resume else "overwrite"
@@ -124,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
     writer.close()
-    print(summary(args.output, len(missing), time.monotonic() - begun))
+    print(summary(args.output, len(missing), time.monotonic() - begun_s))
     return 0
 
 

@@ -64,7 +64,11 @@ def _write_masks(args: argparse.Namespace, dataset: Dataset, parts: list[Part]) 
         masks.pop(name, None)
     with CountProgress("split", len(dataset), "episode") as progress:
         write_subset(
-            dataset, range(len(dataset)), args.output, masks | new_masks, progress
+            dataset,
+            range(len(dataset)),
+            args.output,
+            masks=masks | new_masks,
+            on_copied=progress,
         )
     print(f"{args.output}: {len(dataset)} episodes; {_sizes(new_masks)}")
     return 0

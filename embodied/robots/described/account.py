@@ -203,8 +203,10 @@ def _facts(reading: Reading, model: mujoco.MjModel) -> list[tuple[str, str]]:
             facts += _fingers(reading, described, hand)
 
     # joints that do not move, and elements of the file that the robot lacks
-    held = [f"{name} at {value:.3g}" for name, value in reading.source.held.items()]
-    facts.append(("held", ", ".join(held) or "nothing"))
+    held_texts = [
+        f"{name} at {value:.3g}" for name, value in reading.source.held.items()
+    ]
+    facts.append(("held", ", ".join(held_texts) or "nothing"))
     left_out = [*reading.source.left_out, *_not_carried(reading)]
     settings = changed_settings(reading.source.file_model)
     if settings:

@@ -127,10 +127,10 @@ class ArmsBuilder:
             pos=[-x, -y, 0], quat=[np.cos(half_yaw), 0, 0, np.sin(half_yaw)]
         )
         # attach bodies of a copy, because attaching takes them out of their model
-        own = (source.bare if self.is_bare else source.spec).copy()
-        share_settings(own, spec)
+        arms = (source.bare if self.is_bare else source.spec).copy()
+        share_settings(arms, spec)
         wanted = self.description.mount.body
-        for body in bodies_with_arms(own, source):
+        for body in bodies_with_arms(arms, source):
             if wanted in ("", body.name):
                 frame.attach_body(body, prefix, "")
         if source.base:
@@ -172,7 +172,9 @@ class GripperBuilder:
         fingers = [prefix + name for name in self.names.fingers]
         outer = f"{placement.prefix}{self.arm.prefix}"
 
-        add_tool(spec, self.description, self.arm, self.names, placement)
+        add_tool(
+            spec, self.description, self.arm, names=self.names, placement=placement
+        )
         make_pads(spec, [prefix + name for name in self.hand.pads])
         for first, second in self.hand.touching:
             spec.add_exclude(bodyname1=prefix + first, bodyname2=prefix + second)

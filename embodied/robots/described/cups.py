@@ -60,7 +60,9 @@ class CupBuilder:
         self, spec: mujoco.MjSpec, mount: mujoco.MjsBody, placement: Placement
     ) -> mujoco.MjsBody:
         prefix = prefix_of(self.description, placement)
-        add_tool(spec, self.description, self.arm, self.names, placement)
+        add_tool(
+            spec, self.description, self.arm, names=self.names, placement=placement
+        )
         site = spec.site(prefix + tcp_site(self.arm, self.names))
         name = f"{placement.prefix}{self.arm.prefix}gripper"
         add_cup(spec, site, name, self.cup.radius_m, self.cup.force_n)

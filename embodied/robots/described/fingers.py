@@ -83,7 +83,12 @@ def add_gripper_drive(
     # when the fingers are closed.
     closed_m = float(levers(hand) @ np.array(hand.closed))
     add_width_drive(
-        spec, name, finger_levers, hand.width_m, force_n, closed_m - hand.gap_m
+        spec,
+        name,
+        finger_levers,
+        width_m=hand.width_m,
+        force_n=force_n,
+        length_m=closed_m - hand.gap_m,
     )
 
 
@@ -101,7 +106,9 @@ def _couple(spec: mujoco.MjSpec, fingers: Sequence[str], hand: Hand) -> None:
         ratio = float(strokes[k] / strokes[0])
         offset = float(closed_from_qpos0[k] - ratio * closed_from_qpos0[0])
         name = f"{fingers[0]}-{fingers[k]}"
-        couple_fingers(spec, name, fingers[k], fingers[0], ratio, offset)
+        couple_fingers(
+            spec, name, fingers[k], leader=fingers[0], ratio=ratio, offset=offset
+        )
 
 
 def _are_coupled(spec: mujoco.MjSpec, first: str, second: str) -> bool:

@@ -105,7 +105,7 @@ def understand(description: Description) -> Reading:
     mount = stand(spec, spec.worldbody, Placement())
     ArmsBuilder(description, is_bare=True).attach(source, spec, mount, Placement())
     for arm, names in zip(description.arms, source.arms, strict=True):
-        add_tool(spec, description, arm, names, Placement())
+        add_tool(spec, description, arm, names=names, placement=Placement())
     model = _compiled(spec)
     _check_cameras(description, model)
 
@@ -114,7 +114,7 @@ def understand(description: Description) -> Reading:
     mount.pos = list(description.mount.pos_w)
     servos = measure_servos(_compiled(spec), prefix, source.driven, source.limits)
     arms = ArmsBuilder(description, servos)
-    carrier = carrier_of(description, source, model, stand, prefix)
+    carrier = carrier_of(description, source, model, build=stand, prefix=prefix)
     parts: list[Part] = [*carrier.parts]
     hands: list[Hand | Cup] = []
     for k, (arm, names) in enumerate(zip(description.arms, source.arms, strict=True)):

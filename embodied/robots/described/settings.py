@@ -57,18 +57,18 @@ SIZES = (
 )
 
 
-def share_settings(own: mujoco.MjSpec, spec: mujoco.MjSpec) -> None:
-    """Copies the settings of a model `spec` to `own`, which will be attached to `spec`.
+def share_settings(attached: mujoco.MjSpec, spec: mujoco.MjSpec) -> None:
+    """Copies the settings of a model `spec` to a model that will be attached to `spec`.
 
     The settings are physics options, reserved sizes, and the cameras' range of distances.
     MuJoCo keeps those of `spec` in any case, but it warns about each difference.
     """
     for name in OPTIONS:
-        setattr(own.option, name, getattr(spec.option, name))
+        setattr(attached.option, name, getattr(spec.option, name))
     for name in SIZES:
-        setattr(own, name, getattr(spec, name))
-    own.visual.map.znear = spec.visual.map.znear
-    own.visual.map.zfar = spec.visual.map.zfar
+        setattr(attached, name, getattr(spec, name))
+    attached.visual.map.znear = spec.visual.map.znear
+    attached.visual.map.zfar = spec.visual.map.zfar
 
 
 def changed_settings(model: mujoco.MjModel) -> list[str]:

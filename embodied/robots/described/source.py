@@ -222,13 +222,13 @@ def _file_arm(spec: mujoco.MjSpec, arm: DescribedArm) -> FileArm:
 
 
 def attach_gripper(
-    spec: mujoco.MjSpec, own: mujoco.MjSpec, gripper: Gripper, prefix: str
+    spec: mujoco.MjSpec, hand: mujoco.MjSpec, gripper: Gripper, prefix: str
 ) -> None:
     """Attaches a gripper's file to the arm's body or site that the description names.
 
     Args:
         spec: the arm's model.
-        own: the gripper's model.
+        hand: the gripper's model.
         gripper: the described keys of the gripper.
         prefix: the prefix that the names of the gripper's elements get.
 
@@ -249,8 +249,8 @@ def attach_gripper(
     # the gripper's frame is inside the carrier's, so its pose is relative to the carrier
     frame = carrier.parent.add_frame(pos=gripper.pos, quat=gripper.quat_wxyz)
     frame.set_frame(carrier)
-    share_settings(own, spec)
-    for body in list(own.worldbody.bodies):
+    share_settings(hand, spec)
+    for body in list(hand.worldbody.bodies):
         frame.attach_body(body, prefix, "")
 
 

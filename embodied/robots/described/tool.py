@@ -74,7 +74,12 @@ def find_tool(
             "no geom of the hand moves with its fingers: add geoms to the fingers' bodies"
         )
     return _tool(
-        model, ends[0], parts, fingers, np.concatenate(closed), np.concatenate(opened)
+        model,
+        ends[0],
+        parts,
+        fingers=fingers,
+        closed=np.concatenate(closed),
+        opened=np.concatenate(opened),
     )
 
 
@@ -184,8 +189,8 @@ def finger_ends(
             )
 
         low, high = (float(end) for end in model.jnt_range[joint])
-        low_m = _axis_distance_m(model, data, parts, joint, low)
-        high_m = _axis_distance_m(model, data, parts, joint, high)
+        low_m = _axis_distance_m(model, data, parts, joint=joint, position=low)
+        high_m = _axis_distance_m(model, data, parts, joint=joint, position=high)
         is_closed_at_low = low_m < high_m
         closed_at = low if is_closed_at_low else high
         travel = (high - low) if is_closed_at_low else (low - high)
