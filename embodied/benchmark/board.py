@@ -28,8 +28,7 @@ RESULTS = "results.json"
 BETTER = "better"
 WORSE = "worse"
 UNDECIDED = "undecided"
-# The difference of success rates to plan samples for if none was observed: 5 points.
-WORTHWHILE = 0.05
+WORTHWHILE = 0.05  # the difference to plan samples for if none was observed
 
 
 @dataclass(frozen=True)
@@ -241,7 +240,7 @@ def _mismatches(first: Contestant, second: Contestant) -> Iterator[_Mismatch]:
         yield _Mismatch("suite", first.suite or "none", second.suite or "none")
     for name, value in a.suite.items():
         if name != "episodes" and b.suite.get(name) != value:
-            # the values, such as lists of cells, are too long to name
+            # (the values may be long lists)
             yield _Mismatch(f"the {name} of suite {first.suite}", "one", "another")
 
     # If no scenario is shared, name the attributes of which they share no value.

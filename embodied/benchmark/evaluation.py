@@ -225,9 +225,7 @@ def measure(
                 for episode in workers.run(playing, new, on_episode, at_once):
                     known[episode.seed] = episode
 
-            count = _run_as_needed(
-                run, known, trial, processes=workers.count, rule=rule
-            )
+            count = _run_as_needed(run, known, trial, workers.count, rule)
     except BaseException as stop:
         # whatever stops the work, Ctrl-C included: save the finished episodes
         if keeper is None:

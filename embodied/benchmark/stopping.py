@@ -86,10 +86,10 @@ class Against:
 
     def is_met(self, episodes: Sequence[EpisodeResult]) -> bool:
         """Returns whether the test is decided, or can no longer be decided."""
-        outcomes = np.array([success_at_end(episode) for episode in episodes])
-        other = np.array([self.outcomes[episode.seed] for episode in episodes])
-        only_own = int((outcomes & ~other).sum())
-        only_other = int((~outcomes & other).sum())
+        own_outcomes = np.array([success_at_end(episode) for episode in episodes])
+        other_outcomes = np.array([self.outcomes[episode.seed] for episode in episodes])
+        only_own = int((own_outcomes & ~other_outcomes).sum())
+        only_other = int((~own_outcomes & other_outcomes).sum())
 
         threshold = -np.log(self.alpha)  # the log of 1 / alpha
         if log_e_value(only_own, only_other) >= threshold:
