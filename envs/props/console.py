@@ -34,9 +34,10 @@ SOLID_BEHIND_SHELL_M = 0.02
 class ConsoleSize:
     """Centre of the console's face in the world, and sizes, m.
 
-    The face is tilted: it looks up and back at the robot. A hand that points straight at
-    any point of the face can roll by +-60 degrees, with all joints at least 0.5 rad inside
-    their ranges. A vertical face at this place would be out of the wrist's range.
+    The face is tilted: it looks up and back at the robot. A hand that points straight
+    at any point of the face can roll by +-60 degrees, with all joints at least 0.5 rad
+    inside their ranges. A vertical face at this place would be out of the wrist's
+    range.
     """
 
     x: float = 0.72
@@ -49,7 +50,7 @@ class ConsoleSize:
     def axes(self) -> np.ndarray:
         """Returns the face's axes in the world as the columns of a matrix (3, 3).
 
-        They point to the right, up along the face, and out of it.
+        The x, y and z axes point to the right, up along the face, and out of the face.
         """
         sin = np.sin(self.tilt_rad)
         cos = np.cos(self.tilt_rad)
@@ -65,7 +66,8 @@ class ConsoleSize:
 def add_console(spec: mujoco.MjSpec, size: ConsoleSize) -> mujoco.MjsBody:
     """Adds the body `console`, which worlds may shift, and returns it.
 
-    The body's frame is at the centre of the face: x right, y up along the face, z outwards.
+    The body's frame is at the centre of the face: x right, y up along the face, z
+    outwards.
     """
     console = spec.worldbody.add_body(
         name="console", pos=[size.x, 0, size.z], quat=size.quat()
@@ -155,8 +157,8 @@ def _prism(outline: np.ndarray, near_y: float, far_y: float) -> Mesh:
 def _add_solid(cabinet: mujoco.MjsBody, inner: np.ndarray, half_width: float) -> None:
     """Adds the collision box inside the shell.
 
-    It stops robots only; parts mounted on the console pass through it. The box reaches
-    from the floor up to the lower edge of the face.
+    The box stops robots only; parts mounted on the console pass through it. The box
+    reaches from the floor up to the lower edge of the face.
 
     Args:
         cabinet: the cabinet's body, which is upright.

@@ -61,7 +61,7 @@ class DishRackSize:
     def into_rack(self) -> np.ndarray:
         """Unit vector (3,) in the rack's frame, perpendicular to plates in the slots.
 
-        It points from a slot to the slot behind it.
+        The vector points from each slot to the slot behind.
         """
         return np.array([np.cos(self.lean), 0.0, -np.sin(self.lean)])
 
@@ -94,7 +94,7 @@ class DishRackSize:
     def places(self, up_m: float = 0.0) -> np.ndarray:
         """Returns the points (2, 3) m that are `up_m` above the two places for cups.
 
-        They are in the rack's frame.
+        The points are in the rack's frame.
         """
         z = self.tray_z + up_m
         return np.array([(x, self.cup_y, z) for x in (self.cup_x, -self.cup_x)])

@@ -63,7 +63,8 @@ def add_fixture(spec: mujoco.MjSpec, size: FixtureSize) -> None:
     """
     body = spec.worldbody.add_body(name=BODY, pos=[size.x, size.y, size.floor_z])
 
-    # the base plate, whose upper face is the pocket's floor; it reaches 14 mm beyond the jaws
+    # the base plate, whose upper face is the pocket's floor; it reaches 14 mm beyond the
+    # jaws
     half_x = size.length / 2 + size.jaw + 0.014
     half_y = size.width / 2 + size.jaw + 0.014
     base = add_box(body, (0, 0, -0.006), (half_x, half_y, 0.006), FLOOR)
@@ -86,8 +87,8 @@ def add_fixture(spec: mujoco.MjSpec, size: FixtureSize) -> None:
     foot_half_z = 0.0065
     foot = (half_x + 0.02, half_y + 0.02, foot_half_z)
     paint.box((0, 0, -0.012 - foot_half_z), foot, FRAME_BLUE)
-    # bolts in the foot's corners, a clamp that stands open behind the pocket, and a yellow
-    # stripe on the foot's front
+    # bolts in the foot's corners, a clamp that stands open behind the pocket, and a
+    # yellow stripe on the foot's front
     for x in (-half_x - 0.008, half_x + 0.008):
         for y in (-half_y - 0.008, half_y + 0.008):
             paint.cylinder((x, y, -0.012), (x, y, -0.006), 0.006, STEEL)
@@ -183,7 +184,8 @@ class Fixture:
     def fit(self, world: int, clearance_m: float) -> None:
         """Sets the clearance of one world's pocket.
 
-        It is how much larger than the workpiece the pocket is in both directions.
+        The clearance is how much larger than the workpiece the pocket is in both
+        directions.
         """
         model_view = self._engine.model_view
         for geoms, boxes in (

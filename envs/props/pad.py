@@ -147,8 +147,8 @@ def _add_sole(pad: mujoco.MjsBody) -> None:
 def _add_looks(spec: mujoco.MjSpec, pad: mujoco.MjsBody) -> None:
     """Adds the visual geoms of the pad: a folded cloth, a plate on it, and a grip.
 
-    A section of a loft along x is (x, centre y, centre z, half y, half z), in m. The higher
-    a loft's `power`, the more nearly rectangular its sections are.
+    A section of a loft along x is (x, centre y, centre z, half y, half z), in m. The
+    higher a loft's `power`, the more nearly rectangular its sections are.
     """
     # three layers of folded cloth, on the body that moves on the foam's spring
     sole = spec.body(SOLE)
@@ -208,8 +208,8 @@ def add_mat(spec: mujoco.MjSpec, table: mujoco.MjsBody) -> None:
 def _slab(low_z: float, high_z: float, half: Vector) -> Loft:
     """Returns a flat box with round corners and edges between two heights, m.
 
-    `half` has half the box's sizes along x and y. A section of a loft along z is (z, centre
-    x, centre y, half x, half y), in m.
+    `half` has half the box's sizes along x and y. A section of a loft along z is (z,
+    centre x, centre y, half x, half y), in m.
 
     Args:
         low_z: height of the lower face, m.
@@ -268,8 +268,8 @@ class Pad:
     def force_n(self) -> Array:
         """Returns the recent peak force (N,) between pad and table, N.
 
-        It is the largest force in the physics steps of the last control step, or of the
-        last 50 ms if the control step is shorter.
+        The peak is the largest force in the physics steps of the last control step, or
+        of the last 50 ms if the control step is shorter.
         """
         return self._force.peaks_n()[:, 0]
 

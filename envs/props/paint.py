@@ -1,7 +1,7 @@
 """Visual boxes and cylinders that never change, joined into one mesh per colour.
 
-They are joined because every geom costs time in each step and frame: a hall of a hundred
-boxes is then only eight meshes.
+The shapes are joined because every geom costs time in each step and frame: a hall of a
+hundred boxes is then only eight meshes.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ class Parcels(FreeBodies):
     def resize(self, world: int, parcel: int, size: ParcelSize, face: str) -> None:
         """Sets the size of one world's parcel, and the face that has the label.
 
-        It changes the parcel's geoms, mass and inertia.
+        The parcel's geoms, mass and inertia change.
 
         Args:
             world: the index of the world.

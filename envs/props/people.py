@@ -117,7 +117,7 @@ class People:
     def memory(self) -> Mapping[str, Array]:
         """Returns the state of the walks: arrays (N, ...) by name, for a task's memory.
 
-        They are the arrays that this object uses, not copies.
+        The arrays are those that this object uses, not copies.
         """
         return self._memory
 
@@ -272,7 +272,8 @@ class People:
             the rotations of trunks and limbs in their parents' frames (n, 9 M, 4) wxyz.
         """
         xp = self._xp
-        # the pose of trunk and limbs, by the size of the steps and the phase of the stride
+        # the pose of trunk and limbs, by the size of the steps and the phase of the
+        # stride
         strides = rows[..., STRIDES]
         phase = xp.astype((strides - xp.floor(strides)) * PHASES, xp.int64)
         amplitude = xp.astype(rows[..., AMPLITUDE] * (AMPLITUDES - 1) + 0.5, xp.int64)

@@ -52,7 +52,7 @@ SHOULDERS_Y_M = 0.215
 
 @dataclass(frozen=True)
 class Limb:
-    """A limb. It turns about the y axis through its joint with its parent."""
+    """A limb, which turns about the y axis through the joint with its parent."""
 
     name: str
     parent: str  # the name of another limb, or "" for the trunk

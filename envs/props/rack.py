@@ -40,7 +40,8 @@ class RackSize:
     def slot_centres(self) -> np.ndarray:
         """Returns the centres (4, 3) of the slots' floors, in the order of SLOTS.
 
-        They are in the rack's frame, whose origin is at (x, y_near, 0) in the world.
+        The centres are in the rack's frame, whose origin is at (x, y_near, 0) in the
+        world.
         """
         near = self.slot_y / 2
         far = self.slot_y * 1.5

@@ -34,7 +34,10 @@ def box_inertia(size_m: Vector, mass_kg: float) -> np.ndarray:
 def add_box(
     body: mujoco.MjsBody, pos: Vector, half_size: Vector, rgba: Vector, name: str = ""
 ) -> mujoco.MjsGeom:
-    """Adds a box that collides. It has no mass, since props set their inertia explicitly.
+    """Adds a box that collides.
+
+    The box has no mass, because props set the mass and inertia of their bodies
+    explicitly.
 
     Args:
         body: the body that gets the box.

@@ -202,8 +202,8 @@ def blank_picture(size_m: tuple[float, float], paper: Rgb) -> Image.Image:
 def oversampled_pixels_per_m(size_m: tuple[float, float]) -> float:
     """Returns the resolution at which pictures for a plate of `size_m` are drawn.
 
-    It is limited so that no texture is longer than LONGEST_PIXELS, which keeps models
-    small.
+    The resolution is limited so that no texture is longer than LONGEST_PIXELS, which
+    keeps models small.
 
     Returns:
         Pixels per m, before the picture is shrunk.

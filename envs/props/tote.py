@@ -13,8 +13,8 @@ from embodied.sim.engine import Engine
 
 WALL_M = 0.005
 BASE_M = 0.005
-# Walls start this far above the base's underside. If they were flush with the underside, a
-# tote would have five times as many contacts.
+# Walls start this far above the base's underside. If they were flush with the underside,
+# a tote would have five times as many contacts.
 WALL_LIFT_M = 0.002
 # The band around the rim, which is only drawn.
 RIM_HALF_WIDTH_M = 0.006
@@ -106,7 +106,7 @@ def _boxes(size: ToteSize) -> tuple[np.ndarray, np.ndarray]:
 def _inertia(size: ToteSize) -> tuple[np.ndarray, np.ndarray]:
     """Returns the centre of mass (3,), m, and the inertia (3,) about it, kg m2.
 
-    They are computed from the base and the four walls, which have the same density.
+    Both are computed from the base and the four walls, which have the same density.
     """
     all_pos, all_half = _boxes(size)
     pos = all_pos[: len(SOLIDS)]  # (5, 3) centres of the solids, m
@@ -118,8 +118,8 @@ def _inertia(size: ToteSize) -> tuple[np.ndarray, np.ndarray]:
     mass *= size.mass / mass.sum()
     centre = mass @ pos / size.mass
 
-    # (5, 3) inertia of each solid box about its own centre: m / 3 (b^2 + c^2) about the axis
-    # of a, for half sizes a, b and c
+    # (5, 3) inertia of each solid box about its own centre: m / 3 (b^2 + c^2) about the
+    # axis of a, for half sizes a, b and c
     half2 = half**2
     about_own = mass[:, None] / 3 * (np.sum(half2, axis=1, keepdims=True) - half2)
 

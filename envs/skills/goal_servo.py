@@ -162,6 +162,7 @@ class GoalServo:
             if goal_index is not None and goal_index < num_goals:
                 goal = payload.base_goal_w[:, goal_index]
 
+            # needed only if the mount's axes may differ from those of the world
             quat_wxyz = mount.quat_wxyz(agent_pos) if base.has_own_axes else None
             drives[base.name] = _Drive(
                 base=base, goal=goal, mount=pose, quat_wxyz=quat_wxyz
@@ -183,7 +184,7 @@ class GoalServo:
     def _action_without_goal(part: Part, agent_pos: Array) -> Array:
         """Returns the action (N, width) that opens a gripper, or holds another part still.
 
-        It is for parts for which the plans have no goal.
+        The method is for parts for which the plans have no goal.
         """
         # computed from `agent_pos` to get the same kind of array, dtype and device
         if isinstance(part, Gripper):
@@ -217,7 +218,7 @@ class GoalServo:
     ) -> tuple[Array, Array]:
         """Returns the linear and the angular part of an arm's action, (N, 3) each.
 
-        They are velocities of the effector as shares of its full speeds.
+        Both are velocities of the effector as shares of its full speeds.
 
         Args:
             arm: The arm.
@@ -296,8 +297,9 @@ class _Drive:
     def base_action(self) -> Array:
         """Returns the action (N, 3) of the base: forwards, to the left, yaw rate.
 
-        They are shares of the top speeds. The vector of the first two is limited to the
-        length 1, so that the clipping of actions does not change its direction.
+        The elements are shares of the top speeds. The vector of the first two is
+        limited to the length 1, so that the clipping of actions does not change its
+        direction.
         """
         xp = self._xp
         top_speeds = xp.asarray(self._base.joints.speeds)
@@ -326,8 +328,8 @@ def _rotation_error(goal_wxyz: Array, rot6d: Array) -> Array:
     """Returns the rotation error (N, 3) from `rot6d` to the goal, in the world, rad.
 
     For small errors, the rotation vector is half the sum of the cross products of each
-    axis with the same axis at the goal. It does not depend on the goal quaternion's sign, since a quaternion and its
-    negative have the same axes.
+    axis with the same axis at the goal. The result does not depend on the sign of the
+    goal's quaternion, since a quaternion and its negative have the same axes.
     """
     total = 0.0
     pairs = zip(_axes(rot6d), _axes(quat_to_rot6d(goal_wxyz)), strict=True)

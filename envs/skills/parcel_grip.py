@@ -49,7 +49,7 @@ ALMOST_NOTHING = 1e-9
 
 @dataclass(frozen=True)
 class Hand:
-    """The hand in n worlds. It approaches along its z axis; its fingers open along y."""
+    """The hand in n worlds, which approaches along its z axis; its fingers open along y."""
 
     pos_w: Array  # (n, 3) m, the TCP
     # unit vectors in the world along the hand's axes, (n, 3) each
@@ -85,7 +85,7 @@ class Hand:
     def lean_rad(self) -> float:
         """Returns the angle by which the hand leans to take a parcel that it will rotate.
 
-        It is 0 for a suction cup, whose lip must lie flat on the parcel.
+        The angle is 0 for a suction cup, whose lip must lie flat on the parcel.
         """
         return 0.0 if self.is_cup else LEAN_RAD
 
@@ -180,8 +180,9 @@ class Parcels:
         offset = contact_w[:, None, :] - self.pos_w
         hand_y = hand.y[:, None, :]  # the fingers open along this axis
 
-        # is the contact point between the two faces across each axis of the parcel? And how
-        # wide is the parcel between the fingers: the sum of its edges' extents along hand_y
+        # is the contact point between the two faces across each axis of the parcel? And
+        # how wide is the parcel between the fingers: the sum of its edges' extents along
+        # hand_y
         is_inside = True
         width = 0.0
         for k, axis in enumerate((self.x, self.y, self.z)):
@@ -205,8 +206,8 @@ class Grip:
     def alignment(self, hand: Hand) -> Array:
         """Returns how well a hand is aligned with this grip, (n,) from -1 to 1.
 
-        It is the cosine of an angle: the angle between the x axes of hand and grip, or
-        the angle between their z axes if that is larger.
+        The alignment is the cosine of an angle: the angle between the x axes of hand
+        and grip, or the angle between their z axes if that is larger.
         """
         xp = array_namespace(self.x)
         return xp.minimum(dot(self.x, hand.x), dot(self.z, hand.z))
@@ -253,8 +254,8 @@ def grip_of(
             that stand.
         is_standing: (n,) bool, whether each parcel stands on an end on the scanner's
             plate.
-        back_m: How far the TCP stays back from the parcel, against the approach. It is
-            needed by hands whose palm is nearer to the fingertips than the Franka hand's.
+        back_m: How far the TCP stays back from the parcel, against the approach. Hands
+            need this whose palm is nearer to the fingertips than the Franka hand's palm.
     """
     xp = array_namespace(side_approach)
     label = parcel.label_direction()

@@ -44,8 +44,9 @@ class Row(NamedTuple):
 class ScriptedPlanner:
     """A planner that gets its plans from a function `decide`.
 
-    It sees the privileged state and remembers nothing: each plan follows from the present
-    observation alone. So it recovers from disturbances without code for each of them.
+    The planner sees the privileged state and remembers nothing: each plan follows from
+    the present observation alone. So it recovers from disturbances without code for
+    each kind.
     """
 
     def __init__(
@@ -64,7 +65,8 @@ class ScriptedPlanner:
             decide: The function that returns the plans.
             hand: Converts the first hand's TCP and gripper commands between that hand and
                 the one that `decide` expects; None for a hand that needs no conversion.
-            effectors: How many hands the plans have goals for. They are the robot's first.
+            effectors: The number of hands that plans have goals for: the robot's first
+            ones.
         """
         self.plan_shape = PlanShape(effectors=effectors)
         # name of a layout's entry -> its columns
@@ -203,8 +205,8 @@ def make_payload(
 def completion_of(xp: Any, order: tuple[str, ...], skill: Array) -> Array:
     """Returns the completion (n,) of a task whose skills follow one another in order.
 
-    It rises in equal steps from 0 at the first skill to 1 at the last. It is 0 for skills
-    that are not in the order.
+    The completion rises in equal steps from 0 at the first skill to 1 at the last one.
+    For skills that are not in the order, it is 0.
 
     Args:
         xp: The array namespace.

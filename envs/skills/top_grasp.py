@@ -51,7 +51,7 @@ AMPLE_M = 0.065
 class Overhang(NamedTuple):
     """A box around a part of the hand that reaches over neighbours.
 
-    It is given in m, in the frame of a hand that points down.
+    All values are in m, in the frame of a hand that points down.
     """
 
     half_y: float  # half the box's width along y, along which the fingers open
@@ -223,7 +223,7 @@ def _box_candidates(
     """Returns the yaws and spans, (n, 5) each, for gripping a box across its sides.
 
     There are only two such candidates, one for each of the two horizontal axes. The first
-    is repeated to fill four columns.
+    is repeated to fill four of the five columns that cylinders need.
 
     Args:
         xp: the array namespace.
@@ -263,7 +263,7 @@ def _hand_yaw(xp: Any, x: Array, y: Array) -> Array:
 def _room(xp: Any, pos_w: Array, yaw: Array, span: Array, others_w: Array) -> Array:
     """Returns the room (n, 5) m beside the fingers of each candidate grasp.
 
-    It is the horizontal distance from the centre of a finger to the centre of the
+    The room is the horizontal distance from the centre of a finger to the centre of the
     nearest neighbour, clipped to ROOM_M.
 
     Args:

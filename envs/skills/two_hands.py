@@ -34,7 +34,8 @@ DecideTwo = Callable[
 class TwoHandsPlanner:
     """A planner for a robot's first two hands that gets its plans from a function.
 
-    It sees the privileged state, and remembers nothing from one plan to the next.
+    The planner sees the privileged state, and remembers nothing from one plan to the
+    next.
     """
 
     plan_shape = PlanShape(effectors=2)

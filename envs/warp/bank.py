@@ -13,7 +13,7 @@ from embodied.sim.warp.engine import WarpEngine
 class DeviceBank:
     """Holds the S starts on the device, and writes any of them into any of N worlds.
 
-    It must be made with the device as torch's default, as in `with device:`.
+    The bank must be made with the device as torch's default, as in `with device:`.
     """
 
     def __init__(self, starts: StartBank, engine: WarpEngine) -> None:

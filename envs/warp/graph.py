@@ -79,7 +79,10 @@ class StepGraph:
         return self._launch is not None
 
     def __call__(self, values: torch.Tensor) -> Tensors:
-        """Returns the function's results for `values`, as copies."""
+        """Returns the function's results for `values`.
+
+        The results are copies, because the next call overwrites the graph's outputs.
+        """
         self._input.copy_(values)  # the graph reads its input from this memory
         if self._launch is not None:
             self._launch()
@@ -177,7 +180,7 @@ class CudaGraphs:
 def _without_garbage_collection() -> Iterator[None]:
     """Disables garbage collection within the context.
 
-    It could free memory of the device, which is not allowed during a capture.
+    A collection could free memory of the device, which is not allowed during a capture.
     """
     gc.collect()
     was_enabled = gc.isenabled()

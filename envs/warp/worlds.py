@@ -356,7 +356,7 @@ class WarpWorlds:
 def _buffers_for(num_worlds: int, probe: Worlds, seed: int) -> Buffers:
     """Returns sizes of the engine's buffers for N worlds, measured in the worlds `probe`.
 
-    They suffice for the contacts that random actions cause.
+    The buffers suffice for the contacts that random actions cause.
     """
     peak = measure_contact_peak(probe, seed)
     return Buffers.of(num_worlds, peak.mean_contacts, peak.contacts, peak.constraints)

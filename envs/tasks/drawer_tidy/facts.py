@@ -25,8 +25,8 @@ FALLEN_Z_W = 0.45
 # its middle is within IN_HAND_M of the TCP.
 LIFTED_M = 0.015
 IN_HAND_M = 0.06
-# Rewards for being near a goal are 1 within NEAR_M of it, and fall to 0.1 at a distance of
-# NEAR_M + FAR_M.
+# Rewards for being near a goal are 1 within NEAR_M of it, and fall to 0.1 at a distance
+# of NEAR_M + FAR_M.
 NEAR_M = 0.03
 FAR_M = 0.5
 
@@ -41,6 +41,7 @@ class Props:
         self.things = Things(engine, THING_NAMES)
         self.drawers = Drawers(engine, DRAWERS_SIZE)
         self.hand = Hand(engine, robot)
+        # the worlds' indices, for choosing one drawer or thing per world
         self.worlds = xp.arange(engine.num_worlds)
         # (D, 2): row d holds the indices of the drawers other than drawer d
         self.other_drawers = xp.asarray([[1, 2], [0, 2], [0, 1]])

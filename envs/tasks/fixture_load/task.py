@@ -223,9 +223,9 @@ class FixtureLoad:
 def staged_progress(xp: Any, facts: Facts, is_loaded: Array) -> Array:
     """Returns the progress (N,), below 1, of loading the fixture and pressing start.
 
-    It is at most 0.25 while the hand reaches for the workpiece, at least 0.35 once the
-    workpiece is in the hand, up to 0.65 above its pocket, at least 0.7 in its seat, and up
-    to 0.95 with the button pressed.
+    The progress is at most 0.25 while the hand reaches for the workpiece, at least 0.35
+    once the workpiece is in the hand, up to 0.65 above its pocket, at least 0.7 in its
+    seat, and up to 0.95 with the button pressed.
 
     Args:
         xp: The array namespace.

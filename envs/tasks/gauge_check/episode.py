@@ -40,7 +40,7 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
         reading_of(episode, station, episode["is_ok"][station])
         for station in range(COUNT)
     ]
-    # the stations that the sentence names are `asked` of them, chosen at random
+    # the sentence names as many stations as `asked` says, chosen at random
     order = variation.stream(seed, "asked").permutation(COUNT)
     named = sorted(int(station) for station in order[: episode["asked"]])
     episode["named"] = named

@@ -15,8 +15,8 @@ from embodied.envs.tasks.gauge_check.variation import NAMES
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# The distance to the next button when no button is left to press: larger than any distance
-# in the room.
+# The distance to the next button when no button is left to press: larger than any
+# distance in the room.
 NOTHING_LEFT_M = 99.0
 
 
@@ -74,7 +74,7 @@ class Facts:
     def reach_button_m(self) -> Array:
         """(N,) m, from the closed fingertips to the nearest correct button still to press.
 
-        It is NOTHING_LEFT_M once all named stations have been answered.
+        The distance is NOTHING_LEFT_M once all named stations have been answered.
         """
         xp = self._xp
         tip = self._props.hand.tip_w()

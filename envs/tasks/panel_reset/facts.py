@@ -26,6 +26,7 @@ class Props:
         self.buttons = Buttons(engine, BUTTONS)
         self.console = Console(engine, CONSOLE)
         self.hand = Hand(engine, robot)
+        # the worlds' indices, for choosing one lamp per world
         self.worlds = engine.xp.arange(engine.num_worlds)
 
 

@@ -128,7 +128,7 @@ class PanelReset:
         down = self._props.buttons.down(memory["down"] > 0)
         is_pressed = down & (memory["down"] == 0)
         is_reset = is_pressed & is_fault & (memory["lights"] == FAULT)
-        is_wrong = is_pressed & (memory["meant"] == 0)
+        is_wrong = is_pressed & (memory["meant"] == 0)  # never the right one so far
         has_reset = any_of(is_reset)
         memory["down"][...] = xp.astype(down, xp.int64)
         memory["wrong"][...] = memory["wrong"] + count_of(is_wrong)

@@ -55,8 +55,8 @@ PER_M_ALONG_BELT = 0.3
 # The priority rises only between these y, so that its change is small beside the steps
 # between the priorities above, and their order stays.
 ALONG_BELT_Y_W = (-3.0, 1.0)
-# There is no work if no parcel has a higher priority than this. It is above PASSED, because
-# the arm cannot take a parcel that has passed.
+# There is no work if no parcel has a higher priority than this. It is above PASSED,
+# because the arm cannot take a parcel that has passed.
 IDLE_PRIORITY = 0.1
 
 
@@ -158,7 +158,8 @@ class ExpertFacts:
     def must_turn(self) -> Array:
         """Returns (n,) bool, whether a held parcel must be rotated to bring its label up.
 
-        It must be if its label is on the end to which the hand's x axis points.
+        The parcel must be rotated if its label is on the end to which the hand's x axis
+        points.
         """
         label_along_x = dot(self.parcel.label_direction(), self.hand.x)
         return self.is_held & (label_along_x > MOSTLY_COS)
@@ -166,8 +167,9 @@ class ExpertFacts:
     def must_lift(self) -> Array:
         """Returns (n,) bool, whether a held parcel must be lifted before it moves sideways.
 
-        It must be while it is low over the belt, where it would hit other parcels. Near
-        the plate it is low because it is being set down, so it is not lifted there.
+        The parcel must be lifted while it is low over the belt, where it would hit
+        other parcels. Near the plate the parcel is low because it is being set down, so
+        it is not lifted there.
         """
         from_plate = (self.parcel.pos_w - self.plate_w)[:, :2]
         is_far_from_plate = dot(from_plate, from_plate) > NEAR_PLATE_M**2
@@ -225,8 +227,8 @@ def is_within_reach(parcels: Parcels) -> Array:
 def _share_done(xp: Any, is_finished: Array, is_wanted: Array) -> Array:
     """Returns the share (n,) of finished parcels among the wanted ones, (n, K) bool each.
 
-    It counts by dot products with ones: unlike `sum`, `dot` adds in the same order whatever
-    the number n of worlds is.
+    The function counts by dot products with ones: unlike `sum`, `dot` adds in the same
+    order whatever the number n of worlds is.
     """
     finished = xp.where(is_finished, 1.0, 0.0)
     wanted = xp.where(is_wanted, 1.0, 0.0)

@@ -194,8 +194,9 @@ class PourWater:
 def staged_progress(xp: Any, facts: Facts) -> Array:
     """Returns the progress (N,), below 1, of taking the bottle, bringing it and pouring.
 
-    It is at most 0.25 while the hand reaches for the bottle, at least 0.35 once the bottle
-    is in the hand, up to 0.55 beside the glass, and up to 0.95 with the level at the mark.
+    The progress is at most 0.25 while the hand reaches for the bottle, at least 0.35
+    once the bottle is in the hand, up to 0.55 beside the glass, and up to 0.95 with the
+    level at the mark.
 
     Args:
         xp: The array namespace.

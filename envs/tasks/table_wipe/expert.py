@@ -1,8 +1,8 @@
 """The scripted expert of TableWipe: take the pad, wipe the stains, put the pad back.
 
-The hand takes the pad and wipes the nearest named stain in strokes, until all named stains
-are gone. Then it lays the pad back on its mat. Each plan follows from the present state
-alone, so the expert recovers from whatever happens.
+The hand takes the pad and wipes the nearest named stain in strokes, until all named
+stains are gone. Then it lays the pad back on its mat. Each plan follows from the
+present state alone, so the expert recovers from whatever happens.
 """
 
 from __future__ import annotations
@@ -298,7 +298,7 @@ def _stroke_end_y(xp: Any, state: Readings, stroke: Stroke) -> Array:
 def _completion(xp: Any, state: Readings) -> Array:
     """Returns the completion (n,), which rises to 1 as the named stains vanish.
 
-    It is 0.5 when 10 cm2 of the named stains are left.
+    The completion is 0.5 when 10 cm2 of the named stains remain.
     """
     left_cm2 = xp.sum(state["dirt_named"] * state["dirt_cm2"], axis=1)
     return 1 / (1 + 0.1 * left_cm2)

@@ -79,8 +79,8 @@ STANDING_ON_BESIDE_M = 0.06
 # surely touches the stand.
 PRESS_M = 0.003
 # A hand turns a parcel in two steps: first its x axis turns ONWARDS, then its z axis. The
-# second step begins when the cosine of the x axis' angle to ONWARDS is above this. It goes
-# on while the cosine of the z axis' angle to straight down is below this.
+# second step begins when the cosine of the x axis' angle to ONWARDS is above this. It
+# goes on while the cosine of the z axis' angle to straight down is below this.
 FACING_COS = 0.9
 # Priorities of parcels; the hand works on the parcel with the highest one.
 HELD = 5.0
@@ -142,7 +142,8 @@ def plan_picker(facts: ExpertFacts) -> HandPlan:
 def _parcel_to_work_on(facts: ExpertFacts) -> tuple[Parcels, Array, Array]:
     """Returns the parcel that the picker works on in each world.
 
-    It is the parcel in its hand, or else the one farthest downstream on the belt.
+    This is the parcel in the picker's hand, or else the one farthest downstream on the
+    belt.
 
     Returns:
         The parcel; whether the picker holds the parcel, (n,) bool; and whether there is
@@ -236,8 +237,9 @@ def _posture(
 def must_lift_off_belt(facts: ExpertFacts, parcel: Parcels) -> Array:
     """Returns (n,) bool, whether a held parcel must be lifted before it moves sideways.
 
-    It must be while it is low over the belt, where it would hit other parcels. Near the
-    stand it is low because it is being set down, so it is not lifted there.
+    The parcel must be lifted while it is low over the belt, where it would hit other
+    parcels. Near the stand the parcel is low because it is being set down, so it is not
+    lifted there.
     """
     offset_xy = (parcel.pos_w - facts.stand_w)[:, :2]
     is_far_from_stand = dot(offset_xy, offset_xy) > NEAR_STAND_M**2
@@ -297,7 +299,7 @@ def _rows_to_stand(
     """Returns the rows of the decision table for a hand with a parcel.
 
     The hand lifts the parcel, turns it on the way, sets it down on the stand and lets
-    go. It waits at READY_W while another parcel or the other hand is at the stand.
+    go. The hand waits at READY_W while another parcel or the other hand is at the stand.
 
     Args:
         facts: what the expert knows.

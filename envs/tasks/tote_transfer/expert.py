@@ -1,6 +1,7 @@
 """The scripted planner of ToteTransfer.
 
-It decides from the present state alone, so that it recovers from whatever happens.
+Each plan follows from the present state alone, so the expert recovers from whatever
+happens.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def tote_transfer_expert(
     def stand(observation: Observation, payload: Payload) -> Array:
         """Returns where the mount should stand (n, 4): x, y, z in m and yaw in rad.
 
-        It depends on the observation only; DrivingPlanner passes the plan, too.
+        The pose depends on the observation only; DrivingPlanner passes the plan, too.
         """
         return expert.stand(*planner.read(observation))
 
@@ -145,7 +146,7 @@ class ToteTransferExpert:
     def _is_at_rack(facts: ExpertFacts) -> Array:
         """Returns (n,) bool, whether the robot should be at the rack now.
 
-        It should be there once the tote is near its slot, or held and lifted.
+        The robot should be there once the tote is near its slot, or held and lifted.
         """
         offset = (facts.tote - facts.slot)[:, :2]
         is_tote_near = dot(offset, offset) < AT_RACK_M**2
@@ -189,8 +190,8 @@ def _choose(
     tote_to_hand = tcp - facts.tote
     carry_z = xp.full_like(tcp[:, 2], CARRY_Z_W)
 
-    # goals of an empty hand: above the grip, but at the edge of its reach while the tote is
-    # still to come; and above the tote's rim after the hand has let go
+    # goals of an empty hand: above the grip, but at the edge of its reach while the tote
+    # is still to come; and above the tote's rim after the hand has let go
     hover_y = xp.clip(grip[:, 1], *REACH_Y_W)
     hover = xp.stack([grip[:, 0], hover_y, grip[:, 2] + HOVER_M], axis=1)
     above_rim = with_z(xp, tcp, grip[:, 2] + depth_m + CLEAR_M)

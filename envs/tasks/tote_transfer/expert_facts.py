@@ -119,7 +119,7 @@ def grip_point(
 ) -> Array:
     """Returns the grip (n, 3) m: on the wall that will face the robot in the rack.
 
-    That is the wall on the -y side of the tote's own frame.
+    This wall is on the -y side of the tote's own frame.
 
     Args:
         xp: The array namespace.

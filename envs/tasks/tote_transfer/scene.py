@@ -163,8 +163,8 @@ def build_tote_station(robot: Robot) -> mujoco.MjSpec:
     """Returns the station with a robot and three totes.
 
     Totes that take no part in an episode are parked out of sight. Policies look through
-    the camera `overview`, which sees belt, rack and hand; `hall` is the camera of pictures
-    for people.
+    the camera `overview`, which sees belt, rack and hand; `hall` is the camera of
+    pictures for people.
     """
     station = station_of(robot)
     spec = start_station("tote_station", robot, fenced=not robot.travels)
@@ -183,14 +183,14 @@ def build_tote_station(robot: Robot) -> mujoco.MjSpec:
 def _paint_floor_marks(spec: mujoco.MjSpec, station: Station) -> None:
     """Paints lines on the floor around the robot's stand at the rack.
 
-    They mark three sides; the side towards the rack stays open. Boxes are given by
+    The lines mark three sides; the side towards the rack stays open. Boxes are given by
     middle and half size, m.
     """
     marks = Paint(spec, spec.worldbody, "lane", decor=True)
     x, y = station.rack_stand_w
     line_z = 0.001
-    # half the width of the marked area, m: more for two hands, because the robot then fills
-    # each column of slots from a stand before that column
+    # half the width of the marked area, m: more for two hands, because the robot then
+    # fills each column of slots from a stand before that column
     half_x = 0.5 + station.has_two_hands * station.rack.slot_x / 2
 
     # two lines along y, at both sides of the stand, and one line across behind it

@@ -148,7 +148,8 @@ class ToteTransfer:
         belt = self._props.belt
 
         # Both kinds of event are applied. Only one of them has an effect, because the
-        # sampled values of the other change nothing: the same speed again, or a push of 0 N.
+        # sampled values of the other change nothing: the same speed again, or a push of 0
+        # N.
         has_happened = tick >= memory["event_tick"]
         speed = xp.where(has_happened, memory["speed_after"], belt.speed())
         belt.set_speed(speed)
@@ -212,8 +213,8 @@ def staged_progress(
 ) -> Array:
     """Returns the progress (N,), below 1, of reaching, lifting and carrying the tote.
 
-    It is at most 0.25 while the hand reaches for the tote, 0.35 once the tote is in the
-    hand, and rises to 0.9 at its slot.
+    The progress is at most 0.25 while the hand reaches for the tote, 0.35 once the tote
+    is in the hand, and rises to 0.9 at its slot.
 
     Args:
         xp: The array namespace.

@@ -1,8 +1,9 @@
 """The scripted planner of ToteTransfer for two hands, which carry a wide tote together.
 
-The hands go down together once both are above their walls, and close once both are at their
-grips. From then on, the goals of both hands follow from one goal of the tote. The robot
-drives along the belt to meet the tote, and to the rack with the tote in its hands.
+The hands go down together once both are above their walls, and close once both are at
+their grips. From then on, the goals of both hands follow from one goal of the tote. The
+robot drives along the belt to meet the tote, and to the rack with the tote in its
+hands.
 
 Each plan follows from the present state alone, so the expert recovers from whatever
 happens.
@@ -54,8 +55,8 @@ ROW_AHEAD_M = (0.50, 0.72)
 # A slot whose floor is higher than this is in the upper row.
 UPPER_Z_W = 0.73
 # The robot stands still and its hands follow the tote while the tote's y, relative to the
-# robot, is in this range. For a tote that moves, the range ends earlier, by the distance that
-# the tote rides within LEAD_S.
+# robot, is in this range. For a tote that moves, the range ends earlier, by the distance
+# that the tote rides within LEAD_S.
 MEET_Y_M = (-0.28, 0.26)
 LEAD_S = 2.0
 # If its hands have reached the tote, the robot stands still up to this y of the tote.
@@ -70,7 +71,8 @@ def two_handed_expert(
     agent_layout: Layout, state_layout: Layout, robot: Robot
 ) -> tuple[Planner, Controller]:
     """Returns planner and controller of the expert, for a robot with two hands."""
-    # the stand depends on where the mount is now, because the robot waits for a tote there
+    # the stand depends on where the mount is now, because the robot waits for a tote
+    # there
     expert = TwoHandedExpert(robot)
     mount = MountPose(robot, agent_layout)
     planner = TwoHandsPlanner(agent_layout, state_layout, robot, expert.decide)
@@ -78,7 +80,7 @@ def two_handed_expert(
     def stand(observation: Observation, payload: Payload) -> Array:
         """Returns where the first arm should stand (n, 4): x, y, z in m and yaw in rad.
 
-        It depends on the observation only; DrivingPlanner passes the plan, too.
+        The pose depends on the observation only; DrivingPlanner passes the plan, too.
         """
         xp, hands, state = planner.read(observation)
         pose = mount.read(observation.agent_pos)
@@ -119,8 +121,8 @@ class TwoHandedExpert:
     ) -> Array:
         """Returns where the first arm should stand (n, 4): x, y, z in m and yaw in rad.
 
-        The robot stands so that the tote on the belt, or the slot in the rack, is ahead of
-        the middle between its shoulders.
+        The robot stands so that the tote on the belt, or the slot in the rack, is ahead
+        of the middle between its shoulders.
 
         Args:
             xp: the array namespace.
@@ -178,7 +180,8 @@ class TwoHandedExpert:
         is_closing = is_closing & ~is_skill(skill, "release")
         gripper = xp.where(is_closing, -1.0, 1.0)
 
-        # hands with the tote follow the tote's goal; hands that let go stay where they are
+        # hands with the tote follow the tote's goal; hands that let go stay where they
+        # are
         plans = []
         stays = is_skill(skill, "release")[:, None]
         follows = facts.is_holding[:, None]
@@ -197,8 +200,8 @@ class TwoHandedExpert:
         """Returns the skill of both hands, and the goal of the tote.
 
         Returns:
-            The skill (n,), an index into SKILLS; the position (n, 3) m of the tote's goal,
-            and its yaw (n,) rad.
+            The skill (n,), an index into SKILLS; the position (n, 3) m of the tote's
+            goal, and its yaw (n,) rad.
         """
         # the tote is carried so high that the mean height of the hands is CARRY_Z_W
         hand_z = (facts.hands[0][:, 2] + facts.hands[1][:, 2]) / 2

@@ -42,6 +42,7 @@ class Props:
         self.scale = Scale(engine, SCALE, [mark.letter for mark in MARKS])
         self.boxes = PackingBoxes(engine, BOX, BOXES, MARKS)
         self.hand = Hand(engine, robot)
+        # the worlds' indices, for choosing one box per world
         self.worlds = xp.arange(engine.num_worlds)
         # (N,) index 0 for each world: there is only one item
         self.first = xp.zeros(engine.num_worlds, dtype=xp.int64)
@@ -62,8 +63,8 @@ class Facts:
         self.item_pos_w, self.item_xmat = props.item.pose_of(props.first)
         self.item_vel_w = props.item.velocity_of(props.first)
         self.pan_w = props.scale.pan_w()  # (N, 3) m, centre of the pan's upper face
-        # of the K boxes: the centres of their floors, (N, K, 3) m, and the angles of their
-        # flaps, (N, K) rad, 0 if shut
+        # of the K boxes: the centres of their floors, (N, K, 3) m, and the angles of
+        # their flaps, (N, K) rad, 0 if shut
         self.floors_w = props.boxes.floors_w()
         self.angles_rad = props.boxes.angles_rad()
 

@@ -246,8 +246,8 @@ class WeighPack:
 def weighing(xp: Any, facts: Facts) -> Array:
     """Returns the progress (N,) until the display shows a box.
 
-    It is at most 0.15 while the hand reaches for the item, at least 0.2 once the item is
-    in the hand, and 0.4 once the item is on the scale.
+    The progress is at most 0.15 while the hand reaches for the item, at least 0.2 once
+    the item is in the hand, and 0.4 once the item is on the scale.
     """
     # rewards from 0 to 1: 1 within `bound` m of the goal, and 0.1 at `bound` + `margin` m
     reached = tolerance(facts.grip_error_m, bound=0.01, margin=0.4)
@@ -265,9 +265,9 @@ def weighing(xp: Any, facts: Facts) -> Array:
 def packing(xp: Any, facts: Facts) -> Array:
     """Returns the progress (N,), below 1, once the display shows a box.
 
-    It is at most 0.55 while the hand reaches for the item, at least 0.58 once the item is
-    in the hand, and at least 0.75 once the item is in its own box; from there it rises to
-    0.97 while the flap closes.
+    The progress is at most 0.55 while the hand reaches for the item, at least 0.58 once
+    the item is in the hand, and at least 0.75 once the item is in its own box; from
+    there it rises to 0.97 while the flap closes.
     """
     # rewards from 0 to 1: 1 within `bound` m of the goal, and 0.1 at `bound` + `margin` m
     reached = tolerance(facts.grip_error_m, bound=0.01, margin=0.4)
