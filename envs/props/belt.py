@@ -34,8 +34,8 @@ BED_BELOW_M = 0.05
 BED = (0.16, 0.17, 0.18, 1.0)
 RUBBER = (0.30, 0.33, 0.36, 1.0)
 RUBBER_HALF_M = 0.010  # half the band's thickness
-# The band's top is 0.5 mm below the belt's top. Things sink into the collision box by less
-# than that, so that the band is never drawn over their undersides.
+# The band's top is 0.5 mm below the belt's top. Things sink into the collision box by
+# less than that, so that the band is never drawn over their undersides.
 RUBBER_BELOW_M = RUBBER_HALF_M + 0.0005
 # The band ends this far before the belt's ends, so that the end rollers are seen.
 RUBBER_SHORTER_M = 0.03
@@ -129,6 +129,7 @@ def _paint_surface(paint: Paint, size: BeltSize) -> None:
         right_end = (right_x, roller_y, roller_z)
         paint.cylinder(left_end, right_end, ROLLER_RADIUS_M, ROLLER)
 
+    # the rubber band, a little shorter than the belt
     if size.rubber:
         half_length = size.half_length - RUBBER_SHORTER_M
         rubber_half = (half_width, half_length, RUBBER_HALF_M)
@@ -157,7 +158,8 @@ class Belt:
 
     def __init__(self, engine: Engine) -> None:
         surface = engine.model.geom(SURFACE).id
-        # (N,) m/s along +y, a view of the model's field, of which each world has its own values
+        # (N,) m/s along +y, a view of the model's field, of which each world has its own
+        # values
         self._speed_m_s = engine.model_view("geom_surfacevel")[:, surface, 1]
 
     def start(self, world: int, speed_m_s: float) -> None:

@@ -42,7 +42,8 @@ def add_bench(spec: mujoco.MjSpec, size: BenchSize) -> None:
     top = add_box(bench, (0, 0, size.top_z - size.thickness / 2), top_half, TOP)
     top.friction[0] = SLIDING_FRICTION
 
-    # the robot collides with everything below the top as with one block
+    # the robot collides with everything below the top as with one block, which begins 8
+    # cm above the floor
     under_z = size.top_z - size.thickness
     cabinet_half = (half_x - 0.04, half_y - 0.04, (under_z - 0.08) / 2)
     add_box(bench, (0, 0, 0.08 + cabinet_half[2]), cabinet_half, FRAME_BLUE)

@@ -209,6 +209,7 @@ def _paint_trim(
     plinth_half = ((back[0] - toe[0]) / 2 + 0.015, half_y + 0.004, 0.04)
     paint.box(plinth, plinth_half, FRAME_BLUE)
 
+    # the strip, just below the face's lower edge
     strip = (front[0] - 0.004, 0, front[1] - 0.03)
     paint.box(strip, (0.006, half_y, 0.016), SAFETY_YELLOW)
     paint.add()

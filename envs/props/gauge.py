@@ -57,7 +57,8 @@ MARK = (0.88, 0.05, 0.05, 1.0)
 CASE = (0.62, 0.65, 0.67, 1.0)
 BOARD = (0.30, 0.34, 0.38, 1.0)
 BEZEL = (0.12, 0.13, 0.14, 1.0)
-# Positions in a station's frame, whose origin is on the floor, midway between its buttons.
+# Positions in a station's frame, whose origin is on the floor, midway between its
+# buttons.
 DESK_Z_M = 0.80  # upper face of the desk
 DESK_HALF_M = (0.075, 0.17)
 BOARD_X_M = 0.20  # front of the board
@@ -163,6 +164,7 @@ def _add_desk(spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str) -> None:
     Boxes are given by their middle and half size, cylinders by the middles of their two
     ends and their radius, m.
     """
+    # the desk's plate, 4 cm thick, and the post that carries the plate
     half_x, half_y = DESK_HALF_M
     desk_half = (half_x, half_y, 0.02)
     add_box(body, (0, 0, DESK_Z_M - 0.02), desk_half, CASE)
@@ -197,8 +199,8 @@ def _add_desk(spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str) -> None:
 
     # the dial's rim, and a yellow edge
     rim = (BOARD_X_M, BOARD_Y_M, DIAL_Z_M)
-    front = (BOARD_X_M - 0.003, BOARD_Y_M, DIAL_Z_M)
-    paint.cylinder(rim, front, DIAL_M + 0.012, BEZEL)
+    rim_front = (BOARD_X_M - 0.003, BOARD_Y_M, DIAL_Z_M)
+    paint.cylinder(rim, rim_front, DIAL_M + 0.012, BEZEL)
     edge = (BOARD_X_M - 0.001, BOARD_Y_M, BOARD_Z_M + 0.008)
     paint.box(edge, (0.001, BOARD_HALF_M, 0.006), SAFETY_YELLOW)
     paint.add()

@@ -62,7 +62,8 @@ def add_granules(spec: mujoco.MjSpec, count: int) -> None:
         ball.condim = 1  # contacts without friction
         ball.solref = SOLREF
         ball.group = COLLISION_GROUP
-        # the drawn sphere is a site, because a geom would cost time in the collision search
+        # the drawn sphere is a site, because a geom would cost time in the collision
+        # search
         body.add_site(
             name=f"{PREFIX}_{k}",
             type=mujoco.mjtGeom.mjGEOM_SPHERE,
@@ -87,13 +88,13 @@ def filling(count: int, half_width_m: float, floor_m: float) -> np.ndarray:
     # the walls
     pitch = half_width_m - RADIUS_M - 0.0005
 
-    # how much higher the layer of four lies than the layer of nine below it: the centres
-    # of touching grains are two radii apart; with a gap of 0.6 mm
-    aside = pitch / np.sqrt(2)  # horizontal distance of such grains
+    # how much higher the layer of four lies than the layer of nine below: the centres of
+    # touching grains would be two radii apart, and a gap of 0.6 mm is added
+    aside = pitch / np.sqrt(2)  # horizontal distance of neighbours in the two layers
     rise = np.sqrt(max((2 * RADIUS_M) ** 2 - aside**2, 0.0)) + 0.0006
 
     positions: list[tuple[float, float, float]] = []
-    z = floor_m + RADIUS_M + 0.0002
+    z = floor_m + RADIUS_M + 0.0002  # of the lowest layer, 0.2 mm above the floor
     while len(positions) < count:
         for layer, above in ((NINE, 0.0), (FOUR, rise)):
             positions += [(pitch * x, pitch * y, z + above) for x, y in layer]

@@ -39,9 +39,9 @@ FLAP_DAMPING_N_M_S = 0.012
 OPEN_RAD = float(np.deg2rad(125.0))
 # A flap is closed if its angle is below this.
 CLOSED_RAD = float(np.deg2rad(6.0))
-# Rotations, wxyz in the flap's frame, of the mark on a flap's underside, which is read when
-# the flap is open, and of the mark on its upper side. Seen from +x, their letters are
-# upright.
+# Rotations, wxyz in the flap's frame, of the mark on a flap's underside, which is read
+# when the flap is open, and of the mark on its upper side. Seen from +x, their letters
+# are upright.
 INSIDE_FLAP = (0.0, np.sqrt(0.5), np.sqrt(0.5), 0.0)
 ON_FLAP = (np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5))
 # The plates with a box's mark: inside its flap, on top of the flap, and on the wall that
@@ -189,11 +189,11 @@ def _add_flap(box: mujoco.MjsBody, name: str, size: PackingBoxSize) -> mujoco.Mj
     )
     half_x = size.flap / 2
     half_y = size.width / 2 + size.wall
-    flap.ipos = [half_x, 0, 0]
+    flap.ipos = [half_x, 0, 0]  # the centre of mass
     plate_size = (size.flap, 2 * half_y, size.wall)
     flap.inertia = box_inertia(plate_size, FLAP_MASS_KG)
 
-    # about -y, so that a positive angle raises the flap
+    # the hinge's axis is -y, so that a positive angle raises the flap
     hinge = flap.add_joint(
         name=f"{name}_flap", type=mujoco.mjtJoint.mjJNT_HINGE, axis=[0, -1, 0]
     )

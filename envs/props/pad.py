@@ -250,7 +250,8 @@ class Pad:
         """Returns the pad's position, rotation and velocity in the world.
 
         Returns:
-            (N, 3) m; (N, 6) its x and y axes; and (N, 3) m/s.
+            The position (N, 3) in m of the centre of the cloth's underside; the pad's x
+            and y axes (N, 6); and the velocity (N, 3) in m/s.
         """
         view = self._engine.view
         position = view("xpos")[:, self._body]

@@ -234,8 +234,8 @@ class People:
         """
         xp = self._xp
         memory = self._memory
-        # the time that each person has walked: the episode's time without the part of the
-        # halt that has passed
+        # The time that each person has walked: the episode's time without the part of the
+        # halt that has passed. `in_halt_s` is the time, clipped to that of the halt.
         now_s = xp.astype(tick, xp.float64)[:, None] / PHYSICS_HZ  # (N, 1)
         in_halt_s = xp.minimum(
             xp.maximum(now_s, memory["halt_s"]), memory["going_on_s"]
@@ -250,7 +250,7 @@ class People:
 
         # interpolate between the rows of the table before and after that time
         turns = time_s / memory["walk_period_s"][..., None]
-        row = (turns - xp.floor(turns)) * SAMPLES
+        row = (turns - xp.floor(turns)) * SAMPLES  # fractional
         first = xp.clip(xp.astype(row, xp.int64), 0, SAMPLES - 1)
         share = (row - first)[..., None]
         walks = memory["walks"]

@@ -274,7 +274,12 @@ def _trunk() -> dict[str, tuple[Shape, ...]]:
 
 
 def _head() -> dict[str, tuple[Shape, ...]]:
-    """Returns the shapes of neck, head, helmet and glasses, by part."""
+    """Returns the shapes of neck, head, helmet and glasses, by part.
+
+    Lofts along z are given by sections (z, centre x, centre y, half x, half y) or (z,
+    centre x, centre y, radius), m; the loft along x by (x, centre y, centre z, half y,
+    half z).
+    """
     # skin
     neck = Loft("z", ((1.44, -0.01, 0, 0.055), (1.57, 0.005, 0, 0.052)), smooth=0)
     head = Loft(
@@ -336,7 +341,7 @@ def _tapered(
         top_radius: radius near the upper end, m.
         bottom_radius: radius near the lower end, m.
     """
-    # (z, centre x, centre y, radius) of each section
+    # (z, centre x, centre y, radius) of each section; smaller radii round the ends
     sections = (
         (bottom, 0, 0, 0.6 * bottom_radius),
         (bottom + 0.02, 0, 0, bottom_radius),

@@ -152,7 +152,7 @@ def _tin_paint(radius: float, z: float) -> list[Part]:
 
 def _colours(kind: str, rgb: Rgb) -> list[tuple[float, ...]]:
     """Returns the colours of a thing's `_parts`, for a thing of the colour `rgb`."""
-    # mixed with white, and with black
+    # the thing's colour mixed with 45 % of white, and with 45 % of black
     thing_rgb = np.asarray(rgb)
     light = tuple(0.55 * thing_rgb + 0.45)
     dark = tuple(0.55 * thing_rgb)

@@ -158,6 +158,7 @@ def add_valve(spec: mujoco.MjSpec, face: mujoco.MjsBody, name: str, kind: str) -
         quat=flat_on_face,
     )
 
+    # a collar on the face, and the stem that carries the handle
     collar = Paint(spec, base, f"{name}_collar")
     collar.cylinder((0, 0, 0), (0, 0, 0.012), 0.024, STEEL)
     collar.cylinder((0, 0, 0), (0, 0, STEM_M), 0.010, STEEL)

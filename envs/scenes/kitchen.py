@@ -64,12 +64,13 @@ def _box_between(paint: Paint, low: Vector, high: Vector, rgba: Vector) -> None:
 def _paint_floor(decor: Paint) -> None:
     """Paints boards along x, over the hall's floor and its markings.
 
-    All are a few mm thick.
+    The boards and the seams between them are boxes between two opposite corners, m.
     """
     _box_between(decor, (ROOM[0], ROOM[1], 0.0022), (FRONT_X, LEFT_Y, 0.004), OAK)
 
-    # rows of boards, 0.18 m wide, each with a seam along it; the boards are 1.3 m long,
-    # and the first board of each row has a random length
+    # Rows of boards, 0.18 m wide, each with a seam along the row. The boards are 1.3 m
+    # long, and the first board of each row has a random length, so that the ends of
+    # boards in neighbouring rows are not in line.
     rng = np.random.default_rng(0)
     for row, y in enumerate(np.arange(ROOM[1], LEFT_Y, 0.18)):
         _box_between(decor, (ROOM[0], y, 0.004), (FRONT_X, y + 0.005, 0.0045), OAK_DARK)

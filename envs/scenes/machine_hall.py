@@ -135,6 +135,7 @@ def _paint_walls(decor: Paint) -> None:
     The fourth wall, nearest to the camera, is left out. Boxes are given by their middle
     and half size, m.
     """
+    # each wall has a plinth, 0.9 m high, and a yellow line along the plinth's upper edge
     height = 1.9  # half the height of the walls
     far_x = WALL_X_M + 0.05
     decor.box((far_x, 0, height), (0.05, WALL_Y_M + 0.1, height), WALL)

@@ -56,8 +56,8 @@ CUP_TRAVEL_Z_W = TABLE.top_z + 0.23
 PLATE_TRAVEL_Z_W = TABLE.top_z + 0.31
 # Above this TCP height the hand tilts to bring a plate on edge.
 TIP_Z_W = TABLE.top_z + 0.19
-# The distance above its seat from which a dish goes down: of a plate, along its slot; of a
-# cup, straight up.
+# The distance above its seat from which a dish goes down: of a plate, along its slot; of
+# a cup, straight up.
 ABOVE_SLOT_M = 0.125
 ABOVE_PLACE_M = 0.08
 # A dish at most this much higher than that distance may be lowered.
@@ -122,7 +122,8 @@ def decide(xp: Any, agent: Readings, state: Readings) -> Payload:
     is_tilted = is_tilted | facts.is_at_placed_plate
     tilt = xp.where(is_tilted, TILT_RAD, 0.0)
 
-    # a hand that holds or leaves a dish has the rack's yaw, another hand that of the grip
+    # a hand that holds or leaves a dish has the rack's yaw; any other hand has the yaw of
+    # the grip
     is_at_rack = facts.is_at_placed_plate | facts.is_at_placed_cup
     yaw = xp.where(dish.is_held | is_at_rack, facts.heading, dish.grip_yaw)
 
@@ -254,6 +255,7 @@ def _hand_quat(xp: Any, yaw: Array, tilt: Array) -> Array:
     """
     zeros = xp.zeros_like(tilt)
     tilting = quat_from_rotvec(xp.stack([zeros, -tilt, zeros], axis=1))
-    # a hand that points down, whose fingers open along x: with yaw 0 they would open along y
+    # a hand that points down, whose fingers open along x: with yaw 0 they would open
+    # along y
     down = pointing_down(xp, xp.full_like(yaw, -float(xp.pi) / 2))
     return quat_multiply(quat_from_yaw(yaw), quat_multiply(tilting, down))

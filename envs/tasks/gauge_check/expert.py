@@ -1,8 +1,8 @@
 """The scripted expert of GaugeCheck: drive to each named gauge and answer it.
 
-At each gauge the robot presses the button OK if the needle is between the gauge's marks,
-and FAULT otherwise. Each plan follows from the present state alone, so the expert recovers
-from whatever happens.
+At each gauge the robot presses the button OK if the needle is between the gauge's
+marks, and FAULT otherwise. Each plan follows from the present state alone, so the
+expert recovers from whatever happens.
 """
 
 from __future__ import annotations
@@ -130,8 +130,8 @@ def _read_facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
     stations = xp.reshape(state["stations_pos_w"], (num, num_stations, 3))
 
     # The next station is the nearest one that is named and not yet answered. The stations
-    # are in a row along y, so the distance along y decides.
-    # `named` and `answered` are 0 or 1
+    # are in a row along y, so the distance along y decides. In the state, `named` and
+    # `answered` are 0 or 1.
     is_waiting = (state["named"] > 0.5) & (state["answered"] < 0.5)  # (n, K)
     distance = xp.abs(stations[..., 1] - tip[:, None, 1])  # (n, K) m
     nearest = xp.argmin(distance, axis=1)

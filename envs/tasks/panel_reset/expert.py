@@ -38,16 +38,16 @@ from embodied.rotations import quat_multiply, quat_to_rot6d
 ORDER = ("reach", "press", "retreat", "look_at")
 # The fingertip's distance from the button before it presses.
 STANDOFF_M = 0.045
-# A fingertip farther than this from the button's top, along the face's normal, may move to
-# another button.
+# A fingertip farther than this from the button's top, along the face's normal, may move
+# to another button.
 CLEAR_M = 0.030
 # How far the fingertip pushes a button down: past the click, but not onto the stop.
 DEPTH_M = 0.0068
 # The hand presses if the distance from fingertip to button, parallel to the face, is
 # below this.
 OVER_BUTTON_M = 0.006
-# A lamp shows a fault if its value in the state's `lamps` is above this: 0.5 is a warning,
-# 1 a fault.
+# A lamp shows a fault if its value in the state's `lamps` is above this: 0.5 is a
+# warning, 1 a fault.
 FAULT_LEVEL = 0.75
 
 
@@ -109,7 +109,7 @@ def _read_facts(
     light = state["lamps"][xp.arange(lamp.shape[0]), lamp]
 
     # the top of the button while it is not pressed, which is BUTTON_TOP_M above the face
-    depth = BUTTON_TOP_M - dot(panel_to_button, out)  # by which it is pressed
+    depth = BUTTON_TOP_M - dot(panel_to_button, out)  # how far the button is pressed
     top = button + depth[:, None] * out
 
     # from the button's top to the fingertip: along the face's normal, and in the face

@@ -26,7 +26,7 @@ def settled_filling() -> np.ndarray:
     """
     # a scene with nothing but the floor, the grains and the bottle
     spec = mujoco.MjSpec()
-    spec.compiler.degree = False
+    spec.compiler.degree = False  # angles are in rad
     apply_defaults(spec)
     solve_water(spec)
     spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=[1, 1, 1])

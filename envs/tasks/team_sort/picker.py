@@ -313,8 +313,8 @@ def _rows_to_stand(
     setting_down = _setting_down(facts, parcel, posture, must_turn=must_turn)
     over_stand = setting_down.over_stand_w
 
-    # the hand's goals, by skill
-    # it may come once the stand is free and the other hand is out of the way
+    # the hand's goals, by skill; it may come to the stand once that is free, and the
+    # other hand is out of the way
     may_come = facts.is_stand_free() & facts.is_clear_of_stand(facts.sorter)
     ready = for_each_world(xp, READY_W, like=over_stand)
     carried = xp.where(may_come[:, None], over_stand, ready)
@@ -350,8 +350,8 @@ def _setting_down(
     stand_w = facts.stand_w
 
     # The goal of a hand that carries the parcel to the stand. A turned parcel will stand
-    # on an end. The hand, which grips it OFF_MIDDLE_M above the middle, will then be
-    # `above_end` above that end.
+    # on an end. The hand, which grips the parcel OFF_MIDDLE_M above the middle, will then
+    # be `above_end` above that end.
     bottom_z = parcel.bottom_z()
     parcel_to_hand = hand.pos_w - parcel.pos_w
     above_end = parcel.size[:, 0] / 2 + OFF_MIDDLE_M

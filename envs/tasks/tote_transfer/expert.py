@@ -159,6 +159,11 @@ class ToteTransferExpert:
 
         A robot that travels stands at the rack or at the belt, and farther upstream if a
         tote is stuck out of reach. A fixed robot stands at the world's origin.
+
+        Args:
+            xp: The array namespace.
+            facts: What the expert knows.
+            tote_vel_y: (n,) m/s, the tote's velocity along the belt.
         """
         is_at_rack = self._is_at_rack(facts)
         grip_y = facts.grip[:, 1]

@@ -26,8 +26,8 @@ GRASP_DEPTH_M = 0.02
 HELD_WIDTH_M = 0.007
 HELD_WIDTH_SLACK_M = 0.005
 HELD_ERROR_M = 0.03
-# A tote is in its slot if its underside is within this height of the slot's floor, and its
-# horizontal offset from the slot's middle is within the station's `slot_room_m`.
+# A tote is in its slot if its underside is within this height of the slot's floor, and
+# its horizontal offset from the slot's middle is within the station's `slot_room_m`.
 SLOT_Z_M = 0.012
 # A tote is upright if it leans by less than 8 degrees.
 UPRIGHT_COS = float(np.cos(np.deg2rad(8)))
@@ -37,8 +37,8 @@ AT_REST_M_S = 0.02
 FALLEN_Z_W = 0.45
 # A tote rides on the belt if its underside is at most this high above the belt.
 RIDING_M = 0.10
-# A riding tote of normal width is out of reach once it is this near to the belt's end. For
-# a wider tote, half of its additional width is added.
+# A riding tote of normal width is out of reach once it is this near to the belt's end.
+# For a wider tote, half of its additional width is added.
 OUT_OF_REACH_M = 0.25
 
 
@@ -152,7 +152,7 @@ class Facts:
             width_error = self._xp.abs(hand.width_m() - HELD_WIDTH_M)
             is_closed = width_error < HELD_WIDTH_SLACK_M
             are_holding.append(is_closed & (error_m < HELD_ERROR_M))
-        return reduce(and_, are_holding)
+        return reduce(and_, are_holding)  # true only if all hands hold the tote
 
     @quantity
     def is_set_down(self) -> Array:
