@@ -232,8 +232,6 @@ class DishRack:
     def place(self, world: int, shift_m: tuple[float, float], turn_rad: float) -> None:
         """Moves one world's rack by (x, y) m from its nominal place, and turns the rack.
 
-        The angle `turn_rad` is relative to the nominal yaw.
-
         Args:
             world: the index of the world.
             shift_m: (x, y) offset from the nominal place.

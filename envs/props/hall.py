@@ -24,7 +24,7 @@ def add_hall(spec: mujoco.MjSpec, fenced: bool = True) -> None:
 
     Args:
         spec: the scene.
-        fenced: whether to draw a guard rail behind the station. Leave it out for a robot
+        fenced: whether to draw a guard rail behind the station; False for a robot
             that travels, which needs that room.
     """
     add_floor_and_light(spec)

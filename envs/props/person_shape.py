@@ -177,7 +177,7 @@ def _add_touchable(
 
 
 def _add_mesh_once(spec: mujoco.MjSpec, name: str, shapes: tuple[Shape, ...]) -> str:
-    """Adds a mesh of some shapes unless people added before use it; returns its name."""
+    """Adds a mesh of some shapes, unless an earlier person has it; returns its name."""
     if spec.mesh(name) is not None:
         return name
     vertices, faces = _joined(shapes)

@@ -188,7 +188,7 @@ def _choose(xp: Any, facts: ExpertFacts, palm_m: float) -> Step:
 def _default_step(xp: Any, facts: ExpertFacts) -> Step:
     """Returns the step for worlds where no other step is due: raise the open hand.
 
-    No other step is due at the end, for example. This step counts as due in all worlds.
+    At the end, for example, no other step is due. This step counts as due in all worlds.
     """
     opening = facts.opening
     return Step(
@@ -201,7 +201,7 @@ def _default_step(xp: Any, facts: ExpertFacts) -> Step:
 
 
 def _pick(xp: Any, facts: ExpertFacts, grasp: TopGrasp) -> Step:
-    """Returns the step that grasps the next thing: over it, down, close the fingers."""
+    """Returns the step that grasps the next thing: go over the thing, down, and close."""
     hand = facts.hand
     clear_z = xp.full_like(facts.opening, CLEAR_Z_W)
     route = _route(xp, facts, goal=grasp.pos_w, yaw=grasp.yaw, clear_z=clear_z)

@@ -202,8 +202,8 @@ class GaugeCheck:
 
         # The progress towards the next answer has two terms: `driven` rises from afar,
         # `reached` only near the button. They add up to at most 0.9 of an answer, so that
-        # pressing the button adds the last 0.1 of the answer.
-        # Both are 1 within `bound` m of the button, and 0.1 at `bound` + `margin` m
+        # pressing the button adds the last 0.1 of the answer. Both terms are 1 within
+        # `bound` m of the button, and 0.1 at `bound` + `margin` m.
         driven = tolerance(facts.reach_button_m, bound=0.1, margin=2.0)
         reached = tolerance(facts.reach_button_m, bound=0.005, margin=0.2)
         next_answer = (0.5 * driven + 0.4 * reached) / num_named

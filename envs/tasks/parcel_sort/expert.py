@@ -155,7 +155,7 @@ def parcel_sort_expert(
     """Returns planner and controller of the expert, adapted to the robot's hand and wrist."""
     effector = robot.effectors[0]
     gripper = robot.gripper_of(effector)
-    # the grips suit a palm PALM_M behind the TCP; a hand whose palm is nearer stays back.
+    # The grips suit a palm PALM_M behind the TCP; a hand whose palm is nearer stays back.
     # A suction cup, which has no width, has no palm that could hit the parcel.
     back_m = PALM_M - gripper.palm_m if gripper.width_m else 0.0
 
@@ -324,7 +324,7 @@ def _rows_to_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
         xp, hand.pos_w, over_plate, radius_m=RADIUS_M, turn_rad=WAYPOINT_RAD
     )
 
-    # the parcel's horizontal distance from the plate's centre, and its height above it
+    # the parcel's horizontal distance from the plate's centre, and height above the plate
     from_plate = (parcel.pos_w - facts.plate_w)[:, :2]
     distance = xp.sqrt(dot(from_plate, from_plate))
     height = bottom_z - facts.plate_w[:, 2]

@@ -103,7 +103,7 @@ class ExpertFacts:
     def is_clear_of_stand(self, hand: Hand) -> Array:
         """Returns (n,) bool, whether a hand is out of the other hand's way at the stand.
 
-        A hand that works alone always is, as there is no other hand to collide with.
+        A hand that works alone is always clear: there is no other hand to collide with.
         """
         is_clear = True
         wrist_w = hand.pos_w - WRIST_BACK_M * hand.z

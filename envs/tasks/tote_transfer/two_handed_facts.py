@@ -88,7 +88,7 @@ class TwoHandedFacts:
         held = HeldObject(
             pos_w=tote,
             quat_wxyz=quat_from_rot6d(state["tote_rot6d"]),
-            # to the middles of the walls
+            # from the tote's middle to the middles of its side walls
             half_width_m=state["tote_size"][:, 1] / 2 - WALL_M / 2,
         )
         # the grips' height above the tote's underside; all totes have the same height
@@ -137,7 +137,7 @@ class _HandErrors:
     ) -> _HandErrors:
         """Returns the facts of a hand.
 
-        Errors along its wall count less, because the wall is long.
+        Errors along the wall that the hand holds count less, because the wall is long.
 
         Args:
             xp: the array namespace.

@@ -229,14 +229,14 @@ def _read_flap(xp: Any, agent: Readings, state: Readings) -> FlapFacts:
 
     # The fingertips come to the point `behind`, off the flap's outer face. The outer face
     # of a flap that leans back looks down, but the point is never lower than where the
-    # fingertips push, because there the palm would touch the other flaps.
+    # fingertips push, because lower down the palm would touch others.
     along, outwards = _flap_axes(xp, angle)
     push_at = hinge + PUSH_AT_M * along
     not_down = xp.maximum(outwards[:, 2], xp.zeros_like(angle))
     behind = push_at + BEHIND_M * with_z(xp, outwards, not_down)
 
-    # the fingertips may push when they are near `push_at`, on the flap's outer side; y is
-    # the direction of its hinge
+    # The fingertips may push when they are near `push_at`, on the flap's outer side. The
+    # flap's hinge runs along y.
     offset = tip - push_at
     off_face = dot(offset, outwards)
     is_near_along = xp.abs(dot(offset, along)) < TOUCH_M
