@@ -124,5 +124,6 @@ def _name_of(distribution: Distribution) -> str:
         name = distribution.metadata["Name"]
     except Exception:  # the metadata is missing or damaged
         name = None
+    # the folder is called e.g. my_tasks-1.0.dist-info
     folder = Path(str(getattr(distribution, "_path", "")))
     return name or folder.stem.partition("-")[0]

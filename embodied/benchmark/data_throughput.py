@@ -112,6 +112,7 @@ def record_for_loading(path: Path, episodes: int) -> None:
     cameras = (*task.cameras[:1], "wrist")
     config = replace(config, obs="both", cameras=cameras, camera_hz=RECORD_HZ)
 
+    # as `embodied collect` records: moving goals are extrapolated between plans
     dual = DualSystemConfig(mailbox="predictive")
     runner = EpisodeRunner("expert", config, dual, RECORDED_WORLDS)
     header = collection_header(runner, record_hz=RECORD_HZ)

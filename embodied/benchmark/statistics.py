@@ -102,6 +102,7 @@ def wilson_limits(
         confidence: the confidence of the interval.
     """
     value = successes / episodes
+    # scipy takes whole numbers only, statsmodels also fractions
     if float(successes).is_integer() and float(episodes).is_integer():
         test = stats.binomtest(int(successes), int(episodes))
         limits: Any = test.proportion_ci(confidence, method="wilson")

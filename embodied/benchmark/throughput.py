@@ -252,7 +252,7 @@ def measure_recording(config: EnvConfig, episodes: int) -> Iterator[Figure]:
     with Workers(default_workers(episodes)) as workers:
         batch = f"{RECORDED_WORLDS} worlds in each of {workers.count} processes"
         for kind, recorded, bound in kinds:
-            dual = DualSystemConfig(mailbox="predictive")
+            dual = DualSystemConfig(mailbox="predictive")  # as `collect` records
             runner = EpisodeRunner("expert", recorded, dual, RECORDED_WORLDS)
 
             # a warm-up: it includes the imports of the processes and their first frames

@@ -185,7 +185,7 @@ def _reinforcement_advice(history: Rows, longer: str) -> str:
     success = last.get("success", 0.0)
 
     # growth of success or progress over the second half of the training
-    middle = history[len(history) // 2]
+    middle = history[len(history) // 2]  # the row in the middle of the training
     growth = max(
         last.get(name, 0.0) - middle.get(name, 0.0) for name in ("success", "progress")
     )

@@ -115,12 +115,12 @@ def claim(folder: Path, size: str, seed: int, resume: bool) -> None:
     replace_text(mark, json.dumps({"size": size, "seed": seed, "stages": {}}))
 
 
-def _check_claim(folder: Path, begun: Mapping[str, str | int], resume: bool) -> None:
+def _check_claim(folder: Path, settings: Mapping[str, str | int], resume: bool) -> None:
     """Raises EmbodiedError unless the folder may be used for the demo.
 
     Args:
         folder: the folder of the demo.
-        begun: size and seed of the demo.
+        settings: size and seed of the demo.
         resume: whether a demo in the folder is to be continued.
     """
     mark = folder / MARK
@@ -132,7 +132,7 @@ def _check_claim(folder: Path, begun: Mapping[str, str | int], resume: bool) -> 
 
     if resume and mark.exists():
         stored = json.loads(mark.read_text(encoding="utf-8"))
-        for name, value in begun.items():
+        for name, value in settings.items():
             if stored.get(name, value) != value:
                 raise EmbodiedError(
                     f"{folder} holds a demo of {name} {stored[name]}, not {value}: "

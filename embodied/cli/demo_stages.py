@@ -146,10 +146,11 @@ class Demo:
         """Returns the runner of the expert for demonstrations, with cameras and noise."""
         config = replace(
             env_config_for(find_policy("expert").spec(TASK), TASK, level, "train"),
-            obs="both",
+            obs="both",  # states and pictures
             cameras=self._cameras(),
             camera_hz=RECORD_HZ,
         )
+        # "predictive": moving goals, as on the belt, are extrapolated between plans
         dual = DualSystemConfig(planner_hz=RECORD_HZ, mailbox="predictive")
         return EpisodeRunner(
             "expert", config, dual, num_envs=self.num_envs, noise=NOISE

@@ -99,6 +99,7 @@ def check_packages() -> list[Check]:
     checks = []
     for text in requires("embodied-ground") or ():
         requirement = Requirement(text)
+        # a marker, e.g. of an extra, says when a requirement applies
         if requirement.marker is None or requirement.marker.evaluate():
             checks.append(check_package(requirement))
     return checks

@@ -181,6 +181,7 @@ def driving_policy(
     operator = Operator(worlds, device, args.aid)
     if args.policy is None:
         return operator
+    # a policy with a planner reads plans that extrapolate moving goals
     source = find_policy(args.policy)
     dual = None
     if source.planner_hz is not None:
@@ -266,7 +267,7 @@ def kept_on_interrupt(args: argparse.Namespace) -> Iterator[None]:
 
 def finish(writer: EpisodeWriter, results: list[EpisodeResult]) -> None:
     """Merges the takes into one file, and prints a summary of the file."""
-    writer.close()
+    writer.close()  # merges the takes
     for result in results:
         print(f"seed {result.seed}: {describe_ending(result)}, '{result.instruction}'")
     if not writer.path.exists():

@@ -66,7 +66,7 @@ class StateLog:
                 integration_state=worlds.integration_state(),
                 model=_copies(worlds.engine.model_views()),
                 memory=_copies(worlds.task.memory()),
-                success=result.success_now.copy(),
+                success=result.success_now.copy(),  # not yet held for a while
                 progress=result.progress.copy(),
             )
         )
@@ -102,7 +102,7 @@ def the_expert_succeeds_and_is_judged_again(case: Case) -> None:
         for name, values in recorded.memory.items():
             again.task.memory()[name][...] = values
         again.engine.state()[...] = recorded.integration_state
-        again.engine.refresh(ids)
+        again.engine.refresh(ids)  # computes contacts and the like from the state
 
         # the judgement in new worlds must equal the recorded one
         outcome = again.task.judge()

@@ -243,6 +243,7 @@ class Workers(ClosedOnExit):
 
     def _start(self, count: int) -> None:
         """Starts processes until there are `count`."""
+        # Ctrl-C waits until all processes are in `_workers`, so that `_kill` finds them
         context = multiprocessing.get_context("spawn")
         with one_thread(), ctrl_c_kept(), _ctrl_c_blocked():
             while len(self._workers) < count:

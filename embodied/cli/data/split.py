@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--masks", action="store_true", help="write one file with a mask for each part"
     )
     parser.add_argument(
-        "--split-seed", type=int, default=0, help="for another split (default: 0)"
+        "--split-seed", type=int, default=0, help="seed of the split (default: 0)"
     )
 
     arguments.add_overwrite(parser, "outputs that exist")

@@ -155,6 +155,6 @@ def suction_part(
         build=CupBuilder(description, arm, names, cup),
         tool=tool,
         force_n=cup.force_n,
-        seal=f"{gripper}_seal",
+        seal=f"{gripper}_seal",  # the sensor of how many lip points touch something
         lip_points=LIP_POINTS,
     )

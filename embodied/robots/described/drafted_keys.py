@@ -34,6 +34,7 @@ def rotated_half_turn(tcp: Tcp) -> Tcp:
     Experts keep the tcp's x axis forward: they would rotate the whole hand if it pointed
     backwards at home. As both fingers are alike, the axes may be exchanged instead.
     """
+    # the product with (0, 0, 0, 1), a half turn about z
     w, x, y, z = tcp.quat_wxyz
     return replace(tcp, quat_wxyz=rounded(np.array([-z, y, -x, w])))
 
