@@ -181,14 +181,14 @@ def state_and_judgement_run_on_torch(case: Case) -> None:
         for name, values in worlds.task.memory().items():
             on_torch.memory()[name][...] = torch.from_numpy(values)
 
-        _require_close("state", on_torch.state(), worlds.task.state(), 1e-12)
+        _require_close("state", on_torch.state(), worlds.task.state(), tolerance=1e-12)
         outcome = on_torch.judge()
         for name, values in vars(worlds.task.judge()).items():
             judged = getattr(outcome, name)
             # tasks in which nothing can fall return the number 0 instead of an array
             if name == "dropped" and isinstance(judged, int):
                 continue
-            _require_close(f"judge: {name}", judged, values, 1e-9)
+            _require_close(f"judge: {name}", judged, values, tolerance=1e-9)
 
         if worlds.spec.measures:
             measures = on_torch.measures()  # type: ignore[attr-defined]

@@ -128,6 +128,7 @@ def driven_fingers(model: mujoco.MjModel, parts: Parts) -> list[int]:
         if model.actuator_trntype[a] == mujoco.mjtTrn.mjTRN_JOINT:
             actuated.add(target)
         elif model.actuator_trntype[a] == mujoco.mjtTrn.mjTRN_TENDON:
+            # MuJoCo lists the joints of a fixed tendon as its wraps
             first_wrap = int(model.tendon_adr[target])
             end_wrap = first_wrap + int(model.tendon_num[target])
             actuated.update(

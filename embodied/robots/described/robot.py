@@ -113,6 +113,8 @@ def understand(description: Description) -> Reading:
     # measure the servos at the robot's true place, because rounding depends on it
     mount.pos = list(description.mount.pos_w)
     servos = measure_servos(_compiled(spec), prefix, source.driven, source.limits)
+
+    # the parts of the robot: what carries the arms, then each arm and its hand
     arms = ArmsBuilder(description, servos)
     carrier = carrier_of(description, source, model, build=stand, prefix=prefix)
     parts: list[Part] = [*carrier.parts]
@@ -136,6 +138,7 @@ def understand(description: Description) -> Reading:
         parts += [part, _gripper_part(description, arm, names, drive)]
 
     robot = Robot(description.name, tuple(parts), content_hash(description))
+    # the same robot without visual meshes
     bare_arms = replace(arms, is_bare=True)
     bare = replace(
         robot,

@@ -174,7 +174,8 @@ def finger_ends(
     """Returns the positions (F,) of the closed and of the open fingers.
 
     They are the ends of the fingers' ranges. A finger is closed at the end that is nearer
-    to the wrist's axis. One that can turn by more than FAR_RAD opens by WIDEST_RAD only.
+    to the wrist's axis. A finger that can turn by more than FAR_RAD opens by WIDEST_RAD
+    only.
 
     Raises:
         EmbodiedError: a finger has no range.
