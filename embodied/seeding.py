@@ -123,6 +123,7 @@ def seed_of_each(seed: Any, num_worlds: int) -> list[int | None]:
     if isinstance(seed, int | np.integer):
         first = checked_seed(seed)
         return [checked_seed(first + i) for i in range(num_worlds)]
+    # a string is a sequence, too, but not of seeds
     is_array = isinstance(seed, np.ndarray) and seed.ndim == 1
     if isinstance(seed, str) or not (is_array or isinstance(seed, Sequence)):
         raise EmbodiedError(

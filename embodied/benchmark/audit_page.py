@@ -38,7 +38,7 @@ class Pictured:
     """A flagged episode with its pictures.
 
     Attributes:
-        episode: its audit.
+        episode: the audit of the episode.
         pictures: (caption, PNG) of the first and the last frame of each camera.
     """
 
@@ -119,7 +119,7 @@ def starts_plot(audit: Audit) -> Markup:
     if not shapes:
         return Markup("")
     # Only starts of the commonest shape are shown: starts of different lengths, such as
-    # those of different robots, have no common axes.
+    # starts of different robots, have no common axes.
     [(commonest, count)] = shapes.most_common(1)
     if count < 3:
         return Markup("")

@@ -240,7 +240,7 @@ def _mismatches(first: Contestant, second: Contestant) -> Iterator[_Mismatch]:
         yield _Mismatch("suite", first.suite or "none", second.suite or "none")
     for name, value in a.suite.items():
         if name != "episodes" and b.suite.get(name) != value:
-            # (the values may be long lists)
+            # the values are not named, because they may be long lists
             yield _Mismatch(f"the {name} of suite {first.suite}", "one", "another")
 
     # If no scenario is shared, name the attributes of which they share no value.

@@ -113,6 +113,7 @@ def board_values(board: Board) -> dict[str, Any]:
             **encode(duel.difference),
         }
 
+    # the ranks, each with the contestant's rates by ability
     standings = []
     for standing in board.standings:
         contestant = board.contestants[standing.index]

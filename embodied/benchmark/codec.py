@@ -56,7 +56,7 @@ def decode(kind: type[T], content: Any, where: str) -> T:
     Raises:
         DecodeError: a field is missing, unknown or of another type; it names the field.
     """
-    # `cache` needs a hashable argument; mypy does not know that a class of type `T` is one
+    # `cache` needs a hashable argument, and mypy does not know that `kind` is hashable
     hashable: Any = kind
     hints = _field_types(hashable)
     if not isinstance(content, dict) or set(content) != set(hints):
@@ -65,7 +65,7 @@ def decode(kind: type[T], content: Any, where: str) -> T:
             f"{where} must have the fields {sorted(hints)}, found {given}"
         )
 
-    # in the order of the file, so that the error names the first fault in it
+    # decode in the file's order, so that the error names the file's first fault
     values = {
         name: _decode_value(hints[name], value, f"{where}.{name}")
         for name, value in content.items()

@@ -229,7 +229,7 @@ def _cells_by_rate(panel: Panel, column: Column) -> dict[float, Cell]:
 
 
 def _log2_to_hz(crossing: Crossing | None) -> Crossing | None:
-    """Returns a crossing on an axis of log2(rate) as one on an axis of rates in Hz."""
+    """Converts a crossing on an axis of log2(rate) to an axis of rates in Hz."""
     if crossing is None:
         return None
 

@@ -72,6 +72,7 @@ def episode_page(dataset: Dataset, number: int) -> str:
         times=tracks.times(meta.duration_s),
         duration_s=meta.duration_s,
         left_px=tracks.LEFT_PX,
+        # the width of the plotting area, between the margins
         room_px=tracks.WIDTH_PX - tracks.LEFT_PX - tracks.RIGHT_PX,
         width_px=tracks.WIDTH_PX,
     )

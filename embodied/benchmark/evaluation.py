@@ -279,7 +279,7 @@ def _run_as_needed(
 
     Args:
         run: runs the episodes of the seeds that it is given.
-        known: seed -> result, which `run` fills.
+        known: seed -> result; `run` adds the results of its episodes.
         trial: the cell.
         processes: number of processes that share the work.
         rule: may stop the cell early; None for all episodes.
@@ -292,8 +292,9 @@ def _run_as_needed(
         run(seeds)
         return len(seeds)
 
-    # A block is large enough for all processes, rounded up to a multiple of LOOK. If the
-    # rule is met within a block, the cell ends there and later episodes are dropped.
+    # The rule is evaluated after every LOOK episodes. A block is large enough for all
+    # processes, rounded up to a multiple of LOOK. If the rule is met within a block, the
+    # cell ends there and later episodes are dropped.
     at_once = processes * trial.runner.num_envs
     block_size = -(-at_once // LOOK) * LOOK
     for start in range(0, len(seeds), block_size):

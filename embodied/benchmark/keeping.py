@@ -26,7 +26,7 @@ class EpisodeKeeper:
         self._path = path
         self._results = results
         self._before = results.known_episodes(condition)
-        # seed -> episode: those from before, and those of this run
+        # seed -> episode, of earlier runs and of this one
         self._episodes = {episode.seed: episode for episode in self._before.episodes}
         self._begun_s = time.monotonic()
         self._last_kept_s = self._begun_s
@@ -51,6 +51,6 @@ class EpisodeKeeper:
         cell = self.cell
         if len(cell.episodes) > len(self._before.episodes):
             unfinished = self._results.with_unfinished(cell)
-            # the schema is not checked: that would take too long
+            # without a check by the schema, which would take too long
             write_results(self._path, unfinished, check=False)
         self._last_kept_s = time.monotonic()

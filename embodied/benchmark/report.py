@@ -173,7 +173,7 @@ def _other_measures(cell: Cell, results: Results) -> OtherMeasures:
         if other_scenario == scenario and other.condition.policy == EXPERT:
             expert = other
 
-        # a cell that is undelayed itself is not compared with itself
+        # an undelayed cell has no `timing`, and is not compared with itself
         is_undelayed = other_scenario == scenario.without_timing
         same_policy = other.condition.policy == cell.condition.policy
         if scenario.timing and same_policy and is_undelayed:

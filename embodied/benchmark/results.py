@@ -218,6 +218,7 @@ class Results:
             known = cell.condition
             if known.without_seeds != condition.without_seeds:
                 continue
+            # an extension begins with the known episodes, so that all of them are kept
             same_start = known.first_seed == condition.first_seed
             if same_start and known.num_episodes <= condition.num_episodes:
                 continue

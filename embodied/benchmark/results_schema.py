@@ -58,6 +58,7 @@ def results_schema() -> dict[str, Any]:
         "checksum": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     }
 
+    # "unfinished" is only in the file of an evaluation that was stopped
     required = [name for name in file if name != "unfinished"]
     title = "Results of an evaluation, as `embodied eval` writes them"
     return {"$schema": DIALECT, "title": title, **object_schema(file, required)}

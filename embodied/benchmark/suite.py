@@ -135,6 +135,7 @@ def _checked_suite(content: dict[str, Any], file: str) -> Suite:
             f"{file}, protocol: success can only be {SUCCESS!r}, and rates {OWN_RATES!r}"
         )
 
+    # a table of the file stands for several cells, see `_suite_cells`
     cells: list[SuiteCell] = []
     for number, table in enumerate(content["cells"]):
         cells += _suite_cells(table, f"{file}, cells[{number}]")

@@ -26,7 +26,8 @@ class PairedTest:
 
     Attributes:
         comparison: the comparison of their success on the shared seeds.
-        adjusted_p: its p-value, adjusted by Holm's method over all tests of its kind.
+        adjusted_p: the comparison's p-value, adjusted by Holm's method over all tests of
+            the same kind.
     """
 
     comparison: Comparison
@@ -84,9 +85,11 @@ class PanelFigures:
 
     Attributes:
         panel: the cells.
-        rows: the figures of its rows.
-        half_rate_hz: see `crossings.half_rate`.
-        break_even_hz: column -> see `crossings.break_even`; without the first column.
+        rows: the figures of the panel's rows.
+        half_rate_hz: the planner rate at which success halves, see `crossings.half_rate`;
+            None if it is not defined.
+        break_even_hz: column -> the break-even rate, see `crossings.break_even`; without
+            the first column, with which the others are compared.
     """
 
     panel: Panel
@@ -202,8 +205,8 @@ def point_figures(cell: Cell, test: PairedTest | None = None) -> PointFigures:
 def _break_evens(panel: Panel) -> dict[Column, Crossing]:
     """Returns column -> break-even rate, for the columns that have one."""
     break_even_rates = {}
-    # Planners of the first column, with the shortest delay, count as punctual. Those of
-    # the other columns are compared with them.
+    # Planners of the first column, with the shortest delay, count as punctual. Planners
+    # of the other columns are compared with these.
     for column in panel.columns[1:]:
         crossing = break_even(panel, column)
         if crossing is not None:
@@ -244,7 +247,7 @@ def _recovery(interrupted: Cell, undisturbed: Cell, test: PairedTest) -> Recover
     condition = interrupted.condition
     single = _single_interruption(condition.freeze, condition.outage)
 
-    # leave out episodes that succeed before the interruption begins: it can't affect them
+    # leave out episodes that succeed before the interruption, which can't affect them
     start_s = 0.0 if single is None else single.start_s
     lost_times_s = []
     # seed -> time to success without the interruption

@@ -207,6 +207,7 @@ def read_sweep(path: Path) -> SweepRecord:
 
     try:
         check_fits(content, _validator())
+        # the two keys that are checked above are not fields of the dataclass
         fields = {
             k: v for k, v in content.items() if k not in ("format", "schema_version")
         }

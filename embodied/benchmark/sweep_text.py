@@ -169,6 +169,7 @@ def _reasons(base: PointFigures, point: PointFigures, column: Column) -> list[st
         point: the cell that is significantly worse.
         column: the delay of the worse cell.
     """
+    # the most frequent ways of failing at this delay
     sentences = []
     failed = point.success.episodes - point.success.successes
     if point.modes:
@@ -178,6 +179,7 @@ def _reasons(base: PointFigures, point: PointFigures, column: Column) -> list[st
         of_all = f"Of {failed} failures" if failed > 1 else "The one failure"
         sentences.append(f"{of_all} at {column.label}: {listing(ways)}.")
 
+    # possible reasons: old plans, standing still, and jumps between plans
     changed = []
     if point.plan_age_s is not None:
         changed.append(f"plans were {1000 * point.plan_age_s:.0f} ms old on average")

@@ -138,6 +138,7 @@ def _chart(lines: Sequence[Series], names: dict[str, str]) -> Curves:
     if figure.unit:
         title += f" ({figure.unit})"
 
+    # the axes cover the points (training step, value) of all lines
     points = [point for line in lines for point in line.points]
     x_axis = points_axis("Training steps", [x for x, _ in points])
     y_axis = value_axis(title, [y for _, y in points])

@@ -192,6 +192,7 @@ def pairings(results: Results) -> list[Pairing]:
     In each setting every two policies are compared. In each curve every delay is compared
     with the shortest one.
     """
+    # pairs of cells (first, second); a curve's cells are in the order of their delays
     pairs: list[tuple[Cell, Cell]] = []
     for board in scoreboards(results):
         for i, first in enumerate(board.cells):
@@ -200,6 +201,7 @@ def pairings(results: Results) -> list[Pairing]:
         for curve in sweep.curves:
             pairs += [(later, curve.cells[0]) for later in curve.cells[1:]]
 
+    # keep the pairs that share seeds
     compared = []
     for first, second in pairs:
         comparison = compare(first, second)

@@ -20,7 +20,7 @@ TASK_HELP = (
     "FILE.py:TASK or MODULE:TASK"
 )
 
-# What every verb with --robot says of it.
+# The help of the flag --robot, which many verbs have.
 ROBOT_HELP = (
     "a robot's name, or the path of its description, such as six.toml (default: the "
     "task's first)"

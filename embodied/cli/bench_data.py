@@ -29,6 +29,7 @@ PEERS = ("robomimic", "lerobot")
 
 def run(args: argparse.Namespace) -> int:
     """Measures every loader, then prints the speeds."""
+    # peer -> the Python that can import it, for the peers that the user gave
     pythons = {}
     for name in PEERS:
         python: Path | None = getattr(args, name)

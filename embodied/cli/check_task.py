@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     for robot in args.robot:
         spec.check(get_robot(robot))
 
+    # `check_task` yields a finding after each contract: print it with the time it took
     findings = []
     begun_s = time.monotonic()
     for finding in check_task(spec.name, tuple(args.robot)):

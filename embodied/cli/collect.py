@@ -291,6 +291,7 @@ def text_summary(path: Path, speed: float, wall_s: float) -> str:
     facts = dataset_facts([path])
     success = wilson(facts.successes, facts.episodes)
     share = percent(success.value, success.episodes)
+    # a resumed recording may have nothing left to record
     pace = "it was complete: nothing to do"
     if speed:
         pace = f"{wall_s:.0f} s, {speed:.0f} x real time"

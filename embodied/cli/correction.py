@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(docs/corrections.md); only with a policy that learned from it",
     )
 
-    # when it takes over: when the policy strays or stalls, or at a fixed time
+    # when the expert takes over: when the policy strays or stalls, or at a fixed time
     parser.add_argument(
         "--stray",
         type=float,

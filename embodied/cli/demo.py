@@ -123,6 +123,7 @@ def _check_claim(folder: Path, settings: Mapping[str, str | int], resume: bool) 
         settings: size and seed of the demo.
         resume: whether a demo in the folder is to be continued.
     """
+    # a folder with content, but without the file MARK, belongs to something else
     mark = folder / MARK
     is_new = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     if not is_new and not mark.exists():
@@ -130,6 +131,7 @@ def _check_claim(folder: Path, settings: Mapping[str, str | int], resume: bool) 
             f"{folder} exists and is no earlier demo, so it will not be replaced: choose another -o"
         )
 
+    # a demo can only be continued with the size and the seed it was begun with
     if resume and mark.exists():
         stored = json.loads(mark.read_text(encoding="utf-8"))
         for name, value in settings.items():

@@ -38,7 +38,7 @@ MARK = "demo.json"
 POLICY = "policy"  # name of the run folder within the demo's folder
 TRAINED = "trained"  # name of the policy that the demo trains, in its results
 TASK = "ToteTransfer"
-EVAL_SEED = 10_000  # first seed of the evaluation, far above those of demonstrations
+EVAL_SEED = 10_000  # first seed of the evaluation, far above the demonstrations'
 RECORD_HZ = int(PLANNER_HZ)  # the same rate for pictures, plans and recorded frames
 # Standard deviation of the noise on the demonstrations' actions. Without noise a policy
 # does not learn to search for the tote.
@@ -51,7 +51,7 @@ class Size:
 
     demonstrations: tuple[tuple[str, int], ...]  # (level, number of episodes)
     first_seed: int  # of the demonstrations
-    steps: int  # of training; not minutes, so that results do not depend on speed
+    steps: int  # of training; not a time, so that results don't depend on the machine
     episodes: int  # in each cell of the evaluation
     at_rest: tuple[str, ...]  # policies evaluated at L1, where the totes stand still
     on_belt: tuple[str, ...]  # policies evaluated at L2, on a belt, with each delay
@@ -94,7 +94,7 @@ SIZES = {
     ),
     "quick": Size(
         demonstrations=(("L1", 2), ("L2", 2)),
-        first_seed=13,  # seed 14 is held out for validation, which needs one
+        first_seed=13,  # seed 14 is held out: validation needs an episode
         steps=2,
         episodes=1,
         at_rest=("expert", TRAINED, "random"),
@@ -225,6 +225,7 @@ class Demo:
         self, results: Results, trials: list[Trial], workers: Workers
     ) -> Report:
         """Films the chosen trials; returns the report."""
+        # the summary: a warning for small demos, the task, and how delays are simulated
         sentences = [
             self.size.caveat,
             f"{get_task(TASK).summary.capitalize()}.",

@@ -36,7 +36,7 @@ def results_table(results: Results) -> str:
     if len(set(tasks_with_robots)) < 2:
         return text_table([COLUMNS, *rows])
 
-    # with several tasks or robots, a first column names them
+    # with several tasks or robots, a first column names each row's task and robot
     named = [(name, *row) for name, row in zip(tasks_with_robots, rows, strict=True)]
     return text_table([("where", *COLUMNS), *named])
 

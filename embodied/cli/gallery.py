@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         raise unknown("level", args.level, LEVELS)
     pairs = choose_pairs(args.task or loadable_tasks(), args.robot)
 
-    # each film has seeds of its own, so that no two begin from the same start
+    # each film gets CANDIDATES seeds that no other film uses, so no two start alike
     arguments.check_seed(args.seed, len(pairs) * CANDIDATES)
     plans = []
     for index, (task, robot) in enumerate(pairs):

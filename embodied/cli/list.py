@@ -184,6 +184,7 @@ def catalogue() -> dict[str, Rows]:
     """Returns kind -> rows, each with at least a name and a summary."""
     policies = {
         **policy_summaries(),
+        # further forms of a policy's name, beside names of policies
         "FOLDER": "a run that `embodied train` wrote",
         "MODULE:NAME": "one of your own, in a module in this folder or installed",
         **{f"{prefix}:...": source.summary for prefix, source in PREFIXES.items()},

@@ -93,6 +93,7 @@ def claim_folder(
             f"{folder} is a file, but the output is a folder: choose another -o"
         )
 
+    # `overwrite` removes only the verb's own files: others may be the user's
     if folder.is_dir() and any(folder.iterdir()) and not resume:
         if not overwrite:
             raise EmbodiedError(

@@ -137,6 +137,7 @@ def _measure(
     if question.level is None:
         return measure_motion(question, args.device)
 
+    # outcomes take long, so show how many episodes have ended
     with tqdm(
         total=len(question.seeds),
         desc="ended",

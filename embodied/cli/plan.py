@@ -248,6 +248,7 @@ def _against(condition: Condition, other: Contestant, alpha: float) -> Against:
             f"--against: {other.name} was not measured in {scenario.description}, but in {known}"
         )
 
+    # seed -> success of the other policy, for all seeds of the new cell
     outcomes = {
         episode.seed: success_at_end(episode)
         for episode in cell.episodes

@@ -330,7 +330,7 @@ class TrainingProgress(ClosedOnExit):
 
 def figures(row: Mapping[str, Any]) -> str:
     """Returns a row of training figures in words."""
-    hidden = ("share", "seconds")  # the bar or the line shows them already
+    hidden = ("share", "seconds")  # shown elsewhere in the line
     return ", ".join(
         f"{name.replace('_', ' ')} {value:.4g}"
         for name, value in row.items()

@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({"page": str(args.output), **board_values(board)}, indent=2))
         return 0
 
+    # the ranking, then each policy's success by ability
     lines = ranking_lines(board)
     rows = [
         (

@@ -157,6 +157,7 @@ def grid_trials(args: argparse.Namespace) -> tuple[list[Trial], str]:
 
 def with_training_ages(trials: Sequence[Trial]) -> list[Trial]:
     """Adds to the labels the ages of plans in training, if the policies differ in them."""
+    # policy -> the ages of plans in its training, as text; "" if none are known
     ages = {
         trial.condition.policy: training_ages(trial.condition.policy)
         for trial in trials
@@ -184,6 +185,7 @@ def training_ages(policy: str) -> str:
     training = read_info(folder).get("training") or {}
     if training.get("method") != "imitation":
         return ""
+    # without an entry, the run was trained with the default range
     youngest_s, oldest_s = training.get("plan_age_s") or (0.0, MAX_AGE_S)
     return f"trained on plans {1000 * youngest_s:g} to {1000 * oldest_s:g} ms old"
 

@@ -107,7 +107,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     train_log.add_arguments(parser)
 
-    # arguments of reinforcement learning alone, then those of every training
+    # arguments of reinforcement learning alone, then arguments of every training
     train_rl.add_arguments(parser)
     arguments.add_resume_or_overwrite(parser)
     arguments.add_json(parser)
@@ -284,7 +284,7 @@ def cameras_of_run(start: Path | None) -> Sequence[str]:
 
 
 def plan_ages_s(given_ms: Sequence[float] | None) -> tuple[float, float]:
-    """Returns the minimum and maximum age of plans in training, from --plan-age-ms."""
+    """Returns the least and the largest age of plans in training, from --plan-age-ms."""
     if given_ms is None:
         return 0.0, MAX_AGE_S
     youngest_ms, oldest_ms = given_ms

@@ -61,6 +61,7 @@ def training_log(
         quiet: whether to show nothing.
     """
     with ExitStack() as stack:
+        # the progress bar, TensorBoard if it is installed, and the tracker
         logs: list[Log] = [stack.enter_context(TrainingProgress(quiet))]
         if importlib.util.find_spec("tensorboard") is not None:
             events = TensorBoardEvents(folder, resume)

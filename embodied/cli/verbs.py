@@ -74,7 +74,7 @@ def _add_help_and_arguments(
     """
     parser.description = module.HELP
     parser.epilog = f"example:\n  {module.EXAMPLE}"
-    # a package of verbs, such as `embodied data`, has no arguments but verbs of its own
+    # a package of verbs, such as `embodied data`, has further verbs instead of arguments
     if hasattr(module, "VERBS"):
         add_verbs(parser, module.__name__, module.VERBS, words, every=every)
         return

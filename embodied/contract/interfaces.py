@@ -83,6 +83,7 @@ def _require_unclipped(worlds: Worlds, space: gymnasium.spaces.Dict) -> None:
         ("environment_state", raw.environment_state, worlds.state_layout),
     ):
         high = cast(gymnasium.spaces.Box, space[key]).high
+        # the layout names the columns (slices) of each quantity in the values
         for name, columns in layout.slices().items():
             largest = np.abs(values[:, columns]).max()
             bound = high[columns].min()

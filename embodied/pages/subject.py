@@ -50,6 +50,7 @@ def choose_pairs(tasks: Sequence[str], robots: Sequence[str] | None) -> list[Pai
     Raises:
         EmbodiedError: a task or robot does not exist.
     """
+    # a robot that fits none of the tasks is an error, not an empty result
     specs = [get_task(name) for name in tasks]
     known = dict.fromkeys(robot for spec in specs for robot in robots_for(spec))
     for robot in robots or ():

@@ -60,6 +60,7 @@ def survey_page(
     ledger: Ledger[SurveyRow], pairs: Sequence[Pair], json_name: str
 ) -> str:
     """Returns the page, with a row for each of `pairs` that was measured."""
+    # (task, robot, level) -> the expert's success; (task, robot) -> the cost of a world
     successes = {
         (*row.subject.pair, row.level): row
         for row in ledger.rows

@@ -65,6 +65,7 @@ def cluster_address(text: str) -> ClusterAddress | None:
             "with `ray job submit -- embodied ... --on ray`"
         )
 
+    # an IPv6 host is in brackets, so that its colons differ from that before the port
     match = ADDRESS_PATTERN.fullmatch(text)
     if match is None or not 0 < int(match["port"]) < 65536:
         raise EmbodiedError(

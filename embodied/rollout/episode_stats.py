@@ -58,6 +58,7 @@ class EpisodeStats:
         self.subtask[ids] = NO_SUBTASK
         self.plan_faults[ids] = 0
 
+        # safety signals; the smallest joint margin starts at infinity
         self.contact_force_n[ids] = 0
         self.joint_margin_rad[ids] = np.inf
         self.collisions[ids] = 0

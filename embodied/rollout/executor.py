@@ -44,7 +44,7 @@ class Executor(Protocol):
                 worlds; None for all seeds of a part.
 
         Raises:
-            EmbodiedError: the work raised one, or workers died repeatedly.
+            EmbodiedError: the work raised this error, or workers died repeatedly.
             RuntimeError: the work raised another error; the message has the traceback.
         """
 

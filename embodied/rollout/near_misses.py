@@ -36,12 +36,11 @@ class NearMissMeter:
         self._gaps = LinkGaps(worlds.engine, worlds.robot, limit_m=CLEAR_M)
         self._steps_per_sample = -(-SAMPLE_TICKS // worlds.ticks_per_step)
 
-        # the running episode in each world: its steps, and the near miss that may be on
+        # the running episode in each world: its steps, whether a link is near an obstacle,
+        # and whether a link has touched one since it came near
         self._steps = np.zeros(num_worlds, np.int64)
         self._is_near = np.zeros(num_worlds, bool)
-        self._has_touched = np.zeros(
-            num_worlds, bool
-        )  # a link touched since it is near
+        self._has_touched = np.zeros(num_worlds, bool)
         self._count = np.zeros(num_worlds, np.int64)
         # index of an episode that has ended -> number of near misses
         self._measured: dict[int, int] = {}

@@ -277,6 +277,7 @@ class _Rollout:
 
     def _step(self, observation: Observation) -> Step:
         """Makes one control step in all worlds, and informs the hooks."""
+        # with noise on the actions, some hooks need the intended actions before the step
         action = np.asarray(self._policy.act(observation), np.float32)
         intended = None
         if self._disturbed is not None:
@@ -285,6 +286,7 @@ class _Rollout:
                 intention_hook.before_step(self._worlds, intended)
         result = self._worlds.step(action)
 
+        # the plans that arrived in this step; policies without a planner have none
         plans = self._planner.take_plans() if self._planner is not None else []
         self._stats.add_plans(plans)
         step = Step(

@@ -49,12 +49,12 @@ def write_mp4(
 ) -> int:
     """Encodes a stream of frames (H.264, yuv420p, constant rate).
 
-    H.264 needs an even height and width, so an odd one gets its last row or column
-    doubled. The video is made in memory, so the file is never incomplete.
+    H.264 needs an even height and width, so the last row or column of odd ones is
+    repeated. The video is made in memory, so the file is never incomplete.
 
     Args:
         target: the file, or a buffer.
-        frames: all of one shape (H, W, 3), uint8.
+        frames: the frames, all of the same shape (H, W, 3), uint8.
         fps: frames per second of playing time.
         crf: constant rate factor; lower means better quality and a larger file.
 

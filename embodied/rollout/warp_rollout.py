@@ -47,7 +47,7 @@ def play_on_warp(
     """
     num = worlds.num_worlds
     episodes: list[WarpEpisode | None] = [None] * num
-    success_tick = np.full(num, NEVER)
+    success_tick = np.full(num, NEVER)  # tick of the first success
     tick = 0
     agent_pos, state = worlds.reset()
     observation = _observation(worlds, agent_pos, state, tick)
@@ -66,6 +66,7 @@ def play_on_warp(
         has_succeeded = success_tick != NEVER
         success_is_old = tick >= success_tick + AFTER_SUCCESS_TICKS
         is_over = ended | (has_succeeded & success_is_old)
+        # keep a world's first episode; later ones of a world that ends early don't count
         for world in np.flatnonzero(is_over):
             if episodes[world] is None:
                 episodes[world] = _episode(result, int(world), tick)

@@ -95,6 +95,8 @@ def run(args: argparse.Namespace) -> int:
     if args.resume and args.output.exists():
         print(f"{args.output} is there already: nothing to do")
         return 0
+
+    # say which parts of the datasets the export leaves out
     cameras = tuple(args.camera) if args.camera else None
     selection = Selection(args.sources, Choice(args.mask, cameras, args.hz))
     omitted = list(selection.omitted)
@@ -115,6 +117,7 @@ def run(args: argparse.Namespace) -> int:
             raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
     selection.close()
 
+    # the summary also counts the episodes that the mask excludes
     num_others = selection.total_episodes - len(selection)
     others = f"; {num_others} are not in the mask {args.mask}" if num_others else ""
     print(f"{args.output}: {len(selection)} episodes{others}")

@@ -117,6 +117,7 @@ def run(args: argparse.Namespace) -> int:
     recorded_config = source_config(args.file, args.robot)
     seeds = tried_seeds(args)
 
+    # an interrupted generation can be continued: the message says how
     begun_s = time.monotonic()
     work = generation_work(args, recorded_config)
     try:

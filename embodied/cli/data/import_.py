@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
             f"{args.output} exists: --overwrite to replace it, or another name after -o"
         )
 
+    # a folder is a dataset of LeRobot, a file is one of robomimic
     if args.source.is_dir():
         if args.hz is not None:
             raise EmbodiedError(

@@ -109,6 +109,7 @@ def run(args: argparse.Namespace) -> int:
         masks = own_masks(dataset, numbers)
 
     begun_s = time.monotonic()
+    # render only the seeds that the output does not hold yet
     mode: Mode = "new"
     if args.resume or args.overwrite:
         mode = "resume" if args.resume else "overwrite"

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
     arguments.add_dataset(parser)
 
-    # which episodes, and whether one that differs is an error
+    # which episodes, and whether a difference is an error
     parser.add_argument(
         "--verify",
         action="store_true",
@@ -111,6 +111,7 @@ def as_text(reports: Sequence[ReplayReport], causes: Sequence[str]) -> str:
 
     If there are many episodes, only the episodes that differ are listed.
     """
+    # the table, and the count of identical episodes
     listed = list(reports)
     if len(reports) > MAX_LISTED:
         listed = [report for report in reports if not report.identical]
@@ -121,6 +122,7 @@ def as_text(reports: Sequence[ReplayReport], causes: Sequence[str]) -> str:
     identical = sum(report.identical for report in reports)
     lines.append(f"{identical} of {len(reports)} identical, bit for bit")
 
+    # what could explain the differences
     lines += [f"changed since the recording: {cause}" for cause in causes]
     other_starts = sum(not report.seed_gives_start for report in reports)
     if other_starts:

@@ -46,10 +46,12 @@ def run(args: argparse.Namespace) -> int:
     """Writes the page or the video, and prints its path."""
     with Dataset(args.file) as dataset:
         number = chosen_episode(args, dataset)
+        # without -o and --video, write a page with a default name
         page = args.output
         if page is None and args.video is None:
             page = Path(f"{args.file.stem}_episode_{number}.html")
 
+        # check both paths before anything is written
         for target in (page, args.video):
             if target is not None:
                 require_writable(target)

@@ -82,6 +82,7 @@ def _write_files(args: argparse.Namespace, dataset: Dataset, parts: list[Part]) 
     targets = {part.name: folder / f"{part.name}.hdf5" for part in parts}
     require_new(list(targets.values()), args.overwrite, args.file)
 
+    # part -> the numbers of its episodes
     numbers_of_parts = _split(dataset, range(len(dataset)), parts, args.split_seed)
     empty = [name for name, numbers in numbers_of_parts.items() if not numbers]
     if empty:

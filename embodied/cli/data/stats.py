@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
         require_writable(args.output)
 
     with Dataset(args.file) as dataset:
+        # the episodes to measure: all, or those of a mask such as "train"
         numbers = list(range(len(dataset)))
         if args.mask != "all":
             numbers = dataset.mask(args.mask)

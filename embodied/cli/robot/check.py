@@ -73,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
         require_writable(args.picture)
     reading = read_robot(args.description)
     account = account_of(reading)
+
+    # try the robot in every task; all that may go wrong is a doubt
     tasks = {name: _task_account(reading, name) for name in loadable_tasks()}
     doubts = [*account.doubts]
     for name, task in tasks.items():

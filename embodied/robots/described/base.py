@@ -25,7 +25,7 @@ from embodied.robots.wheeled_base import (
     wheeled_base,
 )
 
-# The height of a fixed arm's mount above the floor: tasks are laid out for it.
+# The height of a fixed arm's mount above the floor, for which tasks are laid out.
 TASK_MOUNT_M = 0.72
 # Largest angle between the axis of a base's joint and the axis of the world.
 OFF_DEG = 1.0
@@ -132,7 +132,7 @@ def _file_base(
         ranges=joint_ranges(model, names),
         speeds=_speeds(description),
         home=(0.0, 0.0, 0.0),
-        leads=BASE_LEAD,
+        leads=BASE_LEAD,  # how far targets may run ahead of the measured joints
     )
 
     # episodes start at 0 of each joint

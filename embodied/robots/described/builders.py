@@ -170,6 +170,7 @@ class GripperBuilder:
     ) -> mujoco.MjsBody:
         prefix = prefix_of(self.description, placement)
         fingers = [prefix + name for name in self.names.fingers]
+        # the prefix of this gripper's own elements, such as its actuator
         outer = f"{placement.prefix}{self.arm.prefix}"
 
         add_tool(
@@ -218,7 +219,7 @@ def add_tool(
             pos=arm.tcp.pos,
             quat=arm.tcp.quat_wxyz,
             group=SITE_GROUP,
-            material="",  # the file's default may name one
+            material="",  # the file's default material could make the site visible
         )
 
     # every effector needs a sensor of its orientation with this name

@@ -156,5 +156,5 @@ def suction_part(
         tool=tool,
         force_n=cup.force_n,
         seal=f"{gripper}_seal",  # the sensor of how many lip points touch something
-        lip_points=LIP_POINTS,
+        lip_points=LIP_POINTS,  # the number of spheres that form the lip
     )

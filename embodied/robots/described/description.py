@@ -135,9 +135,9 @@ class DescribedArm:
                 )
 
         # one number per joint
-        each = f", one for each of {', '.join(self.joints)}"
-        check_count("speeds", self.speeds, len(self.joints), each)
-        check_count("home", self.home, len(self.joints), each)
+        hint = f", one for each of {', '.join(self.joints)}"
+        check_count("speeds", self.speeds, len(self.joints), hint)
+        check_count("home", self.home, len(self.joints), hint)
 
     @property
     def prefix(self) -> str:
@@ -198,8 +198,8 @@ class Description:
             raise unknown("kind of servos", self.servos, SERVOS)
         check_once("cameras", self.cameras)
         check_once("held", self.held)
-        each = f", one for each of {', '.join(self.held) or 'held, which names none'}"
-        check_count("held_at", self.held_at, len(self.held), each)
+        hint = f", one for each of {', '.join(self.held) or 'held, which names none'}"
+        check_count("held_at", self.held_at, len(self.held), hint)
         self._check_arms()
 
     @property

@@ -14,7 +14,8 @@ X_M = (0.0, 0.005, -0.005, 0.010, -0.010)
 WIDE_X_M = (0.0, 0.015, -0.015, 0.020, -0.020, 0.030, -0.030, 0.040, -0.040)
 # Along z.
 Z_M = (0.0, 0.008, -0.008, 0.016, -0.016, 0.024, -0.024)
-# Along y, the direction of the rays: tried one after the other until faces are found.
+# Along y, the direction of the rays. The values are tried in this order, until a value
+# gives faces on both sides.
 Y_M = (0.0, 0.003, -0.003, 0.008, -0.008)
 # Hits up to this much farther away than the nearest one belong to the same face.
 FLAT_M = 0.002
@@ -47,7 +48,7 @@ class _Hit(NamedTuple):
 
     distance_m: float
     pos_w: np.ndarray  # (3,) m
-    geom: int  # its id
+    geom: int  # id of the geom that is hit
 
 
 class FaceFinder:
@@ -120,7 +121,7 @@ class FaceFinder:
         Args:
             sign: 1 for rays along +y, -1 for rays along -y.
             y_m: The y from which the rays start, in the tcp's frame.
-            is_wide: Whether to start rays at a larger range of x, see `find`.
+            is_wide: Whether to start rays at a larger range of x, as three fingers need.
         """
         direction_w = sign * self._axes[:, 1]
         hits = []
@@ -183,7 +184,7 @@ class FaceFinder:
         Args:
             targets: The ids of the geoms that rays can hit.
             xy_m: The coordinates along x, and along y, from which the rays start.
-            from_m: The z from which they start.
+            from_m: The z from which the rays start.
         """
         self._set_targets(targets)
         direction_w = -self._axes[:, 2]

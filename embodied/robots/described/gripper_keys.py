@@ -97,6 +97,7 @@ class Gripper:
                 )
             return
 
+        # a cup allows none of the keys of fingers: key -> whether it is given
         finger_keys = {
             "joints": self.joints,
             "closed": self.closed,

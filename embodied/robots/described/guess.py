@@ -233,7 +233,9 @@ def _attach_grippers(
         spec: the model.
         bare: the same, compiled.
         sides: side -> the arm's joints.
-        files, on: as `grippers` and `on` in `guess_description`.
+        files: paths of the grippers' files, one for all arms or one for each; see
+            `guess_description`.
+        on: names of the bodies or sites that carry the grippers; empty to choose them.
         is_cup: whether the grippers are suction cups.
         doubts: sentences about guesses; the grippers' places are added.
 

@@ -204,7 +204,7 @@ class _Measurement:
                     "gripper.closed and gripper.open"
                 )
             low, high = (float(end) for end in joint.range)
-            low_m, high_m = self._tcp_distances(name, low, high)
+            low_m, high_m = self._tcp_distances(name, low, high)  # from the tcp
             if abs(low_m - high_m) < NOISE_M:
                 raise EmbodiedError(
                     f"cannot tell which way finger {file_name!r} closes: it is equally far "

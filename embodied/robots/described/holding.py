@@ -41,6 +41,7 @@ def fix_unnamed_joints(source: Source) -> None:
         _fix(spec, body, model, data)
         for joint in held:
             address = int(model.joint(joint.name).qposadr[0])
+            # balls and free joints have no single position to report
             if joint.type in SINGLE:
                 source.held[joint.name] = float(data.qpos[address])
             spec.delete(joint)

@@ -51,7 +51,7 @@ def settled(
         model: A copy made by `scratch`; its armature is changed.
         start: The state to begin with; it is changed and returned.
         fingers: (F,) names of the driven joints.
-        positions: (F,) their positions, m or rad.
+        positions: (F,) the positions of these joints, m or rad.
         passive: Ids of the linkages' joints; all other joints are held in place.
 
     Raises:
@@ -60,6 +60,7 @@ def settled(
     data = start
     addresses = [int(model.joint(name).qposadr[0]) for name in fingers]
     first_positions = data.qpos[addresses].copy()
+    # without linkages, the fingers' positions are set at once, below
     if passive:
         # make all other joints so heavy that the linkages can't move them
         is_heavy = np.ones(model.nv, bool)

@@ -197,7 +197,7 @@ def _arm_part(
     )
 
     site = prefix + tcp_site(arm, names)
-    # only parts list cameras, so the first arm lists all of the robot's
+    # cameras belong to parts, so the first arm lists all cameras of the robot
     is_first = arm == description.arms[0]
     cameras = tuple(prefix + name for name in description.cameras)
     return Arm(

@@ -12,7 +12,7 @@ from embodied.errors import unknown
 from embodied.robots.modelling import SERVO_LAG_S
 from embodied.robots.parts.part import Ranges
 
-# The inertia of a motor with its gear, for joints without one in the file.
+# The inertia of a motor with its gear, for joints whose armature the file leaves out.
 ARMATURE_KG_M2 = 0.1
 # The largest inertia is searched among this many random postures.
 POSTURES = 64

@@ -154,7 +154,7 @@ def drop_unused_elements(source: Source) -> None:
         for element in list(elements):
             spec.delete(element)
 
-    # a scene has its own sky
+    # the scene that the robot is put into has a sky already
     for texture in list(spec.textures):
         if texture.type == mujoco.mjtTexture.mjTEXTURE_SKYBOX:
             spec.delete(texture)

@@ -202,8 +202,8 @@ class StandingSearch:
         self, ways: WayFinder, mount: Mount, is_backward: bool
     ) -> tuple[int, float]:
         """Returns how many places are reached, and the least margin of a joint, rad."""
-        # the ways are in the file's world, so rotate places there; a hand that starts
-        # backwards keeps its x and y axes reversed
+        # `ways` works in the frame of the file, so rotate the places into it; a hand that
+        # starts backwards keeps its x and y axes reversed
         to_file = _turn(-mount.yaw_deg)
         flip = np.array([-1, -1, 1]) if is_backward else np.ones(3)
         margins = []
@@ -219,9 +219,9 @@ class StandingSearch:
 def homes_at(
     search: HomeSearch, mount: Mount, home_w: np.ndarray
 ) -> list[tuple[np.ndarray, bool]]:
-    """Returns homes with the hand at a place (3,) in the world, best first.
+    """Returns homes with the hand at a place (3,) in the world, pointing down, best first.
 
-    Each is a posture (J,) with a flag, see `HomeSearch.postures`.
+    Each home is a posture (J,) with a flag, see `HomeSearch.postures`.
     """
     to_file = _turn(-mount.yaw_deg)
     return search.postures(to_file @ (home_w - mount.pos_w), to_file @ DOWN)

@@ -90,6 +90,7 @@ def cup_tool(model: mujoco.MjModel, parts: Parts, site: str) -> ToolPoint:
         EmbodiedError: the arm carries no such site.
     """
     hand = subtree(model, parts.hand)
+    # name -> id, for the sites on the bodies behind the arm's last joint
     carried = {
         model.site(s).name: s
         for s in range(model.nsite)
@@ -152,7 +153,7 @@ def _tool(
         middle = middle + (wrist - middle) @ opening * opening
     centre = middle + (height.max() - TIP_M - middle @ out) * out
 
-    # express it in the frame of the body that carries the first finger
+    # express the pose in the frame of the body that carries the first finger
     body = int(model.body_parentid[int(model.jnt_bodyid[fingers[0]])])
     world_to_body = data.xmat[body].reshape(3, 3).T
     axes_in_body = world_to_body @ np.stack([x_axis, opening, out], axis=1)
@@ -194,6 +195,7 @@ def finger_ends(
         high_m = _axis_distance_m(model, data, parts, joint=joint, position=high)
         is_closed_at_low = low_m < high_m
         closed_at = low if is_closed_at_low else high
+        # from the closed to the open position; negative if the finger closes at its high end
         travel = (high - low) if is_closed_at_low else (low - high)
         is_hinge = model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_HINGE
         if is_hinge and abs(travel) > FAR_RAD:
