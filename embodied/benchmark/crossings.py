@@ -153,6 +153,7 @@ def falling(x: np.ndarray, y: np.ndarray, level: float) -> float:
         return -math.inf
     for k in range(1, len(x)):
         if y[k] <= level:
+            # interpolate between the points k - 1 and k
             share = (y[k - 1] - level) / (y[k - 1] - y[k])
             return float(x[k - 1] + share * (x[k] - x[k - 1]))
     return math.inf

@@ -230,7 +230,7 @@ class Results:
             )
 
     def known_episodes(self, condition: Condition) -> UnfinishedCell:
-        """Returns those of a condition's episodes that are known already.
+        """Returns the episodes of a condition that these results hold already.
 
         They are taken from all cells, finished or not, that differ from the condition at
         most in their range of seeds. The wall time is that of these whole cells, so it

@@ -197,8 +197,8 @@ def newcombe_paired(
 def _correlation(both: float, only_a: float, only_b: float, neither: float) -> float:
     """Returns Newcombe's phi, the correlation of paired outcomes.
 
-    The arguments are numbers of pairs: in which both, one or neither succeeded. A
-    continuity correction reduces a positive correlation.
+    The arguments are the numbers of pairs in which both, only one, or neither of the
+    policies succeeded. A continuity correction reduces a positive correlation.
     """
     margins_a = (both + only_a) * (only_b + neither)
     margins_b = (both + only_b) * (only_a + neither)

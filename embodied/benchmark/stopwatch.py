@@ -22,7 +22,7 @@ class Stopwatch:
         self.seconds = 0.0
 
         def call(*arguments: Any) -> Any:
-            start_s = time.thread_time()
+            start_s = time.thread_time()  # processor time of this thread
             result = function(*arguments)
             self.seconds += time.thread_time() - start_s
             return result

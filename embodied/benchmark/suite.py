@@ -108,6 +108,7 @@ def find_suite(name: str) -> Suite:
     Raises:
         EmbodiedError: there is no such suite, or its file is invalid.
     """
+    # the suites of this package are TOML files, too, in FOLDER
     path = Path(name)
     if path.suffix != ".toml":
         if name not in suite_names():

@@ -93,6 +93,7 @@ def crossing_text(crossing: Crossing, unit: str, digits: int = 0) -> str:
     if crossing.value is None:
         bound = "beyond" if crossing.side == "above" else "below"
         return f"{bound} what was measured"
+    # a limit of the interval may be beyond the measured points, too
     low = "…" if crossing.low is None else f"{crossing.low:.{digits}f}"
     high = "…" if crossing.high is None else f"{crossing.high:.{digits}f}"
     before, after = crossing.between

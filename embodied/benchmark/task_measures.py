@@ -46,6 +46,7 @@ def task_measures(cells: Sequence[Cell]) -> list[MeasureSummary]:
     A cell holds the episodes of one policy under one condition. Cells whose task reports
     no measures are left out.
     """
+    # `dict.fromkeys` keeps each task once, in the order of the cells
     summaries = []
     for task in dict.fromkeys(cell.condition.task for cell in cells):
         same_task = [cell for cell in cells if cell.condition.task == task]

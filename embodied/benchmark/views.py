@@ -225,6 +225,7 @@ def seeds_to_film(cell: Cell, succeeded: bool, count: int = 4) -> list[int]:
         episode.seed for episode in cell.episodes if episode.success_at_end == succeeded
     ]
     if not succeeded:
+        # one seed for each failure mode, then all others
         first_of_modes = [mode.seed for mode in failure_modes(cell)]
         others = [seed for seed in seeds if seed not in first_of_modes]
         seeds = first_of_modes + others

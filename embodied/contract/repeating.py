@@ -20,6 +20,7 @@ def the_same_seed_gives_the_same_bits(case: Case) -> None:
     expected = trace(first, actions)
     require_same(expected, trace(again, actions), what="two runs of the same seeds")
 
+    # reset the used worlds to the same seeds
     first.reset(np.arange(4), range(4))
     what = "worlds that were used before, and new ones,"
     require_same(expected, trace(first, actions), what=what)

@@ -143,6 +143,7 @@ class Seen:
             layouts: the layout of proprioception; to include the privileged state, also
                 its layout.
         """
+        # without the privileged state's layout, there are fewer names than elements
         names = []
         for layout in layouts:
             for name, width in layout.parts:

@@ -59,6 +59,7 @@ def require_same(
         other_ids = ids
     for step, (outputs, other_outputs) in enumerate(zip(first, second, strict=True)):
         for name, values in outputs.items():
+            # compare bytes, because nan is not equal to itself
             expected = values[ids]
             actual = other_outputs[name][other_ids]
             if expected.tobytes() != actual.tobytes():

@@ -111,6 +111,7 @@ def _motion_cells(row: MotionDrift | None) -> list[str]:
     """Returns the cells of MOTION_HEAD without task and robot; empty for None."""
     if row is None:
         return [""] * (len(MOTION_HEAD) - 2)
+    # in mm, and in mrad or mm
     return [
         f"{1e3 * row.tcp_m:.4f}",
         f"{1e3 * row.joint:.4f}",

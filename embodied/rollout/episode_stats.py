@@ -77,7 +77,7 @@ class EpisodeStats:
         self.reward += result.reward
         self.progress = np.maximum(self.progress, result.progress)
         self.dropped = np.maximum(self.dropped, result.dropped)
-        is_first = result.success & (self.success_tick < 0)
+        is_first = result.success & (self.success_tick < 0)  # NEVER is negative
         self.success_tick = np.where(is_first, self.tick, self.success_tick)
 
         ending = self._ending(result)

@@ -86,6 +86,7 @@ class MotionMeter:
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
         """Adds the step's energy, and samples the tools' positions when that is due."""
+        # the power of an actuator is |force * speed|; braking counts, too
         force = self._force[:, self._actuators]
         speed = self._speed[:, self._actuators]
         power_w = dot(np.abs(force), np.abs(speed))

@@ -312,6 +312,7 @@ class _Rollout:
                 hook.on_end(self._worlds, world, result)
             if self._on_result is not None:
                 self._on_result(result)
+        # idle worlds stand still until the next start time
         self._stats.index[ids] = IDLE
         if len(ids):
             self._worlds.rest(ids)

@@ -156,6 +156,7 @@ def planar_joints(model: mujoco.MjModel) -> tuple[int, ...]:
     They are the first three joints from the world towards an arm: two that slide along
     the x and y axes of the file's world, and one that turns about its z axis.
     """
+    # the joints' axes in the world, with all joints at their reference positions
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
     kinds = (mujoco.mjtJoint.mjJNT_SLIDE,) * 2 + (mujoco.mjtJoint.mjJNT_HINGE,)

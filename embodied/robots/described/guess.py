@@ -344,6 +344,7 @@ def _homes(
             home_w = MOUNT_W + hand_m + aside
             postures = homes_at(search, mount, home_w)[:TRIES]
             candidates.append([HomeCandidate(hand_m, *posture) for posture in postures])
+        # the arm with the fewest postures limits how many are tried
         yield from zip(*candidates, strict=False)
 
 

@@ -97,6 +97,7 @@ def _moving_joints(model: mujoco.MjModel, arms: tuple[FileArm, ...]) -> set[str]
     for arm in arms:
         moving.update(arm.joints, arm.fingers)
 
+    # in a hand, springs, tendons and equalities move the joints of the linkages
     coupled = set(_coupled_joints(model))
     for arm in arms:
         last_link = int(model.joint(arm.joints[-1]).bodyid[0])

@@ -105,6 +105,7 @@ def read_source(description: Description) -> Source:
     held_at = dict(zip(description.held, description.held_at, strict=True))
     base = description.base.joints if description.base else ()
     model = compile_together(spec, grippers)
+    # `prepared_source` sets `bare`, the second, to a model without visual meshes
     return Source(spec, spec, model, arms, held_at, base=base)
 
 
