@@ -115,7 +115,8 @@ def quat_from_rot6d(rot6d: Array) -> Array:
     y = _unit(y)
     z = cross(x, y)
 
-    # the magnitudes of the quaternion's elements, from the diagonal
+    # the magnitudes of the quaternion's elements, from the diagonal; rounding errors can
+    # make an element's square negative, hence the clip
     m00 = x[..., 0]
     m11 = y[..., 1]
     m22 = z[..., 2]

@@ -58,6 +58,7 @@ def needed_episodes_text(duel: Duel) -> str:
     """
     if duel.verdict != UNDECIDED:
         return ""
+    # the sample size is computed for a power of 80%, hence "in 4 of 5 cases" below
     measured = duel.difference.episodes
     needed = f"about {duel.needed:,} pairs"
     if not duel.difference.value:

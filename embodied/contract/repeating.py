@@ -133,6 +133,7 @@ def a_world_continues_from_a_snapshot(case: Case) -> None:
     """Restores a snapshot from the middle of an episode in another batch."""
     first = case.worlds(3, first_seed=20, level="L4")
     actions = random_actions(first, 50)
+    # play half of the actions, then copy world 2
     trace(first, actions[:25])
     snapshot = first.snapshot(2)
 

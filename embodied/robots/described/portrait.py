@@ -100,6 +100,7 @@ def _scene(reading: Reading) -> mujoco.MjModel:
     # a capsule along each axis of the tcp, in the axis's colour
     for effector in reading.robot.effectors:
         site = spec.site(effector.site)
+        # a frame with the tcp's pose; a type of `alt` would take the place of `quat`
         frame = site.parent.add_frame(pos=site.pos, quat=site.quat)
         frame.alt.type = site.alt.type
         for axis, rgba in zip(np.eye(3), AXIS_RGBA, strict=True):
@@ -108,7 +109,7 @@ def _scene(reading: Reading) -> mujoco.MjModel:
                 fromto=(0, 0, 0, *(AXIS_M * axis)),
                 size=(AXIS_RADIUS_M, 0, 0),
                 rgba=rgba,
-                material="",  # the file's default may name one
+                material="",  # the file's default material would hide the colour
                 contype=0,
                 conaffinity=0,
                 mass=0,
