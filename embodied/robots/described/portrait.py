@@ -100,7 +100,7 @@ def _scene(reading: Reading) -> mujoco.MjModel:
     # a capsule along each axis of the tcp, in the axis's colour
     for effector in reading.robot.effectors:
         site = spec.site(effector.site)
-        # a frame with the tcp's pose; a type of `alt` would take the place of `quat`
+        # a frame with the tcp's pose; `alt.type` is how its orientation is given
         frame = site.parent.add_frame(pos=site.pos, quat=site.quat)
         frame.alt.type = site.alt.type
         for axis, rgba in zip(np.eye(3), AXIS_RGBA, strict=True):
