@@ -101,7 +101,7 @@ def own_item(group: H5, name: str) -> H5 | None:
 
 
 def _lies_elsewhere(array: H5) -> bool:
-    """Returns whether the values of an array lie in other files."""
+    """Returns whether the values of an array may lie in other files."""
     properties = array.id.get_create_plist()
     layout = properties.get_layout()
     # only contiguous arrays can have external files

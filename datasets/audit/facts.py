@@ -327,12 +327,15 @@ def find_twins(
 def _following_neighbours(
     order: np.ndarray, key: np.ndarray, position: int, distance: float
 ) -> Iterable[int]:
-    """Yields the paths after a path in the order, up to the first whose key is not close.
+    """Yields the numbers of the paths that follow one path in `order` and are near it.
+
+    A path is an episode's joint positions. It is near if its key is within `distance`;
+    the first that is not ends the search.
 
     Args:
         order: (n,) the numbers of the paths, sorted by their keys.
         key: (n,) the key of each path, by the path's number.
-        position: the position in the order of the path, from 0.
+        position: where the one path is in `order`, from 0.
         distance: the largest difference between a neighbour's key and the path's key.
     """
     for later in order[position + 1 :].tolist():

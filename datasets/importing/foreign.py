@@ -333,11 +333,12 @@ def _noted_meta(note: Mapping[str, Any], number: int) -> EpisodeMeta:
 
 
 def _json_types(hint: Any) -> tuple[type, ...]:
-    """Returns the Python types that a JSON value of a field may have.
+    """Returns the Python types that the JSON value of a field of `EpisodeMeta` may have.
 
     Args:
         hint: the field's type hint, such as `float | None` or `Mapping[str, Any]`.
     """
+    # the arguments of a Mapping are types of its keys and values, not alternatives
     if get_origin(hint) is Mapping:
         return (Mapping,)
     members = get_args(hint) or (hint,)  # the types of a union, or the only one

@@ -55,7 +55,8 @@ class LeRobotFolder:
 
     Attributes:
         foreign: the properties that all episodes share.
-        omitted: the names of the features that are not read.
+        omitted: the names of the features that the import loses; videos of cameras and
+            REDUNDANT features are not among them.
 
     Args:
         folder: the folder of the dataset.

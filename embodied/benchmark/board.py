@@ -268,11 +268,12 @@ def _model_mismatches(a: Provenance, b: Provenance) -> Iterator[_Mismatch]:
     if a.robot == b.robot and hash_a and hash_b and hash_a != hash_b:
         yield _Mismatch(f"the content of robot {a.robot}", hash_a[:12], hash_b[:12])
 
-    for name in a.models.keys() & b.models.keys():  # "task robot"
-        model_a = a.models[name]
-        model_b = b.models[name]
-        if model_a != model_b:
-            yield _Mismatch(f"the model of {name}", model_a[:8], model_b[:8])
+    # `models` maps "task robot" to the SHA-256 of the compiled model
+    for name in sorted(a.models.keys() & b.models.keys()):
+        sha_a = a.models[name]
+        sha_b = b.models[name]
+        if sha_a != sha_b:
+            yield _Mismatch(f"the model of {name}", sha_a[:8], sha_b[:8])
 
 
 def _values(contestant: Contestant, name: str) -> list[str]:

@@ -47,24 +47,24 @@ def merge_results(paths: Sequence[Path]) -> Results:
             )
         for cell in results.cells:
             parts.setdefault(cell.condition.without_seeds, []).append(cell)
-    missing = _missing_shards([results.provenance for _, results in files])
-    cells = tuple(_joined(cells, missing) for cells in parts.values())
+    missing_text = _missing_shards([results.provenance for _, results in files])
+    cells = tuple(_joined(cells, missing_text) for cells in parts.values())
 
     provenance = replace(first.provenance, shard="")
     suite = provenance.suite
     if suite:
-        # a shard counts its own episodes; the merged results count all of them
-        longest = max(len(cell.episodes) for cell in cells)
-        provenance = replace(provenance, suite={**suite, "episodes": longest})
+        # "episodes" of a suite are those of one cell; each shard stored its own share
+        per_cell = max(len(cell.episodes) for cell in cells)
+        provenance = replace(provenance, suite={**suite, "episodes": per_cell})
     return Results(provenance, cells)
 
 
-def _joined(cells: Sequence[Cell], missing: str) -> Cell:
+def _joined(cells: Sequence[Cell], missing_text: str) -> Cell:
     """Returns one cell with the episodes of several.
 
     Args:
         cells: cells that are equal but for their seeds.
-        missing: the end of an error message, on missing shards; "" for none.
+        missing_text: the end of an error message, on missing shards; "" for none.
 
     Raises:
         ResultsError: two cells have different episodes of one seed, or seeds are missing.
@@ -86,7 +86,7 @@ def _joined(cells: Sequence[Cell], missing: str) -> Cell:
     if gaps:
         raise ResultsError(
             f"{cells[0].label} at {cells[0].condition.level} lacks {len(gaps)} episodes, "
-            f"seeds {gaps[0]} to {gaps[-1]}{missing}"
+            f"seeds {gaps[0]} to {gaps[-1]}{missing_text}"
         )
     condition = replace(
         cells[0].condition, first_seed=seeds[0], num_episodes=len(seeds)
@@ -123,6 +123,6 @@ def require_all_shards(paths: Sequence[Path]) -> None:
 
     `merge_results` finds only gaps in the seeds, and a missing last shard leaves no gap.
     """
-    missing = _missing_shards([read_results(path).provenance for path in paths])
-    if missing:
-        raise ResultsError(f"the results are not whole{missing}: measure it first")
+    missing_text = _missing_shards([read_results(path).provenance for path in paths])
+    if missing_text:
+        raise ResultsError(f"the results are not whole{missing_text}: measure it first")

@@ -54,10 +54,11 @@ def write_training_page(folder: Path) -> Path | None:
     """Writes the page of a run into its folder.
 
     Returns:
-        The path of the page; None if the run has no history yet.
+        The path of the page; None if the run's history has no rows yet.
 
     Raises:
-        EmbodiedError: The folder is no run.
+        FileNotFoundError: The folder has no history.
+        EmbodiedError: The run's info is missing or cannot be read.
     """
     history = read_history(folder)
     if not history:

@@ -341,6 +341,7 @@ class PackingBoxes:
         Args:
             point_w: (N, 3) m, the points.
         """
+        # (N, K, 3) in the boxes' frames, whose axes are the world's, as boxes never rotate
         offset = point_w[:, None, :] - self.floors_w()
         within = (offset > self._inner[0]) & (offset < self._inner[1])
         return within[..., 0] & within[..., 1] & within[..., 2]

@@ -298,7 +298,7 @@ class Vessel(FreeBody):
         """Returns the vessel's z axis in the world, (N, 3)."""
         return self._xmat[:, 2::3]  # the third column; matrices are stored row by row
 
-    def inside(self, points_w: Array) -> tuple[Array, Array, Array]:
+    def in_own_frame(self, points_w: Array) -> tuple[Array, Array, Array]:
         """Returns x, y and z, (N, K) m each, of points (N, K, 3) in the vessel's frame."""
         offset = points_w - self.pos_w()[:, None]
         # along the vessel's axes, which are the columns of the rotation matrix
@@ -320,7 +320,7 @@ class Bottle(Vessel):
 
     def holds(self, points_w: Array) -> Array:
         """Returns whether points (N, K, 3) are in the bottle, (N, K) bool."""
-        x, y, z = self.inside(points_w)
+        x, y, z = self.in_own_frame(points_w)
         xp = self._engine.xp
         half = self._size.outer_half_width
         # half the width of the square around the axis on whose edge the point is
@@ -353,7 +353,7 @@ class Cup(Vessel):
 
     def holds(self, points_w: Array) -> Array:
         """Returns whether points (N, K, 3) are in the glass, (N, K) bool."""
-        x, y, z = self.inside(points_w)
+        x, y, z = self.in_own_frame(points_w)
         size = self._size
         within = x * x + y * y < (size.radius + WALL_M) ** 2
         return within & (z > 0.0) & (z < size.height)

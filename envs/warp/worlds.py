@@ -147,8 +147,8 @@ class WarpWorlds:
         """
         with self.device:
             # the first frames of all starts are rendered once, at the first reset
-            if self.feed is not None and not self.feed.learned:
-                self._show_starts(self.feed)
+            if self.feed is not None and not self.feed.has_first_frames:
+                self._store_first_frames(self.feed)
             if starts is not None:
                 wrapped = [start % len(self._bank) for start in starts]
                 self.start_index[...] = torch.tensor(wrapped)
@@ -157,17 +157,17 @@ class WarpWorlds:
             self._begin(torch.ones(self.num_worlds, dtype=torch.bool))
             return self.observe()
 
-    def _show_starts(self, feed: WarpFeed) -> None:
-        """Renders the first frames of all starts in the bank, N starts at a time.
+    def _store_first_frames(self, feed: WarpFeed) -> None:
+        """Stores the first frames of all starts in the bank, rendered N starts at a time.
 
-        `start_index` is unchanged afterwards.
+        `start_index` is unchanged afterwards, but the worlds are at other starts.
         """
         original = self.start_index.clone()
         everywhere = torch.ones(self.num_worlds, dtype=torch.bool)
         for first in range(0, len(self._bank), self.num_worlds):
             self.start_index[...] = (original + first) % len(self._bank)
             self._begin(everywhere)
-            feed.learn(self.start_index)
+            feed.store_first_frames(self.start_index)
         self.start_index[...] = original
 
     def snapshot(self, worlds: Ids = None) -> Snapshot:
@@ -192,7 +192,7 @@ class WarpWorlds:
                 or bank of starts, or lacks the frames of these cameras.
         """
         ids = self._ids(worlds)
-        if self.feed is not None and not self.feed.learned:
+        if self.feed is not None and not self.feed.has_first_frames:
             self.reset()  # renders the first frames of later episodes
         self._present.check(snapshot, len(ids))
         arrays = {

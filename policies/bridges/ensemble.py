@@ -29,7 +29,7 @@ class Ensemble(Hold):
         num = setting.num_worlds  # N
         # the last K chunks, oldest first; their shape (H, A) is known with the first plan
         self._chunks = np.zeros((num, CHUNKS, 0, 0))  # (N, K, H, A)
-        self._frames = np.zeros((num, CHUNKS), np.int64)  # their `tick_frame`
+        self._capture_ticks = np.zeros((num, CHUNKS), np.int64)  # of their pictures
         # whether each of the K chunks is from this episode
         self._is_known = np.zeros((num, CHUNKS), bool)
 
@@ -41,13 +41,13 @@ class Ensemble(Hold):
         ids = arrival.ids
         newest = arrival.plan.chunk
         if self._chunks.shape[2:] != newest.shape[1:]:
-            self._chunks = np.zeros((*self._frames.shape, *newest.shape[1:]))
+            self._chunks = np.zeros((*self._capture_ticks.shape, *newest.shape[1:]))
 
         # drop the oldest chunk, append the newest
-        for table in (self._chunks, self._frames, self._is_known):
+        for table in (self._chunks, self._capture_ticks, self._is_known):
             table[ids, :-1] = table[ids, 1:]
         self._chunks[ids, -1] = newest
-        self._frames[ids, -1] = arrival.tick_frame
+        self._capture_ticks[ids, -1] = arrival.tick_frame
         self._is_known[ids, -1] = True
 
         # (n, K) the position of each chunk, counted from the oldest of this episode
@@ -58,7 +58,7 @@ class Ensemble(Hold):
         for k in range(CHUNKS):
             # assume that all chunks of a planner have the same rate
             rows = arrival.rows_at_the_same_times(
-                self._frames[ids, k], arrival.plan.chunk_hz
+                self._capture_ticks[ids, k], arrival.plan.chunk_hz
             )
             # a chunk has no action for times after its end
             has_action = is_known[:, k, None] & (rows < newest.shape[1])  # (n, H)

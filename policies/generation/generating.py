@@ -184,7 +184,8 @@ def generation_header(
         source: the path of the dataset with the demonstrations to generate from.
         record_hz: frames recorded per second.
         planner_hz: plans per second.
-        noise: the standard deviation of shoves; 0 for no shoves.
+        noise: the standard deviation of what a shove adds to the elements of an action,
+            which range from -1 to 1; 0 for no shoves.
     """
     policy = f"generated from {source.name}"
     if noise:

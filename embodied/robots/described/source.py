@@ -303,7 +303,8 @@ def _check_names(
     sites = [site.name for site in spec.sites if site.name]
     bodies = [body.name for body in spec.bodies if body.name != "world"]
 
-    # rows of (kind, described names, names in the file); an empty name was not given
+    # rows of (what is named and its key, described names, names in the file); an empty
+    # name was not given
     rows: list[tuple[str, tuple[str, ...], Collection[str]]] = []
     for arm in arms:
         rows += [
@@ -322,10 +323,10 @@ def _check_names(
         ("body to mount (mount.body)", (description.mount.body,), top_level),
     ]
 
-    for key, names, available in rows:
+    for label, names, available in rows:
         for name in names:
             if name and name not in available:
-                raise unknown(key, name, available)
+                raise unknown(label, name, available)
     for name in description.held:
         _check_kind("held", joints[name], SINGLE)
     for name, kind in zip(base, PLANAR, strict=False):

@@ -23,7 +23,7 @@ class WarpFeed:
     are shown, but not the cost of rendering.
 
     The first frame of an episode depends only on its start, so it is rendered once for
-    each of the S starts, by `learn`. A step needs both the last frame of an ended
+    each of the S starts, by `store_first_frames`. A step needs both the last frame of an ended
     episode and the first of the next, but renders only once.
     """
 
@@ -47,7 +47,7 @@ class WarpFeed:
         self._engine = engine
         self.cameras = cameras
         self._hz = camera_hz
-        self.learned = False
+        self.has_first_frames = False
         n = engine.num_worlds
         device = torch.device(engine.device)
 
@@ -89,14 +89,14 @@ class WarpFeed:
             "shown": self._shown,
         }
 
-    def learn(self, start: torch.Tensor) -> None:
+    def store_first_frames(self, start: torch.Tensor) -> None:
         """Stores the worlds' frames as the first frames of the starts `start` (N,).
 
         The worlds must be at these starts.
         """
         self.cameras.render()
         self._first[start] = self.cameras.frames
-        self.learned = True
+        self.has_first_frames = True
 
     def take(self, tick: torch.Tensor) -> None:
         """Renders; shows a new frame in the worlds with one due at `tick` (N,)."""
