@@ -270,8 +270,7 @@ def _model_mismatches(a: Provenance, b: Provenance) -> Iterator[_Mismatch]:
 
     # `models` maps "task robot" to the SHA-256 of the compiled model
     for name in sorted(a.models.keys() & b.models.keys()):
-        sha_a = a.models[name]
-        sha_b = b.models[name]
+        sha_a, sha_b = (run.models[name] for run in (a, b))
         if sha_a != sha_b:
             yield _Mismatch(f"the model of {name}", sha_a[:8], sha_b[:8])
 

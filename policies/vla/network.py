@@ -287,8 +287,7 @@ class ControllerNet(nn.Module):
         self._rotations = [slices[f"{name}_rot6d"] for name in effectors]
         self._chunk_shape = (config.chunk, config.action_size)
 
-        # fitted together with the planner's scales: the first normalises the
-        # proprioception, the others undo the planner's normalisation of goals and speeds
+        # fitted with the planner's scales, to undo its normalisation of goals and speeds
         self.agent_scale = Scale(config.agent_layout.size)
         self.goal_scale = Scale(3)
         self.speed_scale = Scale(3)
