@@ -173,6 +173,7 @@ def _difference(
     # the variance of the mean difference if all pairs were independent
     pair_variance = float(weight @ (a - b - value) ** 2)
     independent_variance = pair_variance * float(weight @ weight)
+    # how much the similarity of pairs within clusters increases that variance
     residuals = weight * (a - b - value)
     design_effect = _design_effect(keys, residuals, independent_variance)
 

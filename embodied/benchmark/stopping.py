@@ -91,6 +91,8 @@ class Against:
         only_own = int((own_outcomes & ~other_outcomes).sum())
         only_other = int((~own_outcomes & other_outcomes).sum())
 
+        # the e-value measures the evidence that the policies differ; it may be checked
+        # again and again, as it rarely reaches 1 / alpha if they don't
         threshold = -np.log(self.alpha)  # the log of 1 / alpha
         if log_e_value(only_own, only_other) >= threshold:
             return True

@@ -133,14 +133,14 @@ def _repeating_trial(cell: Cell, path: Path, args: argparse.Namespace) -> Trial:
         num_envs=args.num_envs,
     )
 
-    now = trial.condition
-    if now.weights != condition.weights:
+    new_condition = trial.condition
+    if new_condition.weights != condition.weights:
         raise EmbodiedError(
             f"{path}: the policy {condition.policy} has other weights now "
-            f"({now.weights[:8]}) than it had ({condition.weights[:8]}): bring back "
+            f"({new_condition.weights[:8]}) than it had ({condition.weights[:8]}): bring back "
             "those that were measured"
         )
-    if now != condition:
+    if new_condition != condition:
         raise EmbodiedError(
             f"{path}: the cell of {condition.policy} at {condition.level} cannot be "
             "repeated: its command stands for another condition than the stored one"

@@ -53,6 +53,7 @@ class MotionMeter:
         self._speed = worlds.engine.view("actuator_velocity")  # (N, nu)
         self._tool_pos_w = worlds.engine.view("site_xpos")  # (N, sites, 3)
 
+        # control steps between samples, rounded up
         steps_per_sample = -(-SAMPLE_TICKS // worlds.ticks_per_step)
         self._step_s = worlds.ticks_per_step / PHYSICS_HZ
         self._steps_per_sample = steps_per_sample

@@ -34,6 +34,7 @@ class NearMissMeter:
         """Finds links and scenery in the model."""
         num_worlds = worlds.num_worlds
         self._gaps = LinkGaps(worlds.engine, worlds.robot, limit_m=CLEAR_M)
+        # control steps between samples, rounded up
         self._steps_per_sample = -(-SAMPLE_TICKS // worlds.ticks_per_step)
 
         # the running episode in each world: its steps, whether a link is near an obstacle,

@@ -119,9 +119,11 @@ class RayExecutor(ClosedOnExit):
         count = self.count
         parts = split(seeds, count * parts_per_process(seeds, count, at_once))
         # what the parts must find on their nodes
-        here = Surroundings(str(Path.cwd()), tuple(own_places()), own_versions())
+        surroundings = Surroundings(
+            str(Path.cwd()), tuple(own_places()), own_versions()
+        )
         # stored once in the cluster, for all parts
-        shared = self._ray.put((work, here))
+        shared = self._ray.put((work, surroundings))
         task = self._ray.remote(_run_part).options(
             num_cpus=1, max_retries=RETRIES, num_returns="streaming"
         )

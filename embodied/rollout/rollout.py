@@ -246,7 +246,8 @@ class _Rollout:
 
     def _reset_idle_worlds(self) -> np.ndarray:
         """Starts the next episodes in idle worlds; returns the ids of these worlds (n,)."""
-        # a start time is the first step at or after a multiple of START_GRID_TICKS
+        # A start time is the first step at or after a multiple of START_GRID_TICKS: worlds
+        # that start together need their plans at the same time, as one batch.
         ticks_per_step = self._worlds.ticks_per_step
         is_start_time = self._clock % START_GRID_TICKS < ticks_per_step
         self._clock += ticks_per_step
