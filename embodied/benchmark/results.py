@@ -174,7 +174,7 @@ class Provenance:
     rates: Mapping[str, float | None]  # name with unit -> value, e.g. camera_hz
     versions: Mapping[str, str]
     host: Mapping[str, str | int]
-    metadata: Mapping[str, Any] = field(default_factory=dict)  # of the worlds
+    metadata: Mapping[str, Any] = field(default_factory=dict)  # `Worlds.metadata()`
     # name, version and protocol of the suite; empty for none
     suite: Mapping[str, Any] = field(default_factory=dict)
     # "task robot" -> SHA-256 of the MuJoCo model

@@ -50,9 +50,11 @@ class Size:
     """The amount of work of a demo."""
 
     demonstrations: tuple[tuple[str, int], ...]  # (level, number of episodes)
-    first_seed: int  # of the demonstrations
-    steps: int  # of training; not a time, so that results don't depend on the machine
-    episodes: int  # in each cell of the evaluation
+    first_seed: int  # seed of the first demonstration
+    steps: (
+        int  # training steps; not a time, so that results don't depend on the machine
+    )
+    episodes: int  # episodes in each cell of the evaluation
     at_rest: tuple[str, ...]  # policies evaluated at L1, where the totes stand still
     on_belt: tuple[str, ...]  # policies evaluated at L2, on a belt, with each delay
     delays_ms: tuple[float, ...]  # delays of plans

@@ -31,7 +31,7 @@ from embodied.rollout import warp_rollout
 from embodied.rollout.warp_rollout import play_on_warp
 
 MOTION_S = 1.0  # duration of the compared motion
-MOTION_HZ = 20  # its control rate
+MOTION_HZ = 20  # control rate of the compared motion
 MOTION_WORLDS = 2
 ACTION_SHARE = 0.3  # largest action: small enough to avoid contacts
 STEPS_PER_ACTION = 5  # control steps for which each random action is repeated

@@ -21,7 +21,7 @@ from embodied.robots.described.tables import (
 
 # "ours": servos that this program adds; "file": the position servos of the model file.
 SERVOS = ("ours", "file")
-VERSION = 1  # of the description format
+VERSION = 1  # version of the description format
 
 
 @dataclass(frozen=True)
