@@ -93,6 +93,7 @@ def check_fits(content: Mapping[str, Any], validator: Any) -> None:
     Raises:
         ResultsError: it does not fit; the message names the entry.
     """
+    # imported here, because most commands do not need it
     from jsonschema.exceptions import best_match
 
     error = best_match(validator.iter_errors(content))

@@ -121,6 +121,7 @@ def log_e_value(only_first: np.ndarray | int, only_second: np.ndarray | int) -> 
     Returns:
         An array of the same shape; a float for two numbers.
     """
+    # imported here, because importing it is slow, and few commands need it
     from scipy.special import betaln
 
     first = np.asarray(only_first, np.float64)

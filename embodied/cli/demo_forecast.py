@@ -67,7 +67,7 @@ def _collecting_s(demo: Demo, workers: Workers) -> float:
 
 def _training_s(demo: Demo, workers: Workers) -> float:
     """Returns the wall time of the training, measured over a few of its steps."""
-    from embodied.policies.training.imitation import train_imitation
+    from embodied.policies.training.imitation import train_imitation  # loads torch
 
     with tempfile.TemporaryDirectory() as scratch:
         dataset = Path(scratch) / "demonstrations.hdf5"

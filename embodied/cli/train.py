@@ -206,7 +206,7 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
         ONLY_WITH_ALGO,
         "only with --algo (datasets say by themselves what was recorded)",
     )
-    from embodied.policies.device import training_device
+    from embodied.policies.device import training_device  # loads torch
     from embodied.policies.training.config import ImitationConfig
     from embodied.policies.training.imitation import (
         common_metadata,
@@ -327,7 +327,7 @@ def imitate(
 
     With `resume` a run is continued, unless it has spent its budget.
     """
-    from embodied.policies.training.imitation import train_imitation
+    from embodied.policies.training.imitation import train_imitation  # loads torch
 
     if resume and not has_work_left(folder, config.identity(), config.budget):
         if not quiet:

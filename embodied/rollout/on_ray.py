@@ -248,6 +248,7 @@ def _import_ray(settings: Mapping[str, str]) -> Any:
         )
     for name, value in {**RAY_SETTINGS, **settings}.items():
         os.environ.setdefault(name, value)
+    # only now, because Ray reads these variables when it is imported
     import ray
 
     return ray

@@ -183,6 +183,7 @@ def yaw_axis(
     yaw_axis_xy = np.array(data.xanchor[ids[2], :2])
     data.qpos[model.jnt_qposadr[ids[2]]] = TURN_RAD
     mujoco.mj_kinematics(model, data)
+    # `strict` is False, because only the slides are checked
     for name, axis, wanted in zip(names[:2], data.xaxis[ids], AXES, strict=False):
         if axis @ wanted < np.cos(np.radians(OFF_DEG)):  # more than OFF_DEG apart
             raise EmbodiedError(
