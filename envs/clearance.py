@@ -170,10 +170,17 @@ def _elbow_of(engine: Engine, joints: Sequence[str]) -> int:
     return links[int(np.argmax(np.linalg.norm(aside, axis=1)))]
 
 
-def half_breadth_m(robot: Robot) -> float:
-    """Returns how far a robot at home extends to its sides from its base's frame, m."""
+def sides_m(robot: Robot, turned_rad: float = 0.0) -> tuple[float, float]:
+    """Returns how far a robot at home extends to the left and to the right, m.
+
+    Args:
+        robot: the robot; its base's frame is where the sides are measured from.
+        turned_rad: the sides are those of someone there who looks in this direction,
+            measured from the robot's front to its left.
+    """
     model = robot.build().compile()
     root = model.body(robot.base.root_body).id
     bodies = np.arange(model.nbody) > 0
     points = _points_in(model, _at_home(model), bodies, frame=root)
-    return float(np.abs(points[:, 1]).max())
+    leftwards = points[:, 1] * np.cos(turned_rad) - points[:, 0] * np.sin(turned_rad)
+    return float(leftwards.max()), float(-leftwards.min())

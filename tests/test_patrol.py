@@ -9,15 +9,22 @@ import numpy as np
 import pytest
 
 from embodied.core import PHYSICS_HZ
-from embodied.envs.clearance import FAR_M
+from embodied.envs.clearance import FAR_M, sides_m
 from embodied.envs.props.checkpoint import PLATE_M, SIGN_Z_M
 from embodied.envs.props.people import AWAY_M, PERSON_RADIUS_M
 from embodied.envs.props.person_shape import FOOT_M, SHIN_M, THIGH_M, stride_poses
 from embodied.envs.props.sign import SignStyle, draw_text
 from embodied.envs.props.walks import Walk, meeting_m
+from embodied.envs.registry import get_robot
 from embodied.envs.scenes.machine_hall import FRONT_Y_M, ROBOT_Y_M
 from embodied.envs.tasks.patrol.episode import walks_of
-from embodied.envs.tasks.patrol.expert import STAND_M
+from embodied.envs.tasks.patrol.expert import (
+    ASIDE_RAD,
+    BAYS_W,
+    SIDES,
+    STAND_M,
+    room_of,
+)
 from embodied.envs.tasks.patrol.facts import KEPT_M, SEEN_S
 from embodied.envs.tasks.patrol.scene import BAYS_X_M, PEOPLE, STATIONS
 from embodied.envs.tasks.patrol.variation import COLOURS, NUMBERS
@@ -37,9 +44,14 @@ def begun(num: int, robot: str = ROBOT, **settings: object) -> Worlds:
     return started_worlds(num, task=TASK, robot=robot, **settings)
 
 
-def put(worlds: Worlds, x: float, y: float, yaw: float) -> None:
-    """Sets the base of every world at a place, at rest, and lets it stay there."""
+def put(worlds: Worlds, x: float, y: float, yaw: float, pan: float = 0.0) -> None:
+    """Sets the base of every world at a place, at rest, and lets it stay there.
+
+    A head with a pan joint is turned by `pan`.
+    """
     place = {"base_x": x, "base_y": y, "base_yaw": yaw}
+    if pan:
+        place["head_pan"] = pan
     for name, value in place.items():
         joint = worlds.model.joint(name)
         worlds.engine.view("qpos")[:, joint.qposadr[0]] = value
@@ -55,6 +67,15 @@ def before(worlds: Worlds, station: int, aside_m: float = 0.0) -> tuple[float, .
     side = np.sign(STATIONS[station].place[1])
     y = side * (FRONT_Y_M - STAND_M)
     return x - side * aside_m, y, side * np.pi / 2
+
+
+def before_turned_aside(worlds: Worlds, station: int) -> tuple[float, ...]:
+    """Where the mount and the head of a broad robot look at a station."""
+    _, middle_m = room_of(worlds.robot, ASIDE_RAD)
+    x, y = BAYS_W[station]
+    side = SIDES[station]
+    yaw = side * (np.pi / 2 - ASIDE_RAD)
+    return x - middle_m * np.cos(yaw), y - middle_m * np.sin(yaw), yaw, side * ASIDE_RAD
 
 
 def stand(worlds: Worlds, place: tuple[float, ...], seconds: float) -> None:
@@ -261,14 +282,17 @@ def number_on(sign: np.ndarray) -> int:
     return NUMBERS[int(np.argmax(likeness))]
 
 
-@pytest.mark.parametrize(
-    ("robot", "aside_m"), [(ROBOT, WHEELED_ASIDE_M), ("dual_arm", 0.0)]
-)
-def test_signs_are_read_in_the_policys_picture(robot: str, aside_m: float) -> None:
+@pytest.mark.parametrize("robot", [ROBOT, "dual_arm"])
+def test_signs_are_read_in_the_policys_picture(robot: str) -> None:
     worlds = begun(1, robot, level="L3", obs="pixels", factors={"pixel_noise": 2.0})
     shown = worlds.variation_of(0)
     for station in range(0, len(STATIONS), 2):
-        stand(worlds, before(worlds, station, aside_m), 0.3)
+        place = (
+            before(worlds, station, WHEELED_ASIDE_M)
+            if robot == ROBOT
+            else before_turned_aside(worlds, station)
+        )
+        stand(worlds, place, 0.3)
         frame = worlds.observe(privileged=False).pixels["head"][0]
         sign = seen_sign(worlds, 0, station, frame)
         assert number_on(sign) == shown["number"][station]
@@ -281,6 +305,16 @@ def test_frames_have_the_colours_that_the_sentence_names() -> None:
             frame = worlds.model.geom(f"{STATIONS[station].name}_frame").id
             rgba = worlds.engine.model_view("geom_rgba")[world, frame]
             np.testing.assert_allclose(rgba[:3], COLOURS[colour], atol=1e-6)
+
+
+def test_a_broad_robot_turned_aside_has_room_in_a_bay() -> None:
+    dual_arm = get_robot("dual_arm")
+    left_m, right_m = sides_m(dual_arm)
+    assert left_m == pytest.approx(right_m, abs=0.01)
+    # people pass a bay at 0.9 m
+    assert left_m + PERSON_RADIUS_M > 0.9
+    left_m, right_m = sides_m(dual_arm, ASIDE_RAD)
+    assert (left_m + right_m) / 2 + PERSON_RADIUS_M < 0.9 - 0.04
 
 
 def test_bays_are_clear_of_the_ways_of_people() -> None:

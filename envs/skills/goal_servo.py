@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from embodied.arrays import array_namespace
@@ -53,6 +53,9 @@ SPEED_M_S = {
 # The top speed of an effector in all other skills.
 OTHER_SPEED_M_S = 0.3
 
+# A function that returns the goals (N, J) rad of the joints of a robot's head.
+HeadGoals = Callable[[Observation], Array]
+
 
 class GoalServo:
     """A proportional controller on pose errors, in the control mode `ee_delta`.
@@ -71,7 +74,7 @@ class GoalServo:
         agent_layout: Layout,
         robot: Robot,
         control_hz: int = 200,
-        homes_heads: bool = False,
+        head_goals: HeadGoals | None = None,
     ) -> None:
         """Finds the robot's mounts, arms and grippers.
 
@@ -79,10 +82,10 @@ class GoalServo:
             agent_layout: The layout of proprioception.
             robot: The robot that is controlled.
             control_hz: The number of actions per second.
-            homes_heads: Whether heads turn to their home posture; otherwise they keep
-                their present angles.
+            head_goals: The function that returns the angles to which heads turn; None for
+                heads that keep their present angles.
         """
-        self._homes_heads = homes_heads
+        self._head_goals = head_goals
         self.spec = PolicySpec(control_mode="ee_delta", control_hz=control_hz)
         self._robot = robot
         self._slices = agent_layout.slices()
@@ -131,9 +134,11 @@ class GoalServo:
                 elements.append(xp.where(is_driving, drive.lift_action(part), 0.0))
             elif isinstance(part, Waist):
                 # the hands reach their goals without bowing the waist
-                elements.append(self._homing_action(part, agent_pos))
-            elif isinstance(part, Head) and self._homes_heads:
-                elements.append(self._homing_action(part, agent_pos))
+                home = xp.asarray(part.joints.home)
+                elements.append(self._turning_action(part, agent_pos, home))
+            elif isinstance(part, Head) and self._head_goals is not None:
+                goal = self._head_goals(observation)
+                elements.append(self._turning_action(part, agent_pos, goal))
             elif self._has_no_goal(part, payload):
                 elements.append(self._action_without_goal(part, agent_pos))
             elif isinstance(part, Arm):
@@ -193,20 +198,27 @@ class GoalServo:
         width = 0 if group is None else len(group.labels)
         return 0 * agent_pos[:, :width]
 
-    def _homing_action(self, part: JointedPart, agent_pos: Array) -> Array:
-        """Returns the action (N, J) that brings a part with J joints to its home posture.
+    def _turning_action(
+        self, part: JointedPart, agent_pos: Array, goal_rad: Array
+    ) -> Array:
+        """Returns the action (N, J) that turns the J joints of a part to their goals.
 
         Its elements are velocities as shares of the joints' top speeds.
+
+        Args:
+            part: The part.
+            agent_pos: (N, P) proprioception.
+            goal_rad: (N, J) or (J,) the joints' goals.
         """
         xp = array_namespace(agent_pos)
         # the part's columns within the joint positions of proprioception
         first_joint = self._slices["joint_pos"].start
         joints = self._robot.joint_slice(part)
         columns = slice(first_joint + joints.start, first_joint + joints.stop)
-        joint_pos = agent_pos[:, columns]  # (N, J) rad, or m for a lift
+        joint_pos = agent_pos[:, columns]  # (N, J) rad
 
-        home = xp.asarray(part.joints.home)
-        return DRIVE_GAIN_PER_S * (home - joint_pos) / xp.asarray(part.joints.speeds)
+        speeds = xp.asarray(part.joints.speeds)
+        return DRIVE_GAIN_PER_S * (goal_rad - joint_pos) / speeds
 
     def _arm_action(
         self,

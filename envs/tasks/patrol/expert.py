@@ -4,6 +4,9 @@ The privileged state tells where everyone will walk in the next three seconds, u
 halt. The robot can drive to its goal, to the place before any station (a bay), or stay.
 Of the choices that keep it clear of people, it takes the one nearest to its goal.
 
+A robot with a broad chest looks at signs with its body turned aside and its head turned
+back, so that its elbows are out of people's way.
+
 It decides from the present state alone, so that it recovers from whatever happens.
 """
 
@@ -23,17 +26,18 @@ from embodied.core import (
     Planner,
     skill_index,
 )
-from embodied.envs.clearance import half_breadth_m
+from embodied.envs.clearance import sides_m
 from embodied.envs.props.people import PERSON_RADIUS_M
 from embodied.envs.scenes.machine_hall import FRONT_Y_M, ROBOT_Y_M
 from embodied.envs.skills.driving import DrivingPlanner, stand_of_mount
-from embodied.envs.skills.goal_servo import GoalServo
+from embodied.envs.skills.goal_servo import GoalServo, HeadGoals
 from embodied.envs.skills.other_hands import HomePoses
 from embodied.envs.skills.scripted import Readings, ScriptedPlanner
 from embodied.envs.tasks.patrol.facts import KEPT_M
-from embodied.envs.tasks.patrol.scene import AHEAD_S, BAYS_X_M, PEOPLE, STATIONS
+from embodied.envs.tasks.patrol.scene import AHEAD_S, PEOPLE, STATIONS
 from embodied.robots.mount import MountPose
 from embodied.robots.parts.arm import Arm
+from embodied.robots.parts.head import Head
 from embodied.robots.robot import Robot
 
 # The distance from the mount to the station's front when the robot looks at a sign.
@@ -41,16 +45,25 @@ STAND_M = 0.90
 # A camera that looks across the arm has the hand in the middle of its picture. So the sign
 # is kept beside the middle: at this share of the camera's slope to the side.
 KEPT_ASIDE = 0.2
-# The least distance to a person's middle while the robot drives: that of a mount is larger
-# by the distance from the mount to its farthest hand.
+# The least distance to a person's middle while the robot drives: that of a robot's middle
+# is larger by the distance from there to its farthest hand.
 DRIVING_M = PERSON_RADIUS_M + KEPT_M + 0.20
-# The least distance from a mount that stands to a person's middle. For a robot that
-# reaches far to its sides it is larger: that reach and ASIDE_M.
+# The least distance from the middle of a robot that stands to a person's middle. For a
+# robot that reaches far to its sides it is larger: that reach and ASIDE_M.
 STANDING_M = 0.88
 ASIDE_M = PERSON_RADIUS_M
+# How far a robot whose head pans turns its body aside from the sign, to the right of a
+# station at its left and to the left of one at its right. `dual_arm` is then nearly as
+# narrow as it can be while its arms do not hide the sign: 1.21 m instead of 1.38 m.
+ASIDE_RAD = float(np.deg2rad(45.0))
 # The base's speed, and its delay after a plan, that are assumed for looking ahead.
 SPEED_M_S = 0.9
 REACTION_S = 0.15
+# On a way of at most this length the robot only creeps, so it counts as standing.
+STANDING_WAY_M = 0.1
+# The way per plan on which it creeps to the nearest bay while people are near: at the
+# servo's gain of 3 m/s per m, it is slower than the 0.3 m/s that are allowed then.
+CREPT_M = 0.08
 # The robot stays rather than drive to a bay that is nearer to its goal by less than this.
 WORTH_M = 0.4
 # Larger than any distance in the hall.
@@ -59,8 +72,16 @@ FAR_M = 99.0
 AT_HOME_M = 0.12
 # The largest turn in one plan. A larger one could be executed the other way around.
 TURN_RAD = 1.2
+# For each station, 1 if it is in the row at y > 0, to the left; -1 in the other row.
+SIDES = tuple(float(np.sign(station.place[1])) for station in STATIONS)
+# A robot that is nearer to a row of stations than its bays by more than this backs off
+# before it does anything else.
+BACK_OFF_M = 0.1
 # x and y in m of the places before the stations, from which a robot looks at their signs.
-BAYS_W = tuple((x, side * ROBOT_Y_M) for side in (1, -1) for x in BAYS_X_M)
+BAYS_W = tuple(
+    (station.place[0], side * ROBOT_Y_M)
+    for station, side in zip(STATIONS, SIDES, strict=True)
+)
 
 
 def patrol_expert(
@@ -69,11 +90,11 @@ def patrol_expert(
     """Returns planner and controller of the expert, which drives from bay to bay."""
     mount = MountPose(robot, agent_layout)
     planner = ScriptedPlanner(agent_layout, state_layout, _look, effectors=0)
-    # the horizontal distance from the mount to the farthest hand, at home
-    hands = [robot.tools_at_home[effector.name].pos for effector in robot.effectors]
-    hand_m = max(float(np.hypot(x, y)) for x, y, _ in hands)
-    driving_m = hand_m + DRIVING_M
-    standing_m = max(STANDING_M, half_breadth_m(robot) + ASIDE_M)
+    pans = any(isinstance(part, Head) and len(part.joints) for part in robot.parts)
+    aside_rad = ASIDE_RAD if pans else 0.0
+    least_m, middle_m = room_of(robot, aside_rad)
+    # a broad robot has room to stand only in the middle of a bay
+    creep_m = CREPT_M if aside_rad else 0.0
 
     # where the hands are, and where they would be at home
     slices = agent_layout.slices()
@@ -86,7 +107,14 @@ def patrol_expert(
         """Returns where an upright arm should stand (n, 4): x, y, z in m and yaw in rad."""
         xp, _, state = planner.read(observation)
         pose = mount.read(observation.agent_pos)
-        goal = drive(xp, state, pose, driving_m, standing_m)
+        middle = stand_of_mount(xp, pose, (middle_m, 0.0, 0.0))
+        sign_goal = (
+            _bay_before_sign(xp, state, pose, aside_rad)
+            if aside_rad
+            else _stand_before_sign(xp, state, pose)
+        )
+        goal = drive(xp, state, sign_goal, middle, least_m, creep_m)
+        goal = stand_of_mount(xp, goal, (-middle_m, 0.0, 0.0))
 
         # hands that are stretched out come home before the robot drives
         home_pos_w, _ = homes.read(observation.agent_pos)
@@ -98,9 +126,68 @@ def patrol_expert(
         # `DrivingPlanner` takes the pose of the arm, not that of the mount
         return stand_of_mount(xp, goal, as_if_at)
 
+    head_goals = _gaze(planner, mount, robot)
     return DrivingPlanner(planner, agent_layout, robot, stand), GoalServo(
-        agent_layout, robot, homes_heads=True
+        agent_layout, robot, head_goals=head_goals
     )
+
+
+def room_of(robot: Robot, aside_rad: float) -> tuple[tuple[float, float], float]:
+    """Returns the room that a robot takes, with its body turned aside from a sign.
+
+    Args:
+        robot: the robot, whose left and right sides are alike.
+        aside_rad: how far it is turned aside.
+
+    Returns:
+        The least distances in m from a person's middle to the robot's while it drives, and
+        while it stands; and how far its middle is in front of its mount, m.
+    """
+    # its middle is on its own axis, as far from people at the left as at the right
+    left_m, right_m = sides_m(robot, aside_rad)
+    middle_m = 0.0
+    if aside_rad:
+        middle_m = (right_m - left_m) / 2 / float(np.sin(aside_rad))
+        left_m = right_m = (left_m + right_m) / 2
+    half_m = max(left_m, right_m)
+    standing_m = max(STANDING_M, half_m + ASIDE_M)
+
+    # the horizontal distance from the middle to the farthest hand at home, or to a side
+    hands = [robot.tools_at_home[effector.name].pos for effector in robot.effectors]
+    hand_m = max(float(np.hypot(x - middle_m, y)) for x, y, _ in hands)
+    return (max(hand_m, half_m) + DRIVING_M, standing_m), middle_m
+
+
+def _gaze(planner: ScriptedPlanner, mount: MountPose, robot: Robot) -> HeadGoals | None:
+    """Returns the function that turns a head with pan and tilt to the next sign.
+
+    It returns None for a robot whose head does not turn.
+    """
+    heads = [
+        part for part in robot.parts if isinstance(part, Head) and len(part.joints)
+    ]
+    if not heads:
+        return None
+    _, *other_goals = heads[0].joints.home
+    lowest_rad, highest_rad = heads[0].joints.ranges[0]
+
+    def head_goals(observation: Observation) -> Array:
+        """Returns pan and tilt (N, 2) rad."""
+        xp, _, state = planner.read(observation)
+        yaw = mount.read(observation.agent_pos)[:, 3]
+        target = _next_station(xp, state)
+        side = xp.asarray(SIDES)[target]
+        sign_x = state["signs_x_w"][xp.arange(yaw.shape[0]), target]
+        to_x = sign_x - state["camera_pos_w"][:, 0]
+        to_y = side * FRONT_Y_M - state["camera_pos_w"][:, 1]
+
+        # the sign's direction from the robot's front, to the left, from -pi to pi
+        direction = xp.atan2(to_y, to_x) - yaw
+        direction = xp.atan2(xp.sin(direction), xp.cos(direction))
+        pan = xp.clip(direction, lowest_rad, highest_rad)
+        return xp.stack([pan, *(0 * pan + goal for goal in other_goals)], axis=1)
+
+    return head_goals
 
 
 def _look(xp: Any, agent: Readings, state: Readings) -> Payload:
@@ -125,26 +212,31 @@ def _look(xp: Any, agent: Readings, state: Readings) -> Payload:
 
 
 def drive(
-    xp: Any, state: Readings, pose: Array, driving_m: float, standing_m: float
+    xp: Any,
+    state: Readings,
+    goal: Array,
+    pose: Array,
+    least_m: tuple[float, float],
+    creep_m: float,
 ) -> Array:
-    """Returns the mounts' next goals (n, 4): x, y, z in m and yaw in rad.
+    """Returns where the robots should be next (n, 4): x, y, z in m and yaw in rad.
 
     Args:
         xp: the array namespace.
         state: the privileged state.
-        pose: (n, 4) the mounts' present poses.
-        driving_m: the least distance from a mount that drives to a person's middle.
-        standing_m: the same from a mount that stands.
+        goal: (n, 4) the poses of the robots' middles at which they look at the next sign.
+        pose: (n, 4) the present poses of the robots' middles.
+        least_m: the least distances from a robot's middle to a person's, while it drives
+            and while it stands.
+        creep_m: how far a robot that stays may go towards the nearest bay.
     """
-    goal = _stand_before_sign(xp, state, pose)
     num = pose.shape[0]
 
     # C candidates: the goal, the bays, and the present place
     bays = xp.broadcast_to(xp.asarray(BAYS_W), (num, len(BAYS_W), 2))
-    here = pose[:, None, :2]
+    here = _crept(xp, pose[:, :2], bays, creep_m)[:, None]
     candidates = xp.concat([goal[:, None, :2], bays, here], axis=1)  # (n, C, 2)
     people = _people_ahead(xp, state)
-    least_m = (driving_m, standing_m)
     gap_m = _least_gaps(xp, candidates, pose[:, :2], people, least_m)  # (n, C)
 
     # The lowest cost wins. Where people stay clear, it is the distance from the candidate
@@ -161,7 +253,58 @@ def drive(
     stays = chosen == candidates.shape[1] - 1
     turn = xp.clip(goal[:, 3] - pose[:, 3], -TURN_RAD, TURN_RAD)
     yaw = pose[:, 3] + xp.where(stays, 0.0, turn)
-    return xp.concat([xy, pose[:, 2:3], yaw[:, None]], axis=1)
+    goal = xp.concat([xy, pose[:, 2:3], yaw[:, None]], axis=1)
+
+    # its hands keep clear of the stations when it drives along their row
+    side = xp.sign(pose[:, 1])
+    back = xp.stack([pose[:, 0], side * ROBOT_Y_M, pose[:, 2], pose[:, 3]], axis=1)
+    is_near_row = xp.abs(pose[:, 1]) > ROBOT_Y_M + BACK_OFF_M
+    return xp.where(is_near_row[:, None], back, goal)
+
+
+def _crept(xp: Any, places: Array, bays: Array, creep_m: float) -> Array:
+    """Returns places (n, 2) that are nearer to the nearest bays by up to `creep_m`.
+
+    Args:
+        xp: the array namespace.
+        places: (n, 2) m.
+        bays: (n, B, 2) m.
+        creep_m: the largest distance.
+    """
+    to_bays = bays - places[:, None]
+    bays_m = xp.sqrt(dot(to_bays, to_bays))  # (n, B)
+    nearest = xp.argmin(bays_m, axis=1)
+    rows = xp.arange(places.shape[0])
+    share = xp.minimum(creep_m / xp.maximum(bays_m[rows, nearest], 1e-6), 1.0)
+    return places + share[:, None] * to_bays[rows, nearest]
+
+
+def _next_station(xp: Any, state: Readings) -> Array:
+    """Returns (n,) int, the next station of the round, or the last one at the end."""
+    place = state["place"]
+    count = xp.max(place, axis=1)
+    next_place = xp.minimum(state["seen"][:, 0] + 1, count)
+    is_next = (
+        xp.abs(place - next_place[:, None]) < 0.5
+    )  # whole numbers stored as floats
+    return xp.argmax(xp.astype(is_next, xp.int64), axis=1)
+
+
+def _bay_before_sign(xp: Any, state: Readings, pose: Array, aside_rad: float) -> Array:
+    """Returns poses (n, 4) in the bays before the next signs, turned aside by `aside_rad`.
+
+    Both rows are to the same side of the robot's way along the aisle.
+
+    Args:
+        xp: the array namespace.
+        state: the privileged state.
+        pose: (n, 4) the present poses, whose heights are kept.
+        aside_rad: how far the robots are turned from the direction to the signs.
+    """
+    target = _next_station(xp, state)
+    yaw = xp.asarray(SIDES)[target] * (np.pi / 2 - aside_rad)
+    bay = xp.asarray(BAYS_W)[target]
+    return xp.concat([bay, pose[:, 2:3], yaw[:, None]], axis=1)
 
 
 def _stand_before_sign(xp: Any, state: Readings, pose: Array) -> Array:
@@ -170,18 +313,9 @@ def _stand_before_sign(xp: Any, state: Readings, pose: Array) -> Array:
     The camera is assumed to stay where it is on the mount, and to look in the same
     direction from there.
     """
-    # the next station of the round, or the last one at the end
-    place = state["place"]
-    count = xp.max(place, axis=1)
-    next_place = xp.minimum(state["seen"][:, 0] + 1, count)
-    is_next = (
-        xp.abs(place - next_place[:, None]) < 0.5
-    )  # whole numbers stored as floats
-    target = xp.argmax(xp.astype(is_next, xp.int64), axis=1)
-    worlds = xp.arange(pose.shape[0])
-    # 1 for a station in the row at y > 0, to the left; -1 for one in the other row
-    side = xp.asarray([np.sign(station.place[1]) for station in STATIONS])[target]
-    sign_x = state["signs_x_w"][worlds, target]
+    target = _next_station(xp, state)
+    side = xp.asarray(SIDES)[target]
+    sign_x = state["signs_x_w"][xp.arange(pose.shape[0]), target]
     yaw = side * np.pi / 2
 
     # the camera's position and axis in the mount's frame, horizontally
@@ -245,8 +379,7 @@ def _least_gaps(
     offset = mount[:, :, None] - people[:, None]  # (n, C, M, T, 2)
     distance = xp.sqrt(dot(offset, offset))
 
-    # on a way of at most 0.1 m the robot only creeps, so it counts as standing
-    drives = (share < 1.0) & (length[..., None] > 0.1)  # (n, C, T)
+    drives = (share < 1.0) & (length[..., None] > STANDING_WAY_M)  # (n, C, T)
     driving_m, standing_m = least_m
     least = xp.where(drives, driving_m, standing_m)
     gaps = distance - least[:, :, None]  # (n, C, M, T)
