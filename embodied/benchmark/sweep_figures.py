@@ -259,6 +259,7 @@ def _recovery(interrupted: Cell, undisturbed: Cell, test: PairedTest) -> Recover
         if episode.time_to_success_s is not None:
             lost_times_s.append(episode.time_to_success_s - usual_s)
 
+    # the time lost beyond the interruption itself, in which the policy recovers
     lost_s = median(lost_times_s)
     caught_up_s = None
     if lost_s is not None and single is not None:

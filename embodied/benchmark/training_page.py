@@ -102,7 +102,7 @@ def training_page(name: str, info: dict[str, Any], history: Rows) -> str:
 def curves(history: Rows) -> list[Curves]:
     """Returns the charts of a history over training steps."""
     columns = dict.fromkeys(column for row in history for column in row)
-    drawn: set[str] = {*CLOCKS, *UNDRAWN}
+    drawn: set[str] = {*CLOCKS, *UNDRAWN}  # these columns get no chart
 
     charts = []
     for column in columns:
