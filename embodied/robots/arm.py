@@ -13,7 +13,8 @@ from embodied.robots.parts.part import Placement
 from embodied.robots.robot import Robot
 
 STAND_HEIGHT_M = 0.72
-# Centre and half sizes (3,) of its collision box, m, relative to the arm's base plate.
+# Centre and half sizes (3,) of the stand's collision box, m, relative to the arm's base
+# plate.
 STAND_BOX = ((-0.02, 0, -0.36), (0.085, 0.085, 0.36))
 
 

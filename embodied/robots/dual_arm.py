@@ -44,7 +44,8 @@ def _arm_and_hand(side: str) -> tuple[Arm, Gripper]:
     home = LEFT_HOME
     as_if_at = LEFT_AS_IF_AT
     if side == "right":
-        # mirror the left arm at the plane y = 0
+        # mirror the left arm at the plane y = 0, where joints 1, 3, 5 and 7 turn the other
+        # way
         w, i, j, k = quat
         quat = (w, -i, j, -k)
         pos = (x, -y, z)

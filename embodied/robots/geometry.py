@@ -14,11 +14,13 @@ def points_of(model: mujoco.MjModel, data: mujoco.MjData, geom: int) -> np.ndarr
 
     They are the vertices of a mesh, or the corners of the bounding box of another geom.
     """
+    # `local` are the points in the geom's own frame
     if model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_MESH:
         mesh = int(model.geom_dataid[geom])
         first = int(model.mesh_vertadr[mesh])
         local = model.mesh_vert[first : first + int(model.mesh_vertnum[mesh])]
     else:
+        # the corners are centre +- half size, with all eight combinations of signs
         centre = model.geom_aabb[geom, :3]
         half = model.geom_aabb[geom, 3:]
         signs = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, -1).T

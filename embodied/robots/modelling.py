@@ -43,7 +43,7 @@ def set_inertia(
     Args:
         body: a body of a robot.
         mass_kg: the mass of the body.
-        centre: (3,) m, its centre of mass.
+        centre: (3,) m, the centre of mass in the body's frame.
         inertia: (6,) kg m2 about that centre: xx, yy, zz, xy, xz, yz.
     """
     body.mass = mass_kg
@@ -59,11 +59,11 @@ def add_massive_body(
     """Adds a body that combines several masses.
 
     Args:
-        parent: the body that carries it.
+        parent: the body that carries the new body.
         name: name of the body.
-        height_m: height of its origin above its parent's.
-        masses: the masses, in the body's frame, with inertias about axes that are
-            parallel to the frame's.
+        height_m: height of the body's origin above the parent's.
+        masses: the masses, in the body's frame, with inertias about axes through each
+            mass's centre, parallel to the frame's axes.
     """
     mass = np.array([kg for kg, _, _ in masses])
     centres = np.array([centre for _, centre, _ in masses])

@@ -19,8 +19,8 @@ class MountPose:
 
         Args:
             robot: The robot, or a team of robots.
-            agent_layout: The layout of its proprioception.
-            base: The base below the mount; None for the robot's first.
+            agent_layout: The layout of the robot's proprioception.
+            base: The base below the mount; None for the robot's first base.
         """
         # the joints of a part are a slice of `joint_pos`, which is a slice of proprioception
         first = agent_layout.slices()["joint_pos"].start
@@ -64,6 +64,7 @@ class MountPose:
         quat_wxyz = quat_from_yaw(self.read(agent_pos)[:, 3])
         for column in self._waist_columns:
             tilt = agent_pos[:, column]
+            # a rotation vector about the mount's y axis
             about_y = xp.stack([0 * tilt, tilt, 0 * tilt], axis=1)
             quat_wxyz = quat_multiply(quat_wxyz, quat_from_rotvec(about_y))
         return quat_wxyz

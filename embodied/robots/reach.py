@@ -43,6 +43,7 @@ def farthest_reach_m(
     limits = ranges or [model.joint(name).range for name in joints]
     low, high = np.array(limits).T
 
+    # the point from which the reach counts, with all joints at their reference positions
     mujoco.mj_kinematics(model, data)
     shoulder_w = data.joint(joints[0]).xanchor
     start_w = np.array(data.body(mount).xpos)
@@ -53,7 +54,7 @@ def farthest_reach_m(
 
     farthest = 0.0
     for _ in range(POSTURES):
-        # positions suffice; no dynamics are needed
+        # the tcp's position needs only the joints' positions, not the dynamics
         data.qpos[addresses] = rng.uniform(low, high)
         mujoco.mj_kinematics(model, data)
         distance = np.linalg.norm(data.site(site).xpos - start_w)
@@ -77,6 +78,7 @@ def wrist_m(
         data.qpos[model.joint(name).qposadr[0]] = angle
     mujoco.mj_kinematics(model, data)
 
+    # the distance of each joint's anchor from the tcp's z axis
     axis = data.site(site).xmat.reshape(3, 3)[:, 2]
     farthest = 0.0
     for name in joints[-WRIST_JOINTS:]:

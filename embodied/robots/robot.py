@@ -36,7 +36,7 @@ class Robot:
 
     Attributes:
         name: name of the robot.
-        parts: its parts, in the order of their actions.
+        parts: the robot's parts, in the order of their actions.
         content_hash: hash of the description and the model files it was read from;
             empty for a robot that is composed in Python.
 
@@ -97,7 +97,7 @@ class Robot:
 
     @cached_property
     def bases(self) -> tuple[Base, ...]:
-        """Its bases: one, or more for a team of robots."""
+        """The robot's bases: one, or more for a team of robots."""
         return tuple(part for part in self.parts if isinstance(part, Base))
 
     @property
@@ -107,7 +107,7 @@ class Robot:
 
     @property
     def travels(self) -> bool:
-        """Whether its base can drive."""
+        """Whether the first base can drive."""
         return self.base.travels
 
     @cached_property
@@ -128,13 +128,13 @@ class Robot:
 
     @cached_property
     def effectors(self) -> tuple[Effector, ...]:
-        """Its effectors, in the order of a plan's goals."""
+        """The robot's effectors, in the order of a plan's goals."""
         effectors = [part.effector for part in self.parts]
         return tuple(effector for effector in effectors if effector is not None)
 
     @cached_property
     def cameras(self) -> tuple[str, ...]:
-        """Names of the cameras that it carries."""
+        """Names of the cameras that the robot carries."""
         return tuple(camera for part in self.parts for camera in part.cameras)
 
     @cached_property
@@ -149,7 +149,7 @@ class Robot:
 
     @property
     def plan_shape(self) -> PlanShape:
-        """The numbers of goals in a plan for it."""
+        """The numbers of goals in a plan for this robot."""
         bases = sum(base.travels for base in self.bases)
         return PlanShape(effectors=len(self.effectors), bases=bases)
 
@@ -175,7 +175,7 @@ class Robot:
         """Returns the effector that an arm moves.
 
         Raises:
-            EmbodiedError: the arm has none.
+            EmbodiedError: the arm has no effector.
         """
         for effector in self.effectors:
             if effector.arm == arm.name:
@@ -189,7 +189,7 @@ class Robot:
         """Returns the gripper at an effector.
 
         Raises:
-            EmbodiedError: there is none.
+            EmbodiedError: the effector has no gripper.
         """
         for gripper in self.grippers:
             if gripper.name == effector.gripper:
@@ -243,7 +243,7 @@ class Robot:
 
     @cached_property
     def tools_at_home(self) -> dict[str, ToolPose]:
-        """Effector -> its pose at home in its robot's mount frame."""
+        """Effector's name -> pose of its tcp at home, in the frame of its robot's mount."""
         model = self.build().compile()
         data = mujoco.MjData(model)
         mujoco.mj_resetDataKeyframe(model, data, 0)
@@ -273,7 +273,7 @@ class Robot:
             if self.base_of(torso) == base:
                 lift_m += sum(torso.joints.home)
 
-        # a batch of one
+        # `mount_pose` takes batches: this is a batch of one
         home = np.array([base.joints.home])
         mount_pose: np.ndarray = base.mount_pose(np, home, np.array([lift_m]))[0]
         return mount_pose
@@ -301,7 +301,7 @@ class Robot:
         return replace(self, name=prefix + self.name, parts=parts)
 
     def summary(self) -> str:
-        """Returns its parts in one line of text."""
+        """Returns the robot's parts in one line of text."""
         summaries = [part.summary() for part in self.parts]
         return ", ".join(summary for summary in summaries if summary)
 
@@ -335,7 +335,7 @@ def placed(robot: Robot, places: Sequence[Vector3]) -> Robot:
             f"there is room for {len(places)} robots, not for the "
             f"{len(robot.bases)} of {robot.name}"
         )
-    # there may be more places than robots
+    # `strict` is False because there may be more places than robots
     place_of_base = {
         base.name: place for base, place in zip(robot.bases, places, strict=False)
     }

@@ -156,11 +156,11 @@ def add_shell(
     faces = []
     num_vertices = 0
     for shape in shapes:
-        own_vertices, own_faces = shape.mesh()
-        vertices.append(own_vertices)
+        shape_vertices, shape_faces = shape.mesh()
+        vertices.append(shape_vertices)
         # faces are indices into the vertices of all shapes together
-        faces.append(own_faces + num_vertices)
-        num_vertices += len(own_vertices)
+        faces.append(shape_faces + num_vertices)
+        num_vertices += len(shape_vertices)
 
     spec.add_mesh(
         name=name,

@@ -30,7 +30,7 @@ ATTRACTION_M = 0.0005
 LIP_SOLREF = (4 / PHYSICS_HZ, 1.0)
 # The distance of the suction gripper's lip from the flange.
 LENGTH_M = 0.12
-# The radius of its lip.
+# The radius of the suction gripper's lip.
 RADIUS_M = 0.015
 MASS_KG = 0.25
 METAL_RGBA = (0.72, 0.75, 0.78, 1.0)
@@ -66,7 +66,7 @@ def add_cup(
         name: name of the actuator. Its target is the share of the vacuum that is
             released. The lip's body is called `<name>_lip`, the sensor `<name>_seal`.
         radius_m: radius of the lip.
-        force_n: the largest pull that it resists.
+        force_n: the largest pull that the lip resists.
     """
     # a body in the pose of the site carries the spheres of the lip
     carrier = site.parent
@@ -85,14 +85,15 @@ def add_cup(
             pos=(x, y, -LIP_POINT_M),
             size=(LIP_POINT_M, 0, 0),
             rgba=RUBBER_RGBA,
-            group=2,
+            group=2,  # drawn in pictures
             # no material, even if the defaults of a robot's MJCF file name one
             material="",
             mass=0,
         )
         _make_lip(point)
 
-    # its force is the full force minus the share of it that the target releases
+    # The vacuum's force is the full force minus the share that the target releases. So the
+    # target 0 holds, and 1 lets go.
     vacuum = spec.add_actuator(
         name=name, target=lip.name, trntype=mujoco.mjtTrn.mjTRN_BODY
     )
@@ -154,7 +155,10 @@ def add_suction_gripper(
             mass=MASS_KG / len(SHAPES),
         )
     site = body.add_site(
-        name=f"{prefix}tcp", pos=(0, 0, LENGTH_M), size=[0.004] * 3, group=4
+        name=f"{prefix}tcp",
+        pos=(0, 0, LENGTH_M),
+        size=[0.004] * 3,
+        group=4,  # not drawn in pictures
     )
     spec.add_sensor(
         name=f"{prefix}tcp_quat_w",

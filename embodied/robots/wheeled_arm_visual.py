@@ -73,7 +73,7 @@ def _slab(z: tuple[float, ...], inset: tuple[float, ...]) -> Loft:
     """Returns a layer of the housing.
 
     Args:
-        z: heights of its sections.
+        z: heights of the layer's sections.
         inset: how far each section lies within the housing's outline, on all sides.
     """
     sections = tuple(
@@ -169,8 +169,8 @@ def _on_face(
     """Returns a part of the head.
 
     Args:
-        profile: its sections: (metres ahead of the head's middle, half width, half
-            height).
+        profile: the part's sections, each (metres ahead of the head's middle, half width,
+            half height).
         right: metres right of the head's middle.
         up: metres above the head's middle.
         power: exponent of the superelliptic sections.
@@ -238,8 +238,8 @@ BASE: dict[str, tuple[Shape, ...]] = {
         Loft(
             "z",
             tuple(
-                (z, MIDDLE_X, 0, 0.345 - d, 0.185 - d)
-                for z, d in ((0.036, 0.015), (0.050, 0.0), (0.130, 0.0))
+                (z, MIDDLE_X, 0, 0.345 - inset, 0.185 - inset)
+                for z, inset in ((0.036, 0.015), (0.050, 0.0), (0.130, 0.0))
             ),
             power=7,
             smooth=1,

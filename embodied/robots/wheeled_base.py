@@ -166,6 +166,7 @@ def add_base(
 
     add_materials(spec, MATERIALS)
     add_shells(spec, {"base": BASE}, prefix=prefix)
+    # only high-quality pictures show the rollers
     add_shells(spec, DECOR, DECOR_GROUP, prefix)
     for centre, half_size in BASE_BOXES:
         add_solid_box(base, centre, half_size)

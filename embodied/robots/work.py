@@ -13,9 +13,10 @@ class WorkPlace:
     """A pose of the hand at an edge of what a task's expert reaches for.
 
     Attributes:
-        name: as the end of "the hand does not reach ...".
-        pos_w: (3,) m, of the tcp.
-        quat_wxyz: (4,) orientation of the tcp in the world.
+        name: what is at the pose, to follow "the hand does not reach ...".
+        pos_w: (3,) m, the position of the tcp in the world.
+        quat_wxyz: (4,) the orientation of the tcp in the world; by default the hand
+            points down.
     """
 
     name: str
@@ -31,6 +32,6 @@ class WorkPlace:
 
 
 def pointing_down(yaw_deg: float) -> tuple[float, float, float, float]:
-    """Returns the orientation wxyz of a hand that points down, its x axis at a yaw."""
+    """Returns the orientation wxyz of a hand that points down with its x axis at a yaw."""
     half_yaw = np.deg2rad(yaw_deg) / 2
     return 0.0, float(np.cos(half_yaw)), float(np.sin(half_yaw)), 0.0
