@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from embodied.cli.robot_argument import UNKNOWN, robot_of_dataset
 from embodied.envs.registry import get_robot
 from embodied.robots.described.content import content_hash
 from embodied.robots.described.description import read_description
@@ -134,6 +135,22 @@ def test_what_it_did_replays_with_the_same_robot_alone(
 
 
 @pytest.mark.slow
+def test_the_description_of_a_dataset_is_found_for_the_next_command(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what it holds: another description of the same name is another robot."""
+    dataset = recorded / "one.hdf5"
+    assert robot_of_dataset(dataset) == UNKNOWN
+
+    monkeypatch.chdir(recorded / "six")
+    assert robot_of_dataset(dataset) == "six.toml"
+
+    shutil.copytree(recorded / "six", tmp_path / "six")
+    CHANGES["a speed"][0](tmp_path / "six")
+    monkeypatch.chdir(tmp_path / "six")
+    assert robot_of_dataset(dataset) == UNKNOWN
+
+
 def test_results_reproduce_and_compare_with_the_same_robot_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

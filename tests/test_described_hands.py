@@ -38,12 +38,12 @@ HANDS: dict[str, tuple[list[tuple[str, str]], list[tuple[str, str]]]] = {
         [(RIGHT, RIGHT.replace("0 -1 0", "0 1 0").replace("0 0.045", "-0.045 0"))],
         [],
     ),
-    "open at 0": (
+    "open at 0, colliding by their conaffinity alone": (
         [
             (LEFT, LEFT.replace("0 0.045", "-0.045 0")),
             (RIGHT, RIGHT.replace("0 0.045", "-0.045 0")),
-            (LEFT_TIP, LEFT_TIP.replace("0 0.006 0.085", "0 0.051 0.085")),
-            (RIGHT_TIP, RIGHT_TIP.replace("0 -0.006 0.085", "0 -0.051 0.085")),
+            (LEFT_TIP, f'contype="0" {LEFT_TIP}'.replace("0 0.006", "0 0.051")),
+            (RIGHT_TIP, f'contype="0" {RIGHT_TIP}'.replace("0 -0.006", "0 -0.051")),
         ],
         [],
     ),

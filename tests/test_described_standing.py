@@ -14,6 +14,7 @@ from embodied.robots.described.description import Mount
 from embodied.robots.described.holding import resting_data
 from embodied.robots.described.home import DOWN, HomeSearch
 from embodied.robots.described.mounting import WORK_W
+from embodied.robots.described.placing import SHOULDER_W_M, lift_at
 from embodied.robots.described.source import read_model
 from embodied.robots.described.standing import MOST_MOUNTS, StandingSearch
 from embodied.robots.described.tool import ToolPoint, find_tool
@@ -48,7 +49,10 @@ def test_an_arm_that_looks_to_its_left_is_turned(
     model, parts, tool = arm(tmp_path, pan, f'{pan} range="50 120"')
 
     tried: list[None] = []
-    search = StandingSearch(model, parts, tool, AHEAD_W, lambda: tried.append(None))
+    rest = resting_data(model)
+    search = StandingSearch(
+        model, rest, parts, tool, AHEAD_W, lambda: tried.append(None)
+    )
     found = search.best(Mount())
 
     assert found is not None
@@ -57,6 +61,25 @@ def test_an_arm_that_looks_to_its_left_is_turned(
     assert found.mount.yaw_deg == -60
     # it turns about its first joint
     assert found.mount.pos_w == pytest.approx(Mount().pos_w, abs=1e-6)
+
+
+def test_a_lift_is_held_where_tasks_expect_the_first_joint(tmp_path: Path) -> None:
+    lift = '<joint name="torso" type="slide" axis="0 0 1" range="0 0.6"/>'
+    model, parts, _ = arm(
+        tmp_path, '<body name="base">', f'<body name="base" pos="0 0 0.5">{lift}'
+    )
+    data = resting_data(model)
+    shoulder = parts.arm[0]
+    doubts: list[str] = []
+
+    assert lift_at(model, data, [shoulder], doubts) == {"torso": pytest.approx(0.4)}
+    assert data.xanchor[shoulder, 2] == pytest.approx(SHOULDER_W_M)
+    assert "held_at: the lift torso" in doubts[0]
+
+
+def test_an_arm_without_a_lift_holds_none(tmp_path: Path) -> None:
+    model, parts, _ = arm(tmp_path)
+    assert lift_at(model, resting_data(model), [parts.arm[0]], []) == {}
 
 
 def test_ways_tell_what_is_out_of_reach_and_what_overlaps(tmp_path: Path) -> None:

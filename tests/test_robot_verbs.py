@@ -12,7 +12,7 @@ from PIL import Image
 
 from embodied.cli.main import main
 from embodied.cli.robot import check
-from embodied.robots.described import guess
+from embodied.robots.described import placing
 from embodied.robots.described.robot import load_robot
 from embodied.robots.described.standing import StandingSearch
 from embodied.robots.parts.suction import SuctionGripper
@@ -125,7 +125,7 @@ def test_new_describes_an_mjcf_file(
 @pytest.mark.slow
 def test_new_describes_a_cup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # the search for a mount takes seconds
-    monkeypatch.setattr(guess, "best_mount", lambda search, mount, home_w: mount)
+    monkeypatch.setattr(placing, "best_mount", lambda search, mount, home_w: mount)
     monkeypatch.setattr(StandingSearch, "best", lambda search, mount: None)
     write_six(tmp_path)
     start = MJCF.index('<body name="left"')
@@ -190,6 +190,30 @@ def test_new_keeps_the_tools_x_ahead_at_home(tmp_path: Path) -> None:
     data = at_home(model)
     x_axis_w = data.site(robot.effectors[0].site).xmat.reshape(3, 3)[:, 0]
     assert x_axis_w == pytest.approx([1, 0, 0], abs=0.02)
+
+
+@pytest.mark.slow
+def test_new_leaves_a_draft_of_what_it_does_not_understand(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # the search for a mount takes seconds
+    monkeypatch.setattr(placing, "best_mount", lambda search, mount, home_w: mount)
+    monkeypatch.setattr(StandingSearch, "best", lambda search, mount: None)
+    stuck = MJCF.replace('range="0 0.045"', 'range="0 0.001"')
+    assert stuck != MJCF
+    write_six(tmp_path, TOML, stuck)
+    path = tmp_path / "new.toml"
+
+    assert main(["robot", "new", str(tmp_path / "six.xml"), "-o", str(path)]) == 2
+
+    said = capsys.readouterr().err
+    assert "the gripper opens only from" in said
+    assert f"{path} has the rest" in said
+    # what the draft says is all there; with a hand that opens it would be a robot
+    write_six(tmp_path)
+    assert load_robot(path).arms[0].joints.elements
 
 
 def test_check_doubts_a_tool_whose_x_is_backwards(
@@ -267,6 +291,7 @@ def test_check_says_what_was_understood(
     assert "left out: 2 actuators, 1 sensors, 1 keyframes" in said
     assert "GaugeCheck: lacks a base that travels" in said
     assert "nothing is doubtful" in said
+    assert f"embodied eval ToteTransfer --robot {path} --policy expert" in said
 
 
 def test_check_measures_how_late_joints_are(

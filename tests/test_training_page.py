@@ -163,12 +163,13 @@ def test_no_advice_without_figures_and_none_of_passes_that_nobody_counted() -> N
 
 def test_what_training_ends_with(tmp_path: Path) -> None:
     make_run(tmp_path, make_learner(), steps=4).train()
-    text = train_summary.as_text(tmp_path, Budget(max_steps=4))
+    text = train_summary.as_text(tmp_path, Budget(max_steps=4), "six.toml")
     lines = text.splitlines()
     assert "this one" in text
     assert len(lines) == 1 + 2 + len(MEASURED) + 3  # another task: all are a hint
     assert f"curves: {tmp_path / CURVES}" in lines
     assert f"--policy {tmp_path}" in lines[-1]
+    assert lines[-1].endswith("--robot six.toml")
 
     content = train_summary.as_json(tmp_path, Budget(max_steps=4))
     assert content["steps"] == 4

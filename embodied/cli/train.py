@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from embodied.cli import arguments, train_log, train_rl, train_summary
 from embodied.cli.output import claim_folder
+from embodied.cli.robot_argument import robot_of_dataset
 from embodied.datasets.reader import Dataset, require_distinct
 from embodied.envs.own_tasks import is_place
 from embodied.envs.registry import task_names
@@ -180,7 +181,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(train_summary.as_json(args.output, budget)))
     else:
-        print(train_summary.as_text(args.output, budget))
+        robot = args.robot if args.algo else robot_of_dataset(Path(args.source[0]))
+        print(train_summary.as_text(args.output, budget, robot))
     return 0
 
 

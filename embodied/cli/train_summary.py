@@ -14,7 +14,6 @@ from embodied.benchmark.training_reading import (
 )
 from embodied.cli.progress import figures
 from embodied.cli.text_table import text_table
-from embodied.envs.registry import loadable_robots
 from embodied.envs.task import TaskSpec
 from embodied.errors import EmbodiedError
 from embodied.policies.run_folder import read_history, read_info
@@ -56,16 +55,16 @@ def as_json(folder: Path, budget: Budget) -> dict[str, Any]:
     }
 
 
-def as_text(folder: Path, budget: Budget) -> str:
+def as_text(folder: Path, budget: Budget, robot: str | None) -> str:
     """Returns the last figures of a run, a comparison, and the advice, as text.
 
     Args:
         folder: the run folder.
         budget: the budget of the training, twice which the advice may recommend.
+        robot: what --robot takes for the robot; None for the task's default.
     """
     history = read_history(folder)
-    info = read_info(folder)
-    task = info["task"]
+    task = read_info(folder)["task"]
     lines = [f"{folder}: {figures(history[-1])}"]
     if is_imitation(history):
         lines.append(_comparison(task, history[-1]))
@@ -75,11 +74,8 @@ def as_text(folder: Path, budget: Budget) -> str:
 
     # the command that evaluates the run
     eval_command = f"embodied eval {task} --policy {folder} -o {folder}-eval"
-    robot = info["robot"]
-    if robot != TaskSpec.default_robot:
-        # a robot that is not known by name needs its description
-        robot_argument = robot if robot in loadable_robots() else "FILE.toml"
-        eval_command += f" --robot {robot_argument}"
+    if robot not in (None, TaskSpec.default_robot):
+        eval_command += f" --robot {robot}"
     lines.append(f"measure it: {eval_command}")
     return "\n".join(lines)
 

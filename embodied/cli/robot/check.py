@@ -98,6 +98,12 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(facts, indent=2))
     else:
         print(as_text(account, tasks, doubts))
+        if (to_try := _task_to_try(tasks)) is not None:
+            name = reading.description.name
+            print(
+                f"see an expert work with it: embodied eval {to_try} --robot "
+                f"{args.description} --policy expert --episodes 4 -o runs/{name}"
+            )
     return 1 if doubts else 0
 
 
@@ -115,6 +121,14 @@ def _task_account(reading: Reading, name: str) -> TaskAccount:
         missed=tuple(finder.missed(needs.places)),
         overloads=tuple(finder.overloads(needs.places, needs.payload_kg)),
     )
+
+
+def _task_to_try(tasks: Mapping[str, TaskAccount]) -> str | None:
+    """Returns the first task that fits without doubts; None if there is none."""
+    for name, task in tasks.items():
+        if not (task.lacks or task.missed or task.overloads):
+            return name
+    return None
 
 
 def as_text(

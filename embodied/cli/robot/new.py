@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.cli.progress import CountProgress
 from embodied.errors import EmbodiedError
-from embodied.robots.described.guess import guess_description
+from embodied.robots.described.description import Description
+from embodied.robots.described.guess import DraftError, guess_description
 from embodied.robots.described.standing import MOST_MOUNTS
 from embodied.robots.described.writing import write_description
 
@@ -75,22 +77,24 @@ def run(args: argparse.Namespace) -> int:
     if args.output is not None:
         _require_toml(args.output, args.overwrite)
     with CountProgress("mounts", MOST_MOUNTS, "mount") as progress:
-        guess = guess_description(
-            args.model,
-            name=args.name,
-            grippers=args.gripper,
-            on=args.on,
-            most_arms=args.arms,
-            cup=args.cup,
-            on_mount=progress,
-        )
+        try:
+            guess = guess_description(
+                args.model,
+                name=args.name,
+                grippers=args.gripper,
+                on=args.on,
+                most_arms=args.arms,
+                cup=args.cup,
+                on_mount=progress,
+            )
+        except DraftError as unfinished:
+            path = _write(unfinished.draft, unfinished.doubts, args)
+            raise EmbodiedError(
+                f"{unfinished}. {path} has the rest: correct it there, then look at it "
+                f"with embodied robot check {path}"
+            ) from None
     description = guess.reading.description
-    path = args.output or Path(f"{description.name}.toml")
-    _require_toml(path, args.overwrite)
-
-    # key -> comment in the file; a doubt begins with the guessed key and a colon
-    comments = {doubt.split(":")[0]: "a guess" for doubt in guess.doubts}
-    write_description(description, path, comments)
+    path = _write(description, guess.doubts, args)
     print(f"{path}: robot {description.name}, {guess.reading.robot.summary()}")
     for doubt in guess.doubts:
         print(f"  guessed  {doubt}")
@@ -98,6 +102,19 @@ def run(args: argparse.Namespace) -> int:
         print("It stays where it is: an empty table [base] puts our base below it")
     print(f"See what was understood: embodied robot check {path}")
     return 0
+
+
+def _write(
+    description: Description, doubts: Sequence[str], args: argparse.Namespace
+) -> Path:
+    """Writes a description with comments on what was guessed; returns its path."""
+    path: Path = args.output or Path(f"{description.name}.toml")
+    _require_toml(path, args.overwrite)
+
+    # field -> comment in the file; a doubt begins with the name of the guessed field
+    comments = {doubt.split(":")[0]: "a guess" for doubt in doubts}
+    write_description(description, path, comments)
+    return path
 
 
 def _require_toml(path: Path, overwrite: bool) -> None:

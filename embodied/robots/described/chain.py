@@ -161,7 +161,7 @@ def planar_joints(model: mujoco.MjModel) -> tuple[int, ...]:
     mujoco.mj_kinematics(model, data)
     kinds = (mujoco.mjtJoint.mjJNT_SLIDE,) * 2 + (mujoco.mjtJoint.mjJNT_HINGE,)
     for j in range(model.njnt):
-        first = tuple(_chain_to(model, int(model.jnt_bodyid[j]))[:3])
+        first = tuple(joints_to(model, int(model.jnt_bodyid[j]))[:3])
         if tuple(model.jnt_type[list(first)]) != kinds:
             continue
         if np.allclose(data.xaxis[list(first)], np.eye(3), atol=AXIS_TOLERANCE):
@@ -179,7 +179,7 @@ def _arm_joints(model: mujoco.MjModel, bodies: set[int]) -> list[int]:
     for j in range(model.njnt):
         if int(model.jnt_bodyid[j]) not in bodies:
             continue
-        joints = _chain_to(model, int(model.jnt_bodyid[j]))
+        joints = joints_to(model, int(model.jnt_bodyid[j]))
         hinges = [k for k in joints if _is_arm_hinge(model, k) and k not in base]
         if len(hinges) > len(longest):
             longest = hinges
@@ -208,7 +208,7 @@ def _is_arm_hinge(model: mujoco.MjModel, joint: int) -> bool:
     return bool(is_hinge) and not any(word in name for word in FINGER_WORDS)
 
 
-def _chain_to(model: mujoco.MjModel, body: int) -> list[int]:
+def joints_to(model: mujoco.MjModel, body: int) -> list[int]:
     """Returns the ids of the joints between the world and a body, nearest the world first."""
     chain: list[int] = []
     while body > 0:

@@ -148,3 +148,5 @@ def make_pads(spec: mujoco.MjSpec, geoms: Sequence[str]) -> None:
         # variation of the variable `pad_friction` finds pads by "pad" in their names
         geom.name = name if "pad" in name else f"{name}_pad"
         make_pad(geom)
+        # the buttons and furniture of scenes have contype 0, and let such pads through
+        geom.contype = geom.contype or 1

@@ -6,14 +6,12 @@ reported as a doubt.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import mujoco
-import numpy as np
 
 from embodied.errors import EmbodiedError
 from embodied.robots.described.chain import (
@@ -27,7 +25,6 @@ from embodied.robots.described.chain import (
 from embodied.robots.described.description import (
     DescribedArm,
     Description,
-    Mount,
 )
 from embodied.robots.described.drafted_keys import (
     base_keys,
@@ -41,8 +38,14 @@ from embodied.robots.described.drafted_keys import (
 )
 from embodied.robots.described.gripper_keys import Gripper
 from embodied.robots.described.holding import resting_data
-from embodied.robots.described.home import HomeSearch
-from embodied.robots.described.mounting import best_mount
+from embodied.robots.described.placing import (
+    HOMES_M,
+    FoundArm,
+    HomeCandidate,
+    find_place,
+    homes,
+    lift_at,
+)
 from embodied.robots.described.robot import Reading, understand
 from embodied.robots.described.source import (
     HAND_PREFIX,
@@ -50,30 +53,7 @@ from embodied.robots.described.source import (
     compile_together,
     read_model,
 )
-from embodied.robots.described.standing import Standing, StandingSearch, homes_at
 from embodied.robots.described.tool import ToolPoint, cup_tool, find_tool
-
-# A robot with its first arm joint higher than this in its file stands on the floor.
-STANDING_M = 0.45
-# An arm with its first joint farther than this from the file's z axis is moved there.
-OFF_AXIS_M = 0.10
-# The mount's usual position in tasks, (3,) m.
-MOUNT_W = np.array([0.0, 0.0, 0.72])
-# Positions of the hand at home, (3,) m relative to the mount, best first. The first
-# that the arm reaches without overlap is taken.
-HOMES_M = (
-    (0.45, 0.0, 0.25),
-    (0.45, 0.0, 0.15),
-    (0.40, 0.0, 0.20),
-    (0.35, 0.0, 0.15),
-    (0.30, 0.0, 0.10),
-    (0.25, 0.0, 0.05),
-    (0.20, 0.0, 0.05),
-)
-# At most this many postures are tried at each position of the hand.
-TRIES = 4
-# y of an arm's hand at home, in m, relative to the middle of the arms.
-HOME_Y_M = {"": 0.0, "left": 0.2, "right": -0.2}
 
 GUESSED_TCP = "tcp: between the finger tips, 20 mm behind their ends"
 GUESSED_CUP = "gripper: a lip with a radius of 15 mm (radius_m), 0.6 bar (force_n)"
@@ -87,21 +67,18 @@ class Guess:
     doubts: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _FoundArm:
-    """An arm in a model.
+class DraftError(EmbodiedError):
+    """A description was drafted, but no robot can be made of it yet.
 
     Attributes:
-        side: "left" or "right"; empty for a single arm.
-        parts: the joints of the arm and of its hand.
-        tool: the tcp.
-        described: the arm's keys, with all joints at 0 as its home until one is found.
+        draft: the description, with the last home that was tried.
+        doubts: sentences about uncertain values.
     """
 
-    side: str
-    parts: Parts
-    tool: ToolPoint
-    described: DescribedArm
+    def __init__(self, message: str, draft: Description, doubts: Sequence[str]) -> None:
+        super().__init__(message)
+        self.draft = draft
+        self.doubts = tuple(doubts)
 
 
 def guess_description(
@@ -126,7 +103,9 @@ def guess_description(
 
     Raises:
         EmbodiedError: the file does not compile, has no arm with a gripper or no such
-            cup, there are not as many grippers or places as arms, or every home overlaps.
+            cup, or there are not as many grippers or places as arms.
+        DraftError: no home is found, every home overlaps, or the hand was not
+            understood.
     """
     spec = read_model(str(path.resolve()), "the path that was typed")
     doubts = [GUESSED_CUP if cup else GUESSED_TCP]
@@ -144,26 +123,40 @@ def guess_description(
         tool, gripper = _hand_keys(
             model, data, parts, separate.get(side), prefix, cup, doubts
         )
-        described = DescribedArm(
-            joints=tuple(joints),
-            speeds=joint_speeds(model, parts, path, doubts),
-            home=(0.0,) * len(joints),
-            gripper=gripper,
-            tcp=tcp_keys(model, tool, prefix),
-            name=side,
-        )
-        arms.append(_FoundArm(side, parts, tool, described))
+        speeds = joint_speeds(model, parts, path, doubts)
+        tcp = tcp_keys(model, tool, prefix)
+        home = (0.0,) * len(joints)  # it is found later
+        described = DescribedArm(tuple(joints), speeds, home, gripper, tcp, side)
+        arms.append(FoundArm(side, parts, tool, described))
 
-    mount, standing = _choose_mount(model, data, arms, doubts, on_mount)
     description = Description(
         name=robot_name(name or spec.modelname or path.stem),
         mjcf=str(path.resolve()),
-        mount=mount,
         base=base_keys(model, doubts),
         cameras=camera_names(model, [arm.parts for arm in arms]),
         **_arm_keys([arm.described for arm in arms]),
     )
-    return _with_home(description, model, arms, standing, doubts)
+    return _placed(description, model, data, arms, doubts, on_mount)
+
+
+def _placed(
+    description: Description,
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    arms: Sequence[FoundArm],
+    doubts: list[str],
+    on_mount: Callable[[], object],
+) -> Guess:
+    """Returns the description with a lift's position, a mount and a home.
+
+    Arguments and errors are as in `guess_description`.
+    """
+    held = lift_at(model, data, [arm.parts.arm[0] for arm in arms], doubts)
+    mount, standing = find_place(model, data, arms, doubts, on_mount)
+    held_at = tuple(held.values())
+    described = replace(description, mount=mount, held=tuple(held), held_at=held_at)
+    candidates = homes(model, data, arms, mount, standing)
+    return _with_home(described, arms, candidates, doubts)
 
 
 def _hand_keys(
@@ -281,119 +274,39 @@ def _arm_keys(arms: Sequence[DescribedArm]) -> dict[str, Any]:
 
 def _with_home(
     description: Description,
-    model: mujoco.MjModel,
-    arms: Sequence[_FoundArm],
-    standing: Standing | None,
+    arms: Sequence[FoundArm],
+    candidates: Iterable[tuple[HomeCandidate, ...]],
     doubts: list[str],
 ) -> Guess:
     """Returns the description with the first home without overlap.
 
-    If there is a standing, its home is tried before those of `_homes`.
+    Raises:
+        DraftError: there is none.
     """
-    error = EmbodiedError("no posture was found with the hand in front, pointing down")
-    homes = _homes(model, arms, description.mount)
-    if standing is not None:
-        first = HomeCandidate(HOMES_M[0], standing.home, standing.is_backward)
-        homes = chain([(first,)], homes)
-    for candidates in homes:
+    error = EmbodiedError(
+        "no home is found with the hand in front, pointing down: write home, or another "
+        "mount.pos_w"
+    )
+    draft = description
+    for postures in candidates:
         described = []
-        for arm, candidate in zip(arms, candidates, strict=True):
+        for arm, candidate in zip(arms, postures, strict=True):
             tcp = arm.described.tcp
             if candidate.is_backward:
                 tcp = rotated_half_turn(tcp)
             home = rounded(candidate.posture)
             described.append(replace(arm.described, home=home, tcp=tcp))
+        draft = replace(description, **_arm_keys(described))
         try:
-            reading = understand(replace(description, **_arm_keys(described)))
+            reading = understand(draft)
         except EmbodiedError as refused:
             error = refused
             # an error that is not an overlap occurs at every home, so stop here
             if "overlap" not in str(refused):
                 break
             continue
-        if candidates[0].hand_m != HOMES_M[0]:
-            hand_m = list(candidates[0].hand_m)
+        if postures[0].hand_m != HOMES_M[0]:
+            hand_m = list(postures[0].hand_m)
             doubts.append(f"home: the hand starts at {hand_m} m from the mount")
         return Guess(reading, tuple(doubts))
-    raise EmbodiedError(f"{description.mjcf}: no description is found: {error}")
-
-
-class HomeCandidate(NamedTuple):
-    """A posture that may become the home.
-
-    Attributes:
-        hand_m: (3,) the hand's position relative to the mount.
-        posture: (J,) the arm's joint positions, rad.
-        is_backward: whether the tcp's x axis points backwards in it.
-    """
-
-    hand_m: tuple[float, ...]
-    posture: np.ndarray
-    is_backward: bool
-
-
-def _homes(
-    model: mujoco.MjModel, arms: Sequence[_FoundArm], mount: Mount
-) -> Iterator[tuple[HomeCandidate, ...]]:
-    """Yields postures that may become the home, one for each arm, best first."""
-    searches = [HomeSearch(model, arm.parts, arm.tool) for arm in arms]
-    for hand_m in HOMES_M:
-        candidates = []
-        for arm, search in zip(arms, searches, strict=True):
-            aside = np.array([0.0, HOME_Y_M[arm.side], 0.0])
-            home_w = MOUNT_W + hand_m + aside
-            postures = homes_at(search, mount, home_w)[:TRIES]
-            candidates.append([HomeCandidate(hand_m, *posture) for posture in postures])
-        # the arm with the fewest postures limits how many are tried
-        yield from zip(*candidates, strict=False)
-
-
-def _choose_mount(
-    model: mujoco.MjModel,
-    data: mujoco.MjData,
-    arms: Sequence[_FoundArm],
-    doubts: list[str],
-    on_mount: Callable[[], object],
-) -> tuple[Mount, Standing | None]:
-    """Returns the mount; for a single arm also the best standing, its mount and home.
-
-    Several arms keep the usual mount, because the searches are for one arm only. The
-    standing is None if no home is found at any mount.
-    """
-    usual = _usual_mount(data, arms)
-    if len(arms) > 1:
-        return usual, None
-    arm = arms[0]
-    home_w = MOUNT_W + HOMES_M[0]
-    mount = usual
-    # First move the mount only back and up, by inverse kinematics alone. Then search from
-    # there, also turned and aside, and count overlaps on the way, too.
-    if usual.stand:  # on a column, which can have any height
-        reach = HomeSearch(model, arm.parts, arm.tool)
-        mount = best_mount(reach, usual, home_w)
-
-    search = StandingSearch(model, arm.parts, arm.tool, home_w, on_mount)
-    standing = search.best(mount)
-    reaches_all = standing is not None and search.reaches_all(standing)
-    if standing is not None:
-        mount = standing.mount
-        if not reaches_all:
-            doubts.append("mount: none is found from where all of its work is in reach")
-    if mount != usual:
-        turned = f" turned by {mount.yaw_deg:g} degrees," if mount.yaw_deg else ""
-        reason = "from where its work" if reaches_all else "from where most of its work"
-        doubts.append(
-            f"mount.pos_w: {list(mount.pos_w)} m,{turned} {reason} is in reach"
-        )
-    return mount, standing
-
-
-def _usual_mount(data: mujoco.MjData, arms: Sequence[_FoundArm]) -> Mount:
-    """Returns the pose of the file's origin in the world, for the middle of its arms."""
-    first_joints = [arm.parts.arm[0] for arm in arms]
-    x, y, height = (float(value) for value in data.xanchor[first_joints].mean(axis=0))
-    is_off_axis = np.hypot(x, y) > OFF_AXIS_M
-    shift = (round(-x, 3), round(-y, 3)) if is_off_axis else (0.0, 0.0)
-    if height > STANDING_M:  # the file includes a stand or a torso
-        return Mount(pos_w=(*shift, 0.0), stand=False)
-    return Mount(pos_w=(*shift, float(MOUNT_W[2])))
+    raise DraftError(f"{description.mjcf}: {error}", draft, doubts)

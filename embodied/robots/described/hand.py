@@ -15,10 +15,10 @@ from embodied.errors import EmbodiedError
 from embodied.robots.described.description import DescribedArm
 from embodied.robots.described.faces import FaceFinder, PadFace
 from embodied.robots.described.holding import subtree
-from embodied.robots.described.linkage import scratch, settled
+from embodied.robots.described.linkage import hand_geoms, scratch, settled
 from embodied.robots.described.source import FileArm
 from embodied.robots.described.tcp_axes import TcpSite, check_tcp_axes, in_tcp_frame
-from embodied.robots.geometry import main_axis, points_of, solid_geoms
+from embodied.robots.geometry import main_axis, points_of
 from embodied.robots.parts.gripper import PALM_M, TIP_M
 
 # Differences of distances below this are noise. They neither tell which end of a finger's
@@ -297,7 +297,7 @@ class _Measurement:
 
     def _hand_geoms(self) -> list[int]:
         """Returns the ids of the hand's geoms that collide, or of all if none does."""
-        return solid_geoms(self._model, self._bodies)
+        return hand_geoms(self._model, self._bodies, self._fingers)
 
     def _finger_geoms(
         self, at_closed: mujoco.MjData, at_open: mujoco.MjData
@@ -368,8 +368,8 @@ class _Measurement:
         """
         finder = FaceFinder(self._model, at_closed, self._site, self._prefix)
         tip_m = finder.tip_m(geoms)
-        # if no finger crosses the tcp's z axis, take the farthest point of all fingers
-        if tip_m is None:
+        # tips that stay apart let the rays through: take the fingers' farthest point
+        if tip_m is None or tip_m <= TIP_RANGE_M[0]:
             points_w = [points_of(self._model, at_closed, geom) for geom in geoms]
             points = self._in_tcp_frame(at_closed, np.concatenate(points_w))
             tip_m = points[:, 2].max()

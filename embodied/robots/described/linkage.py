@@ -9,6 +9,8 @@ import mujoco
 import numpy as np
 
 from embodied.errors import EmbodiedError
+from embodied.robots.described.holding import subtree
+from embodied.robots.geometry import solid_geoms
 from embodied.sim.physics import TIMESTEP_S
 
 # Simulated time for moving the fingers and letting the linkages settle.
@@ -36,6 +38,31 @@ def scratch(model: mujoco.MjModel) -> mujoco.MjModel:
     still.geom_rgba[:, 3] = 1
     still.geom_matid[:] = -1
     return still
+
+
+def hand_geoms(
+    model: mujoco.MjModel, bodies: set[int], fingers: Sequence[str]
+) -> list[int]:
+    """Returns the ids of a hand's geoms that collide, or of all if none does.
+
+    Of a finger without a geom that has a contype, those with a conaffinity are returned.
+
+    Args:
+        model: the robot's.
+        bodies: the hand's.
+        fingers: names of the driven joints.
+    """
+    geoms = solid_geoms(model, bodies)
+    for name in fingers:
+        carried = subtree(model, int(model.joint(name).bodyid[0]))
+        if not any(int(model.geom_bodyid[geom]) in carried for geom in geoms):
+            geoms += [
+                geom
+                for geom in range(model.ngeom)
+                if int(model.geom_bodyid[geom]) in carried
+                and model.geom_conaffinity[geom]
+            ]
+    return sorted(geoms)
 
 
 def settled(

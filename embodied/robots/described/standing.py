@@ -73,6 +73,7 @@ class StandingSearch:
     def __init__(
         self,
         model: mujoco.MjModel,
+        data: mujoco.MjData,
         parts: Parts,
         tool: ToolPoint,
         home_w: np.ndarray,
@@ -82,6 +83,7 @@ class StandingSearch:
 
         Args:
             model: the robot's model.
+            data: the robot at rest.
             parts: the ids of the arm's joints.
             tool: the pose of the tcp on its body.
             home_w: (3,) m, the position of the hand at home, in the world.
@@ -92,10 +94,8 @@ class StandingSearch:
         self._parts = parts
         self._home_w = home_w
         # one search for homes, and one for ways, which may come closer to joint limits
-        self._home_search = HomeSearch(model, parts, tool)
-        self._way_search = HomeSearch(model, parts, tool, CLOSEST_RAD)
-        data = mujoco.MjData(model)
-        mujoco.mj_kinematics(model, data)
+        self._home_search = HomeSearch(model, parts, tool, rest=data.qpos)
+        self._way_search = HomeSearch(model, parts, tool, CLOSEST_RAD, data.qpos)
         self._shoulder = data.xanchor[parts.arm[0]].copy()
         # the places, each with the axes (3, 3) of the hand there
         self._work = [
@@ -185,18 +185,31 @@ class StandingSearch:
         best: Standing | None = None
         homes = homes_at(self._home_search, mount, self._home_w)
         for posture, is_backward in homes[:HOMES]:
-            ways = WayFinder(self._way_search, self._model, self._parts.arm, posture)
-            if ways.overlaps_at_home:
-                continue
-
-            # the first home that will do ends the search
-            reached, margin_rad = self._reached(ways, mount, is_backward)
-            standing = Standing(mount, posture, is_backward, reached, margin_rad)
-            if best is None or _score(standing) > _score(best):
-                best = standing
-            if self.reaches_all(standing):
-                break
+            # the fingers are alike: the wrist may start turned by half, too
+            turned = self._way_search.half_turned(posture)
+            starts = [(posture, is_backward)]
+            if turned is not None:
+                starts.append((turned, not is_backward))
+            for home, is_turned in starts:
+                standing = self._from_home(home, is_turned, mount)
+                if standing is None:
+                    continue
+                if best is None or _score(standing) > _score(best):
+                    best = standing
+                # the first home that will do ends the search
+                if self.reaches_all(standing):
+                    return best
         return best
+
+    def _from_home(
+        self, home: np.ndarray, is_backward: bool, mount: Mount
+    ) -> Standing | None:
+        """Returns the standing with a home (J,); None if the robot overlaps there."""
+        ways = WayFinder(self._way_search, self._model, self._parts.arm, home)
+        if ways.overlaps_at_home:
+            return None
+        reached, margin_rad = self._reached(ways, mount, is_backward)
+        return Standing(mount, home, is_backward, reached, margin_rad)
 
     def _reached(
         self, ways: WayFinder, mount: Mount, is_backward: bool

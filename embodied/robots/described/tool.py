@@ -10,7 +10,7 @@ import numpy as np
 from embodied.errors import EmbodiedError, unknown
 from embodied.robots.described.chain import Parts
 from embodied.robots.described.holding import subtree
-from embodied.robots.described.linkage import scratch, settled
+from embodied.robots.described.linkage import hand_geoms, scratch, settled
 from embodied.robots.geometry import main_axis, points_of, solid_geoms
 from embodied.robots.parts.gripper import TIP_M
 
@@ -63,7 +63,8 @@ def find_tool(
     bodies = subtree(model, parts.hand)
     closed = []
     opened = []
-    for geom in solid_geoms(model, bodies):
+    names = [model.joint(j).name for j in fingers]
+    for geom in hand_geoms(model, bodies, names):
         before = points_of(model, ends[0], geom)
         after = points_of(model, ends[1], geom)
         if np.abs(after - before).max() > MOVED_M:
