@@ -133,7 +133,7 @@ def test_the_command_writes_every_task_and_robot(
     ("words", "message"),
     [
         (("--task", "Nothing"), "unknown task"),
-        (("--robot", "leg"), "unknown robot for these tasks"),
+        (("--robot", "leg"), "unknown robot 'leg'"),
     ],
 )
 def test_wrong_words(

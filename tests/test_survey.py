@@ -18,6 +18,7 @@ from embodied.cli import survey as verb
 from embodied.envs.registry import get_task, robots_for, task_names
 from embodied.errors import EmbodiedError
 from embodied.pages import survey as survey_module
+from embodied.pages.gallery import FilmPlan
 from embodied.pages.ledger import Command, Ledger
 from embodied.pages.subject import Subject, choose_pairs
 from embodied.pages.survey import (
@@ -28,6 +29,7 @@ from embodied.pages.survey import (
 )
 from embodied.pages.survey_page import survey_book, survey_page
 from tests.ground import TOTE_TRANSFER, shorten_horizon
+from tests.six_arm import write_six
 
 DOCS = Path(__file__).parents[1] / "docs"
 SUBJECT = Subject("Turn", "arm", "code", "abc", {"mujoco": "3.17.0"})
@@ -59,8 +61,16 @@ def test_every_task_and_robot_is_asked_about() -> None:
         (task, robot) for task in task_names() for robot in robots_for(get_task(task))
     ]
     assert choose_pairs([TOTE_TRANSFER], ["arm"]) == [(TOTE_TRANSFER, "arm")]
-    with pytest.raises(EmbodiedError, match="unknown robot for these tasks 'leg'.*arm"):
+    with pytest.raises(EmbodiedError, match="unknown robot 'leg'.*arm"):
         choose_pairs([TOTE_TRANSFER], ["leg"])
+    with pytest.raises(EmbodiedError, match="arm fits none .* GaugeCheck it lacks"):
+        choose_pairs(["GaugeCheck"], ["arm"])
+
+
+def test_a_description_is_asked_about_where_it_fits(tmp_path: Path) -> None:
+    six = str(write_six(tmp_path))
+    assert choose_pairs([TOTE_TRANSFER, "GaugeCheck"], [six]) == [(TOTE_TRANSFER, six)]
+    assert FilmPlan(TOTE_TRANSFER, six, "L1", 0).name == f"{TOTE_TRANSFER}_six"
 
 
 def test_questions_come_with_the_costs_first() -> None:

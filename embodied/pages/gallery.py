@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from embodied.core import PHYSICS_HZ, Observation
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
+from embodied.names import TEAM_SIGN
 from embodied.policies.episodes import EpisodeRunner, env_config_for
 from embodied.policies.registry import find_policy
 from embodied.rollout.film import Clip, Film, Shot
@@ -33,7 +35,9 @@ class FilmPlan:
 
     @property
     def name(self) -> str:
-        return f"{self.task}_{self.robot}"
+        # a description's path is shortened to the name of its file
+        members = [Path(member).stem for member in self.robot.split(TEAM_SIGN)]
+        return f"{self.task}_{TEAM_SIGN.join(members)}"
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from embodied.pages.parity import (
     ParityRow,
     PolicyOutcomes,
 )
-from embodied.pages.subject import Pair, choose_pairs, versions_and_host
+from embodied.pages.subject import Pair, shown_pairs, versions_and_host
 
 TITLE = """# One ground, two engines
 
@@ -62,7 +62,7 @@ def parity_book(page: Path) -> Book[ParityRow]:
     """Returns the book of the comparison at `page`, with a row per task and robot."""
 
     def render(ledger: Ledger[ParityRow], json_name: str) -> str:
-        return parity_page(ledger, choose_pairs(warp_tasks(), None), json_name)
+        return parity_page(ledger, shown_pairs(warp_tasks(), ledger), json_name)
 
     return Book(page, "parity", PARITY_ROWS, render)
 

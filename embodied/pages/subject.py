@@ -8,9 +8,14 @@ from typing import Any
 
 from embodied.benchmark.results_code import results_code_hash
 from embodied.envs.config import EnvConfig
-from embodied.envs.registry import get_task, robots_for
+from embodied.envs.registry import (
+    DESCRIPTION_SUFFIX,
+    get_robot,
+    get_task,
+    robots_for,
+)
 from embodied.envs.worlds import Worlds
-from embodied.errors import unknown
+from embodied.errors import EmbodiedError
 from embodied.pages.ledger import Ledger
 
 HOST = "cpu"  # key of the host in `Ledger.machines`
@@ -45,25 +50,44 @@ class Subject:
 
 
 def choose_pairs(tasks: Sequence[str], robots: Sequence[str] | None) -> list[Pair]:
-    """Returns each task with each of its robots; only those in `robots` if given.
+    """Returns each task with each robot that fits it, of those in `robots` if given.
+
+    Args:
+        tasks: names.
+        robots: names, teams or paths of descriptions; None for all that are registered.
 
     Raises:
-        EmbodiedError: a task or robot does not exist.
+        EmbodiedError: a task or robot does not exist, or a robot fits none of the tasks.
     """
-    # a robot that fits none of the tasks is an error, not an empty result
     specs = [get_task(name) for name in tasks]
     known = dict.fromkeys(robot for spec in specs for robot in robots_for(spec))
-    for robot in robots or ():
-        if robot not in known:
-            raise unknown("robot for these tasks", robot, known)
+    others = [robot for robot in robots or () if robot not in known]
+    pairs = []
+    for spec in specs:
+        wanted = known if robots is None else robots
+        pairs += [(spec.name, robot) for robot in robots_for(spec) if robot in wanted]
+        pairs += [
+            (spec.name, robot)
+            for robot in others
+            if not spec.needs.missing(get_robot(robot))
+        ]
 
-    wanted = known if robots is None else robots
-    return [
-        (spec.name, robot)
-        for spec in specs
-        for robot in robots_for(spec)
-        if robot in wanted
-    ]
+    fitting = {robot for _, robot in pairs}
+    for robot in others:
+        if robot not in fitting:
+            lacks = "; ".join(specs[0].needs.missing(get_robot(robot)))
+            raise EmbodiedError(
+                f"robot {robot} fits none of these tasks: for {specs[0].name} it lacks "
+                f"{lacks}; fitting: {', '.join(known)}"
+            )
+    return pairs
+
+
+def shown_pairs(tasks: Sequence[str], ledger: Ledger[Any]) -> list[Pair]:
+    """Returns the pairs of a page: all of registered robots, then measured descriptions."""
+    measured = (row.subject.pair for row in ledger.rows)
+    described = [pair for pair in measured if DESCRIPTION_SUFFIX in pair[1]]
+    return list(dict.fromkeys([*choose_pairs(tasks, None), *described]))
 
 
 def versions_and_host(ledger: Ledger[Any], subjects: Iterable[Subject]) -> str:

@@ -9,7 +9,7 @@ from embodied.envs.registry import loadable_tasks
 from embodied.pages.book import Book
 from embodied.pages.ledger import Ledger
 from embodied.pages.markdown import command_block, join_parts, rate_cell, table
-from embodied.pages.subject import Pair, choose_pairs, versions_and_host
+from embodied.pages.subject import Pair, shown_pairs, versions_and_host
 from embodied.pages.survey import (
     SURVEY_ROWS,
     SURVEYED_WORLDS,
@@ -51,7 +51,7 @@ def survey_book(page: Path) -> Book[SurveyRow]:
     """Returns the book of the survey at `page`, with a row per task and robot."""
 
     def render(ledger: Ledger[SurveyRow], json_name: str) -> str:
-        return survey_page(ledger, choose_pairs(loadable_tasks(), None), json_name)
+        return survey_page(ledger, shown_pairs(loadable_tasks(), ledger), json_name)
 
     return Book(page, "survey", SURVEY_ROWS, render)
 
