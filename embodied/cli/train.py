@@ -171,9 +171,8 @@ def run(args: argparse.Namespace) -> int:
             args, ONLY_WITH_DATASETS, "only with datasets, not with --algo"
         )
         if args.start is not None:
-            raise EmbodiedError(
-                "--from: only with datasets; with --algo there is --base"
-            )
+            message = "--from: only with datasets; with --algo there is --base"
+            raise EmbodiedError(message)
         train_rl.train(args, budget)
     else:
         train_on_datasets(args, budget)
