@@ -81,7 +81,7 @@ class VideoFile(ClosedOnExit):
             frame = frame.reformat(
                 format=PIXEL_FORMAT, dst_colorspace=Colorspace.ITU709
             )
-            frame.pts = self.pictures
+            frame.pts = self.pictures  # the time stamp, in frame periods
             for packet in self._stream.encode(frame):
                 self._container.mux(packet)
             self.pictures += 1

@@ -61,13 +61,14 @@ def _is_usable(name: str, feature: Any) -> bool:
 
 
 def colour_cameras(features: Mapping[str, Any]) -> dict[str, str]:
-    """Returns camera -> name of the feature with its colour images."""
+    """Returns the name of each camera -> the name of the feature with its colour images."""
     cameras = {}
     for name, feature in features.items():
         has_images = feature.get("dtype") in ("image", "video")
         is_depth = bool((feature.get("info") or {}).get("video.is_depth_map"))
         is_colour = feature["shape"][2:] == [3]  # (H, W, 3)
         if has_images and is_colour and not is_depth:
+            # `observation.images.front.left` is the camera `front_left`
             camera = name.removeprefix(IMAGES).removeprefix("observation.")
             cameras[camera.replace(".", "_")] = name
     return cameras

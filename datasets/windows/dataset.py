@@ -255,8 +255,8 @@ class Windows(torch.utils.data.Dataset[Batch], ClosedOnExit):
         for file in files:
             # the positions in the batch of this file's windows
             rows = np.flatnonzero(file_of == file)
-            of_file = Request(request.numbers[rows], request.age[rows])
-            for name, values in self._from_file(file, of_file).items():
+            file_request = Request(request.numbers[rows], request.age[rows])
+            for name, values in self._from_file(file, file_request).items():
                 if name not in arrays:
                     shape = (len(file_of), *values.shape[1:])
                     arrays[name] = np.empty(shape, values.dtype)

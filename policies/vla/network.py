@@ -386,10 +386,10 @@ def _as_channels(images: Tensor, light: Tensor | None) -> Tensor:
 
     Args:
         images: (n, cameras, 2, H, W, 3) uint8.
-        light: (n, 2) factor and offset, applied after normalising pixels to [-1, 1];
-            or None.
+        light: (n, 2) factor and offset of pixels in [-1, 1]; None to change nothing.
     """
     n, cameras, _, height, width, _ = images.shape
+    # the colours become channels, and their values numbers in [-1, 1]
     channels_first = images.permute(0, 1, 2, 5, 3, 4)  # (n, cameras, 2, 3, H, W)
     pixels = channels_first.reshape(n * cameras, 6, height, width).float() / 127.5 - 1
     if light is None:

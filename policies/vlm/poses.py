@@ -78,6 +78,7 @@ def angles_of_quat(quat: np.ndarray) -> np.ndarray:  # (n, 4) -> (n, 3) rad
     x_axis = rot6d[:, :3]
     y_axis = rot6d[:, 3:]
     z_axis = cross(x_axis, y_axis)
+    # their z components: -sin(pitch), cos(pitch) sin(roll) and cos(pitch) cos(roll)
     roll = np.arctan2(y_axis[:, 2], z_axis[:, 2])
     pitch = np.arcsin(np.clip(-x_axis[:, 2], -1.0, 1.0))
     yaw = np.arctan2(x_axis[:, 1], x_axis[:, 0])
