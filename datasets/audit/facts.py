@@ -197,8 +197,8 @@ def _moves(view: View) -> dict[str, np.ndarray]:
 def _mean_pictures(demo: H5) -> dict[str, np.ndarray]:
     """Returns camera -> (h, w, C) the mean of a few of its images, reduced in size.
 
-    A camera without images is left out, and so is a camera of whose images one is
-    damaged, because `read_view` reports damaged images.
+    A camera without images is left out, and so is a camera with a damaged image, because
+    `read_view` reports damaged images.
     """
     means = {}
     for camera, path in picture_paths(demo).items():

@@ -106,6 +106,7 @@ def write_info(folder: Path, info: Mapping[str, Any], has_videos: bool) -> None:
         "codebase_version": LEROBOT_VERSION,
         **info,
         "chunks_size": FILES_PER_CHUNK,
+        # MAX_FILE_MB of `lerobot`, and of `video_files`
         "data_files_size_in_mb": 100,
         "video_files_size_in_mb": 200,
         "splits": {"train": f"0:{info['total_episodes']}"},

@@ -153,7 +153,7 @@ class Proprioception(nn.Module):
         self.size = config.agent_layout.size + len(WIDTH_UNITS_M) * len(self._widths)
 
     def forward(self, agent_pos: Tensor, scale: Scale) -> Tensor:
-        """Returns (n, size) for proprioception (n, P)."""
+        """Returns the features (n, size) of proprioception (n, P)."""
         features = [scale(agent_pos)]
         for width in self._widths:
             features += [
