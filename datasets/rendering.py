@@ -79,7 +79,10 @@ class RenderWork:
         ):
             # a process that died may have rendered some of these episodes: begin anew
             writer.forget(seeds)
-            _Rendering(self, dataset, writer, worlds, truth, report).run(numbers)
+            rendering = _Rendering(
+                self, dataset, writer, worlds=worlds, truth=truth, report=report
+            )
+            rendering.run(numbers)
         return list(seeds)
 
     def _num_worlds(self, dataset: Dataset, numbers: Sequence[int]) -> int:

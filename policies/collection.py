@@ -113,7 +113,9 @@ def collect(
 
     title = f"collect {recording.runner.config.level}"
     with kept_when_stopped(writer, seeds), stage(title, len(unrecorded)) as report:
-        num_envs = recording.runner.num_envs
-        results = run_recording(workers, recording, unrecorded, report, num_envs)
+        at_once = recording.runner.num_envs
+        results = run_recording(
+            workers, recording, unrecorded, report=report, at_once=at_once
+        )
     writer.close()
     return results

@@ -142,5 +142,6 @@ class EpisodeRunner:
             return NoisyPolicy(policy, self.noise, grippers)
         if self.correction is not None:
             expert = find_policy(self.correction.by).make(worlds, self.dual)
-            return CorrectedPolicy(policy, expert, self.correction.rule, grippers)
+            rule = self.correction.rule
+            return CorrectedPolicy(policy, expert, rule, gripper_elements=grippers)
         return policy

@@ -46,9 +46,8 @@ def find_not_finite(view: View, context: Context) -> list[Finding]:
             f"{path} has {int(is_bad_row.sum())} rows that are not finite, from row "
             f"{first} on"
         )
-        findings.append(
-            Finding("not_finite", "EXCLUDE", message, row_time_s(view, path, first))
-        )
+        start_s = row_time_s(view, path, first)
+        findings.append(Finding("not_finite", "EXCLUDE", message, start_s))
     return findings
 
 
@@ -113,7 +112,8 @@ def find_bad_times(view: View, context: Context) -> list[Finding]:
                 f"{path} advances by {gaps[row]} ticks after row {row}, in place of "
                 f"{expected:g}"
             )
-            findings.append(Finding("times", "EXCLUDE", message, seconds(ticks[row])))
+            start_s = seconds(ticks[row])
+            findings.append(Finding("times", "EXCLUDE", message, start_s))
     return findings
 
 
@@ -142,7 +142,8 @@ def find_old_pictures(view: View, context: Context) -> list[Finding]:
         f"{int(is_wrong.sum())} images are not of their frame's time, up to "
         f"{seconds(np.abs(age).max()):.2f} s off"
     )
-    return [Finding("old_pictures", "REVIEW", message, seconds(frame_ticks[row]))]
+    start_s = seconds(frame_ticks[row])
+    return [Finding("old_pictures", "REVIEW", message, start_s)]
 
 
 def find_different_readings(view: View, context: Context) -> list[Finding]:
@@ -170,7 +171,8 @@ def find_different_readings(view: View, context: Context) -> list[Finding]:
         f"{int(is_wrong.sum())} frames differ from streams/agent_pos at their tick, by "
         f"up to {np.nanmax(differences):.3g}{_shift_text(observed, values, rows)}"
     )
-    return [Finding("readings", "EXCLUDE", message, seconds(frame_ticks[row]))]
+    start_s = seconds(frame_ticks[row])
+    return [Finding("readings", "EXCLUDE", message, start_s)]
 
 
 def find_state_times(view: View, context: Context) -> list[Finding]:
@@ -193,7 +195,8 @@ def find_state_times(view: View, context: Context) -> list[Finding]:
         f"{int(is_wrong.sum())} states are of other times than their frames, by up to "
         f"{np.nanmax(error_s):.3f} s"
     )
-    return [Finding("state_times", "EXCLUDE", message, seconds(frame_ticks[row]))]
+    start_s = seconds(frame_ticks[row])
+    return [Finding("state_times", "EXCLUDE", message, start_s)]
 
 
 def _shift_text(observed: np.ndarray, values: np.ndarray, rows: np.ndarray) -> str:

@@ -75,11 +75,15 @@ def find_idle(view: View, context: Context) -> list[Finding]:
     is_robot_still = is_still(positions, view.motion_hz)  # (T - 1,)
     is_all_still = is_robot_still & _is_scene_still(view, len(is_robot_still))
     rests = _find_pause(
-        view, is_all_still, "rests", limits.idle_s, share=limits.idle_share
+        view,
+        is_all_still,
+        "rests",
+        longest_s=limits.idle_s,
+        share=limits.idle_share,
     )
     # with the share 1, a wait of `waiting_s` is found, or one through the whole episode
     return rests or _find_pause(
-        view, is_robot_still, "waits", limits.waiting_s, share=1.0
+        view, is_robot_still, "waits", longest_s=limits.waiting_s, share=1.0
     )
 
 
@@ -231,7 +235,8 @@ def find_jumps(view: View, context: Context) -> list[Finding]:
         f"joint {joint} jumps: it moves by {excess[row, joint]:.3f} rad or m more than in "
         f"the steps before and after; its steps usually reach {usual_step[joint]:.3f}"
     )
-    return [Finding("jump", "REVIEW", message, row / view.motion_hz)]
+    start_s = row / view.motion_hz
+    return [Finding("jump", "REVIEW", message, start_s)]
 
 
 def find_jerk(view: View, context: Context) -> list[Finding]:

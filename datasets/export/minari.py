@@ -179,7 +179,7 @@ def _metadata(
         "data_format": "hdf5",
         "jpeg_encoding": False,
         "observation_space": json.dumps(_observation_space(spec)),
-        "action_space": json.dumps(_box((size,), "float32", -1.0, 1.0)),
+        "action_space": json.dumps(_box((size,), "float32", low=-1.0, high=1.0)),
         "minari_version": MINARI_VERSION,
         "algorithm_name": selection.headers[0].policy,
         "description": f"{metadata.get('task')} by {spec.robot}, {spec.hz} frames per second",
@@ -190,16 +190,18 @@ def _metadata(
 
 def _observation_space(spec: FrameSpec) -> Mapping[str, Any]:
     """Returns the observation space in Minari's JSON form."""
-    spaces = {AGENT_KEY: _box((len(spec.agent_names),), "float32", -LIMIT, LIMIT)}
+    agent_shape = (len(spec.agent_names),)
+    spaces = {AGENT_KEY: _box(agent_shape, "float32", low=-LIMIT, high=LIMIT)}
     if spec.state_names:
-        spaces[STATE_KEY] = _box((len(spec.state_names),), "float32", -LIMIT, LIMIT)
+        state_shape = (len(spec.state_names),)
+        spaces[STATE_KEY] = _box(state_shape, "float32", low=-LIMIT, high=LIMIT)
     for camera, size in spec.cameras.items():
-        spaces[camera] = _box((*size, 3), "uint8", 0, 255)
+        spaces[camera] = _box((*size, 3), "uint8", low=0, high=255)
     for name, size in spec.truth.items():
         is_depth = name.endswith(DEPTH_SUFFIX)
         dtype = "float32" if is_depth else "uint16"
         high = LIMIT if is_depth else np.iinfo(np.uint16).max
-        spaces[name] = _box((*size, 1), dtype, 0, high)
+        spaces[name] = _box((*size, 1), dtype, low=0, high=high)
     return {"type": "Dict", "subspaces": spaces}
 
 

@@ -224,7 +224,7 @@ def as_episode(
     ticks = np.arange(count + 1) * PHYSICS_HZ // hz
     period_start = ticks[:-1]
     period_end = ticks[1:]
-    meta = _meta(foreign, rewards, success, hz, number)
+    meta = _meta(foreign, rewards, success, hz=hz, number=number)
     return Episode(
         meta=meta,
         obs=obs,

@@ -113,7 +113,7 @@ def add_missing(
         found = find_row_positions(file, index.demos, keys, on_episode)
     index.positions.update({key: found[key] for key in missing})
     for key in missing_clocks:
-        index.clocks[key] = read_clock(path, index, key, found[key])
+        index.clocks[key] = read_clock(path, index, key, positions=found[key])
     return True
 
 

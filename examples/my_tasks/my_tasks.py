@@ -54,9 +54,9 @@ def build(robot):
         rgba=(0.2, 0.4, 0.7, 1),
     )
 
-    # position, point to look at, and vertical field of view in degrees
-    add_view(spec, "overview", (1.15, 0.0, 1.35), (0.42, 0.0, 0.76), 48)
-    add_view(spec, "hall", (1.95, -1.40, 1.75), (0.25, 0.0, 0.90), 40)
+    # the camera's position, the point to look at, and the vertical field of view
+    add_view(spec, "overview", (1.15, 0.0, 1.35), (0.42, 0.0, 0.76), fovy_deg=48)
+    add_view(spec, "hall", (1.95, -1.40, 1.75), (0.25, 0.0, 0.90), fovy_deg=40)
     return spec
 
 

@@ -87,7 +87,7 @@ def main() -> None:
     cells = {}
     for name in args.robot:
         for task in args.task:
-            cell = Cell(args.output, name, task, args.level)
+            cell = Cell(args.output, name, task, level=args.level)
             if not args.table:
                 cell.play(args.seeds, end_s)
             cells[name, task] = cell

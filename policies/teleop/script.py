@@ -85,8 +85,9 @@ def _parsed(location: str, line: str) -> tuple[Command, int]:
     # check the value of each field; a missing field is 0
     values: dict[str, Any] = {}
     for name, size in SIZES.items():
-        values[name] = _numbers(location, name, stored.get(name, [0.0] * size), size)
-    [values["grip"]] = _numbers(location, "grip", [stored.get("grip", 0.0)], 1)
+        given = stored.get(name, [0.0] * size)
+        values[name] = _numbers(location, name, given, size=size)
+    [values["grip"]] = _numbers(location, "grip", [stored.get("grip", 0.0)], size=1)
     events = stored.get("events", [])
     for event in events if isinstance(events, list) else [events]:
         if event not in EVENTS:
