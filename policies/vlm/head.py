@@ -171,9 +171,10 @@ def read_head(folder: Path) -> tuple[Head, HeadInfo]:
             f"{one_line(error)[:200]}"
         ) from error
 
-    width = len(head.bias)
+    # each array has one row or number per element of a latent
+    latent_size = len(head.bias)
     sizes = [len(head.weight), len(head.low), len(head.high)]
-    if head.weight.ndim != 2 or any(size != width for size in sizes):
+    if head.weight.ndim != 2 or any(size != latent_size for size in sizes):
         raise EmbodiedError(f"the head in {folder} is damaged: sizes differ")
     return head, info
 
