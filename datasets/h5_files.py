@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +45,31 @@ def open_to_read(path: Path, is_foreign: bool = False) -> H5:
     """
     require_end(path, is_foreign)
     return h5py.File(path, "r", locking=False)
+
+
+def references_to(positions: Sequence[int]) -> list[h5py.Reference]:
+    """Returns references with which a file opens objects by their positions.
+
+    h5py makes references to objects that it has found by name only. So references to
+    nothing are written to a file in memory, and the positions put in their place.
+
+    Args:
+        positions: the positions in a file at which the headers of objects begin.
+    """
+    if not positions:
+        return []
+    memory = io.BytesIO()
+    with h5py.File(memory, "w") as file:
+        nothing = [h5py.Reference()] * len(positions)
+        array = file.create_dataset("references", data=nothing, dtype=h5py.ref_dtype)
+        begin = array.id.get_offset()
+
+    content = bytearray(memory.getvalue())
+    stored = np.array(positions, "<u8").tobytes()
+    content[begin : begin + len(stored)] = stored
+    with h5py.File(io.BytesIO(content), "r") as file:
+        references: list[h5py.Reference] = list(file["references"][()])
+    return references
 
 
 def write_text(item: H5, name: str, text: str) -> None:
@@ -82,6 +107,20 @@ class NewFile:
         """
         self._ctrl_c.check()
         self._sink.check(self._path)
+
+    def end_episode(self) -> None:
+        """Writes all that HDF5 still holds back, as `check` raises errors.
+
+        Tables of attributes and members get their place in the file only then. So they
+        lie behind their episode, and an episode before the cut of a truncated file is
+        whole.
+
+        Raises:
+            WriteError: something could not be written.
+            KeyboardInterrupt: Ctrl-C was pressed.
+        """
+        self.h5.flush()
+        self.check()
 
 
 @contextmanager

@@ -255,6 +255,6 @@ def _copy_demos(
                 source_path = episode.path
             with damage_named(episode.path, f"/data/{episode.demo}"):
                 source.copy(source["data"][episode.demo], data, f"demo_{number}")
-            new.check()
+            new.end_episode()
             if on_copied is not None:
                 on_copied(1)

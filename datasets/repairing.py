@@ -2,7 +2,8 @@
 
 HDF5 refuses to open a truncated file. So the file is copied, the copy is padded with
 zeros to the length before the cut, and the copy is opened. An episode is undamaged if all
-of its arrays end before the cut and can be read.
+of its arrays end before the cut and can be read. Where the list of episodes is lost,
+`rescuing` finds them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -19,6 +20,7 @@ import h5py
 from embodied.datasets.episode_reading import read_episode
 from embodied.datasets.merge import StoredEpisode, write_merged
 from embodied.datasets.opening import open_file, read_header, read_meta
+from embodied.datasets.rescuing import rescue
 from embodied.datasets.schema import H5, DatasetError, Header
 from embodied.datasets.storage import part_files, parts_folder
 from embodied.errors import one_line
@@ -49,6 +51,23 @@ class Lost:
     # The name of the episode's group; "all" if the file cannot be read at all.
     demo: str
     reason: str
+
+
+@dataclass(frozen=True)
+class _Salvage:
+    """What can be saved of one file.
+
+    Attributes:
+        header: the header of the file.
+        episodes: its undamaged episodes.
+        lost: its other episodes.
+        cut_bytes: number of bytes that are missing at its end.
+    """
+
+    header: Header
+    episodes: list[StoredEpisode]
+    lost: list[Lost]
+    cut_bytes: int
 
 
 @dataclass(frozen=True)
@@ -90,30 +109,18 @@ def repair(
     with ExitStack() as stack:
         for source in sources:
             try:
-                readable, missing = stack.enter_context(
-                    _readable_copy(source, target.parent)
-                )
-                with open_file(readable) as file:
-                    header = header or read_header(file)
-                    episodes, lost_of_file = _examine(
-                        file,
-                        source,
-                        readable,
-                        cut_bytes=missing,
-                        on_checked=on_checked,
-                    )
-            except READING_ERRORS as error:
+                salvage = _salvage(source, target.parent, stack, on_checked)
+            except DatasetError as error:
                 # if there are several files, the other files may still be readable
                 if len(sources) == 1:
-                    raise DatasetError(
-                        f"nothing of {source} can be saved: {one_line(error)}"
-                    ) from error
+                    raise
                 lost.append(Lost(source, "all", str(error)))
                 continue
-            lost += lost_of_file
-            cut_bytes += missing
+            header = header or salvage.header
+            lost += salvage.lost
+            cut_bytes += salvage.cut_bytes
             # an episode may be both in the dataset's file and among the parts
-            for episode in episodes:
+            for episode in salvage.episodes:
                 kept_episodes.setdefault(episode.meta.seed, episode)
 
         if header is None or not kept_episodes:
@@ -122,6 +129,42 @@ def repair(
             raise DatasetError(f"no episode of {path} is whole ({reasons})")
         write_merged(header, list(kept_episodes.values()), target, folder=target.parent)
     return RepairReport(len(kept_episodes), tuple(lost), cut_bytes)
+
+
+def _salvage(
+    source: Path,
+    folder: Path,
+    stack: ExitStack,
+    on_checked: Callable[[int], None] | None,
+) -> _Salvage:
+    """Returns what can be saved of one file.
+
+    Args:
+        source: the path of the damaged file.
+        folder: the folder for temporary files.
+        stack: deletes the temporary files, which the result refers to, when it is closed.
+        on_checked: a function that is called with 1 after each episode.
+
+    Raises:
+        DatasetError: nothing can be saved.
+    """
+    readable = source
+    try:
+        readable, cut_bytes = stack.enter_context(_readable_copy(source, folder))
+        try:
+            return _examine(source, readable, cut_bytes, on_checked)
+        except READING_ERRORS as error:
+            # the list of episodes is lost, but the episodes may not be
+            found_in = tempfile.TemporaryDirectory(dir=folder)
+            found = Path(stack.enter_context(found_in)) / "found.hdf5"
+            salvage = _rescue(source, readable, cut_bytes, found, on_checked)
+            if salvage is None:
+                raise error from None
+            return salvage
+    except READING_ERRORS as error:
+        # the padded copy has a temporary name
+        reason = one_line(error).replace(str(readable), str(source))
+        raise DatasetError(f"nothing of {source} can be saved: {reason}") from error
 
 
 def _sources(path: Path) -> list[Path]:
@@ -189,38 +232,85 @@ def _missing_bytes(path: Path) -> int:
 
 
 def _examine(
-    file: H5,
     source: Path,
     readable: Path,
     cut_bytes: int,
     on_checked: Callable[[int], None] | None,
-) -> tuple[list[StoredEpisode], list[Lost]]:
-    """Returns the undamaged episodes of an open file, and its lost episodes.
+) -> _Salvage:
+    """Returns the undamaged episodes of a file whose list of episodes can be read.
 
     Args:
-        file: the open file.
         source: the path of the damaged file, which the result names.
-        readable: the path of the open file: the damaged file or its padded copy.
-        cut_bytes: the number of bytes that are missing at the end of the damaged file.
+        readable: the path of the file to read: the damaged file or its padded copy.
+        cut_bytes: number of bytes that are missing at the end of the damaged file.
         on_checked: a function that is called with 1 after each episode.
+
+    Raises:
+        One of `READING_ERRORS`: the header or the list of episodes cannot be read.
     """
     end = source.stat().st_size if cut_bytes else None
     episodes = []
     lost = []
-    for name in sorted(file["data"], key=_demo_order):
-        try:
-            demo = file["data"][name]
-            _require_complete(demo, end)
-            episodes.append(StoredEpisode(readable, name, read_meta(demo)))
-        except READING_ERRORS as error:
-            reason = str(error)
-            # HDF5 has read the zeros of the padding, so its error would mislead
-            if cut_bytes and not isinstance(error, DatasetError):
-                reason = "a part of it lies beyond the end of the file"
-            lost.append(Lost(source, name, reason))
-        if on_checked is not None:
-            on_checked(1)
-    return episodes, lost
+    with open_file(readable) as file:
+        header = read_header(file)
+        for name in sorted(file["data"], key=_demo_order):
+            try:
+                demo = file["data"][name]
+                _require_complete(demo, end)
+                episodes.append(StoredEpisode(readable, name, read_meta(demo)))
+            except READING_ERRORS as error:
+                lost.append(Lost(source, name, _reason(error, cut_bytes)))
+            if on_checked is not None:
+                on_checked(1)
+    return _Salvage(header, episodes, lost, cut_bytes)
+
+
+def _rescue(
+    source: Path,
+    readable: Path,
+    cut_bytes: int,
+    found: Path,
+    on_checked: Callable[[int], None] | None,
+) -> _Salvage | None:
+    """Returns the undamaged episodes of a file whose list of episodes is lost.
+
+    Args:
+        source: the path of the damaged file, which the result names.
+        readable: the path of the file to read: the damaged file or its padded copy.
+        cut_bytes: number of bytes that are missing at the end of the damaged file.
+        found: the file to which the episodes that are found are copied.
+        on_checked: a function that is called with 1 after each episode.
+
+    Returns:
+        The episodes; None if there are none.
+    """
+    end = source.stat().st_size if cut_bytes else None
+    try:
+        not_copied = rescue(readable, found, lambda demo: _require_whole(demo, end))
+        salvage = _examine(source, found, 0, on_checked)
+    except READING_ERRORS:
+        return None
+    if not salvage.episodes:
+        return None
+
+    for position, reason in not_copied:
+        demo = f"the episode at byte {position}"
+        salvage.lost.append(Lost(source, demo, _beyond_end(cut_bytes) or reason))
+    return replace(salvage, cut_bytes=cut_bytes)
+
+
+def _reason(error: Exception, cut_bytes: int) -> str:
+    """Returns why an episode is lost.
+
+    In a truncated file HDF5 has read the zeros of the padding, so its error would mislead.
+    """
+    of_hdf5 = not isinstance(error, DatasetError)
+    return _beyond_end(cut_bytes) if of_hdf5 and cut_bytes else str(error)
+
+
+def _beyond_end(cut_bytes: int) -> str:
+    """Returns the reason why an episode of a truncated file is lost; "" for other files."""
+    return "a part of it lies beyond the end of the file" if cut_bytes else ""
 
 
 def _demo_order(name: str) -> tuple[int, str]:
@@ -231,6 +321,21 @@ def _demo_order(name: str) -> tuple[int, str]:
 
 def _require_complete(demo: H5, end: int | None) -> None:
     """Raises one of `READING_ERRORS` unless a demo can be read completely.
+
+    Args:
+        demo: the demo's group.
+        end: the length of the truncated file in bytes; None if nothing is cut off.
+    """
+    _require_whole(demo, end)
+    episode = read_episode(demo)
+    if len(episode.actions) != episode.meta.num_samples:
+        raise DatasetError(
+            f"it has {len(episode.actions)} actions for {episode.meta.num_samples} frames"
+        )
+
+
+def _require_whole(demo: H5, end: int | None) -> None:
+    """Raises one of `READING_ERRORS` unless all of a demo lies in the file.
 
     Args:
         demo: the demo's group.
@@ -248,11 +353,6 @@ def _require_complete(demo: H5, end: int | None) -> None:
             raise DatasetError(f"{name} lies beyond the end of the file")
 
     demo.visititems(check_end)
-    episode = read_episode(demo)
-    if len(episode.actions) != episode.meta.num_samples:
-        raise DatasetError(
-            f"it has {len(episode.actions)} actions for {episode.meta.num_samples} frames"
-        )
 
 
 def _last_byte(array: H5) -> int:

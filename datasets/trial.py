@@ -49,7 +49,7 @@ def require_end(path: Path, is_foreign: bool) -> None:
         OSError: the file cannot be read.
         DatasetError: the library crashes or loops, or no child process can be started.
     """
-    if _has_checksums(path) and not (is_foreign and _has_heap(path)):
+    if has_checksums(path) and not (is_foreign and _has_heap(path)):
         return
     stat = path.stat()
     reason = _failure(path.absolute(), stat.st_size, stat.st_mtime_ns)
@@ -57,7 +57,7 @@ def require_end(path: Path, is_foreign: bool) -> None:
         raise DatasetError(f"{path} {reason}")
 
 
-def _has_checksums(path: Path) -> bool:
+def has_checksums(path: Path) -> bool:
     """Returns whether an HDF5 file has checksums on all metadata."""
     with path.open("rb") as file:
         begin = file.read(SUPERBLOCK_VERSION_AT + 1)

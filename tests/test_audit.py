@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,9 +27,10 @@ from embodied.datasets.audit.findings import FAULTS
 from embodied.datasets.audit.metrics import lag, roughness, stretches, sudden_steps
 from embodied.datasets.audit.motion import find_idle
 from embodied.datasets.audit.run import Audit, audit, opened
+from embodied.datasets.audit.source import Source
 from embodied.datasets.audit.table import CHECKS
 from embodied.datasets.audit.thresholds import THRESHOLDS
-from embodied.datasets.audit.view import Source, View, picture_paths, read_view
+from embodied.datasets.audit.view import View, picture_paths, read_view
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import DatasetError
 from tests import audit_plants as plants
@@ -240,6 +243,66 @@ def test_files_from_elsewhere_are_checked_as_far_as_they_go(
     found = found_in(audit(foreign))
     assert check in found[PLANTED]
     assert found.keys() == {PLANTED}
+
+
+def test_a_folder_of_lerobot_is_audited_as_it_is(
+    good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "lerobot"
+    options = ("--format", "lerobot", "--images", "image")
+    assert embodied("data", "export", good, "-o", folder, *options) == 0
+    page = tmp_path / "audit.html"
+    capsys.readouterr()
+
+    def found() -> dict[str, list[tuple[str, str]]]:
+        assert embodied("data", "audit", folder, "--json", "--html", page) == 0
+        [one] = json.loads(capsys.readouterr().out)
+        assert one["path"] == str(folder)
+        return {
+            episode["demo"]: [(f["check"], f["verdict"]) for f in episode["findings"]]
+            for episode in one["episodes"]
+            if episode["findings"]
+        }
+
+    assert found() == {}
+
+    # an import would refuse each of these, and name the first one only
+    [path] = folder.glob("data/*/*.parquet")
+    table = pq.read_table(path)
+    frames = table.to_pylist()
+    starts = [row for row, frame in enumerate(frames) if frame["frame_index"] == 0]
+    frames[starts[1] + 4]["observation.state"][0] = float("nan")
+    frames[starts[2] + 4]["timestamp"] = 0.0  # the clock runs back
+    frames[starts[3] + 4]["observation.images.wrist"]["bytes"] = b"no picture"
+    del frames[starts[5] - 1]  # the last frame of an episode
+    pq.write_table(pa.Table.from_pylist(frames, table.schema), path)
+
+    assert found() == {
+        "demo_1": [("not_finite", "EXCLUDE")],
+        "demo_2": [("times", "EXCLUDE")],
+        "demo_3": [("fault", "EXCLUDE")],
+        "demo_4": [("fault", "EXCLUDE"), ("ragged", "EXCLUDE"), ("thin", "REVIEW")],
+    }
+    # the report has the pictures that can be read
+    assert "overview, first" in page.read_text()
+
+    copy = ("--copy", tmp_path / "copy.hdf5")
+    assert "is a folder" in refused(capsys, "data", "audit", folder, *copy)
+    assert "no LeRobot" in refused(capsys, "data", "audit", tmp_path)
+
+
+def test_an_export_for_robomimic_is_audited_at_its_own_rate(
+    good: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "robomimic.hdf5"
+    options = ("--format", "robomimic", "--hz", 10)
+    assert embodied("data", "export", good, "-o", path, *options) == 0
+
+    with opened(path) as (file, source):
+        view = read_view(file[f"data/{PLANTED}"], source, images=False)
+    assert source.frame_hz == 10
+    # seven joints and the gripper's width, without velocities
+    assert view.positions.shape == (view.num_frames, 8)
 
 
 def test_what_surrounds_a_robot_from_elsewhere_is_not_its_position() -> None:

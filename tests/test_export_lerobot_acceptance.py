@@ -27,6 +27,7 @@ SIDE = 64  # of the pictures
 # as one line of JSON.
 LOAD_AND_LEARN = """
 import importlib.machinery
+import importlib.util
 import json
 import os
 import sys
@@ -53,6 +54,11 @@ class Absent:
         module.__getattr__ = attribute
 
 
+# transformers must not find it, and remembers what it was told first
+if importlib.util.find_spec("transformers"):
+    from transformers.utils import is_torchvision_available
+
+    is_torchvision_available()
 sys.meta_path.append(Absent())
 
 import numpy as np

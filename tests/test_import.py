@@ -476,6 +476,6 @@ def test_what_is_no_hdf5_is_refused(
 ) -> None:
     (tmp_path / "set.hdf5").write_text("nothing")
     assert "cannot be opened as HDF5" in import_refused(capsys, tmp_path / "set.hdf5")
-    assert "is incomplete: there is no meta/info.json" in import_refused(
+    assert "is no LeRobot dataset: it has no meta/info.json" in import_refused(
         capsys, tmp_path
     )

@@ -35,7 +35,7 @@ spec = importlib.util.spec_from_file_location("lerobot_server", script)
 server = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(server)
 if importlib.util.find_spec("torchvision") is None:
-    sys.meta_path.append(server._EmptyPackages())
+    server.replace_torchvision()
 
 import torch
 import torchvision.transforms

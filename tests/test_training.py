@@ -161,13 +161,18 @@ def test_bfloat16_keeps_to_the_convolutions(monkeypatch: pytest.MonkeyPatch) -> 
 def test_batches_do_not_depend_on_who_reads_them() -> None:
     samples = make_samples(1)
     dataset = make_dataset(samples)
-    here = load_batches(dataset, make_requests(samples), workers=0, pin_memory=False)
-    there = load_batches(dataset, make_requests(samples), workers=2, pin_memory=False)
+    few = make_requests(samples)
+    many = make_requests(samples)
+    here = load_batches(dataset, few, workers=0, pin_memory=False)
+    there = load_batches(dataset, many, workers=2, pin_memory=False)
 
-    for _ in range(3):
+    for _ in range(8):
         ours = vars(next(here))
         for name, value in vars(next(there)).items():
             assert torch.equal(ours[name], value), name
+        # a validation, before which the workers have requested more batches than we have
+        few.undisturbed(2)
+        many.undisturbed(2)
 
 
 def test_an_episode_stays_at_its_end() -> None:

@@ -60,7 +60,7 @@ def find_frozen_camera(view: View, context: Context) -> list[Finding]:
 
             message = (
                 f"camera {name} repeats one image for {duration_s:.1f} s, while joints "
-                f"move by {moved:.2f} rad or m"
+                f"move by {moved:.2f} {view.source.unit}"
             )
             start_s = repeat.first / view.source.frame_hz
             is_whole_episode = repeat.rows == len(is_repeated)

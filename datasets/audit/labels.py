@@ -42,12 +42,14 @@ def find_wrong_success(view: View, context: Context) -> list[Finding]:
 def find_wrong_instruction(view: View, context: Context) -> list[Finding]:
     """Finds instructions that the sampled values, or the episode's seed, contradict."""
     meta = view.meta
+    stored = view.instruction
+    # a file from elsewhere may have no instructions at all, but should have no blank ones
+    is_missing = not stored.strip() if meta is not None else stored.isspace()
+    if is_missing:
+        return [Finding("instruction", "REVIEW", "it has no instruction")]
     if meta is None:
         return []
 
-    stored = meta.instruction
-    if not stored.strip():
-        return [Finding("instruction", "REVIEW", "it has no instruction")]
     sampled = meta.variation.get("instruction")
     if sampled is not None and sampled != stored:
         message = f"it says {stored!r}, but {sampled!r} was sampled"

@@ -45,7 +45,7 @@ def find_thin(view: View, context: Context) -> list[Finding]:
     if not message and len(positions) > 1 and np.isfinite(positions).all():
         moved = float(np.abs(np.diff(positions, axis=0)).sum())
         if moved < limits.least_motion:
-            message = f"all joints together move by {moved:.3f} rad and m"
+            message = f"all joints together move by {moved:.3f} {view.source.unit}"
     return [Finding("thin", "REVIEW", message)] if message else []
 
 
@@ -232,8 +232,8 @@ def find_jumps(view: View, context: Context) -> list[Finding]:
         return []
     row, joint = np.argwhere(is_jump)[0].tolist()
     message = (
-        f"joint {joint} jumps: it moves by {excess[row, joint]:.3f} rad or m more than in "
-        f"the steps before and after; its steps usually reach {usual_step[joint]:.3f}"
+        f"joint {joint} jumps: it moves by {excess[row, joint]:.3f} {view.source.unit} "
+        f"more than in the steps before and after; its steps usually reach {usual_step[joint]:.3f}"
     )
     start_s = row / view.motion_hz
     return [Finding("jump", "REVIEW", message, start_s)]

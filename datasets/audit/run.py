@@ -25,9 +25,10 @@ from embodied.datasets.audit.findings import (
     by_severity,
 )
 from embodied.datasets.audit.judging import judge
+from embodied.datasets.audit.source import Source, file_source
 from embodied.datasets.audit.table import CHECKS
 from embodied.datasets.audit.thresholds import THRESHOLDS, Thresholds
-from embodied.datasets.audit.view import Source, View, file_source, read_view
+from embodied.datasets.audit.view import View, read_view
 from embodied.datasets.guarded import damage_named, own_group
 from embodied.datasets.h5_files import open_to_read
 from embodied.datasets.opening import may_be_dataset, open_file, read_header
@@ -36,10 +37,11 @@ from embodied.datasets.schema import H5, DatasetError
 
 @dataclass(frozen=True)
 class Audit:
-    """The audit of a file.
+    """The audit of a dataset.
 
     Attributes:
-        path: the path of the file.
+        path: the path of the dataset.
+        file: the HDF5 file that was read; another one than `path` where that is a folder.
         task: the task's name; "" for a file from elsewhere.
         robot: the robot's name; "" for a file from elsewhere.
         episodes: the episodes, in the order of their numbers.
@@ -51,6 +53,7 @@ class Audit:
     """
 
     path: Path
+    file: Path
     task: str
     robot: str
     episodes: tuple[EpisodeAudit, ...]
@@ -115,6 +118,7 @@ def audit(
     coverage = range_coverage(header, summaries)
     return Audit(
         path=path,
+        file=path,
         task=metadata.get("task", ""),
         robot=metadata.get("robot", ""),
         episodes=tuple(episodes),
@@ -153,7 +157,9 @@ def opened(path: Path) -> Iterator[tuple[H5, Source]]:
                 f"{path} is neither a dataset of ours nor a robomimic file, which has "
                 f"/data/demo_0: it holds {sorted(file)[:8]}"
             )
-        yield file, file_source(file, None)
+        with damage_named(path):
+            source = file_source(file, None)
+        yield file, source
 
 
 def episode_names(file: H5) -> list[str]:

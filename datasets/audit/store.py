@@ -30,7 +30,9 @@ def verdict_masks(audit: Audit) -> dict[str, list[str]]:
 
 def json_path(path: Path) -> Path:
     """Returns the path at which the audit of a dataset is stored as JSON."""
-    return path.with_name(f"{path.name}{SUFFIX}")
+    # the name of a folder such as `.` is known from its whole path only
+    whole = path.absolute()
+    return whole.with_name(f"{whole.name}{SUFFIX}")
 
 
 def as_json(audit: Audit, limits: Thresholds = THRESHOLDS) -> dict[str, Any]:
@@ -80,7 +82,7 @@ def write_masked_copy(audit: Audit, target: Path, overwrite: bool = False) -> No
     """
     require_new([target], overwrite, audit.path)
     temporary = target.with_name(f"{target.name}.writing")
-    with opened(audit.path) as (source, _), new_file(target, temporary, seal) as new:
+    with opened(audit.file) as (source, _), new_file(target, temporary, seal) as new:
         for name, value in source.attrs.items():
             new.h5.attrs[name] = value
         for name in source:

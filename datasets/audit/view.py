@@ -6,43 +6,44 @@ damaged, or may be a robomimic file from elsewhere with other arrays.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 from zlib import crc32
 
 import numpy as np
 
-from embodied.core import PHYSICS_HZ, ActionInterface, Layout
-from embodied.datasets.guarded import arrays_below, read_array, require_sound_size
+from embodied.core import PHYSICS_HZ
+from embodied.datasets.audit.positions import (
+    JOINTS,
+    columns_of,
+    foreign_positions,
+    matrix_of,
+    position_columns,
+)
+from embodied.datasets.audit.source import Source
+from embodied.datasets.guarded import (
+    arrays_below,
+    damage_named,
+    read_array,
+    read_attribute,
+    require_sound_size,
+)
+from embodied.datasets.importing.robomimic import stored_instruction
 from embodied.datasets.opening import read_meta
 from embodied.datasets.schema import (
     H5,
     IMAGE_SUFFIX,
     DatasetError,
     EpisodeMeta,
-    Header,
 )
 
 # Images are compared in a reduced size, with about this many pixels along the longer side.
 THUMBNAIL_PX = 24
 # This many images are read at a time, to bound the memory that they take.
 FRAMES_AT_ONCE = 64
-# The frame rate of files that do not store a rate: robosuite's default.
-FOREIGN_HZ = 20.0
-
-# The name endings of arrays below `obs` that may hold the robot's position in a file from
-# elsewhere. The first line is used whose arrays exist and have the same length.
-FOREIGN_POSITIONS = (
-    ("joint_pos",),
-    ("eef_pos", "ee_pos"),
-    ("agent_pos",),
-    ("state",),
-)
-# The state of the surroundings, whose jumps, such as a lamp's, are none of the robot.
-SURROUNDINGS = "environment_state"
+# The attribute of an episode in which a copy notes what of the original cannot be read.
+UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True)
@@ -71,40 +72,6 @@ ARRAY_AXES = {
 }
 # Arrays with other names may have any of these numbers of axes.
 ANY_AXES = (1, 2, 3)
-
-
-@dataclass(frozen=True)
-class Source:
-    """The properties that all episodes of a file share.
-
-    Attributes:
-        header: the header of a dataset of ours; None for a file from elsewhere.
-        frame_hz: frames per second.
-    """
-
-    header: Header | None
-    frame_hz: float
-
-    @cached_property
-    def control_hz(self) -> float:
-        """Control steps per second; the frame rate for a file from elsewhere."""
-        if self.header is None:
-            return self.frame_hz
-        config = self.header.metadata.get("config", {})
-        return float(config.get("control_hz") or self.frame_hz)
-
-    @cached_property
-    def agent_slices(self) -> dict[str, slice]:
-        """Name of each part of the proprioception -> its columns; empty if unknown."""
-        stored = self.header.metadata.get("agent_layout", ()) if self.header else ()
-        layout = Layout(tuple((str(name), int(width)) for name, width in stored))
-        return layout.slices()
-
-    @cached_property
-    def joint_interface(self) -> ActionInterface | None:
-        """The joints with their ranges; None if unknown."""
-        stored = self.header and self.header.metadata.get("joint_interface")
-        return ActionInterface.of(stored) if stored else None
 
 
 @dataclass(frozen=True)
@@ -151,35 +118,31 @@ class View:
     def positions(self) -> np.ndarray:
         """(T, J) positions of the joints, and widths of the grippers; (0, 0) if unknown.
 
-        In a dataset of ours they are in rad and m. In a file from elsewhere the robot's
-        position may have any form, such as the hand's position, and any unit.
+        In a dataset of ours they are in rad and m. In a dataset from elsewhere the robot's
+        position may have any form, such as that of the hand, and any unit.
         """
         agent_pos = self.arrays.get("streams/agent_pos/value")
         if agent_pos is not None:
-            return _columns(agent_pos, self._position_columns())
-        return _foreign_positions(self.arrays)
+            return columns_of(agent_pos, position_columns(self.source.agent_slices))
+        # a robomimic file that our export wrote says what its proprioception consists of
+        sensed = self.arrays.get("obs/agent_pos")
+        if sensed is not None and self.source.agent_layout:
+            return columns_of(sensed, position_columns(self.source.agent_slices))
+        return foreign_positions(self.arrays)
 
     @cached_property
     def joints(self) -> np.ndarray:
         """(T, J) positions of the joints without grippers; (0, 0) if unknown."""
         agent_pos = self.arrays.get("streams/agent_pos/value")
-        columns = self.source.agent_slices.get("joint_pos")
+        columns = self.source.agent_slices.get(JOINTS)
         if agent_pos is None or columns is None:
             return np.zeros((0, 0))
-        return _columns(agent_pos, range(*columns.indices(agent_pos.shape[1])))
+        return columns_of(agent_pos, range(*columns.indices(agent_pos.shape[1])))
 
     @cached_property
     def targets(self) -> np.ndarray:
         """(T, J) the servo targets, at the rate of `joints`; (0, 0) if unknown."""
-        return _matrix(self.arrays.get("streams/joint_target/value"))
-
-    def _position_columns(self) -> list[int]:
-        """Returns the columns of the proprioception for joints and gripper widths."""
-        columns: list[int] = []
-        for name, part in self.source.agent_slices.items():
-            if name == "joint_pos" or name.endswith("_width"):
-                columns += range(part.start, part.stop)
-        return columns
+        return matrix_of(self.arrays.get("streams/joint_target/value"))
 
 
 def read_view(demo: H5, source: Source, images: bool = True) -> View:
@@ -197,6 +160,7 @@ def read_view(demo: H5, source: Source, images: bool = True) -> View:
 
     cameras: dict[str, Camera] = {}
     meta = None
+    instruction = ""
     damage = ""
     try:
         for path, item in arrays_below(demo).items():
@@ -215,6 +179,12 @@ def read_view(demo: H5, source: Source, images: bool = True) -> View:
             cameras = {name: read_camera(item) for name, item in image_arrays.items()}
         if source.header is not None:
             meta = read_meta(demo)
+            instruction = meta.instruction
+        else:
+            with damage_named(demo):
+                instruction = stored_instruction(demo)
+                if UNREADABLE in demo.attrs:
+                    damage = damage or str(read_attribute(demo, UNREADABLE))
     except DatasetError as error:
         damage = str(error)
     return View(
@@ -224,7 +194,7 @@ def read_view(demo: H5, source: Source, images: bool = True) -> View:
         cameras=cameras,
         meta=meta,
         damage=damage,
-        instruction=meta.instruction if meta else _foreign_instruction(demo),
+        instruction=instruction,
     )
 
 
@@ -281,82 +251,6 @@ def shrink(frames: np.ndarray) -> np.ndarray:  # (F, H, W, C) -> (F, h, w, C)
     """Reduces images to about THUMBNAIL_PX pixels per side, by taking every k-th pixel."""
     stride = max(1, max(frames.shape[1:3]) // THUMBNAIL_PX)
     return frames[:, ::stride, ::stride]
-
-
-def file_source(file: H5, header: Header | None) -> Source:
-    """Returns the properties that all episodes of an open file share.
-
-    Args:
-        file: the open file.
-        header: the header of a dataset of ours; None for a file from elsewhere.
-    """
-    if header is not None:
-        return Source(header, float(header.record_hz))
-    return Source(None, _foreign_hz(file))
-
-
-def _foreign_hz(file: H5) -> float:
-    """Returns the frame rate in robomimic's `env_args`, else `FOREIGN_HZ`."""
-    try:
-        env_args = json.loads(file["data"].attrs["env_args"])
-        rate = float(env_args["env_kwargs"]["control_freq"])
-    except (KeyError, TypeError, ValueError):
-        return FOREIGN_HZ
-    return rate if np.isfinite(rate) and rate > 0 else FOREIGN_HZ
-
-
-def _foreign_instruction(demo: H5) -> str:
-    """Returns the instruction that RoboCasa stores with an episode, else ""."""
-    try:
-        stored: Any = json.loads(demo.attrs["ep_meta"])["lang"]
-    except (KeyError, TypeError, ValueError):
-        return ""
-    return stored if isinstance(stored, str) else ""
-
-
-def _foreign_positions(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Returns the robot's positions (F, J) in a file from elsewhere; (0, 0) if unknown.
-
-    They are in the units of the file.
-    """
-    observed = {
-        name: _matrix(value)
-        for name, value in arrays.items()
-        if name.startswith("obs/") and not name.endswith(SURROUNDINGS)
-    }
-
-    # use the first line of `FOREIGN_POSITIONS` whose arrays exist and have one length
-    for endings in FOREIGN_POSITIONS:
-        vectors = [
-            value
-            for name, value in observed.items()
-            if name.endswith(endings) and value.size
-        ]
-
-        lengths = {len(value) for value in vectors}
-        if len(lengths) == 1:
-            return np.concatenate(vectors, axis=1).astype(np.float64)
-
-    return np.zeros((0, 0))
-
-
-def _columns(array: np.ndarray, columns: Any) -> np.ndarray:
-    """Returns the given columns of an array (T, ...) as a matrix.
-
-    Columns that the array lacks are skipped; if none is left, the result is (0, 0).
-    """
-    matrix = _matrix(array)
-    existing = [column for column in columns if column < matrix.shape[1]]
-    if not existing:
-        return np.zeros((0, 0))
-    return matrix[:, existing].astype(np.float64)
-
-
-def _matrix(array: np.ndarray | None) -> np.ndarray:
-    """Returns an array as a matrix (T, K); (0, 0) if it is None or empty."""
-    if array is None or array.ndim == 0:
-        return np.zeros((0, 0))
-    return array.reshape(len(array), -1) if array.size else np.zeros((0, 0))
 
 
 def seconds(tick: float) -> float:

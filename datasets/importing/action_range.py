@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from embodied.datasets.schema import DatasetError
+from embodied.datasets.schema import ACTIONS_MODE, DatasetError
+
+# The name of the only group in the action interface, to which all elements of a foreign
+# action belong.
+GROUP = "action"
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,27 @@ class ActionRange:
         low = np.where(is_constant, low - 1, low)
         high = np.where(is_constant, high + 1, high)
         return cls(low, high)
+
+    def interface(self, names: Iterable[str]) -> dict[str, Any]:
+        """Returns the action interface of a foreign dataset, in the form of a header.
+
+        Other tools store neither units nor coordinate frames, and often no control mode.
+        In our schema, `actions` always have the mode `ACTIONS_MODE`, so imported actions
+        are stored with this mode, whatever they mean.
+
+        Args:
+            names: the names of the elements of an action.
+        """
+        group = {
+            "name": GROUP,
+            "labels": list(names),
+            # "1" stands for numbers without a unit
+            "unit": "1",
+            "frame": "unknown",
+            "low": self.low.tolist(),
+            "high": self.high.tolist(),
+        }
+        return {"mode": ACTIONS_MODE, "groups": [group]}
 
     def to_normalized(self, actions: np.ndarray) -> np.ndarray:
         """Returns actions (F, A), mapped from the range to [-1, 1]."""

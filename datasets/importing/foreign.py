@@ -12,10 +12,12 @@ from typing import Any, get_args, get_origin, get_type_hints
 import numpy as np
 
 from embodied.core import PHYSICS_HZ
+from embodied.datasets.h5_files import write_text
 from embodied.datasets.importing.action_range import ActionRange
 from embodied.datasets.masks import default_masks
 from embodied.datasets.schema import (
     ACTIONS_MODE,
+    H5,
     IMAGE_SUFFIX,
     IMPORTED_FROM,
     DatasetError,
@@ -27,9 +29,13 @@ from embodied.datasets.schema import (
 from embodied.datasets.storage import replacing, write_episode, write_masks
 
 UNKNOWN_POLICY = "imported"
-# The name of the only group in the action interface, to which all elements of a foreign
-# action belong.
-GROUP = "action"
+# The arrays whose units depend on the tool that recorded them.
+UNKNOWN_UNITS = (
+    "obs/agent_pos",
+    "obs/environment_state",
+    "streams/agent_pos/value",
+    "states",
+)
 
 
 @dataclass(frozen=True)
@@ -125,11 +131,23 @@ def write_import(
                 raise DatasetError(f"seed {episode.meta.seed} occurs twice")
             seeds.add(episode.meta.seed)
             write_episode(new.h5["data"], f"demo_{number}", episode)
+            if foreign.header is None:
+                _mark_units(new.h5[f"data/demo_{number}"])
             metas.append(episode.meta)
-            new.check()
+            new.end_episode()
             on_written(1)
         new.h5["data"].attrs["total"] = sum(meta.num_samples for meta in metas)
         write_masks(new.h5, default_masks(metas))
+
+
+def _mark_units(demo: H5) -> None:
+    """Says of the vectors of an episode that their units are unknown.
+
+    Our units are written with each array, but other tools store none.
+    """
+    for name in UNKNOWN_UNITS:
+        if name in demo:
+            write_text(demo[name], "unit", "unknown")
 
 
 def import_header(foreign: ForeignSet, actions: ActionRange) -> Header:
@@ -154,7 +172,7 @@ def import_header(foreign: ForeignSet, actions: ActionRange) -> Header:
         "physics_hz": PHYSICS_HZ,
         "agent_layout": foreign.agent_layout,
         "state_layout": foreign.state_layout,
-        "joint_interface": _action_interface(foreign, actions),
+        "joint_interface": actions.interface(foreign.action_names),
         "versions": {"embodied-ground": version("embodied-ground")},
     }
     policy = UNKNOWN_POLICY
@@ -345,25 +363,6 @@ def _json_types(hint: Any) -> tuple[type, ...]:
     types = tuple(get_origin(member) or member for member in members)
     # JSON writes 2.0 as 2, which is read as an int
     return (*types, int) if float in types else types
-
-
-def _action_interface(foreign: ForeignSet, actions: ActionRange) -> dict[str, Any]:
-    """Returns the action interface of a foreign dataset, in the form of a header.
-
-    Other tools store neither units nor coordinate frames, and often no control mode. In our
-    schema, `actions` always have the mode `ACTIONS_MODE`, so imported actions are stored
-    with this mode, whatever they mean.
-    """
-    group = {
-        "name": GROUP,
-        "labels": list(foreign.action_names),
-        # "1" stands for numbers without a unit
-        "unit": "1",
-        "frame": "unknown",
-        "low": actions.low.tolist(),
-        "high": actions.high.tolist(),
-    }
-    return {"mode": ACTIONS_MODE, "groups": [group]}
 
 
 def whole_rate(value: object) -> int | None:

@@ -41,6 +41,7 @@ from embodied.datasets.schema import DatasetError
 from embodied.errors import one_line
 
 ORIGIN = "LeRobotDataset v3.0"
+INFO = "meta/info.json"
 # The features that are read, apart from images.
 READ = (STATE, ENVIRONMENT_STATE, ACTION, REWARD, SUCCESS)
 # The features that are not read, because other features or the table of episodes contain
@@ -55,11 +56,15 @@ class LeRobotFolder:
 
     Attributes:
         foreign: the properties that all episodes share.
-        omitted: the names of the features that the import loses; videos of cameras and
-            REDUNDANT features are not among them.
+        omitted: the names of the features that an import does not read.
+        features: name of each usable feature -> its entry in `info.json`.
+        cameras: camera -> name of the feature with its images.
+        rows: the table of episodes, one row per episode.
+        hz: frames per second.
 
     Args:
         folder: the folder of the dataset.
+        reads_all: whether `frames` has all columns, not only those of an import.
 
     Raises:
         DatasetError: a file is missing, the version is another one, or the data
@@ -67,19 +72,21 @@ class LeRobotFolder:
         EmbodiedError: pyarrow is not installed.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, reads_all: bool = False) -> None:
         """Reads all tables except the frames."""
         self._pa = load_pyarrow()
         self._folder = folder
-        info = read_json(folder, "meta/info.json")
-        self._features = checked_features(folder, info)
-        self._cameras = colour_cameras(self._features)
-        read = {*READ, *REDUNDANT, *self._cameras.values()}
+        self._reads_all = reads_all
+        if not (folder / INFO).exists():
+            raise DatasetError(f"{folder} is no LeRobot dataset: it has no {INFO}")
+        info = read_json(folder, INFO)
+        self.features = checked_features(folder, info)
+        self.cameras = colour_cameras(self.features)
+        read = {*READ, *REDUNDANT, *self.cameras.values()}
         self.omitted = [name for name in info["features"] if name not in read]
-        self._hz = frame_rate(folder, info)
+        self.hz = frame_rate(folder, info)
 
-        self._rows = self._read_episode_table()
-        # the notes of our export, if the folder is one: a row per episode, and the header
+        self.rows = self._read_episode_table()
         self._notes, header = self._read_notes()
         # The last table of frames and the number of its file are kept, because the file
         # usually contains the next episode, too.
@@ -87,28 +94,28 @@ class LeRobotFolder:
         self._table: Any = None
         self.foreign = ForeignSet(
             origin=ORIGIN,
-            hz=self._hz,
+            hz=self.hz,
             name=folder.resolve().name,
             robot=str(info.get("robot_type") or ""),
             agent_layout=self._layout(STATE),
             state_layout=self._layout(ENVIRONMENT_STATE),
-            action_names=self._names(ACTION),
-            cameras=tuple(self._cameras),
+            action_names=self.names(ACTION),
+            cameras=tuple(self.cameras),
             header=header,
         )
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     @property
     def says_success(self) -> bool:
         """Whether the dataset has a column that tells whether the task was done."""
-        return SUCCESS in self._features
+        return SUCCESS in self.features
 
     def action_range(self) -> ActionRange:
         """Returns the range of all actions."""
         return ActionRange.of(
-            self._vector(self._frames(row), ACTION) for row in self._rows
+            self.vector(self.frames(row), ACTION) for row in self.rows
         )
 
     def load(self, success: bool | None) -> Iterator[ForeignEpisode]:
@@ -121,7 +128,7 @@ class LeRobotFolder:
         Raises:
             DatasetError: an episode cannot be read.
         """
-        for number, row in enumerate(self._rows):
+        for number, row in enumerate(self.rows):
             yield self._load(number, row, success)
 
     def _load(
@@ -134,30 +141,30 @@ class LeRobotFolder:
             row: the row of the episode in the table of episodes.
             success: see `load`.
         """
-        frames = self._frames(row)
-        actions = self._vector(frames, ACTION)
+        frames = self.frames(row)
+        actions = self.vector(frames, ACTION)
         count = len(actions)
         state = np.zeros((count, 0), np.float32)
-        if ENVIRONMENT_STATE in self._features:
-            state = self._vector(frames, ENVIRONMENT_STATE)
+        if ENVIRONMENT_STATE in self.features:
+            state = self.vector(frames, ENVIRONMENT_STATE)
         rewards = np.zeros(count, np.float32)
-        if REWARD in self._features:
-            rewards = self._vector(frames, REWARD)[:, 0]
+        if REWARD in self.features:
+            rewards = self.vector(frames, REWARD)[:, 0]
 
         succeeded = None if success is None else np.zeros(count, bool)
         if self.says_success:
-            succeeded = self._vector(frames, SUCCESS)[:, 0].astype(bool)
+            succeeded = self.vector(frames, SUCCESS)[:, 0].astype(bool)
         elif succeeded is not None:
             # success is known for the last frame only; a slice, because an episode without
             # frames is refused later
             succeeded[-1:] = success
 
         return ForeignEpisode(
-            agent_pos=self._vector(frames, STATE),
+            agent_pos=self.vector(frames, STATE),
             environment_state=state,
             images={
-                camera: self._pictures(name, row, frames)
-                for camera, name in self._cameras.items()
+                camera: self.pictures(name, row, frames)
+                for camera, name in self.cameras.items()
             },
             actions=actions,
             rewards=rewards,
@@ -169,13 +176,13 @@ class LeRobotFolder:
 
     def _layout(self, feature: str) -> tuple[tuple[str, int], ...]:
         """Returns (name, width) of a vector's parts; () if there is no such vector."""
-        if feature not in self._features:
+        if feature not in self.features:
             return ()
-        return vector_layout(feature.rpartition(".")[2], self._names(feature))
+        return vector_layout(feature.rpartition(".")[2], self.names(feature))
 
-    def _names(self, feature: str) -> tuple[str, ...]:
+    def names(self, feature: str) -> tuple[str, ...]:
         """Returns the names of a vector's elements; numbered names if there are none."""
-        description = self._features[feature]
+        description = self.features[feature]
         size = description["shape"][0]
         names = description.get("names")
         # some datasets have {"motors": [...]} instead of a list
@@ -221,8 +228,8 @@ class LeRobotFolder:
         """Returns the names of the features that are stored as videos."""
         return [
             name
-            for name in self._cameras.values()
-            if self._features[name]["dtype"] == "video"
+            for name in self.cameras.values()
+            if self.features[name]["dtype"] == "video"
         ]
 
     def _read_notes(self) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
@@ -251,7 +258,7 @@ class LeRobotFolder:
             raise DatasetError(f"{path} is damaged: {error!r}") from error
 
         # another tool may have deleted or edited episodes since the export
-        present_episodes = [(row["length"], row["tasks"]) for row in self._rows]
+        present_episodes = [(row["length"], row["tasks"]) for row in self.rows]
         if exported_episodes != present_episodes:
             return [], None
         if not isinstance(headers, list) or len(headers) != 1:
@@ -269,7 +276,7 @@ class LeRobotFolder:
         except (self._pa.ArrowException, OSError, ValueError) as error:
             raise DatasetError(f"{path} cannot be read: {one_line(error)}") from error
 
-    def _frames(self, row: Mapping[str, Any]) -> Any:
+    def frames(self, row: Mapping[str, Any]) -> Any:
         """Returns the frames of one episode as a pyarrow table.
 
         Args:
@@ -281,16 +288,16 @@ class LeRobotFolder:
         # read the file with the frames, unless the last episode was in the same file
         number = FileNumber(row["data/chunk_index"], row["data/file_index"])
         if number != self._table_number:
-            skipped = (*self.omitted, *REDUNDANT)
+            skipped = () if self._reads_all else (*self.omitted, *REDUNDANT)
             columns = [
                 name
-                for name, feature in self._features.items()
-                if feature["dtype"] != "video" and name not in skipped
+                for name, feature in self.features.items()
+                if feature.get("dtype") != "video" and name not in skipped
             ]
             relative = f"data/{number.path('parquet')}"
             with self._parquet(relative) as file:
                 self._require_columns(relative, file, [*columns, "episode_index"])
-                self._table = file.read([*columns, "episode_index"])
+                self._table = file.read(list({*columns, "episode_index"}))
             self._table_number = number
 
         # the file contains the frames of several episodes
@@ -309,7 +316,7 @@ class LeRobotFolder:
             if name not in file.schema_arrow.names:
                 raise DatasetError(f"{self._folder / relative} has no column {name}")
 
-    def _vector(self, frames: Any, name: str) -> np.ndarray:  # (F, d)
+    def vector(self, frames: Any, name: str) -> np.ndarray:  # (F, d)
         """Returns the values of a feature of numbers, one flat row per frame.
 
         Args:
@@ -319,7 +326,7 @@ class LeRobotFolder:
         Raises:
             DatasetError: the rows are not numbers, or not as wide as info.json says.
         """
-        size = self._features[name]["shape"][0]
+        size = self.features[name]["shape"][0]
         try:
             values = np.array(frames[name].to_pylist())
         except ValueError as error:
@@ -333,7 +340,7 @@ class LeRobotFolder:
             )
         return values
 
-    def _pictures(self, name: str, row: Mapping[str, Any], frames: Any) -> np.ndarray:
+    def pictures(self, name: str, row: Mapping[str, Any], frames: Any) -> np.ndarray:
         """Returns the images (F, H, W, 3) of one camera in one episode.
 
         Args:
@@ -341,10 +348,9 @@ class LeRobotFolder:
             row: the row of the episode in the table of episodes.
             frames: the episode's frames, as a pyarrow table.
         """
-        # images are stored in the table of frames, or in videos
-        size = tuple(self._features[name]["shape"][:2])
+        size = tuple(self.features[name]["shape"][:2])
         where = f"{name}, episode {row['episode_index']} of {self._folder}"
-        if self._features[name]["dtype"] == "image":
+        if self.features[name]["dtype"] == "image":
             return from_bytes(frames[name].to_pylist(), size, where)
 
         # the episode's row names the video, and the time at which the episode begins in it
@@ -353,7 +359,7 @@ class LeRobotFolder:
         path = file_inside(self._folder, f"{prefix}/{number.path('mp4')}")
         start_s = row[f"{prefix}/from_timestamp"]
         return from_video(
-            path, start_s, count=row["length"], hz=self._hz, size=size, where=where
+            path, start_s, count=row["length"], hz=self.hz, size=size, where=where
         )
 
 

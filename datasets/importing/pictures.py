@@ -10,7 +10,7 @@ from typing import Any
 import av
 import numpy as np
 from av.error import FFmpegError
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from embodied.datasets.schema import DatasetError
 from embodied.errors import one_line
@@ -39,6 +39,10 @@ def from_bytes(
             with Image.open(io.BytesIO(content), formats=["PNG", "JPEG"]) as image:
                 _require_size((image.height, image.width), size, where)
                 pictures.append(np.asarray(image.convert("RGB")))
+        except UnidentifiedImageError as error:
+            raise DatasetError(
+                f"frame {number} of {where} cannot be decoded: it is neither PNG nor JPEG"
+            ) from error
         # Pillow raises SyntaxError for a damaged PNG
         except (OSError, SyntaxError, ValueError) as error:
             raise DatasetError(

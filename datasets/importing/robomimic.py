@@ -134,7 +134,7 @@ class RobomimicFile(ClosedOnExit):
             rewards=rewards,
             success=succeeded,
             states=states,
-            instruction=self._instruction(demo),
+            instruction=stored_instruction(demo),
             note=_json_object(demo.attrs.get(NOTE)) or None,
         )
 
@@ -171,16 +171,6 @@ class RobomimicFile(ClosedOnExit):
         if values.dtype.kind not in "fiub" or not values.size:
             raise DatasetError(f"{demo.name}/{key} of {self._path} holds no numbers")
         return values.reshape(len(values), -1)
-
-    def _instruction(self, demo: H5) -> str:
-        """Returns an episode's instruction; "" if there is none.
-
-        RoboCasa stores an instruction per episode, LIBERO one for the whole file.
-        """
-        of_episode = _json_object(demo.attrs.get("ep_meta"))
-        of_file = _json_object(self._file["data"].attrs.get("problem_info"))
-        text = of_episode.get("lang") or of_file.get("language_instruction") or ""
-        return text if isinstance(text, str) else ""
 
     def _demo(self, name: str) -> H5:
         return self._file["data"][name]
@@ -263,10 +253,7 @@ class RobomimicFile(ClosedOnExit):
         if not isinstance(env_kwargs, dict):
             env_kwargs = {}
         header = self._noted_header()
-        # the rate is the caller's, or the first one stored in the file
-        stored_rates = [env_kwargs[name] for name in RATE_ENTRIES if name in env_kwargs]
-        stored_rate = stored_rates[0] if stored_rates else None
-        rate = whole_rate(stored_rate if hz is None else hz)
+        rate = whole_rate(stored_rate(self._file) if hz is None else hz)
         if rate is None:
             raise DatasetError(
                 f"{self._path} does not say how many frames it has per second: give --hz"
@@ -295,16 +282,49 @@ class RobomimicFile(ClosedOnExit):
         because their headers may differ; or if only parts of the vectors were exported,
         because the header describes whole vectors.
         """
-        if own_group(self._file, NOTES_GROUP) is None:
-            return None
-        noted = _json_object(self._file[NOTES_GROUP].attrs.get(NOTE))
-        sources = noted.get("sources")
-        if not isinstance(sources, list) or len(sources) != 1:
+        headers = noted_headers(self._file)
+        if len(headers) != 1:
             return None
 
         # an exported part of a vector has another key, such as `tcp_pos_w`
         whole_vectors = {AGENT_KEY, "environment_state"}
-        return sources[0] if set(self._widths) <= whole_vectors else None
+        return headers[0] if set(self._widths) <= whole_vectors else None
+
+
+def stored_rate(file: H5) -> object:
+    """Returns the frame rate that a robomimic file stores; None if it stores none.
+
+    The value comes from the file as it is, and need not be a number.
+    """
+    env_args = _json_object(file["data"].attrs.get("env_args"))
+    env_kwargs = env_args.get("env_kwargs")
+    if not isinstance(env_kwargs, dict):
+        return None
+    rates = [env_kwargs[name] for name in RATE_ENTRIES if name in env_kwargs]
+    return rates[0] if rates else None
+
+
+def stored_instruction(demo: H5) -> str:
+    """Returns the instruction of an episode in a robomimic file; "" if there is none.
+
+    RoboCasa stores an instruction per episode, LIBERO one for the whole file.
+    """
+    of_episode = _json_object(demo.attrs.get("ep_meta"))
+    of_file = _json_object(demo.parent.attrs.get("problem_info"))
+    text = of_episode.get("lang") or of_file.get("language_instruction") or ""
+    return text if isinstance(text, str) else ""
+
+
+def noted_headers(file: H5) -> list[Any]:
+    """Returns the headers of our datasets from which a robomimic file was exported.
+
+    The list is empty for a file that our export did not write. The values are JSON, whose
+    content is not checked.
+    """
+    if own_group(file, NOTES_GROUP) is None:
+        return []
+    sources = _json_object(file[NOTES_GROUP].attrs.get(NOTE)).get("sources")
+    return sources if isinstance(sources, list) else []
 
 
 def _robot(env_kwargs: Mapping[str, Any]) -> str:

@@ -179,7 +179,7 @@ def _pictured(audit: Audit, flagged: Sequence[EpisodeAudit]) -> tuple[Pictured, 
     # False sorts first: episodes to exclude, then those to review
     ordered = sorted(flagged, key=lambda episode: episode.verdict != "EXCLUDE")
     pictured = []
-    with opened(audit.path) as (file, _):
+    with opened(audit.file) as (file, _):
         for episode in ordered[:MOST_PICTURED]:
             demo = file["data"][episode.demo]
             # the first and the last picture of each camera

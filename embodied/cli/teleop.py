@@ -145,8 +145,7 @@ def run(args: argparse.Namespace) -> int:
             takes = Takes(worlds, operator, device, writer, labels, screen)
             with kept_on_interrupt(args):
                 results = takes.record(seeds)
-    finish(writer, results)
-    return 0
+    return finish(writer, results, worlds.horizon_s)
 
 
 def worlds_config(args: argparse.Namespace) -> tuple[EnvConfig, int]:
@@ -265,16 +264,32 @@ def kept_on_interrupt(args: argparse.Namespace) -> Iterator[None]:
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
 
 
-def finish(writer: EpisodeWriter, results: list[EpisodeResult]) -> None:
-    """Merges the takes into one file, and prints a summary of the file."""
-    writer.close()  # merges the takes
+def finish(
+    writer: EpisodeWriter, results: list[EpisodeResult], horizon_s: float
+) -> int:
+    """Merges the takes into one file, and prints a summary of the file.
+
+    Args:
+        writer: the writer of the takes.
+        results: the results of the takes that were kept in this session.
+        horizon_s: how long a take may last.
+
+    Returns:
+        The exit status: 1 if there is no take at all.
+    """
+    writer.close()
     for result in results:
         print(f"seed {result.seed}: {describe_ending(result)}, '{result.instruction}'")
     if not writer.path.exists():
-        print("no take was kept", file=sys.stderr)
-        return
+        print(
+            "no take was kept: keep or mark count once a take is over, which is when "
+            f"the task is done or lost, or after {horizon_s:g} s (--horizon-s)",
+            file=sys.stderr,
+        )
+        return 1
     facts = dataset_facts([writer.path])
     print(
         f"{writer.path}: {facts.episodes} takes, {facts.successes} of them successes, "
         f"{60 * facts.hours:.1f} min"
     )
+    return 0

@@ -61,6 +61,19 @@ class _EmptyPackages(importlib.abc.Loader):
         module.__getattr__ = attribute
 
 
+def replace_torchvision():
+    """Makes torchvision importable where it is missing.
+
+    transformers asks once whether torchvision is there, and remembers the answer. Asked
+    before the replacement exists, it looks for nothing in it.
+    """
+    if importlib.util.find_spec("transformers") is not None:
+        from transformers.utils import is_torchvision_available
+
+        is_torchvision_available()
+    sys.meta_path.append(_EmptyPackages())
+
+
 def to_bytes(message):
     """Returns a message, which may contain arrays, as bytes in openpi's format."""
 
@@ -270,7 +283,7 @@ def main():
     if args.child:
         threading.Thread(target=end_with_parent, daemon=True).start()
     if importlib.util.find_spec("torchvision") is None:
-        sys.meta_path.append(_EmptyPackages())
+        replace_torchvision()
     from websockets.sync.server import serve
 
     served = Served(args.folder, args.fps)

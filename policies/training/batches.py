@@ -1,7 +1,7 @@
 """Batches of demonstrations, read by the training process or by worker processes.
 
 All random numbers of a batch are sampled in the training process, from one generator.
-Workers only read.
+Workers only read, so the same seed gives the same weights with any number of workers.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ AGENT_NOISE = {
     "tcp_pos_w": 0.04,  # m
     "tcp_rot6d": 0.03,  # of entries of a rotation matrix
 }
+# The seed of the ages in batches for validation, in every training.
+UNDISTURBED_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -164,10 +166,10 @@ class BatchRequests:
             batch_size: the number of plans per batch.
             ages_per_plan: the number of ages at which the controller is trained for each
                 plan.
-            ages_s: the smallest and the largest of these ages.
-            jitter: the largest difference of the pixels' factor from 1; their offset
-                differs from 0 by up to twice as much.
-            generator: the generator of all random numbers.
+            ages_s: smallest and largest of these ages.
+            jitter: largest difference of the pixels' factor from 1. Their offset is up
+                to twice as large.
+            generator: the generator of all random numbers of batches for training.
         """
         self._weights = plan_weights(samples.subtask, samples.weight)
         self._noise = noise
@@ -194,26 +196,29 @@ class BatchRequests:
                 plans=plans,
                 light=light * self._light_range + torch.tensor([1.0, 0.0]),
                 agent_noise=self._noise * noise,
-                age_s=self._sample_ages(n),
+                age_s=self._sample_ages(n, generator),
             )
 
     def undisturbed(self, count: int) -> BatchRequest:
         """Returns a request for the first `count` plans, without noise and jitter.
 
-        The ages are random even so.
+        Ages are random all the same, but equal in all calls. They are sampled apart from
+        those of the batches: workers fetch batches ahead, so how many were requested before
+        a call depends on the number of workers.
         """
+        generator = torch.Generator().manual_seed(UNDISTURBED_SEED)
         return BatchRequest(
             plans=torch.arange(count),
             light=torch.tensor([1.0, 0.0]).expand(count, 2),  # factor 1, offset 0
             agent_noise=torch.zeros(count, len(self._noise)),
-            age_s=self._sample_ages(count),
+            age_s=self._sample_ages(count, generator),
         )
 
-    def _sample_ages(self, n: int) -> Tensor:
+    def _sample_ages(self, n: int, generator: torch.Generator) -> Tensor:
         """Samples ages (n, ages) in s, uniform from the smallest to the largest."""
-        uniform = torch.rand((n, self._ages_per_plan), generator=self._generator)
-        smallest_s, largest_s = self._ages_s
-        return smallest_s + uniform * (largest_s - smallest_s)
+        uniform = torch.rand((n, self._ages), generator=generator)
+        low, high = self._ages_s
+        return low + uniform * (high - low)
 
 
 def plan_weights(subtask: Tensor, weight: Tensor) -> Tensor:

@@ -39,6 +39,12 @@ def _stand_in_for_torchvision():
     """Makes torchvision importable where it is missing, with a `ToTensor` that works."""
     if importlib.util.find_spec("torchvision") is not None:
         return
+    # transformers asks once whether torchvision is there, and remembers the answer. Asked
+    # before the stand-in exists, it looks for nothing in it.
+    if importlib.util.find_spec("transformers") is not None:
+        from transformers.utils import is_torchvision_available
+
+        is_torchvision_available()
     sys.meta_path.append(_Absent())
     import numpy as np
     import torch

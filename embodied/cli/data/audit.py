@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from embodied.benchmark.audit_page import write_audit_page
@@ -15,14 +17,15 @@ from embodied.cli.output import require_writable
 from embodied.cli.progress import CountProgress
 from embodied.cli.text_table import text_table
 from embodied.datasets.audit.findings import Verdict
+from embodied.datasets.audit.lerobot import AuditedFolder
 from embodied.datasets.audit.run import Audit, audit, episode_names, opened
 from embodied.datasets.audit.store import as_json, write_json, write_masked_copy
 from embodied.errors import EmbodiedError
 
 HELP = """Look at each episode of a dataset for thin content, what does not belong, repetition and irregular form,
 and say PASS, REVIEW (look at it) or EXCLUDE (it contradicts itself, or cannot be used), with reasons. Success is
-recomputed by replaying, where task, model and versions are those of the recording. Robomimic files from elsewhere are
-checked as far as their arrays allow. docs/audit.md explains each finding."""
+recomputed by replaying, where task, model and versions are those of the recording. Files of robomimic and folders of
+LeRobot are checked as far as their arrays allow. docs/audit.md explains each finding."""
 EXAMPLE = "embodied data audit totes.hdf5 --html audit.html"
 
 # The text table lists at most this many findings; all others are only counted.
@@ -33,7 +36,11 @@ TABLE_HEAD = ("episode", "seed", "verdict", "check", "at", "what was found")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this verb's arguments."""
     parser.add_argument(
-        "files", type=Path, nargs="+", metavar="FILE", help="the datasets to audit"
+        "files",
+        type=Path,
+        nargs="+",
+        metavar="PATH",
+        help="the datasets to audit: HDF5 files, or folders of LeRobot",
     )
 
     # what is written besides the summary
@@ -46,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--beside",
         action="store_true",
-        help="write FILE.audit.json beside each dataset, with the names of masks",
+        help="write PATH.audit.json beside each dataset, with the names of masks",
     )
     parser.add_argument(
         "--copy",
@@ -69,18 +76,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Audits the datasets, writes the requested files, and prints the findings."""
     _check(args)
-    audits = [
-        audited(path, replays=not args.no_replay, quiet=args.json)
-        for path in args.files
-    ]
+    # the report reads pictures from the copies of folders, so these exist until the end
+    with tempfile.TemporaryDirectory(prefix="embodied-audit-") as scratch:
+        audits = []
+        for number, path in enumerate(args.files):
+            file = path
+            if path.is_dir():
+                file = Path(scratch) / f"{number}.hdf5"
+                copy_folder(path, file, quiet=args.json)
+            result = audited(file, replays=not args.no_replay, quiet=args.json)
+            audits.append(replace(result, path=path))
 
-    if args.beside:
-        for result in audits:
-            write_json(result)
-    if args.copy is not None:
-        write_masked_copy(audits[0], args.copy, args.overwrite)
-    if args.html is not None:
-        write_audit_page(audits, args.html)
+        if args.beside:
+            for result in audits:
+                write_json(result)
+        if args.copy is not None:
+            write_masked_copy(audits[0], args.copy, args.overwrite)
+        if args.html is not None:
+            write_audit_page(audits, args.html)
 
     if args.json:
         print(json.dumps([as_json(result) for result in audits]))
@@ -90,6 +103,21 @@ def run(args: argparse.Namespace) -> int:
             texts.append(total_text(audits))
         print("\n\n".join(texts))
     return 0
+
+
+def copy_folder(folder: Path, target: Path, quiet: bool) -> None:
+    """Copies a folder of LeRobot into a file that the audit can read.
+
+    Args:
+        folder: the folder of the dataset.
+        target: the file to write.
+        quiet: whether to hide the progress, and the names of what is left out.
+    """
+    source = AuditedFolder(folder)
+    for name in source.omitted if not quiet else ():
+        print(f"not looked at: {name}")
+    with CountProgress("read", len(source), "episode", quiet) as progress:
+        source.write(target, progress)
 
 
 def audited(path: Path, replays: bool, quiet: bool) -> Audit:
@@ -147,6 +175,11 @@ def _check(args: argparse.Namespace) -> None:
         reject_flags(args, ("overwrite",), "it is for a copy: give --copy")
     elif len(args.files) > 1:
         raise EmbodiedError("--copy copies one dataset: audit the others by themselves")
+    elif args.files[0].is_dir():
+        raise EmbodiedError(
+            f"--copy copies a file, and {args.files[0]} is a folder: first embodied data "
+            f"import {args.files[0]} -o FILE, then audit FILE"
+        )
     for path in (args.html, args.copy):
         if path is not None:
             require_writable(path)

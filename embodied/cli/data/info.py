@@ -60,7 +60,7 @@ def as_text(info: DatasetInfo) -> str:
     versions = ", ".join(f"{name} {value}" for name, value in info.versions.items())
     masks = ", ".join(f"{name} {count}" for name, count in info.masks.items())
     facts = [
-        ("task", f"{info.task}, level {info.level}, split {info.split}"),
+        ("task", _task(info)),
         ("robot", f"{info.robot}, actions {info.control_mode}"),
         ("policy", info.policy),
         (
@@ -140,6 +140,13 @@ def _row(array: ArrayTotal) -> tuple[str, ...]:
         array.unit,
         size(array.size_bytes),
     )
+
+
+def _task(info: DatasetInfo) -> str:
+    """Returns the task, with its level and split; an imported dataset may have neither."""
+    level = f", level {info.level}" if info.level else ""
+    split = f", split {info.split}" if info.split else ""
+    return f"{info.task}{level}{split}"
 
 
 def _seeds(info: DatasetInfo) -> str:

@@ -43,7 +43,10 @@ def as_text(target: Path, report: RepairReport) -> str:
     """Returns the numbers of saved and lost episodes, and the reasons for the losses."""
     lines = [f"{target}: {report.saved} episodes saved, {len(report.lost)} lost"]
     if report.cut_bytes:
-        lines.append(f"the file's last {size(report.cut_bytes)} are missing")
+        missing = size(report.cut_bytes)
+        lines.append(
+            f"the file's last {missing} are missing, with the episodes that lay there"
+        )
     lines += [
         f"lost: {lost.demo} of {lost.path}: {lost.reason}"
         for lost in report.lost[:SHOWN]
