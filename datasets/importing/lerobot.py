@@ -56,7 +56,8 @@ class LeRobotFolder:
 
     Attributes:
         foreign: the properties that all episodes share.
-        omitted: the names of the features that an import does not read.
+        omitted: the names of the features that the import loses; videos of cameras and
+            REDUNDANT features are not among them.
         features: name of each usable feature -> its entry in `info.json`.
         cameras: camera -> name of the feature with its images.
         rows: the table of episodes, one row per episode.
@@ -87,6 +88,7 @@ class LeRobotFolder:
         self.hz = frame_rate(folder, info)
 
         self.rows = self._read_episode_table()
+        # the notes of our export, if the folder is one: a row per episode, and the header
         self._notes, header = self._read_notes()
         # The last table of frames and the number of its file are kept, because the file
         # usually contains the next episode, too.
@@ -348,6 +350,7 @@ class LeRobotFolder:
             row: the row of the episode in the table of episodes.
             frames: the episode's frames, as a pyarrow table.
         """
+        # images are stored in the table of frames, or in videos
         size = tuple(self.features[name]["shape"][:2])
         where = f"{name}, episode {row['episode_index']} of {self._folder}"
         if self.features[name]["dtype"] == "image":

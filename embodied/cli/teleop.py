@@ -277,7 +277,7 @@ def finish(
     Returns:
         The exit status: 1 if there is no take at all.
     """
-    writer.close()
+    writer.close()  # merges the takes
     for result in results:
         print(f"seed {result.seed}: {describe_ending(result)}, '{result.instruction}'")
     if not writer.path.exists():
