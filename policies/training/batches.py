@@ -216,7 +216,7 @@ class BatchRequests:
 
     def _sample_ages(self, n: int, generator: torch.Generator) -> Tensor:
         """Samples ages (n, ages) in s, uniform from the smallest to the largest."""
-        uniform = torch.rand((n, self._ages), generator=generator)
+        uniform = torch.rand((n, self._ages_per_plan), generator=generator)
         low, high = self._ages_s
         return low + uniform * (high - low)
 
