@@ -29,8 +29,6 @@ MARGIN_RAD = 0.05
 # limit as a share of the joint's range: joints far from limits, high above the table.
 TURN_COST = 0.1
 HEIGHT_GAIN_PER_M = 3.0
-# The last joint turns the hand about its z axis if the two axes are so much alike.
-ALONG_COS = 0.9999
 # The goal axes of the hand in the world, as columns: x forwards, z down.
 DOWN = np.array([[1.0, 0, 0], [0, -1, 0], [0, 0, -1]])
 
@@ -144,22 +142,6 @@ class HomeSearch:
         body_axes = data.xmat[self._tool.body].reshape(3, 3)
         point = data.xpos[self._tool.body] + body_axes @ self._tool.pos
         return point, body_axes @ tool_axes.reshape(3, 3)
-
-    def half_turned(self, posture: np.ndarray) -> np.ndarray | None:
-        """Returns a posture (J,) with the hand turned by 180 degrees about its z axis.
-
-        Only the last joint turns; None if its axis is another, or its range too short.
-        """
-        _, axes = self.tool_pose(posture)
-        wrist_axis = self._data.xaxis[self._joints[-1]]
-        if abs(axes[:, 2] @ wrist_axis) < ALONG_COS:
-            return None
-        for turn_rad in (np.pi, -np.pi):
-            turned = posture.copy()
-            turned[-1] += turn_rad
-            if self._low[-1] <= turned[-1] <= self._high[-1]:
-                return turned
-        return None
 
     def levers_m(self, posture: np.ndarray) -> np.ndarray:
         """Returns the levers (J,), in m, of a weight at the tcp about each joint.

@@ -185,31 +185,18 @@ class StandingSearch:
         best: Standing | None = None
         homes = homes_at(self._home_search, mount, self._home_w)
         for posture, is_backward in homes[:HOMES]:
-            # the fingers are alike: the wrist may start turned by half, too
-            turned = self._way_search.half_turned(posture)
-            starts = [(posture, is_backward)]
-            if turned is not None:
-                starts.append((turned, not is_backward))
-            for home, is_turned in starts:
-                standing = self._from_home(home, is_turned, mount)
-                if standing is None:
-                    continue
-                if best is None or _score(standing) > _score(best):
-                    best = standing
-                # the first home that will do ends the search
-                if self.reaches_all(standing):
-                    return best
-        return best
+            ways = WayFinder(self._way_search, self._model, self._parts.arm, posture)
+            if ways.overlaps_at_home:
+                continue
 
-    def _from_home(
-        self, home: np.ndarray, is_backward: bool, mount: Mount
-    ) -> Standing | None:
-        """Returns the standing with a home (J,); None if the robot overlaps there."""
-        ways = WayFinder(self._way_search, self._model, self._parts.arm, home)
-        if ways.overlaps_at_home:
-            return None
-        reached, margin_rad = self._reached(ways, mount, is_backward)
-        return Standing(mount, home, is_backward, reached, margin_rad)
+            # the first home that will do ends the search
+            reached, margin_rad = self._reached(ways, mount, is_backward)
+            standing = Standing(mount, posture, is_backward, reached, margin_rad)
+            if best is None or _score(standing) > _score(best):
+                best = standing
+            if self.reaches_all(standing):
+                break
+        return best
 
     def _reached(
         self, ways: WayFinder, mount: Mount, is_backward: bool
