@@ -73,8 +73,6 @@ def add_numbers(spec: mujoco.MjSpec, numbers: Sequence[int]) -> None:
 def add_checkpoint(spec: mujoco.MjSpec, station: Checkpoint, number: int) -> None:
     """Adds a station that worlds may shift, relabel and recolour.
 
-    `add_numbers` must be called first.
-
     Args:
         spec: the scene.
         station: the station, at its nominal place.

@@ -208,8 +208,7 @@ def add_mat(spec: mujoco.MjSpec, table: mujoco.MjsBody) -> None:
 def _slab(low_z: float, high_z: float, half: Vector) -> Loft:
     """Returns a flat box with round corners and edges between two heights, m.
 
-    `half` has half the box's sizes along x and y. A section of a loft along z is (z,
-    centre x, centre y, half x, half y), in m.
+    A section of a loft along z is (z, centre x, centre y, half x, half y), in m.
 
     Args:
         low_z: height of the lower face, m.

@@ -162,12 +162,10 @@ class People:
     def _colour(self, world: int, person: int, clothes: Clothes | None) -> None:
         """Colours the clothes of one person of one world.
 
-        None for `clothes` makes the person invisible.
-
         Args:
             world: the index of the world.
             person: the index of the person.
-            clothes: the colours of the clothes.
+            clothes: the colours of the clothes; None makes the person invisible.
         """
         rgba = self._engine.model_view("geom_rgba")
         for part, geoms in self._geoms[person].items():

@@ -181,7 +181,7 @@ class Stains:
             engine.model_view(field)
 
     def place(self, world: int, stain: int, pos: Vector, yaw: float) -> np.ndarray:
-        """Places one world's stain at `pos`, (x, y) in the table's frame, m.
+        """Places one world's stain on the table.
 
         Args:
             world: the index of the world.

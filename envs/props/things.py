@@ -140,7 +140,7 @@ def _cup_paint(radius: float, z: float) -> list[Part]:
 def _tin_paint(radius: float, z: float) -> list[Part]:
     """Returns a tin's label, and its rings at the bottom and the top.
 
-    `z` is half its height.
+    `z` is half the tin's height.
     """
     ring_half = (radius + 0.0012, 0.003, 0)
     return [

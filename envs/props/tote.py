@@ -44,8 +44,7 @@ def add_tote(
 ) -> None:
     """Adds a free tote with its frame at the centre of its underside.
 
-    The tote is weightless until a world makes it present. Without a `size`, it has the
-    nominal size.
+    The tote is weightless until a world makes it present.
 
     Args:
         spec: the scene.

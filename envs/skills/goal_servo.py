@@ -109,12 +109,11 @@ class GoalServo:
     def act(self, observation: Observation, payload: Payload, age_s: Array) -> Array:
         """Returns actions (N, A) in [-1, 1] towards the goals, in the mode `ee_delta`.
 
-        The plans' age `age_s` is not used: the goals are taken as they are in the plans.
-
         Args:
             observation: The observations of N worlds.
             payload: Their plans.
-            age_s: (N,) the age of each plan, s; it is not used.
+            age_s: (N,) the age of each plan, s. It is not used: the goals are taken as they
+                are in the plans.
         """
         agent_pos = observation.agent_pos
         xp = array_namespace(agent_pos)

@@ -66,7 +66,7 @@ class ScriptedPlanner:
             hand: Converts the first hand's TCP and gripper commands between that hand and
                 the one that `decide` expects; None for a hand that needs no conversion.
             effectors: The number of hands that plans have goals for: the robot's first
-            ones.
+                ones.
         """
         self.plan_shape = PlanShape(effectors=effectors)
         # name of a layout's entry -> its columns
@@ -126,8 +126,8 @@ def _with_first_effector(entries: dict[str, slice]) -> dict[str, slice]:
     `left_tcp_pos_w`.
     """
     entries = dict(entries)
-    # fingers have a width, a suction cup has a vacuum instead
-    # names without prefix; of those in one line, a hand has only one
+    # The names without prefix. Of the names in one line, a hand has only one: fingers have
+    # a width, a suction cup has a vacuum instead.
     for plain_names in (
         ("gripper_width", "gripper_vacuum"),
         ("tcp_pos_w",),

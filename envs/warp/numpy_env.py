@@ -65,9 +65,8 @@ class NumpyVectorEnv(
         # `judgement` has the reward, and whether episodes are terminated or truncated
         observation, *judgement, device_info = self.env.step(on_device)
         reward, terminated, truncated = (part.cpu().numpy() for part in judgement)
-        has_ended = (
-            terminated | truncated
-        )  # (N,) the worlds that were reset in this step
+        # (N,) the worlds that were reset in this step
+        has_ended = terminated | truncated
 
         columns = {
             name: device_info[name].cpu().numpy() for name in (*RESET_KEYS, *STEP_KEYS)

@@ -85,7 +85,7 @@ class Facts:
         # positions in m: of plates' undersides and of cups' middles
         self.plates_pos_w = props.plates.positions_w()  # (N, plates, 3)
         self.cups_pos_w = props.cups.positions_w()  # (N, cups, 3)
-        # (N, K, 3)
+        # those of all dishes, (N, K, 3)
         self.pos_w = xp.concat([self.plates_pos_w, self.cups_pos_w], axis=1)
 
         # rotation matrices, whose third columns are the dishes' axes of symmetry

@@ -196,9 +196,8 @@ class DishRack:
             xp.reshape(facts.vel_w, (n, -1)),
             memory["present"],
             xp.astype(facts.is_in_rack, xp.float64),
-            memory["span"][
-                :, -1:
-            ],  # of the last dish, a cup; all cups are equally wide
+            # the width of the last dish, a cup; all cups are equally wide
+            memory["span"][:, -1:],
             facts.rack_pos_w,
             facts.rack_heading,
             memory["peak_n"][:, None],

@@ -104,9 +104,8 @@ def memory_of(episode: dict[str, Any]) -> dict[str, Any]:
     targets = episode["targets"]
     belongs = np.zeros((len(DRAWERS), len(THING_NAMES)))
     belongs[episode["drawer"], targets] = 1.0
-    size_m: list[
-        float
-    ] = []  # x, y, z in m of the first named thing, then of the second
+    # x, y, z of the size of the first named thing, then of the second
+    size_m: list[float] = []
     for thing in targets:
         size = thing_size(THING_NAMES[thing], episode)
         size_m += [size.x, size.y, size.z]

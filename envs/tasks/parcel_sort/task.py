@@ -220,12 +220,14 @@ class ParcelSort:
         ones = xp.ones_like(points)
         wanted_count = xp.maximum(dot(memory["wanted"], ones), ones[:, 0])
         mean = dot(points, ones) / wanted_count
+        not_negative = (
+            mean + xp.abs(mean)
+        ) / 2  # max(mean, 0), without an array of zeros
         are_all_sorted = all_of(is_sorted | ~is_wanted)
         is_lost = facts.is_fallen | (is_wanted & facts.has_passed)
         return Outcome(
             success=are_all_sorted & ~any_of(is_wrongly_taken),
-            progress=(mean + xp.abs(mean))
-            / 2,  # max(mean, 0), without an array of zeros
+            progress=not_negative,
             lost=any_of(is_lost),
             dropped=count_of(facts.is_fallen),
         )

@@ -202,8 +202,9 @@ def staged_progress(xp: Any, facts: Facts) -> Array:
         xp: The array namespace.
         facts: Facts of the present state.
     """
-    # until water is in the glass: reaching, lifting and bringing the bottle
-    # rewards from 0 to 1: 1 within `bound` m of the goal, and 0.1 at `bound` + `margin` m
+    # Until water is in the glass, the progress is that of reaching, lifting and bringing
+    # the bottle. `tolerance` is 1 within `bound` m of the goal, and 0.1 at `bound` +
+    # `margin` m.
     reached = tolerance(facts.grip_error_m, bound=0.01, margin=0.4)
     lifted = (facts.bottle_pos_w[:, 2] - TABLE.top_z) / LIFT_M
     lifted = xp.clip(lifted, 0.0, 1.0)

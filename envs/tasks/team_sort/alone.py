@@ -61,16 +61,16 @@ def _is_sorting(facts: ExpertFacts) -> Array:
     parcels = facts.parcels
     is_held = facts.is_held_by_sorter
 
-    # The hand sorts while it holds a parcel that is off the belt and has its label anywhere but
-    # at the fingertips. A label at the fingertips was underneath, so that the picker's
+    # The hand sorts while it holds a parcel that is off the belt, unless the parcel's label
+    # is at the fingertips. A label there was underneath on the belt, so that the picker's
     # work, which brings the parcel to the stand, comes first.
     is_label_at_tips = dot(parcels.label_direction(), hand.z[:, None]) > MOSTLY_COS
     y = parcels.pos_w[..., 1]
     is_on_belt = (parcels.bottom_z() < BELT.top_z + FREE_M) & (y < BELT.y_end)
     holds_to_sort = any_of(is_held & ~is_label_at_tips & ~is_on_belt)
 
-    # The hand also sorts while it is empty and a parcel is on the stand. But a level hand has
-    # just set this parcel down, and must back off first.
+    # The hand also sorts while it is empty and a parcel is on the stand. But a level hand
+    # has just set this parcel down, and must back off first.
     is_level = hand.z[:, 2] > -MOSTLY_COS  # the hand does not point down
     is_backing_off = must_back_off(facts) & is_level
     may_take = any_of(facts.is_on_stand) & ~is_backing_off

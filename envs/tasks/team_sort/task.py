@@ -173,8 +173,7 @@ class TeamSort:
         force = xp.where(is_pushed[:, None], memory["push"], 0.0)
         props.parcels.push(memory["pushed"], force)
 
-        # a label is read once READING_TICKS have passed since the scanner last did not see
-        # it
+        # a label is read once the scanner has seen it for READING_TICKS without a break
         unseen_tick = xp.where(facts.is_readable, memory["unseen_tick"], tick[:, None])
         is_seen_long = tick[:, None] - unseen_tick >= READING_TICKS
         is_read = (memory["scanned"] > 0) | is_seen_long

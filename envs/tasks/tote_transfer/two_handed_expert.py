@@ -244,10 +244,13 @@ def _meeting_y(
     """
     # a tote that moves backwards, for example after a push, counts as standing
     speed = xp.maximum(tote_vel_y, xp.zeros_like(tote_vel_y))
+    # the mount stays while the tote's y, relative to the mount, is within this range; the
+    # range ends later once the hands are at the tote, which they then follow
     tote_y = facts.tote[:, 1] - mount_y
     latest_y = xp.where(
         facts.are_near | facts.is_any_holding, FOLLOW_Y_M, MEET_Y_M[1] - LEAD_S * speed
     )
     is_before = (tote_y > MEET_Y_M[0]) & (tote_y < latest_y)
+    # else it drives to where the tote will be in front of it when it arrives
     ahead_y = facts.tote[:, 1] + ARRIVAL_S * speed - AIM_Y_M
     return xp.where(is_before, mount_y, ahead_y)

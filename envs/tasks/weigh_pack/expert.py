@@ -177,8 +177,8 @@ def _read_facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
     is_over_pan = xp.maximum(from_pan[:, 0], from_pan[:, 1]) < SCALE.pan_half
     is_on_pan = is_over_pan & (grasp.bottom_z - pan[:, 2] < ON_FLOOR_M)
 
-    # the item's place is on the pan, or once it is weighed in the box that the display
-    # shows
+    # the item's place is on the pan or, once the item is weighed, in the box that the
+    # display shows
     is_weighed = state["weighed"][:, 0] > 0.5  # the state holds 0 or 1
     place = state["asked_pos_w"]
     aside = _length(xp, (item - place)[:, :2])  # horizontal distance from the place

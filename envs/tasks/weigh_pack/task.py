@@ -82,12 +82,12 @@ class WeighPack:
             # the box of each weight class, and the box of the item
             "boxes": xp.zeros((n, BOXES), dtype=xp.int64),
             "own_box": xp.zeros(n, dtype=xp.int64),
-            # what the display shows for each box, an index into MARKS, and for none
+            # what the display shows for each box, and at last for no box: an index into
+            # MARKS, or len(MARKS) for an empty display
             "marks": xp.zeros((n, BOXES + 1), dtype=xp.int64),
-            # the box that the display shows, or BOXES while it shows none; the reading
-            # from which that follows, kg
+            # the box that the display shows, or BOXES while it shows none
             "asked": xp.zeros(n, dtype=xp.int64),
-            "weighed": xp.zeros(n),
+            "weighed": xp.zeros(n),  # the reading for which the display shows it, kg
             # the reading that the later ones are compared with, kg, and its tick
             "steady_kg": xp.zeros(n),
             "steady_tick": xp.zeros(n, dtype=xp.int64),
