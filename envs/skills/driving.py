@@ -46,7 +46,7 @@ class DrivingPlanner:
         """Wraps a planner.
 
         Args:
-            planner: The planner for the arm. It plans as if the mount were at its stand.
+            planner: The planner for the arm, which plans as if the mount were at its stand.
             agent_layout: The layout of proprioception.
             robot: The robot that executes the plans.
             stand: The function that returns the stand of an upright arm. By default, the

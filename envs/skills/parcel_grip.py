@@ -20,8 +20,8 @@ FORWARD = (1.0, 0.0, 0.0)
 UP_COS = 0.97
 # An axis counts as along a direction if the angle between them is below about 45 degrees.
 MOSTLY_COS = 0.7
-# The least height of the TCP above the parcel's underside. It is a little more than half
-# the height of the fingers' pads, so that these don't touch what the parcel lies on.
+# The least height of the TCP above the parcel's underside: a little more than half the
+# height of the fingers' pads, so that these don't touch what the parcel lies on.
 ABOVE_FLOOR_M = 0.027
 # The hand leans by this angle when it takes a parcel that it will rotate by 90 degrees,
 # because from upright the wrist would reach its limit in that rotation.

@@ -34,8 +34,9 @@ OVER_PLACE_M = 0.008
 # A box that already stands is at its place even with twice this error, so that it is
 # released rather than lifted again for a small gain.
 PLACED_M = 2 * OVER_PLACE_M
-# A held box less than this above its place is lifted before it is carried. It is half the
-# height of the carry, so that a box that sags a little on the way is not lifted again.
+# A held box less than this above its place is lifted before it is carried. The limit is
+# half the height of the carry, so that a box that sags a little on the way is not lifted
+# again.
 LOW_M = HOVER_M / 2
 # The gripper holds the box if the gap between its fingers is at most NARROWER_M narrower
 # and WIDER_M wider than the box, and the hand's horizontal and vertical distances from the

@@ -34,7 +34,7 @@ TURN_COST_M = 0.004
 # What the score loses if neighbours keep the hand too high for the pads to reach the
 # thing.
 TOO_HIGH_COST_M = 1.0
-# What the score loses if the thing is too wide for the gripper. It is more than
+# What the score loses if the thing is too wide for the gripper: more than
 # TOO_HIGH_COST_M, because such a grasp cannot succeed at all.
 TOO_WIDE_COST_M = 2.0
 

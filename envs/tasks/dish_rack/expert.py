@@ -1,7 +1,8 @@
 """The scripted expert of DishRack: dish after dish from the table into the rack.
 
 The hand takes a plate by its rim from above, at the side towards the rack, and tilts up
-until the plate hangs on edge below the hand. It takes a cup around its body from above.
+until the plate hangs on edge below the hand. The hand takes a cup around the cup's body,
+from above.
 
 Each plan follows from the present state alone, so the expert recovers from whatever
 happens.

@@ -38,12 +38,12 @@ HELD_ERROR_M = 0.025
 # A plate is in a slot if its middle is less than this from the slot's seat, across the
 # slot, along the slot, and up along the pins.
 SLOT_TOLERANCE_M = (0.016, 0.030, 0.012)
-# It must also lean by less than 15 degrees from the pins.
+# A plate in a slot must also lean by less than 15 degrees from the pins.
 ON_EDGE_COS = float(np.cos(np.deg2rad(15)))
 # A cup is in its place if its middle is less than this from the place's, along x, y and z
 # of the rack.
 PLACE_TOLERANCE_M = (0.020, 0.020, 0.006)
-# It must also lean by less than 10 degrees from the vertical.
+# A cup in its place must also lean by less than 10 degrees from the vertical.
 UPRIGHT_COS = float(np.cos(np.deg2rad(10)))
 # A dish slower than this is at rest.
 AT_REST_M_S = 0.03

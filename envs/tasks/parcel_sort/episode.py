@@ -15,9 +15,9 @@ from embodied.envs.tasks.parcel_sort.scene import BELT, BINS
 from embodied.envs.tasks.parcel_sort.variation import PER_PARCEL, TASK_VARIABLES
 from embodied.envs.variation import Variation
 
-# Names the random stream of the event, and of the choice of the parcel that surely belongs
-# into a named bin. It differs from the streams of the table's variables. The number is "PS"
-# in ASCII.
+# The key of the random stream of the event, and of the choice of the parcel that surely
+# belongs into a named bin. It differs from the keys of the table's variables; it is "PS" in
+# ASCII.
 EVENT_STREAM = 0x5053
 # How many colours are sampled: enough to find three different ones.
 COLOUR_SAMPLES = 64

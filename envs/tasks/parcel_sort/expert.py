@@ -135,8 +135,8 @@ class Route:
 
 
 SLIM_WRIST_ROUTE = Route()
-# An arm with a wider wrist than this would hit the scanner's head on that route. It stays
-# nearer to the column, and drops parcels in the near half of the bins.
+# An arm with a wider wrist than this would hit the scanner's head on that route. Such an
+# arm stays nearer to the column, and drops parcels in the near half of the bins.
 WIDE_WRIST_M = 0.095
 WIDE_WRIST_ROUTE = Route(
     waypoint_rad=0.15,  # small steps keep the hand on the arc, clear of the head

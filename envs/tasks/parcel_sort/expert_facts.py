@@ -33,7 +33,8 @@ FREE_TO_TURN_M = 0.09
 NEAR_PLATE_M = 0.15
 # A parcel is on the plate within this horizontal distance of the plate's centre.
 ON_PLATE_M = 0.08
-# Its underside is then at most this far above or below the plate's surface.
+# The underside of a parcel on the plate is at most this far above or below the plate's
+# surface.
 ON_PLATE_Z_M = 0.012
 # A parcel is in its bin within this horizontal distance of the bin's centre.
 IN_BIN_M = 0.14
@@ -55,7 +56,7 @@ PER_M_ALONG_BELT = 0.3
 # The priority rises only between these y, so that its change is small beside the steps
 # between the priorities above, and their order stays.
 ALONG_BELT_Y_W = (-3.0, 1.0)
-# There is no work if no parcel has a higher priority than this. It is above PASSED,
+# There is no work if no parcel has a higher priority than this, which is above PASSED,
 # because the arm cannot take a parcel that has passed.
 IDLE_PRIORITY = 0.1
 

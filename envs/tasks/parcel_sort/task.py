@@ -220,9 +220,8 @@ class ParcelSort:
         ones = xp.ones_like(points)
         wanted_count = xp.maximum(dot(memory["wanted"], ones), ones[:, 0])
         mean = dot(points, ones) / wanted_count
-        not_negative = (
-            mean + xp.abs(mean)
-        ) / 2  # max(mean, 0), without an array of zeros
+        # max(mean, 0), without an array of zeros
+        not_negative = (mean + xp.abs(mean)) / 2
         are_all_sorted = all_of(is_sorted | ~is_wanted)
         is_lost = facts.is_fallen | (is_wanted & facts.has_passed)
         return Outcome(

@@ -13,8 +13,8 @@ from embodied.envs.tasks.table_wipe.scene import PLACES_XY
 from embodied.envs.tasks.table_wipe.variation import TASK_VARIABLES
 from embodied.envs.variation import Variation
 
-# Names the random stream of events, which differs from the streams of the table's variables.
-# The number is "WIPE" in ASCII.
+# The key of the random stream of events, which differs from the keys of the table's
+# variables; it is "WIPE" in ASCII.
 EVENT_STREAM = 0x57495045
 # How often each variable with several values is sampled: as often as values are needed, or
 # where values must differ, often enough to find different ones.

@@ -15,8 +15,8 @@ from embodied.envs.tasks.team_sort.scene import BELT
 from embodied.envs.tasks.team_sort.variation import PER_PARCEL, TASK_VARIABLES
 from embodied.envs.variation import Variation
 
-# Names the random stream of the event, and of the choice of the parcel that is made kind 0.
-# It differs from the streams of the table's variables. The number is "TS" in ASCII.
+# The key of the random stream of the event, and of the choice of the parcel that is made
+# kind 0. It differs from the keys of the table's variables; it is "TS" in ASCII.
 EVENT_STREAM = 0x5453
 # Parcels are of at most this many kinds; each kind has a label colour of its own.
 KINDS = 3

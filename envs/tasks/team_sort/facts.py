@@ -148,7 +148,7 @@ class Facts(ParcelFacts):
         hand_distance = xp.min(xp.sqrt(dot(self.to_hands, self.to_hands)), axis=2)
         near_hand = tolerance(hand_distance, bound=NEAR_M, margin=FAR_M)
 
-        # and how near it is to the stand, the scanner and its own bin
+        # and how near each parcel is to the stand, the scanner and its own bin
         offsets = [
             self._props.stand.top_w()[:, None] - self.pos_w,
             self._props.scanner.plate_w()[:, None] - self.pos_w,

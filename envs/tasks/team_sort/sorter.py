@@ -260,7 +260,7 @@ def _rows_to_bin(
     drop_z = xp.maximum(slot_w[:, 2] + INTO_BIN_M + above_bottom, lowest_z)
     lowered = with_z(xp, over_slot, drop_z)
 
-    # when it may go down, and when it may be dropped
+    # when the parcel may go down, and when it may be dropped
     offset_xy = (parcel.pos_w - slot_w)[:, :2]
     is_above_slot = dot(offset_xy, offset_xy) < ABOVE_BIN_M**2
     may_place = holds_read & is_above_slot & (posture.alignment(hand) > DROP_COS)

@@ -251,6 +251,6 @@ def _meeting_y(
         facts.are_near | facts.is_any_holding, FOLLOW_Y_M, MEET_Y_M[1] - LEAD_S * speed
     )
     is_before = (tote_y > MEET_Y_M[0]) & (tote_y < latest_y)
-    # else it drives to where the tote will be in front of it when it arrives
+    # else the mount drives to where the tote will be in front of the mount at its arrival
     ahead_y = facts.tote[:, 1] + ARRIVAL_S * speed - AIM_Y_M
     return xp.where(is_before, mount_y, ahead_y)

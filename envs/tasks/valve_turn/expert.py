@@ -50,8 +50,8 @@ NEAR_OUT_M = 0.05
 LEAD_RAD = 0.15
 # A held handle is turned until its angle is at most this far from its target.
 STOP_RAD = np.deg2rad(1.2)
-# A handle with an error below this is let go and left alone. It is larger than STOP_RAD,
-# so that a handle that moves a little at the release is not gripped again.
+# A handle with an error below this is let go and left alone. This limit is larger than
+# STOP_RAD, so that a handle that moves a little at the release is not gripped again.
 DONE_RAD = np.deg2rad(3.5)
 # The gripper command, from -1 for closed to 1 for open, for a width of 50 mm. At this width
 # the fingers fit between the hub and the rim of a wheel.
