@@ -121,6 +121,7 @@ def _add_slots(body: mujoco.MjsBody, size: DishRackSize) -> None:
     )
     floor.friction[0] = SLIDING_FRICTION
 
+    # the rails, and on each rail a row of pins that lean with the slots
     for side in (-1, 1):
         y = size.plate_y + side * size.rail_y
         z = size.rail_z - WIRE_M

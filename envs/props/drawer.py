@@ -138,6 +138,7 @@ def _add_solids(body: mujoco.MjsBody, name: str, size: DrawersSize) -> None:
     half_wall_z = size.wall / 2 + WALL_IN_FLOOR_M / 2
     front_half_z = (size.front_top_z + FRONT_BELOW_FLOOR_M) / 2
 
+    # middle and half size of each board; both side walls have the same half size
     floor = (mid_x, 0, -FLOOR_M / 2)
     floor_half = (half_x, half_y + WALL_M, FLOOR_M / 2)
     front = (FRONT_M / 2, 0, size.front_top_z - front_half_z)

@@ -80,7 +80,8 @@ def _paint_decor(
     half_x = size.depth / 2
     half_y = size.width / 2
 
-    # the lower shelf, with stacks of flat cartons of two sizes and a crate of filling
+    # the lower shelf; on it two stacks of flat cartons, of two sizes, and a crate with
+    # filling material
     shelf_z = 0.24
     decor.box((0, 0, shelf_z), (half_x - 0.05, half_y - 0.05, 0.012), BOARD)
     for k in range(8):

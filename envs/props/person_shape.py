@@ -280,7 +280,7 @@ def _head() -> dict[str, tuple[Shape, ...]]:
     centre x, centre y, radius), m; the loft along x by (x, centre y, centre z, half y,
     half z).
     """
-    # skin
+    # neck, head and nose
     neck = Loft("z", ((1.44, -0.01, 0, 0.055), (1.57, 0.005, 0, 0.052)), smooth=0)
     head = Loft(
         "z",
@@ -317,6 +317,7 @@ def _head() -> dict[str, tuple[Shape, ...]]:
         smooth=0,
     )
 
+    # the glasses, a band that stands out at the front of the head
     glasses = Loft(
         "z",
         ((1.632, 0.030, 0, 0.078, 0.070), (1.660, 0.030, 0, 0.076, 0.072)),

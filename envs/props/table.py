@@ -59,6 +59,7 @@ def add_table(spec: mujoco.MjSpec, size: TableSize) -> mujoco.MjsBody:
             leg = (side_x * leg_x, side_y * leg_y, -size.thickness - leg_half_z)
             add_box(table, leg, (LEG_HALF_M, LEG_HALF_M, leg_half_z), LEG_WOOD)
 
+    # the apron, a board along each of the four edges
     paint = Paint(spec, table, "table_paint")
     apron_z = -size.thickness - APRON_HALF_HEIGHT_M
     along = (leg_x, 0.010, APRON_HALF_HEIGHT_M)

@@ -96,7 +96,7 @@ class OtherHandsPlanner:
         xp: Any = array_namespace(observation.agent_pos)
         home_pos_w, home_quat_wxyz = self._homes.read(observation.agent_pos)
 
-        # the other hands have goals at rest and open grippers
+        # the goals of the other hands are their home poses, at rest, with open grippers
         open_grippers = xp.ones_like(home_pos_w[..., 0])
         return replace(
             payload,

@@ -163,10 +163,10 @@ class WarpWorlds:
         `start_index` is unchanged afterwards, but the worlds are at other starts.
         """
         original = self.start_index.clone()
-        everywhere = torch.ones(self.num_worlds, dtype=torch.bool)
+        all_worlds = torch.ones(self.num_worlds, dtype=torch.bool)
         for first in range(0, len(self._bank), self.num_worlds):
             self.start_index[...] = (original + first) % len(self._bank)
-            self._begin(everywhere)
+            self._begin(all_worlds)
             feed.store_first_frames(self.start_index)
         self.start_index[...] = original
 

@@ -206,11 +206,13 @@ def _pick(xp: Any, facts: ExpertFacts, grasp: TopGrasp) -> Step:
     clear_z = xp.full_like(facts.opening, CLEAR_Z_W)
     route = _route(xp, facts, goal=grasp.pos_w, yaw=grasp.yaw, clear_z=clear_z)
 
+    # where the hand is on its way: at the grasp, or still low beside other things
     error = hand.tcp - grasp.pos_w
     is_over = dot(error[:, :2], error[:, :2]) < AT_GRASP_M**2
     is_at_grasp = route.may_descend & is_over & (xp.abs(error[:, 2]) < AT_GRASP_M)
     is_low = hand.tcp[:, 2] < CLEAR_Z_W - LOW_M
 
+    # a low hand first rises, then travels, and goes down over the thing
     skill = xp.where(is_low, SKILLS.index("retreat"), SKILLS.index("reach"))
     skill = xp.where(route.may_descend, SKILLS.index("grasp"), skill)
     # a hand that rises between other things widens only a little, so as not to push them

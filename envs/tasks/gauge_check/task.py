@@ -143,17 +143,19 @@ class GaugeCheck:
         is_correct = is_named & agrees_with_gauge
         is_answered = (memory["answered"] > 0) | is_correct
         memory["answered"][...] = xp.astype(is_answered, xp.int64)
-        wrongs = {
+        wrong_answers = {
             "false_faults": is_named & said_fault & facts.is_ok,
             "missed_faults": is_named & said_ok & ~facts.is_ok,
             "unasked": ~is_named & (said_ok | said_fault),
         }
 
         # count the wrong answers, and keep the largest error of a reading
-        for name, is_wrong in wrongs.items():
+        for name, is_wrong in wrong_answers.items():
             count = xp.sum(xp.astype(is_wrong, xp.int64), axis=1)
             memory[name][...] = memory[name] + count
-        is_misread = wrongs["false_faults"] | wrongs["missed_faults"]  # (N, 3)
+        is_misread = (
+            wrong_answers["false_faults"] | wrong_answers["missed_faults"]
+        )  # (N, 3)
         misread_by = largest(xp.where(is_misread, facts.from_mark, 0.0))
         memory["misread_by"][...] = xp.maximum(memory["misread_by"], misread_by)
 

@@ -234,6 +234,7 @@ def _share_done(xp: Any, is_finished: Array, is_wanted: Array) -> Array:
     finished = xp.where(is_finished, 1.0, 0.0)
     wanted = xp.where(is_wanted, 1.0, 0.0)
     ones = xp.ones_like(wanted)
+    # divide by at least 1, to avoid 0 / 0
     return dot(finished, ones) / xp.maximum(dot(wanted, ones), ones[:, 0])
 
 

@@ -60,7 +60,9 @@ class TwoHandedFacts:
     # about the tote, (n,) bool each
     is_standing: Array  # the tote stands in its slot
     is_above_slot: Array  # the tote is so exactly above its slot that it may be lowered
-    is_being_lowered: Array  # it is inside its slot, at most a little above the floor
+    is_being_lowered: (
+        Array  # the tote is inside its slot, at most a little above the floor
+    )
 
     @classmethod
     def read(
@@ -94,6 +96,7 @@ class TwoHandedFacts:
         # the grips' height above the tote's underside; all totes have the same height
         height_m = ToteSize().height - depth_m
 
+        # each hand's grip, and its errors to this grip
         grips = []
         errors = []
         for hand, side in zip(hands, sides, strict=True):
@@ -103,6 +106,7 @@ class TwoHandedFacts:
         first, second = errors
         yaw = tote_yaw(xp, state["tote_rot6d"])
         in_slot = _SlotErrors.read(xp, tote - slot, yaw - rack_yaw)
+        # the mean height of both hands
         hand_z = (hands[0]["tcp_pos_w"][:, 2] + hands[1]["tcp_pos_w"][:, 2]) / 2
 
         return cls(
