@@ -52,10 +52,10 @@ class BeltSize:
 
     x: float = 0.53  # of the belt's centre line
     y_start: float = -1.05
-    y_end: float = 1.05
+    y_end: float = 1.05  # where the belt carries things to
     top_z: float = 0.70  # top of the rollers
-    width: float = 0.36
-    roller_pitch: float = 0.10
+    width: float = 0.36  # of the surface between the rails
+    roller_pitch: float = 0.10  # from one roller to the next
     rubber: bool = False  # whether a rubber band covers the rollers, for small goods
 
     @property

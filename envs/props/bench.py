@@ -24,10 +24,10 @@ class BenchSize:
 
     x: float = 0.62
     y: float = 0.08
-    top_z: float = 0.70
-    depth: float = 0.60
-    width: float = 1.24
-    thickness: float = 0.03
+    top_z: float = 0.70  # height of the upper face
+    depth: float = 0.60  # along x
+    width: float = 1.24  # along y
+    thickness: float = 0.03  # of the top
 
 
 def add_bench(spec: mujoco.MjSpec, size: BenchSize) -> None:

@@ -42,9 +42,9 @@ class BinSize:
 class BinPlace:
     """Where a bin stands: the middle (x, y) of its floor, and its yaw."""
 
-    name: str
+    name: str  # of the bin's body
     x: float  # m
-    y: float
+    y: float  # m
     yaw: float  # rad, of the direction of the bin's depth
 
 

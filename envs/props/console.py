@@ -40,9 +40,9 @@ class ConsoleSize:
     range.
     """
 
-    x: float = 0.72
+    x: float = 0.72  # of the face's centre; its y is 0
     z: float = 0.92
-    width: float = 0.62
+    width: float = 0.62  # along y
     height: float = 0.46  # along the slope
     tilt_rad: float = np.deg2rad(58.0)  # of the face from upright
     depth: float = 0.16  # depth of the cabinet's top behind the face

@@ -30,10 +30,12 @@ WIRE_M = 0.003  # radius of the wire
 class DishRackSize:
     """Nominal pose in the world and sizes, in m and rad."""
 
+    # the middle of the rack's underside in the world, and the yaw of the rack's x axis
     x: float = 0.53
     y: float = 0.27
     floor_z: float = 0.70
     yaw: float = 1.2
+    # sizes and positions in the rack's frame
     half_depth: float = 0.115  # along x
     # for plates: two rails carry them, and pins stand at both sides of each slot, leaning
     # back
@@ -42,7 +44,7 @@ class DishRackSize:
     rail_z: float = 0.030  # height of the rails' upper edge
     slot_x: float = 0.028  # of the pins behind the last slot, at the rails
     pitch: float = 0.048  # from one slot to the next
-    slots: int = 2
+    slots: int = 2  # number of slots
     pin: float = 0.080  # length of the pins above the rails
     lean: float = float(np.deg2rad(15.0))  # angle of the pins from the vertical
     # for cups: a tray with two places, each with a ridge around it

@@ -41,8 +41,8 @@ class FixtureSize:
     y: float = 0.16
     floor_z: float = 0.725
     # size of the workpiece that fits into the pocket
-    length: float = 0.060
-    width: float = 0.040
+    length: float = 0.060  # along x
+    width: float = 0.040  # along y
     depth: float = 0.018  # height of the jaws' vertical faces above the pocket's floor
     jaw: float = 0.012  # thickness of the jaws
     lead_in: float = 0.010  # length of the slopes

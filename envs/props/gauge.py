@@ -76,8 +76,8 @@ class Reading:
     """What a dial shows: the positions of its needle and limit marks, in [0, 1]."""
 
     needle: float
-    low: float
-    high: float
+    low: float  # the mark below which the reading is a fault
+    high: float  # the mark above which the reading is a fault
 
 
 def button_name(station: str, button: int) -> str:

@@ -59,7 +59,7 @@ class PackingBoxSize:
     depth: float = 0.130  # inside, along x
     width: float = 0.140  # inside, along y
     height: float = 0.062  # from the floor to the rim
-    wall: float = 0.004
+    wall: float = 0.004  # thickness of the walls
     floor: float = 0.006  # thickness of the floor
 
     @property

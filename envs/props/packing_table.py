@@ -32,10 +32,10 @@ class PackingTableSize:
 
     x: float = 0.62
     y: float = 0.02
-    top_z: float = 0.70
-    depth: float = 0.64
-    width: float = 1.30
-    thickness: float = 0.03
+    top_z: float = 0.70  # height of the upper face
+    depth: float = 0.64  # along x
+    width: float = 1.30  # along y
+    thickness: float = 0.03  # of the top
 
 
 def add_packing_table(spec: mujoco.MjSpec, size: PackingTableSize) -> None:

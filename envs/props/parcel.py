@@ -36,8 +36,8 @@ class ParcelSize:
     """
 
     length: float = 0.10  # along the parcel's x
-    width: float = 0.06
-    height: float = 0.05
+    width: float = 0.06  # along y
+    height: float = 0.05  # along z
     mass: float = 0.25
 
     @property

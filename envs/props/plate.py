@@ -41,9 +41,9 @@ class PlateSize:
     """
 
     radius: float = 0.085
-    height: float = 0.028
-    wall: float = 0.004
-    floor: float = 0.005
+    height: float = 0.028  # from the underside to the rim's upper edge
+    wall: float = 0.004  # thickness of the rim
+    floor: float = 0.005  # thickness of the floor
     mass: float = 0.30
 
     @property

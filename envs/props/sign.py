@@ -41,8 +41,8 @@ class SignStyle:
     """Size (width, height) in m and colours of a text plate."""
 
     size_m: tuple[float, float]
-    ink: Rgb = INK
-    paper: Rgb = PAPER
+    ink: Rgb = INK  # colour of the letters
+    paper: Rgb = PAPER  # colour of the background
     frame: bool = False  # whether a line is drawn along the plate's edge
     # whether letters are stretched to fill the plate, so that they can be read from afar
     stretched: bool = False

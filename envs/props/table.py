@@ -28,10 +28,10 @@ class TableSize:
 
     x: float = 0.66
     y: float = 0.0
-    top_z: float = 0.70
-    depth: float = 0.66
-    width: float = 1.36
-    thickness: float = 0.028
+    top_z: float = 0.70  # height of the upper face
+    depth: float = 0.66  # along x
+    width: float = 1.36  # along y
+    thickness: float = 0.028  # of the top
 
 
 def add_table(spec: mujoco.MjSpec, size: TableSize) -> mujoco.MjsBody:

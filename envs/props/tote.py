@@ -34,8 +34,8 @@ class ToteSize:
     """
 
     length: float = 0.30  # along the tote's x
-    width: float = 0.20
-    height: float = 0.12
+    width: float = 0.20  # along y
+    height: float = 0.12  # along z
     mass: float = 0.6
 
 

@@ -29,8 +29,8 @@ class WorkpieceSize:
     """
 
     length: float = 0.060  # along the workpiece's x
-    width: float = 0.040
-    height: float = 0.080
+    width: float = 0.040  # along y
+    height: float = 0.080  # along z
     mass: float = 0.4
 
 

@@ -79,10 +79,10 @@ class BoxFacts:
     box: Array  # (n, 3) m, centre of the box
     place: Array  # (n, 3) m, centre of the box once it stands on its goal
     # (n,) bool each
-    is_held: Array
+    is_held: Array  # the box is in the hand
     is_low: Array  # the box is too low to be carried
     is_over_place: Array  # the box may be lowered
-    is_set_down: Array
+    is_set_down: Array  # the box stands at its place
     is_hand_over_box: Array  # the hand may go down to the box
     is_hand_at_box: Array  # the fingers may close
 

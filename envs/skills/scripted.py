@@ -36,7 +36,7 @@ Decide = Callable[[Any, Readings, Readings], Payload]
 class Row(NamedTuple):
     """One row of a decision table: a skill, its condition, and the hand's goal."""
 
-    skill: str
+    skill: str  # a name in SKILLS
     when: Array  # (n,) bool, the worlds in which the row applies
     goal_w: Array  # (n, 3) m, of the tool centre point
 

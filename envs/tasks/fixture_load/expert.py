@@ -86,18 +86,21 @@ class ExpertFacts:
     button: Array  # (n, 3) m, top of the button while it is not pressed
     yaw: Array  # (n,) rad, of the hand at its next goal
     # about the workpiece, (n,) bool each
-    is_held: Array
-    is_low: Array  # it is too low to be carried
-    is_inside: Array  # it is below the rim, between the fixture's slopes or jaws
-    is_over_seat: Array  # it is over the seat with the right yaw and may be lowered
-    is_seated: Array
+    is_held: Array  # the workpiece is in the hand
+    is_low: Array  # the workpiece is too low to be carried
+    is_inside: (
+        Array  # the workpiece is below the rim, between the fixture's slopes or jaws
+    )
+    is_over_seat: (
+        Array  # the workpiece is over the seat, with the right yaw to be lowered
+    )
+    is_seated: Array  # the workpiece is in the pocket, down on the pocket's floor
     # about the hand, (n,) bool each
     is_hand_over_grip: Array  # the hand may go down to the grip
     is_hand_at_grip: Array  # the fingers may close
     is_hand_high: Array  # the hand clears everything
     is_over_button: Array  # the fingertip is over the button
-    # about the machine, (n,) bool
-    is_running: Array
+    is_running: Array  # (n,) bool, the machine was started
 
 
 def decide(xp: Any, agent: Readings, state: Readings) -> Payload:

@@ -63,8 +63,8 @@ class Station:
     tote: ToteSize = field(default_factory=ToteSize)
     # whether a tote is held by two hands, at the walls on both sides of its y axis
     has_two_hands: bool = False
-    belt: BeltSize = field(default_factory=BeltSize)
-    rack: RackSize = field(default_factory=RackSize)
+    belt: BeltSize = field(default_factory=BeltSize)  # position and size of the belt
+    rack: RackSize = field(default_factory=RackSize)  # position and size of the rack
     # x, y in m where the robot stands to fill the rack. Relative to this point, the rack
     # is placed as in the layout for a fixed robot, which stands at the origin.
     rack_stand_w: tuple[float, float] = (0.0, 0.0)
