@@ -68,7 +68,7 @@ class Outline:
         return linear + self._farthest_m * xp.abs(velocity[:, 2])
 
     def distance_m(self, people_w: Array, radius_m: float) -> Array:
-        """Returns the distance (N, M) m of each person from the outline; 0 if they overlap.
+        """Returns the distance (N, M) m of each person from the outline; 0 for an overlap.
 
         Args:
             people_w: (N, M, 2) m, where the people are.
@@ -82,12 +82,14 @@ class Outline:
         forwards = self._xmat[:, None, 0::3][..., :2]
         leftwards = self._xmat[:, None, 1::3][..., :2]
 
-        # in the base's frame: how far each person is outside the rectangle along x and y
+        # the distance from the rectangle, by how far each person is outside of it along x
+        # and y of the base's frame
         local = xp.stack([dot(offset, forwards), dot(offset, leftwards)], axis=-1)
         beyond = xp.maximum(xp.abs(local - self._middle_m) - self._half_m, 0.0)
         nearest = xp.sqrt(dot(beyond, beyond))
 
-        # the arms, each of two lines, from mount to elbow and on to the hand
+        # the distance from the arms, if smaller: two lines each, from mount to elbow and on
+        # to the hand
         for elbow_w, hand_w in zip(self._elbows_w, self._hands_w, strict=True):
             for start_w, end_w in ((self._pos_w, elbow_w), (elbow_w, hand_w)):
                 from_line_m = self._from_line_m(people_w, start_w, end_w)
@@ -153,8 +155,8 @@ def _points_in(
 def _elbow_of(engine: Engine, joints: Sequence[str]) -> int:
     """Returns the index of the body that counts as an arm's elbow.
 
-    It is the link that is farthest from the line between the arm's first and last joint
-    while the arm is at home.
+    The elbow is the link that is farthest from the line between the arm's first and last
+    joint while the arm is at home.
 
     Args:
         engine: the physics of the worlds; the model's first keyframe has the arm at home.

@@ -14,7 +14,8 @@ from embodied.robots.parts.base import Base
 from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
-# Without the formatter, which would spread a row of the table over many lines.
+# Values of the unit "x" are factors on the nominal value. The formatter is off, because it
+# would spread a row of the table over many lines.
 # fmt: off
 COMMON = (
     row("brightness", "light", "x",
@@ -42,7 +43,8 @@ COMMON = (
 )
 # fmt: on
 
-# Variables that have one value per episode. The others have a value for each joint or axis.
+# Variables that have one value per episode; other variables have one for each joint or
+# axis.
 SINGLE_VALUES = (
     "brightness",
     "lamp_tilt",
@@ -120,7 +122,7 @@ class CommonFactors:
         self._pads = [i for i in range(model.ngeom) if "pad" in model.geom(i).name]
         self._qpos = [int(model.joint(name).qposadr[0]) for name in robot.joint_names]
 
-        # asking for a field lets worlds differ in it
+        # the first call for a field gives each world its own values of the field
         for field in VARIED_FIELDS:
             engine.model_view(field)
 
@@ -128,6 +130,11 @@ class CommonFactors:
         self, world: int, seed: int, variation: Variation
     ) -> tuple[dict[str, Any], SensorNoise]:
         """Samples the shared factors of one episode and writes them to the engine.
+
+        Args:
+            world: the index of the world.
+            seed: the episode's seed.
+            variation: samples the values that vary.
 
         Returns:
             The sampled values by name of the variable, which can be stored as JSON, and
@@ -138,7 +145,7 @@ class CommonFactors:
         sample["camera_shift"] = variation.sample_many(seed, "camera_shift", 3)
         sample["joint_start"] = variation.sample_many(seed, "joint_start", num_joints)
         sample["encoder_bias"] = variation.sample_many(seed, "encoder_bias", num_joints)
-        # sampled for every robot, although only robots that travel use it
+        # sampled for every robot, although it is used only for robots that travel
         sample["base_start"] = variation.sample_many(seed, "base_start", 3)
 
         self.set_look(world, sample)

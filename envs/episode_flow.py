@@ -16,7 +16,7 @@ class EpisodeFlow:
     """Tells engine, control, cameras, scorer and checks when episodes begin and stop.
 
     Each of these objects keeps state per episode. This class resets them in the right
-    order, so that `Worlds` need not know it.
+    order, so that `Worlds` need not know the order.
     """
 
     def __init__(

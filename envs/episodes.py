@@ -101,7 +101,8 @@ class Episodes:
     def sample(self, ids: np.ndarray, seeds: Sequence[int]) -> None:
         """Samples new episodes and writes their starts into worlds.
 
-        The engine has not yet computed quantities derived from the states afterwards.
+        Afterwards the quantities that the engine derives from states are still those of the
+        old states; `EpisodeFlow.begin` computes the new ones.
 
         Args:
             ids: (n,) the worlds.
@@ -230,7 +231,7 @@ class Episodes:
         }
 
     def recall(self, ids: np.ndarray, sampled: Sequence[Mapping[str, Any]]) -> None:
-        """Replaces the sampled values of some worlds, after `memory` was written.
+        """Replaces the sampled values of some worlds, after the arrays of `memory` were written.
 
         Args:
             ids: (n,) the worlds.
@@ -295,8 +296,8 @@ def state_checksum(state: np.ndarray) -> np.ndarray:
         (N,) uint64.
     """
     words = np.ascontiguousarray(state).view(np.uint64)
-    # each column has another factor, so that also swapped values change the sum. Factors
-    # are odd, because a multiplication by an odd number modulo 2^64 loses no bits
+    # Each column has another factor, so that also swapped values change the sum. Factors
+    # are odd, because a multiplication by an odd number modulo 2^64 loses no bits.
     odd_numbers = np.arange(1, 2 * words.shape[1], 2, dtype=np.uint64)
     factors = odd_numbers * _CHECKSUM_FACTOR
     return (words * factors).sum(axis=1, dtype=np.uint64)

@@ -34,7 +34,7 @@ class GroundTruth:
     def segmentation(self, world: int, camera: str) -> np.ndarray:
         """Returns the index into `names` of what each pixel shows, (H, W, 1) uint16."""
         # MuJoCo renders the id and the type of the object in each pixel. Both are -1 for
-        # the background, whose result stays 0, the index of `nothing`
+        # the background, whose result stays 0, the index of `nothing`.
         id_and_type = self._camera.segmentation(world, camera)  # (H, W, 2)
         object_id = id_and_type[:, :, 0]
         object_type = id_and_type[:, :, 1]

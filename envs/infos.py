@@ -117,16 +117,16 @@ def restart_info(columns: Columns, over: np.ndarray, progress: np.ndarray) -> In
         over: (N,) bool, the worlds whose episodes ended.
         progress: (N,) the initial progress of new episodes; not used for other worlds.
     """
-    begun = {
+    current = {
         "is_success": columns["is_success"] & ~over,
         "progress": np.where(over, progress, columns["progress"]),
         "fault": np.where(over, FAULT_NAMES[0], columns["fault"]),
     }
 
-    # a new episode has made no step, so its signals are invalid
+    # the signals of a step are invalid for a new episode, which has made no step yet
     signals = {name: columns[name] for name in STEP_KEYS}
     return {
-        **masked(begun, np.ones_like(over)),
+        **masked(current, np.ones_like(over)),
         **masked(signals, ~over),
         "final_info": masked(columns, over),
         "_final_info": over.copy(),

@@ -86,8 +86,8 @@ class LinkGaps:
             len(ids), 1, len(self._scenery), 3, 3
         )
 
-        # the middle of each link in the frame of each geom of the scenery. The axes of
-        # this frame are the columns of the rotation matrix
+        # The middle of each link in the frame of each geom of the scenery. The axes of
+        # this frame are the columns of the rotation matrix.
         axes_w = np.moveaxis(rotation, -1, -2)
         local = dot(axes_w, (links_w - scenery_w)[..., None, :])  # (n, L, S, 3)
 

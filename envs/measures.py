@@ -57,12 +57,14 @@ def measured(spec: TaskSpec, task: Task, world: int) -> dict[str, float]:
         measured_task: MeasuredTask = task  # type: ignore[assignment]
         returned: object = measured_task.measures()
 
+    # the task must have returned an array for each name of the spec
     names = [measure.name for measure in spec.measures]
     if not isinstance(returned, Mapping) or sorted(returned) != sorted(names):
         raise EmbodiedError(
             f"task {spec.name}: measures must return a dictionary of arrays (N,) by the "
             f"names of its spec, {', '.join(names)}, not {_brief(returned)}"
         )
+    # take the world's number from each array (N,)
     measures = {}
     for name in names:
         values = returned[name]

@@ -64,7 +64,7 @@ def with_safety_sensors(spec: mujoco.MjSpec, robot: Robot) -> mujoco.MjSpec:
 
 
 def _scenery(body: mujoco.MjsBody, roots: list[str]) -> Iterator[mujoco.MjsBody]:
-    """Yields the bodies without joints that have geoms that collide.
+    """Yields the bodies of the scenery: those without joints whose geoms can collide.
 
     Args:
         body: the root of the search.

@@ -135,7 +135,7 @@ class SB3VecEnv(VecEnv):
     ) -> np.ndarray:
         """Returns (N,) bool, whether each world's first success was `after_success_s` ago.
 
-        It also updates how long ago that was.
+        The method also updates how long ago that was.
 
         Args:
             infos: the info of each world for the step just made.
@@ -160,8 +160,8 @@ class SB3VecEnv(VecEnv):
     ) -> dict[str, np.ndarray]:
         """Truncates the episodes of some worlds, and starts new ones.
 
-        They count as truncated, not as terminated, although they have succeeded: the task
-        could have gone on, so a learner must bootstrap the value of the last state.
+        These episodes count as truncated, not as terminated, although they have succeeded:
+        the task could have gone on, so a learner must bootstrap the value of the last state.
 
         Args:
             is_due: (N,) bool, the worlds whose episodes are truncated.

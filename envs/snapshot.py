@@ -37,9 +37,9 @@ class Origin:
     task: str
     robot: str
     control_mode: str
-    engine: str
+    engine: str  # the engine's name, `cpu` or `warp`
     mujoco_version: str
-    model_hash: str
+    model_hash: str  # of the compiled model
     starts_hash: str = ""  # of the episodes' starts on the engine `warp`
 
     @classmethod

@@ -94,7 +94,7 @@ class TaskStage:
 
     name: str
     goal_progress: float  # the progress at which the stage is done
-    horizon_s: float
+    horizon_s: float  # the time limit of an episode that ends with the stage
 
     def __post_init__(self) -> None:
         check_stage(self.name, self.goal_progress, self.horizon_s)
@@ -161,12 +161,14 @@ class Needs:
             gripper: The gripper.
             whose: How messages refer to the gripper: "its", or "that of left_hand".
         """
+        # fingers must open far enough
         if not isinstance(gripper, SuctionGripper):
             if gripper.width_m < self.opening_m:
                 fingers = f"a gripper that opens to {self.opening_m:g} m"
                 return [f"{fingers} ({whose} opens to {gripper.width_m:g} m)"]
             return []
 
+        # a suction gripper must be allowed instead of fingers, and strong enough
         if self.suction_n is None and self.opening_m > 0:
             fingers = f"fingers that open to {self.opening_m:g} m"
             holder = "its gripper" if whose == "its" else whose

@@ -1,6 +1,6 @@
 """A team of robots as a PettingZoo environment; each robot is an agent.
 
-It needs PettingZoo: `pip install 'embodied-ground[team]'`.
+The module needs PettingZoo: `pip install 'embodied-ground[team]'`.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[mi
     def _observations(self, shown: ObservationDict) -> dict[str, ObservationDict]:
         """Returns each agent's observation, from the observation of the whole team.
 
-        It is a copy, so that agents may write to it.
+        Each observation is a copy, so that agents may write to it.
         """
         observations = {}
         for agent, view in self._views.items():

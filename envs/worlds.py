@@ -298,7 +298,7 @@ class Worlds:
     def checksum(self) -> np.ndarray:
         """Returns a checksum (N,) uint64 of the positions and velocities of each world.
 
-        It changes if any bit of them changes.
+        The checksum changes if any bit of them changes.
         """
         return state_checksum(self.physics_state()[:, 1:])
 

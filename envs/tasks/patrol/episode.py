@@ -51,6 +51,7 @@ WATCHED_S = 60.0
 HALT_S = (3.0, 12.0)
 HALTED_S = (2.0, 4.0)
 
+# The x of the walkways along y, and the y of those behind the stations; m.
 _LEFT, _RIGHT = CROSSINGS_X_M
 _NEAR, _FAR = ENDS_X_M
 _UP = BEHIND_Y_M
@@ -68,10 +69,10 @@ WAYS: tuple[tuple[tuple[float, float], ...], ...] = (
 
 
 def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
-    """Returns the sampled values of one episode, JSON-able.
+    """Returns the sampled values of one episode by name, as JSON can hold them.
 
-    `round` has the indices of the stations to look at, in order, and `walks` the fields of
-    a `Walk` for each person who takes part.
+    The list `round` gives the indices of the stations to look at, in order, and `walks` the
+    fields of a `Walk` for each person who takes part.
     """
     episode = variation.sample_each(seed, TASK_VARIABLES)
     for name in ("number", "colour"):
@@ -122,10 +123,15 @@ def clothes_of(episode: dict[str, Any]) -> list[Clothes]:
 def _sample_walks(
     seed: int, variation: Variation, episode: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """Returns the fields, JSON-able, of a `Walk` for each person who takes part.
+    """Returns the fields of a `Walk` for each person who takes part, as JSON can hold them.
 
-    People walk by the clock and do not react to each other, so each one's start is chosen
-    such that nobody is walked into.
+    People walk by the clock and do not react to each other, so their starts are chosen such
+    that they do not walk into each other.
+
+    Args:
+        seed: the episode's seed.
+        variation: samples the variables.
+        episode: the values of the episode that have been sampled so far.
     """
     shares = variation.sample_many(seed, "way_start", START_TRIES * len(PEOPLE))
     walks: list[Walk] = []
@@ -141,7 +147,7 @@ def _sample_walks(
                 best = (gap, walk)
             if gap >= APART_M:
                 break
-        assert best[1] is not None
+        assert best[1] is not None  # the first try is better than no walk
         walks.append(best[1])
 
     fields = [asdict(walk) for walk in walks]
@@ -163,7 +169,7 @@ def _walk(episode: dict[str, Any], person: int, start: float) -> Walk:
     Args:
         episode: the sampled values.
         person: index into PEOPLE.
-        start: where on the loop it starts, as a share of the time of one loop.
+        start: where on the loop the person starts, as a share of the time of one loop.
     """
     corners = WAYS[episode["way"][person]]
     if episode["is_reversed"][person]:
@@ -186,7 +192,7 @@ def _name_of(episode: dict[str, Any], station: int) -> str:
 
 
 def asked_places(episode: dict[str, Any]) -> np.ndarray:
-    """Returns (K,) each station's place in the round, from 1; 0 if it is not in it."""
+    """Returns (K,) each station's place in the round, from 1; 0 if not in the round."""
     places = np.zeros(COUNT, np.int64)
     for place, station in enumerate(episode["round"], start=1):
         places[station] = place

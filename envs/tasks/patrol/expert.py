@@ -2,12 +2,13 @@
 
 The privileged state tells where everyone will walk in the next three seconds, unless they
 halt. The robot can drive to its goal, to the place before any station (a bay), or stay.
-Of the choices that keep it clear of people, it takes the one nearest to its goal.
+Of the choices that keep the robot clear of people, the planner takes the one nearest to
+the goal.
 
 A robot with a broad chest looks at signs with its body turned aside and its head turned
 back, so that its elbows are out of people's way.
 
-It decides from the present state alone, so that it recovers from whatever happens.
+The planner decides from the present state alone, so it recovers from whatever happens.
 """
 
 from __future__ import annotations
@@ -42,14 +43,15 @@ from embodied.robots.robot import Robot
 
 # The distance from the mount to the station's front when the robot looks at a sign.
 STAND_M = 0.90
-# A camera that looks across the arm has the hand in the middle of its picture. So the sign
-# is kept beside the middle: at this share of the camera's slope to the side.
+# A camera that looks across the arm has the hand in the middle of its picture, so the sign
+# should be seen beside the middle. The line from the camera to the sign has this share of
+# the sideways slope of the camera's axis.
 KEPT_ASIDE = 0.2
-# The least distance to a person's middle while the robot drives: that of a robot's middle
-# is larger by the distance from there to its farthest hand.
+# While the robot drives, its middle keeps at least this distance from a person's middle,
+# plus the distance from the robot's middle to its farthest hand.
 DRIVING_M = PERSON_RADIUS_M + KEPT_M + 0.20
 # The least distance from the middle of a robot that stands to a person's middle. For a
-# robot that reaches far to its sides it is larger: that reach and ASIDE_M.
+# robot that extends far to its sides, it is that extent plus ASIDE_M, if this is more.
 STANDING_M = 0.88
 ASIDE_M = PERSON_RADIUS_M
 # How far a robot whose head pans turns its body aside from the sign, to the right of a
@@ -61,10 +63,11 @@ SPEED_M_S = 0.9
 REACTION_S = 0.15
 # On a way of at most this length the robot only creeps, so it counts as standing.
 STANDING_WAY_M = 0.1
-# The way per plan on which it creeps to the nearest bay while people are near: at the
-# servo's gain of 3 m/s per m, it is slower than the 0.3 m/s that are allowed then.
+# The way per plan on which a broad robot creeps to the nearest bay while people are near:
+# at the servo's gain of 3 m/s per m, this is slower than the 0.3 m/s that are allowed then.
 CREPT_M = 0.08
-# The robot stays rather than drive to a bay that is nearer to its goal by less than this.
+# The robot stays where it is rather than drive to a bay, unless the bay is nearer to the
+# goal by at least this.
 WORTH_M = 0.4
 # Larger than any distance in the hall.
 FAR_M = 99.0
@@ -90,13 +93,14 @@ def patrol_expert(
     """Returns planner and controller of the expert, which drives from bay to bay."""
     mount = MountPose(robot, agent_layout)
     planner = ScriptedPlanner(agent_layout, state_layout, _look, effectors=0)
+    # a robot whose head turns looks at signs with its body turned aside
     pans = any(isinstance(part, Head) and len(part.joints) for part in robot.parts)
     aside_rad = ASIDE_RAD if pans else 0.0
     least_m, middle_m = room_of(robot, aside_rad)
     # a broad robot has room to stand only in the middle of a bay
     creep_m = CREPT_M if aside_rad else 0.0
 
-    # where the hands are, and where they would be at home
+    # the columns of the hands' positions in proprioception, and the hands' home poses
     slices = agent_layout.slices()
     tools = [slices[f"{effector.name}_pos_w"] for effector in robot.effectors]
     homes = HomePoses(agent_layout, robot, robot.effectors)
@@ -104,9 +108,13 @@ def patrol_expert(
     as_if_at = arm.as_if_at if isinstance(arm, Arm) else (0.0, 0.0, 0.0)
 
     def stand(observation: Observation, payload: Payload) -> Array:
-        """Returns where an upright arm should stand (n, 4): x, y, z in m and yaw in rad."""
+        """Returns where an upright arm should stand (n, 4): x, y, z in m and yaw in rad.
+
+        The pose depends on the observation only; DrivingPlanner passes the plan, too.
+        """
         xp, _, state = planner.read(observation)
         pose = mount.read(observation.agent_pos)
+        # `drive` works with the poses of the robots' middles, not of their mounts
         middle = stand_of_mount(xp, pose, (middle_m, 0.0, 0.0))
         sign_goal = (
             _bay_before_sign(xp, state, pose, aside_rad)
@@ -137,13 +145,13 @@ def room_of(robot: Robot, aside_rad: float) -> tuple[tuple[float, float], float]
 
     Args:
         robot: the robot, whose left and right sides are alike.
-        aside_rad: how far it is turned aside.
+        aside_rad: how far the robot is turned aside.
 
     Returns:
         The least distances in m from a person's middle to the robot's while it drives, and
         while it stands; and how far its middle is in front of its mount, m.
     """
-    # its middle is on its own axis, as far from people at the left as at the right
+    # the robot's middle is on its x axis, as far from people at the left as at the right
     left_m, right_m = sides_m(robot, aside_rad)
     middle_m = 0.0
     if aside_rad:
@@ -161,13 +169,14 @@ def room_of(robot: Robot, aside_rad: float) -> tuple[tuple[float, float], float]
 def _gaze(planner: ScriptedPlanner, mount: MountPose, robot: Robot) -> HeadGoals | None:
     """Returns the function that turns a head with pan and tilt to the next sign.
 
-    It returns None for a robot whose head does not turn.
+    The result is None for a robot whose head does not turn.
     """
     heads = [
         part for part in robot.parts if isinstance(part, Head) and len(part.joints)
     ]
     if not heads:
         return None
+    # the first joint pans the head; the goals of its other joints are those at home
     _, *other_goals = heads[0].joints.home
     lowest_rad, highest_rad = heads[0].joints.ranges[0]
 
@@ -178,6 +187,7 @@ def _gaze(planner: ScriptedPlanner, mount: MountPose, robot: Robot) -> HeadGoals
         target = _next_station(xp, state)
         side = xp.asarray(SIDES)[target]
         sign_x = state["signs_x_w"][xp.arange(yaw.shape[0]), target]
+        # from the camera to the sign, in the world
         to_x = sign_x - state["camera_pos_w"][:, 0]
         to_y = side * FRONT_Y_M - state["camera_pos_w"][:, 1]
 
@@ -255,7 +265,8 @@ def drive(
     yaw = pose[:, 3] + xp.where(stays, 0.0, turn)
     goal = xp.concat([xy, pose[:, 2:3], yaw[:, None]], axis=1)
 
-    # its hands keep clear of the stations when it drives along their row
+    # a robot that is too near to a row backs off first, so that its hands keep clear of the
+    # stations when it drives along their row
     side = xp.sign(pose[:, 1])
     back = xp.stack([pose[:, 0], side * ROBOT_Y_M, pose[:, 2], pose[:, 3]], axis=1)
     is_near_row = xp.abs(pose[:, 1]) > ROBOT_Y_M + BACK_OFF_M
@@ -284,9 +295,8 @@ def _next_station(xp: Any, state: Readings) -> Array:
     place = state["place"]
     count = xp.max(place, axis=1)
     next_place = xp.minimum(state["seen"][:, 0] + 1, count)
-    is_next = (
-        xp.abs(place - next_place[:, None]) < 0.5
-    )  # whole numbers stored as floats
+    # these are whole numbers stored as floats, so they are equal if less than 0.5 apart
+    is_next = xp.abs(place - next_place[:, None]) < 0.5
     return xp.argmax(xp.astype(is_next, xp.int64), axis=1)
 
 
@@ -318,7 +328,8 @@ def _stand_before_sign(xp: Any, state: Readings, pose: Array) -> Array:
     sign_x = state["signs_x_w"][xp.arange(pose.shape[0]), target]
     yaw = side * np.pi / 2
 
-    # the camera's position and axis in the mount's frame, horizontally
+    # the camera's position and axis in the mount's frame, horizontally; `axis_x` is at
+    # least 0.2, because the slope below is divided by it
     offset = state["camera_pos_w"] - pose[:, :3]
     axis = state["camera_axis_w"]
     cos = xp.cos(pose[:, 3])
@@ -341,7 +352,7 @@ def _stand_before_sign(xp: Any, state: Readings, pose: Array) -> Array:
 def _people_ahead(xp: Any, state: Readings) -> Array:
     """Returns the positions (n, M, T, 2) m of M people every 0.25 s from now; T = 13."""
     num = state["people_w"].shape[0]
-    # the state has them every 0.5 s; the positions in between are their means
+    # the state has the positions every 0.5 s; those in between are means of neighbours
     known = xp.reshape(state["people_w"], (num, len(PEOPLE), len(AHEAD_S), 2))
     between = (known[:, :, 1:] + known[:, :, :-1]) / 2
     pairs = xp.stack([known[:, :, :-1], between], axis=3)  # (n, M, T, 2, 2)
@@ -358,15 +369,16 @@ def _least_gaps(
 ) -> Array:
     """Returns how clear of people the way to each place is, (n, C) m.
 
-    It is the least distance to anyone at any time, minus the distance that must be kept
-    then. A place with a negative gap would take the robot too near to someone.
+    The result is the least distance to anyone at any time, minus the distance that must be
+    kept at that time. The way to a place with a negative gap leads too near to someone.
 
     Args:
         xp: the array namespace.
         places: (n, C, 2) m, where the mount may go.
-        mount_w: (n, 2) m, where it is.
-        people: (n, M, T, 2) m, where people will be.
-        least_m: the distances that must be kept while it drives, and while it stands.
+        mount_w: (n, 2) m, where the mount is.
+        people: (n, M, T, 2) m, where people will be at each time.
+        least_m: the distances that must be kept while the mount drives, and while it
+            stands.
     """
     steps = people.shape[2]
     time_s = xp.asarray(np.linspace(AHEAD_S[0], AHEAD_S[-1], steps))
@@ -383,5 +395,5 @@ def _least_gaps(
     driving_m, standing_m = least_m
     least = xp.where(drives, driving_m, standing_m)
     gaps = distance - least[:, :, None]  # (n, C, M, T)
-    # the smallest over times, then over people
+    # the smallest gap over all times, then over all people
     return smallest(smallest(gaps))

@@ -43,14 +43,20 @@ class Props:
     """The parts of the scene in N worlds, as a task moves and reads them."""
 
     def __init__(self, engine: Engine, robot: Robot, camera: str) -> None:
-        """Finds the parts in the model; signs must be seen by the robot's `camera`."""
+        """Finds the parts in the model.
+
+        Args:
+            engine: the physics of the worlds.
+            robot: the robot in the worlds.
+            camera: the name of the robot's camera that must look at the signs.
+        """
         model = engine.model
         self.xp = engine.xp
         self.worlds = engine.xp.arange(engine.num_worlds)
         self.checkpoints = Checkpoints(engine, STATIONS, NUMBERS)
         self.people = People(engine, PEOPLE, AHEAD_S)
         self.outline = Outline(engine, robot)
-        # the sensors of the robot's contacts with what is not part of it
+        # the sensors of the robot's contacts with scenery and people
         sensors = [model.sensor(k).name for k in range(model.nsensor)]
         touches = [name for name in sensors if name.startswith(f"{COLLISION}_")]
         self.touches = ContactForce(engine, *touches)
@@ -58,7 +64,8 @@ class Props:
         camera_id = model.camera(camera).id
         self.camera_pos_w = engine.view("cam_xpos")[:, camera_id]  # (N, 3)
         self._camera_xmat = engine.view("cam_xmat")[:, camera_id]  # (N, 9)
-        # (K, 3) the signs' outward normals
+        # (K, 3) the signs' outward normals, opposite to the direction in which someone looks
+        # who faces the sign
         yaws = np.array([station.facing_rad for station in STATIONS])
         normals = np.stack([-np.cos(yaws), -np.sin(yaws), np.zeros_like(yaws)], axis=1)
         self.normals_w = engine.xp.asarray(normals)
@@ -74,6 +81,7 @@ class Facts:
     """Quantities of N worlds in one state, for K stations."""
 
     def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
+        """Stores the parts and the memory; facts are computed when they are first used."""
         self._props = props
         self._memory = memory
         self._xp = props.xp
@@ -110,7 +118,7 @@ class Facts:
 
     @quantity
     def off_axis_rad(self) -> Array:
-        """(N,) rad, between the camera's axis and the target's sign."""
+        """(N,) rad, between the camera's axis and the direction to the target's sign."""
         cos = dot(self.to_sign, self._props.camera_axis_w()) / self.sign_m
         return self._xp.acos(self._xp.clip(cos, -1.0, 1.0))
 
@@ -118,6 +126,7 @@ class Facts:
     def is_looking(self) -> Array:
         """(N,) bool, the robot stands and looks at the target's sign."""
         normal = self._props.normals_w[self.target]  # (N, 3)
+        # the cosine of the angle between the normal and the direction to the camera
         before_cos = -dot(self.to_sign, normal) / self.sign_m
         is_near = (self.sign_m < NEAR_M) & (before_cos > BEFORE_COS)
         stands = self.speed_m_s < STANDS_M_S
@@ -132,7 +141,7 @@ class Facts:
 
     @quantity
     def speed_m_s(self) -> Array:
-        """(N,) m/s, a bound of the base's speed."""
+        """(N,) m/s, an upper bound of the speed of the base's fastest point."""
         return self._props.outline.speed_m_s()
 
     @quantity
@@ -145,7 +154,7 @@ class Facts:
 
     @quantity
     def is_too_near(self) -> Array:
-        """(N,) bool, the robot drives faster than it may so near to a person."""
+        """(N,) bool, the robot drives faster than is allowed so near to a person."""
         return (self.people_m < KEPT_M) & (self.speed_m_s > CREEP_M_S)
 
     @quantity

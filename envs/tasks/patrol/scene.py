@@ -15,6 +15,7 @@ from embodied.robots.robot import Robot
 
 BAYS_X_M = (-2.3, 0.0, 2.3)
 LEFT = np.pi / 2  # yaw of a robot that looks at the row at y > 0
+# The machines of each row of stations, in the order of BAYS_X_M: the row at y > 0 first.
 KINDS = (("cabinet", "pump", "meter"), ("pump", "meter", "cabinet"))
 STATIONS = tuple(
     Checkpoint(f"station_{k}", kind, (x, side * FRONT_Y_M), side * LEFT)
@@ -37,8 +38,8 @@ BEAUTY = "aisle"
 def build_machine_hall(robot: Robot) -> mujoco.MjSpec:
     """Returns the hall with a robot, stations and people.
 
-    Camera `overview` sees the whole hall, for policies; `aisle` and `crossing` are views
-    for people.
+    Policies look through the camera `overview`, which sees the whole hall; `aisle` and
+    `crossing` are cameras of pictures for people.
     """
     spec = start_scene("machine_hall", robot)
     add_machine_hall(spec)
@@ -46,6 +47,8 @@ def build_machine_hall(robot: Robot) -> mujoco.MjSpec:
     for station in STATIONS:
         add_checkpoint(spec, station, NUMBERS[0])
     add_people(spec, PEOPLE)
+
+    # the cameras, each with its position, the point that it looks at, and its field of view
     add_view(spec, CAMERA, (-6.6, 0.0, 6.4), (-0.35, 0.0, 0.2), 52)
     add_view(spec, BEAUTY, (-4.25, -0.55, 2.05), (0.0, 0.05, 0.85), 58)
     add_view(spec, "crossing", (-3.9, 1.9, 2.3), (0.6, -0.75, 0.75), 55)

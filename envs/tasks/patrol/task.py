@@ -53,7 +53,10 @@ class Patrol:
             ("place", COUNT),  # in the round, from 1; 0 for stations that are not asked
             ("seen", 1),  # how many stations of the round have been seen
             ("camera_pos_w", 3),
-            ("camera_axis_w", 2),  # x and y of the unit vector along which it looks
+            (
+                "camera_axis_w",
+                2,
+            ),  # x and y of the unit vector along which the camera looks
             ("people_m", 1),  # distance to the nearest person
             # x and y of each person now and at AHEAD_S
             ("people_w", 2 * len(PEOPLE) * len(AHEAD_S)),
@@ -68,31 +71,47 @@ class Patrol:
         camera = PATROL.cameras_for(robot)[-1]
         self._props = Props(engine, robot, camera)
         self._memory = {
+            # each station's place in the round, from 1; 0 for stations not in the round
             "place": xp.zeros((n, COUNT), dtype=xp.int64),
-            "seen": xp.zeros(n, dtype=xp.int64),
+            "seen": xp.zeros(n, dtype=xp.int64),  # number of stations seen so far
             # how long the next station has been looked at
             "looked_ticks": xp.zeros(n, dtype=xp.int64),
             "last_tick": xp.zeros(n, dtype=xp.int64),  # of the last control step
-            "touched": xp.zeros(n, dtype=xp.int64),  # 1 once it touched something
-            "came_near": xp.zeros(n, dtype=xp.int64),  # 1 once it drove too near
-            "met_person": xp.zeros(n, dtype=xp.int64),  # 1 once it touched a person
+            # 1 once the robot has touched something, driven too fast too near to a person,
+            # or touched a person
+            "touched": xp.zeros(n, dtype=xp.int64),
+            "came_near": xp.zeros(n, dtype=xp.int64),
+            "met_person": xp.zeros(n, dtype=xp.int64),
             "least_people_m": xp.zeros(n),  # the least distance to people so far
             **self._props.people.memory(),
         }
+        # a function that returns the facts of the present state, computed once per state
         self._facts = PerState(engine, partial(Facts, self._props, self._memory))
 
     def memory(self) -> dict[str, Array]:
         return self._memory
 
     def start(self, world: int, seed: int, variation: Variation) -> dict[str, Any]:
-        """Samples an episode; sets signs, people and memory of one world."""
+        """Samples an episode, and sets signs, people and memory of one world.
+
+        Args:
+            world: the index of the world.
+            seed: the episode's seed.
+            variation: samples the values that vary.
+
+        Returns:
+            The sampled values by name, which are stored with the episode.
+        """
         episode = sample_episode(seed, variation)
+
+        # the scene
         checkpoints = self._props.checkpoints
         checkpoints.shift(world, episode["station_x"])
         colours = [COLOURS[name] for name in episode["colour"]]
         checkpoints.label(world, episode["number"], colours)
         self._props.people.start(world, walks_of(episode), clothes_of(episode))
 
+        # what the task remembers
         memory = self._memory
         memory["place"][world] = self._engine.xp.asarray(asked_places(episode))
         for name in COUNTERS:
@@ -101,19 +120,25 @@ class Patrol:
         return episode
 
     def before_step(self, tick: Array) -> None:
-        """Counts the stations that were seen and what was done wrong; moves the people."""
+        """Counts the stations seen, records what was done wrong, and moves the people.
+
+        Args:
+            tick: (N,) the time in each world's episode, in physics steps.
+        """
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()
+        # since the last control step; 0 before the first step of an episode
         passed_ticks = tick - memory["last_tick"]
 
-        # how long the robot has looked at the next sign; looking away begins anew
+        # how long the robot has looked at the next sign; the time starts again from 0 when
+        # the robot looks away, and when the sign counts as seen
         looked = xp.where(facts.is_looking, memory["looked_ticks"] + passed_ticks, 0)
         is_seen = (looked >= SEEN_TICKS) & (memory["seen"] < facts.asked)
         memory["seen"][...] = memory["seen"] + xp.astype(is_seen, xp.int64)
         memory["looked_ticks"][...] = xp.where(is_seen, 0, looked)
 
-        # what was done wrong in the step before this one; before the first, there is none
+        # what was done wrong in the step before this one; there is no step before the first
         is_wrong = {
             "touched": facts.has_touched,
             "met_person": facts.has_touched & (facts.people_m < TOUCHING_M),
@@ -128,7 +153,7 @@ class Patrol:
         self._props.people.move(tick)
 
     def state(self) -> Array:
-        """Returns (N, S), in the order of `state_layout`."""
+        """Returns the privileged state (N, S), whose parts `state_layout` names."""
         xp = self._engine.xp
         memory = self._memory
         facts = self._facts()
@@ -158,13 +183,14 @@ class Patrol:
         lost = memory["touched"] + memory["came_near"] > 0
         success = (memory["seen"] >= facts.asked) & ~lost
 
-        # progress towards the next station, in [0, 1]: 0.5 for driving to it, 0.2 for
-        # aiming the camera at its sign, and 0.3 for looking long enough
+        # Progress towards the next station, in [0, 1]: 0.5 for driving to it, 0.2 for
+        # aiming the camera at its sign, and 0.3 for looking long enough. `tolerance` is 1
+        # up to `bound`, and 0.1 at `bound` + `margin`.
         driven = tolerance(facts.sign_m, bound=NEAR_M, margin=3.0)
         aimed = tolerance(facts.off_axis_rad, bound=AIMED_RAD, margin=1.0)
         share = 0.5 * driven + 0.2 * driven * aimed + 0.3 * facts.seen_share
         # The first station counts FIRST in a round of any length, because it is a stage of
-        # its own. The others share what remains up to ALL.
+        # its own. The other stations share what remains up to ALL.
         seen = xp.astype(memory["seen"], xp.float64)
         other_stations = xp.astype(facts.asked, xp.float64) - 1
         per_station = (ALL - FIRST) / other_stations
