@@ -363,7 +363,7 @@ def _people_ahead(xp: Any, state: Readings) -> Array:
 def _least_gaps(
     xp: Any,
     places: Array,
-    mount_w: Array,
+    middle_w: Array,
     people: Array,
     least_m: tuple[float, float],
 ) -> Array:
@@ -374,21 +374,21 @@ def _least_gaps(
 
     Args:
         xp: the array namespace.
-        places: (n, C, 2) m, where the mount may go.
-        mount_w: (n, 2) m, where the mount is.
+        places: (n, C, 2) m, where the robot's middle may go.
+        middle_w: (n, 2) m, where the robot's middle is.
         people: (n, M, T, 2) m, where people will be at each time.
-        least_m: the distances that must be kept while the mount drives, and while it
+        least_m: the distances that must be kept while the robot drives, and while it
             stands.
     """
     steps = people.shape[2]
     time_s = xp.asarray(np.linspace(AHEAD_S[0], AHEAD_S[-1], steps))
-    # the mount at each time, (n, C, T, 2) m: a share of the straight way to the place
-    to_place = places - mount_w[:, None, :]
+    # the robot's middle at each time, (n, C, T, 2) m: a share of the straight way to the place
+    to_place = places - middle_w[:, None, :]
     length = xp.sqrt(dot(to_place, to_place))  # (n, C) m
     driven_m = SPEED_M_S * xp.maximum(time_s - REACTION_S, 0.0)  # (T,)
     share = xp.clip(driven_m / xp.maximum(length, 1e-6)[..., None], 0.0, 1.0)
-    mount = mount_w[:, None, None, :] + share[..., None] * to_place[:, :, None, :]
-    offset = mount[:, :, None] - people[:, None]  # (n, C, M, T, 2)
+    middle = middle_w[:, None, None, :] + share[..., None] * to_place[:, :, None, :]
+    offset = middle[:, :, None] - people[:, None]  # (n, C, M, T, 2)
     distance = xp.sqrt(dot(offset, offset))
 
     drives = (share < 1.0) & (length[..., None] > STANDING_WAY_M)  # (n, C, T)
