@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 from embodied.cli import arguments
 from embodied.contract.suite import CONTRACTS, Finding, check_task
@@ -46,7 +47,12 @@ def run(args: argparse.Namespace) -> int:
     # `check_task` yields a finding after each contract: print it with the time it took
     findings = []
     begun_s = time.monotonic()
-    for finding in check_task(spec.name, tuple(args.robot)):
+    # some contracts are tried in another folder
+    robots = [
+        str(Path(robot).resolve()) if Path(robot).is_file() else robot
+        for robot in args.robot
+    ]
+    for finding in check_task(spec.name, tuple(robots)):
         findings.append(finding)
         if not args.json:
             now_s = time.monotonic()
