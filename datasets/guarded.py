@@ -188,6 +188,8 @@ def read_attribute(item: H5, name: str) -> Any:
     value = item.attrs[name]
     if isinstance(value, bytes):
         return value.decode()
+    if isinstance(value, str):
+        value.encode()  # h5py reads bytes that are not UTF-8 as surrogates, without an error
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -237,12 +237,13 @@ class EpisodeWriter(ClosedOnExit):
 
 
 @contextmanager
-def kept_when_stopped(
+def tidied_when_stopped(
     writer: EpisodeWriter, seeds: Collection[int], wanted: int | None = None
 ) -> Iterator[None]:
-    """Cleans up if the block, which collects episodes, is stopped.
+    """Tidies up if the block, which collects episodes, is stopped.
 
-    The folder of parts is removed if it is empty, and kept if it holds episodes.
+    The folder of the episodes' files is removed if it is empty. After Ctrl-C, the error
+    says how many episodes are kept.
 
     Args:
         writer: the writer that owns the collection.

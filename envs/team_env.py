@@ -14,7 +14,7 @@ from embodied.envs.config import EnvConfig
 from embodied.envs.env import GroundEnv
 from embodied.envs.per_robot import RobotView, robot_views
 from embodied.envs.spaces import ObservationDict
-from embodied.errors import EmbodiedError
+from embodied.errors import EmbodiedError, unknown
 
 try:
     from pettingzoo import ParallelEnv
@@ -56,7 +56,13 @@ class TeamEnv(ParallelEnv[str, ObservationDict, np.ndarray]):  # type: ignore[mi
             robot: name of the team, such as `arm+wheeled_arm`.
             render_mode: `rgb_array`, or None.
             others: further arguments of `EnvConfig`, by name.
+
+        Raises:
+            EmbodiedError: there is no such `render_mode`.
         """
+        modes = self.metadata["render_modes"]
+        if render_mode is not None and render_mode not in modes:
+            raise unknown("render_mode", render_mode, modes)
         config = EnvConfig.of({"task": task, "robot": robot, **others})
         self._env = GroundEnv(config, render_mode)
         self.render_mode = render_mode

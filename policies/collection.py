@@ -10,7 +10,7 @@ from pathlib import Path
 from embodied.datasets.recorder import Recorder
 from embodied.datasets.schema import Header
 from embodied.datasets.shipping import run_recording
-from embodied.datasets.writer import EpisodeWriter, Mode, kept_when_stopped
+from embodied.datasets.writer import EpisodeWriter, Mode, tidied_when_stopped
 from embodied.envs.worlds import Worlds
 from embodied.policies.episodes import EpisodeRunner
 from embodied.rollout.executor import Executor
@@ -112,7 +112,7 @@ def collect(
     unrecorded = [seed for seed in seeds if seed not in writer.seeds]
 
     title = f"collect {recording.runner.config.level}"
-    with kept_when_stopped(writer, seeds), stage(title, len(unrecorded)) as report:
+    with tidied_when_stopped(writer, seeds), stage(title, len(unrecorded)) as report:
         at_once = recording.runner.num_envs
         results = run_recording(
             workers, recording, unrecorded, report=report, at_once=at_once

@@ -1,7 +1,7 @@
 """The expert of each task as a planner of action chunks, like today's VLAs.
 
-The expert's plans have goals. Here each plan has the actions of the next second towards
-its goals instead. So the effects of delays and bridges on action chunks can be studied
+The expert's plans have goals. Here each plan has, as well, the actions of the next second
+towards its goals. So the effects of delays and bridges on action chunks can be studied
 without a trained policy.
 """
 
@@ -75,6 +75,7 @@ class ChunkingPlanner:
         for k in range(CHUNK_STEPS):
             age_s = np.full(num, k / CHUNK_HZ)
             goal_pos_w = plan.goal_pos_w + plan.goal_vel_w * age_s[:, None, None]
+            # the goals are extrapolated already, as the mailbox does in its mode `predictive`
             action = self._controller.act(
                 replace(observation, agent_pos=agent_pos),
                 replace(plan, goal_pos_w=goal_pos_w),

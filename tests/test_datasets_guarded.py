@@ -179,6 +179,15 @@ def test_attributes_of_another_kind_are_named(
         Dataset(path).episode(0)
 
 
+def test_an_attribute_that_is_not_utf_8_is_named(path: Path) -> None:
+    with open_hdf5(path, "r+") as file:
+        attributes = file[DEMO].attrs
+        del attributes["instruction"]
+        attributes.create("instruction", b"\xff\xfe", dtype=h5py.string_dtype())
+    with pytest.raises(DatasetError, match="is damaged: .*demo_0"):
+        Dataset(path).episode(0)
+
+
 @pytest.mark.parametrize(
     ("entry", "value"),
     [

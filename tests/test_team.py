@@ -157,3 +157,6 @@ def test_an_agent_sees_its_own_robot() -> None:
     with pytest.raises(EmbodiedError, match="no action of r2"):
         env.step({"r1": np.zeros(8, np.float32)})
     env.close()
+
+    with pytest.raises(EmbodiedError, match="unknown render_mode 'human'"):
+        TeamEnv("PanelReset", render_mode="human")

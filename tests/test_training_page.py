@@ -159,6 +159,7 @@ def test_no_advice_without_figures_and_none_of_passes_that_nobody_counted() -> N
     old = rows()
     del old[-1]["passes"]
     assert "more demonstrations and more time" in advice(old)
+    assert "often enough" not in advice(old)
 
 
 def test_what_training_ends_with(tmp_path: Path) -> None:

@@ -28,9 +28,10 @@ DECOMPRESSION_ERROR: Any = zlib_ng.error
 
 
 class FileOnDisk:
-    """A file that each process opens by itself, when it first reads from it.
+    """A file that is opened when it is first read from.
 
-    Pickling keeps the path, not the open file.
+    Forked processes share its descriptor, but each opens the file with the HDF5 library
+    by itself. Pickling keeps the path, not the open file.
     """
 
     def __init__(self, path: Path, stamp: Stamp) -> None:
@@ -50,16 +51,17 @@ class FileOnDisk:
         Such reads move no file pointer, so forked processes may share the descriptor.
 
         Raises:
-            DatasetError: the file cannot be opened, or has changed since it was indexed.
+            DatasetError: the file cannot be opened, or has changed since its index was read.
         """
         if self._descriptor is None:
             try:
                 descriptor = os.open(self.path, os.O_RDONLY)
             except OSError as error:
                 raise DatasetError(f"{self.path}: {error.strerror}") from error
-            self._closer = weakref.finalize(self, os.close, descriptor)
             if Stamp.of(os.fstat(descriptor)) != self._stamp:
+                os.close(descriptor)
                 raise DatasetError(f"{self.path} has changed since it was opened")
+            self._closer = weakref.finalize(self, os.close, descriptor)
             self._descriptor = descriptor
         return self._descriptor
 

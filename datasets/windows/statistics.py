@@ -107,11 +107,12 @@ def _measure(parts: Sequence[FileWindows], name: str) -> ArrayStatistics:
 
 
 def _write_cache(path: Path, sources: Sequence[Any], known: RobotStatistics) -> None:
-    """Writes statistics to the cache, unless the folder is read-only.
+    """Writes statistics to the cache, unless it cannot be written there.
 
     Args:
         path: the path of the cache.
-        sources: JSON values on the files and the mask that the statistics are of.
+        sources: what the statistics were computed from: for each file its path, stamp and
+            mask, as JSON values.
         known: the statistics of all arrays known so far.
     """
     content = {

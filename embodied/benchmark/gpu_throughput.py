@@ -107,8 +107,14 @@ def measure_world_speed(
 ) -> WorldSpeed:
     """Times environments and bare physics alternately.
 
-    Both start from the same distribution and follow the same actuator targets. See
-    `measure_world_speeds` and `Effort` for the arguments.
+    Both start from the same distribution and follow the same actuator targets.
+
+    Args:
+        task: name of the task.
+        robot: name of the robot.
+        num: the number of worlds.
+        device: Warp's name of the device.
+        effort: how much is timed.
     """
     arguments: dict[str, Any] = {
         "robot": robot,
@@ -118,7 +124,6 @@ def measure_world_speed(
     }
     env: Any = gymnasium.make_vec(get_task(task).env_id, num, **arguments)
     worlds = env.unwrapped.worlds
-
     # Warm up both, so that nothing is compiled or captured during the timing:
     # `_actuator_targets` steps the environments, and the loop steps the bare physics.
     num_actions = effort.steps + WARM_UP_STEPS
@@ -128,8 +133,8 @@ def measure_world_speed(
     for target in targets[:WARM_UP_STEPS]:
         bare_step(target)
 
-    env_speeds = []
-    bare_speeds = []
+    env_speeds: list[float] = []
+    bare_speeds: list[float] = []
     # physics steps of all worlds in each repeat; a control step has `ticks_per_step`
     ticks = num * effort.steps * worlds.ticks_per_step
     for _ in range(effort.repeats):

@@ -59,16 +59,21 @@ class Condition:
         return self.compute_ms + self.transport_ms
 
     @property
-    def impairments(self) -> tuple[str, ...]:
-        """Freezes, outages and the bridge (if it is not "hold"), in words."""
-        impairments = []
+    def interruptions(self) -> tuple[str, ...]:
+        """The planner's freezes and the channel's outages, in words."""
+        interruptions = []
         if self.freeze:
-            impairments.append(f"frozen for {self.freeze}")
+            interruptions.append(f"frozen for {self.freeze}")
         if self.outage:
-            impairments.append(f"cut off for {self.outage}")
-        if self.bridge != "hold":
-            impairments.append(f"bridge {self.bridge}")
-        return tuple(impairments)
+            interruptions.append(f"cut off for {self.outage}")
+        return tuple(interruptions)
+
+    @property
+    def interruptions_and_bridge(self) -> tuple[str, ...]:
+        """Interruptions, and the bridge if it is not "hold", in words."""
+        if self.bridge == "hold":
+            return self.interruptions
+        return (*self.interruptions, f"bridge {self.bridge}")
 
     @property
     def without_weights(self) -> Condition:

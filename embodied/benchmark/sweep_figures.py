@@ -265,12 +265,10 @@ def _recovery(interrupted: Cell, undisturbed: Cell, test: PairedTest) -> Recover
     if lost_s is not None and single is not None:
         caught_up_s = lost_s.median - single.duration_s
 
-    # the description names the interruption, not the bridge that helps against it
-    impairments = replace(condition, bridge="hold").impairments
     return Recovery(
         interrupted=interrupted,
         undisturbed=undisturbed,
-        description=" and ".join(impairments),
+        description=" and ".join(condition.interruptions),
         difference=test.comparison,
         adjusted_p=test.adjusted_p,
         lost_s=lost_s,

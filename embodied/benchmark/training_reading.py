@@ -169,10 +169,10 @@ def _imitation_advice(last: Mapping[str, float], longer: str) -> str:
             f"each plan was seen {passes:.2g} times only, and validation is about as good "
             f"as training (a ratio of {ratio:.2f}): {longer} will help"
         )
+    seen = "" if passes is None else ", and each plan was seen often enough"
     return (
-        f"validation is about as good as training (a ratio of {ratio:.2f}), and each plan "
-        "was seen often enough: where success is low, both more demonstrations and "
-        f"{longer} are needed"
+        f"validation is about as good as training (a ratio of {ratio:.2f}){seen}: where "
+        f"success is low, both more demonstrations and {longer} are needed"
     )
 
 

@@ -194,9 +194,7 @@ def episodes_left(results: Results, trials: Sequence[Trial]) -> int:
     """Returns how many episodes of the trials the results still lack."""
     num_left = 0
     for trial in trials:
-        known = results.without_outdated(trial.condition).known_episodes(
-            trial.condition
-        )
+        known = results.known_episodes(trial.condition)
         num_left += trial.condition.num_episodes - len(known.episodes)
     return num_left
 

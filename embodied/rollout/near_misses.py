@@ -26,8 +26,8 @@ class NearMissMeter:
 
     A near miss is a time in which a link of the robot was closer than NEAR_M to an object
     that is fixed to the world, or to a person, and touched none of them. `LinkGaps` says
-    what counts as a link. Distances are sampled at 20 Hz, so a link that passes faster
-    may be overlooked.
+    what counts as a link. Distances are sampled at about 20 Hz, once in a whole number
+    of control steps, so a link that passes faster may be overlooked.
     """
 
     def __init__(self, worlds: Worlds) -> None:
@@ -38,11 +38,11 @@ class NearMissMeter:
         self._steps_per_sample = -(-SAMPLE_TICKS // worlds.ticks_per_step)
 
         # the running episode in each world: its steps, whether a link is near an obstacle,
-        # and whether a link has touched one since it came near
+        # whether a link has touched one since it came near, and its near misses so far
         self._steps = np.zeros(num_worlds, np.int64)
         self._is_near = np.zeros(num_worlds, bool)
         self._has_touched = np.zeros(num_worlds, bool)
-        self._count = np.zeros(num_worlds, np.int64)
+        self._near_misses = np.zeros(num_worlds, np.int64)
         # index of an episode that has ended -> number of near misses
         self._measured: dict[int, int] = {}
 
@@ -57,7 +57,7 @@ class NearMissMeter:
         self._steps[ids] = 0
         self._is_near[ids] = False
         self._has_touched[ids] = False
-        self._count[ids] = 0
+        self._near_misses[ids] = 0
 
     def on_step(self, worlds: Worlds, step: Step) -> None:
         """Computes the distances in the worlds in which a sample is due."""
@@ -73,7 +73,7 @@ class NearMissMeter:
             return
         # a near miss that still lasts ends here: pretend that all links move away
         self._add(np.array([world]), np.array([CLEAR_M]))
-        self._measured[result.index] = int(self._count[world])
+        self._measured[result.index] = int(self._near_misses[world])
 
     def measured(self, result: EpisodeResult) -> EpisodeResult:
         """Returns the result of an ended episode with its number of near misses."""
@@ -92,6 +92,6 @@ class NearMissMeter:
 
         # once the links have moved away, it was a near miss unless they touched
         is_over = is_near & (distance_m >= CLEAR_M)
-        self._count[ids] += is_over & ~has_touched
+        self._near_misses[ids] += is_over & ~has_touched
         self._is_near[ids] = is_near & ~is_over
         self._has_touched[ids] = has_touched & ~is_over

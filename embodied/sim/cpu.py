@@ -135,7 +135,8 @@ class CpuEngine:
         """Computes what follows from changed states and model fields of worlds `ids` (n,)."""
         self._check_threads()
         self.version += 1
-        # MuJoCo computes constants from the model's fields, e.g. inverse inertias
+        # MuJoCo computes constants from the model's fields, e.g. inverse inertias; `keep`
+        # needs the values from which they were computed
         if self._model_views:
             for field, values in self._model_views.items():
                 self._settled[field][ids] = values[ids]

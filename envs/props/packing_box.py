@@ -121,8 +121,8 @@ def add_packing_boxes(
 
 
 def _plate_sizes(size: PackingBoxSize) -> dict[str, tuple[float, float]]:
-    """Returns the size (width, height) in m of each mark on a box."""
-    square = size.depth - 0.014  # with a margin of 7 mm on each side
+    """Returns the size (width, height) in m of each plate on a box, named as in PLATES."""
+    square = size.depth - 0.014  # 7 mm less than the inside, at each edge
     return {
         "inside": (square, square),
         "top": (square, square),

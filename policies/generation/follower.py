@@ -217,6 +217,7 @@ class Follower:
             error_m: (n, 3) the vectors from the guided points to their targets.
             error_rad: (n, 3) the rotation vectors from the hands to their targets.
         """
+        # (R,) the share of the way to the anchor that is done, 1 from the arrival on
         way_share = self._rows.way_share
         next_row = np.minimum(row + 1, len(way_share) - 1)
         is_near = way_share[row] >= 1

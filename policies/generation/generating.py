@@ -17,7 +17,7 @@ from embodied.datasets.recorder import Recorder
 from embodied.datasets.schema import Episode, Header
 from embodied.datasets.shipping import run_recording
 from embodied.datasets.storage import part_file, part_files, part_seed, parts_folder
-from embodied.datasets.writer import EpisodeWriter, Mode, kept_when_stopped
+from embodied.datasets.writer import EpisodeWriter, Mode, tidied_when_stopped
 from embodied.envs.config import EnvConfig
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
@@ -234,7 +234,7 @@ def generate(
     title = f"generate {work.config.level}"
 
     # try seeds in rounds, until there are enough successes or no seeds are left
-    with kept_when_stopped(writer, seeds, wanted):
+    with tidied_when_stopped(writer, seeds, wanted):
         round_seeds = _next_seeds(work.path, merged, wanted, seeds=seeds)
         while round_seeds:
             with stage(title, len(round_seeds)) as report:

@@ -93,7 +93,7 @@ def check_folder(folder: Path) -> None:
 def asked_hash(settings: Settings) -> str:
     """Returns the SHA-256 of a model's files and of the settings of its question.
 
-    A model answers equal questions in the same way only if the hash is the same.
+    With equal hashes, equal questions get equal answers.
     """
     digest = hashlib.sha256()
     digest.update(f"{settings.prompt.template}\n{settings.form!r}".encode())

@@ -104,7 +104,7 @@ def checked_settings(entries: dict[str, Any], parent: Path) -> Settings:
         EmbodiedError: an entry is missing, unknown or wrong.
     """
     check_kinds(entries, KEYS)
-    _check_sizes(entries)
+    _check_values(entries)
     _check_head(entries)
     if "folder" not in entries:
         raise EmbodiedError("folder must be given, the folder of the model")
@@ -168,8 +168,8 @@ def _check_head(entries: dict[str, Any]) -> None:
         )
 
 
-def _check_sizes(entries: dict[str, Any]) -> None:
-    """Raises EmbodiedError if a number is out of its range, or a list holds no names."""
+def _check_values(entries: dict[str, Any]) -> None:
+    """Raises EmbodiedError if a number is out of its range, or an item of a list is no text."""
     # 4096 is far beyond useful values; the bound only catches slips
     for name in ("image_size", "camera_hz", "planner_hz"):
         if not 0 < entries.get(name, 1) <= 4096:
@@ -179,8 +179,8 @@ def _check_sizes(entries: dict[str, Any]) -> None:
 
     if not 2 <= entries.get("bins", 2) <= MAX_BINS:
         raise EmbodiedError(
-            f"bins must be from 2 to {MAX_BINS}, since numbers have three digits, not "
-            f"{entries['bins']}"
+            f"bins must be from 2 to {MAX_BINS}, not {entries['bins']}, since numbers have "
+            "three digits"
         )
 
     for name in ("subtasks", "cameras"):

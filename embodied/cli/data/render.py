@@ -22,7 +22,7 @@ from embodied.datasets.render_request import (
 from embodied.datasets.rendering import RenderWork
 from embodied.datasets.replay import replay_config
 from embodied.datasets.subsets import require_not_source
-from embodied.datasets.writer import EpisodeWriter, Mode, kept_when_stopped
+from embodied.datasets.writer import EpisodeWriter, Mode, tidied_when_stopped
 from embodied.envs.looks import parsed_looks
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
@@ -117,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
     missing = [seed for seed in seeds if seed not in writer.seeds]
     try:
         with (
-            kept_when_stopped(writer, seeds),
+            tidied_when_stopped(writer, seeds),
             Workers(arguments.workers(args, len(missing))) as workers,
             CountProgress("render", len(missing), "episode") as progress,
         ):

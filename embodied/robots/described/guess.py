@@ -187,15 +187,21 @@ def _hand_keys(
 
 
 def _sides(
-    model: mujoco.MjModel, arms: list[list[str]], has_grippers: bool, most: int
+    model: mujoco.MjModel, arms: list[list[str]], has_grippers: bool, most_arms: int
 ) -> dict[str, list[str]]:
     """Returns side -> the joints of the arm there, the left one first.
 
     A second arm without a hand is left out, unless grippers will be attached. A single
     arm has no side.
+
+    Args:
+        model: the file's model.
+        arms: the joints of each arm that was found, the longest arm first.
+        has_grippers: whether grippers will be attached.
+        most_arms: how many arms the robot may have, 1 or 2.
     """
     chosen = [arms[0]]
-    chosen += [arm for arm in arms[1:most] if has_grippers or has_hand(model, arm)]
+    chosen += [arm for arm in arms[1:most_arms] if has_grippers or has_hand(model, arm)]
     if len(chosen) == 1:
         return {"": chosen[0]}
 

@@ -225,8 +225,8 @@ def _is_at_grip(facts: ExpertFacts, posture: Grip) -> Array:
     return (dot(error, error) < AT_GRIP_M**2) & is_aligned
 
 
-def _is_before_grip(facts: ExpertFacts, posture: Grip) -> Array:
-    """Returns (n,) bool, whether the hand is where it may approach the grip."""
+def _may_approach(facts: ExpertFacts, posture: Grip) -> Array:
+    """Returns (n,) bool, whether the hand is on the approach to the grip, or past it."""
     error = facts.hand.pos_w - posture.pos_w
     # split into the part along the approach direction, which is negative before the grip,
     # and the part across it
@@ -281,7 +281,7 @@ def _rows_of_empty_hand(
     waypoint = with_z(xp, waypoint, xp.maximum(hover[:, 2], clear_z))
     reach = xp.where(is_far[:, None], waypoint, hover)
 
-    may_grasp = is_free & _is_before_grip(facts, posture) & ~is_coming
+    may_grasp = is_free & _may_approach(facts, posture) & ~is_coming
     # a parcel on the plate, label up, waits to be read: the hand lets go and backs off
     must_back_off = is_free & facts.is_on_plate
     must_back_off = must_back_off & parcel.is_label_up() & ~parcel.is_scanned
@@ -317,7 +317,7 @@ def _rows_to_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
     # stand on the end opposite the label; its grip is OFF_MIDDLE_M nearer to the label.
     above_bottom = hand.pos_w[:, 2] - bottom_z
     above_end = parcel.size[:, 0] / 2 + OFF_MIDDLE_M
-    above_bottom = xp.where(facts.must_turn(), above_end, above_bottom)
+    above_bottom = xp.where(facts.must_stand_on_end(), above_end, above_bottom)
     carry_z = facts.plate_w[:, 2] + CARRY_HEIGHT_M + above_bottom
     over_plate = with_z(xp, facts.plate_w + parcel_to_hand, carry_z)
     waypoint = around_column(

@@ -156,11 +156,12 @@ class ExpertFacts:
             back_m=self.back_m,
         )
 
-    def must_turn(self) -> Array:
-        """Returns (n,) bool, whether a held parcel must be rotated to bring its label up.
+    def must_stand_on_end(self) -> Array:
+        """Returns (n,) bool, whether a held parcel has its label on one of its ends.
 
-        The parcel must be rotated if its label is on the end to which the hand's x axis
-        points.
+        Such a parcel is set down standing on its other end, which brings the label up.
+        The hand's x axis points to the label from the grasp on, and stays there while hand
+        and parcel rotate together. So the value stays true until the parcel is let go.
         """
         label_along_x = dot(self.parcel.label_direction(), self.hand.x)
         return self.is_held & (label_along_x > MOSTLY_COS)
@@ -175,7 +176,7 @@ class ExpertFacts:
         from_plate = (self.parcel.pos_w - self.plate_w)[:, :2]
         is_far_from_plate = dot(from_plate, from_plate) > NEAR_PLATE_M**2
         # a rotation needs more height than a movement sideways
-        free_m = self.xp.where(self.must_turn(), FREE_TO_TURN_M, FREE_M)
+        free_m = self.xp.where(self.must_stand_on_end(), FREE_TO_TURN_M, FREE_M)
         is_low = self.parcel.bottom_z() < BELT.top_z + free_m
         return self.is_held & is_low & is_far_from_plate
 
@@ -201,7 +202,7 @@ class ExpertFacts:
         # the axes that rotate the parcel: the hand points to the left, as seen from the
         # robot's column
         sideways = level_grip(grip.pos_w, left_of(outward), self.hand.lean_rad())
-        is_turning = self.must_turn() & ~parcel.is_scanned & ~self.must_lift()
+        is_turning = self.must_stand_on_end() & ~parcel.is_scanned & ~self.must_lift()
         carry_x = xp.where(is_turning[:, None], sideways.x, carry_x)
         carry_z = xp.where(is_turning[:, None], sideways.z, carry_z)
 

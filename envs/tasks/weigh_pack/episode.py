@@ -87,8 +87,8 @@ def memory_of(episode: dict[str, Any]) -> dict[str, Any]:
         "weighed": 0.0,
         "steady_kg": 0.0,
         "steady_tick": 0,
-        "wrong_box": 0,
-        "wrong_boxes": 0,
+        "wrong_box": 0,  # whether the item is in a wrong box now, 0 or 1
+        "wrong_boxes": 0,  # how often it came into one
         # the event of level L4
         "push": episode["push_n"],
         "event_tick": int(episode["event_s"] * PHYSICS_HZ),
