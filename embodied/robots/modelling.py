@@ -33,6 +33,21 @@ def add_shoulder(mount: mujoco.MjsBody, placement: Placement) -> mujoco.MjsBody:
     )
 
 
+def add_frame_at_site(spec: mujoco.MjSpec, site: mujoco.MjsSite) -> mujoco.MjsFrame:
+    """Returns a new frame of the site's body, with the pose of the site.
+
+    Args:
+        spec: the model, which must compile, since the compiler computes the pose of a
+            site that is given by other angles than a quaternion, or within a frame.
+        site: a site with a name.
+    """
+    carrier = site.parent
+    if site.alt.type == mujoco.mjtOrientation.mjORIENTATION_QUAT and not site.frame:
+        return carrier.add_frame(pos=site.pos, quat=site.quat)
+    compiled = spec.copy().compile().site(site.name)
+    return carrier.add_frame(pos=compiled.pos, quat=compiled.quat)
+
+
 def set_inertia(
     body: mujoco.MjsBody, mass_kg: float, centre: Point, inertia: Point
 ) -> None:

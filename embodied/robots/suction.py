@@ -14,6 +14,7 @@ import numpy as np
 from embodied.core import PHYSICS_HZ
 from embodied.robots.franka.hand import FLANGE_M
 from embodied.robots.gripping import PAD_FRICTION
+from embodied.robots.modelling import add_frame_at_site
 from embodied.robots.parts.part import Placement
 from embodied.robots.parts.suction import SuctionGripper
 
@@ -70,8 +71,7 @@ def add_cup(
     """
     # a body in the pose of the site carries the spheres of the lip
     carrier = site.parent
-    frame = carrier.add_frame(pos=site.pos, quat=site.quat)
-    frame.alt.type = site.alt.type
+    frame = add_frame_at_site(spec, site)
     lip = carrier.add_body(name=f"{name}_lip", gravcomp=1)
     lip.set_frame(frame)
     for k in range(LIP_POINTS):

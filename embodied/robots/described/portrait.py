@@ -11,6 +11,7 @@ from PIL import Image
 
 from embodied.files import replace_bytes
 from embodied.robots.described.robot import Reading
+from embodied.robots.modelling import add_frame_at_site
 from embodied.robots.parts.suction import SuctionGripper
 from embodied.sim.contexts import RenderContext
 from embodied.sim.physics import apply_defaults
@@ -100,9 +101,7 @@ def _scene(reading: Reading) -> mujoco.MjModel:
     # a capsule along each axis of the tcp, in the axis's colour
     for effector in reading.robot.effectors:
         site = spec.site(effector.site)
-        # a frame with the tcp's pose; `alt.type` is how its orientation is given
-        frame = site.parent.add_frame(pos=site.pos, quat=site.quat)
-        frame.alt.type = site.alt.type
+        frame = add_frame_at_site(spec, site)
         for axis, rgba in zip(np.eye(3), AXIS_RGBA, strict=True):
             geom = site.parent.add_geom(
                 type=mujoco.mjtGeom.mjGEOM_CAPSULE,

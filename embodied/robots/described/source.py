@@ -22,6 +22,7 @@ from embodied.robots.described.drawing import hide_sites_and_collision_geoms
 from embodied.robots.described.gripper_keys import Gripper
 from embodied.robots.described.settings import share_settings
 from embodied.robots.described.urdf import URDF_SUFFIX, find_meshes
+from embodied.robots.modelling import add_frame_at_site
 
 HAND_PREFIX = "hand_"
 # Joints with one degree of freedom; balls and free joints have more.
@@ -241,9 +242,7 @@ def attach_gripper(
     if gripper.on in carriers:
         carrier = carriers[gripper.on].add_frame()
     elif gripper.on in sites:
-        site = sites[gripper.on]
-        carrier = site.parent.add_frame(pos=site.pos, quat=site.quat)
-        carrier.alt.type = site.alt.type  # how the site's orientation is given
+        carrier = add_frame_at_site(spec, sites[gripper.on])
     else:
         raise unknown("body or site (gripper.on)", gripper.on, [*carriers, *sites])
 
