@@ -173,8 +173,13 @@ def test_new_describes_a_urdf_whose_mesh_is_in_its_package(
 
 
 @pytest.mark.slow
-def test_new_keeps_the_tools_x_ahead_at_home(tmp_path: Path) -> None:
+def test_new_keeps_the_tools_x_ahead_at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Else experts would turn the hand by half before they do anything."""
+    # the search for a mount takes minutes here, and the home is found before it
+    monkeypatch.setattr(placing, "best_mount", lambda search, mount, home_w: mount)
+    monkeypatch.setattr(StandingSearch, "best", lambda search, mount: None)
     # the wrist does not turn far enough to have the hand the other way round
     mjcf = MJCF.replace(
         '"wrist3" axis="0 0 1"', '"wrist3" axis="0 0 1" range="100 260"'
