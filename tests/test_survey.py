@@ -199,10 +199,11 @@ def test_a_survey_goes_on_where_it_stopped(
     assert main.main([*words, "--resume", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     successes = [row for row in rows if row["kind"] == "success"]
+    # nobody succeeds within 3 s
     assert [(row["level"], row["failed_seeds"]) for row in successes] == [
         ("L1", [10_000, 10_001]),
         ("L2", [10_000, 10_001]),
-    ]  # nobody succeeds within 3 s
+    ]
     ledger = book.read()
     assert cost in ledger.rows
     lines = [command.line for command in ledger.commands]

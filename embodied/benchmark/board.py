@@ -261,16 +261,16 @@ def _mismatches(first: Contestant, second: Contestant) -> Iterator[_Mismatch]:
 
 
 def _model_mismatches(a: Provenance, b: Provenance) -> Iterator[_Mismatch]:
-    """Yields robots and models that have the same name but other contents."""
+    """Yields robots and models that have the same name but other hashes."""
     # only robots that were read from files have a hash
     hash_a = a.metadata.get("robot_hash")
     hash_b = b.metadata.get("robot_hash")
     if a.robot == b.robot and hash_a and hash_b and hash_a != hash_b:
         yield _Mismatch(f"the content of robot {a.robot}", hash_a[:12], hash_b[:12])
 
-    # `models` maps "task robot" to the SHA-256 of the compiled model
-    for name in sorted(a.models.keys() & b.models.keys()):
-        sha_a, sha_b = (run.models[name] for run in (a, b))
+    for name in sorted(a.models.keys() & b.models.keys()):  # each "task robot"
+        sha_a = a.models[name]
+        sha_b = b.models[name]
         if sha_a != sha_b:
             yield _Mismatch(f"the model of {name}", sha_a[:8], sha_b[:8])
 

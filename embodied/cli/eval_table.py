@@ -68,6 +68,7 @@ def shifts(results: Results) -> list[str]:
             continue
         between_failures = time_between_failures(cell.episodes)
         worked_s = sum(episode.duration_s for episode in cell.episodes)
+
         lines.append(
             f"{cell.label} {_setting(cell.condition)}: {len(cell.episodes)} episodes in "
             f"{duration_text(worked_s)}, each from a reset of the robot; "

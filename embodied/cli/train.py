@@ -351,14 +351,14 @@ def _reject_tasks(sources: Sequence[str]) -> None:
 def warn_of_unfinished(datasets: list[Path]) -> None:
     """Prints which datasets are unfinished, and how to continue their collection."""
     for path in datasets:
-        dataset = Dataset(path)
-        if dataset.is_unfinished:
-            print(
-                f"{path}: its collection is unfinished, learning from the "
-                f"{len(dataset)} episodes that are whole; the same `embodied collect` "
-                "with --resume continues it",
-                file=sys.stderr,
-            )
+        with Dataset(path) as dataset:
+            if dataset.is_unfinished:
+                print(
+                    f"{path}: its collection is unfinished, learning from the "
+                    f"{len(dataset)} episodes that are whole; the same `embodied collect` "
+                    "with --resume continues it",
+                    file=sys.stderr,
+                )
 
 
 def chosen_cameras(datasets: list[Path], wanted: Sequence[str]) -> tuple[str, ...]:

@@ -165,6 +165,7 @@ def _encoded(
         stream: Any = container.add_stream(encoder, rate=hz, options=options)
         stream.height, stream.width = pictures.shape[1:3]
         stream.pix_fmt = "yuv420p"
+
         for number, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts = number

@@ -76,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
         raise EmbodiedError("--on says where --gripper sits: give both")
     if args.output is not None:
         _require_toml(args.output, args.overwrite)
+
+    # what can be drafted is written, even if no robot can be made of it yet
     with CountProgress("mounts", MOST_MOUNTS, "mount") as progress:
         try:
             guess = guess_description(
@@ -93,6 +95,8 @@ def run(args: argparse.Namespace) -> int:
                 f"{unfinished}. {path} has the rest: correct it there, then look at it "
                 f"with embodied robot check {path}"
             ) from None
+
+    # write the description, and say which values are guesses
     description = guess.reading.description
     path = _write(description, guess.doubts, args)
     print(f"{path}: robot {description.name}, {guess.reading.robot.summary()}")

@@ -63,11 +63,8 @@ class StandBuilder:
         stand = mount.add_body(name=f"{prefix}stand", gravcomp=1)
         height = self.description.mount.pos_w[2]
         if self.description.base is not None:
-            stand.pos = [
-                0,
-                0,
-                height,
-            ]  # a driving base is on the floor, not at the mount
+            # a driving base is on the floor, not at the mount
+            stand.pos = (0, 0, height)
         elif self.description.mount.stand:
             _draw_column(stand, height)
         return stand

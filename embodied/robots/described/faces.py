@@ -101,6 +101,7 @@ class FaceFinder:
         groups = np.array([0, 0, 0, 0, 0, 1], np.uint8)  # only TARGET_GROUP
         include_static = 1  # also hit geoms of bodies that are fixed to the world
         no_body = -1  # exclude no body
+
         distance_m = mujoco.mj_ray(
             self._model,
             self._data,
@@ -111,6 +112,7 @@ class FaceFinder:
             no_body,
             geom,
         )
+        # `mj_ray` returns -1 if there is no hit
         if distance_m < 0:
             return None
         return _Hit(distance_m, start_w + distance_m * direction_w, int(geom[0]))

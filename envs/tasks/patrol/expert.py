@@ -94,8 +94,8 @@ def patrol_expert(
     mount = MountPose(robot, agent_layout)
     planner = ScriptedPlanner(agent_layout, state_layout, _look, effectors=0)
     # a robot whose head turns looks at signs with its body turned aside
-    pans = any(isinstance(part, Head) and len(part.joints) for part in robot.parts)
-    aside_rad = ASIDE_RAD if pans else 0.0
+    head = _turning_head(robot)
+    aside_rad = 0.0 if head is None else ASIDE_RAD
     least_m, middle_m = room_of(robot, aside_rad)
     # a broad robot has room to stand only in the middle of a bay
     creep_m = CREPT_M if aside_rad else 0.0
@@ -134,7 +134,7 @@ def patrol_expert(
         # `DrivingPlanner` takes the pose of the arm, not that of the mount
         return stand_of_mount(xp, goal, as_if_at)
 
-    head_goals = _gaze(planner, mount, robot)
+    head_goals = None if head is None else _gaze(planner, mount, head)
     return DrivingPlanner(planner, agent_layout, robot, stand), GoalServo(
         agent_layout, robot, head_goals=head_goals
     )
@@ -166,19 +166,19 @@ def room_of(robot: Robot, aside_rad: float) -> tuple[tuple[float, float], float]
     return (max(hand_m, half_m) + DRIVING_M, standing_m), middle_m
 
 
-def _gaze(planner: ScriptedPlanner, mount: MountPose, robot: Robot) -> HeadGoals | None:
-    """Returns the function that turns a head with pan and tilt to the next sign.
+def _turning_head(robot: Robot) -> Head | None:
+    """Returns the robot's head with joints; None if it has none."""
+    for part in robot.parts:
+        if isinstance(part, Head) and len(part.joints):
+            return part
+    return None
 
-    The result is None for a robot whose head does not turn.
-    """
-    heads = [
-        part for part in robot.parts if isinstance(part, Head) and len(part.joints)
-    ]
-    if not heads:
-        return None
+
+def _gaze(planner: ScriptedPlanner, mount: MountPose, head: Head) -> HeadGoals:
+    """Returns the function that turns a head with pan and tilt to the next sign."""
     # the first joint pans the head; the goals of its other joints are those at home
-    _, *other_goals = heads[0].joints.home
-    lowest_rad, highest_rad = heads[0].joints.ranges[0]
+    _, *other_goals = head.joints.home
+    lowest_rad, highest_rad = head.joints.ranges[0]
 
     def head_goals(observation: Observation) -> Array:
         """Returns pan and tilt (N, 2) rad."""

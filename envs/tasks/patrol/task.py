@@ -53,10 +53,8 @@ class Patrol:
             ("place", COUNT),  # in the round, from 1; 0 for stations that are not asked
             ("seen", 1),  # how many stations of the round have been seen
             ("camera_pos_w", 3),
-            (
-                "camera_axis_w",
-                2,
-            ),  # x and y of the unit vector along which the camera looks
+            # x and y of the unit vector along which the camera looks
+            ("camera_axis_w", 2),
             ("people_m", 1),  # distance to the nearest person
             # x and y of each person now and at AHEAD_S
             ("people_w", 2 * len(PEOPLE) * len(AHEAD_S)),
