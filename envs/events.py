@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from embodied.core import Array, seconds_to_ticks
+from embodied.core import PHYSICS_HZ, Array, seconds_to_ticks
 
 PUSH_S = 0.2
 PUSH_TICKS = seconds_to_ticks(PUSH_S)
@@ -17,6 +17,14 @@ EVENT_STREAM = 0x4C34
 def event_rng(seed: int, stream: int = EVENT_STREAM) -> np.random.Generator:
     """Returns the random number generator for the events of one episode."""
     return np.random.default_rng((seed, stream))
+
+
+def event_tick_at(time_s: float) -> int:
+    """Returns the time of an event, or a delay before it, in physics ticks.
+
+    Times are drawn from ranges, so they lie between ticks. They are rounded down.
+    """
+    return int(time_s * PHYSICS_HZ)
 
 
 def horizontal_force(force_n: float, angle: float) -> tuple[float, float]:

@@ -14,9 +14,17 @@ from PIL import Image
 
 from embodied.cli import main
 from embodied.envs.registry import get_task, robots_for, task_names
+from embodied.errors import EmbodiedError
 from embodied.pages import gallery
-from embodied.pages.contact_sheet import Caption, Sheet, one_per_task, write_png
+from embodied.pages.contact_sheet import Caption, Sheet, films_of_loop, write_png
 from embodied.pages.gallery import FilmPlan, FilmWork, ProgressTrace, Take
+from embodied.pages.stored_films import (
+    LIST_NAME,
+    FilmRecord,
+    StoredFilm,
+    store_film,
+    stored_films,
+)
 from tests.ground import TOTE_TRANSFER, shorten_horizon
 from tests.test_film import clip
 
@@ -61,12 +69,48 @@ def test_a_sheet_has_room_for_every_picture() -> None:
     assert captions.max() > 200  # words are there
 
 
-def test_a_loop_shows_each_task_once_and_the_robots_in_turn() -> None:
-    takes = [
-        take(task, robot) for task in ("A", "B", "C") for robot in ("arm", "rover")
+def test_a_loop_shows_each_task_and_the_robots_in_turn() -> None:
+    films = [
+        StoredFilm(FilmRecord(task, robot, "L2", 0, "do it", "", 0), Path())
+        for task in ("A", "B", "C", "D")
+        for robot in ("arm", "rover")
     ]
-    pairs = [(t.plan.task, t.plan.robot) for t in one_per_task(takes)]
-    assert pairs == [("A", "arm"), ("B", "rover"), ("C", "arm")]
+    pairs = [(film.record.task, film.record.robot) for film in films_of_loop(films)]
+    assert pairs[:4] == [("A", "arm"), ("B", "rover"), ("C", "arm"), ("D", "rover")]
+
+    # the second row of three is filled with other films of the first tasks
+    assert pairs[4:] == [("A", "rover"), ("B", "arm")]
+
+
+def test_films_that_are_not_made_anew_stay(tmp_path: Path) -> None:
+    for robot in ("arm", "rover", "arm"):
+        store_film(tmp_path, take("B", robot))
+    store_film(tmp_path, take("A"))
+    films = stored_films(tmp_path, [("A", "arm"), ("B", "arm")])
+    pairs = [(film.record.task, film.record.robot) for film in films]
+    assert pairs == [("A", "arm"), ("B", "arm"), ("B", "rover")]
+    assert [film.record.moment for film in films] == [2, 2, 2]
+
+    # lighter from frame to frame, as the take was
+    shades = [frame.mean() for frame in films[0].frames()]
+    assert np.allclose(shades, (40, 80, 120, 160, 200), atol=4)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (LIST_NAME, "{}", "is no list of films that this version reads"),
+        (LIST_NAME, '{"format": "x", "schema_version": 1}', "its format is"),
+        ("clips/A_arm.mp4", "no film", "film A with arm anew"),
+    ],
+)
+def test_damaged_films_are_named(
+    tmp_path: Path, name: str, content: str, message: str
+) -> None:
+    store_film(tmp_path, take("A"))
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(EmbodiedError, match=message):
+        stored_films(tmp_path, [])[0].frames()
 
 
 def test_a_large_sheet_is_written_with_fewer_colours(tmp_path: Path) -> None:
@@ -87,17 +131,17 @@ def test_a_film_goes_from_start_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
     shorten_horizon(monkeypatch, 1.5)
     monkeypatch.setattr(gallery, "FILM_SIZE", (48, 64))
     monkeypatch.setattr(gallery, "CANDIDATES", 2)
-    reports: list[FilmPlan] = []
+    takes: list[Take] = []
     plan = FilmPlan(TOTE_TRANSFER, "arm", "L2", first_seed=3)
-    (made,) = FilmWork((plan,))([0], reports.append)
-    assert reports == [plan]
+    FilmWork((plan,))([0], takes.append)
+    (made,) = takes
+    assert made.plan == plan
     assert made.clip.result.seed in (3, 4)
     assert len(made.clip.frames) == 1 + 1.5 * gallery.FILM_FPS
 
     # the hand has come nearer: not the start
     assert 0 < made.moment < len(made.clip.frames)
-    assert (made.frame_at(0.0) == made.clip.frame(0)).all()
-    assert (made.frame_at(1.0) != made.frame_at(0.0)).any()
+    assert (made.clip.frame(made.moment) != made.clip.frame(0)).any()
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -12,14 +13,15 @@ from embodied.cli.output import require_writable
 from embodied.envs.registry import loadable_tasks
 from embodied.envs.variation import LEVELS
 from embodied.errors import unknown
-from embodied.pages.contact_sheet import write_gallery
+from embodied.pages.contact_sheet import write_sheets
 from embodied.pages.gallery import CANDIDATES, FilmPlan, FilmWork, Take
+from embodied.pages.stored_films import store_film, stored_films
 from embodied.pages.subject import choose_pairs
 from embodied.rollout.shards import Workers
 
-HELP = """Film the expert in every task with each robot. Writes gallery.png (a moment of each film), gallery.webp (a
-loop with one film per task) and clips/TASK_ROBOT.mp4 (whole episodes at twice their speed); earlier files are
-replaced."""
+HELP = """Film the expert in every task with each robot. Writes clips/TASK_ROBOT.mp4 (whole episodes at twice their
+speed), gallery.png (a moment of each film), gallery.webp (a loop of all tasks) and gallery.json (a list of the films).
+Films in the folder that are not asked for stay, and are in the pictures too."""
 EXAMPLE = """embodied gallery
   embodied gallery --task ToteTransfer --level L3 -o runs/gallery"""
 
@@ -41,27 +43,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Films, then writes all files."""
+    """Films, then draws the pictures of all films in the folder."""
     require_writable(args.output)
     if args.level not in LEVELS:
         raise unknown("level", args.level, LEVELS)
     pairs = choose_pairs(args.task or loadable_tasks(), args.robot)
 
-    # each film gets CANDIDATES seeds that no other film uses, so no two start alike
-    arguments.check_seed(args.seed, len(pairs) * CANDIDATES)
+    # Each film gets CANDIDATES seeds that no other film uses, so no two start alike. The
+    # seeds do not depend on which films are asked for.
+    all_pairs = choose_pairs(loadable_tasks(), None)
+    all_pairs += [pair for pair in pairs if pair not in all_pairs]
+    arguments.check_seed(args.seed, len(all_pairs) * CANDIDATES)
     plans = []
-    for index, (task, robot) in enumerate(pairs):
-        first_seed = args.seed + index * CANDIDATES
+    for task, robot in pairs:
+        first_seed = args.seed + all_pairs.index((task, robot)) * CANDIDATES
         plans.append(FilmPlan(task, robot, args.level, first_seed))
 
-    takes = _film(plans, args)
-    for path in write_gallery(args.output, takes):
+    paths = _film(plans, args)
+    paths += write_sheets(args.output, stored_films(args.output, all_pairs))
+    for path in paths:
         print(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
     return 0
 
 
-def _film(plans: list[FilmPlan], args: argparse.Namespace) -> list[Take]:
-    """Films in several processes, with a progress bar."""
+def _film(plans: list[FilmPlan], args: argparse.Namespace) -> list[Path]:
+    """Films in several processes, with a progress bar; returns the clips' paths.
+
+    Each film is stored as soon as it is made.
+    """
     bar = tqdm(
         total=len(plans),
         desc="films",
@@ -70,12 +79,15 @@ def _film(plans: list[FilmPlan], args: argparse.Namespace) -> list[Take]:
         file=sys.stderr,
         dynamic_ncols=True,
     )
+    paths = []
 
-    def show(plan: FilmPlan) -> None:
-        bar.set_postfix_str(plan.name, refresh=False)
+    def store(take: Take) -> None:
+        paths.append(store_film(args.output, take))
+        bar.set_postfix_str(take.plan.name, refresh=False)
         bar.update()
 
     # Use one process per film, up to the number of cores. `arguments.workers` gives a
     # process to every four episodes, so each film is counted as four.
     with Workers(arguments.workers(args, 4 * len(plans))) as workers, bar:
-        return workers.run(FilmWork(tuple(plans)), range(len(plans)), show)
+        workers.run(FilmWork(tuple(plans)), range(len(plans)), store)
+    return paths

@@ -1,4 +1,4 @@
-"""Writes the gallery's files: a contact sheet, an animated loop, and video clips."""
+"""Draws the gallery's pictures: a contact sheet and an animated loop of its films."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from embodied.files import replace_bytes
-from embodied.pages.gallery import FILM_FPS, Take
+from embodied.pages.stored_films import CLIP_SIZE, StoredFilm
 from embodied.rollout.captions import (
     BACKGROUND_RGB,
     CAPTION_RGB,
@@ -21,16 +21,13 @@ from embodied.rollout.captions import (
     shorten,
     two_lines,
 )
-from embodied.rollout.video import write_mp4
 
 SHEET_LIMIT_BYTES = 1_400_000  # a larger sheet is reduced to 256 colours
 LOOP_FRAMES = 72
 LOOP_FPS = 10
 LOOP_HOLD_S = 1.5  # how long the loop holds its last picture
 LOOP_QUALITY = 60  # of WebP, from 0 to 100
-CLIP_SIZE = (360, 480)  # (H, W)
-CLIP_FPS = 2 * FILM_FPS  # clips play at twice real time
-CLIP_CRF = 24  # constant rate factor of H.264; lower means better quality
+LOOP_COLUMNS = 3
 CAPTION_HEIGHT_PX = 66
 MARGIN_PX = 10  # at both edges of a caption, and between title and note
 
@@ -109,58 +106,71 @@ class Sheet:
         return tile
 
 
-def write_gallery(folder: Path, takes: Sequence[Take]) -> list[Path]:
-    """Writes the sheet, the loop and the clips; returns their paths."""
+def write_sheets(folder: Path, films: Sequence[StoredFilm]) -> list[Path]:
+    """Writes the contact sheet and the loop of films; returns their paths."""
     sheet_path = folder / "gallery.png"
     loop_path = folder / "gallery.webp"
-    clips_folder = folder / "clips"
-    clips_folder.mkdir(parents=True, exist_ok=True)
-
-    write_png(sheet_path, contact_sheet(takes), SHEET_LIMIT_BYTES)
-    _write_loop(loop_path, loop_frames(takes))
-
-    # one clip for each film
-    paths = [sheet_path, loop_path]
-    for take in takes:
-        path = clips_folder / f"{take.plan.name}.mp4"
-        write_mp4(path, _clip_frames(take), CLIP_FPS, CLIP_CRF)
-        paths.append(path)
-    return paths
+    write_png(sheet_path, contact_sheet(films), SHEET_LIMIT_BYTES)
+    _write_loop(loop_path, loop_frames(films))
+    return [sheet_path, loop_path]
 
 
-def contact_sheet(takes: Sequence[Take]) -> Image.Image:
-    """Returns a sheet with the moment of every take."""
+def contact_sheet(films: Sequence[StoredFilm]) -> Image.Image:
+    """Returns a sheet with the moment of every film."""
     sheet = Sheet(columns=4, picture_size=(315, 420))
-    frames = [take.clip.frame(take.moment) for take in takes]
-    return sheet.draw(frames, [_caption(take) for take in takes])
+    frames = [film.frames()[film.record.moment] for film in films]
+    return sheet.draw(frames, [_caption(film) for film in films])
 
 
-def loop_frames(takes: Sequence[Take]) -> Iterator[Image.Image]:
-    """Yields the sheets of the loop, which show one take per task.
+def loop_frames(films: Sequence[StoredFilm]) -> Iterator[Image.Image]:
+    """Yields the sheets of the loop, which show every task.
 
-    All takes are stretched to the same duration.
+    All films are stretched to the same duration. A single film is shown larger.
     """
-    shown = one_per_task(takes)
-    sheet = Sheet(columns=3, picture_size=(210, 280), gap_px=6)
-    captions = [_caption(take) for take in shown]
-    for k in range(LOOP_FRAMES):
-        share = k / (LOOP_FRAMES - 1)
-        yield sheet.draw([take.frame_at(share) for take in shown], captions)
+    if len(films) == 1:
+        shown = list(films)
+        sheet = Sheet(columns=1, picture_size=CLIP_SIZE, gap_px=6)
+    else:
+        shown = films_of_loop(films)
+        sheet = Sheet(columns=LOOP_COLUMNS, picture_size=(210, 280), gap_px=6)
+
+    # the frames of each film that are shown
+    shares = np.linspace(0.0, 1.0, LOOP_FRAMES)
+    shown_frames = []
+    for film in shown:
+        frames = film.frames()
+        last = len(frames) - 1
+        shown_frames.append([frames[round(share * last)] for share in shares])
+
+    captions = [_caption(film) for film in shown]
+    for pictures in zip(*shown_frames, strict=True):
+        yield sheet.draw(pictures, captions)
 
 
-def one_per_task(takes: Sequence[Take]) -> list[Take]:
-    """Returns one take per task, so that different tasks show different robots.
+def films_of_loop(films: Sequence[StoredFilm]) -> list[StoredFilm]:
+    """Returns one film per task, and more to fill the last row.
 
-    The first task shows its first take, the second task its second take, and so on. If a
-    task has too few takes, counting starts again at its first take.
+    The first task shows its first film, the second task its second film, and so on, so
+    that different tasks show different robots. If a task has too few films, counting
+    starts again at its first film. The last row is filled with the next films of the
+    first tasks.
     """
-    takes_by_task: dict[str, list[Take]] = {}
-    for take in takes:
-        takes_by_task.setdefault(take.plan.task, []).append(take)
-    return [
-        takes_of_task[k % len(takes_of_task)]
-        for k, takes_of_task in enumerate(takes_by_task.values())
+    films_by_task: dict[str, list[StoredFilm]] = {}
+    for film in films:
+        films_by_task.setdefault(film.record.task, []).append(film)
+    shown = [
+        films_of_task[k % len(films_of_task)]
+        for k, films_of_task in enumerate(films_by_task.values())
     ]
+
+    others = [film for film in films if film not in shown]
+    num_missing = -len(shown) % LOOP_COLUMNS
+    return shown + _of_different_tasks(others)[:num_missing]
+
+
+def _of_different_tasks(films: Sequence[StoredFilm]) -> list[StoredFilm]:
+    """Returns the last film of each task, which tends to be of another robot."""
+    return list({film.record.task: film for film in films}.values())
 
 
 def write_png(path: Path, image: Image.Image, limit_bytes: int) -> None:
@@ -201,14 +211,9 @@ def _write_loop(path: Path, frames: Iterator[Image.Image]) -> None:
     replace_bytes(path, buffer.getvalue())
 
 
-def _clip_frames(take: Take) -> Iterator[np.ndarray]:
-    """Yields all frames of a take, at the size of clips."""
-    for k in range(len(take.clip.frames)):
-        yield np.asarray(_resized(take.clip.frame(k), CLIP_SIZE))
-
-
-def _caption(take: Take) -> Caption:
-    return Caption(take.plan.task, take.plan.robot, take.clip.result.instruction)
+def _caption(film: StoredFilm) -> Caption:
+    record = film.record
+    return Caption(record.task, record.robot, record.instruction)
 
 
 def _resized(frame: np.ndarray, size: tuple[int, int]) -> Image.Image:

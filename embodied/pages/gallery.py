@@ -48,10 +48,6 @@ class Take:
     clip: Clip
     moment: int
 
-    def frame_at(self, share: float) -> np.ndarray:  # (H, W, 3)
-        """Returns the frame at a share of the episode: 0 is the first, 1 the last."""
-        return self.clip.frame(round(share * (len(self.clip.frames) - 1)))
-
 
 @dataclass
 class ProgressTrace:
@@ -93,41 +89,49 @@ class ProgressTrace:
 
 @dataclass(frozen=True)
 class FilmWork:
-    """The work of one process: films some of the plans.
+    """The work of one process: films some of the plans, and reports each take.
 
     `Workers` distributes seeds; here the "seeds" are indices of the plans.
     """
 
     plans: tuple[FilmPlan, ...]
 
-    def __call__(self, seeds: Sequence[int], report: Report) -> list[Take]:
-        """Returns the films of the plans whose indices are passed as `seeds`."""
-        takes = []
+    def __call__(self, seeds: Sequence[int], report: Report) -> Sequence[None]:
+        """Films the plans whose indices are passed as `seeds`."""
         for k in seeds:
-            takes.append(film(self.plans[k]))
-            report(takes[-1].plan)
-        return takes
+            report(film(self.plans[k]))
+        return ()
 
 
 def film(plan: FilmPlan) -> Take:
-    """Films the first successful candidate, else the one with the highest progress."""
+    """Films candidates until one succeeds.
+
+    If none succeeds, returns the first one with the highest progress.
+    """
+    best = _film_episode(plan, plan.first_seed)
+    for seed in range(plan.first_seed + 1, plan.first_seed + CANDIDATES):
+        if best.clip.result.success_at_end:
+            break
+        take = _film_episode(plan, seed)
+        if _quality(take) > _quality(best):
+            best = take
+    return best
+
+
+def _quality(take: Take) -> tuple[bool, float]:
+    """Returns a key that is greater for better episodes."""
+    result = take.clip.result
+    return result.success_at_end, result.progress_max
+
+
+def _film_episode(plan: FilmPlan, seed: int) -> Take:
+    """Films the episode with this seed."""
     spec = find_policy("expert").spec(plan.task, plan.robot)
     config = env_config_for(
         spec, plan.task, plan.level, split="train", robot=plan.robot
     )
-
-    seeds = range(plan.first_seed, plan.first_seed + CANDIDATES)
-    candidates = EpisodeRunner("expert", config, num_envs=CANDIDATES).run(seeds)
-    # the best candidate by success, then by progress; of equal ones the first
-    best = max(
-        candidates,
-        key=lambda result: (result.success_at_end, result.progress_max, -result.index),
-    )
-
-    # Run the best candidate again, with the same outcome, and film it. Filming all
-    # candidates at once would take longer.
     shot = Shot(get_task(plan.task).beauty_camera, plan.name, FILM_SIZE, FILM_FPS)
     film_hook = Film(shot, [0])
     trace = ProgressTrace(FILM_FPS)
-    EpisodeRunner("expert", config, num_envs=1).run([best.seed], [film_hook, trace])
+    EpisodeRunner("expert", config, num_envs=1).run([seed], [film_hook, trace])
     return Take(plan, film_hook.clips[0], trace.moment)

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from embodied.core import PHYSICS_HZ
-from embodied.envs.events import event_rng, horizontal_force
+from embodied.envs.events import event_rng, event_tick_at, horizontal_force
 from embodied.envs.props.parking import parked_w
 from embodied.envs.tasks.dish_rack.scene import (
     CUP,
@@ -73,7 +72,7 @@ def pose_of(episode: dict[str, Any], dish: int) -> tuple[np.ndarray, float]:
 
 def event_tick(episode: dict[str, Any]) -> int:
     """Returns when a dish is pushed, in physics ticks."""
-    return int(episode["event_s"] * PHYSICS_HZ)
+    return event_tick_at(episode["event_s"])
 
 
 def _dishes(episode: dict[str, Any]) -> str:

@@ -72,8 +72,8 @@ def build_dish_table(robot: Robot) -> mujoco.MjSpec:
     add_view(
         spec,
         BEAUTY,
-        pos_w=(1.24, -0.86, 1.36),
-        target_w=(0.44, 0.05, 0.84),
-        fovy_deg=46,
+        pos_w=(1.20, -1.20, 1.50),
+        target_w=(0.26, 0.0, 0.88),
+        fovy_deg=45,
     )
     return spec

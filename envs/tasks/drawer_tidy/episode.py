@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from embodied.core import seconds_to_ticks
-from embodied.envs.events import event_rng, horizontal_force
+from embodied.envs.events import event_rng, event_tick_at, horizontal_force
 from embodied.envs.naming import first_distinct
 from embodied.envs.props.drawer import DRAWERS, MASS_KG
 from embodied.envs.props.parking import parked_w
@@ -118,9 +117,9 @@ def memory_of(episode: dict[str, Any]) -> dict[str, Any]:
         "present": [float(thing in episode["row"]) for thing in things],
         "drawer": episode["drawer"],
         "shove": episode["shove_n"],
-        "shove_tick": seconds_to_ticks(episode["shove_at_s"]),
+        "shove_tick": event_tick_at(episode["shove_at_s"]),
         "shut": episode["shut_n"],
-        "shut_delay": seconds_to_ticks(episode["shut_after_s"]),
+        "shut_delay": event_tick_at(episode["shut_after_s"]),
         "shut_tick": -1,  # not known until the drawer has been opened
     }
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from embodied.core import PHYSICS_HZ
-from embodied.envs.events import event_rng, horizontal_force
+from embodied.envs.events import event_rng, event_tick_at, horizontal_force
 from embodied.envs.naming import first_distinct
 from embodied.envs.props.parking import parked_w
 from embodied.envs.tasks.fixture_load.scene import BENCH, PART, PLACES_W
@@ -71,7 +70,7 @@ def pose_of(episode: dict[str, Any], part: int) -> tuple[np.ndarray, float]:
 
 def event_tick(episode: dict[str, Any]) -> int:
     """Returns the time of the push on the named workpiece in physics ticks."""
-    return int(episode["event_s"] * PHYSICS_HZ)
+    return event_tick_at(episode["event_s"])
 
 
 def _sample_event(seed: int, level: str, episode: dict[str, Any]) -> dict[str, Any]:

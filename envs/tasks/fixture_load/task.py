@@ -249,7 +249,7 @@ def staged_progress(xp: Any, facts: Facts, is_loaded: Array) -> Array:
 
 FIXTURE_LOAD = TaskSpec(
     name="FixtureLoad",
-    summary="set the named workpiece into a fixture with 2 mm of clearance and press start",
+    summary="set the named workpiece into a fixture with 1-2 mm of clearance and press start",
     needs=Needs(opening_m=0.05, reach_m=0.75, places=WORK, payload_kg=0.8),
     cameras=(CAMERA,),
     # in the view from above, the hand hides the pocket

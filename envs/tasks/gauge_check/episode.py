@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from embodied.core import PHYSICS_HZ
-from embodied.envs.events import NEVER, event_rng
+from embodied.envs.events import NEVER, event_rng, event_tick_at
 from embodied.envs.naming import first_distinct
 from embodied.envs.tasks.gauge_check.scene import STATIONS
 from embodied.envs.tasks.gauge_check.variation import TASK_VARIABLES
@@ -83,7 +82,7 @@ def event_tick(episode: dict[str, Any]) -> int:
     """Returns the physics tick at which a gauge changes, or NEVER if none does."""
     if episode["event_station"] < 0:
         return NEVER
-    return int(episode["event_s"] * PHYSICS_HZ)
+    return event_tick_at(episode["event_s"])
 
 
 def _sample_event(seed: int, level: str, named: list[int]) -> dict[str, Any]:

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from embodied.core import PHYSICS_HZ
-from embodied.envs.events import NEVER, event_rng
+from embodied.envs.events import NEVER, event_rng, event_tick_at
 from embodied.envs.props.panel import COLUMNS, DARK, FAULT, ROWS, WARNING
 from embodied.envs.tasks.panel_reset.variation import SYSTEMS, TASK_VARIABLES
 from embodied.envs.variation import Variation
@@ -60,7 +59,7 @@ def event_ticks(episode: dict[str, Any]) -> tuple[int, int]:
     If the fault moves, the time is fixed and the delay is 0. If not, the time is NEVER
     until the first reset, which sets it to `delay` ticks later.
     """
-    ticks = int(episode["event_s"] * PHYSICS_HZ)
+    ticks = event_tick_at(episode["event_s"])
     if episode["event"] == "moves":
         return ticks, 0
     return NEVER, ticks

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from embodied.core import PHYSICS_HZ
-from embodied.envs.events import event_rng
+from embodied.envs.events import event_rng, event_tick_at
 from embodied.envs.naming import first_distinct
 from embodied.envs.props.parcel import ParcelSize
 from embodied.envs.props.parking import parked_w
@@ -84,7 +83,7 @@ def sample_episode(seed: int, variation: Variation, later_s: float) -> dict[str,
 
 def event_tick(episode: dict[str, Any]) -> int:
     """Returns the time of the event in physics ticks."""
-    return int(episode["event_s"] * PHYSICS_HZ)
+    return event_tick_at(episode["event_s"])
 
 
 def size_of(episode: dict[str, Any], parcel: int) -> ParcelSize:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from embodied.core import PHYSICS_HZ, Array, Layout
+from embodied.core import Array, Layout, seconds_to_ticks
 from embodied.envs.clearance import FAR_M
 from embodied.envs.facts import PerState
 from embodied.envs.measures import Measure
@@ -34,7 +34,7 @@ from embodied.robots.robot import Robot
 from embodied.sim.engine import Engine
 
 HEAD = "head"  # the camera that must look at the signs
-SEEN_TICKS = int(SEEN_S * PHYSICS_HZ)
+SEEN_TICKS = seconds_to_ticks(SEEN_S)
 # The progress once the first station has been seen, and once all of them have been.
 FIRST = 0.30
 ALL = 0.90

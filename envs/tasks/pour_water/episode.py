@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from embodied.core import PHYSICS_HZ
-from embodied.envs.events import event_rng, horizontal_force
+from embodied.envs.events import event_rng, event_tick_at, horizontal_force
 from embodied.envs.naming import first_distinct
 from embodied.envs.tasks.pour_water.filling import settled_filling
 from embodied.envs.tasks.pour_water.scene import BOTTLE_XY, BOTTLE_YAW, CUP_XY, TABLE
@@ -53,7 +52,7 @@ def marks_of(episode: dict[str, Any]) -> tuple[int, int]:
 
 def event_tick(episode: dict[str, Any]) -> int:
     """Returns when the glass is pushed, in physics ticks."""
-    return int(episode["event_s"] * PHYSICS_HZ)
+    return event_tick_at(episode["event_s"])
 
 
 def bottle_pos_w(episode: dict[str, Any]) -> np.ndarray:

@@ -94,8 +94,8 @@ def build_counter(robot: Robot) -> mujoco.MjSpec:
     add_view(
         spec,
         BEAUTY,
-        pos_w=(1.24, -0.90, 1.30),
-        target_w=(0.42, 0.03, 0.90),
-        fovy_deg=48,
+        pos_w=(1.16, -1.18, 1.42),
+        target_w=(0.28, -0.03, 0.84),
+        fovy_deg=46,
     )
     return spec

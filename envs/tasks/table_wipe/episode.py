@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from embodied.core import PHYSICS_HZ
-from embodied.envs.events import event_rng, horizontal_force
+from embodied.envs.events import event_rng, event_tick_at, horizontal_force
 from embodied.envs.naming import first_distinct
 from embodied.envs.props.stains import STAINS
 from embodied.envs.tasks.table_wipe.scene import PLACES_XY
@@ -96,7 +95,7 @@ def named_by(request: str, kind: str, kinds: Sequence[str]) -> list[bool]:
 def event_ticks(episode: dict[str, Any]) -> tuple[int, int]:
     """Returns (time of the push, latest time of the spill), in physics ticks."""
     push_s, spill_s = episode["event_s"]
-    return int(push_s * PHYSICS_HZ), int(spill_s * PHYSICS_HZ)
+    return event_tick_at(push_s), event_tick_at(spill_s)
 
 
 def _all_once(values: Sequence[int], count: int) -> list[int]:

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from embodied.core import seconds_to_ticks
-from embodied.envs.events import event_rng
+from embodied.envs.events import event_rng, event_tick_at
 from embodied.envs.naming import first_distinct
 from embodied.envs.props.parcel import ParcelSize
 from embodied.envs.props.parking import parked_w
@@ -74,7 +73,7 @@ def sample_episode(seed: int, variation: Variation) -> dict[str, Any]:
 
 def event_tick(episode: dict[str, Any]) -> int:
     """Returns when the event happens, in physics ticks."""
-    return seconds_to_ticks(episode["event_s"])
+    return event_tick_at(episode["event_s"])
 
 
 def size_of(episode: dict[str, Any], parcel: int) -> ParcelSize:

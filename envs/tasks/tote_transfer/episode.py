@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from embodied.core import PHYSICS_HZ
-from embodied.envs.events import event_rng, horizontal_force
+from embodied.envs.events import event_rng, event_tick_at, horizontal_force
 from embodied.envs.naming import colour_name, sampled_colours
 from embodied.envs.props.parking import parked_w
 from embodied.envs.props.rack import SLOTS
@@ -100,7 +99,7 @@ def pose_of(
 
 def event_tick(episode: dict[str, Any]) -> int:
     """Returns when the event happens, in physics ticks."""
-    return int(episode["event_s"] * PHYSICS_HZ)
+    return event_tick_at(episode["event_s"])
 
 
 def _sample_event(

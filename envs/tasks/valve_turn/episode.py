@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from embodied.core import PHYSICS_HZ
-from embodied.envs.events import NEVER, event_rng
+from embodied.envs.events import NEVER, event_rng, event_tick_at
 from embodied.envs.naming import colour_name, sampled_colours
 from embodied.envs.tasks.valve_turn.variation import TASK_VARIABLES, command_of
 from embodied.envs.variation import Variation
@@ -75,7 +74,7 @@ def event_ticks(episode: dict[str, Any]) -> tuple[int, int]:
     An early push has a fixed time and a delay of 0. The time of a late push is NEVER until
     the valve first reaches its target; then it is set to `delay` ticks later.
     """
-    ticks = int(episode["event_s"] * PHYSICS_HZ)
+    ticks = event_tick_at(episode["event_s"])
     if episode["push_late"]:
         return NEVER, ticks
     return ticks, 0

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from embodied.core import PHYSICS_HZ
-from embodied.envs.events import event_rng, horizontal_force
+from embodied.envs.events import event_rng, event_tick_at, horizontal_force
 from embodied.envs.naming import first_distinct
 from embodied.envs.props.packing_box import OPEN_RAD
 from embodied.envs.props.things import ThingSize
@@ -91,7 +90,7 @@ def memory_of(episode: dict[str, Any]) -> dict[str, Any]:
         "wrong_boxes": 0,  # how often it came into one
         # the event of level L4
         "push": episode["push_n"],
-        "event_tick": int(episode["event_s"] * PHYSICS_HZ),
+        "event_tick": event_tick_at(episode["event_s"]),
     }
 
 
