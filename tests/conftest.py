@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import settings
+from hypothesis.internal.conjecture import providers
 
 from embodied.envs import worlds
 from embodied.envs.registry import get_task
@@ -22,6 +23,11 @@ settings.register_profile(
     "repeatable", deadline=None, derandomize=True, max_examples=50
 )
 settings.load_profile("repeatable")
+
+# Hypothesis gathers constants from the source of each local module that is loaded, and
+# tries them in examples. In each process that takes up to a minute, and which modules are
+# loaded depends on the tests before: without it, a test has the same examples always
+providers.__dict__["is_local_module_file"] = lambda path: False
 
 
 @pytest.fixture(scope="module")
