@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from embodied.core import ACTORS, PHYSICS_HZ, Observation, Plan
+from embodied.core import ACTORS, PHYSICS_HZ, Observation
 from embodied.datasets.array_specs import (
     PLAN_PAYLOAD,
     PLAN_TIMES,
@@ -25,6 +25,7 @@ from embodied.datasets.schema import (
     Stream,
 )
 from embodied.envs.actions import as_actions
+from embodied.plan import Plan
 
 if TYPE_CHECKING:
     from embodied.envs.episodes import EpisodeStart

@@ -3,16 +3,16 @@
 This module depends on no simulator, file format or torch.
 
 Shapes: N worlds (n for a subset of them), A action elements, P numbers of
-proprioception, S numbers of privileged state, E effectors, B bases that travel,
-L numbers of a latent, H steps of an action chunk. Time is an integer count of physics
-ticks since the world's reset (`PHYSICS_HZ` per second), so clocks do not drift.
+proprioception, S numbers of privileged state. Time is an integer count of physics ticks
+since the world's reset (`PHYSICS_HZ` per second), so clocks do not drift. Plans and the
+protocols of planners and controllers are in `embodied.plan`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, get_args
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -192,145 +192,6 @@ class Observation:
         )
 
 
-# The optional contents of plans. All plans have a subtask and a completion.
-PayloadKind = Literal["goals", "base_goals", "latent", "chunk"]
-PAYLOAD_KINDS: tuple[PayloadKind, ...] = get_args(PayloadKind)
-
-
-@dataclass(frozen=True)
-class PlanShape:
-    """The sizes of the optional contents of a planner's plans; 0 if they are absent."""
-
-    effectors: int = 1  # E, the number of effectors with goals
-    bases: int = 0  # B, the number of bases with goals
-    latent: int = 0  # L, the width of a latent
-    chunk_steps: int = 0  # H, the number of steps of an action chunk
-    chunk_actions: int = 0  # A, the width of an action chunk
-
-    @property
-    def kinds(self) -> tuple[PayloadKind, ...]:
-        """The kinds of payload in such plans, in the order of PAYLOAD_KINDS."""
-        sizes = (self.effectors, self.bases, self.latent, self.chunk_steps)
-        pairs = zip(PAYLOAD_KINDS, sizes, strict=True)
-        return tuple(kind for kind, size in pairs if size)
-
-
-@dataclass(frozen=True)
-class Payload:
-    """The content of plans, one row per world.
-
-    Goals are poses in the world frame at the plan's `tick_frame`. Effectors and bases
-    are in the order of the robot's parts.
-
-    Attributes:
-        subtask: (n,) int64, index into SKILLS.
-        goal_pos_w: (n, E, 3) m, a position for each effector.
-        goal_quat_wxyz: (n, E, 4), an orientation for each effector.
-        goal_vel_w: (n, E, 3) m/s, the velocity of a moving goal, such as a tote on a
-            belt; 0 if it is unknown.
-        gripper: (n, E) in [-1, 1], from closed at -1 to open at 1.
-        completion: (n,) in [0, 1], the share of the task that is done.
-        latent: (n, L) numbers from a learned planner to its controller.
-        base_goal_w: (n, B, 4) x, y, z in m and yaw in rad, the goal of the mount on each
-            base.
-        chunk: (n, H, A) actions in [-1, 1], in the worlds' control mode. Row k applies
-            from k / `chunk_hz` seconds after `tick_frame`. None without a chunk.
-        chunk_hz: (n,) rows of the chunk per second; None without a chunk.
-    """
-
-    subtask: Array
-    goal_pos_w: Array
-    goal_quat_wxyz: Array
-    goal_vel_w: Array
-    gripper: Array
-    completion: Array
-    latent: Array
-    base_goal_w: Array
-    chunk: Array = None
-    chunk_hz: Array = None
-
-    @property
-    def shape(self) -> PlanShape:
-        steps, actions = (0, 0) if self.chunk is None else self.chunk.shape[1:]
-        return PlanShape(
-            effectors=self.goal_pos_w.shape[1],
-            bases=self.base_goal_w.shape[1],
-            latent=self.latent.shape[1],
-            chunk_steps=steps,
-            chunk_actions=actions,
-        )
-
-    @property
-    def given(self) -> dict[str, Array]:
-        """Name -> array, for all arrays that are not None."""
-        return {name: value for name, value in vars(self).items() if value is not None}
-
-    def rows(self, ids: Array) -> Payload:
-        """Returns only the rows `ids`, an index array."""
-        return Payload(**{name: value[ids] for name, value in self.given.items()})
-
-    def with_rows(self, ids: Array, other: Payload) -> Payload:
-        """Returns a copy with rows `ids` (n,) replaced by the n rows of `other`."""
-        values = {}
-        for name, value in self.given.items():
-            values[name] = value.copy()
-            values[name][ids] = getattr(other, name)
-        return replace(self, **values)
-
-    @classmethod
-    def empty(cls, num: int, shape: PlanShape | None = None) -> Payload:
-        """Returns `num` rows with the subtask "stop", goals of zeros, grippers open."""
-        shape = shape or PlanShape()
-
-        # the identity rotation for every effector
-        quat_wxyz = np.zeros((num, shape.effectors, 4))
-        quat_wxyz[..., 0] = 1
-
-        chunk = None
-        chunk_hz = None
-        if shape.chunk_steps:
-            chunk_shape = (num, shape.chunk_steps, shape.chunk_actions)
-            chunk = np.zeros(chunk_shape, np.float32)
-            chunk_hz = np.ones(num)  # the rate does not matter for equal rows
-
-        return cls(
-            subtask=np.full(num, SKILLS.index("stop"), dtype=np.int64),
-            goal_pos_w=np.zeros((num, shape.effectors, 3)),
-            goal_quat_wxyz=quat_wxyz,
-            goal_vel_w=np.zeros((num, shape.effectors, 3)),
-            gripper=np.ones((num, shape.effectors)),
-            completion=np.zeros(num),
-            latent=np.zeros((num, shape.latent), np.float32),
-            base_goal_w=np.zeros((num, shape.bases, 4)),
-            chunk=chunk,
-            chunk_hz=chunk_hz,
-        )
-
-
-# Reasons for a plan to be discarded, or to be missing; "" for a sound plan. Append only:
-# datasets store the index.
-PLAN_FAULTS = ("", "not_finite", "from_the_future", "unanswered")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Payloads with their times, in ticks of each world's own clock.
-
-    A time is -1 if the event has not happened yet, or never will for a dropped plan.
-    """
-
-    world: Array  # (n,) int64, index of the world
-    seq: Array  # (n,) int64, counts the plans of an episode from 0
-    # (n,) int64, when the oldest image used was captured; the observation's tick if no
-    # image was used
-    tick_frame: Array
-    tick_start: Array  # (n,) int64, when the planner began
-    tick_done: Array  # (n,) int64, when the planner had computed the plan
-    tick_arrived: Array  # (n,) int64, when the controller could read the plan
-    payload: Payload
-    fault: Array = None  # (n,) int64, index into PLAN_FAULTS; None if all are sound
-
-
 @dataclass(frozen=True)
 class PolicySpec:
     """A policy's requirements for its worlds."""
@@ -344,45 +205,6 @@ class PolicySpec:
 
     def __post_init__(self) -> None:
         make_fields_plain(self)
-
-
-class Planner(Protocol):
-    """System 2: plans a few times per second.
-
-    `plan_shape` declares the contents of its plans. A planner that may be unreachable,
-    such as a remote one, has an attribute `unanswered`: (n,) bool, which worlds of the
-    last call got no plan. Such plans count as lost.
-    """
-
-    plan_shape: PlanShape
-
-    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        """Starts episodes in worlds `ids` (n,), with one seed each."""
-
-    def plan(self, observation: Observation, ids: Array) -> Payload:
-        """Returns plans for worlds `ids` (n,); the observation has only these rows."""
-
-
-class Controller(Protocol):
-    """System 1: acts at every control step, from a live observation and the newest plan.
-
-    It may have an attribute `takes`, a tuple of the `PayloadKind` that it needs. A
-    planner without these kinds is then refused.
-    """
-
-    spec: PolicySpec
-
-    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        """Starts episodes in worlds `ids` (n,), with one seed each."""
-
-    def act(self, observation: Observation, payload: Payload, age_s: Array) -> Array:
-        """Returns actions (N, A) in [-1, 1] for all N worlds.
-
-        Args:
-            observation: the live observation, all N rows.
-            payload: the newest plan of each world, N rows.
-            age_s: (N,) age of these plans: now minus their `tick_frame`.
-        """
 
 
 class Policy(Protocol):

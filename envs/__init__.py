@@ -12,7 +12,7 @@ from embodied.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from embodied.arrays import all_of, any_of, count_of, dot
-    from embodied.core import Array, Controller, Layout, Payload, Planner
+    from embodied.core import Array, Layout
     from embodied.envs.common_factors import COMMON
     from embodied.envs.events import (
         NEVER,
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         fixed,
         row,
     )
+    from embodied.plan import Controller, Payload, Planner
     from embodied.robots.robot import Robot
     from embodied.sim.engine import Engine
 
@@ -67,10 +68,7 @@ _EXPORTS = {
     "embodied.arrays": ("all_of", "any_of", "count_of", "dot"),
     "embodied.core": (
         "Array",
-        "Controller",
         "Layout",
-        "Payload",
-        "Planner",
     ),
     "embodied.envs.common_factors": ("COMMON",),
     "embodied.envs.events": (
@@ -142,6 +140,7 @@ _EXPORTS = {
         "fixed",
         "row",
     ),
+    "embodied.plan": ("Controller", "Payload", "Planner"),
     "embodied.robots.robot": ("Robot",),
     "embodied.sim.engine": ("Engine",),
 }

@@ -8,13 +8,14 @@ from typing import Any, Protocol
 
 import mujoco
 
-from embodied.core import Array, Controller, Layout, Planner
+from embodied.core import Array, Layout
 from embodied.envs.measures import Measure
 from embodied.envs.objects import Objects
 from embodied.envs.registry import task_id
 from embodied.envs.task_checks import check_spec, check_stage
 from embodied.envs.variation import Variable, Variation
 from embodied.errors import EmbodiedError, unknown
+from embodied.plan import Controller, Planner
 from embodied.robots.parts.gripper import Gripper
 from embodied.robots.parts.suction import SuctionGripper
 from embodied.robots.robot import Robot

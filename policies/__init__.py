@@ -12,17 +12,8 @@ from typing import TYPE_CHECKING
 from embodied.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from embodied.core import (
-        SKILLS,
-        Array,
-        Controller,
-        Observation,
-        Payload,
-        Planner,
-        PlanShape,
-        Policy,
-        PolicySpec,
-    )
+    from embodied.core import SKILLS, Array, Observation, Policy, PolicySpec
+    from embodied.plan import Controller, Payload, Planner, PlanShape
     from embodied.policies.custom import (
         SERVO_SPEC,
         SignalReader,
@@ -38,14 +29,11 @@ _EXPORTS = {
     "embodied.core": (
         "SKILLS",
         "Array",
-        "Controller",
         "Observation",
-        "Payload",
-        "PlanShape",
-        "Planner",
         "Policy",
         "PolicySpec",
     ),
+    "embodied.plan": ("Controller", "Payload", "PlanShape", "Planner"),
     "embodied.policies.custom": (
         "SERVO_SPEC",
         "SignalReader",

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embodied.core import Controller, Observation, Planner, PolicySpec
+from embodied.core import Observation, PolicySpec
+from embodied.plan import Controller, Planner
 from embodied.policies.bridges.coordinates import coordinate_reader
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from embodied.policies.limits import HoldAction

@@ -6,15 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from embodied.core import (
-    ActionInterface,
-    Array,
-    Observation,
-    Payload,
-    PayloadKind,
-    PolicySpec,
-)
+from embodied.core import ActionInterface, Array, Observation, PolicySpec
 from embodied.errors import EmbodiedError
+from embodied.plan import Payload, PayloadKind
 from embodied.policies.bridges.bridge import take_row, whole_rows
 
 

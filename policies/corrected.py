@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from embodied.core import ACTORS, Array, Observation, Plan, Policy, PolicySpec
+from embodied.core import ACTORS, Array, Observation, Policy, PolicySpec
 from embodied.errors import EmbodiedError, unknown
+from embodied.plan import Plan
 from embodied.policies.limits import ReferenceLimits
 from embodied.policies.takeover import NO_SUBTASK, TakeoverRule, TakeoverSwitch
 from embodied.rollout.plan_use import PlanUse, PlanUser

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from embodied.core import Array, Controller, Observation, Planner, Policy, PolicySpec
+from embodied.core import Array, Observation, Policy, PolicySpec
 from embodied.envs.actions import as_numbers
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError, unknown
+from embodied.plan import Controller, Planner
 from embodied.policies.assembly import dual_system
 from embodied.policies.chunks import ChunkPlayer
 from embodied.policies.dual_system import DualSystem, DualSystemConfig

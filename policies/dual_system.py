@@ -32,15 +32,13 @@ from embodied.core import (
     PHYSICS_HZ,
     ActionInterface,
     Array,
-    Controller,
     Observation,
-    Plan,
-    Planner,
     PolicySpec,
     seconds_to_ticks,
 )
 from embodied.errors import EmbodiedError, unknown
 from embodied.plain import make_fields_plain
+from embodied.plan import Controller, Plan, Planner
 from embodied.policies.bridges.bridge import Bridge, ReadCoordinates, Setting
 from embodied.policies.bridges.registry import find_bridge, make_bridge
 from embodied.policies.channel import Channel, Interruption

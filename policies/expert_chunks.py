@@ -13,16 +13,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from embodied.core import (
-    Array,
-    Controller,
-    Observation,
-    Payload,
-    Planner,
-    PolicySpec,
-)
+from embodied.core import Array, Observation, PolicySpec
 from embodied.envs.config import EnvConfig
 from embodied.envs.worlds import Worlds
+from embodied.plan import Controller, Payload, Planner
 from embodied.policies.assembly import dual_system
 from embodied.policies.chunks import ChunkPlayer
 from embodied.policies.dual_system import DualSystem, DualSystemConfig

@@ -7,8 +7,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from embodied.core import Array, Observation, Payload, Plan, PlanShape
+from embodied.core import Array, Observation
 from embodied.errors import unknown
+from embodied.plan import Payload, Plan, PlanShape
 from embodied.policies.bridges.bridge import Arrival, Bridge
 from embodied.policies.transit import Transit
 

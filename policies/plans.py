@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from embodied.core import (
-    PLAN_FAULTS,
-    SKILLS,
-    Controller,
-    Observation,
-    Payload,
-    Plan,
-    Planner,
-    PlanShape,
-)
+from embodied.core import SKILLS, Observation
 from embodied.errors import EmbodiedError
+from embodied.plan import PLAN_FAULTS, Controller, Payload, Plan, Planner, PlanShape
 from embodied.policies.bridges.bridge import Bridge
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from embodied.core import Plan, Policy
+from embodied.core import Policy
+from embodied.plan import Plan
 from embodied.rollout.plan_use import PlanUse, PlanUser
 from embodied.rollout.rollout import PlanSource
 

@@ -13,14 +13,13 @@ from embodied.core import (
     ActionGroup,
     ActionInterface,
     Observation,
-    Payload,
-    Plan,
     PolicySpec,
 )
 from embodied.envs.episodes import EpisodeStart
 from embodied.envs.safety import Safety
 from embodied.envs.scoring import StepResult
 from embodied.envs.worlds import Worlds
+from embodied.plan import Payload, Plan
 from tests.datasets_fakes import IMAGE_SHAPE, JOINTS, METADATA
 
 CAMERA_PERIOD_TICKS = 16

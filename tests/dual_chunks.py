@@ -12,10 +12,9 @@ from embodied.core import (
     ActionInterface,
     Array,
     Observation,
-    Payload,
-    PlanShape,
     PolicySpec,
 )
+from embodied.plan import Payload, PlanShape
 from embodied.policies.chunks import ChunkPlayer
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from tests.dual_fakes import FakeWorlds

@@ -11,15 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from embodied.core import (
-    PHYSICS_HZ,
-    Array,
-    Observation,
-    Payload,
-    Plan,
-    PlanShape,
-    PolicySpec,
-)
+from embodied.core import PHYSICS_HZ, Array, Observation, PolicySpec
+from embodied.plan import Payload, Plan, PlanShape
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from embodied.policies.latency import Constant, PlanLatency
 

@@ -19,8 +19,9 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from embodied.core import Payload, PlanShape, PolicySpec
+from embodied.core import PolicySpec
 from embodied.errors import EmbodiedError
+from embodied.plan import Payload, PlanShape
 from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.plans import check_payload
 from embodied.policies.remote.client import Endpoint

@@ -21,9 +21,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from embodied.core import SKILLS, Array, Layout, Observation, Payload, PlanShape
+from embodied.core import SKILLS, Array, Layout, Observation
 from embodied.datasets.reader import Dataset
 from embodied.envs.worlds import Worlds
+from embodied.plan import Payload, PlanShape
 from embodied.policies.custom import policy_from_planner
 from embodied.rotations import quat_from_rot6d, quat_to_rot6d
 

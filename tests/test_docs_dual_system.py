@@ -10,7 +10,7 @@ import pytest
 
 from embodied.cli.main import build_parser
 from embodied.cli.timing import FLAGS
-from embodied.core import PAYLOAD_KINDS
+from embodied.plan import PAYLOAD_KINDS
 from embodied.policies.bridges.registry import BRIDGES
 from embodied.policies.channel_profiles import PROFILES
 from embodied.policies.dual_system import DualSystemConfig

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embodied.core import Payload
 from embodied.errors import EmbodiedError
+from embodied.plan import Payload
 from embodied.policies.bridges.bridge import Arrival, Setting
 from embodied.policies.bridges.ensemble import CHUNKS, DECAY
 from embodied.policies.bridges.hold import Hold

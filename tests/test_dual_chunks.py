@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embodied.core import PAYLOAD_KINDS, Payload, PlanShape, PolicySpec
+from embodied.core import PolicySpec
 from embodied.datasets.reader import Dataset
 from embodied.datasets.replay import replay
 from embodied.envs.config import EnvConfig
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
+from embodied.plan import PAYLOAD_KINDS, Payload, PlanShape
 from embodied.policies import policy_from_planner
 from embodied.policies.chunks import ChunkPlayer
 from embodied.policies.dual_system import DualSystem, DualSystemConfig

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embodied.core import PLAN_FAULTS, Array, Observation, Payload, PlanShape
+from embodied.core import Array, Observation
 from embodied.errors import EmbodiedError
+from embodied.plan import PLAN_FAULTS, Payload, PlanShape
 from embodied.policies.channel import Interruption
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from tests.dual_fakes import FakeController, FakePlanner, FakeWorlds, delays, simulate

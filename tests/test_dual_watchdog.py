@@ -9,10 +9,11 @@ from itertools import product
 import numpy as np
 import pytest
 
-from embodied.core import Array, Observation, Payload, PlanShape, PolicySpec
+from embodied.core import Array, Observation, PolicySpec
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task, robots_for
 from embodied.envs.worlds import Worlds
+from embodied.plan import Payload, PlanShape
 from embodied.policies.assembly import dual_system
 from embodied.policies.channel import Interruption
 from embodied.policies.dual_system import DualSystem, DualSystemConfig

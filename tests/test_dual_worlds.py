@@ -9,7 +9,8 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from embodied.core import Array, Observation, Payload
+from embodied.core import Array, Observation
+from embodied.plan import Payload
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from embodied.policies.latency import LogNormal, PlanLatency
 from embodied.rollout.plan_use import PlanUse

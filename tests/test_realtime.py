@@ -13,9 +13,10 @@ import pytest
 
 from embodied.benchmark.timing import Timing
 from embodied.cli.timing import FLAGS
-from embodied.core import Array, Observation, Payload, PlanShape
+from embodied.core import Array, Observation
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
+from embodied.plan import Payload, PlanShape
 from embodied.policies import policy_from_planner
 from embodied.policies.episodes import EpisodeRunner, env_config_for
 from embodied.policies.latency import read_trace

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embodied.core import PLAN_FAULTS, Observation
+from embodied.core import Observation
 from embodied.errors import EmbodiedError
+from embodied.plan import PLAN_FAULTS
 from embodied.policies.chunks import ChunkPlayer
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from embodied.policies.remote import client

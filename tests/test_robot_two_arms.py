@@ -11,7 +11,6 @@ import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
 
-from embodied.core import PlanShape
 from embodied.datasets.reader import Dataset
 from embodied.datasets.recorder import Recorder
 from embodied.datasets.replay import replay
@@ -20,6 +19,7 @@ from embodied.datasets.writer import EpisodeWriter
 from embodied.envs.warp.worlds import WarpWorlds
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
+from embodied.plan import PlanShape
 from embodied.policies.simple import RandomPolicy
 from embodied.robots.arm import ARM, pedestal
 from embodied.robots.franka.arm import franka_arm

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from embodied.benchmark.failures import ENDING_TEXTS
-from embodied.core import PHYSICS_HZ, SKILLS, Observation, Payload, Plan, PolicySpec
+from embodied.core import PHYSICS_HZ, SKILLS, Observation, PolicySpec
 from embodied.envs.config import EnvConfig
 from embodied.envs.safety import Safety
 from embodied.envs.scoring import StepResult
 from embodied.envs.task import TaskStage
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
+from embodied.plan import Payload, Plan
 from embodied.policies.simple import RandomPolicy
 from embodied.rollout.endings import describe_ending, describe_place
 from embodied.rollout.rollout import EpisodeResult, Step, rollout

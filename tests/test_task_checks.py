@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embodied.core import Layout, Payload, PlanShape, skill_index
+from embodied.core import Layout, skill_index
 from embodied.envs.measures import Measure
 from embodied.envs.task import Outcome, TaskSpec, TaskStage
 from embodied.envs.variation import Choice, Interval, Variation, row
 from embodied.errors import EmbodiedError
+from embodied.plan import Payload, PlanShape
 from embodied.policies.plans import check_payload
 from embodied.policies.registry import find_policy
 from embodied.rollout.rollout import rollout

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from embodied.core import Observation, Payload, PolicySpec
+from embodied.core import Observation, PolicySpec
 from embodied.errors import EmbodiedError
+from embodied.plan import Payload
 from embodied.policies.checkpoint import write_tensors
 from embodied.policies.inference import BATCH_ROWS, infer_in_batches
 from embodied.policies.run_folder import INFO, WEIGHTS, read_info, write_info

@@ -28,6 +28,7 @@ PACKAGES = (
 )
 MODULES = (
     "embodied.core",
+    "embodied.plan",
     "embodied.envs.config",
     "embodied.envs.worlds",
     "embodied.envs.registry",

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import mujoco
 import numpy as np
 
-from embodied.core import ActionInterface, PlanShape
+from embodied.core import ActionInterface
 from embodied.errors import EmbodiedError, unknown
 from embodied.names import TEAM_SIGN, check_names
+from embodied.plan import PlanShape
 from embodied.robots.parts.arm import Arm
 from embodied.robots.parts.base import Base
 from embodied.robots.parts.gripper import Gripper

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from embodied.core import Plan, seconds_to_ticks
+from embodied.core import seconds_to_ticks
 from embodied.envs.scoring import StepResult
 from embodied.envs.worlds import Worlds
+from embodied.plan import Plan
 from embodied.sim.contact_force import WINDOW_TICKS
 
 IDLE = -1  # episode index of a world without a running episode

@@ -8,17 +8,11 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from embodied.core import (
-    PHYSICS_HZ,
-    SKILLS,
-    Array,
-    Observation,
-    Plan,
-    Policy,
-)
+from embodied.core import PHYSICS_HZ, SKILLS, Array, Observation, Policy
 from embodied.envs.scoring import StepResult
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
+from embodied.plan import Plan
 from embodied.rollout.endings import ending_of
 from embodied.rollout.episode_stats import IDLE, NO_SUBTASK, EpisodeStats
 from embodied.rollout.plan_use import PlanUser

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from embodied.arrays import array_namespace
-from embodied.core import SKILLS, Array, Layout, Observation, Payload, Planner
+from embodied.core import SKILLS, Array, Layout, Observation
 from embodied.envs.skills.other_hands import OtherHandsPlanner
+from embodied.plan import Payload, Planner
 from embodied.robots.mount import MountPose
 from embodied.robots.parts.arm import Arm
 from embodied.robots.robot import Robot

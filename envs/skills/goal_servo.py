@@ -6,15 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from embodied.arrays import array_namespace
-from embodied.core import (
-    SKILLS,
-    Array,
-    Layout,
-    Observation,
-    Payload,
-    PayloadKind,
-    PolicySpec,
-)
+from embodied.core import SKILLS, Array, Layout, Observation, PolicySpec
+from embodied.plan import Payload, PayloadKind
 from embodied.robots.mount import MountPose
 from embodied.robots.parts.arm import Arm
 from embodied.robots.parts.base import Base

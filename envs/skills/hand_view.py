@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from embodied.arrays import array_namespace
-from embodied.core import Array, Payload
+from embodied.core import Array
+from embodied.plan import Payload
 from embodied.robots.parts.gripper import TIP_M, Gripper
 from embodied.robots.parts.part import Effector
 from embodied.robots.robot import Robot

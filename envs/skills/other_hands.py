@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from embodied.arrays import array_namespace
-from embodied.core import Array, Layout, Observation, Payload, Planner
+from embodied.core import Array, Layout, Observation
+from embodied.plan import Payload, Planner
 from embodied.robots.mount import MountPose
 from embodied.robots.parts.part import Effector
 from embodied.robots.robot import Robot

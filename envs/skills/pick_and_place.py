@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embodied.arrays import dot
-from embodied.core import Array, Controller, Layout, Payload, Planner
+from embodied.core import Array, Layout
 from embodied.envs.skills.scripted import (
     Readings,
     Row,
@@ -18,6 +18,7 @@ from embodied.envs.skills.scripted import (
     scripted_expert,
     with_z,
 )
+from embodied.plan import Controller, Payload, Planner
 from embodied.robots.robot import Robot
 
 # The task's skills, first to last.

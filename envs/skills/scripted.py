@@ -6,20 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from embodied.arrays import array_namespace, dot
-from embodied.core import (
-    SKILLS,
-    Array,
-    Controller,
-    Layout,
-    Observation,
-    Payload,
-    Planner,
-    PlanShape,
-    skill_index,
-)
+from embodied.core import SKILLS, Array, Layout, Observation, skill_index
 from embodied.envs.skills.driving import DrivingPlanner
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.hand_view import HandView
+from embodied.plan import Controller, Payload, Planner, PlanShape
 from embodied.robots.robot import Robot
 from embodied.rotations import quat_from_yaw, quat_multiply
 

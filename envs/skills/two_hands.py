@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from embodied.arrays import array_namespace, dot
-from embodied.core import Array, Layout, Observation, Payload, PlanShape
+from embodied.core import Array, Layout, Observation
 from embodied.envs.skills.hand_view import HandView
 from embodied.envs.skills.scripted import Readings
+from embodied.plan import Payload, PlanShape
 from embodied.robots.robot import Robot
 
 

@@ -16,14 +16,8 @@ from typing import Protocol
 
 import numpy as np
 
-from embodied.core import (
-    PHYSICS_HZ,
-    ActionInterface,
-    Array,
-    Observation,
-    Payload,
-    PayloadKind,
-)
+from embodied.core import PHYSICS_HZ, ActionInterface, Array, Observation
+from embodied.plan import Payload, PayloadKind
 
 # Takes the proprioception (N, P), returns the coordinate that each action element moves,
 # (N, A); see `bridges.coordinates`.

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from embodied.core import Array, Payload, PayloadKind
+from embodied.core import Array
+from embodied.plan import Payload, PayloadKind
 from embodied.policies.bridges.bridge import Arrival, Setting, take_rows
 from embodied.policies.bridges.hold import Hold
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from embodied.core import Array, Observation, Payload, PayloadKind
+from embodied.core import Array, Observation
+from embodied.plan import Payload, PayloadKind
 from embodied.policies.bridges.bridge import Arrival, Setting
 
 

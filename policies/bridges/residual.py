@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from embodied.core import PHYSICS_HZ, Array, Observation, Payload, PayloadKind
+from embodied.core import PHYSICS_HZ, Array, Observation
 from embodied.errors import EmbodiedError
+from embodied.plan import Payload, PayloadKind
 from embodied.policies.bridges.bridge import Arrival, Setting, take_row, whole_rows
 from embodied.policies.bridges.hold import Hold
 

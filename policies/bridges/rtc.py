@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from embodied.core import PHYSICS_HZ, Payload, PayloadKind
+from embodied.core import PHYSICS_HZ
+from embodied.plan import Payload, PayloadKind
 from embodied.policies.bridges.bridge import Arrival, take_rows
 from embodied.policies.bridges.hold import Hold
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from embodied.arrays import dot
-from embodied.core import PHYSICS_HZ, Array, Observation, Payload, PolicySpec
+from embodied.core import PHYSICS_HZ, Array, Observation, PolicySpec
 from embodied.envs.worlds import Worlds
+from embodied.plan import Payload
 from embodied.policies.generation.choosing import (
     choose_demonstration,
     nearest_substitute,

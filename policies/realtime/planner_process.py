@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from embodied.closing import ClosedOnExit
-from embodied.core import Array, Observation, Payload, Planner, PlanShape
+from embodied.core import Array, Observation
 from embodied.envs.config import EnvConfig
 from embodied.envs.own_tasks import register_task
 from embodied.envs.registry import own_places
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError, in_one_line
+from embodied.plan import Payload, Planner, PlanShape
 from embodied.policies.dual_system import DualSystem
 from embodied.policies.plans import request_plans
 from embodied.policies.realtime.shared import SharedArrays

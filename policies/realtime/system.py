@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embodied.core import PHYSICS_HZ, Array, Observation, Payload, Plan
+from embodied.core import PHYSICS_HZ, Array, Observation
+from embodied.plan import Payload, Plan
 from embodied.policies.dual_system import DualSystem
 from embodied.policies.plans import copy_of, planner_faults
 from embodied.policies.realtime.pacing import Pacer, Punctuality

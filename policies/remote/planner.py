@@ -9,14 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from embodied.core import (
-    SKILLS,
-    ActionInterface,
-    Array,
-    Observation,
-    Payload,
-)
+from embodied.core import SKILLS, ActionInterface, Array, Observation
 from embodied.errors import EmbodiedError
+from embodied.plan import Payload
 from embodied.policies.remote.client import Endpoint, Link, Patience
 from embodied.policies.remote.codec import MessageError
 from embodied.policies.remote.wire import (

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from embodied.closing import ClosedOnExit
-from embodied.core import PHYSICS_HZ, Observation, Payload, PlanShape, Policy
+from embodied.core import PHYSICS_HZ, Observation, Policy
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.worlds import Worlds
+from embodied.plan import Payload, PlanShape
 from embodied.policies.chunks import ChunkPlayer
 from embodied.policies.clock import Clock
 from embodied.policies.dual_system import DualSystem

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from embodied.core import PlanShape, PolicySpec
+from embodied.core import PolicySpec
 from embodied.errors import EmbodiedError, unknown
+from embodied.plan import PlanShape
 from embodied.policies.remote.client import TIMEOUT_S, Endpoint
 from embodied.policies.remote.wire import PROMPT, STATE, Keys, ServerInfo
 from embodied.policies.settings_file import Kinds, check_kinds, read_toml

@@ -15,9 +15,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from embodied.core import Controller, PolicySpec
+from embodied.core import PolicySpec
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
+from embodied.plan import Controller
 from embodied.policies.assembly import dual_system
 from embodied.policies.custom import chunk_player, goal_servo
 from embodied.policies.dual_system import DualSystem, DualSystemConfig

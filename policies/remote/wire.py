@@ -14,7 +14,8 @@ from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 
-from embodied.core import PHYSICS_HZ, Array, Observation, PlanShape, PolicySpec
+from embodied.core import PHYSICS_HZ, Array, Observation, PolicySpec
+from embodied.plan import PlanShape
 from embodied.policies.remote.codec import MessageError
 
 WIRE_VERSION = 1

@@ -12,15 +12,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from embodied.core import (
-    ACTORS,
-    SKILLS,
-    Array,
-    Observation,
-    Payload,
-    Plan,
-    PlanShape,
-)
+from embodied.core import ACTORS, SKILLS, Array, Observation
 from embodied.envs.skills.goal_servo import (
     DRIVE_GAIN_PER_S,
     TURN_GAIN_PER_S,
@@ -28,6 +20,7 @@ from embodied.envs.skills.goal_servo import (
 )
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError, unknown
+from embodied.plan import Payload, Plan, PlanShape
 from embodied.policies.corrected import MAX_ACTION_RATE
 from embodied.policies.expert import EXPERT
 from embodied.policies.limits import ReferenceLimits

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from embodied.core import ACTORS, Array, Observation, Plan, Policy
+from embodied.core import ACTORS, Array, Observation, Policy
+from embodied.plan import Plan
 from embodied.policies.corrected import MAX_ACTION_RATE, corrected_spec
 from embodied.policies.limits import ReferenceLimits
 from embodied.policies.teleop.device import Command

@@ -8,14 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from embodied.core import (
-    PHYSICS_HZ,
-    Array,
-    Observation,
-    Payload,
-    PayloadKind,
-    PolicySpec,
-)
+from embodied.core import PHYSICS_HZ, Array, Observation, PolicySpec
+from embodied.plan import Payload, PayloadKind
 from embodied.policies.inference import infer_in_batches
 from embodied.policies.vla.network import DualSystemNet
 from embodied.rotations import quat_from_rot6d

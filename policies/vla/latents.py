@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from embodied.core import Payload
+from embodied.plan import Payload
 from embodied.policies.vla.network import (
     BASE_GOAL_SIZE,
     ROTATION_SIZE,

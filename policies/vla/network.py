@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from embodied.core import SKILLS, Layout, PlanShape
+from embodied.core import SKILLS, Layout
+from embodied.plan import PlanShape
 from embodied.policies.vla.text import Vocabulary, WordBag
 from embodied.policies.vla.vision import FilmConv
 
-# A distance is encoded as tanh(distance / unit) for each unit: the large unit covers long
-# distances, the small unit resolves short distances.
+# A distance is encoded as tanh(distance / unit) per unit: large units for long distances
 GOAL_OFFSET_UNITS_M = (0.3, 0.03)  # for the distance from an effector to its goal
 # For the width of a gripper, to distinguish an empty grasp from a thin or a thick wall.
 WIDTH_UNITS_M = (0.02, 0.004)
@@ -39,7 +39,7 @@ class NetConfig:
         cameras: the names of the cameras whose images the planner gets.
         action_size: A.
         image_size: the height and width of an image, in pixels.
-        history_s: the age of the earlier image, which together with the newest shows motion.
+        history_s: the age of the earlier image; both images together show motion.
         text_width: the size of the encoded instruction.
         hidden: the width of the hidden layers.
         free_latent: the number of elements of the latent that no label of a plan trains.

@@ -18,8 +18,9 @@ from string import Template
 
 import numpy as np
 
-from embodied.core import SKILLS, Array, Layout, Payload
+from embodied.core import SKILLS, Array, Layout
 from embodied.errors import EmbodiedError
+from embodied.plan import Payload
 from embodied.policies.vlm.bins import MAX_BINS, Bins, angle_bins
 from embodied.policies.vlm.poses import mount_to_world, world_to_mount
 from embodied.robots.mount import MountPose

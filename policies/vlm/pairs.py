@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from embodied.core import Layout, Payload
+from embodied.core import Layout
 from embodied.datasets.export.folders import NewFolder, new_folder
 from embodied.datasets.export.frames import SelectedEpisode
 from embodied.datasets.export.selection import Selection, after
 from embodied.datasets.schema import DatasetError
 from embodied.envs.registry import get_robot, get_task
 from embodied.errors import EmbodiedError
+from embodied.plan import Payload
 from embodied.policies.vlm.form import PlanForm
 from embodied.policies.vlm.settings import Settings
 

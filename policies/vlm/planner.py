@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from embodied.core import Array, Observation, Payload
+from embodied.core import Array, Observation
 from embodied.errors import EmbodiedError
+from embodied.plan import Payload
 from embodied.policies.vla.latents import payload_of_latents
 from embodied.policies.vla.network import PlannerNet
 from embodied.policies.vlm.answering import Answering

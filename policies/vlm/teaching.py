@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from embodied.core import Array, Observation, Payload, Planner
+from embodied.core import Array, Observation
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
+from embodied.plan import Payload, Planner
 from embodied.policies.assembly import dual_system
 from embodied.policies.dual_system import DualSystemConfig
 from embodied.policies.episodes import env_config_for

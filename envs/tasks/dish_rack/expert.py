@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from embodied.arrays import dot
-from embodied.core import Array, Payload
+from embodied.core import Array
 from embodied.envs.skills.scripted import (
     Readings,
     Row,
@@ -29,6 +29,7 @@ from embodied.envs.skills.scripted import (
 )
 from embodied.envs.tasks.dish_rack.expert_facts import TIPPED_COS, ExpertFacts
 from embodied.envs.tasks.dish_rack.scene import RACK, TABLE
+from embodied.plan import Payload
 from embodied.rotations import (
     cross,
     quat_from_rotvec,

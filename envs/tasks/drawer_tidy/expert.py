@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from embodied.arrays import dot
-from embodied.core import SKILLS, Array, Controller, Layout, Payload, Planner
+from embodied.core import SKILLS, Array, Layout
 from embodied.envs.skills.scripted import (
     Readings,
     around_column,
@@ -24,6 +24,7 @@ from embodied.envs.skills.top_grasp import TopGrasp, top_grasp
 from embodied.envs.tasks.drawer_tidy.expert_facts import OPEN_M, ExpertFacts
 from embodied.envs.tasks.drawer_tidy.scene import DRAWERS_SIZE
 from embodied.envs.tasks.drawer_tidy.spots import spot_in_drawer, spot_on_counter
+from embodied.plan import Controller, Payload, Planner
 from embodied.robots.parts.gripper import PALM_M
 from embodied.robots.robot import Robot
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embodied.arrays import dot
-from embodied.core import Array, Payload
+from embodied.core import Array
 from embodied.envs.props.start_box import button_top_z
 from embodied.envs.skills.fingertip import fingertip_w
 from embodied.envs.skills.scripted import (
@@ -26,6 +26,7 @@ from embodied.envs.skills.scripted import (
 )
 from embodied.envs.tasks.fixture_load.facts import GRIP_UP_M
 from embodied.envs.tasks.fixture_load.scene import BENCH, FIXTURE, PART, START_BOX
+from embodied.plan import Payload
 from embodied.robots.parts.gripper import TIP_M
 
 # The skills in the order of their use, by which completion rises.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embodied.arrays import dot
-from embodied.core import Array, Controller, Layout, Observation, Payload, Planner
+from embodied.core import Array, Layout, Observation
 from embodied.envs.props.gauge import BUTTON_Y_M, FAULT, OK, button_top_z
 from embodied.envs.skills.driving import STAND_POSE_W, DrivingPlanner
 from embodied.envs.skills.fingertip import fingertip_w
@@ -28,6 +28,7 @@ from embodied.envs.skills.scripted import (
     with_z,
 )
 from embodied.envs.tasks.gauge_check.scene import PLACES
+from embodied.plan import Controller, Payload, Planner
 from embodied.robots.parts.gripper import TIP_M
 from embodied.robots.robot import Robot
 

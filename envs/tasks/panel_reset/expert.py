@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embodied.arrays import dot
-from embodied.core import Array, Payload
+from embodied.core import Array
 from embodied.envs.props.panel import BUTTON_TOP_M, lamp_of_button
 from embodied.envs.skills.face_reach import (
     ASIDE_W,
@@ -31,6 +31,7 @@ from embodied.envs.skills.scripted import (
     make_payload,
 )
 from embodied.envs.tasks.panel_reset.scene import CONSOLE
+from embodied.plan import Payload
 from embodied.robots.parts.gripper import TIP_M
 from embodied.rotations import quat_multiply, quat_to_rot6d
 

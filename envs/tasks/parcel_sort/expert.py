@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from embodied.arrays import dot
-from embodied.core import Array, Controller, Layout, Payload, Planner
+from embodied.core import Array, Layout
 from embodied.envs.skills.parcel_grip import OFF_MIDDLE_M, Grip, quat_of_axes
 from embodied.envs.skills.scripted import (
     Readings,
@@ -31,6 +31,7 @@ from embodied.envs.tasks.parcel_sort.expert_facts import (
     is_within_reach,
 )
 from embodied.envs.tasks.parcel_sort.scene import BIN
+from embodied.plan import Controller, Payload, Planner
 from embodied.robots.parts.arm import Arm
 from embodied.robots.parts.gripper import PALM_M
 from embodied.robots.robot import Robot

@@ -18,15 +18,7 @@ from typing import Any
 import numpy as np
 
 from embodied.arrays import any_of, dot, smallest
-from embodied.core import (
-    Array,
-    Controller,
-    Layout,
-    Observation,
-    Payload,
-    Planner,
-    skill_index,
-)
+from embodied.core import Array, Layout, Observation, skill_index
 from embodied.envs.clearance import sides_m
 from embodied.envs.props.people import PERSON_RADIUS_M
 from embodied.envs.scenes.machine_hall import FRONT_Y_M, ROBOT_Y_M
@@ -36,6 +28,7 @@ from embodied.envs.skills.other_hands import HomePoses
 from embodied.envs.skills.scripted import Readings, ScriptedPlanner
 from embodied.envs.tasks.patrol.facts import KEPT_M
 from embodied.envs.tasks.patrol.scene import AHEAD_S, PEOPLE, STATIONS
+from embodied.plan import Controller, Payload, Planner
 from embodied.robots.mount import MountPose
 from embodied.robots.parts.arm import Arm
 from embodied.robots.parts.head import Head

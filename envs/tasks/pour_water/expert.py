@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from embodied.arrays import dot
-from embodied.core import Array, Payload
+from embodied.core import Array
 from embodied.envs.skills.scripted import (
     Readings,
     Row,
@@ -28,6 +28,7 @@ from embodied.envs.skills.scripted import (
 )
 from embodied.envs.tasks.pour_water.facts import GRIP_BEFORE_M, GRIP_Z_M
 from embodied.envs.tasks.pour_water.scene import BOTTLE_SIZE, CUP_SIZE, TABLE
+from embodied.plan import Payload
 from embodied.rotations import (
     cross,
     quat_from_rotvec,

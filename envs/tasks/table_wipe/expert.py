@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embodied.arrays import dot
-from embodied.core import Array, Payload
+from embodied.core import Array
 from embodied.envs.props.pad import GRIP_Z_M, HALF_M, HELD_WIDTH_M
 from embodied.envs.skills.scripted import (
     Readings,
@@ -22,6 +22,7 @@ from embodied.envs.skills.scripted import (
     pointing_down,
     with_z,
 )
+from embodied.plan import Payload
 
 # The hand's height above the grip before it goes down.
 HOVER_M = 0.10

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from embodied.core import Array, Controller, Layout, Planner
+from embodied.core import Array, Layout
 from embodied.envs.skills.driving import DrivingPlanner
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.parcel_grip import Hand
@@ -23,6 +23,7 @@ from embodied.envs.skills.two_hands import HandPlan, TwoHandsPlanner
 from embodied.envs.tasks.team_sort.expert_facts import ExpertFacts
 from embodied.envs.tasks.team_sort.picker import plan_picker
 from embodied.envs.tasks.team_sort.sorter import plan_sorter
+from embodied.plan import Controller, Planner
 from embodied.robots.robot import Robot
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from embodied.arrays import dot
-from embodied.core import Array, Controller, Layout, Observation, Payload, Planner
+from embodied.core import Array, Layout, Observation
 from embodied.envs.skills.driving import STAND_POSE_W, DrivingPlanner
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.hand_view import HandView
@@ -33,6 +33,7 @@ from embodied.envs.tasks.tote_transfer.expert_facts import (
 )
 from embodied.envs.tasks.tote_transfer.scene import station_of
 from embodied.envs.tasks.tote_transfer.two_handed_expert import two_handed_expert
+from embodied.plan import Controller, Payload, Planner
 from embodied.robots.robot import Robot
 
 # The task's skills, first to last.

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from embodied.arrays import dot
-from embodied.core import Array, Controller, Layout, Observation, Payload, Planner
+from embodied.core import Array, Layout, Observation
 from embodied.envs.skills.driving import STAND_POSE_W, DrivingPlanner, stand_of_mount
 from embodied.envs.skills.goal_servo import GoalServo
 from embodied.envs.skills.scripted import (
@@ -35,6 +35,7 @@ from embodied.envs.tasks.tote_transfer.two_handed_facts import (
     CARRY_Z_W,
     TwoHandedFacts,
 )
+from embodied.plan import Controller, Payload, Planner
 from embodied.robots.mount import MountPose
 from embodied.robots.parts.arm import Arm
 from embodied.robots.robot import Robot

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from embodied.arrays import dot
-from embodied.core import Array, Payload
+from embodied.core import Array
 from embodied.envs.skills.face_reach import ASIDE_W, is_aligned, outwards
 from embodied.envs.skills.scripted import (
     POINTING_DOWN,
@@ -26,6 +26,7 @@ from embodied.envs.skills.scripted import (
 )
 from embodied.envs.tasks.valve_turn.grasp import grasp_pos_w, grasp_quat_wxyz
 from embodied.envs.tasks.valve_turn.scene import CONSOLE
+from embodied.plan import Payload
 from embodied.rotations import quat_to_rot6d
 
 # The skills in the order of their use, by which completion rises.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embodied.arrays import dot
-from embodied.core import Array, Payload
+from embodied.core import Array
 from embodied.envs.props.packing_box import CLOSED_RAD, OPEN_RAD
 from embodied.envs.skills.fingertip import fingertip_w
 from embodied.envs.skills.scripted import (
@@ -31,6 +31,7 @@ from embodied.envs.skills.scripted import (
 from embodied.envs.skills.top_grasp import TopGrasp, top_grasp
 from embodied.envs.tasks.weigh_pack.facts import GRIP_DOWN_M, PUSH_AT_M
 from embodied.envs.tasks.weigh_pack.scene import BOX, PACKING_TABLE, SCALE
+from embodied.plan import Payload
 from embodied.robots.parts.gripper import TIP_M
 
 # The skills in the order of their use, by which completion rises; in "look_at" the hand
