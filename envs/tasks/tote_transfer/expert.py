@@ -40,6 +40,11 @@ from embodied.robots.robot import Robot
 ORDER = ("reach", "grasp", "lift", "carry", "place", "release", "retreat")
 # The hand's height above the grip before it goes down.
 HOVER_M = 0.10
+# An empty hand lower than this above the grip may have its fingers around a wall of some
+# tote. Farther than FAR_M from its goal, horizontally, it rises before it travels, because
+# it would drag that tote along.
+LOW_M = 0.05
+FAR_M = 0.12
 # The hand's height above the tote's rim after it has let go.
 CLEAR_M = 0.06
 # A tote is set down towards a goal this far below the slot's floor.
@@ -200,6 +205,10 @@ def _choose(
     # is still to come; and above the tote's rim after the hand has let go
     hover_y = xp.clip(grip[:, 1], *REACH_Y_W)
     hover = xp.stack([grip[:, 0], hover_y, grip[:, 2] + HOVER_M], axis=1)
+    to_hover = (hover - tcp)[:, :2]
+    is_far = dot(to_hover, to_hover) > FAR_M**2
+    must_rise = is_far & (tcp[:, 2] < grip[:, 2] + LOW_M)
+    raised = with_z(xp, tcp, hover[:, 2])
     above_rim = with_z(xp, tcp, grip[:, 2] + depth_m + CLEAR_M)
     # goals of a hand with a tote
     lifted = with_z(xp, tcp, carry_z)
@@ -215,6 +224,7 @@ def _choose(
     may_lower = may_lower & (facts.tote[:, 1] > PLACE_Y_W)
     rows = [  # the last row that applies wins
         Row("reach", when=~is_held, goal_w=hover),
+        Row("reach", when=~is_held & must_rise, goal_w=raised),
         Row("grasp", when=is_riding & facts.is_near_grip, goal_w=grip),
         Row("lift", when=is_held & facts.is_low, goal_w=lifted),
         Row("carry", when=is_held & ~facts.is_low, goal_w=carried),
