@@ -10,6 +10,7 @@ import pytest
 from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_robot
 from embodied.envs.tasks.tote_transfer.episode import tote_name
+from embodied.envs.tasks.tote_transfer.expert import HOVER_M, ToteTransferExpert
 from embodied.envs.tasks.tote_transfer.scene import FIXED, station_of
 from embodied.envs.tasks.tote_transfer.task import ToteTransfer, staged_progress
 from embodied.envs.worlds import Worlds
@@ -142,6 +143,27 @@ def test_the_wheeled_expert_brings_the_tote_to_the_far_rack(seed: int) -> None:
     # With seed 10042 the belt stops before the tote is in reach: the robot drives to it.
     out_of_reach = seed == 10042
     assert (min(driven.y[600:]) < -0.1) == out_of_reach
+
+
+def test_an_empty_hand_around_a_wrong_totes_wall_rises_before_it_travels() -> None:
+    robot = get_robot("arm")
+    grip_z = 0.798  # of the pads' middle at a tote that stands on the belt
+    hands = np.array([[0.5, 0.1, 0.81], [0.5, 0.1, 0.95], [0.5, -0.38, 0.81]])
+    state = {
+        "tote_pos_w": np.tile([0.5, -0.3, 0.7], (3, 1)),
+        "tote_rot6d": np.tile([1.0, 0, 0, 0, 1, 0], (3, 1)),
+        "tote_vel_w": np.zeros((3, 3)),
+        "slot_pos_w": np.tile([-0.2, 0.5, 0.8], (3, 1)),
+    }
+    agent = {"tcp_pos_w": hands, "gripper_width": np.full((3, 1), 0.08)}
+
+    goal = ToteTransferExpert(robot).decide(np, agent, state).goal_pos_w[:, 0]
+
+    # low and far away: straight up; high, or low but nearly there: to above the grip
+    above_grip = [0.5, -0.4, grip_z + HOVER_M]
+    assert goal[0] == pytest.approx([0.5, 0.1, grip_z + HOVER_M])
+    assert goal[1] == pytest.approx(above_grip)
+    assert goal[2, :2] == pytest.approx(above_grip[:2])
 
 
 def test_only_what_rides_to_the_belts_end_is_lost_and_what_fell_is_counted() -> None:

@@ -160,12 +160,12 @@ class Follower:
         way_share = rows.way_share[row]  # (n,) done share of the way to the anchor
         is_near = way_share >= 1
         # the anchor's rotation follows the scene until the hand is near
-        turn = self._turn(ids, row)  # from the demonstrated axes to the present ones
         self._anchor_quat[ids] = np.where(
             is_near[:, None],
             self._anchor_quat[ids],
             scene.quat_wxyz[world_rows, self._anchor[ids]],
         )
+        turn = self._turn(ids, row)  # from the demonstrated axes to the present ones
 
         # The target of the guided point is its demonstrated position relative to the anchor,
         # plus what remains of the offset at the segment's start. The offset fades to zero by
