@@ -25,6 +25,7 @@ from embodied.datasets.schema import (
     Stream,
     is_picture_key,
 )
+from embodied.wording import counted
 
 # numpy's `dtype.kind` of floats, integers, unsigned integers and bools
 NUMBERS = "fiub"
@@ -113,7 +114,7 @@ def _require_sound(episode: Episode, where: str) -> None:
         arrays["image_tick"] = episode.image_tick
     frames = episode.meta.num_samples
     if frames < 1:
-        raise DatasetError(f"{where} has {frames} frames")
+        raise DatasetError(f"{where} has {counted(frames, 'frame')}")
     if "agent_pos" not in episode.obs:
         raise DatasetError(f"{where} has no array obs/agent_pos")
 
@@ -203,7 +204,9 @@ def _require_rows(array: np.ndarray, count: int | None, where: str) -> None:
     if array.dtype.kind not in NUMBERS or not array.ndim:
         raise DatasetError(f"{where} holds no rows of numbers")
     if count is not None and len(array) != count:
-        raise DatasetError(f"{where} has {len(array)} rows in place of {count}")
+        raise DatasetError(
+            f"{where} has {counted(len(array), 'row')} in place of {count}"
+        )
 
 
 def _require_start(episode: Episode, where: str) -> None:

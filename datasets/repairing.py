@@ -24,6 +24,7 @@ from embodied.datasets.rescuing import rescue
 from embodied.datasets.schema import H5, DatasetError, Header
 from embodied.datasets.storage import part_files, parts_folder
 from embodied.errors import one_line
+from embodied.wording import counted
 
 PARTS_SUFFIX = ".parts"
 # The position in HDF5's superblock, the file header, of the byte with its version.
@@ -330,7 +331,8 @@ def _require_complete(demo: H5, end: int | None) -> None:
     episode = read_episode(demo)
     if len(episode.actions) != episode.meta.num_samples:
         raise DatasetError(
-            f"it has {len(episode.actions)} actions for {episode.meta.num_samples} frames"
+            f"it has {counted(len(episode.actions), 'action')} for "
+            f"{counted(episode.meta.num_samples, 'frame')}"
         )
 
 

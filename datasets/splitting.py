@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from embodied.errors import EmbodiedError
 from embodied.names import check_names
+from embodied.wording import counted
 
 REST = "rest"  # the size of a part that takes all remaining episodes
 ROUNDING = 1e-9  # tolerance for the sum of shares
@@ -126,7 +127,7 @@ def _split_by_count(ordered: Sequence[int], parts: Sequence[Part]) -> Split:
     total_count = sum(part.count or 0 for part in parts)
     if total_count > len(ordered):
         raise EmbodiedError(
-            f"{total_count} episodes are wanted, there are {len(ordered)}"
+            f"the parts want {counted(total_count, 'episode')}, of {len(ordered)} that exist"
         )
 
     # `first` is the position in `ordered` of the next part's first episode

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from embodied.errors import EmbodiedError
+from embodied.wording import counted
 
 SEED_LIMIT = 2**63
 # The limit of numpy's global generator; Stable-Baselines3 seeds that, too.
@@ -130,7 +131,9 @@ def seed_of_each(seed: Any, num_worlds: int) -> list[int | None]:
             f"seed {seed!r} must be a number, a sequence with one per world, or None"
         )
     if len(seed) != num_worlds:
-        raise EmbodiedError(f"{len(seed)} seeds for {num_worlds} worlds")
+        raise EmbodiedError(
+            f"{counted(len(seed), 'seed')} for {counted(num_worlds, 'world')}"
+        )
     return [None if one_seed is None else checked_seed(one_seed) for one_seed in seed]
 
 

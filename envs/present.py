@@ -18,6 +18,7 @@ from embodied.core import Array
 from embodied.envs.snapshot import Memories, Origin, Snapshot, joined
 from embodied.errors import EmbodiedError
 from embodied.sim.engine import Engine
+from embodied.wording import counted
 
 ENGINE_PREFIX = "engine/"  # of the names of the engine's arrays
 
@@ -103,7 +104,7 @@ class Present:
                 )
         if len(snapshot) not in (1, num_ids):
             raise EmbodiedError(
-                f"a snapshot of {len(snapshot)} worlds for {num_ids}: expected one row for "
+                f"a snapshot of {counted(len(snapshot), 'world')} for {num_ids}: expected one row for "
                 "each, or one for all; `snapshot.rows` chooses"
             )
 

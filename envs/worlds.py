@@ -31,6 +31,7 @@ from embodied.sim.contact_force import control_step
 from embodied.sim.cpu import CpuEngine
 from embodied.sim.engine import FAULTS
 from embodied.sim.model_facts import position_units
+from embodied.wording import counted
 
 _BAD_ACTION = FAULTS.index("action_not_finite")
 
@@ -129,7 +130,9 @@ class Worlds:
         """
         ids = np.asarray(ids)
         if len(seeds) != len(ids):
-            raise EmbodiedError(f"{len(seeds)} seeds for {len(ids)} worlds")
+            raise EmbodiedError(
+                f"{counted(len(seeds), 'seed')} for {counted(len(ids), 'world')}"
+            )
         self.episodes.sample(ids, [checked_seed(seed) for seed in seeds])
         self._flow.begin(ids)
 

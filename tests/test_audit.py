@@ -440,7 +440,7 @@ def test_a_collection_can_be_audited_at_once(
     path = tmp_path / "plain.hdf5"
     assert collect(path, "--no-cameras", "--audit", *QUICKLY, episodes=1) == 0
 
-    assert "1 episodes: 1 PASS" in capsys.readouterr().out
+    assert "1 episode: 1 PASS" in capsys.readouterr().out
     assert json.loads(store.json_path(path).read_text())["counts"]["PASS"] == 1
 
 

@@ -100,7 +100,7 @@ def judge_by_what_is_remembered(self: Any) -> Outcome:
         ("judge", judge_in_numpy, "state_and_judgement_run_on_torch", None,
          "judge: success is a ndarray on torch: use engine.xp, not numpy"),
         ("judge", judge_across_worlds, "a_world_alone_is_the_world_among_sixteen", None,
-         "a world among 16 and the same alone differ in reward after 1 steps"),
+         "a world among 16 and the same alone differ in reward after 1 step"),
         ("judge", judge_by_what_is_remembered, "a_recorded_start_gives_the_same_bits",
          "L1", "an episode and its recorded start, which `memory` must make whole,"),
         ("judge", judge_by_what_is_remembered, "a_world_continues_from_a_snapshot",

@@ -63,7 +63,7 @@ def test_a_policy_that_always_raises_is_an_error(
 ) -> None:
     words = ("eval", TASK, "--episodes", 2, "--policy", "always", *QUICKLY)
     error = refused(capsys, *words, "--json", "-o", tmp_path / "x")
-    assert "raised in each of 2 episodes, first: ZeroDivisionError" in error
+    assert "raised in each of its episodes (2), first: ZeroDivisionError" in error
 
 
 def test_a_cell_stops_when_its_interval_is_narrow(

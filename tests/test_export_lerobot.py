@@ -306,5 +306,5 @@ def test_the_verb(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ("data", "export", path, "-o", target, "--format", "lerobot")
     assert embodied(*command) == 0
     printed = capsys.readouterr().out
-    assert "2 episodes; 1 are not in the mask success" in printed
+    assert "2 episodes; 1 not in the mask success" in printed
     assert (target / "meta/info.json").exists()

@@ -10,6 +10,7 @@ from embodied.core import PHYSICS_HZ
 from embodied.datasets.audit.context import Context
 from embodied.datasets.audit.findings import Finding
 from embodied.datasets.audit.view import View, seconds
+from embodied.wording import counted
 
 # The arrays with one row per frame, apart from those below `obs`.
 FRAME_ARRAYS = ("actions", "rewards", "dones", "states", "frame_tick", "image_tick")
@@ -43,8 +44,8 @@ def find_not_finite(view: View, context: Context) -> list[Finding]:
         first = int(np.argmax(is_bad_row))
 
         message = (
-            f"{path} has {int(is_bad_row.sum())} rows that are not finite, from row "
-            f"{first} on"
+            f"not all numbers of {path} are finite: in {counted(int(is_bad_row.sum()), 'row')}, "
+            f"from row {first} on"
         )
         start_s = row_time_s(view, path, first)
         findings.append(Finding("not_finite", "EXCLUDE", message, start_s))

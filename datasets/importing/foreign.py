@@ -27,6 +27,7 @@ from embodied.datasets.schema import (
     Stream,
 )
 from embodied.datasets.storage import replacing, write_episode, write_masks
+from embodied.wording import counted
 
 UNKNOWN_POLICY = "imported"
 # The arrays whose units depend on the tool that recorded them.
@@ -281,7 +282,8 @@ def _check_arrays(foreign: ForeignEpisode, number: int) -> None:
     for name, rows in arrays.items():
         if len(rows) != count:
             raise DatasetError(
-                f"episode {number} has {count} actions, but {len(rows)} rows of {name}"
+                f"episode {number} has {counted(count, 'action')}, but "
+                f"{counted(len(rows), 'row')} of {name}"
             )
         if rows.dtype.kind == "f" and not np.isfinite(rows).all():
             raise DatasetError(f"{name} of episode {number} hold NaN or infinity")

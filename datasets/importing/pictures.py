@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from embodied.datasets.schema import DatasetError
 from embodied.errors import one_line
+from embodied.wording import counted
 
 
 def from_bytes(
@@ -96,7 +97,7 @@ def from_video(
 
     if len(pictures) < count:
         raise DatasetError(
-            f"{where} has {count} frames, but {path} shows {len(pictures)} of them"
+            f"{where} has {counted(count, 'frame')}, but {path} shows {len(pictures)}"
         )
     return np.stack(pictures)
 

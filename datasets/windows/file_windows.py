@@ -28,6 +28,7 @@ from embodied.datasets.windows.window import (
     ticks_key,
 )
 from embodied.errors import EmbodiedError
+from embodied.wording import counted
 
 PLAN = "plan/"  # name beginning of the arrays with the payload of a window's plan
 IS_PAD = "_is_pad"  # name ending of the arrays that mark padded rows
@@ -241,7 +242,7 @@ class FileWindows:
                 episode = wrong_episodes[0]
                 raise DatasetError(
                     f"{self.path}: {key} of {demos[episode]} has "
-                    f"{positions.rows[episode]} rows, but {ticks} has "
+                    f"{counted(int(positions.rows[episode]), 'row')}, but {ticks} has "
                     f"{clock.rows[episode]}"
                 )
             _check_type(self.path, key, positions)

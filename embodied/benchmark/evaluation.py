@@ -31,6 +31,7 @@ from embodied.rollout.executor import Executor
 from embodied.rollout.film import Clip, Film, Shot
 from embodied.rollout.rollout import EpisodeResult
 from embodied.rollout.shards import Report, Stage
+from embodied.wording import counted
 
 POLICY_RAISED = "policy_raised"  # the fault of an episode whose policy raised
 
@@ -254,7 +255,7 @@ def _finished_cell(
     ordered = tuple(replace(known[seed], index=k) for k, seed in enumerate(seeds))
     if all(episode.error for episode in ordered):
         raise EmbodiedError(
-            f"the policy {trial.label} raised in each of {count} episodes, first: "
+            f"the policy {trial.label} raised in each of its episodes ({count}), first: "
             f"{ordered[0].error}"
         )
 
@@ -311,7 +312,7 @@ def _interruption_message(trial: Trial, cell: UnfinishedCell) -> str:
     count = len(cell.episodes)
     return (
         f"Kept: the cells that were finished, and {count} of "
-        f"{trial.condition.num_episodes} episodes of {trial.title}"
+        f"{counted(trial.condition.num_episodes, 'episode')} of {trial.title}"
     )
 
 

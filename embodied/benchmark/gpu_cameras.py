@@ -20,6 +20,7 @@ from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task
 from embodied.envs.warp.worlds import WarpWorlds
 from embodied.errors import EmbodiedError
+from embodied.wording import counted
 
 IMAGE_SIZE = 64  # px
 MAX_STARTS = 64  # the most distinct starts; more worlds than this share them
@@ -59,7 +60,7 @@ def measure_camera_speeds(
         try:
             yield measure_camera_speed(task, num, device, effort)
         except EmbodiedError as error:
-            on_refusal(f"{task}, frames of {num} worlds: {error}")
+            on_refusal(f"{task}, frames of {counted(num, 'world')}: {error}")
 
 
 def measure_camera_speed(

@@ -24,6 +24,7 @@ from embodied.core import PHYSICS_HZ
 from embodied.envs.registry import get_task
 from embodied.envs.warp.graph import CudaGraphs, StepGraph
 from embodied.errors import EmbodiedError
+from embodied.wording import counted
 
 NUM_ENVS = (1024, 4096, 8192)
 CONTROL_HZ = 20  # a usual control rate of reinforcement learning
@@ -99,7 +100,7 @@ def measure_world_speeds(
                 # without a GPU every other measurement would fail, too
                 if device == "cuda" and not torch.cuda.is_available():
                     raise
-                on_refusal(f"{task}, {num} worlds: {error}")
+                on_refusal(f"{task}, {counted(num, 'world')}: {error}")
 
 
 def measure_world_speed(

@@ -19,6 +19,7 @@ from embodied.benchmark.results import (
 )
 from embodied.benchmark.results_file import read_results, require_same_setup
 from embodied.rollout.rollout import EpisodeResult
+from embodied.wording import counted
 
 
 def merge_results(paths: Sequence[Path]) -> Results:
@@ -85,7 +86,7 @@ def _joined(cells: Sequence[Cell], missing_text: str) -> Cell:
     gaps = sorted(set(range(seeds[0], seeds[-1] + 1)) - episodes.keys())
     if gaps:
         raise ResultsError(
-            f"{cells[0].label} at {cells[0].condition.level} lacks {len(gaps)} episodes, "
+            f"{cells[0].label} at {cells[0].condition.level} lacks {counted(len(gaps), 'episode')}, "
             f"seeds {gaps[0]} to {gaps[-1]}{missing_text}"
         )
     condition = replace(

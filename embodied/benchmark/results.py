@@ -18,6 +18,7 @@ from embodied.benchmark.statistics import (
 )
 from embodied.errors import EmbodiedError
 from embodied.rollout.rollout import EpisodeResult
+from embodied.wording import counted
 
 
 class ResultsError(EmbodiedError):
@@ -135,7 +136,7 @@ class Cell:
             raise ResultsError(
                 f"the cell of policy '{self.condition.policy}' must hold "
                 f"the seeds {expected.start} to {expected.stop - 1} in order, "
-                f"but holds {len(seeds)} episodes, seeds {seeds[:5]}, ..."
+                f"but holds {counted(len(seeds), 'episode')}, seeds {seeds[:5]}, ..."
             )
 
 

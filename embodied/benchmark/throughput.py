@@ -27,6 +27,7 @@ from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from embodied.policies.episodes import EpisodeRunner, env_config_for
 from embodied.policies.registry import find_policy
 from embodied.rollout.shards import Workers, default_workers, quiet_stage
+from embodied.wording import counted
 
 REPEATS = 7
 CONTROL_HZ = 20  # a usual control rate of reinforcement learning
@@ -168,7 +169,7 @@ def measure_stepping(config: EnvConfig, num: int) -> SteppingFigures:
     ratios = [whole / engine for whole, engine in pairs]
     speeds = [num / CONTROL_HZ / whole for whole in whole_s]
 
-    conditions = f"at {CONTROL_HZ} Hz, {_num_worlds(num)}"
+    conditions = f"at {CONTROL_HZ} Hz, {counted(num, 'world')}"
     bounds = STEPPING_BOUNDS[num]
     return SteppingFigures(
         beside_physics=Figure.of(
@@ -250,7 +251,9 @@ def measure_recording(config: EnvConfig, episodes: int) -> Iterator[Figure]:
     )
 
     with Workers(default_workers(episodes)) as workers:
-        batch = f"{RECORDED_WORLDS} worlds in each of {workers.count} processes"
+        batch = (
+            f"{RECORDED_WORLDS} worlds in each of {counted(workers.count, 'process')}"
+        )
         for kind, recorded, bound in kinds:
             dual = DualSystemConfig(mailbox="predictive")  # as `collect` records
             runner = EpisodeRunner("expert", recorded, dual, RECORDED_WORLDS)
@@ -289,7 +292,7 @@ def measure_deciding(config: EnvConfig) -> Iterator[Figure]:
     spec = find_policy("expert").spec(config.task, robot)
     expert_config = env_config_for(spec, config.task, "L1", split="train", robot=robot)
     for num in (1, RECORDED_WORLDS):
-        name = f"controller tick of the expert, {_num_worlds(num)}"
+        name = f"controller tick of the expert, {counted(num, 'world')}"
         yield Figure.of(name, "us", _decision_times_us(Worlds(expert_config, num)))
 
 
@@ -332,10 +335,10 @@ def measure_runtime(config: EnvConfig) -> Iterator[Figure]:
     ):
         times = _runtime_times(Worlds(expert_config, num))
         if num == 1:
-            name = f"runtime in a tick, {_num_worlds(num)}"
+            name = f"runtime in a tick, {counted(num, 'world')}"
             values = [1e6 * t.runtime_s / RUNTIME_STEPS for t in times]
         else:
-            name = f"rollout over one without the runtime, {_num_worlds(num)}"
+            name = f"rollout over one without the runtime, {counted(num, 'world')}"
             values = [t.whole_s / (t.whole_s - t.runtime_s) for t in times]
         yield Figure.of(name, unit, values, bound)
 
@@ -393,7 +396,3 @@ def rest_action(worlds: Worlds) -> np.ndarray:
 def _robot_name(config: EnvConfig) -> str | None:
     """Returns the robot's name; None if the config has a robot object or no robot."""
     return config.robot if isinstance(config.robot, str) else None
-
-
-def _num_worlds(num: int) -> str:
-    return "1 world" if num == 1 else f"{num} worlds"

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from embodied.wording import counted
+
 Rows = Sequence[Mapping[str, float]]
 
 # A higher ratio of validation loss to training loss means overfitting: the policy needs
@@ -41,7 +43,9 @@ class Measured:
 
     @property
     def title(self) -> str:
-        return f"{self.task} {self.level}, {self.demonstrations} demonstrations, {self.steps} steps"
+        demonstrations = counted(self.demonstrations, "demonstration")
+        steps = counted(self.steps, "step")
+        return f"{self.task} {self.level}, {demonstrations}, {steps}"
 
 
 MEASURED = (

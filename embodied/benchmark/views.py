@@ -12,6 +12,7 @@ from embodied.benchmark.results import Cell, Condition, Results, compare, rate
 from embodied.benchmark.statistics import Comparison, holm
 from embodied.benchmark.timing import CONSTANT
 from embodied.benchmark.wording import difference, interval, listing, percent
+from embodied.wording import counted
 
 LEVELS = {
     "L1": "the nominal scene, only the start varies",
@@ -112,7 +113,9 @@ class Score:
     def basis(self) -> str:
         """Interval, number of episodes and delay of plans, in words."""
         success = rate(self.cell)
-        basis = f"95% interval {interval(success)}, {success.episodes} episodes"
+        basis = (
+            f"95% interval {interval(success)}, {counted(success.episodes, 'episode')}"
+        )
 
         delay_ms = self.cell.condition.delay_ms
         return f"{basis}, planner {delay_ms:g} ms late" if delay_ms else basis

@@ -23,6 +23,7 @@ from embodied.benchmark.data_throughput import (
 from embodied.benchmark.provenance import host_facts
 from embodied.cli.text_table import text_table
 from embodied.errors import EmbodiedError
+from embodied.wording import counted
 
 PEERS = ("robomimic", "lerobot")
 
@@ -62,7 +63,7 @@ def _dataset(args: argparse.Namespace, folder: Path) -> Iterator[Path]:
     if args.dataset is not None:
         yield args.dataset
         return
-    print(f"recording {args.episodes} episodes to load", file=sys.stderr)
+    print(f"recording {counted(args.episodes, 'episode')} to load", file=sys.stderr)
     path = folder / "bench.hdf5"
     record_for_loading(path, args.episodes)
     yield path

@@ -31,6 +31,7 @@ from embodied.policies.collection import Recording, collect, collection_header
 from embodied.policies.episodes import EpisodeRunner, env_config_for
 from embodied.policies.mailbox import MailboxMode
 from embodied.policies.registry import find_policy
+from embodied.wording import counted
 
 # The predictive mailbox extrapolates moving goals, as on a belt, between two plans.
 MAILBOX: MailboxMode = "predictive"
@@ -296,7 +297,8 @@ def text_summary(path: Path, speed: float, wall_s: float) -> str:
     if speed:
         pace = f"{wall_s:.0f} s, {speed:.0f} x real time"
     return (
-        f"{path}: {facts.episodes} episodes, {facts.hours:.2f} h, {facts.frames} frames, "
+        f"{path}: {counted(facts.episodes, 'episode')}, {facts.hours:.2f} h, "
+        f"{counted(facts.frames, 'frame')}, "
         f"{facts.size_bytes / 1e6:.1f} MB\n"
         f"success {share} (95% interval {interval(success)})\n"
         f"{split_summary(mask_sizes(path))}\n"

@@ -13,6 +13,7 @@ from embodied.benchmark.shift import (
 )
 from embodied.benchmark.timing import CONSTANT
 from embodied.cli.text_table import text_table
+from embodied.wording import counted
 
 MAX_SEEDS = 8  # most seeds to list in a line
 COLUMNS = (
@@ -70,7 +71,7 @@ def shifts(results: Results) -> list[str]:
         worked_s = sum(episode.duration_s for episode in cell.episodes)
 
         lines.append(
-            f"{cell.label} {_setting(cell.condition)}: {len(cell.episodes)} episodes in "
+            f"{cell.label} {_setting(cell.condition)}: {counted(len(cell.episodes), 'episode')} in "
             f"{duration_text(worked_s)}, each from a reset of the robot; "
             f"{between_failures.failures} failed, "
             f"between failures {between_failures_text(between_failures)}"

@@ -10,6 +10,7 @@ from embodied.cli.output import require_writable
 from embodied.cli.progress import CountProgress
 from embodied.errors import EmbodiedError
 from embodied.rollout.one_thread import one_thread
+from embodied.wording import counted
 
 HELP = """Fit a linear head that makes the latents of a run's planner out of the hidden states of a vision-language
 model. The run drives through the episodes; the model is shown what its planner sees. `head = ...` in the settings of
@@ -75,6 +76,6 @@ def run(args: argparse.Namespace) -> int:
     write_head(args.output, head, info)
     print(
         f"{args.output}: explains {info.explained:.0%} of the variance of the latents in "
-        f"the episodes held out ({info.held_out} plans; fitted to {info.fitted})"
+        f"the episodes held out ({counted(info.held_out, 'plan')}; fitted to {info.fitted})"
     )
     return 0

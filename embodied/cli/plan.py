@@ -24,6 +24,7 @@ from embodied.cli.timing import FLAGS, chosen_timings, idle_note
 from embodied.cli.view_command import with_view_commands
 from embodied.errors import EmbodiedError
 from embodied.rollout.shards import split
+from embodied.wording import counted
 
 # defaults without a suite
 EPISODES = 100
@@ -184,7 +185,7 @@ def _plan_of_suite(args: argparse.Namespace) -> EvalPlan:
         limited = argparse.Namespace(episodes=args.episodes, seed=seeds.start)
         seeds = arguments.seeds(limited)
         note = (
-            f"{len(seeds)} episodes per cell; the protocol of {suite.name} "
+            f"{counted(len(seeds), 'episode')} per cell; the protocol of {suite.name} "
             f"{suite.version} asks for {len(suite.seeds)}"
         )
 
@@ -290,7 +291,7 @@ def sharded(trials: Sequence[Trial], text: str) -> tuple[list[Trial], str]:
         seeds = trial.condition.seeds
         if len(seeds) < count:
             raise EmbodiedError(
-                f"--shard {number}/{count}: there are {len(seeds)} episodes per cell, "
+                f"--shard {number}/{count}: a cell has {counted(len(seeds), 'episode')}, "
                 f"which make no {count} parts: use fewer shards, or more --episodes"
             )
 

@@ -24,6 +24,7 @@ from embodied.envs.registry import get_task
 from embodied.errors import EmbodiedError
 from embodied.policies.registry import BUILT_IN, policy_summaries
 from embodied.rollout.rollout import EpisodeResult
+from embodied.wording import counted
 
 RESULTS = "results.json"
 # flags that cannot be given, because the file determines what is measured
@@ -274,13 +275,13 @@ def _lines(repetitions: Sequence[Repetition], differences: Sequence[str]) -> lis
 
         different = repetition.different
         if not different:
-            lines.append(f"{name}: all {count} episodes are equal, to the digit")
+            lines.append(f"{name}: {counted(count, 'episode')}, equal to the digit")
             continue
 
         seeds = ", ".join(str(episode.seed) for episode in different[:MAX_SEEDS])
         more = ", ..." if len(different) > MAX_SEEDS else ""
         lines.append(
-            f"{name}: {len(different)} of {count} episodes differ, "
+            f"{name}: {len(different)} of {counted(count, 'episode')} differ, "
             f"{repetition.different_outcomes} of them in success: seeds {seeds}{more}"
         )
 

@@ -33,6 +33,7 @@ from embodied.policies.teleop.registry import BUILT_IN, SCRIPT_PREFIX, find_devi
 from embodied.policies.teleop.shared import SharedOperator
 from embodied.policies.teleop.takes import Labels, Screen, Takes
 from embodied.rollout.endings import describe_ending
+from embodied.wording import counted
 
 if TYPE_CHECKING:
     from embodied.rollout.rollout import EpisodeResult
@@ -260,7 +261,7 @@ def kept_on_interrupt(args: argparse.Namespace) -> Iterator[None]:
         # `rmdir` removes only an empty folder: it fails if there are takes in it
         with contextlib.suppress(OSError):
             parts_folder(args.output).rmdir()
-        stop = KeyboardInterrupt(f"Kept: {num_kept} takes")
+        stop = KeyboardInterrupt(f"Kept: {counted(num_kept, 'take')}")
         raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
 
 
@@ -289,7 +290,7 @@ def finish(
         return 1
     facts = dataset_facts([writer.path])
     print(
-        f"{writer.path}: {facts.episodes} takes, {facts.successes} of them successes, "
-        f"{60 * facts.hours:.1f} min"
+        f"{writer.path}: {counted(facts.episodes, 'take')}, of which {facts.successes} "
+        f"succeeded, {60 * facts.hours:.1f} min"
     )
     return 0

@@ -22,6 +22,7 @@ from embodied.policies.run_folder import FILES, policy_spec_from_json, read_info
 from embodied.policies.training.budget import Budget
 from embodied.policies.training.config import MAX_AGE_S
 from embodied.policies.training.resume import has_work_left, stored_budget
+from embodied.wording import counted
 
 if TYPE_CHECKING:
     from embodied.policies.training.config import ImitationConfig
@@ -355,8 +356,8 @@ def warn_of_unfinished(datasets: list[Path]) -> None:
             if dataset.is_unfinished:
                 print(
                     f"{path}: its collection is unfinished, learning from the "
-                    f"{len(dataset)} episodes that are whole; the same `embodied collect` "
-                    "with --resume continues it",
+                    f"{counted(len(dataset), 'episode')} recorded so far; the same "
+                    "`embodied collect` with --resume continues it",
                     file=sys.stderr,
                 )
 

@@ -33,6 +33,7 @@ from embodied.rollout.grid import Grid
 from embodied.rollout.rollout import EpisodeResult, Step
 from embodied.rollout.video import write_mp4
 from embodied.sim.window import Window, has_display
+from embodied.wording import counted
 
 if TYPE_CHECKING:
     from embodied.envs.worlds import Worlds
@@ -148,7 +149,7 @@ def describe_clock(record: RealTimeRecord, control_hz: int) -> str:
     if not len(plans_ms):
         return f"{lines}  no plan arrived"
     return (
-        f"{lines}  {len(record.compute_ms)} plans took {np.median(plans_ms):g} ms, the "
+        f"{lines}  {counted(len(record.compute_ms), 'plan')} took {np.median(plans_ms):g} ms, the "
         f"longest {plans_ms.max():g}; their age was {1000 * record.mean_age_s:.0f} ms, at "
         f"most {1000 * record.worst_age_s:.0f}"
     )

@@ -9,6 +9,7 @@ import numpy as np
 from embodied.contract.case import ContractError
 from embodied.envs.scoring import StepResult
 from embodied.envs.worlds import Worlds
+from embodied.wording import counted
 
 Trace = list[dict[str, np.ndarray]]  # for each step: name -> values (N, ...)
 
@@ -64,7 +65,7 @@ def require_same(
             actual = other_outputs[name][other_ids]
             if expected.tobytes() != actual.tobytes():
                 raise ContractError(
-                    f"{what} differ in {name} after {step + 1} steps: "
+                    f"{what} differ in {name} after {counted(step + 1, 'step')}: "
                     f"{_first_difference(expected, actual)}"
                 )
 

@@ -17,6 +17,7 @@ from embodied.pages.survey import (
     SurveyRow,
     TaskCost,
 )
+from embodied.wording import counted
 
 TITLE = """# The ground, measured
 
@@ -94,7 +95,7 @@ def _episodes_sentence(successes: Sequence[ExpertSuccess]) -> str:
         return "with the episodes of each cell after its interval"
 
     first, count = samples.pop()
-    return f"{count} episodes each, seeds {first} to {first + count - 1}"
+    return f"{counted(count, 'episode')} each, seeds {first} to {first + count - 1}"
 
 
 def _success_table(

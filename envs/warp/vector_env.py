@@ -21,6 +21,7 @@ from embodied.envs.warp.worlds import WarpStepResult, WarpWorlds
 from embodied.errors import EmbodiedError
 from embodied.seeding import Seeds, seed_of_each
 from embodied.sim.engine import FAULTS
+from embodied.wording import counted
 
 Tensors = dict[str, Any]  # key -> tensor, or a dictionary of more
 # Limits of the number of starts in the bank. Between them there is one start per world.
@@ -124,7 +125,7 @@ class WarpVectorEnv(VectorEnv[Tensors, torch.Tensor, torch.Tensor]):
         given = [start for start in seeds if start is not None]
         if given and len(given) != self.num_envs:
             raise EmbodiedError(
-                f"{len(given)} seeds for {self.num_envs} worlds: the engine 'warp' takes "
+                f"{counted(len(given), 'seed')} for {counted(self.num_envs, 'world')}: the engine 'warp' takes "
                 "one for each world, or none"
             )
         return given or None

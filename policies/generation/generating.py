@@ -28,6 +28,7 @@ from embodied.policies.noise import NoisyPolicy
 from embodied.rollout.executor import Executor
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
 from embodied.rollout.shards import Report, Stage
+from embodied.wording import counted
 
 PLANNER_HZ = 8.0
 # A seed that was tried without success leaves an empty file among the parts, whose name is
@@ -247,7 +248,7 @@ def generate(
     if not kept:
         _forget_failed_seeds(work.path)
         raise EmbodiedError(
-            f"none of {len(seeds)} tries succeeded, so nothing was written: a source at "
+            f"none of {counted(len(seeds), 'try')} succeeded, so nothing was written: a source at "
             "the same level, or more demonstrations in it, may help"
         )
 

@@ -24,6 +24,7 @@ from embodied.policies.generation.motion import Motion, ObjectPath
 from embodied.policies.generation.segments import find_segments
 from embodied.robots.mount import MountPose
 from embodied.rotations import quat_from_rot6d
+from embodied.wording import counted
 
 # How the segments of a demonstration are found: from its recorded plans, or from the width
 # of the gripper (see `segments`).
@@ -51,7 +52,7 @@ def source_config(path: Path, robot: str | None) -> EnvConfig:
         count = len(dataset)
     if not successes:
         raise EmbodiedError(
-            f"none of the {count} episodes of {path} succeeded, so there is nothing to "
+            f"none of {counted(count, 'episode')} of {path} succeeded, so there is nothing to "
             "generate from: collect or keep at least one that did"
         )
 

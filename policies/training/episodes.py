@@ -20,6 +20,7 @@ from embodied.datasets.index.rows import FileOnDisk
 from embodied.datasets.merge import StoredEpisode
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import IMAGE_SUFFIX, DatasetError
+from embodied.wording import counted
 
 # Names of arrays in an episode's group of the file.
 AGENT_POS = "streams/agent_pos/value"
@@ -230,5 +231,5 @@ class _File:
                 number = differing[0]  # of the first such episode
                 raise DatasetError(
                     f"{path} is damaged: in {self._index.demos[number]}, {key} has "
-                    f"{count[number]} rows, but {keys[0]} {counts[0][number]}"
+                    f"{counted(int(count[number]), 'row')}, but {keys[0]} {counts[0][number]}"
                 )

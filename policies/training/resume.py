@@ -18,6 +18,7 @@ from embodied.policies.run_folder import (
     read_info,
 )
 from embodied.policies.training.budget import Budget
+from embodied.wording import counted
 
 
 def is_finished(folder: Path) -> bool:
@@ -108,7 +109,7 @@ def check_same(folder: Path, identity: Mapping[str, Any]) -> None:
 
 def _spent(budget: Budget, seconds: float, steps: int) -> str:
     """Returns the minutes or steps that a run has spent, in words."""
-    return f"{steps} steps" if budget.max_steps else f"{seconds / 60:.3g} minutes"
+    return counted(steps, "step") if budget.max_steps else f"{seconds / 60:.3g} minutes"
 
 
 def _enlarged(budget: Budget, seconds: float, steps: int) -> Budget:

@@ -21,6 +21,7 @@ from embodied.datasets.audit.lerobot import AuditedFolder
 from embodied.datasets.audit.run import Audit, audit, episode_names, opened
 from embodied.datasets.audit.store import as_json, write_json, write_masked_copy
 from embodied.errors import EmbodiedError
+from embodied.wording import counted
 
 HELP = """Look at each episode of a dataset for thin content, what does not belong, repetition and irregular form,
 and say PASS, REVIEW (look at it) or EXCLUDE (it contradicts itself, or cannot be used), with reasons. Success is
@@ -137,7 +138,7 @@ def audited(path: Path, replays: bool, quiet: bool) -> Audit:
 def audit_text(result: Audit) -> str:
     """Returns an audit for a terminal: counts, findings, and episodes not replayed."""
     counts = _counted(result.counts)
-    lines = [f"{result.path}: {len(result.episodes)} episodes: {counts}"]
+    lines = [f"{result.path}: {counted(len(result.episodes), 'episode')}: {counts}"]
 
     # findings about episodes, in a table
     rows = _finding_rows(result)
@@ -152,7 +153,9 @@ def audit_text(result: Audit) -> str:
 
     # episodes whose success no replay could check
     for reason, count in result.not_judged.items():
-        lines.append(f"success not recomputed for {count} episodes: {reason}")
+        lines.append(
+            f"success not recomputed for {counted(count, 'episode')}: {reason}"
+        )
     return "\n".join(lines)
 
 
@@ -161,7 +164,7 @@ def total_text(audits: Sequence[Audit]) -> str:
     counts: Counter[Verdict] = Counter()
     for result in audits:
         counts.update(result.counts)
-    return f"together: {counts.total()} episodes: {_counted(counts)}"
+    return f"together: {counted(counts.total(), 'episode')}: {_counted(counts)}"
 
 
 def _counted(counts: Mapping[Verdict, int]) -> str:

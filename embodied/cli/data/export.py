@@ -20,6 +20,7 @@ from embodied.datasets.export.selection import ALL, Choice, Selection
 from embodied.errors import EmbodiedError
 from embodied.policies.vlm.pairs import export_pairs
 from embodied.policies.vlm.settings import default_settings, read_settings
+from embodied.wording import counted
 
 HELP = """Write the episodes of one or several datasets of one robot in the format of another tool. Only successes are
 taken, unless another mask is asked for."""
@@ -119,8 +120,8 @@ def run(args: argparse.Namespace) -> int:
 
     # the summary also counts the episodes that the mask excludes
     num_others = selection.total_episodes - len(selection)
-    others = f"; {num_others} are not in the mask {args.mask}" if num_others else ""
-    print(f"{args.output}: {len(selection)} episodes{others}")
+    others = f"; {num_others} not in the mask {args.mask}" if num_others else ""
+    print(f"{args.output}: {counted(len(selection), 'episode')}{others}")
     return 0
 
 

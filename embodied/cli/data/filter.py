@@ -11,6 +11,7 @@ from embodied.datasets.conditions import Condition, chosen_numbers
 from embodied.datasets.reader import Dataset
 from embodied.datasets.subsets import require_new, write_subset
 from embodied.errors import EmbodiedError
+from embodied.wording import counted
 
 HELP = """Copy the episodes that meet all conditions to a new file. A condition is NAME OP VALUE, with one of = != < <=
 > >=: on success, seed, number, duration_s, collisions, mask, task, robot, instruction, variation.NAME, or any other
@@ -41,10 +42,10 @@ def run(args: argparse.Namespace) -> int:
         numbers = chosen_numbers(dataset, conditions)
         if not numbers:
             raise EmbodiedError(
-                f"none of the {len(dataset)} episodes of {args.file} meets "
+                f"none of {counted(len(dataset), 'episode')} of {args.file} meets "
                 f"{' and '.join(args.conditions)}: nothing was written"
             )
         with CountProgress("filter", len(numbers), "episode") as progress:
             write_subset(dataset, numbers, args.output, on_copied=progress)
-        print(f"{args.output}: {len(numbers)} of {len(dataset)} episodes")
+        print(f"{args.output}: {len(numbers)} of {counted(len(dataset), 'episode')}")
     return 0

@@ -35,6 +35,7 @@ from embodied.policies.generation.source import (
     read_library,
     source_config,
 )
+from embodied.wording import counted
 
 HELP = """Make many demonstrations from few. Each demonstration is cut into segments that are about one object; in
 another episode the hand does what it did relative to the object, wherever that now stands, and what succeeds in
@@ -229,7 +230,8 @@ def text_summary(path: Path, generated: Generated, wanted: int, wall_s: float) -
     """Returns the result of the generation in words; see `json_summary` for arguments."""
     share = wilson(generated.kept, generated.tried)
     lines = [
-        f"{path}: {generated.kept} demonstrations of {generated.tried} tries, "
+        f"{path}: {counted(generated.kept, 'demonstration')} of "
+        f"{counted(generated.tried, 'try')}, "
         f"{percent(share.value, share.episodes)} (95% interval {interval(share)})"
     ]
 

@@ -13,6 +13,7 @@ from embodied.datasets.importing.lerobot import LeRobotFolder
 from embodied.datasets.importing.robomimic import RobomimicFile
 from embodied.datasets.schema import DatasetError
 from embodied.errors import EmbodiedError
+from embodied.wording import counted
 
 HELP = """Read a LeRobotDataset v3.0 (a folder) or a file in robomimic's layout into a dataset. What such a set does not
 hold, such as the physics states at its starts, the dataset has not either: it can be looked at and learned from, not
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         with RobomimicFile(args.source, args.hz) as source:
             count = _write(args, source)
-    print(f"{args.output}: {count} episodes")
+    print(f"{args.output}: {counted(count, 'episode')}")
     return 0
 
 

@@ -14,6 +14,7 @@ from embodied.benchmark.wording import interval, percent, size
 from embodied.cli.text_table import text_table
 from embodied.datasets.index.array_totals import ArrayTotal
 from embodied.datasets.info import DatasetInfo, dataset_info
+from embodied.wording import counted
 
 HELP = """Say what datasets hold: task, robot, policy, rates, success, hours, seeds, instructions, masks, and of each
 stream the shape, the unit and the bytes. Nothing but attributes and sizes is read, so it is quick. A collection that
@@ -70,7 +71,7 @@ def as_text(info: DatasetInfo) -> str:
         ),
         (
             "episodes",
-            f"{info.episodes}, {info.hours:.3g} h, {info.frames} frames{_seeds(info)}",
+            f"{info.episodes}, {info.hours:.3g} h, {counted(info.frames, 'frame')}{_seeds(info)}",
         ),
         ("success", _success(info)),
         *_human_rows(info),

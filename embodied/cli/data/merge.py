@@ -10,6 +10,7 @@ from embodied.cli.output import require_writable
 from embodied.cli.progress import CountProgress
 from embodied.datasets.merge import find_episodes, is_unfinished, merge
 from embodied.datasets.reader import Dataset
+from embodied.wording import counted
 
 HELP = """Put the episodes of several datasets into a new one, in the order of their seeds. They must be of one
 collection:
@@ -41,5 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
     with Dataset(args.output) as dataset:
         successes = sum(meta.success for meta in dataset.episodes)
-        print(f"{args.output}: {len(dataset)} episodes, {successes} successes")
+        print(
+            f"{args.output}: {counted(len(dataset), 'episode')}, of which {successes} succeeded"
+        )
     return 0

@@ -27,6 +27,7 @@ from embodied.envs.looks import parsed_looks
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.rollout.shards import Workers
+from embodied.wording import counted
 
 HELP = """Render pictures of recorded episodes into a new dataset: of any cameras, in any size, with other light, with
 depth and with what each pixel shows. The episodes are played again, and each state is compared with the recorded one:
@@ -194,10 +195,11 @@ def summary(path: Path, rendered: int, wall_s: float) -> str:
         frames = sum(meta.num_samples for meta in dataset.episodes)
         config = dataset.header.metadata["config"]
         text = (
-            f"{path}: {len(dataset)} episodes, {frames} frames of "
+            f"{path}: {counted(len(dataset), 'episode')}, {counted(frames, 'frame')} of "
             f"{', '.join(config['cameras'])} at {config['image_size']} px, "
             f"{dataset.size_bytes / 1e6:.1f} MB"
         )
     if not rendered:
         return f"{text}\nit was complete: nothing to do"
-    return f"{text}\n{rendered} episodes rendered in {wall_s:.0f} s; all states were those recorded"
+    done = f"{counted(rendered, 'episode')} rendered in {wall_s:.0f} s"
+    return f"{text}\n{done}; all states were those recorded"

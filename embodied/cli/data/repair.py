@@ -10,6 +10,7 @@ from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.datasets.repairing import RepairReport, repair
 from embodied.datasets.subsets import require_new
+from embodied.wording import counted
 
 HELP = """Save what is whole of a truncated or damaged file: every episode that can be read to its last number is copied
 to a new file. Of a collection that was not finished, the episodes in FILE.parts are joined. The damaged file stays as
@@ -41,7 +42,9 @@ def run(args: argparse.Namespace) -> int:
 
 def as_text(target: Path, report: RepairReport) -> str:
     """Returns the numbers of saved and lost episodes, and the reasons for the losses."""
-    lines = [f"{target}: {report.saved} episodes saved, {len(report.lost)} lost"]
+    lines = [
+        f"{target}: {counted(report.saved, 'episode')} saved, {len(report.lost)} lost"
+    ]
     if report.cut_bytes:
         missing = size(report.cut_bytes)
         lines.append(

@@ -14,6 +14,7 @@ from embodied.datasets.reader import Dataset
 from embodied.datasets.replay import ReplayReport, changes, replay, replay_config
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
+from embodied.wording import counted
 
 HELP = """Play recorded episodes again, from their recorded starts with their recorded actions, and say of each whether
 the same states came out bit for bit; else how far they are apart, from when on, and which of model, versions or seed
@@ -127,7 +128,7 @@ def as_text(reports: Sequence[ReplayReport], causes: Sequence[str]) -> str:
     other_starts = sum(not report.seed_gives_start for report in reports)
     if other_starts:
         lines.append(
-            f"changed since the recording: {other_starts} seeds now give other starts; "
+            f"changed since the recording: {counted(other_starts, 'seed')} now with another start; "
             "the recorded ones were played"
         )
     if identical < len(reports) and not causes:

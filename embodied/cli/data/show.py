@@ -10,6 +10,7 @@ from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.datasets.reader import Dataset
 from embodied.errors import EmbodiedError
+from embodied.wording import counted
 
 HELP = """Show one episode as a web page that needs nothing else: instruction, outcome, the recorded pictures as a
 video, subtasks, plans and all streams over one time, with a cursor that follows the video and the pointer. With
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
         if args.video is not None:
             count = write_episode_video(args.video, dataset, number)
-            print(f"{args.video}: {count} frames of episode {number}")
+            print(f"{args.video}: {counted(count, 'frame')} of episode {number}")
         if page is not None:
             write_episode_page(page, dataset, number)
             print(f"{page}: episode {number}, seed {dataset.episodes[number].seed}")
@@ -78,8 +79,8 @@ def chosen_episode(args: argparse.Namespace, dataset: Dataset) -> int:
         seeds = [meta.seed for meta in dataset.episodes]
         if args.seed not in seeds:
             raise EmbodiedError(
-                f"there is no episode of seed {args.seed} in {args.file}; its "
-                f"{len(seeds)} seeds are from {min(seeds, default=0)} to "
+                f"there is no episode of seed {args.seed} in {args.file}; it has "
+                f"{counted(len(seeds), 'seed')}, from {min(seeds, default=0)} to "
                 f"{max(seeds, default=0)}"
             )
         return seeds.index(args.seed)

@@ -11,6 +11,7 @@ from embodied.datasets.reader import Dataset
 from embodied.datasets.splitting import Part, Split, split
 from embodied.datasets.subsets import require_new, write_subset
 from embodied.errors import EmbodiedError
+from embodied.wording import counted
 
 HELP = """Divide a dataset's episodes into parts, by shares (0.8 or 80%), by counts, and one that takes the rest. A hash
 of its seed decides where an episode goes: by shares it stays there when others are added. Each part becomes a file
@@ -70,7 +71,7 @@ def _write_masks(args: argparse.Namespace, dataset: Dataset, parts: list[Part]) 
             masks=masks | new_masks,
             on_copied=progress,
         )
-    print(f"{args.output}: {len(dataset)} episodes; {_sizes(new_masks)}")
+    print(f"{args.output}: {counted(len(dataset), 'episode')}; {_sizes(new_masks)}")
     return 0
 
 
@@ -87,8 +88,8 @@ def _write_files(args: argparse.Namespace, dataset: Dataset, parts: list[Part]) 
     empty = [name for name, numbers in numbers_of_parts.items() if not numbers]
     if empty:
         raise EmbodiedError(
-            f"{', '.join(empty)} would be empty: {len(dataset)} episodes are too few for "
-            "these shares; give counts"
+            f"{', '.join(empty)} would be empty: these shares need more than "
+            f"{counted(len(dataset), 'episode')}; give counts"
         )
 
     folder.mkdir(parents=True, exist_ok=True)

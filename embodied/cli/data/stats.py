@@ -13,6 +13,7 @@ from embodied.datasets.reader import Dataset
 from embodied.datasets.statistics import measured_keys, statistics
 from embodied.errors import EmbodiedError
 from embodied.files import replace_text
+from embodied.wording import counted
 
 HELP = """Measure the arrays of a dataset for normalisation: mean, std, min, max, the quantiles 0.01 and 0.99, and the
 rows counted, as JSON. By default over the episodes of the mask `train`, from which a policy learns. Pictures are
@@ -79,7 +80,9 @@ def run(args: argparse.Namespace) -> int:
         print(text)
     else:
         replace_text(args.output, f"{text}\n")
-        print(f"{args.output}: {len(measured)} arrays of {len(numbers)} episodes")
+        print(
+            f"{args.output}: {counted(len(measured), 'array')} of {counted(len(numbers), 'episode')}"
+        )
     return 0
 
 

@@ -10,6 +10,7 @@ from embodied.robots.parts.end_effector import EndEffectorLaw
 from embodied.robots.parts.laws import PositionLaw, SpeedLaw
 from embodied.robots.parts.part import Part, TargetLaw, Vector3, speed_group
 from embodied.sim.engine import Engine
+from embodied.wording import counted
 
 if TYPE_CHECKING:
     from embodied.robots.robot import Robot
@@ -82,4 +83,4 @@ class Arm(Part):
         return replace(super().prefixed(prefix, on), root_body=prefix + self.root_body)
 
     def summary(self) -> str:
-        return f"arm of {len(self.joints)} joints"
+        return f"arm of {counted(len(self.joints), 'joint')}"
