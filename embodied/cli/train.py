@@ -355,9 +355,8 @@ def warn_of_unfinished(datasets: list[Path]) -> None:
         with Dataset(path) as dataset:
             if dataset.is_unfinished:
                 print(
-                    f"{path}: its collection is unfinished, learning from the "
-                    f"{counted(len(dataset), 'episode')} recorded so far; the same "
-                    "`embodied collect` with --resume continues it",
+                    f"{path}: unfinished, learning from {counted(len(dataset), 'episode')}; "
+                    "the same `embodied collect` with --resume continues the collection",
                     file=sys.stderr,
                 )
 
