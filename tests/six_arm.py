@@ -38,8 +38,8 @@ MJCF = """
           <geom type="capsule" fromto="0 0 0.06 0 0 0.42" size="0.05"/>
           <body name="fore" pos="0 0 0.42">
             <joint name="elbow"/>
-            <geom type="capsule" fromto="0 0 0.06 0 0 0.40" size="0.04"/>
-            <body name="wrist1" pos="0 0 0.40">
+            <geom type="capsule" fromto="0 0 0.06 0 0 0.44" size="0.04"/>
+            <body name="wrist1" pos="0 0 0.44">
               <joint name="wrist1"/>
               <geom type="capsule" fromto="0 -0.03 0 0 0.03 0" size="0.035"/>
               <body name="wrist2" pos="0 0 0.09">

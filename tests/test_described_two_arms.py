@@ -10,7 +10,9 @@ import pytest
 
 from embodied.cli.main import main
 from embodied.errors import EmbodiedError
+from embodied.robots.described import home, standing
 from embodied.robots.described.description import read_description
+from embodied.robots.described.mounting import WORK_W
 from embodied.robots.described.robot import load_robot
 from tests.ground import idle_action
 from tests.six_arm import MJCF, TOML, started_worlds, write_six
@@ -106,7 +108,16 @@ def test_what_does_not_go_together_is_said(
         load_robot(path)
 
 
+@pytest.fixture
+def drawers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hands must reach drawers alone, so that the search for a mount takes a second."""
+    monkeypatch.setattr(standing, "WORK_W", WORK_W[:2])
+    monkeypatch.setattr(standing, "BUTTONS_W", ())
+    monkeypatch.setattr(home, "STARTS", 8)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("drawers_alone")
 def test_new_describes_both_and_check_shows_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -133,6 +144,26 @@ def test_new_describes_both_and_check_shows_them(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("drawers_alone")
+def test_the_arm_that_reaches_its_work_comes_first(tmp_path: Path) -> None:
+    """Experts of one hand work with the first arm."""
+    path = write_twins(tmp_path)
+    mjcf = path.with_name("six.xml")
+    text = mjcf.read_text()
+    # the left arm can't turn ahead
+    pan = '<joint name="l_pan" axis="0 0 1"'
+    assert pan in text
+    mjcf.write_text(text.replace(pan, f'{pan} range="60 100"'))
+    path = tmp_path / "new.toml"
+    words = ["robot", "new", str(mjcf), "--name", "twins", "-o"]
+
+    assert main([*words, str(path)]) == 0
+
+    assert [arm.name for arm in read_description(path).arm] == ["right", "left"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("drawers_alone")
 def test_new_describes_one_arm_on_request(tmp_path: Path) -> None:
     write_twins(tmp_path)
     path = tmp_path / "new.toml"

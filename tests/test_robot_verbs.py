@@ -292,7 +292,7 @@ def test_check_says_what_was_understood(
 
     said = capsys.readouterr().out
     assert "0 to 90 mm wide, 70 N" in said
-    assert "ToteTransfer: fits, and reaches all of its 5 farthest places" in said
+    assert "ToteTransfer: fits, and reaches all of its 6 farthest places" in said
     assert "left out: 2 actuators, 1 sensors, 1 keyframes" in said
     assert "GaugeCheck: lacks a base that travels" in said
     assert "nothing is doubtful" in said
@@ -358,7 +358,7 @@ def test_check_names_places_out_of_reach(
     account = json.loads(capsys.readouterr().out)
     task = account["tasks"]["ToteTransfer"]
     assert task["lacks"] == []
-    assert task["places"] == 5
+    assert task["places"] == 6
     assert "the far end of the rack" in task["missed"]
     assert "the end of the belt" not in task["missed"]
     (doubt,) = (doubt for doubt in account["doubts"] if "in ToteTransfer" in doubt)

@@ -257,6 +257,11 @@ class CountProgress(ClosedOnExit):
         """Ends the bar; later lines start below it."""
         self._bar.close()
 
+    def expect(self, total: int) -> None:
+        """Sets how many items there will be."""
+        self._total = total
+        self._bar.total = total
+
     def __call__(self, count: int = 1) -> None:
         """Adds `count` items to those that are done."""
         self._done += count

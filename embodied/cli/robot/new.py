@@ -79,6 +79,11 @@ def run(args: argparse.Namespace) -> int:
 
     # what can be drafted is written, even if no robot can be made of it yet
     with CountProgress("mounts", MOST_MOUNTS, "mount") as progress:
+
+        def count_mount(most: int) -> None:
+            progress.expect(most)
+            progress()
+
         try:
             guess = guess_description(
                 args.model,
@@ -87,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
                 on=args.on,
                 most_arms=args.arms,
                 cup=args.cup,
-                on_mount=progress,
+                on_mount=count_mount,
             )
         except DraftError as unfinished:
             path = _write(unfinished.draft, unfinished.doubts, args)

@@ -46,7 +46,7 @@ from embodied.robots.described.placing import (
     homes,
     lift_at,
 )
-from embodied.robots.described.robot import Reading, understand
+from embodied.robots.described.robot import HomeOverlapError, Reading, understand
 from embodied.robots.described.source import (
     HAND_PREFIX,
     attach_gripper,
@@ -88,7 +88,7 @@ def guess_description(
     on: Sequence[str] = (),
     most_arms: int = 2,
     cup: str = "",
-    on_mount: Callable[[], object] = lambda: None,
+    on_mount: Callable[[int], object] = lambda most: None,
 ) -> Guess:
     """Returns a drafted description of a model file.
 
@@ -99,7 +99,8 @@ def guess_description(
         on: the body or site of each arm that carries it; empty: `mounting_place` finds it.
         most_arms: how many arms to describe at most, 1 or 2.
         cup: the site at the middle of a suction cup's lip; empty for fingers.
-        on_mount: called after each mount that is tried for a single arm, for progress.
+        on_mount: called after each mount that is tried, with the number that are tried at
+            most, for progress.
 
     Raises:
         EmbodiedError: the file does not compile, has no arm with a gripper or no such
@@ -145,18 +146,21 @@ def _placed(
     data: mujoco.MjData,
     arms: Sequence[FoundArm],
     doubts: list[str],
-    on_mount: Callable[[], object],
+    on_mount: Callable[[int], object],
 ) -> Guess:
     """Returns the description with a lift's position, a mount and a home.
 
     Arguments and errors are as in `guess_description`.
     """
     held = lift_at(model, data, [arm.parts.arm[0] for arm in arms], doubts)
-    mount, standing = find_place(model, data, arms, doubts, on_mount)
-    held_at = tuple(held.values())
-    described = replace(description, mount=mount, held=tuple(held), held_at=held_at)
-    candidates = homes(model, data, arms, mount, standing)
-    return _with_home(described, arms, candidates, doubts)
+    place = find_place(model, data, arms, doubts, on_mount)
+    described = replace(
+        description,
+        mount=place.mount,
+        held=tuple(held),
+        held_at=tuple(held.values()),
+    )
+    return _with_home(described, place.arms, homes(model, data, place), doubts)
 
 
 def _hand_keys(
@@ -305,12 +309,13 @@ def _with_home(
         draft = replace(description, **_arm_keys(described))
         try:
             reading = understand(draft)
+        except HomeOverlapError as refused:
+            error = refused
+            continue
+        # any other error occurs at every home, so stop here
         except EmbodiedError as refused:
             error = refused
-            # an error that is not an overlap occurs at every home, so stop here
-            if "overlap" not in str(refused):
-                break
-            continue
+            break
         if postures[0].hand_m != HOMES_M[0]:
             hand_m = list(postures[0].hand_m)
             doubts.append(f"home: the hand starts at {hand_m} m from the mount")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import mujoco
@@ -18,7 +19,12 @@ from embodied.robots.described.chain import (
 from embodied.robots.described.description import DescribedArm, Mount
 from embodied.robots.described.home import HomeSearch
 from embodied.robots.described.mounting import best_mount
-from embodied.robots.described.standing import Standing, StandingSearch, homes_at
+from embodied.robots.described.standing import (
+    MOST_MOUNTS,
+    Standing,
+    StandingSearch,
+    homes_at,
+)
 from embodied.robots.described.tool import ToolPoint
 
 # A robot with its first arm joint higher than this in its file stands on the floor.
@@ -77,6 +83,30 @@ class HomeCandidate(NamedTuple):
     is_backward: bool
 
 
+class Place(NamedTuple):
+    """Where a robot stands.
+
+    Attributes:
+        mount: the mount.
+        standing: what the first arm reaches from there, and its home; None if no home is
+            found at any mount.
+        arms: the arms, first the one that works.
+        reaches_all: whether its hand reaches all its work.
+        hand_y_m: y of its hand at home, relative to the usual mount.
+    """
+
+    mount: Mount
+    standing: Standing | None
+    arms: tuple[FoundArm, ...]
+    reaches_all: bool
+    hand_y_m: float = 0.0
+
+    @property
+    def score(self) -> tuple[int, float]:
+        """A rank: the number of places that are reached, then the margin of the joints."""
+        return (-1, 0.0) if self.standing is None else self.standing.score
+
+
 def lift_at(
     model: mujoco.MjModel,
     data: mujoco.MjData,
@@ -126,17 +156,78 @@ def find_place(
     data: mujoco.MjData,
     arms: Sequence[FoundArm],
     doubts: list[str],
-    on_mount: Callable[[], object],
-) -> tuple[Mount, Standing | None]:
-    """Returns the mount; for a single arm also the best standing, its mount and home.
+    on_mount: Callable[[int], object],
+) -> Place:
+    """Returns where the robot stands so that one of its arms reaches its work.
 
-    Several arms keep the usual mount, because the searches are for one arm only. The
-    standing is None if no home is found at any mount.
+    Experts of one hand work with the first arm. Of several arms, that is the one that
+    reaches more.
+
+    Args:
+        model: the robot's.
+        data: the robot at rest.
+        arms: its arms.
+        doubts: what is guessed; sentences about the mount are added.
+        on_mount: called after each mount that is tried, with the number that are tried at
+            most.
     """
+    # two arms are tried at the mount between them first
+    most = MOST_MOUNTS if len(arms) == 1 else (MOST_MOUNTS + 1) * len(arms)
+    count_mount = partial(on_mount, most)
     usual = _usual_mount(data, arms)
-    if len(arms) > 1:
-        return usual, None
-    arm = arms[0]
+    places = _usual_places(model, data, arms, usual, count_mount)
+    if not places:
+        places = [_searched_place(model, data, arm, count_mount) for arm in arms]
+
+    # the arm that works comes first
+    place = max(places, key=lambda one: one.score)
+    others = [arm for arm in arms if arm is not place.arms[0]]
+    place = place._replace(arms=(place.arms[0], *others))
+    if place.standing is not None and not place.reaches_all:
+        doubts.append("mount: none is found from where all of its work is in reach")
+    mount = place.mount
+    if mount != usual:
+        turned = f" turned by {mount.yaw_deg:g} degrees," if mount.yaw_deg else ""
+        work = "its work" if place.reaches_all else "most of its work"
+        if others:
+            work += f" (of the {place.arms[0].side} hand)"
+        doubts.append(
+            f"mount.pos_w: {list(mount.pos_w)} m,{turned} from where {work} is in reach"
+        )
+    return place
+
+
+def _usual_places(
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    arms: Sequence[FoundArm],
+    usual: Mount,
+    on_mount: Callable[[], object],
+) -> list[Place]:
+    """Returns the usual mount of two arms if one of them reaches all its work there.
+
+    The arms are then on both sides of the middle. Empty for a single arm.
+    """
+    if len(arms) == 1:
+        return []
+    for arm in arms:
+        hand_y_m = HOME_Y_M[arm.side]
+        home_w = MOUNT_W + HOMES_M[0] + [0.0, hand_y_m, 0.0]
+        search = StandingSearch(model, data, arm.parts, arm.tool, home_w, on_mount)
+        standing = search.at(usual)
+        if standing is not None and search.reaches_all(standing):
+            return [Place(usual, standing, (arm,), True, hand_y_m)]
+    return []
+
+
+def _searched_place(
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    arm: FoundArm,
+    on_mount: Callable[[], object],
+) -> Place:
+    """Returns the best place of one arm, as if it were the only one."""
+    usual = _usual_mount(data, [arm])
     home_w = MOUNT_W + HOMES_M[0]
     mount = usual
     # First move the mount only back and up, by inverse kinematics alone. Then search from
@@ -147,18 +238,10 @@ def find_place(
 
     search = StandingSearch(model, data, arm.parts, arm.tool, home_w, on_mount)
     standing = search.best(mount)
-    reaches_all = standing is not None and search.reaches_all(standing)
-    if standing is not None:
-        mount = standing.mount
-        if not reaches_all:
-            doubts.append("mount: none is found from where all of its work is in reach")
-    if mount != usual:
-        turned = f" turned by {mount.yaw_deg:g} degrees," if mount.yaw_deg else ""
-        reason = "from where its work" if reaches_all else "from where most of its work"
-        doubts.append(
-            f"mount.pos_w: {list(mount.pos_w)} m,{turned} {reason} is in reach"
-        )
-    return mount, standing
+    if standing is None:
+        return Place(mount, None, (arm,), reaches_all=False)
+    reaches_all = search.reaches_all(standing)
+    return Place(standing.mount, standing, (arm,), reaches_all)
 
 
 def _usual_mount(data: mujoco.MjData, arms: Sequence[FoundArm]) -> Mount:
@@ -173,19 +256,26 @@ def _usual_mount(data: mujoco.MjData, arms: Sequence[FoundArm]) -> Mount:
 
 
 def homes(
-    model: mujoco.MjModel,
-    data: mujoco.MjData,
-    arms: Sequence[FoundArm],
-    mount: Mount,
-    standing: Standing | None,
+    model: mujoco.MjModel, data: mujoco.MjData, place: Place
 ) -> Iterator[tuple[HomeCandidate, ...]]:
     """Yields postures that may become the home, one for each arm, best first.
 
     That of a standing comes before others.
     """
-    if standing is not None:
-        yield (HomeCandidate(HOMES_M[0], standing.home, standing.is_backward),)
+    arms = place.arms
+    mount = place.mount
     searches = [HomeSearch(model, arm.parts, arm.tool, rest=data.qpos) for arm in arms]
+    if place.standing is not None:
+        first = HomeCandidate(
+            HOMES_M[0], place.standing.home, place.standing.is_backward
+        )
+        if len(arms) == 1:
+            yield (first,)
+        else:  # a robot has two arms at most here
+            for other in _homes_beside(model, data, arms[1], searches[1], place):
+                yield (first, other)
+
+    # other places of the hands
     for hand_m in HOMES_M:
         found = []
         for arm, search in zip(arms, searches, strict=True):
@@ -195,3 +285,26 @@ def homes(
             found.append([HomeCandidate(hand_m, *posture) for posture in postures])
         # the arm with the fewest postures limits how many are tried
         yield from zip(*found, strict=False)
+
+
+def _homes_beside(
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    arm: FoundArm,
+    search: HomeSearch,
+    place: Place,
+) -> Iterator[HomeCandidate]:
+    """Yields homes of the arm beside the one that works, best first.
+
+    The hands are as far apart as HOME_Y_M says. Last comes the posture in which the file
+    has the arm.
+    """
+    apart_m = HOME_Y_M[arm.side] - HOME_Y_M[place.arms[0].side]
+    y_m = place.hand_y_m + apart_m
+    for x_m, _, z_m in HOMES_M:
+        hand_m = (x_m, y_m, z_m)
+        for posture in homes_at(search, place.mount, MOUNT_W + hand_m)[:TRIES]:
+            yield HomeCandidate(hand_m, *posture)
+
+    rest = data.qpos[model.jnt_qposadr[list(arm.parts.arm)]].copy()
+    yield HomeCandidate(HOMES_M[-1], rest, is_backward=False)

@@ -67,6 +67,10 @@ class Reading:
     bare: Robot
 
 
+class HomeOverlapError(EmbodiedError):
+    """Parts of the robot overlap at home; another home may do."""
+
+
 def load_robot(path: str | Path) -> Robot:
     """Returns the robot that a description file describes.
 
@@ -94,7 +98,8 @@ def understand(description: Description) -> Reading:
     """Returns the robot of a description, with all that it was made of.
 
     Raises:
-        EmbodiedError: as `load_robot` does.
+        HomeOverlapError: parts of the robot overlap at home.
+        EmbodiedError: any other fault, as `load_robot` raises it.
     """
     stand = StandBuilder(description)
     source = prepared_source(description)
@@ -259,7 +264,10 @@ def _check_home_range(joints: Joints) -> None:
 
 
 def _check_home(robot: Robot) -> None:
-    """Raises EmbodiedError for a home where parts of the robot overlap."""
+    """Raises HomeOverlapError for a home where parts of the robot overlap.
+
+    Raises EmbodiedError if the robot cannot be simulated there.
+    """
     # contacts at home, as the simulation finds them
     model = _compiled(robot.build())
     data = mujoco.MjData(model)
@@ -282,7 +290,7 @@ def _check_home(robot: Robot) -> None:
                 for label, angle in zip(arm.joints.labels, arm.joints.home, strict=True)
             }
             joints = ", ".join(f"{label} {angle:g}" for label, angle in home.items())
-            raise EmbodiedError(
+            raise HomeOverlapError(
                 f"at home {first_body} and {second_body} overlap by {-1000 * contact.dist:.1f} mm: "
                 f"choose another home than {joints}, or exclude them in the MJCF file"
             )

@@ -1,4 +1,4 @@
-"""Chooses a single arm's mount, its yaw and its home, so that the hand does its work.
+"""Chooses an arm's mount, its yaw and its home, so that the hand does its work.
 
 An arm with a torso beside it, or with short joint ranges, reaches everything from a few
 mounts only.
@@ -66,9 +66,14 @@ class Standing:
     reached: int
     margin_rad: float
 
+    @property
+    def score(self) -> tuple[int, float]:
+        """A rank: the places that are reached, then the margin up to MARGIN_RAD."""
+        return self.reached, min(self.margin_rad, MARGIN_RAD)
+
 
 class StandingSearch:
-    """Searches for a mount and a home of a single arm."""
+    """Searches for a mount and a home of one arm, while others stay as they are."""
 
     def __init__(
         self,
@@ -105,6 +110,11 @@ class StandingSearch:
             axes_w = WorkPlace("a button", pos_w, AT_BUTTON).axes_w
             self._work.append((np.array(pos_w), axes_w))
 
+    def at(self, mount: Mount) -> Standing | None:
+        """Returns the best standing at a mount; None if the hand cannot start there."""
+        standings = self._standings([mount])
+        return standings[0] if standings else None
+
     def best(self, mount: Mount) -> Standing | None:
         """Returns the first standing that reaches all places, or else the best one.
 
@@ -125,7 +135,9 @@ class StandingSearch:
             self._moved(standing.mount, standing.mount.yaw_deg, back_m, up_m)
             for standing, back_m, up_m in product(turned[:YAWS_KEPT], BACK_M, ups)
         )
-        found = sorted([*usual, *turned, *moved], key=_score, reverse=True)
+        found = sorted(
+            [*usual, *turned, *moved], key=lambda one: one.score, reverse=True
+        )
         if not found or self.reaches_all(found[0]):
             return found[0] if found else None
 
@@ -135,7 +147,7 @@ class StandingSearch:
             self._moved(near, near.yaw_deg + turn_deg, aside_m=aside_m)
             for turn_deg, aside_m in product((0.0, *FINE_DEG), (0.0, *ASIDE_M))
         )
-        return max([*found, *fine], key=_score)
+        return max([*found, *fine], key=lambda one: one.score)
 
     def reaches_all(self, standing: Standing) -> bool:
         """Returns whether the hand reaches all places from a standing."""
@@ -154,7 +166,7 @@ class StandingSearch:
                 found.append(standing)
                 if self.reaches_all(standing):
                     break
-        return sorted(found, key=_score, reverse=True)
+        return sorted(found, key=lambda one: one.score, reverse=True)
 
     def _moved(
         self,
@@ -192,7 +204,7 @@ class StandingSearch:
             # the first home that will do ends the search
             reached, margin_rad = self._reached(ways, mount, is_backward)
             standing = Standing(mount, posture, is_backward, reached, margin_rad)
-            if best is None or _score(standing) > _score(best):
+            if best is None or standing.score > best.score:
                 best = standing
             if self.reaches_all(standing):
                 break
@@ -225,11 +237,6 @@ def homes_at(
     """
     to_file = _turn(-mount.yaw_deg)
     return search.postures(to_file @ (home_w - mount.pos_w), to_file @ DOWN)
-
-
-def _score(standing: Standing) -> tuple[int, float]:
-    """Returns a standing's rank: places reached, then the margin up to MARGIN_RAD."""
-    return standing.reached, min(standing.margin_rad, MARGIN_RAD)
 
 
 def _turn(yaw_deg: float) -> np.ndarray:

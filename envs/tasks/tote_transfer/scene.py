@@ -29,9 +29,10 @@ LINE_YELLOW = (0.93, 0.70, 0.13, 1.0)
 # What the expert reaches for at the edges of the scene, at L2.
 WORK = (
     WorkPlace("the end of the belt", (0.52, -0.44, 0.8)),
-    WorkPlace("above the far end of the rack", (-0.21, 0.63, 1.0)),
+    WorkPlace("above the end of the belt", (0.52, -0.44, 1.03)),
+    WorkPlace("above the far end of the rack", (-0.21, 0.63, 1.03)),
     WorkPlace("the far end of the rack", (-0.21, 0.63, 0.89)),
-    WorkPlace("above the near end of the rack", (0.13, 0.63, 1.0)),
+    WorkPlace("above the near end of the rack", (0.13, 0.63, 1.03)),
     WorkPlace("the lower row of the rack", (-0.2, 0.39, 0.75)),
 )
 
