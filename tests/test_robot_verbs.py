@@ -258,6 +258,8 @@ def test_check_doubts_a_tool_whose_x_is_backwards(
         (["bare.xml", "--cup", "lip"], "site behind the arm's last joint (--cup)"),
         (["bare.xml"], "no gripper is found behind the joint 'wrist3'"),
         (["stick.xml"], "no arm is found: the longest chain of hinges has 1 joints"),
+        (["lost.urdf"], "lost.urdf is neither beside the file nor in a folder above"),
+        (["dae.urdf"], "wedge.dae: convert it to one of .stl, .obj, .msh, and name that"),
     ],
 )
 def test_what_new_cannot_do_is_said(
@@ -274,6 +276,9 @@ def test_what_new_cannot_do_is_said(
     (tmp_path / "stick.xml").write_text(
         '<mujoco><worldbody><body><joint/><geom size="1"/></body></worldbody></mujoco>'
     )
+    (tmp_path / "lost.urdf").write_text(urdf())
+    (tmp_path / "wedge.dae").write_text("")
+    (tmp_path / "dae.urdf").write_text(urdf().replace("wedge.obj", "wedge.dae"))
     monkeypatch.chdir(tmp_path)
 
     assert main(["robot", "new", *words]) == 2

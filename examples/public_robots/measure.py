@@ -40,6 +40,7 @@ TASKS = ("PanelReset", "ToteTransfer", "DrawerTidy", "ParcelSort")
 # The title of each description: the robot, the package of its model, and its hand.
 TITLES = {
     "baxter": "Baxter (robosuite), right arm, 2F-85",
+    "baxter_two": "Baxter (robosuite), both arms, 2F-85",
     "fetch": "Fetch (Gymnasium-Robotics)",
     "fr3": "FR3 (robotblockset), Franka's hand",
     "fr3_cup": "FR3 (robotblockset), a suction cup",

@@ -95,12 +95,14 @@ def account_of(reading: Reading) -> Account:
             joints.append(_joint(reading, model, arm, k))
 
     doubts = []
+    slow = "its damping, friction or torque limit keeps it back"
+    if reading.description.servos == "file":
+        slow = 'so the file\'s servo has it (servos = "file"); ours would be faster'
     for joint in joints:
         if joint.lag_s > LARGEST_LAG_S:
             doubts.append(
                 f"joint {joint.name} follows {1000 * joint.lag_s:.0f} ms late, not "
-                f"{1000 * SERVO_LAG_S:.0f}: its damping, friction or torque limit "
-                "keeps it back"
+                f"{1000 * SERVO_LAG_S:.0f}: {slow}"
             )
         if joint.rest_error_rad > LARGEST_REST_ERROR_RAD:
             doubts.append(

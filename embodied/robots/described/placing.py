@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import NamedTuple
 
 import mujoco
@@ -296,14 +297,18 @@ def _homes_beside(
 ) -> Iterator[HomeCandidate]:
     """Yields homes of the arm beside the one that works, best first.
 
-    The hands are as far apart as HOME_Y_M says. Last comes the posture in which the file
-    has the arm.
+    The hands are as far apart as HOME_Y_M says, else this one is in front of its shoulder.
+    Last comes the posture in which the file has the arm.
     """
+    mount = place.mount
     apart_m = HOME_Y_M[arm.side] - HOME_Y_M[place.arms[0].side]
-    y_m = place.hand_y_m + apart_m
-    for x_m, _, z_m in HOMES_M:
+    x, y, _ = data.xanchor[arm.parts.arm[0]]
+    yaw = np.deg2rad(mount.yaw_deg)
+    shoulder_y_w = mount.pos_w[1] + np.sin(yaw) * x + np.cos(yaw) * y
+    beside_m = (place.hand_y_m + apart_m, float(shoulder_y_w))
+    for y_m, (x_m, _, z_m) in product(beside_m, HOMES_M):
         hand_m = (x_m, y_m, z_m)
-        for posture in homes_at(search, place.mount, MOUNT_W + hand_m)[:TRIES]:
+        for posture in homes_at(search, mount, MOUNT_W + hand_m)[:TRIES]:
             yield HomeCandidate(hand_m, *posture)
 
     rest = data.qpos[model.jnt_qposadr[list(arm.parts.arm)]].copy()

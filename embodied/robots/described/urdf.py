@@ -12,6 +12,8 @@ from embodied.errors import EmbodiedError
 
 URDF_SUFFIX = ".urdf"
 PACKAGE = "package://"
+# Mesh files that MuJoCo reads.
+MESH_SUFFIXES = (".stl", ".obj", ".msh")
 # Meshes are also searched in this many folders above the file's own.
 FOLDERS_ABOVE = 4
 
@@ -26,7 +28,7 @@ def find_meshes(spec: mujoco.MjSpec, path: Path) -> None:
         path: the URDF file.
 
     Raises:
-        EmbodiedError: a mesh is not found.
+        EmbodiedError: a mesh is not found, or MuJoCo cannot read files of its kind.
     """
     spec.compiler.fusestatic = False  # else bodies without a joint are merged
     spec.compiler.discardvisual = False  # else geoms that do not collide are lost
@@ -39,6 +41,11 @@ def find_meshes(spec: mujoco.MjSpec, path: Path) -> None:
                 raise EmbodiedError(
                     f"the mesh {mesh.file} of {path} is neither beside the file nor in a "
                     "folder above it"
+                )
+            if found.suffix.lower() not in MESH_SUFFIXES:
+                raise EmbodiedError(
+                    f"MuJoCo does not read the mesh {found}: convert it to one of "
+                    f"{', '.join(MESH_SUFFIXES)}, and name that in {path}"
                 )
             mesh.file = str(found)
 
