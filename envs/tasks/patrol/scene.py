@@ -50,6 +50,6 @@ def build_machine_hall(robot: Robot) -> mujoco.MjSpec:
 
     # the cameras, each with its position, the point that it looks at, and its field of view
     add_view(spec, CAMERA, (-6.6, 0.0, 6.4), (-0.35, 0.0, 0.2), 52)
-    add_view(spec, BEAUTY, (-4.25, -0.55, 2.05), (0.0, 0.05, 0.85), 58)
+    add_view(spec, BEAUTY, (-5.6, -0.4, 3.1), (-0.4, 0.0, 0.5), 50)
     add_view(spec, "crossing", (-3.9, 1.9, 2.3), (0.6, -0.75, 0.75), 55)
     return spec
