@@ -178,10 +178,45 @@ PLAN_OPTIONAL = (
     ),
     ArraySpec("chunk_hz", np.float64, "()", "rows of the chunk per second", "1/s"),
     ArraySpec(
+        "waypoint_s",
+        np.float64,
+        "(W,)",
+        "times of the waypoints after tick_frame, ascending",
+        "s",
+    ),
+    ArraySpec(
+        "waypoint_pos_w",
+        np.float64,
+        "(W, E, 3)",
+        "position of each effector at each waypoint",
+        "m",
+    ),
+    ArraySpec(
+        "waypoint_quat_wxyz",
+        np.float64,
+        "(W, E, 4)",
+        "orientation of each effector at each waypoint, a quaternion",
+    ),
+    ArraySpec(
+        "waypoint_gripper",
+        np.float64,
+        "(W, E)",
+        "-1 closed, 1 open, from the waypoint on",
+    ),
+    ArraySpec(
+        "sequence",
+        np.float32,
+        "(K, L)",
+        "a latent sequence: row k applies from k / sequence_hz after tick_frame on",
+    ),
+    ArraySpec(
+        "sequence_hz", np.float64, "()", "rows of the latent sequence per second", "1/s"
+    ),
+    ArraySpec(
         "fault",
         np.int64,
         "()",
-        "why it was thrown away, an index into core.PLAN_FAULTS; missing where all "
+        "why it was thrown away, an index into plan.PLAN_FAULTS; missing where all "
         "plans of the episode are sound",
     ),
 )

@@ -9,6 +9,7 @@ import numpy as np
 
 from embodied.core import ACTORS, PHYSICS_HZ, Observation
 from embodied.datasets.array_specs import (
+    PLAN_OPTIONAL,
     PLAN_PAYLOAD,
     PLAN_TIMES,
     STREAMS,
@@ -355,9 +356,7 @@ def with_takeovers(
 def _frame_obs(
     agent_pos: np.ndarray, running: _RunningEpisode
 ) -> dict[str, np.ndarray]:
-    """Returns name -> (F, ...) the observations of the frames.
-
-    Images stay uint8; all other observations become float32.
+    """Returns name -> (F, ...) the observations of the frames: images uint8, others float32.
 
     Args:
         agent_pos: (F, P) the proprioception at the frames.
@@ -388,11 +387,11 @@ def _plan_table(plans: list[tuple[Plan, int]]) -> dict[str, np.ndarray]:
 
     # A planner gives these arrays with all of its plans or with none (or 0 wide).
     first_plan, _ = plans[0]
-    for name in ("latent", "chunk", "chunk_hz"):
-        value = getattr(first_plan.payload, name)
+    for spec in PLAN_OPTIONAL:
+        value = getattr(first_plan.payload, spec.name, None)
         if value is not None and value.size:
-            rows = [getattr(plan.payload, name)[row] for plan, row in plans]
-            table[name] = np.stack(rows)
+            rows = [getattr(plan.payload, spec.name)[row] for plan, row in plans]
+            table[spec.name] = np.stack(rows)
     # 0 stands for a plan without a fault; the array is left out if no plan has one
     faults = [0 if plan.fault is None else int(plan.fault[row]) for plan, row in plans]
     if any(faults):

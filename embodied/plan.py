@@ -1,7 +1,8 @@
 """Plans, which a slow planner makes for a fast controller.
 
 Shapes: N worlds (n for a subset of them), E effectors, B bases that travel, L numbers of a
-latent, H steps of an action chunk, A action elements.
+latent, K rows of a latent sequence, H steps of an action chunk, A action elements, W
+waypoints.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import numpy as np
 from embodied.core import SKILLS, Array, Observation, PolicySpec
 
 # The optional contents of plans. All plans have a subtask and a completion.
-PayloadKind = Literal["goals", "base_goals", "latent", "chunk"]
+PayloadKind = Literal[
+    "goals", "base_goals", "latent", "chunk", "waypoints", "latent_sequence"
+]
 PAYLOAD_KINDS: tuple[PayloadKind, ...] = get_args(PayloadKind)
 
 
@@ -28,11 +31,22 @@ class PlanShape:
     latent: int = 0  # L, the width of a latent
     chunk_steps: int = 0  # H, the number of steps of an action chunk
     chunk_actions: int = 0  # A, the width of an action chunk
+    waypoints: int = 0  # W, the number of waypoints
+    waypoint_effectors: int = 0  # E, the number of effectors with waypoints
+    sequence_steps: int = 0  # K, the number of rows of a latent sequence
+    sequence_width: int = 0  # L, the width of a latent sequence
 
     @property
     def kinds(self) -> tuple[PayloadKind, ...]:
         """The kinds of payload in such plans, in the order of PAYLOAD_KINDS."""
-        sizes = (self.effectors, self.bases, self.latent, self.chunk_steps)
+        sizes = (
+            self.effectors,
+            self.bases,
+            self.latent,
+            self.chunk_steps,
+            self.waypoints,
+            self.sequence_steps,
+        )
         pairs = zip(PAYLOAD_KINDS, sizes, strict=True)
         return tuple(kind for kind, size in pairs if size)
 
@@ -58,6 +72,14 @@ class Payload:
         chunk: (n, H, A) actions in [-1, 1], in the worlds' control mode. Row k applies
             from k / `chunk_hz` seconds after `tick_frame`. None without a chunk.
         chunk_hz: (n,) rows of the chunk per second; None without a chunk.
+        waypoint_s: (n, W) the times of the waypoints in s after `tick_frame`, ascending;
+            None without waypoints, like the next three.
+        waypoint_pos_w: (n, W, E, 3) m, a position for each effector at each waypoint.
+        waypoint_quat_wxyz: (n, W, E, 4), an orientation for each effector.
+        waypoint_gripper: (n, W, E) in [-1, 1], from closed to open, from the waypoint on.
+        sequence: (n, K, L) a latent sequence: row k applies from k / `sequence_hz` seconds
+            after `tick_frame`. None without a sequence.
+        sequence_hz: (n,) rows of the sequence per second; None without a sequence.
     """
 
     subtask: Array
@@ -70,16 +92,30 @@ class Payload:
     base_goal_w: Array
     chunk: Array = None
     chunk_hz: Array = None
+    waypoint_s: Array = None
+    waypoint_pos_w: Array = None
+    waypoint_quat_wxyz: Array = None
+    waypoint_gripper: Array = None
+    sequence: Array = None
+    sequence_hz: Array = None
 
     @property
     def shape(self) -> PlanShape:
-        steps, actions = (0, 0) if self.chunk is None else self.chunk.shape[1:]
+        """The sizes of the contents."""
+        chunk = (0, 0) if self.chunk is None else self.chunk.shape[1:]
+        gripper = self.waypoint_gripper
+        waypoints = (0, 0) if gripper is None else gripper.shape[1:]
+        sequence = (0, 0) if self.sequence is None else self.sequence.shape[1:]
         return PlanShape(
             effectors=self.goal_pos_w.shape[1],
             bases=self.base_goal_w.shape[1],
             latent=self.latent.shape[1],
-            chunk_steps=steps,
-            chunk_actions=actions,
+            chunk_steps=chunk[0],
+            chunk_actions=chunk[1],
+            waypoints=waypoints[0],
+            waypoint_effectors=waypoints[1],
+            sequence_steps=sequence[0],
+            sequence_width=sequence[1],
         )
 
     @property
@@ -108,13 +144,6 @@ class Payload:
         quat_wxyz = np.zeros((num, shape.effectors, 4))
         quat_wxyz[..., 0] = 1
 
-        chunk = None
-        chunk_hz = None
-        if shape.chunk_steps:
-            chunk_shape = (num, shape.chunk_steps, shape.chunk_actions)
-            chunk = np.zeros(chunk_shape, np.float32)
-            chunk_hz = np.ones(num)  # the rate does not matter for equal rows
-
         return cls(
             subtask=np.full(num, SKILLS.index("stop"), dtype=np.int64),
             goal_pos_w=np.zeros((num, shape.effectors, 3)),
@@ -124,9 +153,39 @@ class Payload:
             completion=np.zeros(num),
             latent=np.zeros((num, shape.latent), np.float32),
             base_goal_w=np.zeros((num, shape.bases, 4)),
-            chunk=chunk,
-            chunk_hz=chunk_hz,
+            **_empty_sequences(num, shape),
         )
+
+
+def _empty_sequences(num: int, shape: PlanShape) -> dict[str, np.ndarray]:
+    """Returns the arrays of `Payload` with rows over time, by name; none that are absent.
+
+    Args:
+        num: the number of plans.
+        shape: the sizes of their contents.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    if shape.chunk_steps:
+        chunk_shape = (num, shape.chunk_steps, shape.chunk_actions)
+        arrays["chunk"] = np.zeros(chunk_shape, np.float32)
+        arrays["chunk_hz"] = np.ones(num)  # the rate does not matter for equal rows
+
+    if shape.waypoints:
+        size = (num, shape.waypoints, shape.waypoint_effectors)
+        # one second apart, for times must ascend
+        arrays["waypoint_s"] = np.tile(
+            np.arange(shape.waypoints, dtype=float), (num, 1)
+        )
+        arrays["waypoint_pos_w"] = np.zeros((*size, 3))
+        arrays["waypoint_quat_wxyz"] = np.zeros((*size, 4))
+        arrays["waypoint_quat_wxyz"][..., 0] = 1
+        arrays["waypoint_gripper"] = np.ones(size)
+
+    if shape.sequence_steps:
+        sequence_shape = (num, shape.sequence_steps, shape.sequence_width)
+        arrays["sequence"] = np.zeros(sequence_shape, np.float32)
+        arrays["sequence_hz"] = np.ones(num)
+    return arrays
 
 
 # Reasons for a plan to be discarded, or to be missing; "" for a sound plan. Append only:

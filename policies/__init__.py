@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         goal_servo,
         policy_from_function,
         policy_from_planner,
+        waypoint_follower,
     )
     from embodied.policies.dual_system import DualSystem, DualSystemConfig
     from embodied.policies.registry import PolicySource, find_policy
@@ -41,6 +42,7 @@ _EXPORTS = {
         "goal_servo",
         "policy_from_function",
         "policy_from_planner",
+        "waypoint_follower",
     ),
     "embodied.policies.dual_system": ("DualSystem", "DualSystemConfig"),
     "embodied.policies.registry": ("PolicySource", "find_policy"),
@@ -65,6 +67,7 @@ __all__ = [
     "goal_servo",
     "policy_from_function",
     "policy_from_planner",
+    "waypoint_follower",
 ]
 
 

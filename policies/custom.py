@@ -26,6 +26,7 @@ from embodied.policies.chunks import ChunkPlayer
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from embodied.policies.episodes import env_config_for
 from embodied.policies.registry import PolicySource
+from embodied.policies.waypoints import WaypointFollower
 
 Signals = dict[str, Array]  # name of a signal -> (N, width)
 ActFunction = Callable[[Observation, Signals], Array]
@@ -77,6 +78,11 @@ def chunk_player(worlds: Worlds) -> ChunkPlayer:
     return ChunkPlayer(worlds.interface, spec)
 
 
+def waypoint_follower(worlds: Worlds) -> WaypointFollower:
+    """Returns the controller for planners whose plans are timed waypoints."""
+    return WaypointFollower(goal_servo(worlds))
+
+
 def policy_from_planner(
     make_planner: Callable[[Worlds], Planner],
     spec: PolicySpec = SERVO_SPEC,
@@ -91,7 +97,8 @@ def policy_from_planner(
             rate, cameras, and whether the privileged state is observed.
         planner_hz: the default number of plans per second, which `--planner-hz` overrides.
         make_controller: a function that makes the controller: `goal_servo` for
-            goals, `chunk_player` for action chunks, or one of your own.
+            goals, `chunk_player` for action chunks, `waypoint_follower` for timed
+            waypoints, or one of your own.
     """
     return _PlannerSource(
         make_planner=make_planner,

@@ -9,6 +9,14 @@ from embodied.errors import EmbodiedError
 from embodied.plan import PLAN_FAULTS, Controller, Payload, Plan, Planner, PlanShape
 from embodied.policies.bridges.bridge import Bridge
 
+# First word of the name of an array in plans -> the sizes in PlanShape that declare it, for
+# the arrays that are None unless they are declared.
+_SIZES = {
+    "chunk": ("chunk_steps", "chunk_actions"),
+    "waypoint": ("waypoints", "waypoint_effectors"),
+    "sequence": ("sequence_steps", "sequence_width"),
+}
+
 
 def check_kinds(planner: Planner, controller: Controller) -> None:
     """Raises EmbodiedError if the controller follows a kind of payload that plans lack.
@@ -108,9 +116,16 @@ def check_payload(payload: Payload, num: int, shape: PlanShape) -> None:
         if not np.isfinite(np.asarray(value)).all():
             raise EmbodiedError(f"{name} of a plan must be finite")
 
-    if payload.chunk_hz is not None and (np.asarray(payload.chunk_hz) <= 0).any():
+    for name in ("chunk_hz", "sequence_hz"):
+        rate_hz = payload.given.get(name)
+        if rate_hz is not None and (np.asarray(rate_hz) <= 0).any():
+            raise EmbodiedError(
+                f"{name} of a plan must be above 0, not {np.min(rate_hz)}"
+            )
+    times_s = payload.waypoint_s
+    if times_s is not None and (np.diff(np.asarray(times_s), axis=1) <= 0).any():
         raise EmbodiedError(
-            f"chunk_hz of a plan must be above 0, not {np.min(payload.chunk_hz)}"
+            "waypoint_s of a plan must ascend from waypoint to waypoint"
         )
 
 
@@ -131,7 +146,7 @@ def check_shapes(payload: Payload, num: int, shape: PlanShape) -> None:
         if wanted is None and value is not None:
             raise EmbodiedError(
                 f"a plan has {name}, which the planner's {shape} does not name: set "
-                "chunk_steps and chunk_actions there"
+                f"{' and '.join(_SIZES[name.partition('_')[0]])} there"
             )
 
         if wanted is not None and (

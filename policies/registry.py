@@ -105,6 +105,10 @@ BUILT_IN = {
         "embodied.policies.expert_chunks:EXPERT_CHUNKS",
         "the expert as a planner of action chunks, 50 actions at 50 Hz, as VLAs give",
     ),
+    "expert_waypoints": BuiltIn(
+        "embodied.policies.expert_waypoints:EXPERT_WAYPOINTS",
+        "the expert as a planner of timed waypoints, 11 poses within a second",
+    ),
     "pretrained": BuiltIn(
         "embodied.policies.pretrained:PRETRAINED",
         "trained on demonstrations; ships for ToteTransfer with the robot arm",

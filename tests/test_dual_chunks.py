@@ -74,7 +74,17 @@ def test_after_its_end_a_chunk_holds(mode: str, joints: float) -> None:
 
 
 def test_a_shape_names_its_kinds() -> None:
-    shape = PlanShape(1, bases=1, latent=2, chunk_steps=3, chunk_actions=4)
+    shape = PlanShape(
+        effectors=1,
+        bases=1,
+        latent=2,
+        chunk_steps=3,
+        chunk_actions=4,
+        waypoints=5,
+        waypoint_effectors=2,
+        sequence_steps=6,
+        sequence_width=7,
+    )
     assert shape.kinds == PAYLOAD_KINDS
     assert PlanShape().kinds == ("goals",)
     assert ChunkPlanner.plan_shape.kinds == ("chunk",)

@@ -28,7 +28,11 @@ from tests.commands import TASK, refused
 from tests.remote_servers import pi0_like, serving
 
 SHORT_S = 1.5
-LATE = {"expert": Timing(transport_ms=100, jitter=0.3), "expert_chunks": Timing(compute_ms=90)}  # fmt: skip
+LATE = {
+    "expert": Timing(transport_ms=100, jitter=0.3),
+    "expert_chunks": Timing(compute_ms=90),
+    "expert_waypoints": Timing(compute_ms=90),
+}
 
 
 @contextmanager
@@ -47,7 +51,7 @@ def runner(policy: str, timing: Timing | None = None) -> EpisodeRunner:
     return EpisodeRunner(policy, replace(config, horizon_s=SHORT_S), dual, num_envs=2)
 
 
-@pytest.mark.parametrize("policy", ["expert", "expert_chunks"])
+@pytest.mark.parametrize("policy", LATE)
 def test_plans_of_a_server_are_those_of_home(policy: str) -> None:
     at_home = runner(policy, LATE[policy]).run([3, 4])
     with server(policy) as port:

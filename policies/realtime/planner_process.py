@@ -64,7 +64,7 @@ class PlannerProcess(ClosedOnExit):
         self._payload: SharedArrays | None = None
         self.is_busy = False  # whether a plan is being made, or waits to be taken
         # (1,) for the one world: whether its last plan is missing because the server of a
-        # remote planner did not answer (see `core.Planner`)
+        # remote planner did not answer (see `plan.Planner`)
         self.unanswered = np.zeros(1, bool)
 
         if not self._pipe.poll(START_TIMEOUT_S):

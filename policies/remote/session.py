@@ -36,6 +36,7 @@ from embodied.policies.remote.wire import (
     whole_number,
 )
 from embodied.policies.run_folder import FITTING
+from embodied.policies.waypoints import WaypointFollower
 
 MAX_PROMPT = 1000  # characters
 ONE_WORLD = np.zeros(1, np.int64)  # ids of worlds: a session has only world 0
@@ -258,8 +259,14 @@ class _DualStepper:
 
 def known_controller(system: DualSystem) -> ControllerName | None:
     """Returns the name of a system's controller; None if clients do not have it."""
-    if type(system.controller) is GoalServo:
+    controller = system.controller
+    if type(controller) is GoalServo:
         return "goal_servo"
-    if type(system.controller) is ChunkPlayer:
+    if type(controller) is ChunkPlayer:
         return "chunk_player"
+    if (
+        type(controller) is WaypointFollower
+        and type(controller.controller) is GoalServo
+    ):
+        return "waypoint_follower"
     return None

@@ -20,7 +20,7 @@ from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.plan import Controller
 from embodied.policies.assembly import dual_system
-from embodied.policies.custom import chunk_player, goal_servo
+from embodied.policies.custom import chunk_player, goal_servo, waypoint_follower
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from embodied.policies.episodes import env_config_for
 from embodied.policies.plans import check_kinds
@@ -37,6 +37,7 @@ ADDRESS = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 CONTROLLERS: dict[str, Callable[[Worlds], Controller]] = {
     "goal_servo": goal_servo,
     "chunk_player": chunk_player,
+    "waypoint_follower": waypoint_follower,
 }
 
 

@@ -34,7 +34,7 @@ ACTIONS = "actions"
 PLAN = "plan/"  # followed by the name of a field of Payload
 
 Gives = Literal["plans", "actions"]
-ControllerName = Literal["goal_servo", "chunk_player"]
+ControllerName = Literal["goal_servo", "chunk_player", "waypoint_follower"]
 MAX_SIZE = 65_536  # the largest value of an entry of PlanShape
 MAX_HZ = PHYSICS_HZ  # the largest rate of plans, and of the rows of chunks
 Kind = TypeVar("Kind")
@@ -259,9 +259,14 @@ def _spec(stored: Mapping[str, Any]) -> PolicySpec:
 
 
 def _shape(stored: Mapping[str, Any]) -> PlanShape:
-    """Returns the shape of a server's plans; raises MessageError if it is wrong."""
-    sizes = {name: _typed_entry(stored, name, int) for name in asdict(PlanShape())}
-    for name, size in sizes.items():
+    """Returns the shape of a server's plans; raises MessageError if it is wrong.
+
+    A size that the server does not send is 0: it may not know that kind of payload.
+    """
+    sizes = {}
+    for name in asdict(PlanShape()):
+        size = _typed_entry(stored, name, int) if name in stored else 0
+        sizes[name] = size
         if not 0 <= size <= MAX_SIZE:
             raise MessageError(f"the server's {name} of a plan is {size}")
     return PlanShape(**sizes)
