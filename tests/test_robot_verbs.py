@@ -259,7 +259,10 @@ def test_check_doubts_a_tool_whose_x_is_backwards(
         (["bare.xml"], "no gripper is found behind the joint 'wrist3'"),
         (["stick.xml"], "no arm is found: the longest chain of hinges has 1 joints"),
         (["lost.urdf"], "lost.urdf is neither beside the file nor in a folder above"),
-        (["dae.urdf"], "wedge.dae: convert it to one of .stl, .obj, .msh, and name that"),
+        (
+            ["dae.urdf"],
+            "wedge.dae: convert it to one of .stl, .obj, .msh, and name that",
+        ),
     ],
 )
 def test_what_new_cannot_do_is_said(
