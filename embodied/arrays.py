@@ -68,6 +68,11 @@ def dot(a: Array, b: Array) -> Array:
     return result
 
 
+def norm(vectors: Array) -> Array:
+    """Returns the lengths (...) of short vectors (..., k), summed in a fixed order."""
+    return array_namespace(vectors).sqrt(dot(vectors, vectors))
+
+
 def largest(values: Array) -> Array:
     """Returns the largest value along the last axis; `np.max` takes twice as long."""
     if type(values) is np.ndarray:

@@ -89,6 +89,16 @@ def quat_from_yaw(yaw: Array) -> Array:
     return xp.stack([xp.cos(yaw / 2), zero, zero, xp.sin(yaw / 2)], axis=-1)
 
 
+def angle_modulo(angle: Array, period: float) -> Array:
+    """Returns angles (...) modulo a period, in [-period / 2, period / 2), all in rad.
+
+    A square that is turned by pi/2 looks the same, a gripper that is turned by pi grips the
+    same: these are periods.
+    """
+    xp = array_namespace(angle)
+    return angle - period * xp.floor(angle / period + 0.5)
+
+
 def quat_to_rot6d(quat: Array) -> Array:
     """Returns the first two columns (..., 6) of the rotation matrix.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
-from embodied.arrays import columns, dot, smallest
+from embodied.arrays import columns, dot, norm, smallest
 from embodied.core import Array
 from embodied.robots.geometry import points_of
 from embodied.robots.robot import Robot
@@ -86,7 +86,7 @@ class Outline:
         # and y of the base's frame
         local = xp.stack([dot(offset, forwards), dot(offset, leftwards)], axis=-1)
         beyond = xp.maximum(xp.abs(local - self._middle_m) - self._half_m, 0.0)
-        nearest = xp.sqrt(dot(beyond, beyond))
+        nearest = norm(beyond)
 
         # the distance from the arms, if smaller: two lines each, from mount to elbow and on
         # to the hand
@@ -112,7 +112,7 @@ class Outline:
         # the nearest point is at the fraction `share` of the line
         share = xp.clip(dot(offset, along) / length2, 0.0, 1.0)[..., None]
         from_line = offset - share * along
-        return xp.sqrt(dot(from_line, from_line))
+        return norm(from_line)
 
     def nearest_m(self, people_w: Array, is_present: Array, radius_m: float) -> Array:
         """Returns the distance (N,) m of the nearest person from the outline.

@@ -11,6 +11,7 @@ import importlib
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -124,7 +125,21 @@ def measure_world_speed(
         "device": device,
     }
     env: Any = gymnasium.make_vec(get_task(task).env_id, num, **arguments)
+    with closing(env):
+        return _measured_speed(env, task=task, robot=robot, effort=effort)
+
+
+def _measured_speed(env: Any, task: str, robot: str, effort: Effort) -> WorldSpeed:
+    """Times an environment of Warp's and the bare physics of its worlds, alternately.
+
+    Args:
+        env: the environment.
+        task: name of its task.
+        robot: name of its robot.
+        effort: how much is timed.
+    """
     worlds = env.unwrapped.worlds
+    num = worlds.num_worlds
     # Warm up both, so that nothing is compiled or captured during the timing:
     # `_actuator_targets` steps the environments, and the loop steps the bare physics.
     num_actions = effort.steps + WARM_UP_STEPS
@@ -147,7 +162,7 @@ def measure_world_speed(
         seconds = _time_calls(bare_step, targets[: effort.steps], worlds.device)
         bare_speeds.append(ticks / seconds)
 
-    speed = WorldSpeed(
+    return WorldSpeed(
         task=task,
         robot=robot,
         num_worlds=num,
@@ -161,8 +176,6 @@ def measure_world_speed(
         bytes_per_world=worlds.engine.bytes_per_world,
         faults=worlds.fault_counts(),
     )
-    env.close()
-    return speed
 
 
 def device_name(device: torch.device | str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from embodied.arrays import any_of, dot
+from embodied.arrays import any_of, dot, norm
 from embodied.core import Array
 from embodied.envs.facts import quantity
 from embodied.envs.props.bin import Bins
@@ -84,7 +84,7 @@ class ParcelFacts:
     def is_label_up(self) -> Array:
         """(N, K) bool, parcels whose label points up, so that the scanner can read it."""
         label = self.label_w
-        return label[..., 2] > LABEL_UP_COS * self._xp.sqrt(dot(label, label))
+        return label[..., 2] > LABEL_UP_COS * norm(label)
 
     @quantity
     def bin_w(self) -> Array:

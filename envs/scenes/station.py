@@ -1,8 +1,9 @@
-"""The start of every scene: the robot in its place, the physics and the hall."""
+"""The start of every scene: the robot in its place, the physics, the hall, and places around."""
 
 from __future__ import annotations
 
 import mujoco
+import numpy as np
 
 from embodied.envs.props.hall import add_hall
 from embodied.robots.robot import Robot
@@ -33,3 +34,17 @@ def start_scene(name: str, robot: Robot) -> mujoco.MjSpec:
         spec.delete(key)
     apply_defaults(spec)
     return spec
+
+
+def around_column(radius_m: float, angle_deg: float) -> tuple[float, float, float]:
+    """Returns a place around a robot's column, which is at the world's origin.
+
+    Args:
+        radius_m: The place's distance from the column.
+        angle_deg: The place's direction from the column, counterclockwise from +x.
+
+    Returns:
+        The place's x and y in m, and the yaw that faces away from the column, in rad.
+    """
+    angle = float(np.deg2rad(angle_deg))
+    return radius_m * float(np.cos(angle)), radius_m * float(np.sin(angle)), angle

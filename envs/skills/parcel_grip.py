@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from embodied.arrays import array_namespace, dot
+from embodied.arrays import array_namespace, dot, norm
 from embodied.core import Array
 from embodied.envs.skills.scripted import Readings
 from embodied.robots.parts.gripper import TIP_M
@@ -217,7 +217,7 @@ def horizontal(vectors: Array) -> Array:
     """Returns the horizontal parts of vectors (n, 3) as unit vectors (n, 3)."""
     xp = array_namespace(vectors)
     level = vectors * xp.asarray([1.0, 1.0, 0.0])
-    length = xp.sqrt(dot(level, level))[:, None]
+    length = norm(level)[:, None]
     return level / (length + ALMOST_NOTHING)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
-from embodied.arrays import dot
+from embodied.arrays import norm
 from embodied.core import Array, Layout
 from embodied.envs.skills.scripted import (
     Readings,
@@ -20,6 +21,7 @@ from embodied.envs.skills.scripted import (
 )
 from embodied.plan import Controller, Payload, Planner
 from embodied.robots.robot import Robot
+from embodied.rotations import angle_modulo
 
 # The task's skills, first to last.
 ORDER = ("reach", "grasp", "lift", "carry", "place", "release", "retreat")
@@ -128,12 +130,12 @@ class PickAndPlace:
         width = agent["gripper_width"][:, 0]
         is_closed = (width > width_m - NARROWER_M) & (width < width_m + WIDER_M)
         error = tcp - box
-        error_xy = _length(xp, error[:, :2])
+        error_xy = norm(error[:, :2])
         error_z = xp.abs(error[:, 2])
 
         # the box's offset from its place
         offset = box - place
-        offset_xy = _length(xp, offset[:, :2])
+        offset_xy = norm(offset[:, :2])
         return BoxFacts(
             tcp=tcp,
             box=box,
@@ -174,16 +176,10 @@ def _choose(xp: Any, facts: BoxFacts) -> tuple[Array, Array]:
     return last_row(xp, rows, otherwise_w=facts.box + hover)
 
 
-def _length(xp: Any, vectors: Array) -> Array:
-    """Returns the lengths (n,) of vectors (n, 2)."""
-    return xp.sqrt(dot(vectors, vectors))
-
-
 def _yaw_modulo_quarter(xp: Any, rot6d: Array) -> Array:
     """Returns the box's yaw (n,) modulo pi/2, in [-pi/4, pi/4) rad.
 
     The fingers can close across any two opposite sides of the box.
     """
     yaw = xp.atan2(rot6d[:, 1], rot6d[:, 0])  # the direction of the box's x axis
-    quarter_turn = float(xp.pi) / 2
-    return yaw - quarter_turn * xp.floor(yaw / quarter_turn + 0.5)
+    return angle_modulo(yaw, math.pi / 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from embodied.arrays import array_namespace, dot
+from embodied.arrays import array_namespace, norm
 from embodied.core import Array
 from embodied.robots.parts.gripper import PALM_M
 from embodied.rotations import cross
@@ -280,7 +280,7 @@ def _room(xp: Any, pos_w: Array, yaw: Array, span: Array, others_w: Array) -> Ar
     for side in (-1.0, 1.0):
         finger = pos_w[:, None, :2] + side * thing_to_finger
         gap = finger[:, :, None, :] - others_w[:, None, :, :2]  # (n, 5, K, 2)
-        room = xp.minimum(room, xp.min(xp.sqrt(dot(gap, gap)), axis=2))
+        room = xp.minimum(room, xp.min(norm(gap), axis=2))
     return room
 
 

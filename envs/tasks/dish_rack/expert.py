@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from embodied.arrays import dot
+from embodied.arrays import dot, norm
 from embodied.core import Array
 from embodied.envs.skills.scripted import (
     Readings,
@@ -214,7 +214,7 @@ def _choose(xp: Any, facts: ExpertFacts, goals: Goals) -> tuple[Array, Array]:
 
     # an empty hand: its horizontal error to the grip, and whether it is low
     error_xy = (tcp - dish.grip)[:, :2]
-    error_m = xp.sqrt(dot(error_xy, error_xy))
+    error_m = norm(error_xy)
     is_far = error_m > FAR_M
     is_low = tcp[:, 2] < CLEAR_Z_W - SAG_M
     hover = dish.grip + HOVER_M * up

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from embodied.arrays import dot
+from embodied.arrays import dot, norm
 from embodied.core import Array
 from embodied.envs.props.plate import SIDES
 from embodied.envs.skills.scripted import Readings
@@ -117,7 +117,7 @@ def _is_around(xp: Any, tcp: Array, dish: Dish) -> Array:
     offset = tcp - dish.middle
     height_m = dot(offset, dish.axis)
     across = offset - height_m[:, None] * dish.axis
-    radius_m = xp.sqrt(dot(across, across))
+    radius_m = norm(across)
 
     plate_radius_m, plate_height_m = AROUND_PLATE_M
     cup_radius_m, cup_height_m = AROUND_CUP_M
@@ -214,7 +214,7 @@ def _read_dish(
         grip_yaw = heading
         grip = pos + xp.asarray([0.0, 0.0, CUP_GRIP_Z_M])
         offset = tcp - grip
-        error = xp.sqrt(dot(offset, offset))
+        error = norm(offset)
         span = state["cup_width"][:, 0]
         seat = rack.point_w(RACK.places(CUP.z / 2)[k - len(PLATES)])
 

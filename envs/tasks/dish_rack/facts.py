@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from embodied.arrays import all_of, any_of, count_of, dot
+from embodied.arrays import all_of, any_of, count_of, dot, norm
 from embodied.core import Array
 from embodied.envs.facts import quantity
 from embodied.envs.hand import Hand
@@ -218,7 +218,7 @@ class Facts:
         plate_error_m = rim_error_m(xp, tcp - self.plates_pos_w, self.plate_axes_w)
         cup_grip = self.cups_pos_w + CUP_GRIP_Z_M * self.cup_axes_w
         error = tcp - cup_grip
-        cup_error_m = xp.sqrt(dot(error, error))
+        cup_error_m = norm(error)
         return xp.concat([plate_error_m, cup_error_m], axis=1)
 
 
@@ -249,7 +249,7 @@ def rim_error_m(xp: Any, offset: Array, axis: Array) -> Array:
     """
     height = dot(offset, axis)
     across = offset - height[..., None] * axis
-    radius = xp.sqrt(dot(across, across))
+    radius = norm(across)
     # the errors to the circle of grips, outwards and along the axis
     radius_error = radius - PLATE.grip_radius
     height_error = height - RIM_GRIP_Z_M

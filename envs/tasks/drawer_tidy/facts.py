@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from embodied.arrays import all_of, dot
+from embodied.arrays import all_of, norm
 from embodied.core import Array
 from embodied.envs.facts import quantity
 from embodied.envs.hand import Hand
@@ -133,10 +133,10 @@ class Facts:
 
         # the distances from the hand to the thing, and from there to the drawer
         hand_to_thing = pos - self._props.hand.pos_w()
-        reach_m = xp.sqrt(dot(hand_to_thing, hand_to_thing))
+        reach_m = norm(hand_to_thing)
         drawer_w = self._props.drawers.middle_w(self._memory["drawer"])
         drawer_to_thing_xy = (pos - drawer_w)[:, :2]
-        carry_m = xp.sqrt(dot(drawer_to_thing_xy, drawer_to_thing_xy))
+        carry_m = norm(drawer_to_thing_xy)
 
         is_lifted = pos[:, 2] - height_m / 2 > DRAWERS_SIZE.top_z + LIFTED_M
         carried = 0.4 + 0.5 * tolerance(carry_m, bound=NEAR_M, margin=FAR_M)

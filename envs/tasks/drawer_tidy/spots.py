@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from embodied.arrays import dot
+from embodied.arrays import norm
 from embodied.core import Array
 from embodied.envs.tasks.drawer_tidy.expert_facts import ExpertFacts
 from embodied.envs.tasks.drawer_tidy.scene import DRAWERS_SIZE
@@ -56,7 +56,7 @@ def _first_free(xp: Any, spots: Array, others: Array, enough_m: float) -> Array:
             this.
     """
     gap = spots[:, :, None, :2] - others[:, None, :, :2]  # (n, S, K, 2)
-    room = xp.min(xp.sqrt(dot(gap, gap)), axis=2)  # (n, S)
+    room = xp.min(norm(gap), axis=2)  # (n, S)
     # clipping gives all free spots the same room, and `argmax` returns the first of equals
     room = xp.minimum(room, xp.full_like(room, enough_m))
     return spots[xp.arange(spots.shape[0]), xp.argmax(room, axis=1)]

@@ -6,10 +6,11 @@ plan follows from the present state alone, so the expert recovers from whatever 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
-from embodied.arrays import dot
+from embodied.arrays import norm
 from embodied.core import Array
 from embodied.envs.props.start_box import button_top_z
 from embodied.envs.skills.fingertip import fingertip_w
@@ -28,6 +29,7 @@ from embodied.envs.tasks.fixture_load.facts import GRIP_UP_M
 from embodied.envs.tasks.fixture_load.scene import BENCH, FIXTURE, PART, START_BOX
 from embodied.plan import Payload
 from embodied.robots.parts.gripper import TIP_M
+from embodied.rotations import angle_modulo
 
 # The skills in the order of their use, by which completion rises.
 ORDER = ("reach", "grasp", "lift", "carry", "place", "release", "retreat", "press")
@@ -138,7 +140,7 @@ def _read_facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
     width = agent["gripper_width"][:, 0]
     is_closed = (width > PART.width - NARROWER_M) & (width < PART.width + WIDER_M)
     error = tcp - grip
-    error_xy = _length(xp, error[:, :2])
+    error_xy = norm(error[:, :2])
     error_z = xp.abs(error[:, 2])
     is_held = is_closed & (error_xy < IN_HAND_M) & (error_z < IN_HAND_M)
 
@@ -148,14 +150,15 @@ def _read_facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
     part_yaw = xp.atan2(state["part_rot6d"][:, 1], state["part_rot6d"][:, 0])
     heading = state["pocket_heading"]
     pocket_yaw = xp.atan2(heading[:, 1], heading[:, 0])
-    yaw_error = _modulo_pi(xp, pocket_yaw - part_yaw)
+    # the workpiece turned by pi fits the pocket and the gripper as well
+    yaw_error = angle_modulo(pocket_yaw - part_yaw, math.pi)
     is_aligned = xp.abs(xp.sin(yaw_error)) < YAW_SIN
     is_down = xp.abs(offset[:, 2]) < SEATED_Z_M
 
     # an empty hand takes the workpiece's yaw; a hand with the workpiece turns by the
     # workpiece's yaw error
     hand_yaw = xp.atan2(rot6d[:, 1], rot6d[:, 0])
-    yaw = xp.where(is_held, hand_yaw + yaw_error, _modulo_pi(xp, part_yaw))
+    yaw = xp.where(is_held, hand_yaw + yaw_error, angle_modulo(part_yaw, math.pi))
 
     # the button's top while it is not pressed; the state has its present position
     button = state["button_pos_w"]
@@ -174,11 +177,11 @@ def _read_facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
         is_low=offset[:, 2] < FIXTURE.rim + TRAVEL_M - SAG_M,
         is_inside=(offset[:, 2] < FIXTURE.rim) & (larger_xy < INSIDE_M),
         is_over_seat=(larger_xy < OVER_SEAT_M) & is_aligned,
-        is_seated=(_length(xp, offset[:, :2]) < SEATED_ASIDE_M) & is_down,
+        is_seated=(norm(offset[:, :2]) < SEATED_ASIDE_M) & is_down,
         is_hand_over_grip=error_xy < NEAR_M,
         is_hand_at_grip=(error_xy < AT_GRIP_M) & (error_z < AT_GRIP_M),
         is_hand_high=tcp[:, 2] > CLEAR_Z_W - SAG_M,
-        is_over_button=_length(xp, (tip - button)[:, :2]) < OVER_BUTTON_M,
+        is_over_button=norm((tip - button)[:, :2]) < OVER_BUTTON_M,
         is_running=state["running"][:, 0] > 0.5,  # the state holds 0 or 1
     )
 
@@ -230,17 +233,3 @@ def _choose(xp: Any, facts: ExpertFacts) -> tuple[Array, Array]:
         Row("retreat", when=is_loaded & facts.is_running, goal_w=raised),
     ]
     return last_row(xp, rows, otherwise_w=hover)
-
-
-def _length(xp: Any, vectors: Array) -> Array:
-    """Returns the lengths (n,) of vectors (n, 2)."""
-    return xp.sqrt(dot(vectors, vectors))
-
-
-def _modulo_pi(xp: Any, angle: Array) -> Array:
-    """Returns angles (n,) modulo pi, in [-pi/2, pi/2) rad.
-
-    A rotation of the workpiece by pi makes no difference to the pocket or the gripper.
-    """
-    half_turn = float(xp.pi)
-    return angle - half_turn * xp.floor(angle / half_turn + 0.5)

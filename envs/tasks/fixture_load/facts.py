@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from embodied.arrays import dot
+from embodied.arrays import norm
 from embodied.core import Array
 from embodied.envs.facts import quantity
 from embodied.envs.hand import Hand
@@ -100,7 +100,7 @@ class Facts:
         """(N,) m, from the TCP to the grip on the part."""
         z_axis = self.part_xmat[:, [2, 5, 8]]  # third column of the rotation matrix
         error = self._props.hand.pos_w() - self.part_pos_w - GRIP_UP_M * z_axis
-        return self._xp.sqrt(dot(error, error))
+        return norm(error)
 
     @quantity
     def is_held(self) -> Array:
@@ -121,7 +121,7 @@ class Facts:
     def seat_aside_m(self) -> Array:
         """(N,) m, horizontal distance of the part from its seat."""
         offset_xy = self.seat_offset_m[:, :2]
-        return self._xp.sqrt(dot(offset_xy, offset_xy))
+        return norm(offset_xy)
 
     @quantity
     def is_seated(self) -> Array:
@@ -148,7 +148,7 @@ class Facts:
     def reach_button_m(self) -> Array:
         """(N,) m, from the closed fingertips to the start button."""
         offset = self._props.hand.tip_w() - self.button_pos_w
-        return self._xp.sqrt(dot(offset, offset))
+        return norm(offset)
 
     @quantity
     def share_pressed(self) -> Array:

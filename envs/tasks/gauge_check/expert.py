@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from embodied.arrays import dot
+from embodied.arrays import norm
 from embodied.core import Array, Layout, Observation
 from embodied.envs.props.gauge import BUTTON_Y_M, FAULT, OK, button_top_z
 from embodied.envs.skills.driving import STAND_POSE_W, DrivingPlanner
@@ -151,7 +151,7 @@ def _read_facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
     button = xp.stack([button_x, button_y, xp.full_like(button_y, top_z)], axis=1)
 
     offset = (tip - button)[:, :2]
-    is_over = xp.sqrt(dot(offset, offset)) < OVER_BUTTON_M
+    is_over = norm(offset) < OVER_BUTTON_M
     is_high = tip[:, 2] > top_z + CLEAR_M - SAG_M
     is_done = ~xp.any(is_waiting, axis=1)
     # the robot drives on only with its hand raised, so that the hand hits nothing; until

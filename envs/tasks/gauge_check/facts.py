@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from embodied.arrays import dot, smallest
+from embodied.arrays import norm, smallest
 from embodied.core import Array
 from embodied.envs.facts import quantity
 from embodied.envs.hand import Hand
@@ -83,5 +83,5 @@ class Facts:
             self.is_ok[..., None], self._props.tops_m[OK], self._props.tops_m[FAULT]
         )
         offset = self.stations_pos_w + top - tip[:, None, :]  # (N, K, 3)
-        distance = xp.sqrt(dot(offset, offset))
+        distance = norm(offset)
         return smallest(xp.where(self.is_waiting, distance, NOTHING_LEFT_M))

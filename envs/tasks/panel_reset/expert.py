@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from embodied.arrays import dot
+from embodied.arrays import dot, norm
 from embodied.core import Array
 from embodied.envs.props.panel import BUTTON_TOP_M, lamp_of_button
 from embodied.envs.skills.face_reach import (
@@ -121,7 +121,7 @@ def _read_facts(
         top=top,
         offset_in_face=offset_in_face,
         is_lit=light > FAULT_LEVEL,
-        is_over=xp.sqrt(dot(offset_in_face, offset_in_face)) < OVER_BUTTON_M,
+        is_over=norm(offset_in_face) < OVER_BUTTON_M,
         is_clear=height > CLEAR_M,
         is_straight=is_aligned(rot6d, straight_rot6d),
     )

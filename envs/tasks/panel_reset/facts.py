@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from embodied.arrays import dot
+from embodied.arrays import norm
 from embodied.core import Array
 from embodied.envs.facts import quantity
 from embodied.envs.hand import Hand
@@ -70,4 +70,4 @@ class Facts:
     def reach_m(self) -> Array:
         """(N,) m, from the closed fingertips to the fault's button."""
         offset = self._props.hand.tip_w() - self.button_pos_w
-        return self._xp.sqrt(dot(offset, offset))
+        return norm(offset)

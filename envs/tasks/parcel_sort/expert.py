@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from embodied.arrays import dot
+from embodied.arrays import dot, norm
 from embodied.core import Array, Layout
 from embodied.envs.skills.parcel_grip import OFF_MIDDLE_M, Grip, quat_of_axes
 from embodied.envs.skills.scripted import (
@@ -327,7 +327,7 @@ def _rows_to_plate(facts: ExpertFacts, posture: Grip) -> list[Row]:
 
     # the parcel's horizontal distance from the plate's centre, and height above the plate
     from_plate = (parcel.pos_w - facts.plate_w)[:, :2]
-    distance = xp.sqrt(dot(from_plate, from_plate))
+    distance = norm(from_plate)
     height = bottom_z - facts.plate_w[:, 2]
     is_over = (distance < PLACE_M) & (posture.alignment(hand) > AT_GRIP_COS)
     is_being_lowered = distance < LOWERING_BESIDE_M
@@ -380,7 +380,7 @@ def _rows_to_bin(facts: ExpertFacts, posture: Grip, route: Route) -> list[Row]:
 
     # how far the parcel is on its way to its slot, and what the hand may do there
     from_slot = (parcel.pos_w - facts.slot_w)[:, :2]
-    distance = xp.sqrt(dot(from_slot, from_slot))
+    distance = norm(from_slot)
     must_lift = (bottom_z < plate_z + LOW_M) & (distance > AWAY_M)
     is_above_slot = distance < route.above_bin_m
     may_place = holds_read & is_above_slot & (posture.alignment(hand) > DROP_COS)

@@ -9,7 +9,7 @@ from embodied.envs.props.belt import BeltSize, add_belt
 from embodied.envs.props.bin import BinPlace, BinSize, add_bin
 from embodied.envs.props.parcel import add_parcel
 from embodied.envs.props.scanner import ScannerPlace, add_scanner
-from embodied.envs.scenes.station import start_station
+from embodied.envs.scenes.station import around_column, start_station
 from embodied.envs.scenes.views import add_view
 from embodied.robots.robot import Robot
 from embodied.robots.work import WorkPlace, pointing_down
@@ -25,25 +25,11 @@ WORK = (
     WorkPlace("the farthest bin", (-0.27, 0.54, 0.82), pointing_down(117)),
 )
 
-
-def _around(radius_m: float, angle_deg: float) -> tuple[float, float, float]:
-    """Returns a place around the robot's column, which is at the world's origin.
-
-    Args:
-        radius_m: The place's distance from the column.
-        angle_deg: The place's direction from the column, counterclockwise from +x.
-
-    Returns:
-        The place's x and y in m, and the yaw that faces away from the column, in rad.
-    """
-    angle = float(np.deg2rad(angle_deg))
-    return radius_m * float(np.cos(angle)), radius_m * float(np.sin(angle)), angle
-
-
-SCANNER_X, SCANNER_Y, _ = _around(0.53, 57)
+SCANNER_X, SCANNER_Y, _ = around_column(0.53, 57)
 SCANNER = ScannerPlace(SCANNER_X, SCANNER_Y, yaw=float(np.deg2rad(78)))
 BINS = tuple(
-    BinPlace(f"bin_{k}", *_around(0.60, angle)) for k, angle in enumerate((81, 99, 117))
+    BinPlace(f"bin_{k}", *around_column(0.60, angle))
+    for k, angle in enumerate((81, 99, 117))
 )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from embodied.arrays import any_of, dot, smallest
+from embodied.arrays import any_of, dot, norm, smallest
 from embodied.core import Array, Layout, Observation, skill_index
 from embodied.envs.clearance import sides_m
 from embodied.envs.props.people import PERSON_RADIUS_M
@@ -246,7 +246,7 @@ def drive(
     # to the goal, less a bonus for the goal itself and for staying. Other candidates cost
     # more than any of these, and less the larger their gap.
     to_goal = candidates - goal[:, None, :2]
-    to_goal_m = xp.sqrt(dot(to_goal, to_goal))
+    to_goal_m = norm(to_goal)
     minus_bonus = xp.asarray([-2 * WORTH_M] + [0.0] * len(BAYS_W) + [-WORTH_M])
     cost = xp.where(gap_m > 0, to_goal_m + minus_bonus, FAR_M - gap_m)
     chosen = xp.argmin(cost, axis=1)
@@ -276,7 +276,7 @@ def _crept(xp: Any, places: Array, bays: Array, creep_m: float) -> Array:
         creep_m: the largest distance.
     """
     to_bays = bays - places[:, None]
-    bays_m = xp.sqrt(dot(to_bays, to_bays))  # (n, B)
+    bays_m = norm(to_bays)  # (n, B)
     nearest = xp.argmin(bays_m, axis=1)
     rows = xp.arange(places.shape[0])
     share = xp.minimum(creep_m / xp.maximum(bays_m[rows, nearest], 1e-6), 1.0)
@@ -377,12 +377,12 @@ def _least_gaps(
     time_s = xp.asarray(np.linspace(AHEAD_S[0], AHEAD_S[-1], steps))
     # the robot's middle at each time, (n, C, T, 2) m: a share of the straight way to the place
     to_place = places - middle_w[:, None, :]
-    length = xp.sqrt(dot(to_place, to_place))  # (n, C) m
+    length = norm(to_place)  # (n, C) m
     driven_m = SPEED_M_S * xp.maximum(time_s - REACTION_S, 0.0)  # (T,)
     share = xp.clip(driven_m / xp.maximum(length, 1e-6)[..., None], 0.0, 1.0)
     middle = middle_w[:, None, None, :] + share[..., None] * to_place[:, :, None, :]
     offset = middle[:, :, None] - people[:, None]  # (n, C, M, T, 2)
-    distance = xp.sqrt(dot(offset, offset))
+    distance = norm(offset)
 
     drives = (share < 1.0) & (length[..., None] > STANDING_WAY_M)  # (n, C, T)
     driving_m, standing_m = least_m

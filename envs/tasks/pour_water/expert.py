@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from embodied.arrays import dot
+from embodied.arrays import dot, norm
 from embodied.core import Array
 from embodied.envs.skills.scripted import (
     Readings,
@@ -192,7 +192,7 @@ def _facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
     error = tcp - grip
     along_m = dot(error, forward)
     across = error - along_m[:, None] * forward
-    across_m = xp.sqrt(dot(across, across))
+    across_m = norm(across)
     grip_rot6d = quat_to_rot6d(_hand_quat(xp, yaw, xp.zeros_like(yaw)))
     x_cos = dot(agent["tcp_rot6d"][:, :3], grip_rot6d[:, :3])
     y_cos = dot(agent["tcp_rot6d"][:, 3:], grip_rot6d[:, 3:])
@@ -201,7 +201,7 @@ def _facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
     # whether the bottle is in the hand
     width = agent["gripper_width"][:, 0]
     is_closed = (width > WIDTH_M - NARROWER_M) & (width < WIDTH_M + WIDER_M)
-    is_held = is_closed & (xp.sqrt(dot(error, error)) < IN_HAND_M)
+    is_held = is_closed & (norm(error) < IN_HAND_M)
     # the hand's horizontal error to where it pours at the present tilt
     pouring_error = (tcp - _pouring_w(xp, cup, tilt))[:, :2]
 
@@ -222,7 +222,7 @@ def _facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
         is_aligned=is_aligned,
         is_hand_in_line=(across_m < NEAR_M) & is_aligned,
         is_hand_at_grip=is_near_grip & is_aligned,
-        is_at_glass=xp.sqrt(dot(pouring_error, pouring_error)) < AT_GLASS_M,
+        is_at_glass=norm(pouring_error) < AT_GLASS_M,
         is_enough=missing <= 0.0,
         missing=missing,
         in_air=state["in_air"][:, 0],

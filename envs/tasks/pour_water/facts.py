@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from embodied.arrays import count_of, dot
+from embodied.arrays import count_of, norm
 from embodied.core import Array
 from embodied.envs.facts import quantity
 from embodied.envs.hand import Hand
@@ -89,7 +89,7 @@ class Facts:
     def grip_error_m(self) -> Array:
         """(N,) m, from the TCP to the grip on the bottle."""
         error = self._props.hand.pos_w() - self.grip_pos_w
-        return self._xp.sqrt(dot(error, error))
+        return norm(error)
 
     @quantity
     def is_held(self) -> Array:
@@ -102,7 +102,7 @@ class Facts:
     def aside_m(self) -> Array:
         """(N,) m, horizontal distance from the grip on the bottle to the glass."""
         offset = (self.grip_pos_w - self.cup_pos_w)[:, :2]
-        return self._xp.sqrt(dot(offset, offset))
+        return norm(offset)
 
     @quantity
     def is_overturned(self) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from embodied.arrays import dot
+from embodied.arrays import norm
 from embodied.core import Array
 from embodied.envs.facts import quantity
 from embodied.envs.hand import Hand
@@ -72,7 +72,7 @@ class Facts:
     def reach_m(self) -> Array:
         """(N,) m, from the TCP to the centre of the handle."""
         offset = self._props.hand.pos_w() - self._props.pad.grip_w()
-        return self._xp.sqrt(dot(offset, offset))
+        return norm(offset)
 
     @quantity
     def is_held(self) -> Array:

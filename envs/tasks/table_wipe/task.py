@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from embodied.arrays import dot
+from embodied.arrays import norm
 from embodied.core import Array, Layout
 from embodied.envs.events import PUSH_TICKS, is_during
 from embodied.envs.facts import PerState
@@ -198,7 +198,7 @@ class TableWipe:
         xy = facts.pad_pos_w[:, :2]
         moved = xy - memory["pad_xy_w"]
         is_rubbing = facts.press_n > RUBBING_N
-        rubbed_m = xp.where(is_rubbing, xp.sqrt(dot(moved, moved)), 0.0)
+        rubbed_m = xp.where(is_rubbing, norm(moved), 0.0)
         is_under_pad = props.pad.under(memory["cell_xy_w"])
         is_enough_wiped = memory["wiped"] > SPILL_AT_SHARE
         is_spilling = (tick >= memory["spill_tick"]) | is_enough_wiped

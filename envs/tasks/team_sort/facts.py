@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from embodied.arrays import all_of, any_of, dot
+from embodied.arrays import all_of, any_of, dot, norm
 from embodied.core import Array
 from embodied.envs.facts import quantity
 from embodied.envs.hand import Hand
@@ -155,7 +155,7 @@ class Facts(ParcelFacts):
             self.bin_w - self.pos_w,
         ]
         offsets = xp.stack(offsets)  # (3, N, K, 3)
-        distances = xp.sqrt(dot(offsets, offsets))
+        distances = norm(offsets)
         nearness = tolerance(distances, bound=NEAR_M, margin=FAR_M)
         near_stand, near_scanner, near_bin = nearness  # (N, K) each
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from embodied.arrays import dot
+from embodied.arrays import dot, norm
 from embodied.core import Array
 from embodied.envs.skills.parcel_grip import (
     MOSTLY_COS,
@@ -362,7 +362,7 @@ def _setting_down(
     # the parcel's horizontal distance from the stand's middle, and its height above the
     # stand
     offset_xy = (parcel.pos_w - stand_w)[:, :2]
-    distance = xp.sqrt(dot(offset_xy, offset_xy))
+    distance = norm(offset_xy)
     height = bottom_z - stand_w[:, 2]
     is_aligned = posture.alignment(hand) > PLACE_COS
     is_standing_on = xp.abs(height) < STANDING_ON_M

@@ -10,7 +10,7 @@ from embodied.envs.props.bin import BinPlace, BinSize, add_bin
 from embodied.envs.props.parcel import add_parcel
 from embodied.envs.props.parcel_stand import ParcelStandPlace, add_parcel_stand
 from embodied.envs.props.scanner import ScannerPlace, add_scanner
-from embodied.envs.scenes.station import start_station
+from embodied.envs.scenes.station import around_column, start_station
 from embodied.envs.scenes.views import add_view
 from embodied.robots.robot import Robot
 
@@ -28,24 +28,9 @@ SCANNER = ScannerPlace(x=0.50, y=0.15, yaw=float(np.deg2rad(40)))
 BIN = BinSize(width=0.17, depth=0.27)
 PARCELS = ("parcel_0", "parcel_1", "parcel_2")
 CAMERA = "overview"
-
-
-def _around(radius_m: float, angle_deg: float) -> tuple[float, float, float]:
-    """Returns a place around the sorting hand's column, which is at the world's origin.
-
-    Args:
-        radius_m: The place's distance from the column.
-        angle_deg: The place's direction from the column, counterclockwise from +x.
-
-    Returns:
-        The place's x and y in m, and the yaw that faces away from the column, in rad.
-    """
-    angle = float(np.deg2rad(angle_deg))
-    return radius_m * float(np.cos(angle)), radius_m * float(np.sin(angle)), angle
-
-
 BINS = tuple(
-    BinPlace(f"bin_{k}", *_around(0.60, angle)) for k, angle in enumerate((50, 75))
+    BinPlace(f"bin_{k}", *around_column(0.60, angle))
+    for k, angle in enumerate((50, 75))
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from embodied.arrays import dot
+from embodied.arrays import norm
 from embodied.core import Array
 from embodied.envs.facts import quantity
 from embodied.envs.hand import Hand
@@ -112,4 +112,4 @@ class Facts:
             self._xp, self.hubs_w[:, 0], self.angles[:, 0], self.is_wheel
         )
         offset = self._props.hand.pos_w() - grasp
-        return self._xp.sqrt(dot(offset, offset))
+        return norm(offset)

@@ -10,10 +10,11 @@ happens.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
-from embodied.arrays import dot
+from embodied.arrays import dot, norm
 from embodied.core import Array
 from embodied.envs.props.packing_box import CLOSED_RAD, OPEN_RAD
 from embodied.envs.skills.fingertip import fingertip_w
@@ -33,6 +34,7 @@ from embodied.envs.tasks.weigh_pack.facts import GRIP_DOWN_M, PUSH_AT_M
 from embodied.envs.tasks.weigh_pack.scene import BOX, PACKING_TABLE, SCALE
 from embodied.plan import Payload
 from embodied.robots.parts.gripper import TIP_M
+from embodied.rotations import angle_modulo
 
 # The skills in the order of their use, by which completion rises; in "look_at" the hand
 # waits for the display.
@@ -163,12 +165,12 @@ def _read_facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
     width = agent["gripper_width"][:, 0]
     is_closed = (width > grasp.span - NARROWER_M) & (width < grasp.span + WIDER_M)
     error = tcp - grip
-    error_xy = _length(xp, error[:, :2])
+    error_xy = norm(error[:, :2])
     error_z = xp.abs(error[:, 2])
     is_held = is_closed & (error_xy < IN_HAND_M) & (error_z < IN_HAND_M)
 
-    # the hand's yaw must agree with the grip's, modulo half a turn
-    grip_yaw = _modulo_pi(xp, grasp.yaw)
+    # the hand's yaw must agree with the grip's, modulo half a turn, since fingers are alike
+    grip_yaw = angle_modulo(grasp.yaw, math.pi)
     hand_yaw = xp.atan2(rot6d[:, 1], rot6d[:, 0])
     is_aligned = xp.abs(xp.sin(hand_yaw - grip_yaw)) < YAW_SIN
 
@@ -182,7 +184,7 @@ def _read_facts(xp: Any, agent: Readings, state: Readings) -> ExpertFacts:
     # display shows
     is_weighed = state["weighed"][:, 0] > 0.5  # the state holds 0 or 1
     place = state["asked_pos_w"]
-    aside = _length(xp, (item - place)[:, :2])  # horizontal distance from the place
+    aside = norm((item - place)[:, :2])  # horizontal distance from the place
     above = grasp.bottom_z - place[:, 2]  # height above the place
     from_place = xp.abs(item - place)
     is_in_box = xp.maximum(from_place[:, 0], from_place[:, 1]) < IN_BOX_M
@@ -252,7 +254,7 @@ def _read_flap(xp: Any, agent: Readings, state: Readings) -> FlapFacts:
         pushed=hinge + PUSH_AT_M * next_along + FINGER_M * next_outwards,
         share_shut=xp.clip(1.0 - angle / OPEN_RAD, 0.0, 1.0),
         is_shut=angle < CLOSED_RAD / 2,
-        is_hand_over=_length(xp, (tip - behind)[:, :2]) < AT_FLAP_M,
+        is_hand_over=norm((tip - behind)[:, :2]) < AT_FLAP_M,
         is_hand_near=is_near_along & is_near_across & is_outside,
     )
 
@@ -341,17 +343,3 @@ def _completion(xp: Any, facts: ExpertFacts, flap: FlapFacts, skill: Array) -> A
     share = completion_of(xp, ORDER, skill)
     before_packed = xp.where(facts.is_weighed, 0.4 + 0.45 * share, 0.4 * share)
     return xp.where(facts.is_packed, 0.85 + 0.15 * flap.share_shut, before_packed)
-
-
-def _length(xp: Any, vectors: Array) -> Array:
-    """Returns the lengths (n,) of vectors (n, 2)."""
-    return xp.sqrt(dot(vectors, vectors))
-
-
-def _modulo_pi(xp: Any, angle: Array) -> Array:
-    """Returns angles (n,) modulo pi, in [-pi/2, pi/2) rad.
-
-    A hand that is turned by pi grips the same, since its two fingers are alike.
-    """
-    half_turn = float(xp.pi)
-    return angle - half_turn * xp.floor(angle / half_turn + 0.5)

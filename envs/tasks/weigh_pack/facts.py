@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from embodied.arrays import dot
+from embodied.arrays import dot, norm
 from embodied.core import Array
 from embodied.envs.facts import quantity
 from embodied.envs.hand import Hand
@@ -133,7 +133,7 @@ class Facts:
     def pan_aside_m(self) -> Array:
         """(N,) m, horizontal distance of the item from the middle of the pan."""
         offset = (self.item_pos_w - self.pan_w)[:, :2]
-        return self._xp.sqrt(dot(offset, offset))
+        return norm(offset)
 
     @quantity
     def is_on_pan(self) -> Array:
@@ -168,7 +168,7 @@ class Facts:
         """(N,) m, horizontal distance of the item from the middle of its own box."""
         floor_w = self.floors_w[self._props.worlds, self._memory["own_box"]]
         offset = (self.item_pos_w - floor_w)[:, :2]
-        return self._xp.sqrt(dot(offset, offset))
+        return norm(offset)
 
     @quantity
     def share_shut(self) -> Array:
@@ -188,7 +188,7 @@ class Facts:
         # direction along the flap from its hinge
         along = xp.stack([xp.cos(angle), zero, xp.sin(angle)], axis=1)
         offset = self._props.hand.tip_w() - hinge_w - PUSH_AT_M * along
-        return xp.sqrt(dot(offset, offset))
+        return norm(offset)
 
     @quantity
     def is_fallen(self) -> Array:
