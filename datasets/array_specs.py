@@ -42,22 +42,22 @@ FRAMES = (
         "obs/<camera>_depth",
         np.uint16,
         "(H, W, 1)",
-        "distance along the camera's axis, 65535 for that or more; float32 where the "
-        "attribute unit says m",
+        "distance along the camera's axis, at most 65535; float32 where the attribute "
+        "unit says m",
         "mm",
     ),
     ArraySpec(
         "obs/<camera>_segmentation",
         np.uint16,
         "(H, W, 1)",
-        "what each pixel shows: an index into the metadata's segmentation_names",
+        "the body that each pixel shows, an index into the metadata's segmentation_names",
     ),
     ArraySpec(
         "actions",
         np.float32,
         "(J,)",
-        "what to learn: intended joint targets at the end of the frame's period, with "
-        "the limits of joint_interface at -1 and 1",
+        "the actions to learn: the intended joint targets at the end of the frame's "
+        "period, scaled so that the limits of joint_interface are -1 and 1",
     ),
     ArraySpec(
         "rewards",
@@ -73,21 +73,29 @@ FRAMES = (
         "MuJoCo's time, positions and velocities at the frame",
         "s, m, rad, m/s, rad/s",
     ),
-    ArraySpec("frame_tick", np.int64, "()", "when the frame was", "1/400 s"),
-    ArraySpec("image_tick", np.int64, "()", "when its pictures were taken", "1/400 s"),
+    ArraySpec("frame_tick", np.int64, "()", "time of the frame", "1/400 s"),
+    ArraySpec(
+        "image_tick",
+        np.int64,
+        "()",
+        "time at which the frame's pictures were taken",
+        "1/400 s",
+    ),
 )
 
 # Streams have one row per control step. The rows of `STREAMS_BEFORE` and
 # `STREAMS_OF_ACTORS` have the tick at which the step begins, the rows of `STREAMS_AFTER`
 # the tick at which the step ends.
 STREAMS_BEFORE = (
-    ArraySpec("action", np.float32, "(A,)", "as given to the worlds, in [-1, 1]"),
+    ArraySpec(
+        "action", np.float32, "(A,)", "the action as given to the worlds, in [-1, 1]"
+    ),
     ArraySpec(
         "intended",
         np.float32,
         "(A,)",
-        "what the policy wanted, where its actions were disturbed; what the expert "
-        "wanted, where it corrects a policy",
+        "the action that the policy wanted, before any disturbance; the expert's action "
+        "where an expert corrects the policy",
     ),
     ArraySpec(
         "agent_pos",
@@ -103,15 +111,15 @@ STREAMS_OF_ACTORS = (
         "intended_by",
         np.uint8,
         "()",
-        "index into core.ACTORS: whose wish streams/intended is, and so actions; only "
-        "where several take turns",
+        "who intended streams/intended and actions, an index into core.ACTORS; only "
+        "where several actors take turns",
     ),
     ArraySpec(
         "executed_by",
         np.uint8,
         "()",
-        "index into core.ACTORS: whose action streams/action is; only where several take "
-        "turns",
+        "who gave streams/action, an index into core.ACTORS; only where several actors "
+        "take turns",
     ),
 )
 
@@ -120,13 +128,13 @@ STREAMS_AFTER = (
         "joint_target",
         np.float64,
         "(J,)",
-        "servo targets that the action came to",
+        "the servo targets that followed from the action",
         "rad, m",
     ),
-    ArraySpec("reward", np.float64, "()", "in [0, 1]"),
-    ArraySpec("progress", np.float32, "()", "in [0, 1]"),
+    ArraySpec("reward", np.float64, "()", "reward of the step, in [0, 1]"),
+    ArraySpec("progress", np.float32, "()", "progress of the task, in [0, 1]"),
     ArraySpec("success", np.uint8, "()", "1 if the task has been done for 0.5 s"),
-    ArraySpec("checksum", np.uint64, "()", "of all positions and velocities"),
+    ArraySpec("checksum", np.uint64, "()", "checksum of all positions and velocities"),
 )
 STREAMS = (*STREAMS_BEFORE, *STREAMS_AFTER)
 
@@ -135,10 +143,16 @@ STREAMS = (*STREAMS_BEFORE, *STREAMS_AFTER)
 PLAN_TIMES = (
     ArraySpec("seq", np.int64, "()", "number of the plan in its episode, from 0"),
     ArraySpec(
-        "tick_frame", np.int64, "()", "capture of the oldest image used", "1/400 s"
+        "tick_frame",
+        np.int64,
+        "()",
+        "capture of the oldest picture that the plan is based on",
+        "1/400 s",
     ),
-    ArraySpec("tick_start", np.int64, "()", "the planner began", "1/400 s"),
-    ArraySpec("tick_done", np.int64, "()", "it had computed the plan", "1/400 s"),
+    ArraySpec("tick_start", np.int64, "()", "the planner began to compute", "1/400 s"),
+    ArraySpec(
+        "tick_done", np.int64, "()", "the planner had computed the plan", "1/400 s"
+    ),
     ArraySpec(
         "tick_arrived",
         np.int64,
@@ -150,31 +164,49 @@ PLAN_TIMES = (
 
 # Goals are in the world frame, at the time `tick_frame`.
 PLAN_PAYLOAD = (
-    ArraySpec("subtask", np.int64, "()", "index into core.SKILLS"),
-    ArraySpec("goal_pos_w", np.floating, "(E, 3)", "goal of each effector", "m"),
+    ArraySpec("subtask", np.int64, "()", "the subtask, an index into core.SKILLS"),
     ArraySpec(
-        "goal_quat_wxyz", np.floating, "(E, 4)", "goal of each effector, a quaternion"
+        "goal_pos_w", np.floating, "(E, 3)", "goal position of each effector", "m"
     ),
     ArraySpec(
-        "goal_vel_w", np.floating, "(E, 3)", "velocity of the goal itself", "m/s"
+        "goal_quat_wxyz",
+        np.floating,
+        "(E, 4)",
+        "goal rotation of each effector, a quaternion",
     ),
-    ArraySpec("gripper", np.floating, "(E,)", "-1 closed, 1 open"),
-    ArraySpec("completion", np.floating, "()", "share of the task, in [0, 1]"),
     ArraySpec(
-        "base_goal_w", np.floating, "(B, 4)", "x, y, z and yaw of each base", "m, rad"
+        "goal_vel_w",
+        np.floating,
+        "(E, 3)",
+        "velocity of the goal itself, such as that of a moving object",
+        "m/s",
+    ),
+    ArraySpec(
+        "gripper", np.floating, "(E,)", "goal of each gripper: -1 closed, 1 open"
+    ),
+    ArraySpec("completion", np.floating, "()", "the done share of the task, in [0, 1]"),
+    ArraySpec(
+        "base_goal_w",
+        np.floating,
+        "(B, 4)",
+        "goal of each base: x, y, z and yaw",
+        "m, rad",
     ),
 )
 
 # Arrays that only some planners give, or that only some episodes need.
 PLAN_OPTIONAL = (
     ArraySpec(
-        "latent", np.float32, "(L,)", "what the networks of a learned policy agreed on"
+        "latent",
+        np.float32,
+        "(L,)",
+        "the latent vector between planner and controller of a learned policy",
     ),
     ArraySpec(
         "chunk",
         np.float32,
         "(H, A)",
-        "an action chunk: row k is what to do from k / chunk_hz after tick_frame on",
+        "an action chunk: row k is the action from k / chunk_hz after tick_frame on",
     ),
     ArraySpec("chunk_hz", np.float64, "()", "rows of the chunk per second", "1/s"),
     ArraySpec(
@@ -216,8 +248,8 @@ PLAN_OPTIONAL = (
         "fault",
         np.int64,
         "()",
-        "why it was thrown away, an index into plan.PLAN_FAULTS; missing where all "
-        "plans of the episode are sound",
+        "why the plan was discarded, an index into plan.PLAN_FAULTS; missing if all "
+        "plans of the episode are valid",
     ),
 )
 
@@ -234,7 +266,7 @@ START = (
         "start/fields/<name>",
         np.floating,
         "(...)",
-        "field of the model, or value of the task, as varied in this episode",
+        "a field of the model or a value of the task, as varied in this episode",
         "as MuJoCo has it",
     ),
 )

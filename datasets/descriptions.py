@@ -34,69 +34,84 @@ FIELDS_PREFIX = "start/fields/"
 
 # group of a file -> its description
 FILE_GROUPS = {
-    "meta": "what is true of every episode: metadata (JSON) of the worlds, policy, rates",
-    "data": "the episodes; env_args (JSON) names the environment that actions are for",
-    "mask": "names of the demos in each mask, which robomimic calls filter keys",
+    "meta": "what all episodes have in common: metadata (JSON) of the worlds, policy, rates",
+    "data": "the episodes; env_args (JSON) names the environment that takes their actions",
+    "mask": "for each mask, the names of its demos; robomimic calls masks filter keys",
 }
 # group of a demo -> its description
 DEMO_GROUPS = {
-    "obs": "what the frames show; a row for each entry of frame_tick",
-    "streams": "what was done and measured at the control rate; t is each row's tick",
-    "plans": "the planner's plans, a row each; ticks are -1 where something never happened",
-    "start": "what a replay begins from",
-    "start/fields": "what was varied in this episode, by name",
+    "obs": "the observations at the frames, one row per entry of frame_tick",
+    "streams": "actions and measurements at the control rate; t holds the tick of each row",
+    "plans": "the planner's plans, one row per plan; a tick of -1: it never happened",
+    "start": "the state from which a replay begins",
+    "start/fields": "the values that were varied in this episode, by name",
 }
 DEMO = (
-    "an episode; actions, rewards, dones, states and obs have a row per frame; ticks "
-    f"are {TICKS} since its start"
+    "an episode; actions, rewards, dones, states and obs have one row per frame; ticks "
+    f"count {TICKS} since the episode's start"
 )
 
 # attribute of /meta -> (unit, meaning)
 HEADER_ATTRIBUTES = {
-    "schema_version": ("1", "what the names and numbers of the file mean"),
+    "schema_version": (
+        "1",
+        "version of the schema, which says what names and numbers of the file mean",
+    ),
     "metadata": (
         "JSON",
         "task, robot, config of the worlds, interfaces, layouts, model_hash, versions; "
-        "robot_hash of a robot by description",
+        "for a robot by description, its robot_hash",
     ),
     "policy": ("text", "the name of the policy that acted"),
     "record_hz": ("1/s", "frames per second"),
-    "planner_hz": ("1/s", "plans per second; missing for policies that make none"),
+    "planner_hz": ("1/s", "plans per second; missing if the policy makes no plans"),
     "correction": (
         "JSON",
-        "who corrected the policy, and by which rule; missing where nobody did",
+        "who corrected the policy, and by which rule; missing if nobody did",
     ),
 }
 # attribute of a demo, which is a field of `EpisodeMeta` -> (unit, meaning)
 EPISODE_ATTRIBUTES = {
-    "seed": ("1", "decides all that is random in the episode"),
-    "instruction": ("text", "what was to be done"),
+    "seed": ("1", "the seed, which decides everything random in the episode"),
+    "instruction": ("text", "the instruction that the policy was given"),
     "success_once": ("1", "whether the task was done at any time"),
-    "success_at_end": ("1", "whether it was done at the end"),
+    "success_at_end": ("1", "whether the task was done at the end"),
     "progress_max": ("1", "the largest progress, in [0, 1]"),
     "progress_end": ("1", "the progress at the end, in [0, 1]"),
     "reward_sum": ("1", "the sum of streams/reward"),
-    "duration_s": ("s", "simulated"),
-    "fault": ("text", "what broke, such as `diverged`; empty without a fault"),
-    "time_to_success_s": ("s", "until the task was done for the first time"),
+    "duration_s": ("s", "simulated duration of the episode"),
+    "fault": (
+        "text",
+        "the fault of the simulation or policy, such as `diverged`; empty if none",
+    ),
+    "time_to_success_s": ("s", "time until the task was done for the first time"),
     "mean_plan_age_s": ("s", "mean age of the plan that the controller followed"),
     "peak_contact_force_n": ("N", "the largest contact force of the robot"),
-    "collisions": ("1", "how many there were"),
-    "min_joint_margin_rad": ("rad", "the least distance of a joint to its limit"),
-    "dropped": ("1", "the most objects that were dropped at one time"),
-    "takeovers": ("1", "how often somebody else took over from the policy"),
-    "takeover_s": ("s", "how long somebody else than the policy acted"),
-    "operator": ("text", "who did it by hand"),
-    "device": ("text", "with which device"),
-    "marked": ("1", "whether the operator marked it, to look at it again"),
+    "collisions": ("1", "number of collisions"),
+    "min_joint_margin_rad": ("rad", "the smallest distance of any joint to its limits"),
+    "dropped": (
+        "1",
+        "the largest number of objects that were dropped at the same time",
+    ),
+    "takeovers": ("1", "how often the expert or a person took over from the policy"),
+    "takeover_s": ("s", "how long the expert or a person acted instead of the policy"),
+    "operator": ("text", "the person who drove by hand"),
+    "device": ("text", "the input device with which the person drove"),
+    "marked": ("1", "whether the operator marked the episode, to look at it again"),
     "variation": ("JSON", "the sampled value of each variable (docs/tasks.md)"),
-    "source_file": ("text", "of a generated episode: the file that it was made from"),
-    "source_episode": ("1", "the number of the episode in it that it follows"),
+    "source_file": ("text", "of a generated episode: the name of its source file"),
+    "source_episode": (
+        "1",
+        "of a generated episode: the number of the source episode that it follows",
+    ),
     "source_segments": (
         "text",
-        "the numbers of the episodes that its segments are from, in their order",
+        "of a generated episode: the number of the source episode of each segment",
     ),
-    "num_samples": ("1", "frames; a demo without it was not finished"),
+    "num_samples": (
+        "1",
+        "number of frames; a demo without this attribute was not finished",
+    ),
 }
 
 
