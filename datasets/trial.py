@@ -22,10 +22,12 @@ from embodied.datasets.schema import DatasetError
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # The position in HDF5's superblock of the byte with its version.
 SUPERBLOCK_VERSION_AT = 8
-# From this version on, files have checksums on all metadata, except on values of variable
-# length.
-FIRST_WITH_CHECKSUMS = 2
-HEAP = b"GCOL"  # the first bytes of each heap that holds values of variable length
+# From this version on, files can have checksums on all metadata, except on values of
+# variable length. Ours do; other tools may mix in structures of the older format.
+FIRST_VERSION_WITH_CHECKSUMS = 2
+# The first bytes of structures without checksums: heaps of values of variable length, and
+# the older format's trees and tables of names.
+UNCHECKED = (b"GCOL", b"TREE", b"SNOD")
 # The child process is ended if one step of reading takes longer than this. Processor time
 # is measured, so that a busy machine makes no difference. In sound files, the longest
 # steps, such as finding 100,000 members of a group, take less than a second.
@@ -42,14 +44,14 @@ def require_end(path: Path, is_foreign: bool) -> None:
 
     Args:
         path: the path of an HDF5 file, or of any other file.
-        is_foreign: whether another tool wrote the file. Such a file may hold values of
-            variable length, which never have checksums, so they are searched for.
+        is_foreign: whether another tool wrote the file. Such a file may hold structures
+            without checksums whatever its version, so they are searched for.
 
     Raises:
         OSError: the file cannot be read.
         DatasetError: the library crashes or loops, or no child process can be started.
     """
-    if has_checksums(path) and not (is_foreign and _has_heap(path)):
+    if has_checksums(path) and not (is_foreign and _has_unchecked(path)):
         return
     stat = path.stat()
     reason = _failure(path.absolute(), stat.st_size, stat.st_mtime_ns)
@@ -58,22 +60,22 @@ def require_end(path: Path, is_foreign: bool) -> None:
 
 
 def has_checksums(path: Path) -> bool:
-    """Returns whether an HDF5 file has checksums on all metadata."""
+    """Returns whether an HDF5 file is of a version with checksums on metadata."""
     with path.open("rb") as file:
         begin = file.read(SUPERBLOCK_VERSION_AT + 1)
     # another tool may write other bytes before the superblock; then the result is False,
     # so that the child process reads the file first
     is_at_start = begin.startswith(SIGNATURE) and len(begin) > SUPERBLOCK_VERSION_AT
-    return is_at_start and begin[SUPERBLOCK_VERSION_AT] >= FIRST_WITH_CHECKSUMS
+    return is_at_start and begin[SUPERBLOCK_VERSION_AT] >= FIRST_VERSION_WITH_CHECKSUMS
 
 
-def _has_heap(path: Path) -> bool:
-    """Returns whether a file may hold values of variable length."""
+def _has_unchecked(path: Path) -> bool:
+    """Returns whether a file may hold structures without checksums."""
     with (
         path.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
     ):
-        return content.find(HEAP) >= 0
+        return any(content.find(mark) >= 0 for mark in UNCHECKED)
 
 
 @functools.lru_cache(TRIALS_KEPT)

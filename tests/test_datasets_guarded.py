@@ -7,6 +7,7 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import h5py
 import numpy as np
@@ -275,6 +276,21 @@ def test_a_file_that_crashes_hdf5_is_named(
         file.attrs["text"] = "of variable length"
     with pytest.raises(DatasetError, match=r"crashes HDF5's library \(SIGSEGV\)"):
         RobomimicFile(path, hz=10)
+
+
+def test_trees_of_the_older_format_are_tried_in_a_newer_file(tmp_path: Path) -> None:
+    mixed = tmp_path / "mixed.hdf5"
+    with h5py.File(mixed, "w", libver=("v108", "v108")) as file:
+        file.create_dataset("a", data=np.zeros((100, 100)), chunks=(10, 10))
+    assert trial.has_checksums(mixed)
+
+    content = mixed.read_bytes()
+    assert b"GCOL" not in content
+    with patch.object(trial, "_failure", return_value="was tried") as tried:
+        trial.require_end(mixed, is_foreign=False)
+        assert not tried.called
+        with pytest.raises(DatasetError, match="was tried"):
+            trial.require_end(mixed, is_foreign=True)
 
 
 @pytest.mark.slow

@@ -82,6 +82,18 @@ def test_an_arm_without_a_lift_holds_none(tmp_path: Path) -> None:
     assert lift_at(model, resting_data(model), [parts.arm[0]], []) == {}
 
 
+def test_postures_of_an_arm_with_a_joint_that_hardly_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its margins take half of the range, so that some range is left."""
+    monkeypatch.setattr(home, "STARTS", 4)
+    pan = '<joint name="pan" axis="0 0 1"'
+    model, parts, tool = arm(tmp_path, pan, f'{pan} range="-1 1"')  # degrees
+    place = np.array([0.5, 0.0, 0.1])
+    [(posture, _), *_] = HomeSearch(model, parts, tool).postures(place)
+    assert abs(posture[0]) <= np.deg2rad(1)
+
+
 def test_ways_tell_what_is_out_of_reach_and_what_overlaps(tmp_path: Path) -> None:
     block = '<geom name="block" type="box" size="0.05 0.05 0.4" pos="0.1 0.35 0.45"/>'
     model, parts, tool = arm(

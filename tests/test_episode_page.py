@@ -117,6 +117,9 @@ def test_the_verb_writes_a_page_and_a_video(
         capsys, "data", "show", path, "--seed", 99
     )
     assert "is the dataset" in refused(capsys, "data", "show", path, "-o", path)
+    assert "1 --seed 40: give an episode's number or its seed" in refused(
+        capsys, "data", "show", path, 1, "--seed", 40
+    )
 
 
 def test_a_video_needs_pictures(

@@ -238,7 +238,7 @@ def seeds_to_film(cell: Cell, succeeded: bool, count: int = 4) -> list[int]:
 def colours(results: Results, subject: str) -> dict[str, int]:
     """Returns policy -> colour index, the same in all plots.
 
-    The subject has 0, and uninformed policies have PALETTE_SIZE.
+    The subject has 0, unless it is uninformed: uninformed policies have PALETTE_SIZE.
     """
     policies = list(dict.fromkeys(cell.condition.policy for cell in results.cells))
     informed = [policy for policy in policies if policy not in UNINFORMED]

@@ -75,13 +75,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_cells(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments that say what to measure: policies, tasks, levels and seeds."""
+    """Adds the arguments that say what to measure: policies, episodes, levels and stage."""
     parser.add_argument(
         "--policy",
         nargs="+",
         help="names, run folders, MODULE:NAME or remote:HOST:PORT (see `embodied list policies`)",
     )
-    arguments.add_cell_episodes(parser, default=100)
+    arguments.add_cell_episodes(parser, default=100)  # 100 only for the help
     # None stands for a flag that was not given: `plan` sets the default, and rejects some
     # of these flags together with --suite
     parser.set_defaults(episodes=None, seed=None, split=None)

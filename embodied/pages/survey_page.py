@@ -86,9 +86,9 @@ def survey_page(
 
 
 def _episodes_sentence(successes: Sequence[ExpertSuccess]) -> str:
-    """Returns the number of episodes per cell in words.
+    """Returns the number of episodes per cell and their seeds in words.
 
-    If cells differ in it, the words say that each cell states its number.
+    If cells differ in them, the words say that each cell states its number.
     """
     samples = {(row.first_seed, row.rate.episodes) for row in successes}
     if len(samples) > 1:
@@ -102,8 +102,9 @@ def _success_table(
     successes: SuccessTable, levels: Sequence[str], pairs: Sequence[Pair]
 ) -> str:
     """Returns the table of the expert's success rates, by task, robot and level."""
-    # if cells differ in the number of episodes, each gives its own
-    uneven = len({row.rate.episodes for row in successes.values()}) > 1
+    # if cells differ in their seeds or number of episodes, each gives its number
+    samples = {(row.first_seed, row.rate.episodes) for row in successes.values()}
+    uneven = len(samples) > 1
 
     lines = []
     for pair in pairs:

@@ -79,7 +79,7 @@ def _add_walls(spec: mujoco.MjSpec) -> None:
 
 
 def _paint_ways(paint: Paint) -> None:
-    """Paints the walkways: green with white edges, and zebra crossings over the lanes.
+    """Paints the walkways: green with white edges; and zebra crossings over the lanes.
 
     Boxes are given by their middle and half size, m.
     """
@@ -88,6 +88,7 @@ def _paint_ways(paint: Paint) -> None:
     paint.box((0, 0, z), (WALL_X_M - 0.3, half, z), WAY_GREEN)
     # on either side: a white edge, and the walkway behind the stations
     for sign in (-1, 1):
+        # thicker than the green paint, so that it lies on top
         edge_half = (WALL_X_M - 0.3, LINE_HALF_M / 1.5, 0.0012)
         paint.box((0, sign * half, 0.0012), edge_half, WHITE)
         paint.box((0, sign * BEHIND_Y_M, z), (WALL_X_M - 0.3, 0.4, z), WAY_GREEN)

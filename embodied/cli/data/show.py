@@ -75,7 +75,11 @@ def chosen_episode(args: argparse.Namespace, dataset: Dataset) -> int:
         EmbodiedError: there is no such episode.
     """
     if args.seed is not None:
-        arguments.reject_flags(args, ("episode",), "not together with --seed")
+        if args.episode is not None:
+            raise EmbodiedError(
+                f"{args.episode} --seed {args.seed}: give an episode's number or its seed, "
+                "not both"
+            )
         seeds = [meta.seed for meta in dataset.episodes]
         if args.seed not in seeds:
             raise EmbodiedError(
@@ -85,6 +89,8 @@ def chosen_episode(args: argparse.Namespace, dataset: Dataset) -> int:
             )
         return seeds.index(args.seed)
 
+    if not len(dataset):
+        raise EmbodiedError(f"{args.file} has no episodes")
     number = args.episode or 0
     if not 0 <= number < len(dataset):
         raise EmbodiedError(

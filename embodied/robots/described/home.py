@@ -68,11 +68,13 @@ class HomeSearch:
         self._qpos = [int(model.jnt_qposadr[j]) for j in parts.arm]
         self._dofs = [int(model.jnt_dofadr[j]) for j in parts.arm]
 
-        # a joint without a range may turn by half a turn each way
+        # A joint without a range may turn by half a turn each way. The margins of a joint
+        # with a short range leave it half of the range.
         limits = []
         for j in parts.arm:
             low, high = model.jnt_range[j] if model.jnt_limited[j] else (-np.pi, np.pi)
-            limits.append((low + margin_rad, high - margin_rad))
+            margin = min(margin_rad, (high - low) / 4)
+            limits.append((low + margin, high - margin))
         self._low, self._high = np.array(limits).T
 
     def postures(
