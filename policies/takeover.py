@@ -99,7 +99,9 @@ class TakeoverSwitch:
 
         # All arrays are (N,).
         self._expert_drives = np.zeros(num_worlds, bool)
-        self._mean = np.zeros(num_worlds)  # the average difference of the two actions
+        self._mean_difference = np.zeros(
+            num_worlds
+        )  # the average difference of the two actions
         self._since_s = np.zeros(num_worlds)  # when the current driver began
         self._subtask = np.full(num_worlds, NO_SUBTASK)  # the expert's current subtask
         self._subtask_since_s = np.zeros(num_worlds)  # when that subtask began
@@ -109,7 +111,7 @@ class TakeoverSwitch:
     def reset(self, ids: Array) -> None:
         """Begins episodes in worlds `ids`, in which the policy drives."""
         self._expert_drives[ids] = False
-        self._mean[ids] = 0
+        self._mean_difference[ids] = 0
         self._since_s[ids] = 0
         self._subtask[ids] = NO_SUBTASK
         self._subtask_since_s[ids] = 0
@@ -137,11 +139,13 @@ class TakeoverSwitch:
         is_invalid = ~np.isfinite(difference)
         capped = np.where(is_invalid, MAX_DIFFERENCE, difference)
         capped = np.minimum(capped, MAX_DIFFERENCE)
-        self._mean = self._decay * self._mean + (1 - self._decay) * capped
+        self._mean_difference = (
+            self._decay * self._mean_difference + (1 - self._decay) * capped
+        )
 
         # decide where the driver changes
         stalls = self._stalls(now_s)
-        strays = self._mean > self._rule.stray
+        strays = self._mean_difference > self._rule.stray
         takes_over = ~self._expert_drives & (stalls | is_invalid | strays)
         hands_back = self._expert_drives & self._may_hand_back(now_s) & ~is_invalid
         self._stalled_in = np.where(
@@ -169,5 +173,5 @@ class TakeoverSwitch:
     def _may_hand_back(self, now_s: np.ndarray) -> np.ndarray:
         """Returns (N,) bool, whether an expert that drives may hand back to the policy."""
         is_long_enough = now_s - self._since_s >= self._rule.least_s
-        agrees = self._mean < self._rule.back
+        agrees = self._mean_difference < self._rule.back
         return is_long_enough & agrees & (self._stalled_in == NO_SUBTASK)

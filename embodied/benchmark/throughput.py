@@ -280,7 +280,11 @@ def _record(runner: EpisodeRunner, seeds: range, workers: Workers) -> float:
 
         start_s = time.perf_counter()
         results = collect(
-            recording, seeds, mode="new", workers=workers, stage=quiet_stage
+            recording,
+            seeds,
+            mode="new",
+            workers=workers,
+            stage=quiet_stage,  # shows no progress
         )
         wall_s = time.perf_counter() - start_s
     return sum(result.duration_s for result in results) / wall_s

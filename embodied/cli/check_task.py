@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Checks all contracts; returns 1 if one is broken."""
     spec = get_task(args.task)
+    # a robot that lacks something that the task needs is refused by name
     for robot in args.robot:
         spec.check(get_robot(robot))
 

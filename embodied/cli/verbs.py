@@ -70,7 +70,7 @@ def _add_help_and_arguments(
         parser: the parser of the verb.
         module: the module of the verb.
         words: the typed words after the verb.
-        every: see `add_verbs`.
+        every: whether verbs below this one that were not typed get arguments, too.
     """
     parser.description = module.HELP
     parser.epilog = f"example:\n  {module.EXAMPLE}"

@@ -99,7 +99,7 @@ def add_gauge_names(spec: mujoco.MjSpec, names: Sequence[str]) -> None:
 
 
 def add_gauge_station(
-    spec: mujoco.MjSpec, name: str, pos: tuple[float, float], any_text: str
+    spec: mujoco.MjSpec, name: str, pos: tuple[float, float], first_name: str
 ) -> None:
     """Adds a station as a body `name` that worlds may shift.
 
@@ -110,7 +110,7 @@ def add_gauge_station(
         spec: the scene.
         name: name of the body, and prefix of the names of its parts.
         pos: x and y of the station in the world, m.
-        any_text: the name that the plate shows at first: any name that was added.
+        first_name: the name that the plate shows at first: any name that was added.
             `Gauges.name` changes it.
     """
     body = spec.worldbody.add_body(name=name, pos=[*pos, 0])
@@ -136,7 +136,7 @@ def add_gauge_station(
         spec,
         body,
         f"{name}_plate",
-        material=f"gauge_{any_text}",
+        material=f"gauge_{first_name}",
         pos=plate_pos,
         size_m=PLATE_M,
     )

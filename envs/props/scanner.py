@@ -106,7 +106,7 @@ def _add_lamp(spec: mujoco.MjSpec, body: mujoco.MjsBody, place: ScannerPlace) ->
         ("beam", (0, 0, 0.0006), (place.half - 0.012, 0.007, 0.0006)),
     )
     for name, pos, half in lights:
-        light = add_visual_box(body, pos, half, WAITING, name=f"{NAME}_{name}")
+        light = add_visual_box(body, pos, half, rgba=WAITING, name=f"{NAME}_{name}")
         light.material = f"{NAME}_lamp"
 
 

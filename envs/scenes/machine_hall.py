@@ -37,6 +37,7 @@ WAY_HALF_M = 0.55
 # Distance of the robots' lanes from the middle of the aisle, on either side of it.
 ROBOT_Y_M = 1.45
 LINE_HALF_M = 0.03  # half the width of a painted line
+EDGE_HALF_M = LINE_HALF_M / 1.5  # half the width of a walkway's white edge
 # Colours.
 WAY_GREEN = (0.30, 0.52, 0.40, 1.0)
 WHITE = (0.90, 0.90, 0.88, 1.0)
@@ -89,7 +90,7 @@ def _paint_ways(paint: Paint) -> None:
     # on either side: a white edge, and the walkway behind the stations
     for sign in (-1, 1):
         # thicker than the green paint, so that it lies on top
-        edge_half = (WALL_X_M - 0.3, LINE_HALF_M / 1.5, 0.0012)
+        edge_half = (WALL_X_M - 0.3, EDGE_HALF_M, 0.0012)
         paint.box((0, sign * half, 0.0012), edge_half, WHITE)
         paint.box((0, sign * BEHIND_Y_M, z), (WALL_X_M - 0.3, 0.4, z), WAY_GREEN)
 

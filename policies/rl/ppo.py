@@ -202,7 +202,7 @@ class PpoTrainer:
             {"time_outs": truncated[noisy].float()},
         )
 
-        # measure the performance in the quiet worlds
+        # measure the performance in the quiet worlds, which act without noise
         self.add_to_figures(
             info["is_success"][quiet].float(),
             info["progress"][quiet].float(),
@@ -211,7 +211,7 @@ class PpoTrainer:
         return learner_reward.mean()
 
     def add_to_figures(self, success: Tensor, progress: Tensor, ended: Tensor) -> None:
-        """Adds a step of the quiet worlds to the data of the figures.
+        """Adds a step of the Q worlds that act without noise to the outcomes of episodes.
 
         Args:
             success: (Q,) 1 for success at this step, else 0.

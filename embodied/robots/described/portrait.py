@@ -23,7 +23,7 @@ AXIS_RADIUS_M = 0.002
 AXIS_RGBA = ((0.9, 0.1, 0.1, 1), (0.1, 0.7, 0.1, 1), (0.1, 0.2, 0.9, 1))
 SETTLING_S = 1.5  # time for the gripper to open or close
 # The robot is seen from 2.2 times its reach, the hand from half a metre.
-REACHES_AWAY = 2.2
+CAMERA_DISTANCE_PER_REACH = 2.2
 HAND_DISTANCE_M = 0.5
 # MuJoCo's size of shadow maps in pixels, and number of samples per pixel.
 QUALITY = {"shadowsize": 2048, "offsamples": 4}
@@ -44,22 +44,22 @@ def write_portrait(reading: Reading, path: Path) -> None:
     mujoco.mj_forward(model, data)
     robot = reading.robot
     tcp = model.site(robot.effectors[0].site).id
-    gripper = model.actuator(robot.grippers[0].name).id
+    gripper = robot.grippers[0]
+    actuator = model.actuator(gripper.name).id
 
     context = RenderContext(model, SIZE, SIZE, QUALITY)
     try:
         # the robot, centred between its tcp and its base
         middle = (data.site_xpos[tcp] + data.body(robot.base.root_body).xpos) / 2
-        distance_m = REACHES_AWAY * robot.arms[0].reach_m
+        distance_m = CAMERA_DISTANCE_PER_REACH * robot.arms[0].reach_m
         pictures = [_picture(context, data, middle, distance_m)]
 
         # its hand, open and closed
-        hand = robot.grippers[0]
-        targets = [hand.open_target]
-        if not isinstance(hand, SuctionGripper):
+        targets = [gripper.open_target]
+        if not isinstance(gripper, SuctionGripper):
             targets.append(0.0)  # width of the closed gripper, m
         for target in targets:
-            data.ctrl[gripper] = target
+            data.ctrl[actuator] = target
             mujoco.mj_step(model, data, int(SETTLING_S / model.opt.timestep))
             tcp_w = data.site_xpos[tcp]
             pictures.append(_picture(context, data, tcp_w, HAND_DISTANCE_M))

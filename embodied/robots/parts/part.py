@@ -54,10 +54,11 @@ class Joints:
     def prefixed(self, prefix: str) -> Joints:
         """Returns the same joints with a prefix before their names in the model.
 
-        Their names in the action interface stay: there the part's name, which gets the
-        prefix, goes before them.
+        Their names in the action interface stay without it, since the part's name, which
+        gets the prefix, stands before them there.
         """
         names = tuple(prefix + name for name in self.names)
+        # without labels of their own, `elements` would follow the new names
         return replace(self, names=names, labels=self.elements)
 
     def position_group(self, name: str, unit: str, frame: str) -> ActionGroup:
