@@ -13,6 +13,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.error import FFmpegError
 from PIL import Image
 
 from embodied.benchmark.codec import decode, encode
@@ -61,7 +62,7 @@ class StoredFilm:
                     frame.to_ndarray(format="rgb24")
                     for frame in container.decode(video=0)
                 ]
-        except (OSError, av.FFmpegError) as error:
+        except (OSError, FFmpegError) as error:
             raise EmbodiedError(
                 f"cannot read {self.path}: {error}; film {self.record.task} with "
                 f"{self.record.robot} anew"
