@@ -278,13 +278,10 @@ def _record(runner: EpisodeRunner, seeds: range, workers: Workers) -> float:
         path = Path(folder) / "bench.hdf5"
         recording = Recording(runner, path, collection_header(runner, record_hz=10))
 
+        # timed without a progress bar
         start_s = time.perf_counter()
         results = collect(
-            recording,
-            seeds,
-            mode="new",
-            workers=workers,
-            stage=quiet_stage,  # shows no progress
+            recording, seeds, mode="new", workers=workers, stage=quiet_stage
         )
         wall_s = time.perf_counter() - start_s
     return sum(result.duration_s for result in results) / wall_s
