@@ -114,8 +114,7 @@ def test_train_says_that_a_collection_is_unfinished(
 
     assert embodied("train", dataset, "-o", tmp_path / "run", "--steps", 1) == 0
     error = capsys.readouterr().err
-    assert f"{dataset}: its collection is unfinished" in error
-    assert "learning from 3 episodes;" in error
+    assert f"{dataset}: unfinished, learning from 3 episodes;" in error
 
 
 def test_train_needs_pictures(
