@@ -25,8 +25,8 @@ settings.register_profile(
 settings.load_profile("repeatable")
 
 # Hypothesis gathers constants from the source of each local module that is loaded, and
-# tries them in examples. In each process that takes up to a minute, and which modules are
-# loaded depends on the tests before: without it, a test has the same examples always
+# tries them in examples. Which modules are loaded depends on the tests before, so without
+# these constants a test always has the same examples
 providers.__dict__["is_local_module_file"] = lambda path: False
 
 

@@ -168,7 +168,7 @@ def test_whole_shares_lose_nothing() -> None:
         (["a=3", "b=0.5"], "cannot be mixed"),
         (["a=rest", "b=rest"], "only one part"),
         (["a=0.7", "b=0.4"], "more than 1"),
-        (["a=30"], "30 episodes are wanted, there are 20"),
+        (["a=30"], "the parts want 30 episodes, of 20 that exist"),
     ],
 )
 def test_parts_that_do_not_go_together_are_refused(
@@ -205,7 +205,7 @@ def test_filter_copies_episodes_with_their_masks(
     onto_itself = ("data", "filter", path, "seed>4", "-o", path, "--overwrite")
     assert "is the file that is read" in refused(capsys, *onto_itself)
     nothing = ("data", "filter", path, "seed>99", "-o", tmp_path / "none.hdf5")
-    assert "none of the 20 episodes" in refused(capsys, *nothing)
+    assert "none of 20 episodes" in refused(capsys, *nothing)
     assert not (tmp_path / "none.hdf5").exists()
 
 

@@ -257,7 +257,7 @@ def lose_plans(file: Any) -> None:
         (
             fail,
             (),
-            "none of the 2 episodes of {path} succeeded, so there is nothing to",
+            "none of 2 episodes of {path} succeeded, so there is nothing to",
         ),
         (be_another_task, (), "task TableWipe declares no objects of its subtasks"),
         (

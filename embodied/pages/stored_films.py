@@ -21,6 +21,7 @@ from embodied.errors import EmbodiedError
 from embodied.files import replace_text
 from embodied.pages.gallery import FILM_FPS, Take
 from embodied.rollout.video import write_mp4
+from embodied.wording import counted
 
 FORMAT = "embodied-gallery"
 SCHEMA_VERSION = 1
@@ -56,21 +57,22 @@ class StoredFilm:
         Raises:
             EmbodiedError: the clip cannot be read, or ends before its moment.
         """
+        source = self.path
         try:
-            with av.open(self.path) as container:
+            with av.open(source) as container:
                 frames = [
                     frame.to_ndarray(format="rgb24")
                     for frame in container.decode(video=0)
                 ]
         except (OSError, FFmpegError) as error:
             raise EmbodiedError(
-                f"cannot read {self.path}: {error}; film {self.record.task} with "
+                f"cannot read {source}: {error}; film {self.record.task} with "
                 f"{self.record.robot} anew"
             ) from error
 
         if self.record.moment >= len(frames):
             raise EmbodiedError(
-                f"{self.path} has {len(frames)} frames, but {LIST_NAME} names frame "
+                f"{source} has {counted(len(frames), 'frame')}, but {LIST_NAME} names frame "
                 f"{self.record.moment}; film {self.record.task} with "
                 f"{self.record.robot} anew"
             )

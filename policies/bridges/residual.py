@@ -38,18 +38,17 @@ class PathResidual(Hold):
         self._top_speed = setting.interface.high  # (A,) the speed of an action of 1
         self._ticks_per_step = PHYSICS_HZ // setting.control_hz
 
-        num_worlds = setting.num_worlds
         steps = int(MEMORY_S * setting.control_hz)
         size = len(self._top_speed)
-        self._worlds = np.arange(num_worlds)
+        self._worlds = np.arange(setting.num_worlds)
         # ring buffer of the coordinates at the last control steps; NaN if unknown
-        self._past = np.full((num_worlds, steps, size), np.nan)  # (N, steps, A)
+        self._past = np.full((setting.num_worlds, steps, size), np.nan)  # (N, steps, A)
         # the coordinates at which each plan's path begins; NaN if unknown
-        self._start = np.full((num_worlds, size), np.nan)  # (N, A)
+        self._start = np.full((setting.num_worlds, size), np.nan)  # (N, A)
         # whether the shown plan is new, so that `_start` must be set
-        self._is_new = np.zeros(num_worlds, bool)  # (N,)
+        self._is_new = np.zeros(setting.num_worlds, bool)  # (N,)
         # each plan's path: the offset from its start before each row, and after the last row
-        self._path = np.zeros((num_worlds, 1, size))  # (N, H + 1, A)
+        self._path = np.zeros((setting.num_worlds, 1, size))  # (N, H + 1, A)
 
     def reset(self, ids: Array) -> None:
         self._past[ids] = np.nan
