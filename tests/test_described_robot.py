@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
@@ -349,3 +350,25 @@ def test_descriptions_find_their_model_from_anywhere(tmp_path: Path) -> None:
     description = read_description(write_six(tmp_path))
 
     assert description.mjcf == str((tmp_path / "six.xml").resolve())
+
+
+def test_other_settings_of_an_attached_file_are_no_warning(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arm = '<compiler angle="degree" autolimits="true"/>'
+    # the names of what is attached get a prefix
+    toml = re.sub(
+        r'"(pan|lift|elbow|wrist.|eye|tool|left|right|(left|right)_tip)"',
+        r'"a_\1"',
+        TOML,
+    )
+    mjcf = MJCF.replace(arm, arm + '<option cone="elliptic"/>')
+    path = write_six(tmp_path, toml, mjcf)
+    (tmp_path / "six.xml").rename(tmp_path / "arm.xml")
+    (tmp_path / "six.xml").write_text(
+        '<mujoco><option timestep="0.001"/>'
+        '<asset><model name="six" file="arm.xml"/></asset><worldbody>'
+        '<attach model="six" body="base" prefix="a_"/></worldbody></mujoco>'
+    )
+    assert load_robot(path).arms
+    assert "conflict" not in "".join(capfd.readouterr())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any
@@ -14,6 +13,7 @@ from mujoco.batch import Batch
 from embodied.errors import EmbodiedError
 from embodied.sim.engine import FAULTS, Watcher
 from embodied.sim.forks import ADVICE, never_free, tell_after_fork
+from embodied.sim.mujoco_warnings import log_warnings
 
 # MuJoCo's kind of warning -> fault. If a world has several, the last in this order counts.
 _WARNING_FAULTS = {
@@ -40,14 +40,6 @@ _SETTLED = "settled/"
 _DERIVED = "derived/"
 
 
-def _log_warning(message: str) -> None:
-    """Logs a warning of MuJoCo; `CpuEngine.faults` reports it for each world.
-
-    MuJoCo's own handler would write MUJOCO_LOG.TXT into the user's folder.
-    """
-    logging.getLogger("mujoco").debug(message)
-
-
 class CpuEngine:
     """N worlds on the CPU, bit-identical at any number of threads.
 
@@ -60,7 +52,7 @@ class CpuEngine:
         self, model: mujoco.MjModel, num_worlds: int, num_threads: int = 0
     ) -> None:
         """Makes N worlds of the model; 0 threads means as many as cores."""
-        mujoco.set_mju_user_warning(_log_warning)
+        log_warnings()  # `faults` reports them for each world
         self.model = model
         self.num_worlds = num_worlds
         self.watchers: list[Watcher] = []

@@ -54,6 +54,7 @@ from embodied.robots.described.source import (
     read_model,
 )
 from embodied.robots.described.tool import ToolPoint, cup_tool, find_tool
+from embodied.sim.mujoco_warnings import without_attach_conflicts
 
 GUESSED_TCP = "tcp: between the finger tips, 20 mm behind their ends"
 GUESSED_CUP = "gripper: a lip with a radius of 15 mm (radius_m), 0.6 bar (force_n)"
@@ -110,7 +111,8 @@ def guess_description(
     """
     spec = read_model(str(path.resolve()), "the path that was typed")
     doubts = [GUESSED_CUP if cup else GUESSED_TCP]
-    bare = spec.compile()
+    with without_attach_conflicts():
+        bare = spec.compile()
     most = 1 if cup and not grippers else most_arms  # the cup's site is on one arm
     sides = _sides(bare, find_arms(bare, str(path)), bool(grippers), most)
     separate = _attach_grippers(spec, bare, sides, grippers, on, bool(cup), doubts)

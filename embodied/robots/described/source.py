@@ -23,6 +23,7 @@ from embodied.robots.described.gripper_keys import Gripper
 from embodied.robots.described.settings import share_settings
 from embodied.robots.described.urdf import URDF_SUFFIX, find_meshes
 from embodied.robots.modelling import add_frame_at_site
+from embodied.sim.mujoco_warnings import without_attach_conflicts
 
 HAND_PREFIX = "hand_"
 # Joints with one degree of freedom; balls and free joints have more.
@@ -124,10 +125,11 @@ def read_model(path: str, named_by: str) -> mujoco.MjSpec:
     if not Path(path).is_file():
         raise EmbodiedError(f"there is no model file {path}: correct {named_by}")
     try:
-        spec = mujoco.MjSpec.from_file(path)
-        if Path(path).suffix.lower() == URDF_SUFFIX:
-            find_meshes(spec, Path(path))
-        spec.compile()
+        with without_attach_conflicts():
+            spec = mujoco.MjSpec.from_file(path)
+            if Path(path).suffix.lower() == URDF_SUFFIX:
+                find_meshes(spec, Path(path))
+            spec.compile()
     except (ValueError, OSError) as error:  # in XML, in the model, in files it names
         message = " ".join(str(error).split())
         raise EmbodiedError(f"the file {path} does not compile: {message}") from error
@@ -265,7 +267,8 @@ def compile_together(spec: mujoco.MjSpec, grippers: Sequence[str]) -> mujoco.MjM
         EmbodiedError: the files do not compile together.
     """
     try:
-        return spec.compile()
+        with without_attach_conflicts():
+            return spec.compile()
     except ValueError as error:
         files = " and ".join(dict.fromkeys(grippers)) or "none"
         message = " ".join(str(error).split())
