@@ -238,7 +238,7 @@ PLAN_OPTIONAL = (
     ArraySpec(
         "sequence",
         np.float32,
-        "(K, L)",
+        "(R, L)",
         "a latent sequence: row k applies from k / sequence_hz after tick_frame on",
     ),
     ArraySpec(

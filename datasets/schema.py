@@ -28,8 +28,9 @@ each demo, and in its groups `streams`, `plans` and `start`:
 
 Letters: F frames (at `record_hz`), T control steps, K plans, P proprioception size,
 S size of the privileged state, A action size, J joint action size (the joints and the
-gripper widths), D size of the physics state, L size of a latent, E effectors, B bases,
-H and W pixels. Ticks count physics steps (`PHYSICS_HZ` per second) since the episode's start.
+gripper widths), D size of the physics state, L size of a latent, R rows of a latent
+sequence, E effectors, B bases, H and W pixels; in the arrays of plans, H rows of an action
+chunk and W waypoints. Ticks count physics steps (`PHYSICS_HZ` per second) since the episode's start.
 
 `actions` are the joint targets that the policy intended, without the noise that a
 collection may add. The environment of `env_args` takes them without conversion, and its

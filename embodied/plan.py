@@ -1,7 +1,7 @@
 """Plans, which a slow planner makes for a fast controller.
 
 Shapes: N worlds (n for a subset of them), E effectors, B bases that travel, L numbers of a
-latent, K rows of a latent sequence, H steps of an action chunk, A action elements, W
+latent, R rows of a latent sequence, H steps of an action chunk, A action elements, W
 waypoints.
 """
 
@@ -33,7 +33,7 @@ class PlanShape:
     chunk_actions: int = 0  # A, the width of an action chunk
     waypoints: int = 0  # W, the number of waypoints
     waypoint_effectors: int = 0  # E, the number of effectors with waypoints
-    sequence_steps: int = 0  # K, the number of rows of a latent sequence
+    sequence_steps: int = 0  # R, the number of rows of a latent sequence
     sequence_width: int = 0  # L, the width of a latent sequence
 
     @property
@@ -77,7 +77,7 @@ class Payload:
         waypoint_pos_w: (n, W, E, 3) m, a position for each effector at each waypoint.
         waypoint_quat_wxyz: (n, W, E, 4), an orientation for each effector.
         waypoint_gripper: (n, W, E) in [-1, 1], from closed to open, from the waypoint on.
-        sequence: (n, K, L) a latent sequence: row k applies from k / `sequence_hz` seconds
+        sequence: (n, R, L) a latent sequence: row k applies from k / `sequence_hz` seconds
             after `tick_frame`. None without a sequence.
         sequence_hz: (n,) rows of the sequence per second; None without a sequence.
     """
@@ -102,10 +102,12 @@ class Payload:
     @property
     def shape(self) -> PlanShape:
         """The sizes of the contents."""
+        # numbers of rows and widths; None stands for contents that are absent
         chunk = (0, 0) if self.chunk is None else self.chunk.shape[1:]
         gripper = self.waypoint_gripper
         waypoints = (0, 0) if gripper is None else gripper.shape[1:]
         sequence = (0, 0) if self.sequence is None else self.sequence.shape[1:]
+
         return PlanShape(
             effectors=self.goal_pos_w.shape[1],
             bases=self.base_goal_w.shape[1],
