@@ -52,6 +52,7 @@ def rescue(
     """
     if not has_checksums(damaged):
         raise DatasetError(f"{damaged} has HDF5's old form, without checksums")
+
     lost = []
     temporary = target.with_name(f"{target.name}.writing")
     with open_to_read(damaged) as file, new_file(target, temporary) as new:

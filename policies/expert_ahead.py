@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from embodied.core import Observation, PolicySpec
+from embodied.core import Array, Observation, PolicySpec
 from embodied.envs.config import EnvConfig
 from embodied.envs.worlds import Worlds
 from embodied.plan import Controller, Payload, Planner
@@ -57,6 +57,27 @@ class RunAhead:
             )
             yield agent_pos, action
             agent_pos = self._forecast.after(agent_pos, action, 1 / rate_hz)
+
+
+class AheadPlanner:
+    """The base of planners that add, to another planner's plans, what these lead to.
+
+    Subclasses define `plan_shape` and `plan`.
+
+    Args:
+        planner: the planner, whose plans have goals.
+        controller: the controller that follows these goals.
+        worlds: the worlds in which planner and controller act.
+    """
+
+    def __init__(
+        self, planner: Planner, controller: Controller, worlds: Worlds
+    ) -> None:
+        self._planner = planner
+        self._run_ahead = RunAhead(controller, worlds)
+
+    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
+        self._planner.reset(ids, seeds)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ without a trained policy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,40 +15,31 @@ from embodied.core import Array, Observation
 from embodied.envs.worlds import Worlds
 from embodied.plan import Controller, Payload, Planner
 from embodied.policies.chunks import ChunkPlayer
-from embodied.policies.expert_ahead import ExpertAhead, RunAhead
+from embodied.policies.expert_ahead import AheadPlanner, ExpertAhead
 
 # As in pi0 (arXiv 2410.24164): chunks of 50 actions, at up to 50 Hz.
 CHUNK_STEPS = 50
 CHUNK_HZ = 50.0
 
 
-class ChunkingPlanner:
+class ChunkingPlanner(AheadPlanner):
     """Converts a planner's plans to action chunks, by running its controller ahead.
 
     The controller computes each row of a chunk from the predicted state of the robot
     after the rows before, with goals extrapolated by their velocities.
-
-    Args:
-        planner: the planner, whose plans have goals.
-        controller: the controller that follows these goals.
-        worlds: the worlds in which planner and controller act.
     """
 
     def __init__(
         self, planner: Planner, controller: Controller, worlds: Worlds
     ) -> None:
-        """Prepares to run the controller ahead."""
-        self._planner = planner
-        self._run_ahead = RunAhead(controller, worlds)
+        """Declares the shape of the plans; the arguments are as in `AheadPlanner`."""
+        super().__init__(planner, controller, worlds)
         self._num_actions = len(worlds.interface.labels)
         self.plan_shape = replace(
             planner.plan_shape,
             chunk_steps=CHUNK_STEPS,
             chunk_actions=self._num_actions,
         )
-
-    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        self._planner.reset(ids, seeds)
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
         """Returns the planner's plans, each with a chunk of the controller's future actions."""

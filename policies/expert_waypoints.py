@@ -6,7 +6,6 @@ have on their way to these goals, within the next second.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from embodied.core import Array, Observation
 from embodied.envs.worlds import Worlds
 from embodied.plan import Controller, Payload, Planner
-from embodied.policies.expert_ahead import ExpertAhead, RunAhead
+from embodied.policies.expert_ahead import AheadPlanner, ExpertAhead
 from embodied.policies.waypoints import WaypointFollower
 from embodied.rotations import quat_from_rot6d
 
@@ -25,21 +24,14 @@ AHEAD_HZ = 50.0
 STEPS_PER_WAYPOINT = 5
 
 
-class WaypointPlanner:
-    """Adds timed waypoints to a planner's plans, by running its controller ahead.
-
-    Args:
-        planner: the planner, whose plans have goals.
-        controller: the controller that follows these goals.
-        worlds: the worlds in which planner and controller act.
-    """
+class WaypointPlanner(AheadPlanner):
+    """Adds timed waypoints to a planner's plans, by running its controller ahead."""
 
     def __init__(
         self, planner: Planner, controller: Controller, worlds: Worlds
     ) -> None:
-        """Prepares to run the controller ahead."""
-        self._planner = planner
-        self._run_ahead = RunAhead(controller, worlds)
+        """Declares the shape of the plans; the arguments are as in `AheadPlanner`."""
+        super().__init__(planner, controller, worlds)
         # columns of the position and of the orientation of each effector that has goals
         slices = worlds.agent_layout.slices()
         effectors = worlds.robot.effectors[: planner.plan_shape.effectors]
@@ -52,9 +44,6 @@ class WaypointPlanner:
             waypoints=WAYPOINTS,
             waypoint_effectors=len(effectors),
         )
-
-    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        self._planner.reset(ids, seeds)
 
     def plan(self, observation: Observation, ids: Array) -> Payload:
         """Returns the planner's plans, each with the poses of the hands on their way."""

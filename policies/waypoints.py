@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from embodied.core import Array, Observation
-from embodied.plan import Controller, Payload, PayloadKind
+from embodied.core import Array
+from embodied.plan import Payload, PayloadKind
+from embodied.policies.present_plan import PresentPlanReader
 from embodied.rotations import (
     quat_conjugate,
     quat_from_rotvec,
@@ -17,7 +17,7 @@ from embodied.rotations import (
 )
 
 
-class WaypointFollower:
+class WaypointFollower(PresentPlanReader):
     """Follows timed waypoints by a controller of goals, such as the goal servo.
 
     At each control step it gives that controller the goal for the current time, between the
@@ -35,16 +35,8 @@ class WaypointFollower:
 
     takes: tuple[PayloadKind, ...] = ("waypoints",)
 
-    def __init__(self, controller: Controller) -> None:
-        self.controller = controller
-        self.spec = controller.spec
-
-    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        self.controller.reset(ids, seeds)
-
-    def act(self, observation: Observation, payload: Payload, age_s: Array) -> Array:
-        """Returns the controller's actions (N, A) towards the goals for the current time."""
-        return self.controller.act(observation, goals_at(payload, age_s), age_s)
+    def present(self, payload: Payload, age_s: Array) -> Payload:
+        return goals_at(payload, age_s)
 
 
 def goals_at(payload: Payload, time_s: Array) -> Payload:

@@ -50,6 +50,8 @@ def as_text(target: Path, report: RepairReport) -> str:
         lines.append(
             f"the file's last {missing} are missing, with the episodes that lay there"
         )
+
+    # the reasons, not too many
     lines += [
         f"lost: {lost.demo} of {lost.path}: {lost.reason}"
         for lost in report.lost[:SHOWN]

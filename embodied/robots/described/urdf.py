@@ -32,6 +32,7 @@ def find_meshes(spec: mujoco.MjSpec, path: Path) -> None:
     """
     spec.compiler.fusestatic = False  # else bodies without a joint are merged
     spec.compiler.discardvisual = False  # else geoms that do not collide are lost
+
     folders = folders_above(path)
     spec.strippath = False  # the meshes get full paths below
     for mesh in spec.meshes:
