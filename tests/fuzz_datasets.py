@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -27,6 +28,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from embodied.datasets.array_specs import PLAN_OPTIONAL
 from embodied.datasets.audit.run import audit
 from embodied.datasets.export.lerobot import export_lerobot
 from embodied.datasets.export.selection import Choice, Selection
@@ -51,6 +53,8 @@ FEWER = (
     *(f"plans/{name}" for name in ("seq", "tick_start", "tick_done", "completion")),
     *(f"plans/{name}" for name in ("goal_vel_w", "gripper", "base_goal_w")),
 )
+# the axes of optional arrays of plans, which `ArraySpec.shape` names by letters
+PLAN_AXES = {"L": 4, "H": 2, "A": 3, "W": 2, "E": 1, "R": 2}
 JSON_VALUES = [
     None,
     True,
@@ -159,6 +163,12 @@ def original(folder: Path, form: str) -> None:
             # one of each kind is enough, and the rest costs time
             for name in FEWER:
                 del demo[name]
+            # plans of every kind of payload
+            for spec in PLAN_OPTIONAL:
+                axes = re.findall(r"\w+", spec.shape)
+                row_shape = [PLAN_AXES.get(axis, axis) for axis in axes]
+                rows = np.zeros((2, *map(int, row_shape)), spec.dtype)
+                demo[f"plans/{spec.name}"] = rows
         if form == "old":
             write_in_old_form(path, folder / "old.hdf5").replace(path)
 
