@@ -310,10 +310,10 @@ def test_eval_measures_under_jitter_losses_and_freezes(
     # The table and the report name each of the conditions.
     table = results_table(results)
     assert f"120 ms ({cell.condition.latency})" in table
-    assert "10%, frozen for 1 s at 0.5 s" in table
+    assert "10%, frozen for 1 s at 0.5 s, mailbox fifo" in table
     report = (tmp_path / "eval" / "report.html").read_text()
     assert f"120 ms late ({cell.condition.latency}), 10% of plans lost" in report
-    assert "frozen for 1 s at 0.5 s" in report
+    assert "frozen for 1 s at 0.5 s, mailbox fifo" in report
 
 
 def test_a_film_says_under_which_timing_it_was_made() -> None:

@@ -111,7 +111,7 @@ def plans_sentence(filmed: Condition, unfilmed: Sequence[Condition]) -> str:
         sentence += f" ({filmed.latency})"
     if filmed.drop_rate:
         sentence += f", {filmed.drop_rate:.0%} of them lost"
-    for impairment in filmed.interruptions_and_bridge:
+    for impairment in filmed.interruptions_and_remedies:
         sentence += f", {impairment}"
     if other_delays_ms:
         delays = ", ".join(f"{ms:g}" for ms in sorted(other_delays_ms))

@@ -70,11 +70,14 @@ class Condition:
         return tuple(interruptions)
 
     @property
-    def interruptions_and_bridge(self) -> tuple[str, ...]:
-        """Interruptions, and the bridge if it is not "hold", in words."""
-        if self.bridge == "hold":
-            return self.interruptions
-        return (*self.interruptions, f"bridge {self.bridge}")
+    def interruptions_and_remedies(self) -> tuple[str, ...]:
+        """Interruptions, then bridge and mailbox if they are not the defaults, in words."""
+        parts = list(self.interruptions)
+        if self.bridge != "hold":
+            parts.append(f"bridge {self.bridge}")
+        if self.mailbox != "latest":
+            parts.append(f"mailbox {self.mailbox}")
+        return tuple(parts)
 
     @property
     def without_weights(self) -> Condition:

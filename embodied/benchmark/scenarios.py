@@ -93,7 +93,5 @@ def _timing_text(condition: Condition) -> str:
     if condition.drop_rate:
         parts.append(f"{condition.drop_rate:.0%} of plans lost")
     # freezes and outages; then the remedies, which are the bridge and the mailbox
-    parts += condition.interruptions_and_bridge
-    if condition.mailbox != "latest":
-        parts.append(f"mailbox {condition.mailbox}")
+    parts += condition.interruptions_and_remedies
     return " ".join(parts)

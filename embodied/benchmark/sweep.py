@@ -327,7 +327,5 @@ def _impairment(condition: Condition, names_compute: bool) -> str:
             parts.append(f"{condition.compute_ms:g} ms of it computing")
     if condition.drop_rate:
         parts.append(f"{condition.drop_rate:.0%} of plans lost")
-    parts += condition.interruptions_and_bridge
-    if condition.mailbox != "latest":
-        parts.append(f"mailbox {condition.mailbox}")
+    parts += condition.interruptions_and_remedies
     return ", ".join(parts)

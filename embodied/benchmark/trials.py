@@ -70,7 +70,7 @@ class Trial:
             title += f", {self.condition.delay_ms:g} ms late"
         if self.condition.drop_rate:
             title += f", {self.condition.drop_rate:.0%} lost"
-        return ", ".join([title, *self.condition.interruptions_and_bridge])
+        return ", ".join([title, *self.condition.interruptions_and_remedies])
 
 
 def plan_trials(

@@ -147,5 +147,5 @@ def _timing(condition: Condition) -> tuple[str, str, str]:
     if condition.latency != CONSTANT:
         late += f" ({condition.latency})"
     lost = f"{condition.drop_rate:.0%}"
-    lost = ", ".join([lost, *condition.interruptions_and_bridge])
+    lost = ", ".join([lost, *condition.interruptions_and_remedies])
     return (f"{condition.planner_hz:g} Hz", late, lost)
