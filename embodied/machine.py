@@ -1,11 +1,12 @@
-"""The machine's usable cores, and errors of its operating system."""
+"""The machine's usable cores, errors of its operating system, and the running command."""
 
 from __future__ import annotations
 
 import errno
 import math
 import os
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 # Errors that are not the code's fault, so that users need no traceback: full disks,
@@ -22,6 +23,16 @@ REFUSALS = frozenset(
         errno.EMFILE,
     }
 )
+
+
+def command_line(argv: Sequence[str]) -> str:
+    """Returns a command as one line, without the folder of its program.
+
+    The folder would reveal a person's machine, and has no effect on results.
+    """
+    if not argv:
+        return ""
+    return shlex.join([Path(argv[0]).name, *argv[1:]])
 
 
 def usable_cores() -> int:

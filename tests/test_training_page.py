@@ -34,6 +34,7 @@ def rows(count: int = 5, **last: float) -> list[dict[str, float]]:
             {
                 "share": k / count,
                 "seconds": 10.0 * k,
+                "processor_s": 9.0 * k,
                 "steps": 100.0 * k,
                 "train_loss": 3.0 / k,
                 "valid_loss": 3.3 / k,

@@ -51,6 +51,9 @@ def test_a_run_goes_on_where_it_was_cut(tmp_path: Path) -> None:
     assert steps == sorted(set(steps))
     seconds = [row["seconds"] for row in run.history]
     assert seconds == sorted(seconds)
+    processor_s = [row["processor_s"] for row in run.history]
+    assert processor_s == sorted(processor_s)
+    assert 0 < history[-1]["processor_s"] < processor_s[-1]
     assert is_finished(tmp_path)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from embodied.benchmark.results import Provenance
-from embodied.machine import usable_cores
+from embodied.machine import command_line, usable_cores
 
 PACKAGES = ("embodied-ground", "mujoco", "numpy", "torch")
 
@@ -35,7 +34,7 @@ def collect_provenance(
         task=str(metadata.get("env_id") or metadata["task"]),
         robot=str(metadata["robot"]),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=shlex.join(_without_folder(sys.argv if argv is None else argv)),
+        command=command_line(sys.argv if argv is None else argv),
         rates=dict(rates),
         versions={"python": platform.python_version(), **_versions()},
         host=host_facts(),
@@ -51,16 +50,6 @@ def host_facts() -> dict[str, str | int]:
         "processor": _processor(),
         "cores": usable_cores(),
     }
-
-
-def _without_folder(argv: Sequence[str]) -> list[str]:
-    """Returns the command without the folder of the program.
-
-    The folder would reveal a person's machine, and has no effect on results.
-    """
-    if not argv:
-        return []
-    return [Path(argv[0]).name, *argv[1:]]
 
 
 def _versions() -> dict[str, str]:

@@ -65,5 +65,10 @@ def measure_missing(
 
     # written even if nothing was missing: new tasks add empty cells to the page
     book.write(ledger)
-    shown = book.figures if args.json else book.page
+    show(book, args.json)
+
+
+def show(book: Book[R], as_json: bool) -> None:
+    """Prints the page of a book, or its JSON file."""
+    shown = book.figures if as_json else book.page
     print(shown.read_text(encoding="utf-8"), end="")

@@ -335,7 +335,8 @@ class TrainingProgress(ClosedOnExit):
 
 def figures(row: Mapping[str, Any]) -> str:
     """Returns a row of training figures in words."""
-    hidden = ("share", "seconds")  # shown elsewhere in the line
+    # `share` and `seconds` are shown elsewhere in the line
+    hidden = ("share", "seconds", "processor_s")
     return ", ".join(
         f"{name.replace('_', ' ')} {value:.4g}"
         for name, value in row.items()

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
+from embodied.benchmark.provenance import host_facts
 from embodied.cli import arguments
-from embodied.cli.book import add_output, measure_missing
+from embodied.cli.book import add_output, measure_missing, show
+from embodied.cli.output import require_writable
 from embodied.cli.progress import stages
 from embodied.envs.registry import loadable_tasks
-from embodied.pages.subject import choose_pairs
+from embodied.pages.book import Book
+from embodied.pages.learned import read_learned
+from embodied.pages.subject import HOST, choose_pairs
 from embodied.pages.survey import (
     SurveyQuestion,
     SurveyRow,
@@ -24,10 +30,16 @@ intervals, and what each task costs to simulate. Writes a page of tables and, be
 failed seeds.
 
 Each figure is kept as soon as it is measured. --resume measures what is missing or was measured with other code or
-versions; --overwrite measures all that is asked for anew, and keeps the other figures."""
+versions; --overwrite measures all that is asked for anew, and keeps the other figures.
+
+--learned measures nothing: it adds what trained policies reached in evaluations with `embodied eval`."""
 EXAMPLE = """embodied survey
+  embodied survey --learned runs/reach-eval
   embodied survey --task ToteTransfer --level L4 --episodes 50 --no-costs -o runs/survey.md"""
 LEVELS = ("L2", "L3", "L4")
+RESULTS = "results.json"  # file in a folder of `embodied eval`
+# The flags of a measurement, which --learned rejects.
+NOT_WITH_LEARNED = ("task", "robot", "no_costs", "resume", "overwrite", "on")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +60,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="do not measure what the tasks cost to simulate",
     )
 
+    parser.add_argument(
+        "--learned",
+        nargs="+",
+        type=Path,
+        metavar="FOLDER",
+        help="folders of `embodied eval` of trained policies, whose success to add to the "
+        "page; nothing else is measured",
+    )
+
     add_output(parser, "docs/ground.md")
     arguments.add_parallelism(parser)
     arguments.add_cluster(parser)
@@ -57,6 +78,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measures what is missing, and writes the page after each figure."""
     book = survey_book(args.output)
+    if args.learned:
+        arguments.reject_flags(
+            args, NOT_WITH_LEARNED, "not with --learned, which measures nothing"
+        )
+        add_learned(book, args.learned, args)
+        return 0
+
     questions = plan_survey(
         choose_pairs(args.task or loadable_tasks(), args.robot),
         levels=list(dict.fromkeys(args.level)),
@@ -81,3 +109,26 @@ def run(args: argparse.Namespace) -> int:
 
         measure_missing(book, questions, measure, args)
     return 0
+
+
+def add_learned(
+    book: Book[SurveyRow], folders: Sequence[Path], args: argparse.Namespace
+) -> None:
+    """Adds the success of trained policies to a book, and prints it.
+
+    Args:
+        book: the book; its other figures stay.
+        folders: the folders that `embodied eval` wrote.
+        args: the verb's arguments, of which `json` and `words` are used.
+
+    Raises:
+        EmbodiedError: a folder has no results that the page can show (see
+            `read_learned`), or the book cannot be written.
+    """
+    require_writable(book.page)
+    ledger = book.read().signed(args.words, HOST, host_facts())
+    for folder in folders:
+        for row in read_learned(folder / RESULTS):
+            ledger = ledger.with_row(row)
+    book.write(ledger)
+    show(book, args.json)

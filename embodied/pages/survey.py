@@ -1,4 +1,4 @@
-"""The survey: success of each task's expert, and cost of simulating each task."""
+"""The survey: success of experts and of trained policies, and cost of simulating tasks."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from embodied.benchmark.timing import Timing
 from embodied.benchmark.trials import TaskChoice, plan_trials
 from embodied.envs.variation import LEVELS
 from embodied.errors import unknown
+from embodied.pages.learned import LearnedSuccess
 from embodied.pages.subject import Pair, Subject
 from embodied.rollout.executor import Executor
 from embodied.rollout.shards import Stage
@@ -39,9 +40,10 @@ class SurveyQuestion:
         task, robot = self.subject.pair
         return task, robot, self.level
 
-    def is_answered_by(self, row: ExpertSuccess | TaskCost) -> bool:
+    def is_answered_by(self, row: SurveyRow) -> bool:
         """Returns whether the row has the same code, versions, level and seeds."""
-        return row.question == self
+        # what policies learn is measured by `embodied eval`, and answers no question
+        return not isinstance(row, LearnedSuccess) and row.question == self
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,12 @@ class TaskCost:
         return self.question.key
 
 
-SurveyRow = ExpertSuccess | TaskCost
-SURVEY_ROWS: dict[str, type[SurveyRow]] = {"success": ExpertSuccess, "cost": TaskCost}
+SurveyRow = ExpertSuccess | TaskCost | LearnedSuccess
+SURVEY_ROWS: dict[str, type[SurveyRow]] = {
+    "success": ExpertSuccess,
+    "cost": TaskCost,
+    "learned": LearnedSuccess,
+}
 
 
 def plan_survey(

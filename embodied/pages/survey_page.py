@@ -7,6 +7,8 @@ from pathlib import Path
 
 from embodied.envs.registry import loadable_tasks
 from embodied.pages.book import Book
+from embodied.pages.learned import LearnedSuccess
+from embodied.pages.learned_page import learned_section
 from embodied.pages.ledger import Ledger
 from embodied.pages.markdown import command_block, join_parts, rate_cell, table
 from embodied.pages.subject import Pair, shown_pairs, versions_and_host
@@ -21,7 +23,7 @@ from embodied.wording import counted
 
 TITLE = """# The ground, measured
 
-What the experts reach and what each task costs, on one machine. Written by `embodied
+What the experts reach, what policies learn, and what each task costs, on one machine. Written by `embodied
 survey`: do not edit. The seeds that failed are in `{json}`; `embodied view TASK
 --robot ROBOT --level LEVEL --seed SEED` shows one of them."""
 SUCCESSES = """## How often the experts succeed
@@ -79,6 +81,10 @@ def survey_page(
         episodes = _episodes_sentence(list(successes.values()))
         parts.append(SUCCESSES.format(episodes=episodes, level=levels[0]))
         parts.append(_success_table(successes, levels, pairs))
+
+    learned = [row for row in ledger.rows if isinstance(row, LearnedSuccess)]
+    parts.append(learned_section(learned, pairs))
+
     if costs:
         parts.append(COSTS)
         parts.append(_cost_table(costs, successes, pairs))

@@ -21,6 +21,12 @@ class Figure:
 CLOCKS = {
     "share": Figure("Share", "", "of the budget that is spent, from 0 to 1"),
     "seconds": Figure("Time", "s", "of training so far, in all sittings together"),
+    "processor_s": Figure(
+        "Processor time",
+        "s",
+        "of the training process, without processes of `--workers`; on a machine that "
+        "others use, too, it says more than `seconds`",
+    ),
     "steps": Figure(
         "Steps",
         "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -12,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from embodied.errors import EmbodiedError
+from embodied.machine import command_line
 from embodied.policies.checkpoint import write_tensors
 from embodied.policies.run_folder import (
     CHECKPOINT,
@@ -90,12 +92,21 @@ class TrainingRun:
         self._shared_settings = dict(identity)
         self._on_row = on_row
         self._session_start = time.monotonic()
-        self._earlier_s = 0.0  # time spent in earlier sessions
+        self._session_start_processor_s = time.process_time()
+        # time spent in earlier sessions
+        self._earlier_s = 0.0
+        self._earlier_processor_s = 0.0
 
     @property
     def seconds(self) -> float:
         """The time spent on this run, in all sessions together."""
         return self._earlier_s + time.monotonic() - self._session_start
+
+    @property
+    def processor_s(self) -> float:
+        """The processor time of this process for this run, in all sessions together."""
+        session_s = time.process_time() - self._session_start_processor_s
+        return self._earlier_processor_s + session_s
 
     def share(self) -> float:
         """Returns the share of the budget that is spent, in [0, 1]."""
@@ -118,6 +129,7 @@ class TrainingRun:
             self._restore()
 
         self._session_start = time.monotonic()
+        self._session_start_processor_s = time.process_time()
         self._learner.train(self)
         self._write_policy(finished=True)
 
@@ -131,6 +143,7 @@ class TrainingRun:
         row = {
             "share": share,
             "seconds": round(self.seconds, 3),
+            "processor_s": round(self.processor_s, 3),
             "steps": float(self._learner.steps),
             **figures,
         }
@@ -154,6 +167,7 @@ class TrainingRun:
             # a training that resumes this one compares its settings with these
             "training": self._shared_settings,
             "budget": asdict(self._budget),
+            "command": command_line(sys.argv),
             "finished": finished,
         }
         write_info(self.folder, info, self._learner.packages)
@@ -173,4 +187,8 @@ class TrainingRun:
         rows = read_history(self.folder) if (self.folder / HISTORY).exists() else []
         steps = self._learner.steps
         self.history = [row for row in rows if row["steps"] <= steps]
-        self._earlier_s = self.history[-1]["seconds"] if self.history else 0.0
+        if self.history:
+            last = self.history[-1]
+            self._earlier_s = last["seconds"]
+            # runs of version 0.1 did not store it
+            self._earlier_processor_s = last.get("processor_s", 0.0)

@@ -13,7 +13,7 @@ from embodied.envs.facts import PerState
 from embodied.envs.measures import Measure
 from embodied.envs.props.gauge import Reading
 from embodied.envs.reward import tolerance
-from embodied.envs.task import Needs, Outcome, TaskSpec
+from embodied.envs.task import Needs, Outcome, TaskSpec, TaskStage
 from embodied.envs.tasks.gauge_check.episode import (
     COUNT,
     event_tick,
@@ -263,5 +263,7 @@ GAUGE_CHECK = TaskSpec(
     default_robot="wheeled_arm",
     beauty_camera=BEAUTY,
     measures=MEASURES,
+    # within about 2 cm of the right button at the last gauge that is left
+    stages=(TaskStage("reach", goal_progress=0.8, horizon_s=8.0),),
     constant=("stations_pos_w.2", "stations_pos_w.5", "stations_pos_w.8"),
 )

@@ -12,7 +12,7 @@ from embodied.core import Array, Layout, seconds_to_ticks
 from embodied.envs.events import PUSH_TICKS, is_during
 from embodied.envs.facts import PerState
 from embodied.envs.props.parcel import label_offset
-from embodied.envs.task import Needs, Outcome, TaskSpec
+from embodied.envs.task import Needs, Outcome, TaskSpec, TaskStage
 from embodied.envs.tasks.parcel_sort.variation import COLOURS
 from embodied.envs.tasks.team_sort.episode import (
     event_tick,
@@ -230,6 +230,8 @@ TEAM_SORT = TaskSpec(
     default_robot="arm+arm",
     beauty_camera="line",
     places=PLACES,
+    # of two parcels, as at L1, one is off the belt; hands near both are worth 0.1
+    stages=(TaskStage("pick", goal_progress=0.17, horizon_s=6.0),),
     # two parcels take part in every episode
     constant=("parcel_wanted.0", "parcel_wanted.1"),
 )
