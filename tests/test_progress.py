@@ -10,7 +10,7 @@ import pytest
 from embodied.benchmark.wording import EN_DASH
 from embodied.cli import progress
 from embodied.cli.progress import EpisodeProgress, TrainingProgress, duration, remaining
-from embodied.rollout.advance import Advance
+from embodied.rollout.advance import Advance, Forecast
 
 EPISODE = SimpleNamespace(seed=7, success_at_end=True, duration_s=8.0)
 
@@ -81,6 +81,40 @@ def test_the_interval_so_far_is_shown_once_it_tells_something(
     assert "9/40, 6 of 9 succeeded, 4 x" in lines[8]
     assert f"20/40, 15 of 20 succeeded (53{EN_DASH}89%), 4 x" in lines[19]
     progress.close()
+
+
+def test_a_forecast_changes_what_is_left(
+    every_line: None, clock: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rule may end a stage long before the most episodes that it could have."""
+    show = progress.stages(quiet=False, episodes=110)
+    with show("shift", 100) as report:
+        clock.now = 2.0
+        report(EPISODE)
+        report(Forecast(4))
+        lines = capsys.readouterr().err.splitlines()
+        assert lines[0].endswith("3 min 18 s left, all: 3 min 38 s left")
+        assert lines[1].startswith("shift: 1/4, ")
+        assert lines[1].endswith("6 s left, all: 26 s left")
+
+        # it is at least what is done, and at most what was asked for
+        report(Forecast(0))
+        assert "shift: 1/1, " in capsys.readouterr().err
+        report(Forecast(1000))
+        assert "shift: 1/100, " in capsys.readouterr().err
+
+
+def test_the_last_line_says_how_a_stage_ended(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with progress.stages(quiet=False)("eval", 3) as report:
+        report(EPISODE)
+        assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err.startswith("eval: 1/3, 1 of 1 succeeded, ")
+
+    with progress.stages(quiet=True)("eval", 3) as report:
+        report(EPISODE)
+    assert capsys.readouterr().err == ""
 
 
 def test_an_episode_that_is_repeated_counts_once(

@@ -42,6 +42,7 @@ def test_a_shift_is_over_when_episodes_fill_it() -> None:
     assert shift.is_met(episodes[:12])
     assert shift.description == "until a shift of 1 min was over"
     assert shift.most_episodes == 60
+    assert shift.forecast(episodes[:3]) == 12
 
 
 def test_time_between_failures() -> None:

@@ -97,6 +97,14 @@ def limits(successes: int, episodes: int) -> tuple[float, float]:
     return LIMITS[key]
 
 
+def test_how_many_episodes_an_interval_will_take_is_estimated() -> None:
+    episodes = [episode_result(seed, seed % 3 > 0) for seed in range(1000)]
+    rule = Until(0.03)
+    enough = next(n for n in range(10, 1000, 10) if rule.is_met(episodes[:n]))
+    for shown in (60, 200, enough):
+        assert rule.forecast(episodes[:shown]) == pytest.approx(enough, rel=0.1)
+
+
 def test_what_cannot_be_decided_is_given_up() -> None:
     other = dict.fromkeys(range(40), True)
     rule = Against("other", other)
@@ -107,6 +115,7 @@ def test_what_cannot_be_decided_is_given_up() -> None:
 
     worse = [episode_result(seed, False) for seed in range(40)]
     assert rule.is_met(worse[:10])
+    assert rule.forecast(worse[:5]) == 40
     assert "told apart from other" in rule.description
 
 

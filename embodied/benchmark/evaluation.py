@@ -25,7 +25,7 @@ from embodied.benchmark.trials import Trial
 from embodied.errors import EmbodiedError, in_one_line
 from embodied.policies.episodes import EpisodeRunner
 from embodied.policies.registry import find_policy
-from embodied.rollout.advance import Advances
+from embodied.rollout.advance import Advances, Forecast
 from embodied.rollout.endings import FAULT
 from embodied.rollout.executor import Executor
 from embodied.rollout.film import Clip, Film, Shot
@@ -211,9 +211,14 @@ def measure(
     start_s = time.monotonic()
     try:
         with stage(trial.title, len(missing)) as report:
+            ended = dict(known)
 
             def on_episode(episode: EpisodeResult) -> None:
                 report(episode)
+                ended[episode.seed] = episode
+                if rule is not None:
+                    needed = round(rule.forecast(list(ended.values())))
+                    report(Forecast(needed - len(earlier.episodes)))
                 # an episode with an error is not saved: a resumed run tries it again
                 if keeper is not None and not episode.error:
                     keeper.add(episode)
@@ -227,6 +232,8 @@ def measure(
                     known[episode.seed] = episode
 
             count = _run_as_needed(run, known, trial, workers.count, rule)
+            if rule is not None:
+                report(Forecast(len(ended) - len(earlier.episodes)))
     except BaseException as stop:
         # whatever stops the work, Ctrl-C included: save the finished episodes
         if keeper is None:

@@ -80,6 +80,11 @@ class Shift:
         """Returns whether the episodes fill the shift."""
         return sum(episode.duration_s for episode in episodes) >= self.length_s
 
+    def forecast(self, episodes: Sequence[EpisodeResult]) -> float:
+        """Returns how many episodes of the mean duration so far fill the shift."""
+        mean_s = sum(episode.duration_s for episode in episodes) / len(episodes)
+        return self.length_s / mean_s
+
 
 def parse_shift(text: str) -> Shift:
     """Returns the shift of a text such as "1h", "90min" or "600s".

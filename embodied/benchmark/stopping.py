@@ -31,6 +31,13 @@ class StoppingRule(Protocol):
     def is_met(self, episodes: Sequence[EpisodeResult]) -> bool:
         """Returns whether the episodes so far, in the order of seeds, are enough."""
 
+    def forecast(self, episodes: Sequence[EpisodeResult]) -> float:
+        """Returns an estimate of how many episodes will be enough, for the progress.
+
+        Args:
+            episodes: those that have ended, at least one, in any order.
+        """
+
 
 @dataclass(frozen=True)
 class Until:
@@ -59,8 +66,11 @@ class Until:
 
     def is_met(self, episodes: Sequence[EpisodeResult]) -> bool:
         """Returns whether the interval is narrow enough."""
-        rate = wilson(sum(map(success_at_end, episodes)), len(episodes))
-        return (rate.high - rate.low) / 2 <= self.half_width
+        return _half_width(episodes) <= self.half_width
+
+    def forecast(self, episodes: Sequence[EpisodeResult]) -> float:
+        """Returns how many are needed, as an interval shrinks with the root of their number."""
+        return len(episodes) * (_half_width(episodes) / self.half_width) ** 2
 
 
 @dataclass(frozen=True)
@@ -103,6 +113,16 @@ class Against:
         most_wins = max(only_own, only_other) + remaining
         fewest_wins = min(only_own, only_other)
         return bool(log_e_value(most_wins, fewest_wins) < threshold)
+
+    def forecast(self, episodes: Sequence[EpisodeResult]) -> float:
+        """Returns the most episodes that there can be: how many it takes is not known."""
+        return len(self.outcomes)
+
+
+def _half_width(episodes: Sequence[EpisodeResult]) -> float:
+    """Returns the half-width of the interval of the success rate."""
+    rate = wilson(sum(map(success_at_end, episodes)), len(episodes))
+    return (rate.high - rate.low) / 2
 
 
 def log_e_value(only_first: np.ndarray | int, only_second: np.ndarray | int) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from embodied.closing import ClosedOnExit
-from embodied.rollout.advance import Advance
+from embodied.rollout.advance import Advance, Forecast
 from embodied.rollout.rollout import EpisodeResult
 from embodied.rollout.shards import Stage
 
@@ -51,7 +51,7 @@ def remaining(done: float, total: float, elapsed_s: float) -> str:
 class Tally:
     """Counts the ended episodes of one stage."""
 
-    total: int  # number of episodes in the stage
+    total: int  # number of episodes in the stage, or an estimate
     begun: float  # on the clock of `time.monotonic`
     done: int = 0  # number of ended episodes
     successes: int = 0
@@ -134,7 +134,8 @@ class WholeJob:
 class EpisodeProgress:
     """Shows the progress of one stage; call the object with each episode's result.
 
-    It may also be called with an `Advance` of a running episode.
+    It may also be called with an `Advance` of a running episode, and with a `Forecast` of
+    how many episodes the stage will have.
     """
 
     def __init__(
@@ -152,7 +153,9 @@ class EpisodeProgress:
         self._whole = whole
         self._title = title
         self._quiet = quiet
+        self._most = total  # the number of episodes that a forecast cannot exceed
         self._last_line = time.monotonic()
+        self._done_at_last_line = 0
 
         # a bar at a terminal, lines anywhere else
         terminal = sys.stderr.isatty() and not quiet
@@ -165,9 +168,11 @@ class EpisodeProgress:
             bar_format=EPISODES_BAR,
         )
 
-    def __call__(self, news: EpisodeResult | Advance) -> None:
-        """Counts an ended episode, or updates the elapsed share of a running one."""
-        if isinstance(news, Advance):
+    def __call__(self, news: EpisodeResult | Advance | Forecast) -> None:
+        """Counts an ended episode, or takes other news of the stage."""
+        if isinstance(news, Forecast):
+            self._expect(news.total)
+        elif isinstance(news, Advance):
             self.tally.running[news.seed] = news.share
         else:
             self.tally.add(news)
@@ -176,18 +181,25 @@ class EpisodeProgress:
         # tqdm's `update` takes the increment, not the new value
         self._bar.update(self.tally.done_with_parts - self._bar.n)
 
-        # in a log there is no bar, but a line every LINE_EVERY_S, and a last line
-        is_last = self.tally.done == self.tally.total
-        overdue = time.monotonic() - self._last_line > LINE_EVERY_S
-        if self._bar.disable and not self._quiet and (overdue or is_last):
-            self._last_line = time.monotonic()
+        # in a log there is no bar, but a line every LINE_EVERY_S
+        if time.monotonic() - self._last_line > LINE_EVERY_S:
             self._print_line()
 
     def close(self) -> None:
-        """Ends the bar."""
+        """Ends the bar, or prints the last line."""
         self._bar.close()
+        if self.tally.done > self._done_at_last_line:
+            self._print_line()
         if self._whole is not None:
             self._whole.done += self.tally.done
+
+    def _expect(self, total: int) -> None:
+        """Sets how many episodes the stage will have."""
+        total = min(max(total, self.tally.done), self._most)
+        if self._whole is not None:
+            self._whole.total += total - self.tally.total
+        self.tally.total = total
+        self._bar.total = total
 
     @property
     def _job_remaining(self) -> str:
@@ -198,7 +210,12 @@ class EpisodeProgress:
         return f"all: {time_left}" if time_left else ""
 
     def _print_line(self) -> None:
-        """Prints the progress as a line, for logs and pipes."""
+        """Prints the progress as a line, where there is no bar."""
+        if self._quiet or not self._bar.disable:
+            return
+        self._last_line = time.monotonic()
+        self._done_at_last_line = self.tally.done
+
         tally = self.tally
         parts = [f"{tally.done}/{tally.total}", str(tally), tally.remaining]
         parts.append(self._job_remaining)

@@ -1,4 +1,4 @@
-"""Reports the progress within running episodes, for jobs with slow ones such as filming."""
+"""News of a job beside its results: progress within running episodes, and how many follow."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ class Advance:
 
     seed: int
     share: float  # elapsed share of the horizon
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A new estimate of how many episodes a stage has, where a rule may end it early."""
+
+    total: int
 
 
 class Advances:
