@@ -27,6 +27,7 @@ from embodied.policies.vla.run_folder import (
     read_run,
 )
 from embodied.policies.vla.text import PADDING, UNKNOWN, Vocabulary
+from embodied.policies.vla.vision import PIECE, FilmConv
 from tests.training import AGENT, SIDE
 
 
@@ -86,6 +87,19 @@ def test_a_plan_does_not_depend_on_the_neighbours(net: DualSystemNet) -> None:
         one = alone.plan(make_observation(20, 0).rows(np.array([world])), np.array([0]))
         assert np.array_equal(one.latent[0], many.latent[world])
         assert np.array_equal(one.goal_pos_w[0], many.goal_pos_w[world])
+
+
+def test_a_large_batch_of_images_is_encoded_in_pieces() -> None:
+    torch.manual_seed(0)
+    encoder = FilmConv(channels=6, text_width=4)
+    count = 2 * PIECE + 5
+    images = torch.rand(count, 6, SIDE, SIDE)
+    text = torch.rand(count, 4)
+    whole = encoder(images, text)  # with gradients
+    with torch.no_grad():
+        pieces = encoder(images, text)
+    for one, other in zip(whole, pieces, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
 
 
 def test_payload_is_well_formed(net: DualSystemNet) -> None:
