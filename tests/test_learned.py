@@ -36,11 +36,12 @@ ROW = LearnedSuccess(
     level="L1",
     cameras=(),
     demonstrations=64,
-    demonstrator="expert",
+    source="by expert",
     steps=15_000,
     processor_s=450.0,
     first_seed=10_000,
     rate=wilson(100, 100),
+    rate_once=wilson(100, 100),
     progress=0.25,
     commands=("embodied train Turn", "embodied eval Turn"),
 )
@@ -51,8 +52,9 @@ IMITATED = replace(
     level="L2",
     cameras=("overview", "wrist"),
     demonstrations=200,
-    demonstrator="expert, action noise 0.33",
+    source="of 400 by expert, action noise 0.33",
     rate=wilson(0, 100),
+    rate_once=wilson(0, 100),
 )
 
 
@@ -85,7 +87,7 @@ def test_a_row_says_what_was_trained_and_what_it_reached(tmp_path: Path) -> None
     run = write_run(tmp_path / "run", REINFORCED)
     (row,) = read_learned(write_evaluation(tmp_path / "eval", run))
     assert row.key == ("ToteTransfer", "arm", "sac", "reach")
-    assert (row.demonstrations, row.demonstrator) == (64, "expert")
+    assert (row.demonstrations, row.source) == (64, "by expert")
     assert (row.steps, row.processor_s, row.level) == (5000, 600.0, "L1")
     assert row.rate == wilson(3, 4)
     # without flags that do not affect the result
@@ -102,7 +104,7 @@ def test_demonstrations_are_counted_in_the_datasets(tmp_path: Path) -> None:
     )
     (row,) = read_learned(write_evaluation(tmp_path / "eval", run, stage=""))
     assert (row.method, row.stage, row.cameras) == ("imitation", "", ("front",))
-    assert row.demonstrator == "expert"
+    assert row.source.startswith("of 20 by expert, L")
     assert 15 <= row.demonstrations < 20  # without those that are held out
 
 
@@ -133,10 +135,13 @@ def test_a_run_of_an_older_version_is_refused(tmp_path: Path) -> None:
 def test_the_section_says_what_is_too_hard_and_what_is_missing() -> None:
     section = learned_section([IMITATED, ROW], PAIRS)
     assert (
-        "| Turn | arm | stage `reach` at L1 | sac, privileged state | 64 (expert) "
-        "| 15,000 | 7.5 | 100% (96–100%) of 100 | 0.25 |"  # noqa: RUF001
+        "| Turn | arm | stage `reach` at L1 | sac, privileged state | 64 by expert "
+        "| 15,000 | 7.5 | 100% (96–100%) of 100 | 100% | 0.25 |"  # noqa: RUF001
     ) in section
-    assert "| imitation, overview, wrist | 200 (expert, action noise 0.33) |" in section
+    assert (
+        "| imitation, overview, wrist | 200 of 400 by expert, action noise 0.33 |"
+        in section
+    )
     assert (
         "Too hard for these trainings: Turn arm (whole task, imitation). "
         "Stages that are learned: Turn arm (stage `reach`, sac)."
@@ -147,6 +152,8 @@ def test_the_section_says_what_is_too_hard_and_what_is_missing() -> None:
     easy = learned_section([replace(IMITATED, rate=wilson(100, 100))], PAIRS)
     assert "Too easy to tell policies apart: Turn arm (whole task, imitation)" in easy
     assert learned_section([], PAIRS) == ""
+    undone = learned_section([replace(ROW, rate=wilson(30, 100))], PAIRS)
+    assert "Stages that are reached, but not always kept: Turn arm" in undone
 
 
 def test_the_verb_adds_rows_and_keeps_the_others(

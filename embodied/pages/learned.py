@@ -31,11 +31,12 @@ class LearnedSuccess:
     level: str  # the level of the evaluation
     cameras: tuple[str, ...]  # that the policy sees; () if it gets the privileged state
     demonstrations: int  # episodes to learn from
-    demonstrator: str  # the policy that they show; "" if there are none
+    source: str  # of the demonstrations, in words: "by expert"; "" if there are none
     steps: int  # of the training
     processor_s: float  # processor time of the training
     first_seed: int
     rate: Rate  # rate of success at the end
+    rate_once: Rate  # rate of success at any time, for as long as success must hold
     progress: float  # the mean over episodes of the highest progress in the whole task
     commands: tuple[str, ...]  # that trained the policy and evaluated it
 
@@ -82,7 +83,7 @@ def _row(cell: Cell, provenance: Provenance, path: Path) -> LearnedSuccess:
             "with this version"
         )
 
-    method, demonstrations, demonstrator = _teaching(info)
+    method, demonstrations, source = _teaching(info)
     summary = summarize(cell)
     name = condition.task_with_robot
     return LearnedSuccess(
@@ -98,11 +99,12 @@ def _row(cell: Cell, provenance: Provenance, path: Path) -> LearnedSuccess:
         level=condition.level,
         cameras=tuple(info["spec"]["cameras"]),
         demonstrations=demonstrations,
-        demonstrator=demonstrator,
+        source=source,
         steps=int(last["steps"]),
         processor_s=last["processor_s"],
         first_seed=condition.first_seed,
         rate=summary.success_at_end,
+        rate_once=summary.success_once,
         progress=summary.progress_mean,
         commands=(_plain_command(info["command"]), _plain_command(provenance.command)),
     )
@@ -119,7 +121,7 @@ def _require_plain(condition: Condition, path: Path) -> None:
 
 
 def _teaching(info: Mapping[str, Any]) -> tuple[str, int, str]:
-    """Returns the method of a run, its number of demonstrations, and who showed them."""
+    """Returns the method of a run, its number of demonstrations, and their source."""
     training = info["training"]
     if training["method"] == IMITATION:
         paths = [Path(name) for name in info["datasets"]]
@@ -127,19 +129,24 @@ def _teaching(info: Mapping[str, Any]) -> tuple[str, int, str]:
 
     # reinforcement learning can replay demonstrations
     count = training["demonstrations"]
-    demonstrator = (training["base"] or "expert") if count else ""
-    return training["algorithm"], count, demonstrator
+    source = f"by {training['base'] or 'expert'}" if count else ""
+    return training["algorithm"], count, source
 
 
 def _demonstrations(paths: Sequence[Path]) -> tuple[int, str]:
-    """Returns the number of episodes to train on in some datasets, and who acted in them."""
+    """Returns the number of episodes to train on in some datasets, and their source."""
     count = 0
-    policies = []
+    sources = []
     for path in paths:
         with Dataset(path) as dataset:
+            header = dataset.header
             count += len(dataset.mask("train"))
-            policies.append(dataset.header.policy)
-    return count, "; ".join(dict.fromkeys(policies))
+            sources.append(
+                f"of {len(dataset)} by {header.policy}, "
+                f"{header.metadata['config']['level']}, {header.record_hz} frames and "
+                f"{header.planner_hz or 0:g} plans per second"
+            )
+    return count, "; ".join(sources)
 
 
 def _plain_command(line: str) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from embodied.benchmark.wording import listing
+from embodied.benchmark.wording import listing, percent
+from embodied.envs.scoring import SUCCESS_HOLD_S
 from embodied.pages.learned import IMITATION, LearnedSuccess
 from embodied.pages.markdown import join_parts, rate_cell, table
 from embodied.pages.subject import Pair
+from embodied.rollout.episode_stats import AFTER_SUCCESS_S
 
 # A task is too hard for a training if the interval of its success ends below the first
 # bound, and too easy to tell policies apart if it begins above the second.
@@ -20,9 +22,11 @@ What small trainings on one core reach: success at the end with its 95% Wilson i
 training split, plans that arrive at once. By imitation, the reference policy learns the
 whole task from the demonstrator's successful episodes; it gets pictures, proprioception
 and the instruction. By an algorithm of reinforcement learning, a network that gets the
-privileged state learns a stage. Minutes: processor time of the training. Progress: the
-furthest in the whole task, the mean over the episodes. A task is called too hard for
-a training here if the interval ends below {TOO_HARD:.0%}, and too easy if it begins above {TOO_EASY:.0%}."""
+privileged state learns a stage. Minutes: processor time of the training. Once: success at
+any time, held for {SUCCESS_HOLD_S:g} s; an episode then goes on for {AFTER_SUCCESS_S:g} s, after which success at the
+end counts. Progress: the furthest in the whole task, the mean over the episodes. A task
+is called too hard for a training here if the interval of success once ends below {TOO_HARD:.0%},
+and too easy if that of success at the end begins above {TOO_EASY:.0%}."""
 HEAD = (
     "task",
     "robot",
@@ -32,6 +36,7 @@ HEAD = (
     "steps",
     "minutes",
     "success",
+    "once",
     "progress",
 )
 
@@ -65,7 +70,7 @@ def _line(row: LearnedSuccess) -> list[str]:
     """Returns the cells of a row."""
     demonstrations = "none"
     if row.demonstrations:
-        demonstrations = f"{row.demonstrations} ({row.demonstrator})"
+        demonstrations = f"{row.demonstrations} {row.source}"
     inputs = ", ".join(row.cameras) or "privileged state"
     return [
         *row.pair,
@@ -75,6 +80,7 @@ def _line(row: LearnedSuccess) -> list[str]:
         f"{row.steps:,}",
         f"{row.processor_s / 60:.1f}",
         f"{rate_cell(row.rate)} of {row.rate.episodes}",
+        percent(row.rate_once.value, row.rate_once.episodes),
         f"{row.progress:.2f}",
     ]
 
@@ -86,23 +92,25 @@ def _subject(row: LearnedSuccess) -> str:
 
 def _verdicts(rows: Sequence[LearnedSuccess]) -> str:
     """Returns sentences on what is too hard for these trainings, and what is too easy."""
-    too_hard = [_title(row) for row in rows if row.rate.high < TOO_HARD]
-    too_easy = [
-        _title(row) for row in rows if not row.stage and row.rate.low > TOO_EASY
-    ]
-    learned_stages = [
-        _title(row) for row in rows if row.stage and row.rate.low > TOO_EASY
-    ]
-    sentences = [
-        f"{name}: {listing(titles)}."
-        for name, titles in (
-            ("Too hard for these trainings", too_hard),
-            ("Too easy to tell policies apart", too_easy),
-            ("Stages that are learned", learned_stages),
-        )
-        if titles
-    ]
-    return " ".join(sentences)
+    stages = [row for row in rows if row.stage]
+    wholes = [row for row in rows if not row.stage]
+    verdicts = {
+        "Too hard for these trainings": [
+            row for row in rows if row.rate_once.high < TOO_HARD
+        ],
+        "Too easy to tell policies apart": [
+            row for row in wholes if row.rate.low > TOO_EASY
+        ],
+        "Stages that are learned": [row for row in stages if row.rate.low > TOO_EASY],
+        "Stages that are reached, but not always kept": [
+            row for row in stages if row.rate_once.low > TOO_EASY >= row.rate.low
+        ],
+    }
+    return " ".join(
+        f"{verdict}: {listing([_title(row) for row in found])}."
+        for verdict, found in verdicts.items()
+        if found
+    )
 
 
 def _title(row: LearnedSuccess) -> str:
