@@ -88,7 +88,7 @@ class FilmConv(nn.Module):
         if torch.is_grad_enabled() or len(images) <= PIECE:
             return self._encoded(images, text)
 
-        pieces = zip(images.split(PIECE), text.split(PIECE), strict=True)
+        pieces = zip(torch.split(images, PIECE), torch.split(text, PIECE), strict=True)
         encoded = [self._encoded(*piece) for piece in pieces]
         features, gazes = zip(*encoded, strict=True)
         return torch.cat(features), torch.cat(gazes)
