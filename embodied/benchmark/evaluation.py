@@ -194,9 +194,7 @@ def measure(
         stage: shows the progress.
         keeper: holds the episodes that were run before, and saves new ones; None to
             start from nothing and save nothing.
-        rule: may stop the cell early; None for all episodes. It is evaluated after every
-            LOOK episodes in the order of the seeds, so the number of processes does not
-            affect the result.
+        rule: may stop the cell early; None for all episodes.
 
     Raises:
         EmbodiedError: the policy raised an error in every episode, or `Executor.run`
@@ -211,14 +209,10 @@ def measure(
     start_s = time.monotonic()
     try:
         with stage(trial.title, len(missing)) as report:
-            ended = dict(known)
+            show = report if rule is None else _forecasting(report, rule, known)
 
             def on_episode(episode: EpisodeResult) -> None:
-                report(episode)
-                ended[episode.seed] = episode
-                if rule is not None:
-                    needed = round(rule.forecast(list(ended.values())))
-                    report(Forecast(needed - len(earlier.episodes)))
+                show(episode)
                 # an episode with an error is not saved: a resumed run tries it again
                 if keeper is not None and not episode.error:
                     keeper.add(episode)
@@ -226,30 +220,33 @@ def measure(
             def run(seeds: Sequence[int]) -> None:
                 """Runs the episodes of the seeds that are not known yet, into `known`."""
                 new = [seed for seed in seeds if seed not in known]
-                playing = Playing(trial.runner, condition.weights)
-                at_once = trial.runner.num_envs
-                for episode in workers.run(playing, new, on_episode, at_once):
-                    known[episode.seed] = episode
+                runner = trial.runner
+                playing = Playing(runner, condition.weights)
+                episodes = workers.run(playing, new, on_episode, runner.num_envs)
+                known.update((episode.seed, episode) for episode in episodes)
 
             count = _run_as_needed(run, known, trial, workers.count, rule)
             if rule is not None:
-                report(Forecast(len(ended) - len(earlier.episodes)))
+                report(Forecast(0))  # no more than those that are done
     except BaseException as stop:
         # whatever stops the work, Ctrl-C included: save the finished episodes
-        if keeper is None:
-            raise
-        keeper.keep()
-        if isinstance(stop, KeyboardInterrupt):
-            raise KeyboardInterrupt(_interruption_message(trial, keeper.cell)) from None
+        if keeper is not None:
+            keeper.keep()
+            if isinstance(stop, KeyboardInterrupt):
+                message = _interruption_message(trial, keeper.cell)
+                raise KeyboardInterrupt(message) from None
         raise
 
     wall_s = earlier.wall_s + time.monotonic() - start_s
-    cell = _finished_cell(trial, known, count, wall_s)
-    return replace(cell, rule=rule.description) if rule is not None else cell
+    return _finished_cell(trial, known, count, wall_s, rule)
 
 
 def _finished_cell(
-    trial: Trial, known: Mapping[int, EpisodeResult], count: int, wall_s: float
+    trial: Trial,
+    known: Mapping[int, EpisodeResult],
+    count: int,
+    wall_s: float,
+    rule: StoppingRule | None,
 ) -> Cell:
     """Returns the cell of the first `count` episodes of a trial.
 
@@ -273,6 +270,7 @@ def _finished_cell(
         episodes=ordered,
         view=trial.view,
         abilities=trial.abilities,
+        rule=rule.description if rule is not None else "",
     )
 
 
@@ -300,7 +298,8 @@ def _run_as_needed(
         run(seeds)
         return len(seeds)
 
-    # The rule is evaluated after every LOOK episodes. A block is large enough for all
+    # The rule is evaluated after every LOOK episodes in the order of the seeds, so that the
+    # number of processes does not affect the result. A block is large enough for all
     # processes, rounded up to a multiple of LOOK. If the rule is met within a block, the
     # cell ends there and later episodes are dropped.
     at_once = processes * trial.runner.num_envs
@@ -312,6 +311,28 @@ def _run_as_needed(
             if rule.is_met([known[seed] for seed in seeds[:count]]):
                 return count
     return len(seeds)
+
+
+def _forecasting(
+    report: Report, rule: StoppingRule, known: Mapping[int, EpisodeResult]
+) -> Report:
+    """Returns a report of ended episodes that adds how many there will probably be.
+
+    Args:
+        report: shows the progress.
+        rule: ends the cell.
+        known: seed -> result of the episodes of an earlier run.
+    """
+    earlier = len(known)
+    ended = dict(known)
+
+    def show(episode: EpisodeResult) -> None:
+        report(episode)
+        ended[episode.seed] = episode
+        needed = round(rule.forecast(list(ended.values())))
+        report(Forecast(needed - earlier))
+
+    return show
 
 
 def _interruption_message(trial: Trial, cell: UnfinishedCell) -> str:
