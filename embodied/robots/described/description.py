@@ -11,6 +11,7 @@ from embodied.robots.described.gripper_keys import Gripper
 from embodied.robots.described.tables import (
     Names,
     Numbers,
+    Pairs,
     check_count,
     check_once,
     check_quat,
@@ -159,6 +160,7 @@ class Description:
         held: names of joints outside the arms to hold at other positions than the file
             gives.
         held_at: the position of each joint in `held`, rad or m.
+        exclude: pairs of bodies of the file that do not collide with each other.
         cameras: names of the cameras that it carries.
         servos: "ours", or "file" for the file's own position servos.
         ee_speed_m_s: full speed of the tcp in the mode `ee_delta`.
@@ -181,6 +183,7 @@ class Description:
     base: DrivenBase | None = field(default=None, metadata=later())
     held: Names = ()
     held_at: Numbers = field(default=(), metadata=within(-100, 100))
+    exclude: Pairs = field(default=(), metadata=later())
     cameras: Names = ()
     servos: str = "ours"
     ee_speed_m_s: float = field(default=0.6, metadata=within(0.01, 10))
@@ -200,6 +203,11 @@ class Description:
         check_once("held", self.held)
         hint = f", one for each of {', '.join(self.held) or 'held, which names none'}"
         check_count("held_at", self.held_at, len(self.held), hint)
+        for pair in self.exclude:
+            if len(pair) != 2 or pair[0] == pair[1]:
+                raise EmbodiedError(
+                    f"exclude has {list(pair)}, expected the names of two bodies"
+                )
         self._check_arms()
 
     @property

@@ -59,12 +59,26 @@ def _prepared(description: Description, file_times_ns: tuple[int, ...]) -> Sourc
     if deleted:
         source.left_out.append(f"{deleted} actuators")
     drop_unused_elements(source)
+    _exclude_contacts(source, description)
 
     for body in source.spec.bodies:
         body.gravcomp = 1  # the share of its weight that is compensated
     source.bare = source.spec.copy()
     delete_visual_meshes(source.bare, [pad for arm in source.arms for pad in arm.pads])
     return source
+
+
+def _exclude_contacts(source: Source, description: Description) -> None:
+    """Leaves out the contacts of pairs of bodies that the description names."""
+    spec = source.spec
+    # MuJoCo refuses a pair that is excluded twice
+    excluded = {frozenset((pair.bodyname1, pair.bodyname2)) for pair in spec.excludes}
+    for first, second in description.exclude:
+        pair = frozenset((first, second))
+        if pair not in excluded:
+            spec.add_exclude(bodyname1=first, bodyname2=second)
+            source.left_out.append(f"contacts between {first} and {second}")
+            excluded.add(pair)
 
 
 def _without_homes(description: Description) -> Description:

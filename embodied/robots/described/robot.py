@@ -292,5 +292,5 @@ def _check_home(robot: Robot) -> None:
             joints = ", ".join(f"{label} {angle:g}" for label, angle in home.items())
             raise HomeOverlapError(
                 f"at home {first_body} and {second_body} overlap by {-1000 * contact.dist:.1f} mm: "
-                f"choose another home than {joints}, or exclude them in the MJCF file"
+                f"choose another home than {joints}, or name the two bodies in exclude"
             )

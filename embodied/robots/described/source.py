@@ -323,6 +323,7 @@ def _check_names(
         ("joint (held)", description.held, joints),
         ("joint (base.joints)", base, joints),
         ("body to mount (mount.body)", (description.mount.body,), top_level),
+        *(("body (exclude)", pair, bodies) for pair in description.exclude),
     ]
 
     for label, names, available in rows:

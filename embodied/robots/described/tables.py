@@ -17,6 +17,7 @@ from embodied.errors import EmbodiedError, unknown
 
 Names = tuple[str, ...]
 Numbers = tuple[float, ...]
+Pairs = tuple[Names, ...]  # each of two names
 T = TypeVar("T")
 # A quaternion with a smaller norm is refused, as it defines no rotation.
 LEAST_NORM = 1e-6
@@ -108,6 +109,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         bool: "true or false",
         Names: "strings",
         Numbers: "numbers",
+        Pairs: "pairs of strings",
     }
     raise EmbodiedError(f"{where} is {value!r}, expected {kinds.get(hint, 'a table')}")
 
