@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -51,7 +53,7 @@ from tests.six_arm import MJCF, TOML, write_six
             "home = [0.0, 0.0, 1.4",
             "home = [0.0, 0.0, 2.96",
             "at home six_.* and six_.* overlap by .* mm: choose another home than .*"
-            "elbow 2.96",
+            "elbow 2.96, .*exclude",
         ),
         (
             "2.5, 2.5, 2.5",
@@ -67,6 +69,21 @@ from tests.six_arm import MJCF, TOML, write_six
             "[tcp]",
             '[mount]\nbody = "bas"\n[tcp]',
             r"unknown body to mount \(mount.body\) 'bas'",
+        ),
+        (
+            'name = "six"',
+            'name = "six"\nexclude = [["base", "hnad"]]',
+            r"unknown body \(exclude\) 'hnad'. Did you mean 'hand'",
+        ),
+        (
+            'name = "six"',
+            'name = "six"\nexclude = [["base"]]',
+            r"exclude has \['base'\], expected the names of two bodies",
+        ),
+        (
+            'name = "six"',
+            'name = "six"\nexclude = ["base", "hand"]',
+            r"exclude\[0\] is 'base', expected strings",
         ),
         ('name = "six"', "name = ", "no description can be read"),
         ('name = "six"', 'name = ""', r"no robot \(name\) can be named ''"),
@@ -226,3 +243,26 @@ def test_a_description_that_is_missing_is_named() -> None:
         EmbodiedError, match=r"nowhere.toml: no description can be read"
     ):
         load_robot("nowhere.toml")
+
+
+def test_bodies_that_overlap_at_home_can_be_excluded(tmp_path: Path) -> None:
+    """A torso's convex hull may hold an arm that the torso itself would not touch."""
+    toml = TOML.replace("home = [0.0, 0.0, 1.4", "home = [0.0, 0.0, 2.55")
+    pairs: list[list[str]] = []
+    # each error names the next pair
+    for _ in range(20):
+        text = f"exclude = {json.dumps(pairs + pairs)}\n{toml}"
+        try:
+            robot = load_robot(write_six(tmp_path, text))
+            break
+        except EmbodiedError as error:
+            found = re.search(r"at home six_(\w+) and six_(\w+) overlap", str(error))
+            assert found is not None
+            pairs.append(list(found.groups()))
+    assert pairs
+
+    # no pair is excluded twice, and the pairs are part of what the robot is
+    excluded = [{pair.bodyname1, pair.bodyname2} for pair in robot.build().excludes]
+    for first, second in pairs:
+        assert excluded.count({f"six_{first}", f"six_{second}"}) == 1
+    assert robot.content_hash != load_robot(write_six(tmp_path)).content_hash
