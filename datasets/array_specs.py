@@ -5,6 +5,7 @@ The letters in shapes are those of `embodied.datasets.schema`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,11 @@ class ArraySpec:
     shape: str  # the shape of one row
     meaning: str
     unit: str = "1"  # "1" for numbers without a unit
+
+    @property
+    def row_axes(self) -> list[str]:
+        """The axes of one row, e.g. ["E", "3"] for the shape "(E, 3)"."""
+        return re.findall(r"\w+", self.shape)
 
 
 # Arrays with one row per frame, `record_hz` of them per second.

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from embodied.datasets.schema import DatasetError
+
 QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
 MAX_KEPT_ROWS = 2**18  # at most this many rows are held in memory for the quantiles
 LEVELS = 256  # number of values of a uint8 colour channel
@@ -22,8 +24,14 @@ class VectorStatistics:
     computed from an evenly spaced sample.
     """
 
-    def __init__(self, width: int) -> None:
-        """Begins with no vectors."""
+    def __init__(self, name: str, width: int) -> None:
+        """Begins with no vectors.
+
+        Args:
+            name: the vectors' name, for errors.
+            width: the number d of their elements.
+        """
+        self._name = name
         self._count = 0
         self._min = np.full(width, np.inf)
         self._max = np.full(width, -np.inf)
@@ -44,17 +52,30 @@ class VectorStatistics:
         # Combine mean and squared deviations of the earlier values and of the new values
         # (Chan et al. 1979). This does not need the earlier values themselves.
         total = self._count + len(values)
-        mean = values.mean(axis=0)
-        shift = mean - self._mean
-        self._squares += ((values - mean) ** 2).sum(axis=0)
-        self._squares += shift**2 * self._count * len(values) / total
-        self._mean = self._mean + shift * len(values) / total
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # `result` refuses what overflows
+            mean = values.mean(axis=0)
+            shift = mean - self._mean
+            self._squares += ((values - mean) ** 2).sum(axis=0)
+            self._squares += shift**2 * self._count * len(values) / total
+            self._mean = self._mean + shift * len(values) / total
 
         self._add_to_sample(values)
         self._count = total
 
     def result(self) -> Statistics:
-        """Returns min, max, mean, std (d,), count (1,) and the quantiles (d,)."""
+        """Returns min, max, mean, std (d,), count (1,) and the quantiles (d,).
+
+        Raises:
+            DatasetError: the vectors' elements are too large for a mean or a deviation.
+        """
+        if not np.isfinite(self._squares).all():
+            largest = max(np.abs(self._min).max(), np.abs(self._max).max())
+            raise DatasetError(
+                f"{self._name} has numbers up to {largest:.3g}, too large for statistics: "
+                "their squares exceed the range of floating-point numbers"
+            )
         rows = np.concatenate(self._sample)
         quantiles = np.quantile(rows, list(QUANTILES.values()), axis=0)
         return {

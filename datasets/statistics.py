@@ -85,8 +85,8 @@ def statistics(
         on_key: a function that is called with 1 after each array.
 
     Raises:
-        DatasetError: `numbers` is empty; an array does not hold numbers; or its row width
-            differs between episodes.
+        DatasetError: `numbers` is empty; an array does not hold numbers; its row width
+            differs between episodes; or its numbers are too large for statistics.
         EmbodiedError: there is no such array; the message lists the arrays.
     """
     if not numbers:
@@ -137,7 +137,8 @@ def _vector_statistics(
         is_finite = np.isfinite(rows).all(axis=1)
         left_out += int((~is_finite).sum())
         if is_finite.any():
-            collected = collected or VectorStatistics(rows.shape[1])
+            name = f"{dataset.path}: {key}"
+            collected = collected or VectorStatistics(name, rows.shape[1])
             collected.add(rows[is_finite])
 
     if collected is None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import resource
 import shutil
 import signal
@@ -165,8 +164,7 @@ def original(folder: Path, form: str) -> None:
                 del demo[name]
             # plans of every kind of payload
             for spec in PLAN_OPTIONAL:
-                axes = re.findall(r"\w+", spec.shape)
-                row_shape = [PLAN_AXES.get(axis, axis) for axis in axes]
+                row_shape = [PLAN_AXES.get(axis, axis) for axis in spec.row_axes]
                 rows = np.zeros((2, *map(int, row_shape)), spec.dtype)
                 demo[f"plans/{spec.name}"] = rows
         if form == "old":

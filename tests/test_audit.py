@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embodied.benchmark.audit_page import write_audit_page
+from embodied.datasets.array_specs import STREAMS, STREAMS_OF_ACTORS, ArraySpec
 from embodied.datasets.audit import store
 from embodied.datasets.audit.context import Context
 from embodied.datasets.audit.diversity import find_gaps, range_coverage
@@ -36,7 +37,7 @@ from embodied.datasets.schema import DatasetError
 from tests import audit_plants as plants
 from tests.audit_plants import Plant
 from tests.commands import QUICKLY, collect, embodied, refused
-from tests.datasets_fakes import open_hdf5
+from tests.datasets_fakes import open_hdf5, write_dataset
 
 pytestmark = pytest.mark.usefixtures("few_threads")
 
@@ -361,6 +362,25 @@ def test_what_is_no_dataset_is_refused(tmp_path: Path) -> None:
                 file["x"] = np.arange(3)
         with pytest.raises(DatasetError, match=name):
             audit(path)
+
+
+@pytest.mark.parametrize(
+    "spec", [*STREAMS, *STREAMS_OF_ACTORS], ids=lambda spec: spec.name
+)
+def test_a_stream_with_an_axis_more_is_named(tmp_path: Path, spec: ArraySpec) -> None:
+    path = write_dataset(tmp_path / "set.hdf5", [1])
+    name = f"streams/{spec.name}/value"
+    with open_hdf5(path, "r+") as file:
+        demo = file["data/demo_0"]
+        shape = [2] * (2 + len(spec.row_axes))
+        if name in demo:
+            del demo[name]
+        demo[name] = np.ones(shape, spec.dtype)
+
+    [episode] = audit(path, replays=False).episodes
+    assert episode.verdict == "EXCLUDE"
+    [fault] = [finding for finding in episode.findings if finding.check == "fault"]
+    assert fault.message == f"{name} has {len(shape)} axes"
 
 
 def test_verdicts_are_stored_as_masks(good: Path, tmp_path: Path) -> None:

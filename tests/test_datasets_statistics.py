@@ -11,6 +11,9 @@ import pytest
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import DatasetError
 from embodied.datasets.statistics import measured_keys, statistics
+from embodied.datasets.windows.dataset import Windows
+from embodied.datasets.windows.statistics import window_statistics
+from embodied.datasets.windows.window import Window
 from embodied.errors import EmbodiedError
 from tests.commands import embodied, refused
 from tests.datasets_fakes import SEEDS, open_hdf5, write_dataset
@@ -66,6 +69,23 @@ def test_rows_that_are_not_finite_are_left_out_and_counted(path: Path) -> None:
     assert one.left_out == 2
     assert one.count == 2 * len(dataset.read(0, "streams/action/value")) - 2
     assert np.isfinite([*one.mean, *one.std, *one.max]).all()
+
+
+def test_numbers_whose_squares_overflow_are_refused(path: Path) -> None:
+    with open_hdf5(path, "r+") as file:
+        file["data/demo_1/states"][0, 0] = 1e300
+
+    with pytest.raises(
+        DatasetError, match=r"states has numbers up to 1e\+300, too large"
+    ):
+        statistics(Dataset(path), [1], ["states"])
+    with (
+        Windows(path, Window({"states": range(1)}), "all") as windows,
+        pytest.raises(
+            DatasetError, match=r"states has numbers up to 1e\+300, too large"
+        ),
+    ):
+        window_statistics(windows)
 
 
 def test_what_cannot_be_measured_is_named(path: Path) -> None:

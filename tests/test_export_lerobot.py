@@ -198,7 +198,7 @@ def test_language_stands_in_every_row_of_its_episode(path: Path) -> None:
 )
 def test_statistics_do_not_depend_on_the_parts(sizes: list[int], seed: int) -> None:
     values = np.random.default_rng(seed).normal(5, 3, (sum(sizes), 2))
-    collected = VectorStatistics(2)
+    collected = VectorStatistics("obs", 2)
     for part in np.split(values, np.cumsum(sizes)[:-1]):
         collected.add(part)
 
@@ -211,7 +211,7 @@ def test_statistics_do_not_depend_on_the_parts(sizes: list[int], seed: int) -> N
 
 def test_statistics_of_more_rows_than_are_kept() -> None:
     values = np.random.default_rng(0).random((700_000, 1))
-    collected = VectorStatistics(1)
+    collected = VectorStatistics("obs", 1)
     for part in np.split(values, 7):
         collected.add(part)
 

@@ -14,6 +14,7 @@ from zlib import crc32
 import numpy as np
 
 from embodied.core import PHYSICS_HZ
+from embodied.datasets.array_specs import STREAMS, STREAMS_OF_ACTORS
 from embodied.datasets.audit.positions import (
     JOINTS,
     columns_of,
@@ -69,6 +70,10 @@ ARRAY_AXES = {
     "states": (2,),
     "frame_tick": (1,),
     "image_tick": (1,),
+}
+# The number of axes that the values of a stream must have, by the stream's name.
+STREAM_AXES = {
+    spec.name: (1 + len(spec.row_axes),) for spec in (*STREAMS, *STREAMS_OF_ACTORS)
 }
 # Arrays with other names may have any of these numbers of axes.
 ANY_AXES = (1, 2, 3)
@@ -201,7 +206,8 @@ def read_view(demo: H5, source: Source, images: bool = True) -> View:
 def allowed_axes(name: str) -> tuple[int, ...]:
     """Returns the numbers of axes that an array may have, by its name."""
     if name.startswith("streams/"):
-        return (1,) if name.endswith("/t") else (1, 2)
+        stream, _, part = name.removeprefix("streams/").rpartition("/")
+        return (1,) if part == "t" else STREAM_AXES.get(stream, (1, 2))
     return ARRAY_AXES.get(name, ANY_AXES)
 
 

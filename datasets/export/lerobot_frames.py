@@ -184,11 +184,11 @@ class FeatureStatistics:
             if self._features[name]["dtype"] in ("image", "video", "language"):
                 continue
             rows = values.reshape(len(values), -1)
-            vectors = VectorStatistics(rows.shape[1])
+            vectors = VectorStatistics(name, rows.shape[1])
             vectors.add(rows)
             episode_statistics[name] = _lerobot_statistics(vectors)
             if name not in self._vectors:
-                self._vectors[name] = VectorStatistics(rows.shape[1])
+                self._vectors[name] = VectorStatistics(name, rows.shape[1])
             self._vectors[name].add(rows)
 
         # in the order of the features

@@ -81,12 +81,12 @@ def _measure(parts: Sequence[FileWindows], name: str) -> ArrayStatistics:
 
     Raises:
         DatasetError: the array's rows differ in shape between the files; it has no row;
-            or a number is not finite.
+            or a number is not finite, or too large for statistics.
     """
     # rows with several axes are flattened
     first = parts[0]
     width = int(np.prod(first.row(name), dtype=np.int64))
-    collected = VectorStatistics(width)
+    collected = VectorStatistics(f"{first.path}: {name}", width)
     count = 0
     for part in parts:
         if part.row(name) != first.row(name):
