@@ -103,7 +103,8 @@ def test_new_describes_an_mjcf_file(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # the search for a better mount takes seconds
+    # the search for a mount takes seconds; tests/test_described_standing.py tests it
+    monkeypatch.setattr(placing, "best_mount", lambda search, mount, home_w: mount)
     monkeypatch.setattr(StandingSearch, "best", lambda search, mount: None)
     write_six(tmp_path)
     path = tmp_path / "out" / "new.toml"
@@ -155,6 +156,9 @@ def test_new_describes_a_cup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_new_describes_a_urdf_whose_mesh_is_in_its_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # the search for a mount takes seconds
+    monkeypatch.setattr(placing, "best_mount", lambda search, mount, home_w: mount)
+    monkeypatch.setattr(StandingSearch, "best", lambda search, mount: None)
     package = tmp_path / "our_arm"
     (package / "urdf").mkdir(parents=True)
     (package / "meshes").mkdir()
