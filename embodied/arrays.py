@@ -47,6 +47,14 @@ def all_of(flags: Array) -> Array:
     return array_namespace(flags).all(flags, axis=-1)
 
 
+def surely_none(values: Array) -> bool:
+    """Returns whether it is known that all values are 0 or False, so that work can be saved.
+
+    For tensors it returns False, because the host would have to wait for the device.
+    """
+    return type(values) is np.ndarray and not np.count_nonzero(values)
+
+
 def count_of(flags: Array) -> Array:
     """Returns the number of flags set along the last axis; faster than `np.sum`."""
     if type(flags) is np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from embodied.arrays import any_of, surely_none
 from embodied.core import Array
 from embodied.errors import EmbodiedError
 
@@ -36,8 +37,9 @@ def as_actions(
         )
 
     is_bad_row = None
-    if not np.isfinite(actions).all():
-        is_bad_row = ~np.isfinite(actions).all(axis=1)
+    is_bad = ~np.isfinite(actions)
+    if not surely_none(is_bad):
+        is_bad_row = any_of(is_bad)
         actions = np.where(is_bad_row[:, None], 0.0, actions)
     return np.minimum(np.maximum(actions, -1.0), 1.0), is_bad_row
 

@@ -36,6 +36,7 @@ class Hand:
         sites = engine.view("site_xpos")
         self._pos_w = sites[:, site]  # (N, 3)
         self._xmat = engine.view("site_xmat")[:, site]  # (N, 9), row by row
+        self._axes_w = (self._xmat[:, 0::3], self._xmat[:, 1::3])  # (N, 3) each
         self._fingers = [qpos[:, column] for column in fingers]  # (N,) each
         self._pads = [sites[:, pad] for pad in pads]  # (N, 3) each
         self._tip_m = gripper.tip_m
@@ -56,7 +57,7 @@ class Hand:
 
         They are views of the state. To put them in a larger array is faster than `rot6d`.
         """
-        return self._xmat[:, 0::3], self._xmat[:, 1::3]
+        return self._axes_w
 
     def tip_w(self) -> Array:
         """Returns (N, 3) m, the tip of the closed fingers in the world."""

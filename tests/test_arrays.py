@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from embodied.arrays import all_of, any_of, columns, count_of, dot
+from embodied.arrays import all_of, any_of, columns, count_of, dot, surely_none
 
 
 def test_columns_are_slices_where_they_can_be() -> None:
@@ -37,3 +37,11 @@ def test_flags_along_a_short_axis(width: int) -> None:
     np.testing.assert_array_equal(all_of(flags), flags.all(axis=-1))
     np.testing.assert_array_equal(count_of(flags), flags.sum(axis=-1))
     assert count_of(flags).dtype == np.int64
+
+
+def test_work_is_saved_only_if_all_values_are_known_to_be_zero() -> None:
+    assert surely_none(np.zeros((2, 3)))
+    assert surely_none(np.zeros(2, bool))
+    assert not surely_none(np.array([0.0, np.nan]))
+    assert not surely_none(np.array([[False], [True]]))
+    assert not surely_none(pytest.importorskip("torch").zeros(2))

@@ -119,9 +119,11 @@ def test_bodies_are_read_all_together_or_one_a_world(cubes: FreeBodies) -> None:
     assert positions_w[:, :, 2].tolist() == [[1, 1], [2, 2]]
     np.testing.assert_array_equal(pos_w, positions_w[rows, which])
     np.testing.assert_array_equal(xmat.reshape(2, 3, 3), cubes.rotations()[rows, which])
-    np.testing.assert_array_equal(
-        cubes.positions_of(np.array([[1, 0], [0, 1]]))[0], positions_w[0, ::-1]
-    )
+
+    # several bodies of each world, in any order
+    positions, xmats = cubes.poses_of(np.array([[1, 0], [0, 1]]))
+    np.testing.assert_array_equal(positions, [positions_w[0, ::-1], positions_w[1]])
+    np.testing.assert_array_equal(xmats[:, 0], xmat)
 
 
 def test_a_push_moves_the_named_body_of_each_world(

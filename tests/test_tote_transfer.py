@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -194,14 +195,13 @@ def test_a_robot_that_drives_is_rewarded_from_afar() -> None:
     assert worlds.task.judge().progress[0] > 0.01
 
     def progress_at(distance_m: float) -> float:
-        progress = staged_progress(
-            np,
+        facts = SimpleNamespace(
             grasp_error_m=np.ones(1),
             is_in_hand=np.ones(1, bool),
             height_m=np.zeros(1),
             slot_distance_m=np.array([distance_m]),
-            station=station_of(worlds.robot),
         )
+        progress = staged_progress(np, facts, station_of(worlds.robot))
         return float(progress[0])
 
     # A metre nearer to the slot counts, however far away it is.

@@ -14,19 +14,19 @@ from embodied.sim.engine import Engine
 
 @dataclass(frozen=True)
 class _DrivenPart:
-    """A part that takes actions, with its columns in the robot's actions and targets.
+    """A part that takes actions, with its share of the robot's actions and targets.
 
     Attributes:
         name: name of the part.
         law: turns its actions into its targets.
         action: its columns in actions (N, A).
-        target: its columns in targets (N, T).
+        target: its columns of the robot's targets (N, T), a view.
     """
 
     name: str
     law: TargetLaw
     action: slice
-    target: slice
+    target: Array
 
 
 class RobotControl:
@@ -67,11 +67,11 @@ class RobotControl:
         self._joint_columns = columns(joints)
         self._actuator_columns = columns(actuators)
 
-        self._driven = _driven_parts(robot, engine, mode, 1 / control_hz)
         # actions of the mode `joint` are targets, so its limits are those of targets
         self._low = engine.xp.asarray(self.joint_interface.low)  # (T,) rad or m
         self._high = engine.xp.asarray(self.joint_interface.high)
         self._target = engine.xp.zeros((engine.num_worlds, len(actuators)))  # (N, T)
+        self._driven = _driven_parts(robot, engine, mode, 1 / control_hz, self._target)
 
     @property
     def joint_target(self) -> Array:
@@ -131,20 +131,22 @@ class RobotControl:
         Args:
             action: (N, A), finite and in [-1, 1].
         """
-        xp = self._xp
-        targets = [
-            part.law.targets(action[:, part.action], self._target[:, part.target])
-            for part in self._driven
-        ]
-        self._target[...] = clip(xp, xp.concat(targets, axis=1), self._low, self._high)
+        for part in self._driven:
+            part.target[...] = part.law.targets(action[:, part.action], part.target)
+        self._target[...] = clip(self._xp, self._target, self._low, self._high)
 
 
 def _driven_parts(
-    robot: Robot, engine: Engine, mode: str, dt_s: float
+    robot: Robot, engine: Engine, mode: str, dt_s: float, targets: Array
 ) -> tuple[_DrivenPart, ...]:
-    """Returns the parts that take actions, with their columns of actions and targets.
+    """Returns the parts that take actions, with their shares of actions and targets.
 
-    `dt_s` is the control period.
+    Args:
+        robot: the robot that has the parts.
+        engine: the engine that simulates it.
+        mode: one of CONTROL_MODES.
+        dt_s: the control period.
+        targets: (N, T) the robot's targets, of which each part writes its columns.
     """
     driven = []
     first_action = 0
@@ -158,7 +160,7 @@ def _driven_parts(
         action = slice(first_action, first_action + len(group.labels))
         target = slice(first_target, first_target + len(part.actuators))
         law = part.law(mode, engine, robot, dt_s)
-        driven.append(_DrivenPart(part.name, law, action, target))
+        driven.append(_DrivenPart(part.name, law, action, targets[:, target]))
         first_action = action.stop
         first_target = target.stop
 

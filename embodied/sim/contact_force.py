@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import mujoco
 
-from embodied.arrays import dot, largest
+from embodied.arrays import dot, largest, surely_none
 from embodied.core import PHYSICS_HZ, Array
 from embodied.errors import EmbodiedError
 from embodied.sim.engine import Engine
@@ -140,6 +140,10 @@ class ContactForce:
 
     def _peaks_in_history_n(self, ticks: int) -> Array:
         """Returns the peaks (N, K) of the last `ticks` steps in the histories, N."""
+        # most of the time nothing is touched
+        if surely_none(self._force):
+            return self._xp.zeros(self._earlier_peaks_n.shape)
+
         squares = dot(self._force, self._force)  # (N, K, T) squared norms of the forces
         if ticks < WINDOW_TICKS:
             # begin half a tick earlier, so that rounding errors exclude no step

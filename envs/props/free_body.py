@@ -142,14 +142,6 @@ class FreeBodies:
         """Returns the positions (N, K, 3) m of all K bodies."""
         return self._pos_w[:, self._body_columns]
 
-    def positions_of(self, which: Array) -> Array:
-        """Returns the positions (N, k, 3) m of k bodies per world.
-
-        Args:
-            which: (N, k) the indices of each world's bodies.
-        """
-        return self._pos_w[self._each_world, self._body_ids[which]]
-
     def pose_of(self, which: Array) -> tuple[Array, Array]:
         """Returns the pose of one body per world.
 
@@ -161,6 +153,20 @@ class FreeBodies:
         """
         bodies = self._body_ids[which]
         return self._pos_w[self._worlds, bodies], self._xmat[self._worlds, bodies]
+
+    def poses_of(self, which: Array) -> tuple[Array, Array]:
+        """Returns the poses of k bodies per world.
+
+        Args:
+            which: (N, k) the indices of each world's bodies.
+
+        Returns:
+            The bodies' positions (N, k, 3) in m, and their rotation matrices (N, k, 9),
+            row by row.
+        """
+        bodies = self._body_ids[which]
+        each_world = self._each_world
+        return self._pos_w[each_world, bodies], self._xmat[each_world, bodies]
 
     def rotations(self) -> Array:
         """Returns the rotation matrices (N, K, 3, 3) of all K bodies."""

@@ -51,22 +51,27 @@ class Props:
         self.first = engine.xp.zeros(engine.num_worlds, dtype=engine.xp.int64)
 
         count = len(PARTS)
-        # (K, 2): row k holds the indices of the two parts other than part k, of K = 3
-        others = [[(k + 1) % count, (k + 2) % count] for k in range(count)]
-        self.others = engine.xp.asarray(others)
+        # (K, 3): row k begins with the index k, followed by those of the other two parts
+        named_first = [[k, (k + 1) % count, (k + 2) % count] for k in range(count)]
+        self.named_first = engine.xp.asarray(named_first)
 
 
 class Facts:
     """Quantities of N worlds in one state; "the part" is the workpiece that is named."""
 
     def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
-        """Reads the named workpiece; other facts are computed when they are first used."""
+        """Reads the workpieces; other facts are computed when they are first used."""
         self._props = props
         self._memory = memory
         self._xp = props.xp
-        # position of the part's centre (N, 3) m; its rotation matrix (N, 9), row by row;
-        # its velocity (N, 3) m/s
-        self.part_pos_w, self.part_xmat = props.parts.pose_of(memory["part"])
+        # positions of all parts (N, 3, 3) m, and rotation matrices (N, 3, 9), row by row;
+        # the named part is the first
+        named_first = props.named_first[memory["part"]]  # (N, 3)
+        self._pos_w, xmat = props.parts.poses_of(named_first)
+        # the part's centre (N, 3) m, its rotation matrix (N, 9), and its
+        # velocity (N, 3) m/s
+        self.part_pos_w = self._pos_w[:, 0]
+        self.part_xmat = xmat[:, 0]
         self.part_vel_w = props.parts.velocity_of(memory["part"])
 
     @quantity
@@ -77,8 +82,7 @@ class Facts:
     @quantity
     def other_parts_pos_w(self) -> Array:
         """(N, 6) m, positions of the two workpieces that are not named."""
-        others = self._props.others[self._memory["part"]]
-        return self._xp.reshape(self._props.parts.positions_of(others), (-1, 6))
+        return self._xp.reshape(self._pos_w[:, 1:], (-1, 6))
 
     @quantity
     def pocket_pos_w(self) -> Array:

@@ -8,7 +8,7 @@ from operator import and_
 
 import numpy as np
 
-from embodied.arrays import all_of, count_of, dot
+from embodied.arrays import all_of, count_of, dot, surely_none
 from embodied.core import Array
 from embodied.envs.facts import quantity
 from embodied.envs.hand import Hand
@@ -61,9 +61,9 @@ class Props:
         self.hands = [Hand(engine, robot, effector) for effector in effectors]
 
         count = len(TOTES)
-        # (K, 2): row k holds the indices of the two totes other than tote k, of K = 3
-        others = [[(k + 1) % count, (k + 2) % count] for k in range(count)]
-        self.others = xp.asarray(others)
+        # (K, 3): row k begins with the index k, followed by those of the other two totes
+        named_first = [[k, (k + 1) % count, (k + 2) % count] for k in range(count)]
+        self.named_first = xp.asarray(named_first)
         # the grips in the tote's frame: in the middle of the walls on both sides, x = 0
         self.grip_y_m = tote.width / 2
         self.grip_z_m = tote.height - GRASP_DEPTH_M
@@ -84,13 +84,18 @@ class Facts:
     """Quantities of N worlds in one state; "the tote" is the one that is named."""
 
     def __init__(self, props: Props, memory: Mapping[str, Array]) -> None:
-        """Reads the named tote; other facts are computed when they are first used."""
+        """Reads the totes; other facts are computed when they are first used."""
         self._props = props
         self._memory = memory
         self._xp = props.xp
-        # position of the centre of the tote's underside (N, 3) m; its rotation matrix
-        # (N, 9), row by row; its velocity (N, 3) m/s
-        self.tote_pos_w, self.tote_xmat = props.totes.pose_of(memory["tote"])
+        # positions of all totes (N, 3, 3) m, and rotation matrices (N, 3, 9), row by row;
+        # the named tote is the first
+        named_first = props.named_first[memory["tote"]]  # (N, 3)
+        self._pos_w, xmat = props.totes.poses_of(named_first)
+        # the centre of the tote's underside (N, 3) m, its rotation matrix (N, 9), and its
+        # velocity (N, 3) m/s
+        self.tote_pos_w = self._pos_w[:, 0]
+        self.tote_xmat = xmat[:, 0]
         self.tote_vel_w = props.totes.velocity_of(memory["tote"])
 
     @quantity
@@ -101,9 +106,7 @@ class Facts:
     @quantity
     def other_totes_pos_w(self) -> Array:
         """(N, 6) m, positions of the two totes that are not named, one after the other."""
-        others = self._props.others[self._memory["tote"]]
-        first_and_second = self._props.totes.positions_of(others)  # (N, 2, 3)
-        return self._xp.reshape(first_and_second, (-1, 6))
+        return self._xp.reshape(self._pos_w[:, 1:], (-1, 6))
 
     @quantity
     def belt_speed(self) -> Array:
@@ -121,6 +124,11 @@ class Facts:
         x = self.slot_offset_m[:, 0]
         y = self.slot_offset_m[:, 1]
         return self._xp.sqrt(x * x + y * y)
+
+    @quantity
+    def height_m(self) -> Array:
+        """(N,) m, height of the tote above the belt."""
+        return self.tote_pos_w[:, 2] - self._props.station.belt.top_z
 
     @quantity
     def grasp_errors_m(self) -> list[Array]:
@@ -162,9 +170,21 @@ class Facts:
         return is_inside & is_upright
 
     @quantity
+    def is_in_hand(self) -> Array:
+        """(N,) bool, the tote is held, or stands in its slot."""
+        return self.is_held | self.is_set_down
+
+    @quantity
     def is_at_rest(self) -> Array:
         """(N,) bool, the tote hardly moves."""
         return dot(self.tote_vel_w, self.tote_vel_w) < AT_REST_M_S**2
+
+    @quantity
+    def is_done(self) -> Array:
+        """(N,) bool, the tote stands in its slot, released and at rest."""
+        if surely_none(self.is_set_down):
+            return self.is_set_down
+        return self.is_set_down & ~self.is_held & self.is_at_rest
 
     @quantity
     def is_lost(self) -> Array:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from embodied.arrays import surely_none
 from embodied.core import Array, Layout
 from embodied.envs.events import PUSH_TICKS, is_during
 from embodied.envs.facts import PerState
@@ -147,10 +148,13 @@ class ToteTransfer:
         memory = self._memory
         belt = self._props.belt
 
+        has_happened = tick >= memory["event_tick"]
+        if surely_none(has_happened):
+            return
+
         # Both kinds of event are applied. Only one of them has an effect, because the
         # sampled values of the other change nothing: the same speed again, or a push of 0
         # N.
-        has_happened = tick >= memory["event_tick"]
         speed = xp.where(has_happened, memory["speed_after"], belt.speed())
         belt.set_speed(speed)
 
@@ -184,33 +188,18 @@ class ToteTransfer:
         """
         xp = self._engine.xp
         facts = self._facts()
-        success = facts.is_set_down & ~facts.is_held & facts.is_at_rest
 
         # staged progress stays below 1, which is kept for success
-        progress = staged_progress(
-            xp,
-            grasp_error_m=facts.grasp_error_m,
-            is_in_hand=facts.is_held | facts.is_set_down,
-            height_m=facts.tote_pos_w[:, 2] - self._station.belt.top_z,
-            slot_distance_m=facts.slot_distance_m,
-            station=self._station,
-        )
+        progress = staged_progress(xp, facts, self._station)
         return Outcome(
-            success=success,
-            progress=xp.where(success, 1.0, progress),
+            success=facts.is_done,
+            progress=xp.where(facts.is_done, 1.0, progress),
             lost=facts.is_lost,
             dropped=facts.fallen_totes,
         )
 
 
-def staged_progress(
-    xp: Any,
-    grasp_error_m: Array,
-    is_in_hand: Array,
-    height_m: Array,
-    slot_distance_m: Array,
-    station: Station,
-) -> Array:
+def staged_progress(xp: Any, facts: Facts, station: Station) -> Array:
     """Returns the progress (N,), below 1, of reaching, lifting and carrying the tote.
 
     The progress is at most 0.25 while the hand reaches for the tote, 0.35 once the tote
@@ -218,21 +207,21 @@ def staged_progress(
 
     Args:
         xp: The array namespace.
-        grasp_error_m: (N,) m, the distance from the TCP to the grip.
-        is_in_hand: (N,) bool, whether the tote is held, or stands in its slot.
-        height_m: (N,) m, the height of the tote above the belt.
-        slot_distance_m: (N,) m, the horizontal distance between slot and tote.
+        facts: The quantities of the present state.
         station: The layout, which has the margins of the rewards.
     """
     # rewards from 0 to 1: 1 within `bound` m of the goal, and 0.1 at `bound` + `margin` m
-    reached = tolerance(grasp_error_m, bound=0.02, margin=station.reach_m)
-    carried = tolerance(slot_distance_m, bound=0.02, margin=station.carry_m)
-    lifted = xp.minimum(height_m / LIFT_M, 1.0)
+    reached = tolerance(facts.grasp_error_m, bound=0.02, margin=station.reach_m)
+    reaching = 0.25 * reached
+    if surely_none(facts.is_in_hand):
+        return reaching
 
+    carried = tolerance(facts.slot_distance_m, bound=0.02, margin=station.carry_m)
+    lifted = xp.minimum(facts.height_m / LIFT_M, 1.0)
     # near the slot the tote is lowered again, which must not cost progress
     lifted_or_lowered = xp.maximum(lifted, carried)
     in_hand = 0.35 + 0.15 * lifted_or_lowered + 0.4 * carried
-    return xp.where(is_in_hand, in_hand, 0.25 * reached)
+    return xp.where(facts.is_in_hand, in_hand, reaching)
 
 
 TOTE_TRANSFER = TaskSpec(
