@@ -39,7 +39,7 @@ class quantity:  # noqa: N801  (used as a decorator, like `property`)
             return self
         value = self._compute(facts)
         # later reads find the value in the instance, before this descriptor
-        facts.__dict__[self._name] = value
+        setattr(facts, self._name, value)
         return value
 
 

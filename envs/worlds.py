@@ -79,6 +79,7 @@ class Worlds:
         self.ticks_per_step = PHYSICS_HZ // config.control_hz
         rules = ScoringRules.of(config, self.horizon_s)
         self._scorer = HostScorer(rules, num_worlds)
+        self._no_state = np.zeros((num_worlds, 0))
         self._flow = EpisodeFlow(
             engine=self.engine,
             control=self.control,
@@ -212,14 +213,10 @@ class Worlds:
             feed.update(tick, self.episodes.pixel_sigma, self.episodes.seeds)
             pixels, pixels_tick = feed.newest()
 
-        state = np.zeros((self.num_worlds, 0))
-        if privileged:
-            state = self.task.state()
-
         return Observation(
             tick=tick,
             agent_pos=self.proprioception.read(),
-            environment_state=state,
+            environment_state=self.task.state() if privileged else self._no_state,
             instruction=self.episodes.instructions,
             pixels=pixels,
             pixels_tick=pixels_tick,

@@ -195,11 +195,12 @@ def test_a_robot_that_drives_is_rewarded_from_afar() -> None:
     assert worlds.task.judge().progress[0] > 0.01
 
     def progress_at(distance_m: float) -> float:
-        facts = SimpleNamespace(
+        facts: Any = SimpleNamespace(
             grasp_error_m=np.ones(1),
             is_in_hand=np.ones(1, bool),
             height_m=np.zeros(1),
             slot_distance_m=np.array([distance_m]),
+            is_done=np.zeros(1, bool),
         )
         progress = staged_progress(np, facts, station_of(worlds.robot))
         return float(progress[0])

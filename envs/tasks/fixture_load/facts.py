@@ -67,10 +67,10 @@ class Facts:
         # positions of all parts (N, 3, 3) m, and rotation matrices (N, 3, 9), row by row;
         # the named part is the first
         named_first = props.named_first[memory["part"]]  # (N, 3)
-        self._pos_w, xmat = props.parts.poses_of(named_first)
+        self.pos_w, xmat = props.parts.poses_of(named_first)
         # the part's centre (N, 3) m, its rotation matrix (N, 9), and its
         # velocity (N, 3) m/s
-        self.part_pos_w = self._pos_w[:, 0]
+        self.part_pos_w = self.pos_w[:, 0]
         self.part_xmat = xmat[:, 0]
         self.part_vel_w = props.parts.velocity_of(memory["part"])
 
@@ -78,11 +78,6 @@ class Facts:
     def part_rot6d(self) -> Array:
         """(N, 6) x and y axis of the part in the world."""
         return self.part_xmat[:, ROT6D_OF_XMAT]
-
-    @quantity
-    def other_parts_pos_w(self) -> Array:
-        """(N, 6) m, positions of the two workpieces that are not named."""
-        return self._xp.reshape(self._pos_w[:, 1:], (-1, 6))
 
     @quantity
     def pocket_pos_w(self) -> Array:

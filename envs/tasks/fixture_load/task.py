@@ -185,9 +185,10 @@ class FixtureLoad:
             facts.pocket_pos_w,
             facts.pocket_heading,
             memory["clearance"][:, None],
-            # everything else
+            # everything else; the parts that are not named are the last two
             facts.button_pos_w,
-            facts.other_parts_pos_w,
+            facts.pos_w[:, 1],
+            facts.pos_w[:, 2],
             running[:, None],
             memory["peak_n"][:, None],
         ]

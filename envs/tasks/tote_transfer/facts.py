@@ -91,10 +91,10 @@ class Facts:
         # positions of all totes (N, 3, 3) m, and rotation matrices (N, 3, 9), row by row;
         # the named tote is the first
         named_first = props.named_first[memory["tote"]]  # (N, 3)
-        self._pos_w, xmat = props.totes.poses_of(named_first)
+        self.pos_w, xmat = props.totes.poses_of(named_first)
         # the centre of the tote's underside (N, 3) m, its rotation matrix (N, 9), and its
         # velocity (N, 3) m/s
-        self.tote_pos_w = self._pos_w[:, 0]
+        self.tote_pos_w = self.pos_w[:, 0]
         self.tote_xmat = xmat[:, 0]
         self.tote_vel_w = props.totes.velocity_of(memory["tote"])
 
@@ -102,11 +102,6 @@ class Facts:
     def slot_pos_w(self) -> Array:
         """(N, 3) m, centre of the floor of the named slot."""
         return self._props.rack.slot_w(self._memory["slot"])
-
-    @quantity
-    def other_totes_pos_w(self) -> Array:
-        """(N, 6) m, positions of the two totes that are not named, one after the other."""
-        return self._xp.reshape(self._pos_w[:, 1:], (-1, 6))
 
     @quantity
     def belt_speed(self) -> Array:

@@ -173,9 +173,10 @@ class ToteTransfer:
             facts.tote_xmat[:, 1::3],
             facts.tote_vel_w,
             self._memory["size"],
-            # everything around it
+            # everything around it; the totes that are not named are the last two
             facts.slot_pos_w,
-            facts.other_totes_pos_w,
+            facts.pos_w[:, 1],
+            facts.pos_w[:, 2],
             facts.belt_speed[:, None],
         ]
         return self._engine.xp.concat(parts, axis=1)
@@ -186,24 +187,20 @@ class ToteTransfer:
         Success: the named tote stands in its slot, released and at rest. Lost: the tote
         has fallen, or the belt has carried it out of reach.
         """
-        xp = self._engine.xp
         facts = self._facts()
-
-        # staged progress stays below 1, which is kept for success
-        progress = staged_progress(xp, facts, self._station)
         return Outcome(
             success=facts.is_done,
-            progress=xp.where(facts.is_done, 1.0, progress),
+            progress=staged_progress(self._engine.xp, facts, self._station),
             lost=facts.is_lost,
             dropped=facts.fallen_totes,
         )
 
 
 def staged_progress(xp: Any, facts: Facts, station: Station) -> Array:
-    """Returns the progress (N,), below 1, of reaching, lifting and carrying the tote.
+    """Returns the progress (N,) of reaching, lifting and carrying the tote.
 
     The progress is at most 0.25 while the hand reaches for the tote, 0.35 once the tote
-    is in the hand, and rises to 0.9 at its slot.
+    is in the hand, rises to 0.9 at its slot, and is 1 once the task is done.
 
     Args:
         xp: The array namespace.
@@ -221,7 +218,8 @@ def staged_progress(xp: Any, facts: Facts, station: Station) -> Array:
     # near the slot the tote is lowered again, which must not cost progress
     lifted_or_lowered = xp.maximum(lifted, carried)
     in_hand = 0.35 + 0.15 * lifted_or_lowered + 0.4 * carried
-    return xp.where(facts.is_in_hand, in_hand, reaching)
+    unfinished = xp.where(facts.is_in_hand, in_hand, reaching)
+    return xp.where(facts.is_done, 1.0, unfinished)
 
 
 TOTE_TRANSFER = TaskSpec(
