@@ -79,7 +79,6 @@ class Worlds:
         self.ticks_per_step = PHYSICS_HZ // config.control_hz
         rules = ScoringRules.of(config, self.horizon_s)
         self._scorer = HostScorer(rules, num_worlds)
-        self._no_state = np.zeros((num_worlds, 0))
         self._flow = EpisodeFlow(
             engine=self.engine,
             control=self.control,
@@ -213,10 +212,11 @@ class Worlds:
             feed.update(tick, self.episodes.pixel_sigma, self.episodes.seeds)
             pixels, pixels_tick = feed.newest()
 
+        state = self.task.state() if privileged else np.zeros((self.num_worlds, 0))
         return Observation(
             tick=tick,
             agent_pos=self.proprioception.read(),
-            environment_state=self.task.state() if privileged else self._no_state,
+            environment_state=state,
             instruction=self.episodes.instructions,
             pixels=pixels,
             pixels_tick=pixels_tick,
