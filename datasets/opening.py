@@ -253,10 +253,11 @@ def _check_path(path: Path) -> None:
     # list the datasets in the folder: often the name was mistyped
     folder = path.parent
     if not path.exists():
-        datasets = []
+        names = []
         if folder.is_dir():
-            datasets = sorted(file.name for file in folder.glob("*.hdf5"))
-        raise DatasetError(f"no dataset at {path}; datasets in {folder}: {datasets}")
+            names = sorted(file.name for file in folder.glob("*.hdf5"))
+        listed = ", ".join(names) if names else "none"
+        raise DatasetError(f"no dataset at {path}; datasets in {folder}: {listed}")
 
     # the first bytes show what kind of file it is
     if not h5py.is_hdf5(path):
