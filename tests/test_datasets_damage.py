@@ -32,7 +32,7 @@ def test_what_is_no_dataset_says_why(path: Path, tmp_path: Path) -> None:
     nothing = tmp_path / "nothing.hdf5"
     no_folder = tmp_path / "no" / "folder.hdf5"
 
-    neighbours = r"\['foreign.hdf5', 'future.hdf5', 'text.hdf5'\]"
+    neighbours = "foreign.hdf5, future.hdf5, text.hdf5"
     reasons = {
         nothing: f"no dataset at .*nothing.hdf5; .*{neighbours}",
         no_folder: "no dataset at",
