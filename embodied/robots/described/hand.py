@@ -358,7 +358,7 @@ class _Measurement:
             raise EmbodiedError(
                 f"the gripper opens only from {1000 * gap_m:.1f} to {1000 * width_m:.1f} "
                 f"mm, expected at least {1000 * LEAST_WIDTH_M:.0f} mm more: correct "
-                "gripper.closed and gripper.open"
+                "gripper.closed and gripper.open, or tcp if it is not between the fingers"
             )
 
     def _tip_m(self, geoms: list[int], at_closed: mujoco.MjData) -> float:
