@@ -146,7 +146,7 @@ def test_a_history_of_version_0_1_reads_alike(tmp_path: Path) -> None:
         (learning((0.0, 0.1), (0.3, 0.5), (0.98, 0.99)), "98% .*it is learned"),
         (learning((0.0, 0.1), (0.1, 0.3), (0.4, 0.6)), "still grows: more time"),
         (learning((0.0, 0.1), (0.3, 0.5), (0.3, 0.5)), "stands still: try more time"),
-        (learning((0.0, 0.1), (0.0, 0.1), (0.0, 0.1)), "a stage first .--stage"),
+        (learning((0.0, 0.1), (0.0, 0.1), (0.0, 0.1)), "an easier stage .--stage"),
     ],
 )
 def test_advice_follows_from_the_figures(

@@ -214,6 +214,6 @@ def _reinforcement_advice(history: Rows, longer: str) -> str:
     if success >= BEGUN:
         return f"{share}, but that stands still: try {longer}, or another seed"
     return (
-        f"{share}, and progress stands still: learn a stage first (--stage), at a lower "
-        "level, or from demonstrations (--demos); more time alone may not help"
+        f"{share}, and progress stands still: try an easier stage (--stage), a lower "
+        "level (--level) or more demonstrations (--demos); more time alone may not help"
     )
