@@ -32,6 +32,13 @@ def test_there_are_eight() -> None:
 def test_an_example_runs(path: Path, tmp_path: Path) -> None:
     # Its own folder is on the path, the tests' settings are not.
     warnings = "error::DeprecationWarning:embodied"
-    output = run_python("-W", warnings, path, folder=tmp_path, OMP_NUM_THREADS="1")
+    output = run_python(
+        "-W",
+        warnings,
+        path,
+        folder=tmp_path,
+        longest_s=400,  # one of them takes 70 s of a free core
+        OMP_NUM_THREADS="1",
+    )
 
     assert output.strip()
