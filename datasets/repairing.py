@@ -249,9 +249,11 @@ def _examine(
     Raises:
         One of `READING_ERRORS`: the header or the list of episodes cannot be read.
     """
+    # an episode behind the end of the damaged file is lost
     end = source.stat().st_size if cut_bytes else None
     episodes = []
     lost = []
+
     with open_file(readable) as file:
         header = read_header(file)
         for name in sorted(file["data"], key=_demo_order):

@@ -52,9 +52,8 @@ class VectorStatistics:
         # Combine mean and squared deviations of the earlier values and of the new values
         # (Chan et al. 1979). This does not need the earlier values themselves.
         total = self._count + len(values)
-        with np.errstate(
-            over="ignore", invalid="ignore"
-        ):  # `result` refuses what overflows
+        # no warnings of an overflow, because `result` refuses it
+        with np.errstate(over="ignore", invalid="ignore"):
             mean = values.mean(axis=0)
             shift = mean - self._mean
             self._squares += ((values - mean) ** 2).sum(axis=0)
@@ -70,12 +69,14 @@ class VectorStatistics:
         Raises:
             DatasetError: the vectors' elements are too large for a mean or a deviation.
         """
+        # the square of a number beyond about 1e154 is larger than any float
         if not np.isfinite(self._squares).all():
             largest = max(np.abs(self._min).max(), np.abs(self._max).max())
             raise DatasetError(
                 f"{self._name} has numbers up to {largest:.3g}, too large for statistics: "
                 "their squares exceed the range of floating-point numbers"
             )
+
         rows = np.concatenate(self._sample)
         quantiles = np.quantile(rows, list(QUANTILES.values()), axis=0)
         return {

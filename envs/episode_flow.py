@@ -29,6 +29,7 @@ class EpisodeFlow:
         watch: TaskWatch,
     ) -> None:
         """Stores the objects that are told."""
+        # what moves, what is sampled and seen, and what judges
         self._engine = engine
         self._control = control
         self._episodes = episodes

@@ -14,7 +14,7 @@ from zlib import crc32
 import numpy as np
 
 from embodied.core import PHYSICS_HZ
-from embodied.datasets.array_specs import STREAMS, STREAMS_OF_ACTORS
+from embodied.datasets.array_specs import FRAMES, STREAMS, STREAMS_OF_ACTORS
 from embodied.datasets.audit.positions import (
     JOINTS,
     columns_of,
@@ -62,18 +62,10 @@ class Camera:
     small: np.ndarray
 
 
-# The number of axes that an array must have, by its name below an episode's group.
-ARRAY_AXES = {
-    "actions": (2,),
-    "rewards": (1,),
-    "dones": (1,),
-    "states": (2,),
-    "frame_tick": (1,),
-    "image_tick": (1,),
-}
-# The number of axes that the values of a stream must have, by the stream's name.
-STREAM_AXES = {
-    spec.name: (1 + len(spec.row_axes),) for spec in (*STREAMS, *STREAMS_OF_ACTORS)
+# The specifications of arrays, by their names below an episode's group. Observations are
+# missing, since files from elsewhere have them in other forms.
+SPECS = {spec.name: spec for spec in FRAMES if not spec.name.startswith("obs/")} | {
+    f"streams/{spec.name}/value": spec for spec in (*STREAMS, *STREAMS_OF_ACTORS)
 }
 # Arrays with other names may have any of these numbers of axes.
 ANY_AXES = (1, 2, 3)
@@ -205,10 +197,11 @@ def read_view(demo: H5, source: Source, images: bool = True) -> View:
 
 def allowed_axes(name: str) -> tuple[int, ...]:
     """Returns the numbers of axes that an array may have, by its name."""
+    if name in SPECS:
+        return (1 + len(SPECS[name].row_axes),)  # the first axis counts the rows
     if name.startswith("streams/"):
-        stream, _, part = name.removeprefix("streams/").rpartition("/")
-        return (1,) if part == "t" else STREAM_AXES.get(stream, (1, 2))
-    return ARRAY_AXES.get(name, ANY_AXES)
+        return (1,) if name.endswith("/t") else (1, 2)
+    return ANY_AXES
 
 
 def is_picture(item: H5) -> bool:

@@ -109,8 +109,9 @@ def error_result(seed: int, error: str) -> EpisodeResult:
         progress_end=0.0,
         time_to_success_s=None,
         duration_s=0.0,
-        fault=POLICY_RAISED,
         reward_sum=0.0,
+        # why the episode does not count
+        fault=POLICY_RAISED,
         ended=FAULT,
         error=error,
     )

@@ -226,6 +226,7 @@ def _panel_record(figures: PanelFigures) -> PanelRecord:
         rows_are=panel.rows_are,
         rows=tuple(_row_record(row) for row in figures.rows),
         half_rate_hz=figures.half_rate_hz,
+        # the planner's rate that is worth as much as each column's delay
         break_even=tuple(
             BreakEven(column.delay_ms, column.channel, rate_hz)
             for column, rate_hz in figures.break_even_hz.items()

@@ -101,6 +101,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         required=False,
     )
+
     parser.add_argument(
         "--videos",
         type=int,

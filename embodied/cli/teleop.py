@@ -281,6 +281,7 @@ def finish(
     writer.close()  # merges the takes
     for result in results:
         print(f"seed {result.seed}: {describe_ending(result)}, '{result.instruction}'")
+
     if not writer.path.exists():
         print(
             "no take was kept: keep or mark count once a take is over, which is when "

@@ -90,6 +90,7 @@ def _add_real_time(parser: argparse.ArgumentParser) -> None:
         help="run on the wall clock, with the planner in a process of its own, and say "
         "how punctual it was",
     )
+
     parser.add_argument(
         "--trace",
         type=Path,

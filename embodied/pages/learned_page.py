@@ -68,10 +68,12 @@ def learned_section(rows: Sequence[LearnedSuccess], pairs: Sequence[Pair]) -> st
 
 def _line(row: LearnedSuccess) -> list[str]:
     """Returns the cells of a row."""
+    # the cells whose text depends on how the policy was trained
     demonstrations = "none"
     if row.demonstrations:
         demonstrations = f"{row.demonstrations} {row.source}"
     inputs = ", ".join(row.cameras) or "privileged state"
+
     return [
         *row.pair,
         f"{_subject(row)} at {row.level}",
@@ -94,6 +96,8 @@ def _verdicts(rows: Sequence[LearnedSuccess]) -> str:
     """Returns sentences on what is too hard for these trainings, and what is too easy."""
     stages = [row for row in rows if row.stage]
     wholes = [row for row in rows if not row.stage]
+
+    # verdict -> rows to which it applies, as the bounds of their intervals say
     verdicts = {
         "Too hard for these trainings": [
             row for row in rows if row.rate_once.high < TOO_HARD

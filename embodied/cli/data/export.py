@@ -154,6 +154,7 @@ def _lerobot(
     """Exports to LeRobot's format, version 2.1 or 3.0."""
     export = export_lerobot_v2 if args.v2 else export_lerobot
     pictures: Pictures = args.images or "video"
+
     export(
         selection,
         episodes,

@@ -197,12 +197,14 @@ class Description:
                 f"version is {self.version:g}, and this program reads {VERSION}: "
                 "update it, or write the description anew"
             )
+
         if self.servos not in SERVOS:
             raise unknown("kind of servos", self.servos, SERVOS)
         check_once("cameras", self.cameras)
         check_once("held", self.held)
         hint = f", one for each of {', '.join(self.held) or 'held, which names none'}"
         check_count("held_at", self.held_at, len(self.held), hint)
+
         for pair in self.exclude:
             if len(pair) != 2 or pair[0] == pair[1]:
                 raise EmbodiedError(
