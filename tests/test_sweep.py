@@ -196,6 +196,15 @@ def test_where_nothing_succeeds_nothing_halves() -> None:
     assert "does not succeed" in headline([figures])
 
 
+def test_with_one_delay_the_headline_spans_the_rows() -> None:
+    cells = [
+        sweep_cell(share, delay_ms=250, mailbox=mailbox)
+        for share, mailbox in ((0.25, "latest"), (1.0, "predictive"))
+    ]
+    figures = figures_of(*cells)
+    assert headline([figures]).endswith("succeeds in 25.0% to 100.0%")
+
+
 def test_the_interval_is_that_of_pairs() -> None:
     """Seeds that fail together tell more than those that fail on their own."""
     together = linear((0, 250), 400, episodes=60)

@@ -35,8 +35,16 @@ def headline(figures: Sequence[PanelFigures]) -> str:
     subject = f"{_policy(row)} on {panel.task_with_robot}"
 
     if len(row.points) < 2:
-        success = next(iter(row.points.values())).success
-        return f"{subject} succeeds in {percent(success.value, success.episodes)}"
+        # with one delay, the rows of the policy are what is compared
+        rates = [
+            point.success
+            for each in figures[0].rows
+            if _policy(each) == _policy(row)
+            for point in each.points.values()
+        ]
+        rates.sort(key=lambda rate: rate.value)
+        shares = [percent(rate.value, rate.episodes) for rate in (rates[0], rates[-1])]
+        return f"{subject} succeeds in {' to '.join(dict.fromkeys(shares))}"
     if row.half_delay_ms is None:
         return f"{subject} does not succeed, even with the least delay"
     if row.half_delay_ms.value is None:
