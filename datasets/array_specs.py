@@ -251,6 +251,12 @@ PLAN_OPTIONAL = (
         "sequence_hz", np.float64, "()", "rows of the latent sequence per second", "1/s"
     ),
     ArraySpec(
+        "text",
+        np.uint8,
+        "(T,)",
+        "the subtask in words: UTF-8, filled up with zeros",
+    ),
+    ArraySpec(
         "fault",
         np.int64,
         "()",

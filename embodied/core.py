@@ -173,7 +173,8 @@ class Observation:
     agent_pos: Array  # (N, P) proprioception
     environment_state: Array  # (N, S) privileged state; S is 0 if it is hidden
     instruction: tuple[str, ...]  # N sentences
-    # camera -> (N, H, W, 3) uint8, its newest frames
+    # camera -> (N, H, W, 3) uint8, its newest frames; or, if another process renders them,
+    # MOMENT -> (N,) the moments of these frames (`embodied.sim.feed`)
     pixels: Mapping[str, Array] = field(default_factory=dict)
     pixels_tick: Array = None  # (N,) int64, the ticks of these frames; None without any
 

@@ -2,7 +2,7 @@
 
 Shapes: N worlds (n for a subset of them), E effectors, B bases that travel, L numbers of a
 latent, R rows of a latent sequence, H steps of an action chunk, A action elements, W
-waypoints.
+waypoints, T bytes of a text.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 
 from embodied.core import SKILLS, Array, Observation, PolicySpec
+from embodied.errors import EmbodiedError
 
 # The optional contents of plans. All plans have a subtask and a completion.
 PayloadKind = Literal[
-    "goals", "base_goals", "latent", "chunk", "waypoints", "latent_sequence"
+    "goals", "base_goals", "latent", "chunk", "waypoints", "latent_sequence", "text"
 ]
 PAYLOAD_KINDS: tuple[PayloadKind, ...] = get_args(PayloadKind)
 
@@ -35,6 +36,7 @@ class PlanShape:
     waypoint_effectors: int = 0  # E, the number of effectors with waypoints
     sequence_steps: int = 0  # R, the number of rows of a latent sequence
     sequence_width: int = 0  # L, the width of a latent sequence
+    text_bytes: int = 0  # T, the most bytes that a subtask's text may have
 
     @property
     def kinds(self) -> tuple[PayloadKind, ...]:
@@ -46,6 +48,7 @@ class PlanShape:
             self.chunk_steps,
             self.waypoints,
             self.sequence_steps,
+            self.text_bytes,
         )
         pairs = zip(PAYLOAD_KINDS, sizes, strict=True)
         return tuple(kind for kind, size in pairs if size)
@@ -80,6 +83,8 @@ class Payload:
         sequence: (n, R, L) a latent sequence: row k applies from k / `sequence_hz` seconds
             after `tick_frame`. None without a sequence.
         sequence_hz: (n,) rows of the sequence per second; None without a sequence.
+        text: (n, T) uint8, the subtask in words, as a vision-language model puts it:
+            UTF-8, filled up with zeros (see `encoded_texts` and `texts`). None without it.
     """
 
     subtask: Array
@@ -98,6 +103,15 @@ class Payload:
     waypoint_gripper: Array = None
     sequence: Array = None
     sequence_hz: Array = None
+    text: Array = None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The n texts of the subtasks; "" without texts."""
+        if self.text is None:
+            return ("",) * len(self.subtask)
+        rows = np.ascontiguousarray(self.text, np.uint8)
+        return tuple(row.tobytes().rstrip(b"\0").decode() for row in rows)
 
     @property
     def shape(self) -> PlanShape:
@@ -118,6 +132,7 @@ class Payload:
             waypoint_effectors=waypoints[1],
             sequence_steps=sequence[0],
             sequence_width=sequence[1],
+            text_bytes=0 if self.text is None else self.text.shape[1],
         )
 
     @property
@@ -187,7 +202,34 @@ def _empty_sequences(num: int, shape: PlanShape) -> dict[str, np.ndarray]:
         sequence_shape = (num, shape.sequence_steps, shape.sequence_width)
         arrays["sequence"] = np.zeros(sequence_shape, np.float32)
         arrays["sequence_hz"] = np.ones(num)
+
+    if shape.text_bytes:
+        arrays["text"] = np.zeros((num, shape.text_bytes), np.uint8)
     return arrays
+
+
+def encoded_texts(texts: Sequence[str], text_bytes: int) -> np.ndarray:
+    """Returns texts as the array `Payload.text`, (n, T) uint8; undone by `Payload.texts`.
+
+    Args:
+        texts: n sentences.
+        text_bytes: T, the most bytes that a text may have.
+
+    Raises:
+        EmbodiedError: a text is longer, or contains a zero character.
+    """
+    rows = np.zeros((len(texts), text_bytes), np.uint8)
+    for row, text in zip(rows, texts, strict=True):
+        encoded = text.encode()
+        if len(encoded) > text_bytes:
+            raise EmbodiedError(
+                f"the subtask {text!r} has {len(encoded)} bytes, which exceeds the "
+                f"{text_bytes} of the planner's plan_shape: set text_bytes there"
+            )
+        if b"\0" in encoded:
+            raise EmbodiedError(f"the subtask {text!r} contains a zero character")
+        row[: len(encoded)] = np.frombuffer(encoded, np.uint8)
+    return rows
 
 
 # Reasons for a plan to be discarded, or to be missing; "" for a sound plan. Append only:
@@ -236,6 +278,10 @@ class Controller(Protocol):
 
     It may have an attribute `takes`, a tuple of the `PayloadKind` that it needs. A
     planner without these kinds is then refused.
+
+    It may have an attribute `sees_frames`. If this is False, it never reads
+    `observation.pixels`; in real time the planner's process then renders the frames, so
+    that no control step waits for them.
     """
 
     spec: PolicySpec

@@ -8,8 +8,8 @@ from embodied.envs.episodes import Episodes
 from embodied.envs.scoring import HostScorer
 from embodied.envs.task_watch import TaskWatch
 from embodied.robots.control import RobotControl
-from embodied.sim.cameras import CameraFeed
 from embodied.sim.engine import HostEngine
+from embodied.sim.feed import CameraFeed
 
 
 class EpisodeFlow:

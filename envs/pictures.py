@@ -6,8 +6,9 @@ import numpy as np
 
 from embodied.envs.config import EnvConfig
 from embodied.envs.models import choose_cameras
-from embodied.sim.cameras import Camera, CameraFeed
+from embodied.sim.cameras import Camera
 from embodied.sim.engine import HostEngine
+from embodied.sim.feed import CameraFeed, Frames, Moments
 
 
 class Pictures:
@@ -26,12 +27,16 @@ class Pictures:
     ) -> None:
         """Chooses the cameras; the first frame makes their GL contexts."""
         self.cameras = choose_cameras(config, task_cameras, engine.model)
-        self.feed = CameraFeed(
-            engine, self.cameras, config.image_size, config.camera_hz
-        )
+        frames = Frames(engine, self.cameras, config.image_size)
+        self.feed = CameraFeed(frames, engine.num_worlds, config.camera_hz)
         self._engine = engine
         # (height, width) -> high-quality camera; each has its own GL context
         self._beauty_cameras: dict[tuple[int, int], Camera] = {}
+
+    def defer_frames(self) -> None:
+        """Takes moments from now on, from which another process renders the frames."""
+        if self.cameras:
+            self.feed.use(Moments(self._engine))
 
     def render(self, world: int, camera: str, size: tuple[int, int]) -> np.ndarray:
         """Returns a high-quality picture of one world, with shadows.

@@ -222,6 +222,13 @@ class Worlds:
             pixels_tick=pixels_tick,
         )
 
+    def defer_frames(self) -> None:
+        """From the next episodes on, observes moments, which another process renders.
+
+        A moment stands in place of frames in `Observation.pixels` (see `sim.feed.Moments`).
+        """
+        self._pictures.defer_frames()
+
     def step(self, actions: Array) -> StepResult:
         """Makes one control step in all worlds.
 

@@ -31,6 +31,7 @@ class ChunkPlayer:
     """
 
     takes: tuple[PayloadKind, ...] = ("chunk",)
+    sees_frames = False
 
     def __init__(self, interface: ActionInterface, spec: PolicySpec) -> None:
         self.spec = spec

@@ -15,6 +15,7 @@ _SIZES = {
     "chunk": ("chunk_steps", "chunk_actions"),
     "waypoint": ("waypoints", "waypoint_effectors"),
     "sequence": ("sequence_steps", "sequence_width"),
+    "text": ("text_bytes",),
 }
 
 
@@ -122,11 +123,25 @@ def check_payload(payload: Payload, num: int, shape: PlanShape) -> None:
             raise EmbodiedError(
                 f"{name} of a plan must be above 0, not {np.min(rate_hz)}"
             )
+    check_texts(payload)
     times_s = payload.waypoint_s
     if times_s is not None and (np.diff(np.asarray(times_s), axis=1) <= 0).any():
         raise EmbodiedError(
             "waypoint_s of a plan must ascend from waypoint to waypoint"
         )
+
+
+def check_texts(payload: Payload) -> None:
+    """Raises EmbodiedError unless the texts of plans are UTF-8 in bytes; None is fine."""
+    if payload.text is None:
+        return
+    dtype = np.asarray(payload.text).dtype
+    if dtype != np.uint8:
+        raise EmbodiedError(f"text of a plan must be uint8, not {dtype}")
+    try:
+        _ = payload.texts
+    except UnicodeDecodeError as error:
+        raise EmbodiedError(f"text of a plan must be UTF-8: {error}") from None
 
 
 def check_shapes(payload: Payload, num: int, shape: PlanShape) -> None:

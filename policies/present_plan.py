@@ -20,6 +20,8 @@ class PresentPlanReader:
     def __init__(self, controller: Controller) -> None:
         self.controller = controller
         self.spec = controller.spec
+        # a controller without this attribute may read frames
+        self.sees_frames = getattr(controller, "sees_frames", True)
 
     def reset(self, ids: Array, seeds: Sequence[int]) -> None:
         self.controller.reset(ids, seeds)

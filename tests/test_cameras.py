@@ -16,7 +16,8 @@ from embodied.envs.tasks.tote_transfer.variation import COLOURS
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
 from embodied.sim import cameras
-from embodied.sim.cameras import Camera, CameraFeed
+from embodied.sim.cameras import Camera
+from embodied.sim.feed import MOMENT, CameraFeed, Frames, frames_of
 from tests.ground import every_pair, idle_action, random_actions, started_worlds
 
 SIZE = 48
@@ -221,7 +222,7 @@ def frame_ticks(worlds: Worlds, hz: float | None, step: int, steps: int) -> list
 
     Control steps have `step` ticks. World 1 began a step later.
     """
-    feed = CameraFeed(worlds.engine, ("overview",), 16, hz)
+    feed = CameraFeed(Frames(worlds.engine, ("overview",), 16), 2, hz)
     ticks = []
     for k in range(steps):
         tick = np.array([k * step, max(0, k - 1) * step])
@@ -307,6 +308,49 @@ def test_frames_given_out_never_change() -> None:
     # The pictures did change meanwhile.
     assert (copies[0] != copies[-1]).any()
 
+    worlds.close()
+
+
+@pytest.mark.slow
+@every_pair
+def test_a_moment_renders_to_the_frames_it_stands_for(task: str, robot: str) -> None:
+    """In other worlds, bit for bit, with noise and all that the episode varies."""
+    settings = {"task": task, "robot": robot, "level": "L4", "obs": "pixels"}
+    rendering, deferring, elsewhere = (
+        started_worlds(1, first_seed=seed, image_size=32, **settings)
+        for seed in (5, 5, 6)
+    )
+    deferring.defer_frames()
+    frames = Frames(elsewhere.engine, elsewhere.cameras, 32)
+
+    shown = []
+    for action in random_actions(rendering, 5):
+        expected = rendering.observe()
+        observed = deferring.observe()
+        # the moments are rendered after the world has moved on
+        shown.append((expected.pixels, observed.pixels[MOMENT]))
+        assert observed.pixels_tick == expected.pixels_tick
+        rendering.step(action)
+        deferring.step(action)
+
+    for expected_pixels, [moment] in shown:
+        pixels = frames_of(moment, elsewhere.engine, frames)
+        assert pixels.keys() == expected_pixels.keys()
+        for name, frame in expected_pixels.items():
+            np.testing.assert_array_equal(pixels[name], frame)
+    # the pictures did change meanwhile
+    name = rendering.cameras[0]
+    assert (shown[0][0][name] != shown[-1][0][name]).any()
+
+    frames.close()
+    for worlds in (rendering, deferring, elsewhere):
+        worlds.close()
+
+
+def test_worlds_without_cameras_have_no_moments() -> None:
+    worlds = started_worlds(1, level="L1")
+    worlds.defer_frames()
+    assert not worlds.observe().pixels
     worlds.close()
 
 

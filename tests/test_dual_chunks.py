@@ -84,6 +84,7 @@ def test_a_shape_names_its_kinds() -> None:
         waypoint_effectors=2,
         sequence_steps=6,
         sequence_width=7,
+        text_bytes=8,
     )
     assert shape.kinds == PAYLOAD_KINDS
     assert PlanShape().kinds == ("goals",)

@@ -40,7 +40,16 @@ def runner(policy: str = "expert", timing: Timing | None = None) -> EpisodeRunne
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("policy", ["expert", "expert_chunks", "expert_waypoints"])
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "expert",
+        "expert_chunks",
+        "expert_waypoints",
+        "pretrained",
+        "tests.test_dual_text:TALKING",
+    ],
+)
 def test_a_trace_plays_the_episode_again_in_simulated_time(
     policy: str, tmp_path: Path
 ) -> None:

@@ -61,6 +61,7 @@ class GoalServo:
 
     # the kinds of plans that the controller can follow
     takes: tuple[PayloadKind, ...] = ("goals",)
+    sees_frames = False
 
     def __init__(
         self,

@@ -24,12 +24,16 @@ from embodied.policies.plans import request_plans
 from embodied.policies.realtime.shared import SharedArrays
 from embodied.policies.registry import find_policy
 from embodied.rollout.one_thread import one_thread
+from embodied.sim.feed import MOMENT, Frames, frames_of
 
 START_TIMEOUT_S = 120.0  # importing torch takes some seconds
 END_TIMEOUT_S = 5.0  # the longest wait for the process to end
 # The longest wait for a plan in `reset` and `plan`; in an episode nothing waits for plans.
 PLAN_TIMEOUT_S = 30.0
-PIXELS = "pixels/"  # prefix of a camera's images among the shared arrays
+# Prefixes of names among the shared arrays: of a camera's images, and of the arrays of a
+# moment, which stands in place of the images.
+PIXELS = "pixels/"
+MOMENT_PREFIX = f"{MOMENT}/"
 
 
 class PlannerProcess(ClosedOnExit):
@@ -108,17 +112,30 @@ class PlannerProcess(ClosedOnExit):
         if self.is_busy:
             raise ValueError("the planner is not free: take its plan first")
         arrays = _arrays(observation)
-        if self._observation is None:
-            self._observation = SharedArrays.like(arrays)
+        self._shared_like(arrays).write(arrays)
+        self._send("plan", observation.instruction)
+        self.is_busy = True
+
+    def _shared_like(self, arrays: dict[str, np.ndarray]) -> SharedArrays:
+        """Returns the shared arrays for observations of these shapes and types.
+
+        They are made at the first plan, and anew in the rare case that moments get more
+        arrays than before.
+        """
+        if self._observation is not None and self._observation.fits(arrays):
+            return self._observation
+
+        if self._observation is not None:
+            self._observation.close()
+        self._observation = SharedArrays.like(arrays)
+        if self._payload is None:
             empty = Payload.empty(1, self.plan_shape).given
             # The types of the planner's arrays are unknown before its first plan, so the
             # shared arrays have the widest types.
             widened = {name: _widened(value) for name, value in empty.items()}
             self._payload = SharedArrays.like(widened)
-            self._send("share", self._observation.layout, self._payload.layout)
-        self._observation.write(arrays)
-        self._send("plan", observation.instruction)
-        self.is_busy = True
+        self._send("share", self._observation.layout, self._payload.layout)
+        return self._observation
 
     def take(self) -> Payload | None:
         """Returns the plan if it is done, else None, without waiting.
@@ -217,14 +234,14 @@ def _serve(
                     )
                 # from now on, the parent may request plans
                 pipe.send(("ready", system.planner.plan_shape))
-                _answer_messages(pipe, system.planner)
+                _answer_messages(pipe, system.planner, worlds)
         except EmbodiedError as error:
             pipe.send(("refused", str(error)))
         except Exception as error:
             pipe.send(("refused", f"the planner raised {in_one_line(error)}"))
 
 
-def _answer_messages(pipe: Connection, planner: Planner) -> None:
+def _answer_messages(pipe: Connection, planner: Planner, worlds: Worlds) -> None:
     """Answers the messages of the parent process, until it sends None.
 
     The messages are ("share", layout of observations, layout of plans), ("reset", seed)
@@ -233,11 +250,14 @@ def _answer_messages(pipe: Connection, planner: Planner) -> None:
     Args:
         pipe: the pipe to the parent process.
         planner: the planner, for one world.
+        worlds: one world, which is set to each moment whose frames are rendered here.
     """
     ids = np.zeros(1, np.int64)
+    frames = Frames(worlds.engine, worlds.cameras, worlds.config.image_size)
     observation_arrays: SharedArrays | None = None
     payload_arrays: SharedArrays | None = None
     with contextlib.ExitStack() as stack:
+        stack.callback(frames.close)
         while (message := pipe.recv()) is not None:
             kind, *content = message
             if kind == "share":
@@ -252,7 +272,12 @@ def _answer_messages(pipe: Connection, planner: Planner) -> None:
             # the kind is "plan", which is never sent before "share"
             elif observation_arrays is not None and payload_arrays is not None:
                 [instruction] = content
-                observation = _observation(observation_arrays.read(), instruction)
+                arrays = observation_arrays.read()
+                moment = _with_prefix(arrays, MOMENT_PREFIX)
+                pixels = _with_prefix(arrays, PIXELS)
+                if moment:
+                    pixels = frames_of(moment, worlds.engine, frames)
+                observation = _observation(arrays, pixels, instruction)
                 payload = request_plans(planner, observation, ids, check_all=False)
                 given = {
                     name: np.asarray(value) for name, value in payload.given.items()
@@ -275,23 +300,32 @@ def _arrays(observation: Observation) -> dict[str, np.ndarray]:
         "agent_pos": observation.agent_pos,
         "environment_state": observation.environment_state,
     }
-    for camera, frames in observation.pixels.items():
-        arrays[PIXELS + camera] = frames
+    for name, rows in observation.pixels.items():
+        if name == MOMENT:
+            [moment] = rows
+            arrays.update({MOMENT_PREFIX + key: value for key, value in moment.items()})
+        else:
+            arrays[PIXELS + name] = rows
     if observation.pixels_tick is not None:
         arrays["pixels_tick"] = observation.pixels_tick
     return {name: np.asarray(value) for name, value in arrays.items()}
 
 
-def _observation(
-    arrays: dict[str, np.ndarray], instruction: tuple[str, ...]
-) -> Observation:
-    """Returns the observation of arrays by name and an instruction; undoes `_arrays`."""
-    pixels = {
-        name.removeprefix(PIXELS): frames
-        for name, frames in arrays.items()
-        if name.startswith(PIXELS)
+def _with_prefix(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """Returns the arrays whose names begin with a prefix, by the rest of their names."""
+    return {
+        name.removeprefix(prefix): values
+        for name, values in arrays.items()
+        if name.startswith(prefix)
     }
 
+
+def _observation(
+    arrays: dict[str, np.ndarray],
+    pixels: dict[str, np.ndarray],
+    instruction: tuple[str, ...],
+) -> Observation:
+    """Returns the observation of arrays by name, of frames and an instruction."""
     return Observation(
         tick=arrays["tick"],
         agent_pos=arrays["agent_pos"],

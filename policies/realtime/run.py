@@ -47,6 +47,9 @@ def run_in_real_time(
                 f"{runner.policy} makes no plans, so there is nothing to run beside its "
                 "controller: choose a policy that plans, such as expert"
             )
+        # Rendering takes longer than a control step, so the planner's process does it.
+        if not getattr(simulated.controller, "sees_frames", True):
+            worlds.defer_frames()
 
         # the planner is made again in another process; everything else runs here
         with PlannerProcess(runner.policy, runner.config) as process:

@@ -81,6 +81,11 @@ class SharedArrays(ClosedOnExit):
         """Opens the arrays that another process has created."""
         return cls(SharedMemory(layout.block), layout, is_owner=False)
 
+    def fits(self, arrays: Mapping[str, np.ndarray]) -> bool:
+        """Returns whether the shared arrays have these names, shapes and types."""
+        shared = {name: (a.shape, a.dtype) for name, a in self._arrays.items()}
+        return shared == {name: (a.shape, a.dtype) for name, a in arrays.items()}
+
     def write(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Copies values into the shared arrays of the same names."""
         for name, shared in self._arrays.items():

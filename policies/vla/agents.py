@@ -120,6 +120,7 @@ class ChunkController:
     """
 
     takes: tuple[PayloadKind, ...] = ("latent",)
+    sees_frames = False
 
     def __init__(self, net: DualSystemNet, spec: PolicySpec) -> None:
         """Begins without chunks; `reset` makes room for the worlds."""
