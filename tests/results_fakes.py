@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from embodied.benchmark.board import Contestant
+from embodied.benchmark.contestants import Contestant
 from embodied.benchmark.results import Cell, Condition, Provenance, Results
 from embodied.benchmark.results_file import write_results
 from embodied.benchmark.scenarios import Scenario

@@ -13,8 +13,8 @@ from embodied.benchmark.board import (
     BETTER,
     UNDECIDED,
     WORSE,
+    Board,
     make_board,
-    read_contestants,
 )
 from embodied.benchmark.board_page import board_page
 from embodied.benchmark.board_text import (
@@ -22,7 +22,10 @@ from embodied.benchmark.board_text import (
     duel_text,
     headline,
     ranking_lines,
+    shortness_texts,
+    where_text,
 )
+from embodied.benchmark.contestants import read_contestants
 from embodied.benchmark.failures import failure_modes
 from embodied.benchmark.profile import (
     other_measures,
@@ -31,7 +34,13 @@ from embodied.benchmark.profile import (
     units_per_hour,
 )
 from embodied.benchmark.results import ResultsError
-from embodied.benchmark.scenarios import cells_by_scenario
+from embodied.benchmark.scenarios import (
+    Scenario,
+    ScenarioGroup,
+    cells_by_scenario,
+    scenario_groups,
+)
+from embodied.benchmark.statistics import holm
 from tests.commands import embodied, refused
 from tests.episode_results import episode_result
 from tests.results_fakes import fake_cell, fake_contestant, write_fake_results
@@ -99,6 +108,116 @@ def test_many_cells_are_not_many_chances() -> None:
     assert len(board.local_duels) == 40
     assert min(d.difference.p_value for d in board.local_duels) < 0.05
     assert {d.verdict for d in board.local_duels} == {UNDECIDED}
+
+
+def two_that_differ_at_l4() -> Board:
+    """Two policies with two tasks and levels, 40 episodes each: b is worse in y at L4."""
+    contestants = []
+    for name, rate in (("a", 1.0), ("b", 0.25)):
+        cells = [
+            fake_cell(shares(1.0, 0, 40), name, task=task, level=level)
+            for task, level in (("x", "L2"), ("y", "L2"), ("x", "L4"))
+        ]
+        worst = fake_cell(shares(rate, 1, 40), name, task="y", level="L4")
+        contestants.append(fake_contestant(*cells, worst))
+    return make_board(contestants)
+
+
+def test_groups_of_cells_say_where() -> None:
+    board = two_that_differ_at_l4()
+    verdicts = {
+        (duel.scope.attribute, duel.scope.value): (duel.verdict, duel.winner)
+        for duel in board.group_duels
+        if isinstance(duel.scope, ScenarioGroup)
+    }
+    assert verdicts == {
+        ("level", "L2"): (UNDECIDED, None),
+        ("level", "L4"): (BETTER, 0),
+        ("task", "x"): (UNDECIDED, None),
+        ("task", "y"): (BETTER, 0),
+    }
+    assert where_text(board, board.duels[0]) == (
+        "By level and task: a is better in L4 (by 38 points) and y (by 38); 2 of 4 are "
+        "undecided."
+    )
+
+    # the same policies the other way round
+    turned = make_board(board.contestants[::-1])
+    assert "a is better in L4 (by 38 points)" in where_text(turned, turned.duels[0])
+    assert [duel.winner for duel in turned.group_duels] == [None, 1, None, 1]
+
+    groups = board_values(board)["groups"]
+    assert [(one["by"], one["group"]) for one in groups] == list(verdicts)
+
+
+def test_groups_have_one_correction_for_all_of_their_tests() -> None:
+    board = two_that_differ_at_l4()
+    own = [duel.difference.p_value for duel in board.group_duels]
+    assert [duel.adjusted_p for duel in board.group_duels] == pytest.approx(holm(own))
+    assert max(own) == 1.0
+    assert min(own) > 0
+
+
+def test_groups_are_proper_parts_and_no_two_are_the_same() -> None:
+    cells = [fake_cell("++", robot="arm", level=level) for level in ("L2", "L4")]
+    other = [
+        fake_cell("++", task="TeamSort", robot="arm+arm", level=level)
+        for level in ("L2", "L4")
+    ]
+    scenarios = [Scenario.of(cell.condition) for cell in (*cells, *other)]
+    found = [(one.attribute, one.value) for one in scenario_groups(scenarios)]
+    # the robots have the same cells as the tasks
+    assert found == [
+        ("level", "L2"),
+        ("level", "L4"),
+        ("task", "ToteTransfer"),
+        ("task", "TeamSort"),
+    ]
+    # with one task, each level is a cell
+    assert scenario_groups(scenarios[:2]) == []
+
+    held_out = replace(scenarios[0], split="objects")
+    late = replace(scenarios[0], timing="plans 100 ms late")
+    both = replace(held_out, timing="plans 100 ms late")
+    described = [
+        one.description for one in scenario_groups([scenarios[0], held_out, late, both])
+    ]
+    assert described == [
+        "seen values",
+        "held out: objects",
+        "plans in time",
+        "plans 100 ms late",
+    ]
+
+
+def test_the_page_begins_with_who_where_and_on_what_basis() -> None:
+    board = two_that_differ_at_l4()
+    page = board_page(board)
+    head = page[: page.index('id="ranking"')]
+    assert "a is best" in head
+    assert "a is better in L4 (by 38 points)" in head
+    assert "protocol" not in head
+    # the cells in which they differ come first
+    where = page[page.index('id="where"') :]
+    cells = [f"{task} arm {level}" for task, level in (("y", "L4"), ("x", "L2"))]
+    assert where.index(cells[0]) < where.index(cells[1])
+
+    short = [
+        fake_contestant(fake_cell("++", name), suite=suite(episodes=2)) for name in "ab"
+    ]
+    sentence = "Measured in 2 episodes per cell; the protocol of handling 1 asks for 4."
+    assert shortness_texts(make_board(short)) == [sentence]
+    assert sentence in board_page(make_board(short))
+
+
+def test_curves_are_shown_where_policies_differ_most() -> None:
+    cells = [[fake_cell("++++", name, task=f"T{k}") for k in range(9)] for name in "ab"]
+    cells[1][7] = fake_cell("+---", "b", task="T7")
+    page = board_page(make_board([fake_contestant(*own) for own in cells]))
+    curves = page[page.index('id="curves"') : page.index('id="modes"')]
+    assert "in the 6 cells in which the policies differ most" in curves
+    titles = [f"T{k}" for k in range(9) if f"<h3>T{k} arm L2" in curves]
+    assert titles == ["T0", "T1", "T2", "T3", "T4", "T7"]
 
 
 @pytest.mark.parametrize(

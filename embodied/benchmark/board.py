@@ -5,12 +5,16 @@ A cell is a policy's episodes in one scenario: task, robot, level, split and tim
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 from typing import NamedTuple
 
+from embodied.benchmark.contestants import (
+    Contestant,
+    require_comparable,
+    share_seeds,
+)
 from embodied.benchmark.pooled import (
     Difference,
     Pooled,
@@ -18,44 +22,15 @@ from embodied.benchmark.pooled import (
     pooled_rate,
     required_pairs,
 )
-from embodied.benchmark.results import Cell, Provenance, ResultsError
-from embodied.benchmark.results_file import read_results
-from embodied.benchmark.scenarios import Scenario, cells_by_scenario
+from embodied.benchmark.results import ResultsError
+from embodied.benchmark.scenarios import Scenario, ScenarioGroup, scenario_groups
 from embodied.benchmark.statistics import CONFIDENCE, holm
 from embodied.benchmark.wording import listing
 
-RESULTS = "results.json"
 BETTER = "better"
 WORSE = "worse"
 UNDECIDED = "undecided"
 WORTHWHILE = 0.05  # the difference to plan samples for if none was observed
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """A policy with all of its cells in one results file.
-
-    Attributes:
-        name: unique among the contestants.
-        provenance: the provenance of the policy's results.
-        cells: scenario -> its cell.
-    """
-
-    name: str
-    provenance: Provenance
-    cells: dict[Scenario, Cell]
-
-    @property
-    def suite(self) -> str:
-        """Name and version of the suite, e.g. "levels 2"; "" for none."""
-        suite = self.provenance.suite
-        return f"{suite['name']} {suite['version']}" if suite else ""
-
-    @property
-    def short(self) -> bool:
-        """Whether fewer episodes were run than the suite's protocol demands."""
-        suite = self.provenance.suite
-        return bool(suite) and suite["episodes"] < suite["protocol"]["episodes"]
 
 
 @dataclass(frozen=True)
@@ -65,14 +40,15 @@ class Duel:
     Attributes:
         first: index of the first contestant in `Board.contestants`.
         second: index of the second contestant.
-        scenario: the scenario that is compared; None for all shared scenarios together.
+        scope: the scenario or the group of scenarios that is compared; None for all shared
+            scenarios together.
         difference: success of the first contestant minus that of the second.
         adjusted_p: p-value by Holm's method, over all comparisons of the same kind.
     """
 
     first: int
     second: int
-    scenario: Scenario | None
+    scope: Scenario | ScenarioGroup | None
     difference: Difference
     adjusted_p: float
 
@@ -82,6 +58,13 @@ class Duel:
         if self.adjusted_p >= 1 - CONFIDENCE:
             return UNDECIDED
         return BETTER if self.difference.value > 0 else WORSE
+
+    @property
+    def winner(self) -> int | None:
+        """Index of the contestant that is better; None if it is undecided."""
+        if self.verdict == UNDECIDED:
+            return None
+        return self.first if self.verdict == BETTER else self.second
 
     @property
     def needed(self) -> int:
@@ -115,6 +98,7 @@ class Board:
         scenarios: the scenarios in which all contestants were measured.
         standings: one for each contestant, best first; ties share a rank.
         duels: each pair of contestants, over all scenarios together.
+        group_duels: each pair of contestants in each group of scenarios.
         local_duels: each pair of contestants in each scenario; () for a single scenario.
         notes: sentences on other differences between the results.
     """
@@ -123,57 +107,9 @@ class Board:
     scenarios: tuple[Scenario, ...]
     standings: tuple[Standing, ...]
     duels: tuple[Duel, ...]
+    group_duels: tuple[Duel, ...]
     local_duels: tuple[Duel, ...]
     notes: tuple[str, ...]
-
-
-def read_contestants(sources: Sequence[str]) -> list[Contestant]:
-    """Returns the policies of some results files, under unique names.
-
-    Args:
-        sources: paths of results files or their folders; FOLDER:POLICY for one policy.
-
-    Raises:
-        ResultsError: there are no such results, or no such policy in them.
-    """
-    pairs = [(source, contestant) for source in sources for contestant in _read(source)]
-
-    # a policy that is in two files gets the file as part of its name
-    names = [contestant.name for _, contestant in pairs]
-    contestants = []
-    for source, contestant in pairs:
-        name = contestant.name
-        if names.count(name) > 1:
-            name = f"{name} ({source.partition(':')[0]})"
-        contestants.append(replace(contestant, name=name))
-    return contestants
-
-
-def _read(source: str) -> list[Contestant]:
-    """Returns the policies of one source, see `read_contestants`."""
-    # FOLDER:POLICY names one policy; else all policies of the file are wanted
-    path = Path(source)
-    wanted = ""
-    if not path.exists() and ":" in source:
-        folder, _, wanted = source.rpartition(":")
-        path = Path(folder)
-    if path.is_dir():
-        path = path / RESULTS
-
-    results = read_results(path)
-    policies = dict.fromkeys(cell.condition.policy for cell in results.cells)
-    if not policies:
-        raise ResultsError(f"{path} holds no finished cell")
-    if wanted and wanted not in policies:
-        raise ResultsError(f"{path} has no policy {wanted!r}: {', '.join(policies)}")
-
-    contestants = []
-    for policy in [wanted] if wanted else policies:
-        cells = cells_by_scenario(
-            cell for cell in results.cells if cell.condition.policy == policy
-        )
-        contestants.append(Contestant(policy, results.provenance, cells))
-    return contestants
 
 
 def make_board(contestants: Sequence[Contestant]) -> Board:
@@ -195,6 +131,10 @@ def make_board(contestants: Sequence[Contestant]) -> Board:
     keys = [_DuelKey(i, j, None) for i, j in pairs]
     duels = _duels(contestants, keys, scenarios)
 
+    groups = scenario_groups(scenarios)
+    keys = [_DuelKey(i, j, group) for i, j in pairs for group in groups]
+    group_duels = _duels(contestants, keys, scenarios)
+
     # with a single scenario, `duels` are already the comparisons in it
     local_duels: list[Duel] = []
     if len(scenarios) > 1:
@@ -206,99 +146,10 @@ def make_board(contestants: Sequence[Contestant]) -> Board:
         scenarios=tuple(scenarios),
         standings=tuple(_standings(contestants, scenarios, duels)),
         duels=tuple(duels),
+        group_duels=tuple(group_duels),
         local_duels=tuple(local_duels),
         notes=tuple(_notes(contestants)),
     )
-
-
-def require_comparable(first: Contestant, second: Contestant) -> None:
-    """Raises ResultsError, which names a difference, unless both may be compared."""
-    mismatch = next(_mismatches(first, second), None)
-    if mismatch is not None:
-        raise ResultsError(
-            f"{first.name} and {second.name} don't compare: they differ in "
-            f"{mismatch.what}, {mismatch.first} against {mismatch.second}"
-        )
-
-
-class _Mismatch(NamedTuple):
-    """A difference that forbids a comparison."""
-
-    what: str
-    first: str  # the value for the first contestant
-    second: str  # the value for the second contestant
-
-
-def _mismatches(first: Contestant, second: Contestant) -> Iterator[_Mismatch]:
-    """Yields the differences that forbid a comparison, the most general first."""
-    a = first.provenance
-    b = second.provenance
-
-    # The suite and its protocol. The number of episodes that were run may differ: it
-    # changes the width of intervals, but not what was measured.
-    if first.suite != second.suite:
-        yield _Mismatch("suite", first.suite or "none", second.suite or "none")
-    for name, value in a.suite.items():
-        if name != "episodes" and b.suite.get(name) != value:
-            # the values are not named, because they may be long lists
-            yield _Mismatch(f"the {name} of suite {first.suite}", "one", "another")
-
-    # If no scenario is shared, name the attributes of which they share no value.
-    if not first.cells.keys() & second.cells.keys():
-        for name in ("task", "robot", "level", "split", "stage", "timing"):
-            firsts = _values(first, name)
-            seconds = _values(second, name)
-            if not set(firsts) & set(seconds):
-                yield _Mismatch(name, listing(firsts), listing(seconds))
-        yield _Mismatch(
-            "all cells", _first_scenario_text(first), _first_scenario_text(second)
-        )
-
-    # robots and models, then seeds
-    yield from _model_mismatches(a, b)
-    if not any(_share_seeds(first, second, scenario) for scenario in first.cells):
-        yield _Mismatch("seeds", _seeds(first), _seeds(second))
-
-
-def _model_mismatches(a: Provenance, b: Provenance) -> Iterator[_Mismatch]:
-    """Yields robots and models that have the same name but other hashes."""
-    # only robots that were read from files have a hash
-    hash_a = a.metadata.get("robot_hash")
-    hash_b = b.metadata.get("robot_hash")
-    if a.robot == b.robot and hash_a and hash_b and hash_a != hash_b:
-        yield _Mismatch(f"the content of robot {a.robot}", hash_a[:12], hash_b[:12])
-
-    for name in sorted(a.models.keys() & b.models.keys()):  # each "task robot"
-        sha_a = a.models[name]
-        sha_b = b.models[name]
-        if sha_a != sha_b:
-            yield _Mismatch(f"the model of {name}", sha_a[:8], sha_b[:8])
-
-
-def _values(contestant: Contestant, name: str) -> list[str]:
-    """Returns the distinct values of an attribute of a contestant's scenarios."""
-    values = dict.fromkeys(
-        getattr(scenario, name) or "none" for scenario in contestant.cells
-    )
-    return list(values)
-
-
-def _first_scenario_text(contestant: Contestant) -> str:
-    return f"{next(iter(contestant.cells)).description!r} and the like"
-
-
-def _share_seeds(first: Contestant, second: Contestant, scenario: Scenario) -> bool:
-    """Returns whether both were measured in a scenario with at least one shared seed."""
-    if scenario not in second.cells:
-        return False
-    a = first.cells[scenario].condition.seeds
-    b = second.cells[scenario].condition.seeds
-    return max(a.start, b.start) < min(a.stop, b.stop)
-
-
-def _seeds(contestant: Contestant) -> str:
-    seeds = next(iter(contestant.cells.values())).condition.seeds
-    return f"{seeds.start} to {seeds.stop - 1}"
 
 
 def _shared_scenarios(contestants: Sequence[Contestant]) -> list[Scenario]:
@@ -307,16 +158,16 @@ def _shared_scenarios(contestants: Sequence[Contestant]) -> list[Scenario]:
     return [
         scenario
         for scenario in first.cells
-        if all(_share_seeds(a, b, scenario) for a, b in combinations(contestants, 2))
+        if all(share_seeds(a, b, scenario) for a, b in combinations(contestants, 2))
     ]
 
 
 class _DuelKey(NamedTuple):
-    """The contestants and the scenario of a `Duel`; see the same fields there."""
+    """The contestants and the scope of a `Duel`; see the same fields there."""
 
     first: int
     second: int
-    scenario: Scenario | None
+    scope: Scenario | ScenarioGroup | None
 
 
 def _duels(
@@ -332,7 +183,7 @@ def _duels(
     for key in keys:
         first = contestants[key.first]
         second = contestants[key.second]
-        compared = scenarios if key.scenario is None else [key.scenario]
+        compared = scenarios_in(key.scope, scenarios)
         difference = pooled_difference(
             [(first.cells[scenario], second.cells[scenario]) for scenario in compared]
         )
@@ -344,6 +195,15 @@ def _duels(
         Duel(*key, difference=difference, adjusted_p=adjusted_p)
         for (key, difference), adjusted_p in zip(differences, adjusted, strict=True)
     ]
+
+
+def scenarios_in(
+    scope: Scenario | ScenarioGroup | None, shared: Sequence[Scenario]
+) -> Sequence[Scenario]:
+    """Returns the scenarios of a duel's scope; None means all shared scenarios."""
+    if scope is None:
+        return shared
+    return [scope] if isinstance(scope, Scenario) else scope.scenarios
 
 
 def _standings(

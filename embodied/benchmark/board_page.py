@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from embodied.benchmark.board import Board, Contestant
+from embodied.benchmark.board import Board, Duel, scenarios_in
 from embodied.benchmark.board_text import (
     NO_CERTIFICATE,
     duel_text,
+    group_attributes,
     headline,
     pooled_text,
+    shortness_texts,
+    where_text,
 )
+from embodied.benchmark.contestants import Contestant
 from embodied.benchmark.failures import FailureMode, failure_modes
 from embodied.benchmark.plots import Series, line_chart, points_axis, success_axis
-from embodied.benchmark.pooled import Pooled
+from embodied.benchmark.pooled import Pooled, pooled_rate
 from embodied.benchmark.profile import (
     EXPERT,
     other_measures,
@@ -26,9 +31,10 @@ from embodied.benchmark.profile import (
 )
 from embodied.benchmark.report import environment
 from embodied.benchmark.results import Cell, summarize
-from embodied.benchmark.scenarios import Scenario
+from embodied.benchmark.scenarios import GROUP_ATTRIBUTES, Scenario, ScenarioGroup
 from embodied.benchmark.suite import CLASSES
 from embodied.benchmark.views import PALETTE_SIZE
+from embodied.benchmark.wording import listing
 from embodied.files import replace_text
 
 MAX_SENTENCES = 6  # most comparisons in the text at the top of the page
@@ -47,9 +53,15 @@ def board_page(board: Board) -> str:
     pages = environment()
     pages.filters.update(pooled=pooled_text, mean=_mean_text, limits=_limits_text)
     several = len(board.contestants) > 1
-    sentences = [duel_text(board, duel) for duel in board.duels]
     suites = dict.fromkeys(contestant.suite for contestant in board.contestants)
     suite = ", ".join(filter(None, suites))
+
+    # the curves of some cells only, where there are many
+    shown = _most_different(board)
+    curves_note = ""
+    if len(shown) < len(board.scenarios):
+        which = "in which the policies differ most" if several else "that come first"
+        curves_note = f"; in the {len(shown)} cells {which}"
 
     template = pages.get_template("board.html.j2")
     return template.render(
@@ -59,14 +71,31 @@ def board_page(board: Board) -> str:
         # what the policies were measured over
         over=f"suite {suite}" if suite else "no suite",
         headline=headline(board),
-        sentences=sentences[:MAX_SENTENCES],
+        sentences=_sentences(board),
         episodes=sum(_episodes(contestant, board) for contestant in board.contestants),
         abilities=_abilities(board),
         other_measures=list(_other_measures(board)),
-        curves=list(_curves(board)),
+        attributes=listing(group_attributes(board.group_duels) or [""]),
+        group_duels=_largest_first(board.group_duels, by_attribute=True),
+        local_duels=_largest_first(board.local_duels),
+        rate_of=partial(_rate_of, board),
+        decided=sum(duel.winner is not None for duel in board.local_duels),
+        curves=list(_curves(board, shown)),
+        curves_note=curves_note,
         modes=list(_modes(board)),
         no_certificate=NO_CERTIFICATE,
     )
+
+
+def _sentences(board: Board) -> list[str]:
+    """Returns the sentences at the top of the page: what was found, and on what basis."""
+    sentences = []
+    for duel in board.duels[:MAX_SENTENCES]:
+        sentences.append(duel_text(board, duel))
+        # where it is so, if there is only one pair to speak of
+        if len(board.duels) == 1:
+            sentences.append(where_text(board, duel))
+    return [*filter(None, sentences), *shortness_texts(board)]
 
 
 def _mean_text(rate: Pooled) -> str:
@@ -138,12 +167,53 @@ def _modes(board: Board) -> Iterator[tuple[Scenario, int, Cell, FailureMode]]:
             yield scenario, index, cell, mode
 
 
-def _curves(board: Board) -> Iterator[tuple[str, Markup, list[int]]]:
-    """Yields charts of success over time, for the first MAX_CURVES scenarios.
+def _rate_of(board: Board, index: int, duel: Duel) -> Pooled:
+    """Returns the success rate of a contestant in the scope of a duel."""
+    cells = board.contestants[index].cells
+    scenarios = scenarios_in(duel.scope, board.scenarios)
+    return pooled_rate([cells[scenario] for scenario in scenarios])
+
+
+def _largest_first(duels: Sequence[Duel], by_attribute: bool = False) -> list[Duel]:
+    """Returns the decided duels, then the others; each the largest differences first.
+
+    Args:
+        duels: comparisons of the same kind.
+        by_attribute: whether the duels of one attribute stay together.
+    """
+
+    def order(duel: Duel) -> tuple[int, bool, float]:
+        """Returns what the duels are sorted by."""
+        attribute = 0
+        if by_attribute and isinstance(duel.scope, ScenarioGroup):
+            attribute = GROUP_ATTRIBUTES.index(duel.scope.attribute)
+        return attribute, duel.winner is None, -abs(duel.difference.value)
+
+    return sorted(duels, key=order)
+
+
+def _most_different(board: Board) -> list[Scenario]:
+    """Returns the MAX_CURVES scenarios in which two policies differ most.
+
+    Of equal differences, as with a single policy, the first scenarios are taken.
+    """
+    # scenario -> the largest difference of two policies in it
+    largest = dict.fromkeys(board.scenarios, 0.0)
+    for duel in board.local_duels:
+        if isinstance(duel.scope, Scenario):
+            size = abs(duel.difference.value)
+            largest[duel.scope] = max(largest[duel.scope], size)
+    return sorted(board.scenarios, key=lambda scenario: -largest[scenario])[:MAX_CURVES]
+
+
+def _curves(
+    board: Board, scenarios: Sequence[Scenario]
+) -> Iterator[tuple[str, Markup, list[int]]]:
+    """Yields charts of success over time in some scenarios.
 
     Each element is (scenario in words, chart, indices of the contestants in its legend).
     """
-    for scenario in board.scenarios[:MAX_CURVES]:
+    for scenario in scenarios:
         # all policies at the same times, up to the end of the longest episode
         cells = [contestant.cells[scenario] for contestant in board.contestants]
         longest_s = max(e.duration_s for cell in cells for e in cell.episodes)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from embodied.benchmark.board import BETTER, UNDECIDED, WORSE, Board, Duel
 from embodied.benchmark.codec import encode
 from embodied.benchmark.pooled import Difference, Pooled
 from embodied.benchmark.profile import profile
+from embodied.benchmark.scenarios import Scenario, ScenarioGroup
 from embodied.benchmark.suite import CLASSES
 from embodied.benchmark.wording import EN_DASH, listing, p_value, percent, signed
 
@@ -15,6 +17,7 @@ NO_CERTIFICATE = (
     "This is a measurement in simulation by the published methods' words, and no certificate: no accredited body has"
     " tested anything."
 )
+MAX_GROUPS = 6  # most groups of scenarios that a sentence lists
 VERDICT_TEXTS = {BETTER: "is better than", WORSE: "is worse than"}
 
 
@@ -49,6 +52,57 @@ def duel_text(board: Board, duel: Duel) -> str:
     if duel.verdict != UNDECIDED:
         return f"{first} {VERDICT_TEXTS[duel.verdict]} {second}: {facts}."
     return f"{first} and {second}: undecided, {facts}. {needed_episodes_text(duel)}"
+
+
+def where_text(board: Board, duel: Duel) -> str:
+    """Returns a sentence on the groups of scenarios in which one of two policies is better.
+
+    Returns "" without groups.
+
+    Args:
+        board: the comparison.
+        duel: names the two policies.
+    """
+    pair = (duel.first, duel.second)
+    duels = [one for one in board.group_duels if (one.first, one.second) == pair]
+    if not duels:
+        return ""
+
+    # for each of the policies: where it is better
+    parts = []
+    for winner in pair:
+        won = [one for one in duels if one.winner == winner]
+        if won:
+            name = board.contestants[winner].name
+            parts.append(f"{name} is better in {_listed_differences(won)}")
+
+    undecided = [one for one in duels if one.verdict == UNDECIDED]
+    if undecided:
+        parts.append(f"{len(undecided)} of {len(duels)} are undecided")
+    return f"By {listing(group_attributes(duels))}: {'; '.join(parts)}."
+
+
+def group_attributes(duels: Sequence[Duel]) -> list[str]:
+    """Returns by what the scopes of some duels are groups, e.g. ["level", "task"]."""
+    groups = [duel.scope for duel in duels if isinstance(duel.scope, ScenarioGroup)]
+    return list(dict.fromkeys(group.attribute for group in groups))
+
+
+def _listed_differences(duels: Sequence[Duel]) -> str:
+    """Returns where some duels were won, e.g. "TeamSort (by 70 points) and L4 (by 28)".
+
+    The largest differences come first; those after the first MAX_GROUPS are counted.
+    """
+    ordered = sorted(duels, key=lambda duel: -abs(duel.difference.value))
+    parts: list[str] = []
+    for duel in ordered[:MAX_GROUPS]:
+        assert duel.scope is not None
+        points = round(abs(duel.difference.value) * 100)
+        unit = "" if parts else " points"
+        parts.append(f"{duel.scope.description} (by {points}{unit})")
+    if len(ordered) > MAX_GROUPS:
+        parts.append(f"{len(ordered) - MAX_GROUPS} more")
+    return listing(parts)
 
 
 def needed_episodes_text(duel: Duel) -> str:
@@ -98,6 +152,27 @@ def headline(board: Board) -> str:
     return f"{listing(names)} tie for the first rank, with {rates}"
 
 
+def shortness_texts(board: Board) -> list[str]:
+    """Returns a sentence for each number of episodes that is below the protocol's."""
+    sentences: dict[str, None] = {}
+    for contestant in board.contestants:
+        if contestant.short:
+            suite = contestant.provenance.suite
+            sentence = (
+                f"Measured in {suite['episodes']} episodes per cell; the protocol of "
+                f"{contestant.suite} asks for {suite['protocol']['episodes']}."
+            )
+            sentences[sentence] = None
+    return list(sentences)
+
+
+def _scope_values(scope: Scenario | ScenarioGroup | None) -> dict[str, str | None]:
+    """Returns the scope of a comparison as JSON values."""
+    if isinstance(scope, ScenarioGroup):
+        return {"by": scope.attribute, "group": scope.description}
+    return {"cell": scope.description if scope else None}
+
+
 def board_values(board: Board) -> dict[str, Any]:
     """Returns standings, comparisons and notes as values for `json`."""
     names = [contestant.name for contestant in board.contestants]
@@ -107,7 +182,7 @@ def board_values(board: Board) -> dict[str, Any]:
         return {
             "first": names[duel.first],
             "second": names[duel.second],
-            "cell": duel.scenario.description if duel.scenario else None,
+            **_scope_values(duel.scope),
             "verdict": duel.verdict,
             "adjusted_p": duel.adjusted_p,
             "needed_pairs": duel.needed if duel.verdict == UNDECIDED else None,
@@ -137,6 +212,7 @@ def board_values(board: Board) -> dict[str, Any]:
     return {
         "standings": standings,
         "comparisons": [duel_values(duel) for duel in board.duels],
+        "groups": [duel_values(duel) for duel in board.group_duels],
         "cells": [duel_values(duel) for duel in board.local_duels],
         "notes": list(board.notes),
         "certificate": NO_CERTIFICATE,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embodied.benchmark.board import Contestant
+from embodied.benchmark.contestants import Contestant
 from embodied.benchmark.pooled import Pooled, pooled_difference, pooled_rate
 from embodied.benchmark.results import Cell
 from embodied.benchmark.shift import TimeBetweenFailures, time_between_failures

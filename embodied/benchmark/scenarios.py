@@ -1,11 +1,14 @@
-"""Scenarios: the conditions of a comparison, the same for every policy."""
+"""Scenarios: the conditions of a comparison, the same for every policy; and groups of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from embodied.benchmark.results import Cell, Condition, ResultsError
+
+# attributes of scenarios that form groups, in the order in which groups are listed
+GROUP_ATTRIBUTES = ("level", "task", "robot", "split", "timing")
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,53 @@ class Scenario:
         if self.timing:
             parts.append(self.timing)
         return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class ScenarioGroup:
+    """The scenarios that have the same value of one attribute.
+
+    Attributes:
+        attribute: the attribute's name, one of GROUP_ATTRIBUTES.
+        value: its value, e.g. "PourWater" for the task.
+        scenarios: the scenarios with this value.
+    """
+
+    attribute: str
+    value: str
+    scenarios: tuple[Scenario, ...]
+
+    @property
+    def description(self) -> str:
+        """E.g. "PourWater", "held out: objects" or "plans in time"."""
+        if self.attribute == "split":
+            return "seen values" if self.value == "train" else f"held out: {self.value}"
+        if self.attribute == "timing":
+            return self.value or "plans in time"
+        return self.value
+
+
+def scenario_groups(scenarios: Sequence[Scenario]) -> list[ScenarioGroup]:
+    """Returns the groups of scenarios by level, task, robot, split and timing.
+
+    A group is left out if it is no proper part of the scenarios, or if another one has
+    the same scenarios; an attribute is left out if each of its groups is one scenario.
+    """
+    groups: list[ScenarioGroup] = []
+    known = {frozenset(scenarios)}
+    for attribute in GROUP_ATTRIBUTES:
+        # value of the attribute -> scenarios
+        members: dict[str, list[Scenario]] = {}
+        for scenario in scenarios:
+            members.setdefault(getattr(scenario, attribute), []).append(scenario)
+        if len(members) == len(scenarios):
+            continue
+
+        for value, group in members.items():
+            if frozenset(group) not in known:
+                known.add(frozenset(group))
+                groups.append(ScenarioGroup(attribute, value, tuple(group)))
+    return groups
 
 
 def cells_by_scenario(cells: Iterable[Cell]) -> dict[Scenario, Cell]:

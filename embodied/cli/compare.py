@@ -5,9 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 
-from embodied.benchmark.board import UNDECIDED, make_board, read_contestants
+from embodied.benchmark.board import UNDECIDED, make_board
 from embodied.benchmark.board_page import write_board_page
-from embodied.benchmark.board_text import board_values, duel_text, ranking_lines
+from embodied.benchmark.board_text import (
+    board_values,
+    duel_text,
+    ranking_lines,
+    shortness_texts,
+    where_text,
+)
+from embodied.benchmark.contestants import read_contestants
 from embodied.cli import arguments
 from embodied.cli.output import require_writable
 from embodied.errors import EmbodiedError
@@ -55,7 +62,11 @@ def run(args: argparse.Namespace) -> int:
 
     # the ranking, and the comparisons over all cells together
     lines = [*ranking_lines(board), ""]
-    lines += [duel_text(board, duel) for duel in board.duels]
+    for duel in board.duels:
+        lines.append(duel_text(board, duel))
+        if where := where_text(board, duel):
+            lines.append(where)
+    lines += shortness_texts(board)
     # the comparisons within single cells; only the decided comparisons are listed
     decided = [duel for duel in board.local_duels if duel.verdict != UNDECIDED]
     if board.local_duels:
@@ -63,9 +74,9 @@ def run(args: argparse.Namespace) -> int:
             f"\ncell by cell: {len(decided)} of {len(board.local_duels)} decided"
         )
         cell_lines = [
-            f"{duel.scenario.description}: {duel_text(board, duel)}"
+            f"{duel.scope.description}: {duel_text(board, duel)}"
             for duel in decided
-            if duel.scenario
+            if duel.scope
         ]
         lines += cell_lines[:MAX_CELLS]
         num_hidden = len(cell_lines) - MAX_CELLS

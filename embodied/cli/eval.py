@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from embodied.benchmark import footage, views
-from embodied.benchmark.board import make_board, read_contestants
+from embodied.benchmark.board import make_board
 from embodied.benchmark.board_page import write_board_page
 from embodied.benchmark.board_text import NO_CERTIFICATE, duel_text, ranking_lines
+from embodied.benchmark.contestants import read_contestants
 from embodied.benchmark.evaluation import evaluate
 from embodied.benchmark.provenance import collect_provenance
 from embodied.benchmark.report import Report, write_report

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from embodied.benchmark.board import make_board, read_contestants
+from embodied.benchmark.board import make_board
 from embodied.benchmark.board_page import write_board_page
+from embodied.benchmark.contestants import read_contestants
 from embodied.benchmark.merging import merge_results, require_all_shards
 from embodied.benchmark.results_file import write_results
 from embodied.benchmark.sweep_file import NAME as SWEEP

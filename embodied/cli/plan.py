@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from embodied.benchmark.board import Contestant, read_contestants
+from embodied.benchmark.contestants import Contestant, read_contestants
 from embodied.benchmark.results import Condition, success_at_end
 from embodied.benchmark.scenarios import Scenario
 from embodied.benchmark.shift import parse_shift

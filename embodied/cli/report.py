@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from embodied.benchmark.board import make_board, read_contestants
+from embodied.benchmark.board import make_board
 from embodied.benchmark.board_page import write_board_page
 from embodied.benchmark.board_text import (
     NO_CERTIFICATE,
@@ -13,6 +13,7 @@ from embodied.benchmark.board_text import (
     pooled_text,
     ranking_lines,
 )
+from embodied.benchmark.contestants import read_contestants
 from embodied.benchmark.profile import profile
 from embodied.cli import arguments
 from embodied.cli.output import require_writable
