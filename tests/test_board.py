@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -451,6 +452,36 @@ def test_compare_and_report_print_and_write(
     error = refused(capsys, "compare", "bad")
     assert "there is one policy alone, bad" in error
     assert "must" not in error
+
+
+def test_the_page_shows_the_success_in_each_cell() -> None:
+    """A row for each task with its robot and each policy, a column for each condition."""
+    cells = [
+        fake_cell("++++", task="x"),
+        fake_cell("+++-", task="x", level="L4"),
+        fake_cell("+---", task="y", split="objects"),
+    ]
+    page = board_page(make_board([fake_contestant(*cells)]))
+    table = page[page.index('id="cells-success"') : page.index('id="beside"')]
+    head, *rows = table.split("<tr")[1:]
+    titles = re.findall(r'<th colspan="2">(.*?)</th>', head)
+    assert titles == ["L2", "L4", "L2, held out: objects"]
+    found = [re.findall(r"<td>(\w arm)|(\d+%) <span", row) for row in rows]
+    assert [["".join(part) for part in row] for row in found] == [
+        ["x arm", "100%", "75%"],
+        ["y arm", "25%"],
+    ]
+    # where the single policy succeeds least
+    many = [fake_cell("++", task=f"T{k}") for k in range(8)]
+    page = board_page(
+        make_board([fake_contestant(*many, fake_cell("--", task="last"))])
+    )
+    assert "<h3>last arm L2" in page[page.index("in the 6 cells of least success") :]
+
+    # a single cell is its own table
+    assert 'id="cells-success"' not in board_page(
+        make_board([fake_contestant(cells[0])])
+    )
 
 
 def test_a_page_of_one_policy_compares_nothing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from embodied.benchmark.profile import (
     success_by_time,
 )
 from embodied.benchmark.report import environment
-from embodied.benchmark.results import Cell, summarize
+from embodied.benchmark.results import Cell, rate, summarize
 from embodied.benchmark.scenarios import GROUP_ATTRIBUTES, Scenario, ScenarioGroup
 from embodied.benchmark.suite import CLASSES
 from embodied.benchmark.views import PALETTE_SIZE
@@ -57,10 +58,10 @@ def board_page(board: Board) -> str:
     suite = ", ".join(filter(None, suites))
 
     # the curves of some cells only, where there are many
-    shown = _most_different(board)
+    shown = _most_telling(board)
     curves_note = ""
     if len(shown) < len(board.scenarios):
-        which = "in which the policies differ most" if several else "that come first"
+        which = "in which the policies differ most" if several else "of least success"
         curves_note = f"; in the {len(shown)} cells {which}"
 
     template = pages.get_template("board.html.j2")
@@ -80,6 +81,7 @@ def board_page(board: Board) -> str:
         local_duels=_largest_first(board.local_duels),
         rate_of=partial(_rate_of, board),
         decided=sum(duel.winner is not None for duel in board.local_duels),
+        matrix=_matrix(board),
         curves=list(_curves(board, shown)),
         curves_note=curves_note,
         modes=list(_modes(board)),
@@ -128,6 +130,42 @@ def _abilities(board: Board) -> list[tuple[str, str, list[tuple[int, Pooled]]]]:
         (ability, "class" if ability in CLASSES else "dimension", rates)
         for ability, rates in rows.items()
     ]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The success in each cell: tasks with their robots by levels and the like.
+
+    Attributes:
+        columns: the conditions in words, such as "L2" or "L4, held out: objects".
+        rows: (task with its robot, index of the contestant, its rate in each column or
+            None where it was not measured).
+    """
+
+    columns: list[str]
+    rows: list[tuple[str, int, list[Pooled | None]]]
+
+
+def _matrix(board: Board) -> Matrix:
+    """Returns the success of all contestants in each cell that they share."""
+    # (task with its robot, the other conditions in words) -> scenario
+    found: dict[tuple[str, str], Scenario] = {}
+    for scenario in board.scenarios:
+        condition = replace(scenario, task="", robot="").description
+        found[f"{scenario.task} {scenario.robot}".strip(), condition] = scenario
+
+    columns = list(dict.fromkeys(condition for _, condition in found))
+    rows: list[tuple[str, int, list[Pooled | None]]] = []
+    for title in dict.fromkeys(task_with_robot for task_with_robot, _ in found):
+        for index, contestant in enumerate(board.contestants):
+            rates = [
+                pooled_rate([contestant.cells[found[title, column]]])
+                if (title, column) in found
+                else None
+                for column in columns
+            ]
+            rows.append((title, index, rates))
+    return Matrix(columns, rows)
 
 
 def _cells(board: Board) -> Iterator[tuple[Scenario, int, Cell]]:
@@ -192,18 +230,20 @@ def _largest_first(duels: Sequence[Duel], by_attribute: bool = False) -> list[Du
     return sorted(duels, key=order)
 
 
-def _most_different(board: Board) -> list[Scenario]:
-    """Returns the MAX_CURVES scenarios in which two policies differ most.
+def _most_telling(board: Board) -> list[Scenario]:
+    """Returns the MAX_CURVES scenarios in which the policies' success differs most.
 
-    Of equal differences, as with a single policy, the first scenarios are taken.
+    For a single policy they are those in which it succeeds least. Of equal ones, the
+    first are taken.
     """
-    # scenario -> the largest difference of two policies in it
-    largest = dict.fromkeys(board.scenarios, 0.0)
-    for duel in board.local_duels:
-        if isinstance(duel.scope, Scenario):
-            size = abs(duel.difference.value)
-            largest[duel.scope] = max(largest[duel.scope], size)
-    return sorted(board.scenarios, key=lambda scenario: -largest[scenario])[:MAX_CURVES]
+
+    def tellingness(scenario: Scenario) -> float:
+        """Returns the range of the policies' success, or one policy's lack of it."""
+        rates = [rate(one.cells[scenario]).value for one in board.contestants]
+        return max(rates) - min(rates) if len(rates) > 1 else 1 - rates[0]
+
+    ordered = sorted(board.scenarios, key=tellingness, reverse=True)
+    return ordered[:MAX_CURVES]
 
 
 def _curves(

@@ -54,6 +54,14 @@ def duel_text(board: Board, duel: Duel) -> str:
     return f"{first} and {second}: undecided, {facts}. {needed_episodes_text(duel)}"
 
 
+def duel_lines(board: Board) -> list[str]:
+    """Returns sentences on every comparison over all cells, and where it holds."""
+    lines = []
+    for duel in board.duels:
+        lines += [duel_text(board, duel), where_text(board, duel)]
+    return list(filter(None, lines))
+
+
 def where_text(board: Board, duel: Duel) -> str:
     """Returns a sentence on the groups of scenarios in which one of two policies is better.
 

@@ -9,10 +9,10 @@ from embodied.benchmark.board import UNDECIDED, make_board
 from embodied.benchmark.board_page import write_board_page
 from embodied.benchmark.board_text import (
     board_values,
+    duel_lines,
     duel_text,
     ranking_lines,
     shortness_texts,
-    where_text,
 )
 from embodied.benchmark.contestants import read_contestants
 from embodied.cli import arguments
@@ -62,11 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
     # the ranking, and the comparisons over all cells together
     lines = [*ranking_lines(board), ""]
-    for duel in board.duels:
-        lines.append(duel_text(board, duel))
-        if where := where_text(board, duel):
-            lines.append(where)
-    lines += shortness_texts(board)
+    lines += [*duel_lines(board), *shortness_texts(board)]
     # the comparisons within single cells; only the decided comparisons are listed
     decided = [duel for duel in board.local_duels if duel.verdict != UNDECIDED]
     if board.local_duels:

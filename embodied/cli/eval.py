@@ -13,7 +13,7 @@ from typing import Any
 from embodied.benchmark import footage, views
 from embodied.benchmark.board import make_board
 from embodied.benchmark.board_page import write_board_page
-from embodied.benchmark.board_text import NO_CERTIFICATE, duel_text, ranking_lines
+from embodied.benchmark.board_text import NO_CERTIFICATE, duel_lines, ranking_lines
 from embodied.benchmark.contestants import read_contestants
 from embodied.benchmark.evaluation import evaluate
 from embodied.benchmark.provenance import collect_provenance
@@ -261,5 +261,4 @@ def as_text(results: Results, folder: Path) -> str:
 def _board_lines(folder: Path) -> list[str]:
     """Returns the ranking and the comparisons of the policies of a suite."""
     board = make_board(read_contestants([str(folder)]))
-    duels = [duel_text(board, duel) for duel in board.duels]
-    return [*ranking_lines(board), *duels, NO_CERTIFICATE]
+    return [*ranking_lines(board), *duel_lines(board), NO_CERTIFICATE]
