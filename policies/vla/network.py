@@ -10,16 +10,17 @@ from torch import Tensor, nn
 
 from embodied.core import SKILLS, Layout
 from embodied.plan import PlanShape
+from embodied.policies.vla.layers import (
+    ROTATION_SIZE,
+    GoalOffsets,
+    Proprioception,
+    Scale,
+    as_channels,
+)
 from embodied.policies.vla.text import Vocabulary, WordBag
 from embodied.policies.vla.vision import FilmConv
 
-# A distance is encoded as tanh(distance / unit) per unit: large units for long distances
-GOAL_OFFSET_UNITS_M = (0.3, 0.03)  # for the distance from an effector to its goal
-# For the width of a gripper, to distinguish an empty grasp from a thin or a thick wall.
-WIDTH_UNITS_M = (0.02, 0.004)
 AGE_DECAY_PER_S = 4.0  # of the second feature of a plan's age
-
-ROTATION_SIZE = 6  # two columns of the rotation matrix
 BASE_GOAL_SIZE = 4  # x, y, z and yaw
 
 # The smallest standard deviations for normalising: noise in still values is not amplified.
@@ -116,50 +117,14 @@ class PlannerOutput:
     gaze: Tensor
 
 
-class Scale(nn.Module):
-    """Normalisation by mean and standard deviation, which are stored with the weights."""
+@dataclass(frozen=True)
+class Features:
+    """What the planner network's encoders and its trunk make of n observations."""
 
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.mean: Tensor
-        self.std: Tensor
-        self.register_buffer("mean", torch.zeros(size))
-        self.register_buffer("std", torch.ones(size))
-
-    def fit(self, values: Tensor, min_std: float) -> None:
-        """Sets the mean and the standard deviation from samples.
-
-        Args:
-            values: (m, size) samples.
-            min_std: the lower limit of the standard deviation.
-        """
-        self.mean.copy_(values.mean(dim=0))
-        self.std.copy_(values.std(dim=0).clamp_min(min_std))
-
-    def forward(self, values: Tensor) -> Tensor:  # (..., size) -> (..., size)
-        return (values - self.mean) / self.std
-
-    def inverse(self, values: Tensor) -> Tensor:  # (..., size) -> (..., size)
-        return values * self.std + self.mean
-
-
-class Proprioception(nn.Module):
-    """Encodes proprioception for both networks: normalised, plus features of widths."""
-
-    def __init__(self, config: NetConfig) -> None:
-        super().__init__()
-        slices = config.agent_layout.slices()
-        self._widths = [slices[f"{name}_width"] for name in config.grippers]
-        self.size = config.agent_layout.size + len(WIDTH_UNITS_M) * len(self._widths)
-
-    def forward(self, agent_pos: Tensor, scale: Scale) -> Tensor:
-        """Returns the features (n, size) of proprioception (n, P)."""
-        features = [scale(agent_pos)]
-        for width in self._widths:
-            features += [
-                torch.tanh(agent_pos[:, width] / unit) for unit in WIDTH_UNITS_M
-            ]
-        return torch.cat(features, dim=1)
+    cameras: Tensor  # (n, cameras, F)
+    text: Tensor  # (n, text width)
+    hidden: Tensor  # (n, hidden), of the trunk
+    gaze: Tensor  # (n, cameras, cells), as in `PlannerOutput`
 
 
 class PlannerNet(nn.Module):
@@ -185,7 +150,7 @@ class PlannerNet(nn.Module):
         self.speed_scale = Scale(3)
         if self._bases:
             self.base_scale = Scale(BASE_GOAL_SIZE)
-        self.proprioception = Proprioception(config)
+        self.proprioception = Proprioception(config.agent_layout, config.grippers)
         images = self.vision.size * len(config.cameras)
         inputs = images + config.text_width + self.proprioception.size
 
@@ -228,18 +193,38 @@ class PlannerNet(nn.Module):
             agent_pos: (n, P) proprioception.
             light: (n, 2) factor and offset for the normalised pixels, in training only.
         """
-        # encode the inputs; the instruction conditions the image encoder
+        return self.output(self.features(images, tokens, agent_pos, light))
+
+    def features(
+        self,
+        images: Tensor,
+        tokens: Tensor,
+        agent_pos: Tensor,
+        light: Tensor | None = None,
+    ) -> Features:
+        """Returns the features of n observations; the arguments are as in `forward`."""
+        # the instruction conditions the image encoder
         n, cameras = images.shape[:2]
         text = self.text(tokens)
-        pixels = _as_channels(images, light)
+        pixels = as_channels(images, light)
         features, gaze = self.vision(pixels, text.repeat_interleave(cameras, dim=0))
-        robot = self.proprioception(agent_pos, self.agent_scale)
-        hidden = self.trunk(torch.cat([features.reshape(n, -1), text, robot], dim=1))
 
+        robot = self.proprioception(agent_pos, self.agent_scale)
+        inputs = torch.cat([features.reshape(n, -1), text, robot], dim=1)
+        return Features(
+            cameras=features.reshape(n, cameras, -1),
+            text=text,
+            hidden=self.trunk(inputs),
+            gaze=gaze.reshape(n, cameras, -1),
+        )
+
+    def output(self, features: Features) -> PlannerOutput:
+        """Returns the plans for n observations with these features."""
         # The latent joins all outputs in the order of `sizes`. Bounded outputs are
         # squashed to their bounds. Goals, velocities and bases are normalised in the
         # latent, while plans have them in m and m/s.
-        outputs = self.heads(hidden).split(self.sizes, dim=1)
+        n = len(features.hidden)
+        outputs = self.heads(features.hidden).split(self.sizes, dim=1)
         goal, rotation, speed, gripper, completion, subtask, free, base = outputs
         latent = [
             goal,
@@ -261,8 +246,13 @@ class PlannerNet(nn.Module):
             gripper=gripper.tanh(),
             completion=completion.sigmoid()[:, 0],
             base_goal_w=self._base_goal(base.reshape(n, self._bases, BASE_GOAL_SIZE)),
-            gaze=gaze.reshape(n, cameras, -1),
+            gaze=features.gaze,
         )
+
+    def fit_base_scale(self, base_goal_w: Tensor) -> None:
+        """Fits the normalisation of bases' goals (m, B, 4), if there are bases."""
+        if self._bases:
+            self.base_scale.fit(base_goal_w.flatten(0, 1), MIN_BASE_STD)
 
     def _base_goal(self, base: Tensor) -> Tensor:
         return self.base_scale.inverse(base) if self._bases else base
@@ -279,22 +269,17 @@ class ControllerNet(nn.Module):
     def __init__(self, config: NetConfig, latent_size: int) -> None:
         """Makes the layers; `latent_size` is the number of elements of the planner's latent."""
         super().__init__()
-        # the columns of the effectors' poses in the proprioception
-        effectors = config.effectors
-        slices = config.agent_layout.slices()
-        self._effectors = len(effectors)
-        self._positions = [slices[f"{name}_pos_w"] for name in effectors]
-        self._rotations = [slices[f"{name}_rot6d"] for name in effectors]
+        self._effectors = len(config.effectors)
         self._chunk_shape = (config.chunk, config.action_size)
 
         # fitted with the planner's scales, to undo its normalisation of goals and speeds
         self.agent_scale = Scale(config.agent_layout.size)
         self.goal_scale = Scale(3)
         self.speed_scale = Scale(3)
-        self.proprioception = Proprioception(config)
-        offsets = (3 * len(GOAL_OFFSET_UNITS_M) + ROTATION_SIZE) * self._effectors
+        self.proprioception = Proprioception(config.agent_layout, config.grippers)
+        self._offsets = GoalOffsets(config.agent_layout, config.effectors)
         ages = 2  # features of the plan's age
-        inputs = self.proprioception.size + latent_size + offsets + ages
+        inputs = self.proprioception.size + latent_size + self._offsets.size + ages
         self.layers = nn.Sequential(
             nn.Linear(inputs, config.hidden),
             nn.LayerNorm(config.hidden),
@@ -315,20 +300,15 @@ class ControllerNet(nn.Module):
             age_s: (n,) the ages of the plans.
         """
         goal, goal_rot6d, speed = self._goals(latent)
-        position = torch.stack([agent_pos[:, part] for part in self._positions], dim=1)
-        rot6d = torch.stack([agent_pos[:, part] for part in self._rotations], dim=1)
 
         # from each effector to its goal, extrapolated to the present
-        offset_m = goal + speed * age_s[:, None, None] - position  # (n, E, 3)
-        offsets = [
-            torch.tanh(offset_m / unit).flatten(1) for unit in GOAL_OFFSET_UNITS_M
-        ]
-        rotation_offset = (goal_rot6d - rot6d).flatten(1)
+        present_goal = goal + speed * age_s[:, None, None]
+        offsets = self._offsets(agent_pos, present_goal, goal_rot6d)
 
         # the second feature of the age falls from 1 to 0, and resolves small ages
         ages = torch.stack([age_s, torch.exp(-AGE_DECAY_PER_S * age_s)], dim=1)
         robot = self.proprioception(agent_pos, self.agent_scale)
-        inputs = torch.cat([robot, latent, *offsets, rotation_offset, ages], dim=1)
+        inputs = torch.cat([robot, latent, offsets, ages], dim=1)
         return self.layers(inputs).reshape(-1, *self._chunk_shape)
 
     def _goals(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -374,27 +354,17 @@ class DualSystemNet(nn.Module):
             base_goal_w: (m, B, 4) m and rad, the goals of bases.
         """
         for net in (self.planner, self.controller):
-            net.agent_scale.fit(agent_pos, MIN_AGENT_STD)
-            net.goal_scale.fit(goal_pos_w.flatten(0, 1), MIN_GOAL_STD_M)
-            net.speed_scale.fit(goal_vel_w.flatten(0, 1), MIN_SPEED_STD_M_S)
-        if self.config.bases:
-            self.planner.base_scale.fit(base_goal_w.flatten(0, 1), MIN_BASE_STD)
+            fit_scales(net, agent_pos, goal_pos_w, goal_vel_w)
+        self.planner.fit_base_scale(base_goal_w)
 
 
-def _as_channels(images: Tensor, light: Tensor | None) -> Tensor:
-    """Returns images as (n * cameras, 6, H, W): the colours of earlier and newest images.
-
-    Args:
-        images: (n, cameras, 2, H, W, 3) uint8.
-        light: (n, 2) factor and offset of pixels in [-1, 1]; None to change nothing.
-    """
-    n, cameras, _, height, width, _ = images.shape
-    # the colours become channels, and their values numbers in [-1, 1]
-    channels_first = images.permute(0, 1, 2, 5, 3, 4)  # (n, cameras, 2, 3, H, W)
-    pixels = channels_first.reshape(n * cameras, 6, height, width).float() / 127.5 - 1
-    if light is None:
-        return pixels
-
-    per_image = light.repeat_interleave(cameras, dim=0)[:, :, None, None, None]
-    factor, offset = per_image.unbind(dim=1)
-    return pixels * factor + offset
+def fit_scales(
+    net: PlannerNet | ControllerNet,
+    agent_pos: Tensor,
+    goal_pos_w: Tensor,
+    goal_vel_w: Tensor,
+) -> None:
+    """Fits the normalisation of one network; the arguments are as in `DualSystemNet`."""
+    net.agent_scale.fit(agent_pos, MIN_AGENT_STD)
+    net.goal_scale.fit(goal_pos_w.flatten(0, 1), MIN_GOAL_STD_M)
+    net.speed_scale.fit(goal_vel_w.flatten(0, 1), MIN_SPEED_STD_M_S)
