@@ -7,11 +7,8 @@ import torch
 from torch import Tensor
 
 from embodied.plan import Payload
-from embodied.policies.vla.network import (
-    BASE_GOAL_SIZE,
-    ROTATION_SIZE,
-    PlannerNet,
-)
+from embodied.policies.vla.layers import ROTATION_SIZE
+from embodied.policies.vla.network import BASE_GOAL_SIZE, PlannerNet
 from embodied.rotations import quat_from_rot6d
 
 
