@@ -103,6 +103,12 @@ def read_history(folder: Path) -> list[dict[str, float]]:
     ]
 
 
+def tasks_of(info: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns the names of the tasks that a run was trained on, from its info."""
+    # imitation learns several tasks; other kinds of run have one
+    return tuple(info.get("tasks") or [info["task"]])
+
+
 def policy_spec_from_json(stored: dict[str, Any]) -> PolicySpec:
     """Returns a policy's spec from the JSON values in a run folder."""
     return PolicySpec(**{**stored, "cameras": tuple(stored["cameras"])})

@@ -201,6 +201,7 @@ def run_info(net: DualSystemNet) -> RunInfo:
     return RunInfo.of(
         net.config,
         {"task": "T", "robot": "arm", "config": config, "planner_hz": 8.0},
+        ["T"],
         [Path("a.hdf5")],
     )
 

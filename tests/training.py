@@ -110,7 +110,7 @@ def make_learner(**settings: Any) -> ImitationLearner:
         samples,
         make_samples(2),
         replace(CONFIG, **settings),
-        RunInfo.of(net.config, metadata, CONFIG.datasets),
+        RunInfo.of(net.config, metadata, ["T"], CONFIG.datasets),
     )
 
 

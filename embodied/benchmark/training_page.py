@@ -28,7 +28,7 @@ from embodied.benchmark.training_reading import (
     is_imitation,
 )
 from embodied.files import replace_text
-from embodied.policies.run_folder import CURVES, read_history, read_info
+from embodied.policies.run_folder import CURVES, read_history, read_info, tasks_of
 from embodied.policies.training.figures import CLOCKS, FIGURES, Figure
 
 # Groups of columns that share a chart, each column -> its name in the legend. Any other
@@ -77,6 +77,7 @@ def training_page(name: str, info: dict[str, Any], history: Rows) -> str:
         history: the rows of the run's history, at least one.
     """
     last = history[-1]
+    tasks = tasks_of(info)
     imitation = is_imitation(history)
     # the table of the newest figures; an unknown column has its name as title
     rows = [
@@ -87,13 +88,14 @@ def training_page(name: str, info: dict[str, Any], history: Rows) -> str:
     return template.render(
         name=name,
         info=info,
+        tasks=tasks,
         last=last,
         rows=rows,
         charts=curves(history),
         advice=advice(history),
         imitation=imitation,
         gap=gap(last) if imitation else None,
-        comparable=comparable_trainings(info["task"]) if imitation else (),
+        comparable=comparable_trainings(tasks) if imitation else (),
         mark=mark,
         duration=wording.duration,
     )

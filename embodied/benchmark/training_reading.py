@@ -124,10 +124,10 @@ MEASURED = (
 )
 
 
-def comparable_trainings(task: str) -> tuple[Measured, ...]:
-    """Returns the measured trainings of the task; those of all tasks if it has none."""
-    same_task = tuple(training for training in MEASURED if training.task == task)
-    return same_task or MEASURED
+def comparable_trainings(tasks: Sequence[str]) -> tuple[Measured, ...]:
+    """Returns the measured trainings of these tasks; of all tasks if they have none."""
+    same_tasks = tuple(training for training in MEASURED if training.task in tasks)
+    return same_tasks or MEASURED
 
 
 def is_imitation(history: Rows) -> bool:

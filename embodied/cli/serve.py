@@ -17,7 +17,7 @@ from embodied.policies.remote.server import (
     read_token,
 )
 from embodied.policies.remote.session import Served
-from embodied.policies.run_folder import INFO, read_info
+from embodied.policies.run_folder import INFO, read_info, tasks_of
 from embodied.rollout.one_thread import one_thread
 
 HELP = """Serve a policy over openpi's WebSocket protocol, until Ctrl-C. `--policy remote:HOST:PORT` on other verbs
@@ -103,10 +103,10 @@ def trained_task(policy: str) -> str:
         EmbodiedError: the policy is no run, so its task must be given.
     """
     folder = Path(policy)
-    task = read_info(folder).get("task") if (folder / INFO).is_file() else None
-    if not isinstance(task, str):
+    tasks = tasks_of(read_info(folder)) if (folder / INFO).is_file() else ()
+    if len(tasks) != 1:
         raise EmbodiedError(
             f"{policy} may be for several tasks: say which, by --task TASK "
             "(see `embodied list tasks`)"
         )
-    return task
+    return tasks[0]

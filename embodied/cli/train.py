@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from embodied.cli import arguments, train_log, train_rl, train_summary
 from embodied.cli.output import claim_folder
 from embodied.cli.robot_argument import robot_of_dataset
+from embodied.cli.train_cameras import cameras_of_run, chosen_cameras
 from embodied.datasets.reader import Dataset, require_distinct
 from embodied.envs.own_tasks import is_place
 from embodied.envs.registry import task_names
 from embodied.errors import EmbodiedError
 from embodied.policies.pretrained import pretrained_folder
-from embodied.policies.run_folder import FILES, policy_spec_from_json, read_info
+from embodied.policies.run_folder import FILES, read_info
 from embodied.policies.training.budget import Budget
 from embodied.policies.training.config import MAX_AGE_S
 from embodied.policies.training.resume import has_work_left, stored_budget
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from embodied.policies.training.config import ImitationConfig
 
 HELP = """Train the reference dual system on datasets that `embodied collect` wrote: a planner that sees pictures and
-reads the instruction, together with a controller that follows its plans. Or, with --algo, train a network that sees
+reads the instruction, together with a controller that follows its plans. Datasets of several tasks of a robot train
+one policy for all of them. Or, with --algo, train a network that sees
 the privileged state by reinforcement learning. Writes a run folder that `embodied eval` takes as a policy."""
 EXAMPLE = """embodied train totes.hdf5 -o runs/totes --minutes 5
   embodied train ToteTransfer --algo sac --stage reach -o runs/reach --minutes 5
@@ -209,11 +211,11 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
         "only with --algo (datasets say by themselves what was recorded)",
     )
     from embodied.policies.device import training_device  # loads torch
-    from embodied.policies.training.config import ImitationConfig
-    from embodied.policies.training.imitation import (
+    from embodied.policies.training.common_metadata import (
         common_metadata,
         require_start_fits,
     )
+    from embodied.policies.training.config import ImitationConfig
 
     # check everything before the run folder is written
     datasets = [Path(name) for name in args.source]
@@ -236,7 +238,7 @@ def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
         shadow_weight=weight_or_default(args.shadow_weight),
     )
     training_device(config.device)
-    require_start_fits(config, common_metadata(datasets))
+    require_start_fits(config, *common_metadata(datasets))
     if args.resume:
         # raises an error if the run cannot be resumed
         has_work_left(args.output, config.identity(), budget)
@@ -276,13 +278,6 @@ def task_and_robot_of_dataset(path: Path) -> tuple[str, str]:
     with Dataset(path) as dataset:
         metadata = dataset.header.metadata
         return str(metadata["task"]), str(metadata["robot"])
-
-
-def cameras_of_run(start: Path | None) -> Sequence[str]:
-    """Returns the cameras of a run; () without a run."""
-    if start is None:
-        return ()
-    return tuple(policy_spec_from_json(read_info(start)["spec"]).cameras)
 
 
 def plan_ages_s(given_ms: Sequence[float] | None) -> tuple[float, float]:
@@ -359,42 +354,3 @@ def warn_of_unfinished(datasets: list[Path]) -> None:
                     "the same `embodied collect` with --resume continues the collection",
                     file=sys.stderr,
                 )
-
-
-def chosen_cameras(datasets: list[Path], wanted: Sequence[str]) -> tuple[str, ...]:
-    """Returns the wanted cameras; by default all cameras of the first dataset.
-
-    Raises:
-        EmbodiedError: a path is no dataset, the datasets differ in task or robot, or a
-            dataset lacks the pictures of a camera.
-    """
-    recorded = []
-    subjects = []
-    for path in datasets:
-        with Dataset(path) as dataset:
-            metadata = dataset.header.metadata
-            recorded.append(list(metadata["config"]["cameras"]))
-            subjects.append(f"{metadata['task']} with the robot {metadata['robot']}")
-
-    # a run learns one task with one robot
-    for path, subject in zip(datasets, subjects, strict=True):
-        if subject != subjects[0]:
-            raise EmbodiedError(
-                f"{path} is of {subject}, {datasets[0]} of {subjects[0]}: train a run "
-                "for each"
-            )
-
-    chosen = tuple(wanted or recorded[0])
-    if not chosen:
-        raise EmbodiedError(
-            f"{datasets[0]} has no pictures to learn from: collect it with cameras"
-        )
-    for path, cameras in zip(datasets, recorded, strict=True):
-        missing = [name for name in chosen if name not in cameras]
-        if missing:
-            raise EmbodiedError(
-                f"{path} has no pictures of {', '.join(missing)}, but of "
-                f"{', '.join(cameras) or 'no camera'}: choose from these with --camera, or "
-                "collect it with the missing ones"
-            )
-    return chosen

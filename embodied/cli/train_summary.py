@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from embodied.cli.progress import figures
 from embodied.cli.text_table import text_table
 from embodied.envs.task import TaskSpec
 from embodied.errors import EmbodiedError
-from embodied.policies.run_folder import read_history, read_info
+from embodied.policies.run_folder import read_history, read_info, tasks_of
 from embodied.policies.training.budget import Budget
 
 COLUMNS = (
@@ -64,24 +65,26 @@ def as_text(folder: Path, budget: Budget, robot: str | None) -> str:
         robot: what --robot takes for the robot; None for the task's default.
     """
     history = read_history(folder)
-    task = read_info(folder)["task"]
+    tasks = tasks_of(read_info(folder))
     lines = [f"{folder}: {figures(history[-1])}"]
     if is_imitation(history):
-        lines.append(_comparison(task, history[-1]))
+        lines.append(_comparison(tasks, history[-1]))
 
     lines.append(f"{advice(history, _doubled(budget).flag)}.")
     lines.append(f"curves: {draw(folder)}")
 
-    # the command that evaluates the run
-    eval_command = f"embodied eval {task} --policy {folder} -o {folder}-eval"
-    if robot not in (None, TaskSpec.default_robot):
-        eval_command += f" --robot {robot}"
-    lines.append(f"measure it: {eval_command}")
+    # the commands that evaluate the run
+    for task in tasks:
+        output = f"{folder}-eval" if len(tasks) == 1 else f"{folder}-{task}"
+        eval_command = f"embodied eval {task} --policy {folder} -o {output}"
+        if robot not in (None, TaskSpec.default_robot):
+            eval_command += f" --robot {robot}"
+        lines.append(f"measure it: {eval_command}")
     return "\n".join(lines)
 
 
-def _comparison(task: str, last: dict[str, float]) -> str:
-    """Returns a table of this training and of measured trainings of the same task.
+def _comparison(tasks: Sequence[str], last: dict[str, float]) -> str:
+    """Returns a table of this training and of measured trainings of the same tasks.
 
     The success of this training is "?", because it has not been evaluated yet.
     """
@@ -97,7 +100,7 @@ def _comparison(task: str, last: dict[str, float]) -> str:
         )
     ]
 
-    for training in comparable_trainings(task):
+    for training in comparable_trainings(tasks):
         rows.append(
             (
                 training.title,

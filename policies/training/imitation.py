@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from embodied.datasets.reader import Dataset, require_distinct
-from embodied.errors import EmbodiedError
+from embodied.datasets.reader import require_distinct
 from embodied.policies.checkpoint import (
     join_parts,
     optimizer_state,
@@ -32,6 +31,10 @@ from embodied.policies.training.batches import (
     agent_noise,
     load_batches,
 )
+from embodied.policies.training.common_metadata import (
+    common_metadata,
+    require_start_fits,
+)
 from embodied.policies.training.config import ImitationConfig
 from embodied.policies.training.loss import joint_loss
 from embodied.policies.training.resume import has_work_left
@@ -43,7 +46,7 @@ from embodied.policies.training.samples import (
     training_episodes,
 )
 from embodied.policies.vla.network import DualSystemNet, NetConfig
-from embodied.policies.vla.run_folder import RunInfo, load_net, read_run
+from embodied.policies.vla.run_folder import RunInfo, load_net
 from embodied.policies.vla.text import Vocabulary
 from embodied.seeding import later_seed
 
@@ -61,15 +64,6 @@ LAST_RATE = 0.01
 # The configured learning rate is multiplied by this for a training that starts from a run,
 # so that the training does not undo what the run has learned.
 LATER_RATE = 0.25
-# Entries of the metadata that all datasets of a training must share.
-COMMON_METADATA = (
-    "task",
-    "robot",
-    "action_interface",
-    "agent_layout",
-    "control_hz",
-    "image_size",
-)
 
 
 def train_imitation(
@@ -88,21 +82,22 @@ def train_imitation(
             this budget is left as it is.
 
     Raises:
-        EmbodiedError: there is no such device; the datasets differ in COMMON_METADATA, or
-            have episodes in common; or they have no images or plans.
+        EmbodiedError: there is no such device; the datasets differ in more than their
+            tasks, or have episodes in common; or they have no images or plans.
     """
     if resume and not has_work_left(folder, config.identity(), config.budget):
         return
 
     device = training_device(config.device)
-    metadata = common_metadata(config.datasets)
+    metadata, tasks = common_metadata(config.datasets)
     require_distinct(config.datasets)
     workers = reading_workers(config, device)
     samples, held_out = _load(config, in_memory=workers == 0)  # workers read from disk
 
     torch.manual_seed(config.seed)
+    require_start_fits(config, metadata, tasks)
     net = _first_net(config, metadata, samples)
-    info = RunInfo.of(net.config, metadata, config.datasets)
+    info = RunInfo.of(net.config, metadata, tasks, config.datasets)
     learner = ImitationLearner(
         net, samples, held_out, config=config, info=info, device=device, workers=workers
     )
@@ -119,7 +114,6 @@ def _first_net(
     vocabulary of a run is not extended by the words of the samples.
     """
     if config.start is not None:
-        require_start_fits(config, metadata)
         return load_net(config.start)
 
     net = DualSystemNet(
@@ -140,66 +134,6 @@ def _first_net(
         base_goal_w=samples.base_goal_w,
     )
     return net
-
-
-def require_start_fits(config: ImitationConfig, metadata: Mapping[str, Any]) -> None:
-    """Raises EmbodiedError if the run to start from is for other datasets.
-
-    Args:
-        config: the settings of the training. If they name no run to start from, there is
-            no error.
-        metadata: the result of `common_metadata` for the datasets.
-    """
-    if config.start is None:
-        return
-
-    info = read_run(config.start)
-    trained = {
-        **info.trained_in,
-        "control_hz": info.spec.control_hz,
-        "image_size": info.net.image_size,
-        "cameras": list(info.net.cameras),
-    }
-
-    given = {**metadata, "cameras": list(config.cameras)}
-    for key in (*COMMON_METADATA, "cameras"):
-        if trained[key] != given[key]:
-            raise EmbodiedError(
-                f"the run {config.start} was trained for another {key} than that of "
-                f"{config.datasets[0]}: {trained[key]}, not {given[key]}"
-            )
-
-
-def common_metadata(datasets: Sequence[Path]) -> dict[str, Any]:
-    """Returns the metadata of the first dataset, after comparing it with the others.
-
-    The entries `control_hz`, `image_size` and `planner_hz` are added to it.
-
-    Raises:
-        EmbodiedError: the datasets differ in an entry of COMMON_METADATA.
-    """
-    headers = []
-    for path in datasets:
-        with Dataset(path) as dataset:
-            recorded = dataset.header.metadata
-            headers.append(
-                {
-                    **recorded,
-                    "control_hz": recorded["config"]["control_hz"],
-                    "image_size": recorded["config"]["image_size"],
-                    "planner_hz": dataset.header.planner_hz,
-                }
-            )
-
-    first = headers[0]
-    for path, header in zip(datasets, headers, strict=True):
-        for key in COMMON_METADATA:
-            if header[key] != first[key]:
-                raise EmbodiedError(
-                    f"{path} differs from {datasets[0]} in {key}: "
-                    f"{header[key]}, not {first[key]}"
-                )
-    return first
 
 
 def reading_workers(config: ImitationConfig, device: torch.device) -> int:

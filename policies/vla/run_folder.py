@@ -18,6 +18,7 @@ from embodied.policies.run_folder import (
     check_worlds,
     policy_spec_from_json,
     read_info,
+    tasks_of,
     weights_hash,
 )
 from embodied.policies.vla.agents import ChunkController, VLAPlanner
@@ -32,7 +33,7 @@ class RunInfo:
     """The information that is needed to use a run's networks.
 
     Attributes:
-        task: the task's name.
+        tasks: the names of the tasks in the datasets.
         robot: the robot's name.
         spec: the policy's requirements on the worlds.
         net: the sizes of the networks.
@@ -41,7 +42,7 @@ class RunInfo:
         metadata: the metadata of the worlds in which the datasets were recorded.
     """
 
-    task: str
+    tasks: tuple[str, ...]
     robot: str
     spec: PolicySpec
     net: NetConfig
@@ -51,13 +52,24 @@ class RunInfo:
 
     @classmethod
     def of(
-        cls, net: NetConfig, metadata: dict[str, Any], datasets: Sequence[Path]
+        cls,
+        net: NetConfig,
+        metadata: dict[str, Any],
+        tasks: Sequence[str],
+        datasets: Sequence[Path],
     ) -> RunInfo:
-        """Returns the info of networks trained on datasets with this metadata."""
+        """Returns the info of networks trained on datasets of these tasks.
+
+        Args:
+            net: the sizes of the networks.
+            metadata: the metadata of the datasets, which they share except for the task.
+            tasks: the names of the tasks.
+            datasets: the paths of the datasets.
+        """
         config = metadata["config"]
 
         return cls(
-            task=metadata["task"],
+            tasks=tuple(tasks),
             robot=metadata["robot"],
             spec=PolicySpec(
                 control_mode=config["control_mode"],
@@ -72,10 +84,13 @@ class RunInfo:
             metadata=metadata,
         )
 
-    @property
-    def trained_in(self) -> dict[str, Any]:
-        """The metadata of the worlds in which the datasets were recorded, with task and robot."""
-        return {**self.metadata, "task": self.task, "robot": self.robot}
+    def check_worlds(self, folder: Path, worlds: Worlds) -> None:
+        """Raises EmbodiedError if the run in a folder was not trained for these worlds."""
+        task = worlds.spec.name
+        if task not in self.tasks:
+            task = " or ".join(self.tasks)
+        trained_in = {**self.metadata, "task": task, "robot": self.robot}
+        check_worlds(folder, trained_in, worlds)
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "net": self.net.to_json(), "kind": KIND}
@@ -84,7 +99,7 @@ class RunInfo:
     def from_json(cls, stored: dict[str, Any]) -> RunInfo:
         """Returns the information in the JSON value that a run's folder stores."""
         return cls(
-            task=stored["task"],
+            tasks=tasks_of(stored),
             robot=stored["robot"],
             spec=policy_spec_from_json(stored["spec"]),
             net=NetConfig.from_json(stored["net"]),
@@ -127,7 +142,7 @@ class VLARun:
 
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> DualSystem:
         """Returns the policy for these worlds; `dual` replaces the default timing of plans."""
-        check_worlds(self.folder, self.info.trained_in, worlds)
+        self.info.check_worlds(self.folder, worlds)
         net = load_net(self.folder)
         return dual_system(
             worlds,

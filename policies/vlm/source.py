@@ -21,7 +21,6 @@ from embodied.policies.assembly import dual_system
 from embodied.policies.custom import goal_servo
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
 from embodied.policies.episodes import env_config_for
-from embodied.policies.run_folder import check_worlds
 from embodied.policies.vla.agents import ChunkController
 from embodied.policies.vla.run_folder import VLARun, load_net
 from embodied.policies.vlm.folder import asked_hash, check_folder, load_model
@@ -122,7 +121,7 @@ class LatentSource:
         # the run's networks: the planner decodes latents, and the controller acts on them
         settings = self.settings
         info = self.run.info
-        check_worlds(self.run.folder, info.trained_in, worlds)
+        info.check_worlds(self.run.folder, worlds)
         net = load_net(self.run.folder)
 
         # the model, which gets the images that the run's planner would get
