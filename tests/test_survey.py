@@ -216,7 +216,13 @@ def test_a_survey_goes_on_where_it_stopped(
         patch.setattr(verb, "measure_success", interrupted)
         assert main.main([*words, "--resume"]) == 0  # there is nothing left to measure
         assert main.main([*words, "--level", "L2", "--no-costs", "--overwrite"]) == 130
-    assert page.read_text() == before
+        assert page.read_text() == before
+
+        # the costs alone are measured anew, and success stays
+        assert main.main([*words, "--only-costs", "--overwrite"]) == 0
+    (new_cost,) = (row for row in book.read().rows if isinstance(row, TaskCost))
+    assert new_cost != cost
+    assert len(book.read().rows) == len(ledger.rows)
 
 
 def interrupted(*args: object, **kwargs: object) -> None:

@@ -39,7 +39,15 @@ EXAMPLE = """embodied survey
 LEVELS = ("L2", "L3", "L4")
 RESULTS = "results.json"  # file in a folder of `embodied eval`
 # The flags of a measurement, which --learned rejects.
-NOT_WITH_LEARNED = ("task", "robot", "no_costs", "resume", "overwrite", "on")
+NOT_WITH_LEARNED = (
+    "task",
+    "robot",
+    "no_costs",
+    "only_costs",
+    "resume",
+    "overwrite",
+    "on",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,10 +62,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     arguments.add_cell_episodes(parser, default=200)
 
-    parser.add_argument(
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument(
         "--no-costs",
         action="store_true",
         help="do not measure what the tasks cost to simulate",
+    )
+    part.add_argument(
+        "--only-costs",
+        action="store_true",
+        help="measure only what the tasks cost to simulate",
     )
 
     parser.add_argument(
@@ -87,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
 
     questions = plan_survey(
         choose_pairs(args.task or loadable_tasks(), args.robot),
-        levels=list(dict.fromkeys(args.level)),
+        levels=[] if args.only_costs else list(dict.fromkeys(args.level)),
         seeds=arguments.seeds(args),
         costs=not args.no_costs,
     )

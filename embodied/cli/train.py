@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 HELP = """Train the reference dual system on datasets that `embodied collect` wrote: a planner that sees pictures and
 reads the instruction, together with a controller that follows its plans. Datasets of several tasks of a robot train
-one policy for all of them. Or, with --algo, train a network that sees
-the privileged state by reinforcement learning. Writes a run folder that `embodied eval` takes as a policy."""
+one policy for all of them. Or, with --algo, train a network that sees the privileged state by reinforcement learning.
+Writes a run folder that `embodied eval` takes as a policy."""
 EXAMPLE = """embodied train totes.hdf5 -o runs/totes --minutes 5
   embodied train ToteTransfer --algo sac --stage reach -o runs/reach --minutes 5
   embodied train ToteTransfer --algo ppo --engine warp --stage lift -o runs/lift --minutes 5
