@@ -9,7 +9,7 @@ from typing import Any
 
 from embodied.benchmark.contestants import Contestant
 from embodied.benchmark.results import Cell, Condition, Provenance, Results
-from embodied.benchmark.results_file import write_results
+from embodied.benchmark.results_writing import write_results
 from embodied.benchmark.scenarios import Scenario
 from tests.episode_results import episode_result
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from embodied.benchmark.results_file import read_results, write_results
+from embodied.benchmark.results_file import read_results
+from embodied.benchmark.results_writing import write_results
 from tests.commands import QUICKLY, embodied, refused
 
 TASK = "ToteTransfer"  # its variation holds tuples, which a file holds as lists

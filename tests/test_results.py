@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from embodied.benchmark import results_writing
 from embodied.benchmark.keeping import EpisodeKeeper
 from embodied.benchmark.provenance import collect_provenance
 from embodied.benchmark.results import (
@@ -24,7 +25,8 @@ from embodied.benchmark.results import (
     rate,
     summarize,
 )
-from embodied.benchmark.results_file import read_results, resume_results, write_results
+from embodied.benchmark.results_file import read_results, resume_results
+from embodied.benchmark.results_writing import ResultsWriter, checksum, write_results
 from embodied.files import WriteError
 from embodied.rollout.endings import describe_ending
 from embodied.rollout.rollout import EpisodeResult
@@ -265,7 +267,7 @@ def test_unfinished_cells_are_kept_until_they_are_measured(tmp_path) -> None:
 
     # without new ones, the file is as it was
     before = path.read_bytes()
-    EpisodeKeeper(path, results, whole.condition).keep()
+    EpisodeKeeper(ResultsWriter(path), results, whole.condition).keep()
     assert path.read_bytes() == before
 
     content = json.loads(before)
@@ -273,6 +275,40 @@ def test_unfinished_cells_are_kept_until_they_are_measured(tmp_path) -> None:
     path.write_text(json.dumps(content))
     with pytest.raises(ResultsError, match="'unfinished' is a dict, not a list"):
         read_results(path)
+
+
+def test_a_file_that_grows_is_the_file_written_at_once(tmp_path, monkeypatch) -> None:
+    """Cells are encoded once, and the bytes are those of `json` with the whole content."""
+    encoded = []
+    encode_cell = results_writing._encode_cell
+
+    def counting(one):
+        encoded.append(one.condition.policy)
+        return encode_cell(one)
+
+    monkeypatch.setattr(results_writing, "_encode_cell", counting)
+    path = tmp_path / "grown.json"
+    writer = ResultsWriter(path)
+    results = Results(PROVENANCE)
+    writer.write(results)
+    for policy in ("a", 'b "cells": []', "c"):
+        one = cell("+-+", policy=policy)
+        unfinished = UnfinishedCell(one.condition, 1.0, one.episodes[:1])
+        writer.write(results.with_unfinished(unfinished))
+        results = results.with_cell(one)
+        writer.write(results)
+        text = path.read_text()
+        content = json.loads(text)
+        assert text == json.dumps(content, indent=1)
+        assert content["checksum"] == checksum(content)
+        assert read_results(path) == results
+    assert encoded == ["a", 'b "cells": []', "c"]
+
+    # a cell that has more episodes now is encoded anew
+    writer.write(results.with_cell(cell("+-+-", policy="c")))
+    assert encoded[3:] == ["c"]
+    write_results(tmp_path / "once.json", read_results(path))
+    assert (tmp_path / "once.json").read_bytes() == path.read_bytes()
 
 
 def test_resume_finds_what_is_there(tmp_path):
@@ -374,7 +410,8 @@ import sys
 sys.path[:0] = {path!r}
 from pathlib import Path
 from embodied.benchmark.results import Results
-from embodied.benchmark.results_file import read_results, write_results
+from embodied.benchmark.results_file import read_results
+from embodied.benchmark.results_writing import write_results
 file = Path(sys.argv[1])
 results = read_results(file)
 first = results.cells[0]

@@ -11,8 +11,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from embodied.benchmark.results import Condition, Results, ResultsError
-from embodied.benchmark.results_file import checksum, read_results, write_results
+from embodied.benchmark.results_file import read_results
 from embodied.benchmark.results_schema import check_schema, results_schema
+from embodied.benchmark.results_writing import checksum, write_results
 from embodied.pages.results_schema_page import schema_text
 from embodied.rollout.rollout import EpisodeResult
 from tests.commands import ROOT

@@ -19,7 +19,8 @@ from embodied.benchmark.results import (
     Results,
     UnfinishedCell,
 )
-from embodied.benchmark.results_file import resume_results, write_results
+from embodied.benchmark.results_file import resume_results
+from embodied.benchmark.results_writing import ResultsWriter
 from embodied.benchmark.stopping import LOOK, StoppingRule
 from embodied.benchmark.trials import Trial
 from embodied.errors import EmbodiedError, in_one_line
@@ -165,18 +166,19 @@ def evaluate(
     for trial in trials:
         results.require_extensible(trial.condition)
 
+    writer = ResultsWriter(path)
     rules = rules or [None] * len(trials)
     for trial, rule in zip(trials, rules, strict=True):
         results = results.without_outdated(trial.condition)
         if results.find(trial.condition) is None:
-            keeper = EpisodeKeeper(path, results, trial.condition)
+            keeper = EpisodeKeeper(writer, results, trial.condition)
             cell = measure(trial, workers, stage, keeper, rule)
             # If a rule stopped this cell early in a previous run, `find` above missed it,
             # because it has fewer episodes than the trial. The rule then stops the new
             # cell at the same episode, so the file may hold all of its episodes already.
             if not results.covers(cell.condition):
                 results = results.with_cell(cell)
-            write_results(path, results)
+            writer.write(results)
     return results
 
 

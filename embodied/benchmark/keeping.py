@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from embodied.benchmark.results import Condition, Results, UnfinishedCell
-from embodied.benchmark.results_file import write_results
+from embodied.benchmark.results_writing import ResultsWriter
 from embodied.rollout.rollout import EpisodeResult
 
 KEEP_EVERY_S = 20.0  # least time between two writes
@@ -15,15 +14,17 @@ KEEP_EVERY_S = 20.0  # least time between two writes
 class EpisodeKeeper:
     """Collects the episodes of one cell, and writes them to the results file."""
 
-    def __init__(self, path: Path, results: Results, condition: Condition) -> None:
+    def __init__(
+        self, writer: ResultsWriter, results: Results, condition: Condition
+    ) -> None:
         """Starts with the episodes that the results hold already.
 
         Args:
-            path: the path of the results file.
+            writer: writes the results file.
             results: the content of the file.
             condition: the condition of the cell that is being measured.
         """
-        self._path = path
+        self._writer = writer
         self._results = results
         self._before = results.known_episodes(condition)
         # seed -> episode, of earlier runs and of this one
@@ -50,7 +51,5 @@ class EpisodeKeeper:
         """Writes the episodes so far, if there are any new ones."""
         cell = self.cell
         if len(cell.episodes) > len(self._before.episodes):
-            unfinished = self._results.with_unfinished(cell)
-            # without a check by the schema, which would take too long
-            write_results(self._path, unfinished, check=False)
+            self._writer.write(self._results.with_unfinished(cell))
         self._last_kept_s = time.monotonic()

@@ -1,9 +1,9 @@
-"""Writes, reads and resumes `results.json`.
+"""Reads and resumes `results.json`, which `results_writing` writes.
 
 The file holds `format`, `schema_version`, `provenance` and `cells`. A cell holds
 `condition`, `label`, `wall_s`, `view` (the command that shows its episodes, without the
-seed), `summary` (for people and programs that read the file; this module computes it from
-the episodes instead) and `episodes`. A number that is not finite is null. While a cell is
+seed), `summary` (for people and programs that read the file; the readers here compute it
+from the episodes instead) and `episodes`. A number that is not finite is null. While a cell is
 measured, `unfinished` holds its episodes so far.
 
 `checksum` is the SHA-256 of the rest, so that manual changes are detected. The file is
@@ -20,13 +20,12 @@ added `measures` of an episode, and version 10 `near_misses`. Versions from 3 on
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from embodied.benchmark.codec import DecodeError, decode, encode
+from embodied.benchmark.codec import DecodeError, decode
 from embodied.benchmark.results import (
     Cell,
     Condition,
@@ -34,35 +33,11 @@ from embodied.benchmark.results import (
     Results,
     ResultsError,
     UnfinishedCell,
-    summarize,
 )
 from embodied.benchmark.results_schema import FORMAT, SCHEMA_VERSION, check_schema
 from embodied.benchmark.results_upgrade import READABLE, upgraded
-from embodied.files import replace_text
+from embodied.benchmark.results_writing import checksum
 from embodied.rollout.rollout import EpisodeResult
-
-
-def write_results(path: Path, results: Results, check: bool = True) -> None:
-    """Writes the file atomically, so that it is valid at any moment.
-
-    Args:
-        path: the path of the file.
-        results: its content.
-        check: whether to check the content against the JSON schema, which takes a while
-            for thousands of episodes.
-    """
-    content: dict[str, Any] = {
-        "format": FORMAT,
-        "schema_version": SCHEMA_VERSION,
-        "provenance": encode(results.provenance),
-        "cells": [_encode_cell(cell) for cell in results.cells],
-    }
-    if results.unfinished:
-        content["unfinished"] = encode(results.unfinished)
-    content["checksum"] = checksum(content)
-    if check:
-        check_schema(content)
-    replace_text(path, json.dumps(content, indent=1, allow_nan=False))
 
 
 def read_results(path: Path) -> Results:
@@ -106,13 +81,6 @@ def read_results(path: Path) -> Results:
             "Take the file as `embodied eval` wrote it, or measure again with --overwrite"
         )
     return results
-
-
-def checksum(content: Mapping[str, Any]) -> str:
-    """Returns the SHA-256 of a file's content, without `checksum` itself."""
-    summed = {name: value for name, value in content.items() if name != "checksum"}
-    text = json.dumps(summed, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def resume_results(path: Path, provenance: Provenance) -> Results:
@@ -226,26 +194,6 @@ def _path_in_errors(path: Path) -> Iterator[None]:
         yield
     except (ResultsError, DecodeError) as error:
         raise ResultsError(f"{path} is damaged: {error}") from error
-
-
-def _encode_cell(cell: Cell) -> dict[str, Any]:
-    """Returns a cell as an object for `json`."""
-    summary = summarize(cell)
-    # the file also gives the rates themselves, which `Rate` computes from its counts
-    plain_summary = encode(summary)
-    plain_summary["success_once"]["rate"] = summary.success_once.value
-    plain_summary["success_at_end"]["rate"] = summary.success_at_end.value
-
-    return {
-        "condition": encode(cell.condition),
-        "label": cell.label,
-        "wall_s": cell.wall_s,
-        "view": list(cell.view),
-        "abilities": list(cell.abilities),
-        "rule": cell.rule,
-        "summary": plain_summary,
-        "episodes": encode(cell.episodes),
-    }
 
 
 def _decode_cell(content: Any, where: str) -> Cell:

@@ -9,7 +9,7 @@ from embodied.benchmark.board import make_board
 from embodied.benchmark.board_page import write_board_page
 from embodied.benchmark.contestants import read_contestants
 from embodied.benchmark.merging import merge_results, require_all_shards
-from embodied.benchmark.results_file import write_results
+from embodied.benchmark.results_writing import write_results
 from embodied.benchmark.sweep_file import NAME as SWEEP
 from embodied.cli import arguments
 from embodied.cli.eval_table import results_table
