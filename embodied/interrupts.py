@@ -12,15 +12,15 @@ class CtrlCKept:
     """Remembers that Ctrl-C was pressed."""
 
     def __init__(self) -> None:
-        self._is_pressed = False
+        self.is_pressed = False
 
     def note(self, *_: object) -> None:
         """Replaces Python's signal handler, which gets a signal and a frame."""
-        self._is_pressed = True
+        self.is_pressed = True
 
     def check(self) -> None:
         """Raises KeyboardInterrupt if Ctrl-C was pressed."""
-        if self._is_pressed:
+        if self.is_pressed:
             raise KeyboardInterrupt
 
 

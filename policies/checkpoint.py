@@ -16,11 +16,15 @@ from embodied.policies.run_folder import INFO, WEIGHTS
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Writes a safetensors file; the tensors may be on any device."""
-    on_cpu = {
-        name: value.detach().cpu().contiguous() for name, value in tensors.items()
-    }
     # `save_file` of safetensors is not used, because other users could not read its files
-    replace_bytes(path, save(on_cpu))
+    replace_bytes(path, tensors_as_bytes(tensors))
+
+
+def tensors_as_bytes(tensors: Mapping[str, Tensor]) -> bytes:
+    """Returns the content of a safetensors file; the tensors may be on any device."""
+    return save(
+        {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    )
 
 
 def load_weights(network: nn.Module, folder: Path) -> None:

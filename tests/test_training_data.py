@@ -14,11 +14,11 @@ import torch
 from embodied.core import PHYSICS_HZ
 from embodied.datasets.schema import DatasetError
 from embodied.datasets.writer import EpisodeWriter
-from embodied.policies.training import imitation as imitation_module
+from embodied.policies.training import loading as loading_module
 from embodied.policies.training.budget import Budget
 from embodied.policies.training.config import ImitationConfig
 from embodied.policies.training.frames import DiskFrames, MemoryFrames
-from embodied.policies.training.imitation import reading_workers
+from embodied.policies.training.loading import reading_workers
 from embodied.policies.training.samples import (
     EpisodeList,
     Samples,
@@ -143,11 +143,11 @@ def test_large_datasets_are_read_by_workers(
     assert needed % (FRAMES * SIDE * SIDE * 3) == 0
 
     # The pictures fit into memory exactly, then by a byte too little.
-    share = imitation_module.MEMORY_SHARE
-    monkeypatch.setattr(imitation_module, "memory_bytes", lambda device: needed / share)
+    share = loading_module.MEMORY_SHARE
+    monkeypatch.setattr(loading_module, "memory_bytes", lambda device: needed / share)
     assert reading_workers(config, CPU) == 0
     monkeypatch.setattr(
-        imitation_module, "memory_bytes", lambda device: needed / share - 1
+        loading_module, "memory_bytes", lambda device: needed / share - 1
     )
     assert reading_workers(config, CPU) >= 1
 

@@ -10,6 +10,7 @@ import torch
 
 from embodied.policies.training.budget import Budget
 from embodied.policies.training.config import ImitationConfig
+from embodied.policies.training.distributed import ALONE, Ranks
 from embodied.policies.training.frames import MemoryFrames
 from embodied.policies.training.imitation import ImitationLearner
 from embodied.policies.training.run import TrainingRun
@@ -115,8 +116,11 @@ def make_learner(**settings: Any) -> ImitationLearner:
 
 
 def make_run(
-    folder: Path, learner: ImitationLearner, steps: int = 40, on_row: Any = None
+    folder: Path,
+    learner: ImitationLearner,
+    steps: int = 40,
+    on_row: Any = None,
+    ranks: Ranks = ALONE,
 ) -> TrainingRun:
-    return TrainingRun(
-        folder, learner, Budget(max_steps=steps), CONFIG.identity(), on_row
-    )
+    budget = Budget(max_steps=steps)
+    return TrainingRun(folder, learner, budget, CONFIG.identity(), on_row, ranks)

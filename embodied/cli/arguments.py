@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from embodied.rollout.executor import Executor
 from embodied.rollout.on_ray import RayExecutor
 from embodied.rollout.shards import Workers, default_workers
 from embodied.seeding import SEED_LIMIT
+from embodied.torchrun import this_launch
 
 TASK_HELP = (
     "a task's name, e.g. ToteTransfer (see `embodied list tasks`), or one of your own: "
@@ -274,7 +274,7 @@ def resume_hint(words: Sequence[str], stop: KeyboardInterrupt) -> str:
         stop: the interruption; its message may say what was kept.
     """
     kept_words = [word for word in words if word not in ("--overwrite", "--resume")]
-    command = shlex.join(["embodied", *kept_words, "--resume"])
+    command = this_launch().command([*kept_words, "--resume"])
     result = str(stop) or "What was finished is kept"
     return f"{result}. Continue with: {command}"
 

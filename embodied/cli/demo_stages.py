@@ -18,7 +18,7 @@ from embodied.benchmark.timing import Timing
 from embodied.benchmark.trials import TaskChoice, Trial, plan_trials
 from embodied.cli.eval import REPORT, RESULTS, TRANSPORT, trials_provenance
 from embodied.cli.progress import stages
-from embodied.cli.train import imitate
+from embodied.cli.train_datasets import imitate
 from embodied.cli.view_command import with_view_commands
 from embodied.envs.registry import get_robot, get_task
 from embodied.files import replace_text

@@ -16,6 +16,7 @@ from embodied.cli.verbs import add_verbs
 from embodied.errors import EmbodiedError
 from embodied.machine import refusal
 from embodied.mujoco_setting import explaining_mujoco_gl
+from embodied.torchrun import this_launch
 
 VERBS = {
     "doctor": "check this machine: versions, CPU, GPU, rendering, where files go",
@@ -85,6 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with explaining_mujoco_gl():
             args = build_parser(words).parse_args(words)
+            _refuse_torchrun(args)
             with no_empty_folders(getattr(args, "output", None)):
                 status = int(args.run(args))
         # flush here, so that a closed output raises BrokenPipeError within this `try`
@@ -113,6 +115,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = str(stop) or "What was finished is kept; nothing is left half-written."
         print(f"\ninterrupted. {hint}", file=sys.stderr)
         return INTERRUPTED
+
+
+def _refuse_torchrun(args: argparse.Namespace) -> None:
+    """Raises EmbodiedError if torchrun started several processes that write one output."""
+    verb = args.words[0]
+    if verb != "train" and getattr(args, "output", None) is not None:
+        this_launch().require_single(f"`embodied {verb}`")
 
 
 def _reader_is_gone() -> bool:

@@ -5,33 +5,27 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from embodied.cli import arguments, train_log, train_rl, train_summary
-from embodied.cli.output import claim_folder
+from embodied.cli import (
+    arguments,
+    train_datasets,
+    train_log,
+    train_rl,
+    train_summary,
+)
 from embodied.cli.robot_argument import robot_of_dataset
-from embodied.cli.train_cameras import cameras_of_run, chosen_cameras
-from embodied.datasets.reader import Dataset, require_distinct
-from embodied.envs.own_tasks import is_place
-from embodied.envs.registry import task_names
 from embodied.errors import EmbodiedError
-from embodied.policies.pretrained import pretrained_folder
-from embodied.policies.run_folder import FILES, read_info
 from embodied.policies.training.budget import Budget
-from embodied.policies.training.config import MAX_AGE_S
-from embodied.policies.training.resume import has_work_left, stored_budget
-from embodied.wording import counted
-
-if TYPE_CHECKING:
-    from embodied.policies.training.config import ImitationConfig
+from embodied.policies.training.config import BATCH_SIZE, MAX_AGE_S
+from embodied.policies.training.resume import stored_budget
+from embodied.torchrun import this_launch
 
 HELP = """Train the reference dual system on datasets that `embodied collect` wrote: a planner that sees pictures and
 reads the instruction, together with a controller that follows its plans. Datasets of several tasks of a robot train
 one policy for all of them. Or, with --algo, train a network that sees the privileged state by reinforcement learning.
-Writes a run folder that `embodied eval` takes as a policy."""
+Writes a run folder that `embodied eval` takes as a policy. On several GPUs, type
+`torchrun --nproc-per-node GPUS -m embodied train DATASET...` (docs/cluster.md)."""
 EXAMPLE = """embodied train totes.hdf5 -o runs/totes --minutes 5
   embodied train ToteTransfer --algo sac --stage reach -o runs/reach --minutes 5
   embodied train ToteTransfer --algo ppo --engine warp --stage lift -o runs/lift --minutes 5
@@ -52,6 +46,7 @@ ONLY_WITH_ALGO = (
 )
 # The arguments of training on datasets, which reinforcement learning rejects.
 ONLY_WITH_DATASETS = (
+    "batch_size",
     "camera",
     "workers",
     "takeover_weight",
@@ -95,7 +90,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DEVICE",
         help="where networks are trained: cuda, cuda:1, cpu, or auto, which is cuda "
         "where there is a GPU; with --engine warp also where worlds are simulated, "
-        "and auto is cuda (default: auto)",
+        "and auto is cuda; under torchrun, cuda and auto are a GPU for each process "
+        "(default: auto)",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        metavar="N",
+        help="plans in a batch, which the processes of torchrun share equally (default: "
+        f"{BATCH_SIZE})",
     )
     parser.add_argument(
         "--workers",
@@ -103,7 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes that read the datasets' pictures and control steps from disk "
         "while training; 0 keeps them in memory (default: 0 where they take a quarter of "
-        "it at most, else one per core)",
+        "it at most, else one per core); under torchrun of each process",
     )
     parser.add_argument(
         "--seed", type=int, default=0, help="seed of the training (default: 0)"
@@ -170,6 +173,7 @@ def run(args: argparse.Namespace) -> int:
     arguments.check_seed(args.seed)
     train_log.require_tracker(args.log)
     if args.algo:
+        this_launch().require_single("`embodied train --algo`")
         arguments.reject_flags(
             args, ONLY_WITH_DATASETS, "only with datasets, not with --algo"
         )
@@ -178,8 +182,17 @@ def run(args: argparse.Namespace) -> int:
             raise EmbodiedError(message)
         train_rl.train(args, budget)
     else:
-        train_on_datasets(args, budget)
+        train_datasets.reject_tasks(args.source)
+        arguments.reject_flags(
+            args,
+            ONLY_WITH_ALGO,
+            "only with --algo (datasets say by themselves what was recorded)",
+        )
+        train_datasets.train(args, budget)
 
+    # of several processes, rank 0 tells the result
+    if this_launch().rank > 0:
+        return 0
     if args.json:
         print(json.dumps(train_summary.as_json(args.output, budget)))
     else:
@@ -200,157 +213,3 @@ def training_budget(args: argparse.Namespace) -> Budget:
         return Budget(minutes=args.minutes)
     before = stored_budget(args.output) if args.resume else None
     return before or Budget(minutes=MINUTES)
-
-
-def train_on_datasets(args: argparse.Namespace, budget: Budget) -> None:
-    """Trains by imitation learning. Ctrl-C leaves a run that can be resumed."""
-    _reject_tasks(args.source)
-    arguments.reject_flags(
-        args,
-        ONLY_WITH_ALGO,
-        "only with --algo (datasets say by themselves what was recorded)",
-    )
-    from embodied.policies.device import training_device  # loads torch
-    from embodied.policies.training.common_metadata import (
-        common_metadata,
-        require_start_fits,
-    )
-    from embodied.policies.training.config import ImitationConfig
-
-    # check everything before the run folder is written
-    datasets = [Path(name) for name in args.source]
-    start = starting_run(args)
-    cameras = chosen_cameras(datasets, args.camera or cameras_of_run(start))
-    youngest_s, oldest_s = plan_ages_s(args.plan_age_ms)
-    require_distinct(datasets)
-    require_takeovers(args, datasets)
-    config = ImitationConfig(
-        datasets=tuple(datasets),
-        cameras=cameras,
-        budget=budget,
-        seed=args.seed,
-        device=args.device,
-        workers=args.workers,
-        min_age_s=youngest_s,
-        max_age_s=oldest_s,
-        start=start,
-        takeover_weight=weight_or_default(args.takeover_weight),
-        shadow_weight=weight_or_default(args.shadow_weight),
-    )
-    training_device(config.device)
-    require_start_fits(config, *common_metadata(datasets))
-    if args.resume:
-        # raises an error if the run cannot be resumed
-        has_work_left(args.output, config.identity(), budget)
-
-    warn_of_unfinished(datasets)
-    claim_folder(args.output, FILES, args.resume, args.overwrite)
-    try:
-        imitate(config, args.output, args.resume, quiet=args.json, tracker=args.log)
-    except KeyboardInterrupt as stop:
-        train_summary.draw(args.output)
-        raise KeyboardInterrupt(arguments.resume_hint(args.words, stop)) from None
-
-
-def starting_run(args: argparse.Namespace) -> Path | None:
-    """Returns the run folder of --from; None without --from.
-
-    Raises EmbodiedError if the folder is no run, or was not trained on datasets.
-    """
-    if args.start is None:
-        return None
-    folder = Path(args.start)
-    if args.start == "pretrained":
-        task, robot = task_and_robot_of_dataset(Path(args.source[0]))
-        folder = pretrained_folder(task, robot)
-    # "vla", a policy that sees pictures and reads instructions, is trained on datasets
-    kind = read_info(folder).get("kind", "vla")
-    if kind != "vla":
-        raise EmbodiedError(
-            f"{folder} is a run of the kind {kind!r}: --from takes one that was trained "
-            "on datasets"
-        )
-    return folder
-
-
-def task_and_robot_of_dataset(path: Path) -> tuple[str, str]:
-    """Returns the task and the robot of a dataset."""
-    with Dataset(path) as dataset:
-        metadata = dataset.header.metadata
-        return str(metadata["task"]), str(metadata["robot"])
-
-
-def plan_ages_s(given_ms: Sequence[float] | None) -> tuple[float, float]:
-    """Returns the least and the largest age of plans in training, from --plan-age-ms."""
-    if given_ms is None:
-        return 0.0, MAX_AGE_S
-    youngest_ms, oldest_ms = given_ms
-    if not 0 <= youngest_ms <= oldest_ms < math.inf:
-        raise EmbodiedError(
-            "--plan-age-ms needs the smallest age and the greatest, both finite and at "
-            f"least 0, e.g. 0 800, not {youngest_ms:g} {oldest_ms:g}"
-        )
-    return youngest_ms / 1000, oldest_ms / 1000
-
-
-def weight_or_default(given: float | None) -> float:
-    """Returns the given weight, or the default of 1."""
-    return 1.0 if given is None else given
-
-
-def require_takeovers(args: argparse.Namespace, datasets: Sequence[Path]) -> None:
-    """Raises EmbodiedError if weights were given, but no dataset has take-overs."""
-    corrected = []
-    for path in datasets:
-        with Dataset(path) as dataset:
-            corrected.append(dataset.header.correction is not None)
-    if not any(corrected):
-        arguments.reject_flags(
-            args,
-            ("takeover_weight", "shadow_weight"),
-            "no effect, since in none of the datasets anybody corrected a policy "
-            "(embodied collect --correct)",
-        )
-
-
-def imitate(
-    config: ImitationConfig,
-    folder: Path,
-    resume: bool,
-    quiet: bool,
-    tracker: str | None = None,
-) -> None:
-    """Trains into a run folder, and sends the figures to a tracker of `train_log`.
-
-    With `resume` a run is continued, unless it has spent its budget.
-    """
-    from embodied.policies.training.imitation import train_imitation  # loads torch
-
-    if resume and not has_work_left(folder, config.identity(), config.budget):
-        if not quiet:
-            print(train_summary.finished_notice(folder, config.budget), file=sys.stderr)
-        return
-    with train_log.training_log(folder, tracker, resume, quiet) as log:
-        train_imitation(config, folder, log, resume)
-
-
-def _reject_tasks(sources: Sequence[str]) -> None:
-    """Raises EmbodiedError if a task was given in place of a dataset."""
-    for name in sources:
-        if name in task_names() or is_place(name):
-            raise EmbodiedError(
-                f"{name} is a task: give --algo to learn it by reinforcement learning, "
-                "or datasets, such as totes.hdf5, instead of it"
-            )
-
-
-def warn_of_unfinished(datasets: list[Path]) -> None:
-    """Prints which datasets are unfinished, and how to continue their collection."""
-    for path in datasets:
-        with Dataset(path) as dataset:
-            if dataset.is_unfinished:
-                print(
-                    f"{path}: unfinished, learning from {counted(len(dataset), 'episode')}; "
-                    "the same `embodied collect` with --resume continues the collection",
-                    file=sys.stderr,
-                )

@@ -6,6 +6,7 @@ Workers only read, so the same seed gives the same weights with any number of wo
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Self
@@ -16,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from embodied.core import SKILLS
 from embodied.errors import EmbodiedError
+from embodied.policies.training.distributed import ALONE, Ranks
 from embodied.policies.training.samples import LABELS, Samples
 
 # Relative frequencies at which plans of each skill are sampled; 1 for other skills. Skills
@@ -64,6 +66,14 @@ class BatchRequest(_Tensors):
     agent_noise: Tensor  # (n, P) noise that is added to the planner's proprioception
     # (n, ages) times after the plan at which the controller is trained
     age_s: Tensor
+
+    def part(self, rank: int, ranks: int) -> BatchRequest:
+        """Returns the request for the part of a batch that one of several ranks computes."""
+        if ranks == 1:
+            return self
+        rows = len(self.plans) // ranks
+        own = slice(rank * rows, (rank + 1) * rows)
+        return BatchRequest(**{name: value[own] for name, value in vars(self).items()})
 
 
 @dataclass(frozen=True)
@@ -268,7 +278,11 @@ def agent_noise(agent_parts: tuple[tuple[str, int], ...]) -> Tensor:
 
 
 def load_batches(
-    dataset: BatchDataset, requests: BatchRequests, workers: int, pin_memory: bool
+    dataset: BatchDataset,
+    requests: BatchRequests,
+    workers: int,
+    pin_memory: bool,
+    ranks: Ranks = ALONE,
 ) -> Iterator[Batch]:
     """Returns an endless iterator over batches.
 
@@ -278,15 +292,24 @@ def load_batches(
         workers: the number of processes that read; 0 for this process.
         pin_memory: whether to put the workers' batches in pinned memory, which a GPU can
             read while it computes.
+        ranks: the processes that share batches. Each must have the same requests, and gets
+            its own part of each batch.
     """
+    parts = (request.part(ranks.rank, ranks.size) for request in requests)
     # workers are spawned, because a fork would inherit the state of HDF5, GL and CUDA,
     # which those libraries don't survive
     loader = DataLoader(
         dataset,
-        sampler=requests,  # `BatchDataset` is indexed by requests
+        sampler=parts,  # `BatchDataset` is indexed by requests
         batch_size=None,  # an item is a batch already
         num_workers=workers,
         multiprocessing_context="spawn" if workers else None,
         pin_memory=pin_memory and workers > 0,
+        worker_init_fn=_ignore_ctrl_c if workers else None,
     )
     return iter(loader)
+
+
+def _ignore_ctrl_c(worker: int) -> None:
+    """Lets the training process decide, in a worker, when Ctrl-C ends both."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -15,6 +15,7 @@ from embodied.plain import make_fields_plain
 from embodied.policies.training.budget import Budget
 from embodied.seeding import checked_seed
 
+BATCH_SIZE = 48  # default for the number of plans per batch
 MAX_AGE_S = 0.8  # default for the largest age of plans in training
 
 
@@ -30,7 +31,7 @@ class ImitationConfig:
         device: the device of torch, such as auto, cpu, cuda or cuda:1.
         workers: the number of processes that read images and control steps from disk; 0
             to keep all of these in memory; None for 0 if they fit, else one per core.
-        batch_size: the number of plans per batch.
+        batch_size: the number of plans per batch, of all ranks together.
         ages_per_plan: the number of ages at which the controller is trained for each plan.
         min_age_s: the smallest of these ages.
         max_age_s: the largest of these ages.
@@ -52,7 +53,7 @@ class ImitationConfig:
     seed: int = 0
     device: str = "auto"
     workers: int | None = None
-    batch_size: int = 48
+    batch_size: int = BATCH_SIZE
     ages_per_plan: int = 6
     min_age_s: float = 0.0
     max_age_s: float = MAX_AGE_S
@@ -71,6 +72,8 @@ class ImitationConfig:
 
         if self.workers is not None and self.workers < 0:
             raise EmbodiedError(f"workers must be at least 0, not {self.workers}")
+        if self.batch_size < 1:
+            raise EmbodiedError(f"batch_size must be at least 1, not {self.batch_size}")
 
         if not 0 <= self.min_age_s <= self.max_age_s < math.inf:
             raise EmbodiedError(
@@ -97,6 +100,7 @@ class ImitationConfig:
             # defaults are stored as None: runs from before these settings have no entry,
             # and such a run can then be resumed
             "start": None if self.start is None else str(self.start),
+            "batch_size": None if self.batch_size == BATCH_SIZE else self.batch_size,
             "weights": None if weights == [1, 1] else weights,
             "plan_age_s": None if ages_s == [0, MAX_AGE_S] else ages_s,
         }

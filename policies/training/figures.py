@@ -24,8 +24,8 @@ CLOCKS = {
     "processor_s": Figure(
         "Processor time",
         "s",
-        "of the training process, without processes of `--workers`; on a machine that "
-        "others use, too, it says more than `seconds`",
+        "of the training process, or of all that torchrun started, without processes of "
+        "`--workers`; on a machine that others use, too, it says more than `seconds`",
     ),
     "steps": Figure(
         "Steps",

@@ -7,7 +7,6 @@ that arrive late.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,6 @@ from embodied.policies.checkpoint import (
     optimizer_tensors,
     split_parts,
 )
-from embodied.policies.device import memory_bytes, training_device
-from embodied.policies.training.actor_weights import ActorWeights
 from embodied.policies.training.batches import (
     Batch,
     BatchDataset,
@@ -36,23 +33,18 @@ from embodied.policies.training.common_metadata import (
     require_start_fits,
 )
 from embodied.policies.training.config import ImitationConfig
+from embodied.policies.training.distributed import ALONE, Ranks, device_of_rank
+from embodied.policies.training.loading import load_demonstrations, reading_workers
 from embodied.policies.training.loss import joint_loss
 from embodied.policies.training.resume import has_work_left
 from embodied.policies.training.run import OnRow, TrainingRun
-from embodied.policies.training.samples import (
-    Samples,
-    load_samples,
-    samples_bytes,
-    training_episodes,
-)
+from embodied.policies.training.samples import Samples
 from embodied.policies.vla.network import DualSystemNet, NetConfig
 from embodied.policies.vla.run_folder import RunInfo, load_net
 from embodied.policies.vla.text import Vocabulary
 from embodied.seeding import later_seed
+from embodied.torchrun import this_launch
 
-# Images and control steps are kept in memory if they take at most this share of it.
-MEMORY_SHARE = 0.25
-MAX_WORKERS = 16  # the most processes that read them from disk otherwise
 # Validation uses at least this many held-out plans, and fewer than twice as many.
 VALIDATION_PLANS = 384
 ROW_EVERY_SHARE = 0.02  # share of the budget between two rows of figures
@@ -71,6 +63,7 @@ def train_imitation(
     folder: Path,
     on_row: OnRow | None = None,
     resume: bool = False,
+    ranks: Ranks = ALONE,
 ) -> None:
     """Trains on the mask `train` of some datasets, and writes a run folder.
 
@@ -80,19 +73,27 @@ def train_imitation(
         on_row: a function that is called with each row of figures.
         resume: whether to continue from the last checkpoint. A run that has already spent
             this budget is left as it is.
+        ranks: the processes that train together, from `joined_ranks`. Each calls this
+            function with the same config.
 
     Raises:
         EmbodiedError: there is no such device; the datasets differ in more than their
-            tasks, or have episodes in common; or they have no images or plans.
+            tasks, or have episodes in common; they have no images or plans; or the ranks
+            cannot share a batch equally.
     """
-    if resume and not has_work_left(folder, config.identity(), config.budget):
+    ranks.require_equal_parts(config.batch_size)
+    if ranks.agreed(is_spent(config, folder, resume, ranks)):
         return
 
-    device = training_device(config.device)
+    device = device_of_rank(config.device)
     metadata, tasks = common_metadata(config.datasets)
     require_distinct(config.datasets)
-    workers = reading_workers(config, device)
-    samples, held_out = _load(config, in_memory=workers == 0)  # workers read from disk
+    workers = reading_workers(config, device, this_launch().local_ranks)
+    samples, held_out = load_demonstrations(
+        config,
+        in_memory=workers == 0,  # workers read from disk
+        quiet=not ranks.is_first,
+    )
 
     torch.manual_seed(config.seed)
     require_start_fits(config, metadata, tasks)
@@ -101,8 +102,22 @@ def train_imitation(
     learner = ImitationLearner(
         net, samples, held_out, config=config, info=info, device=device, workers=workers
     )
-    run = TrainingRun(folder, learner, config.budget, config.identity(), on_row=on_row)
+    run = TrainingRun(
+        folder, learner, config.budget, config.identity(), on_row=on_row, ranks=ranks
+    )
     run.train(resume)
+
+
+def is_spent(
+    config: ImitationConfig, folder: Path, resume: bool, ranks: Ranks = ALONE
+) -> bool:
+    """Returns whether the run to resume has spent its budget, as far as this rank knows.
+
+    Only rank 0 looks into the folder, which another machine may not have.
+    """
+    if not resume or not ranks.is_first:
+        return False
+    return not has_work_left(folder, config.identity(), config.budget)
 
 
 def _first_net(
@@ -134,32 +149,6 @@ def _first_net(
         base_goal_w=samples.base_goal_w,
     )
     return net
-
-
-def reading_workers(config: ImitationConfig, device: torch.device) -> int:
-    """Returns the number of processes that read images and steps; 0 to keep all in memory."""
-    if config.workers is not None:
-        return config.workers
-
-    # both are read into the CPU's memory, then moved to the device, and must fit there, too
-    masks = training_episodes(config.datasets)
-    needed_bytes = sum(samples_bytes(mask, config.cameras) for mask in masks)
-    room_bytes = min(memory_bytes(torch.device("cpu")), memory_bytes(device))
-    if needed_bytes <= MEMORY_SHARE * room_bytes:
-        return 0
-    return min(os.cpu_count() or 1, MAX_WORKERS)
-
-
-def _load(config: ImitationConfig, in_memory: bool) -> tuple[Samples, Samples]:
-    """Returns the samples for training and for validation."""
-    train, valid = training_episodes(config.datasets)
-    cameras = config.cameras
-    history_s = NetConfig.history_s  # the networks' default
-    weights = ActorWeights(takeover=config.takeover_weight, shadow=config.shadow_weight)
-    samples = load_samples(train, cameras, history_s, in_memory, weights=weights)
-    # weights affect training only, so that validation figures stay comparable
-    held_out = load_samples(valid, cameras, history_s, in_memory=in_memory)
-    return samples, held_out
 
 
 class ImitationLearner:
@@ -234,22 +223,25 @@ class ImitationLearner:
             self._requests,
             self._workers,
             pin_memory=self.device.type == "cuda",
+            ranks=run.ranks,
         )
         row_share = 0.0  # share of the budget that was spent at the last row of figures
         losses: list[Tensor] = []  # of the updates since then, on the device
         share = run.share()
         while share < 1:
             self._set_learning_rate(share)
-            losses.append(self._step(next(batches)))
+            losses.append(self._step(next(batches), run.ranks))
             self.steps += 1
 
             share = run.share()
             if share >= 1 or share >= row_share + ROW_EVERY_SHARE:
                 row_share = share
-                figures = self.validate()
-                figures["train_loss"] = float(torch.stack(losses).mean())
-                figures["passes"] = self._passes()
+                train_loss = run.ranks.mean(torch.stack(losses).mean())
                 losses = []
+                # the other ranks wait for rank 0 meanwhile
+                figures = self.validate() if run.ranks.is_first else {}
+                figures["train_loss"] = float(train_loss)
+                figures["passes"] = self._passes()
                 run.add_row(share, figures)
                 run.save_checkpoint()
 
@@ -270,13 +262,17 @@ class ImitationLearner:
         for group in self.optimizer.param_groups:
             group["lr"] = self._peak_rate * factor
 
-    def _step(self, batch: Batch) -> Tensor:
-        """Updates the networks once; returns the total loss, a scalar on the device."""
-        loss, _ = joint_loss(self.net, batch.to(self.device))
+    def _step(self, batch: Batch, ranks: Ranks) -> Tensor:
+        """Updates the networks once; returns the total loss, a scalar on the device.
+
+        With several ranks, `batch` is this rank's part of a batch, and the loss, too.
+        """
+        loss, _ = joint_loss(self.net, batch.to(self.device), ranks)
         total = loss.total()
 
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
+        ranks.average_gradients(self.net.parameters())
         # a norm of at most 1, so that one odd batch can't spoil the networks
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimizer.step()
@@ -326,7 +322,9 @@ class ImitationLearner:
         # A checkpoint holds tensors only. The optimiser's other settings follow from the
         # config, which is the same in a resumed training.
         groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict(optimizer_state(parts["optimizer"], groups))
+        # before the first step, the optimiser has no tensors
+        optimizer = parts.get("optimizer", {})
+        self.optimizer.load_state_dict(optimizer_state(optimizer, groups))
         self.steps = int(parts["progress"]["steps"])
 
         # A checkpoint holds no state of the generator. The generator's first seed would draw

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from embodied.policies.training.batches import Batch
+from embodied.policies.training.distributed import ALONE, Ranks
 from embodied.policies.vla.network import DualSystemNet, PlannerOutput
 
 # Errors in m and m/s are divided by these, so that their sizes are comparable.
@@ -63,7 +64,9 @@ class Loss:
         )
 
 
-def joint_loss(net: DualSystemNet, batch: Batch) -> tuple[Loss, PlannerOutput]:
+def joint_loss(
+    net: DualSystemNet, batch: Batch, ranks: Ranks = ALONE
+) -> tuple[Loss, PlannerOutput]:
     """Returns the loss of planner and controller on a batch, and the planner's output.
 
     The action loss trains the planner, too, since its gradient passes through the latent.
@@ -71,6 +74,8 @@ def joint_loss(net: DualSystemNet, batch: Batch) -> tuple[Loss, PlannerOutput]:
     Args:
         net: the networks.
         batch: a batch of plans, on the device of the networks.
+        ranks: the processes of which each has an equal part of a batch. The mean of their
+            losses is the loss on the whole batch, and so it is with gradients.
     """
     output = net.planner(
         batch.images, batch.tokens, batch.planner_agent_pos, light=batch.light
@@ -95,7 +100,7 @@ def joint_loss(net: DualSystemNet, batch: Batch) -> tuple[Loss, PlannerOutput]:
         subtask=functional.cross_entropy(output.subtask_logits, batch.subtask),
         gripper=smooth_l1(output.gripper, batch.gripper, beta=GOAL_BETA),
         completion=smooth_l1(output.completion, batch.completion, beta=COMPLETION_BETA),
-        gaze=gaze_loss(output.gaze, batch.goal_view),
+        gaze=gaze_loss(output.gaze, batch.goal_view, ranks),
         base=_base_loss(output.base_goal_w, batch.base_goal_w),
     )
     return loss, output
@@ -130,7 +135,7 @@ def _base_loss(predicted: Tensor, wanted: Tensor) -> Tensor:
     )
 
 
-def gaze_loss(gaze: Tensor, goal_view: Tensor) -> Tensor:
+def gaze_loss(gaze: Tensor, goal_view: Tensor, ranks: Ranks = ALONE) -> Tensor:
     """Returns the cross-entropy of the gaze with the goal's position in the image.
 
     The gaze is the attention of one attention head over the cells of an image. The goal's
@@ -141,6 +146,7 @@ def gaze_loss(gaze: Tensor, goal_view: Tensor) -> Tensor:
         gaze: (n, cameras, cells) log-probabilities over a square grid of cells.
         goal_view: (n, cameras, 2) row and column of the goal in the image, in [-1, 1]; NaN
             if the goal is not in view.
+        ranks: the processes of which each has an equal part of a batch.
     """
     # the goal's row and column in cells, from the centre of the first cell
     side_cells = round(gaze.shape[2] ** 0.5)
@@ -161,5 +167,7 @@ def gaze_loss(gaze: Tensor, goal_view: Tensor) -> Tensor:
             cell_index = cell_row * side_cells + first_cell[..., 1] + column
             log_probability = gaze.gather(2, cell_index[..., None])[..., 0]
             loss = loss - row_weight * column_weight * log_probability
-    # mean over the images in which the goal is in view; 0 if there is no such image
-    return (loss * in_view).sum() / in_view.sum().clamp_min(1)
+    # Mean over the images in which the goal is in view; 0 if there is no such image. Ranks
+    # may have different numbers of them, so that a rank divides by their mean number.
+    count = ranks.mean(in_view.sum())
+    return (loss * in_view).sum() / count.clamp_min(1 / ranks.size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +24,8 @@ from embodied.policies.run_folder import (
     write_json,
 )
 from embodied.policies.training.budget import Budget
+from embodied.policies.training.distributed import ALONE, Ranks
+from embodied.torchrun import this_launch
 
 # The figures at one point of a training, by name.
 Row = dict[str, float]
@@ -44,7 +46,8 @@ class Learner(Protocol):
         """Trains until the run's budget is spent, or until the training has converged.
 
         It must call `run.add_row` and `run.save_checkpoint` regularly, and save a
-        checkpoint at the end, from which a longer training can continue.
+        checkpoint at the end, from which a longer training can continue. If several ranks
+        train together, all of them call these methods and `run.share` at the same steps.
         """
 
     def weights(self) -> Mapping[str, Tensor]:
@@ -75,6 +78,7 @@ class TrainingRun:
         budget: Budget,
         identity: Mapping[str, Any],
         on_row: OnRow | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         """Prepares a run; nothing is written yet.
 
@@ -84,8 +88,11 @@ class TrainingRun:
             budget: the budget of all sessions together.
             identity: the settings that a resumed training must share, see `check_same`.
             on_row: a function that is called with each row of figures.
+            ranks: the processes that train the learner together. Rank 0 alone reads and
+                writes the folder, and calls `on_row`.
         """
         self.folder = folder
+        self.ranks = ranks
         self.history: list[Row] = []
         self._learner = learner
         self._budget = budget
@@ -109,8 +116,9 @@ class TrainingRun:
         return self._earlier_processor_s + session_s
 
     def share(self) -> float:
-        """Returns the share of the budget that is spent, in [0, 1]."""
-        return self._budget.share(self.seconds, self._learner.steps)
+        """Returns the share of the budget that is spent, in [0, 1]; the same on all ranks."""
+        share = self._budget.share(self.seconds, self._learner.steps)
+        return self.ranks.agreed(share)
 
     def train(self, resume: bool = False) -> None:
         """Trains until the budget is spent.
@@ -121,17 +129,16 @@ class TrainingRun:
         Raises:
             EmbodiedError: the learner cannot restore the checkpoint.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if not resume:
-            # the checkpoint of an earlier run must not be resumed as if it were this run's
-            (self.folder / CHECKPOINT).unlink(missing_ok=True)
-        elif (self.folder / CHECKPOINT).exists():
-            self._restore()
+        if self.ranks.is_first:
+            self._open(resume)
+        self._follow_first_rank()
 
         self._session_start = time.monotonic()
         self._session_start_processor_s = time.process_time()
-        self._learner.train(self)
-        self._write_policy(finished=True)
+        with self.ranks.ctrl_c_agreed():
+            self._learner.train(self)
+        if self.ranks.is_first:
+            self._write_policy(finished=True)
 
     def add_row(self, share: float, figures: Mapping[str, float]) -> None:
         """Adds a row of figures to the history, and reports it.
@@ -140,10 +147,14 @@ class TrainingRun:
             share: the share of the budget that is spent, in [0, 1].
             figures: the figures of the learner, by name.
         """
+        processor_s = self.ranks.total(self.processor_s)
+        if not self.ranks.is_first:
+            return
+
         row = {
             "share": share,
             "seconds": round(self.seconds, 3),
-            "processor_s": round(self.processor_s, 3),
+            "processor_s": round(processor_s, 3),
             "steps": float(self._learner.steps),
             **figures,
         }
@@ -153,6 +164,8 @@ class TrainingRun:
 
     def save_checkpoint(self) -> None:
         """Writes a checkpoint, and the current policy."""
+        if not self.ranks.is_first:
+            return
         # The checkpoint is written first: if a kill leaves a history that is newer or older
         # than the checkpoint, only a newer one can be cut to fit.
         write_tensors(self.folder / CHECKPOINT, self._learner.checkpoint())
@@ -167,10 +180,27 @@ class TrainingRun:
             # a training that resumes this one compares its settings with these
             "training": self._shared_settings,
             "budget": asdict(self._budget),
-            "command": command_line(sys.argv),
+            "command": _command(sys.argv),
             "finished": finished,
         }
         write_info(self.folder, info, self._learner.packages)
+
+    def _open(self, resume: bool) -> None:
+        """Makes the folder, and restores the last checkpoint if the run is resumed."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not resume:
+            # the checkpoint of an earlier run must not be resumed as if it were this run's
+            (self.folder / CHECKPOINT).unlink(missing_ok=True)
+        elif (self.folder / CHECKPOINT).exists():
+            self._restore()
+
+    def _follow_first_rank(self) -> None:
+        """Gives the learners of the other ranks the state of rank 0's."""
+        if self.ranks.size == 1:
+            return
+        state = self.ranks.first_ones(self._learner.checkpoint())
+        if not self.ranks.is_first:
+            self._learner.restore(state)
 
     def _restore(self) -> None:
         """Restores learner, history and time spent from the checkpoint."""
@@ -192,3 +222,9 @@ class TrainingRun:
             self._earlier_s = last["seconds"]
             # runs of version 0.1 did not store it
             self._earlier_processor_s = last.get("processor_s", 0.0)
+
+
+def _command(argv: Sequence[str]) -> str:
+    """Returns the command that trains, with torchrun if it started several processes."""
+    launch = this_launch()
+    return command_line(argv) if launch.ranks == 1 else launch.command(argv[1:])

@@ -192,6 +192,7 @@ def load_samples(
     history_s: float,
     in_memory: bool = True,
     weights: ActorWeights | None = None,
+    quiet: bool = False,
 ) -> Samples:
     """Reads episodes into samples.
 
@@ -203,6 +204,7 @@ def load_samples(
             from the disk when a batch needs it.
         weights: the weights of plans in episodes in which an expert corrected a policy;
             1 by default.
+        quiet: whether to show no progress.
 
     Raises:
         DatasetError: a dataset has no plans, or no images of a camera.
@@ -218,7 +220,8 @@ def load_samples(
                 desc=f"read {path.name}",
                 total=len(numbers),
                 leave=False,
-                disable=None,  # no bar unless the output is a terminal
+                # None: no bar unless the output is a terminal
+                disable=True if quiet else None,
             ):
                 builder.add(episode, episode_rows(episode, history_s), weights)
     return builder.samples(in_memory)
