@@ -20,7 +20,6 @@ from embodied.policies.training import loading
 from embodied.policies.training.config import BATCH_SIZE
 from embodied.policies.training.distributed import ALONE, Ranks, device_of_rank
 from embodied.policies.training.loading import MEMORY_SHARE, reading_workers
-from embodied.policies.training.samples import samples_bytes, training_episodes
 from embodied.torchrun import Launch, this_launch
 from tests.commands import LONGEST_CHILD_S, ROOT, embodied, refused
 from tests.test_training import make_requests
@@ -207,16 +206,15 @@ def test_ranks_share_a_batch_equally() -> None:
 
 
 def test_ranks_share_the_memory_of_their_machine(
-    pictures: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    config = replace(CONFIG, datasets=(pictures,), cameras=("overview",))
-    masks = training_episodes(config.datasets)
-    needed_bytes = sum(samples_bytes(mask, config.cameras) for mask in masks)
-    room_bytes = 2 * needed_bytes / MEMORY_SHARE
-    monkeypatch.setattr(loading, "memory_bytes", lambda device: room_bytes)
+    # the samples of training and of validation need 200 bytes, twice which may be used
+    monkeypatch.setattr(loading, "training_episodes", lambda paths: ([], []))
+    monkeypatch.setattr(loading, "samples_bytes", lambda episodes, cameras: 100)
+    monkeypatch.setattr(loading, "memory_bytes", lambda device: 400 / MEMORY_SHARE)
     cpu = torch.device("cpu")
-    assert reading_workers(config, cpu, local_ranks=2) == 0
-    assert reading_workers(config, cpu, local_ranks=3) >= 1
+    assert reading_workers(CONFIG, cpu, local_ranks=2) == 0
+    assert reading_workers(CONFIG, cpu, local_ranks=3) >= 1
 
 
 def test_batch_sizes_tell_trainings_apart() -> None:
