@@ -84,6 +84,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how old the plans are that the controller learns to follow: 0 125 for one "
         f"that gets 8 per second without delay (default: 0 {1000 * MAX_AGE_S:g})",
     )
+    _add_computing(parser)
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the training (default: 0)"
+    )
+
+    train_log.add_arguments(parser)
+
+    # arguments of reinforcement learning alone, then arguments of every training
+    train_rl.add_arguments(parser)
+    arguments.add_resume_or_overwrite(parser)
+    arguments.add_json(parser)
+
+
+def _add_computing(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that say where networks are trained, and on how much at once."""
     parser.add_argument(
         "--device",
         default="auto",
@@ -108,16 +123,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "while training; 0 keeps them in memory (default: 0 where they take a quarter of "
         "it at most, else one per core); under torchrun of each process",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="seed of the training (default: 0)"
-    )
-
-    train_log.add_arguments(parser)
-
-    # arguments of reinforcement learning alone, then arguments of every training
-    train_rl.add_arguments(parser)
-    arguments.add_resume_or_overwrite(parser)
-    arguments.add_json(parser)
 
 
 def _add_rounds(parser: argparse.ArgumentParser) -> None:
