@@ -139,6 +139,8 @@ class TrainingRun:
             self._learner.train(self)
         if self.ranks.is_first:
             self._write_policy(finished=True)
+        # no rank returns before the run is written
+        self.ranks.total(0.0)
 
     def add_row(self, share: float, figures: Mapping[str, float]) -> None:
         """Adds a row of figures to the history, and reports it.
