@@ -108,18 +108,13 @@ def teach_head(
         EmbodiedError: the model cannot be asked, or there are too few episodes.
     """
     info = run.info
-    if len(info.tasks) > 1:
-        raise EmbodiedError(
-            f"a head is fitted to a run of one task, but {run.folder} was trained for "
-            f"{' and '.join(info.tasks)}"
-        )
+    task = _only_task(run)
     num_held_out = max(1, round(HELD_OUT_SHARE * len(seeds)))
     if num_held_out >= len(seeds):
         raise EmbodiedError(f"a head needs at least 2 episodes, not {len(seeds)}")
 
     model = load_model(settings.folder, settings.device)
     net = load_net(run.folder)
-    [task] = info.tasks
     config = env_config_for(info.spec, task, level, split="train", robot=info.robot)
     with closing(Worlds(config, min(num_envs, len(seeds)))) as worlds:
         form = PlanForm(worlds.robot, worlds.agent_layout, settings.form)
@@ -147,3 +142,14 @@ def teach_head(
         fitted=int((~is_held_out).sum()),
         held_out=int(is_held_out.sum()),
     )
+
+
+def _only_task(run: VLARun) -> str:
+    """Returns the task of a run; raises EmbodiedError if it learned several."""
+    tasks = run.info.tasks
+    if len(tasks) > 1:
+        raise EmbodiedError(
+            f"a head is fitted to a run of one task, but {run.folder} was trained for "
+            f"{' and '.join(tasks)}"
+        )
+    return tasks[0]
