@@ -83,7 +83,11 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
         nodes.close()
 
 
-def test_results_equal_those_of_one_process_though_a_node_dies(nodes: Nodes) -> None:
+def test_results_equal_those_of_one_process_though_a_node_dies(
+    nodes: Nodes,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     spec = find_policy("expert").spec("ToteTransfer", None)
     config = env_config_for(spec, "ToteTransfer", "L2", "train")
     runner = EpisodeRunner("expert", config, num_envs=2)
@@ -102,12 +106,18 @@ def test_results_equal_those_of_one_process_though_a_node_dies(nodes: Nodes) -> 
         assert executor.count == 2
         shared = executor.run(Playing(runner), seeds, report, at_once=1)
 
-        # Ray takes some seconds to strike off the cores of a dead node
+        # Ray takes some seconds to strike off the cores of a dead node, and to report it
         patience_s = 20.0
-        while executor.count == 2 and patience_s > 0:
+        while (executor.count == 2 or not caplog.messages) and patience_s > 0:
             time.sleep(0.5)
             patience_s -= 0.5
         assert executor.count == 1
+
+    # a warning, and nothing on stdout, where JSON may go
+    assert caplog.messages
+    assert all(message.startswith("Ray: ") for message in caplog.messages)
+    assert max(map(len, caplog.messages)) < 300
+    assert capsys.readouterr().out == ""
     assert [dataclasses.replace(e, index=0) for e in shared] == [
         dataclasses.replace(e, index=0) for e in alone
     ]

@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
+from embodied.benchmark.results import Cell
 from embodied.benchmark.results_file import read_results
 from embodied.benchmark.results_writing import write_results
+from embodied.cli import reproduce
+from embodied.cli.main import build_parser
 from tests.commands import QUICKLY, embodied, refused
 
 TASK = "ToteTransfer"  # its variation holds tuples, which a file holds as lists
@@ -46,6 +49,7 @@ def test_results_repeat_to_the_digit(
     assert embodied("eval", "--reproduce", measured, *QUICKLY) == 0
     printed = capsys.readouterr().out
     assert "expert ToteTransfer arm L2: 2 episodes, equal to the digit" in printed
+    assert "4 episodes of 2 cells: all equal to the digit" in printed
     assert "versions, code, models and processor are the same" in printed
 
 
@@ -62,6 +66,7 @@ def test_what_differs_is_counted_and_explained(
     assert embodied("eval", "--reproduce", path, *QUICKLY) == 1
     printed = capsys.readouterr().out
     assert "1 of 2 episodes differ, 1 of them in success: seeds 10001" in printed
+    assert "different: 1 of 4 episodes of 2 cells" in printed
     assert "mujoco 3.16.0 then, 3.17" in printed
 
     # the first episode alone is as it was
@@ -69,6 +74,27 @@ def test_what_differs_is_counted_and_explained(
     assert embodied(*words, *QUICKLY) == 0
     values = json.loads(capsys.readouterr().out)
     assert [one["different"] for one in values["cells"]] == [[], []]
+
+
+def test_ctrl_c_tells_what_was_repeated_so_far(
+    measured: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = list(read_results(measured / "results.json").cells)
+
+    def measure_one(*_: Any) -> Cell:
+        """Stands for the measurement of the first cell; Ctrl-C meets the second one."""
+        if len(cells) < 2:
+            raise KeyboardInterrupt
+        return cells.pop(0)
+
+    monkeypatch.setattr(reproduce, "measure", measure_one)
+    words = ["eval", "--reproduce", str(measured)]
+    args = build_parser(words).parse_args(words)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        reproduce.run(args)
+    assert str(caught.value) == (
+        "Repeated 1 of 2 cells: 2 episodes of 1 cell: all equal to the digit"
+    )
 
 
 @pytest.mark.parametrize("flag", ["--level", "--suite", "--until", "--seed"])

@@ -182,6 +182,15 @@ def evaluate(
     return results
 
 
+def episodes_left(results: Results, trials: Sequence[Trial]) -> int:
+    """Returns how many episodes of the trials the results still lack."""
+    num_left = 0
+    for trial in trials:
+        known = results.known_episodes(trial.condition)
+        num_left += trial.condition.num_episodes - len(known.episodes)
+    return num_left
+
+
 def measure(
     trial: Trial,
     workers: Executor,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +16,12 @@ from embodied.benchmark.board import make_board
 from embodied.benchmark.board_page import write_board_page
 from embodied.benchmark.board_text import NO_CERTIFICATE, duel_lines, ranking_lines
 from embodied.benchmark.contestants import read_contestants
-from embodied.benchmark.evaluation import evaluate
+from embodied.benchmark.evaluation import episodes_left, evaluate
 from embodied.benchmark.provenance import collect_provenance
 from embodied.benchmark.report import Report, write_report
 from embodied.benchmark.results import Provenance, Results
 from embodied.benchmark.results_code import results_code_hash
+from embodied.benchmark.results_file import resume_results
 from embodied.benchmark.trials import Trial
 from embodied.cli import arguments, plan, reproduce
 from embodied.cli.eval_table import comparisons, failed_seeds, results_table, shifts
@@ -128,11 +130,11 @@ def run(args: argparse.Namespace) -> int:
         shard=chosen.shard,
     )
     episodes = trials[0].condition.num_episodes  # few episodes need few processes
-    progress = stages(args.json)
     try:
         with arguments.executor(args, episodes) as workers:
             claim_folder(args.output, (RESULTS, REPORT), args.resume, args.overwrite)
             path = args.output / RESULTS
+            progress = _progress(args, resume_results(path, provenance), trials)
             results = evaluate(
                 path,
                 provenance,
@@ -147,6 +149,14 @@ def run(args: argparse.Namespace) -> int:
 
     print(as_json(args.output) if args.json else as_text(results, args.output))
     return 0
+
+
+def _progress(
+    args: argparse.Namespace, kept_results: Results, trials: Sequence[Trial]
+) -> Stage:
+    """Returns the progress of the evaluation, with the time of all cells if several."""
+    several = len(trials) > 1
+    return stages(args.json, episodes_left(kept_results, trials) if several else None)
 
 
 def write_page(

@@ -81,11 +81,18 @@ def run(args: argparse.Namespace) -> int:
     # measure the same episodes again, under the conditions in the file
     trials = [_repeating_trial(cell, path, args) for cell in cells]
     _check_robots(results.provenance, trials, path)
-    progress = stages(args.json)
-    repetitions = []
-    with arguments.executor(args, len(cells[0].episodes)) as workers:
-        for cell, trial in zip(cells, trials, strict=True):
-            repetitions.append(Repetition(cell, measure(trial, workers, progress)))
+    progress = stages(args.json, sum(len(cell.episodes) for cell in cells))
+    repetitions: list[Repetition] = []
+    try:
+        with arguments.executor(args, len(cells[0].episodes)) as workers:
+            for cell, trial in zip(cells, trials, strict=True):
+                repetitions.append(Repetition(cell, measure(trial, workers, progress)))
+    except KeyboardInterrupt:
+        # what was repeated so far may have taken hours
+        verdict = _verdict(repetitions)
+        raise KeyboardInterrupt(
+            f"Repeated {len(repetitions)} of {counted(len(cells), 'cell')}: {verdict}"
+        ) from None
 
     differences = setup_differences(results.provenance, trials)
     if args.json:
@@ -259,7 +266,7 @@ def setup_differences(before: Provenance, trials: Sequence[Trial]) -> list[str]:
 
 
 def _lines(repetitions: Sequence[Repetition], differences: Sequence[str]) -> list[str]:
-    """Returns the result in words: a line per cell, then one on other differences.
+    """Returns the result in words: a line per cell, a total, and one on the setup.
 
     Args:
         repetitions: the cells, each with its repetition.
@@ -285,11 +292,22 @@ def _lines(repetitions: Sequence[Repetition], differences: Sequence[str]) -> lis
             f"{repetition.different_outcomes} of them in success: seeds {seeds}{more}"
         )
 
+    lines.append(_verdict(repetitions))
     if differences:
         lines.append(f"the setup differs: {'; '.join(differences)}")
     else:
         lines.append("versions, code, models and processor are the same")
     return lines
+
+
+def _verdict(repetitions: Sequence[Repetition]) -> str:
+    """Returns in words how many of all episodes are equal."""
+    total = sum(len(one.before.episodes) for one in repetitions)
+    episodes = f"{counted(total, 'episode')} of {counted(len(repetitions), 'cell')}"
+    different = sum(len(repetition.different) for repetition in repetitions)
+    if different:
+        return f"different: {different} of {episodes}"
+    return f"{episodes}: all equal to the digit"
 
 
 def _values(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from embodied.benchmark.evaluation import evaluate
+from embodied.benchmark.evaluation import episodes_left, evaluate
 from embodied.benchmark.results import Results
 from embodied.benchmark.results_file import resume_results
 from embodied.benchmark.sweep_file import NAME, SweepRecord, sweep_record, write_sweep
@@ -188,15 +188,6 @@ def training_ages(policy: str) -> str:
     # without an entry, the run was trained with the default range
     youngest_s, oldest_s = training.get("plan_age_s") or (0.0, MAX_AGE_S)
     return f"trained on plans {1000 * youngest_s:g} to {1000 * oldest_s:g} ms old"
-
-
-def episodes_left(results: Results, trials: Sequence[Trial]) -> int:
-    """Returns how many episodes of the trials the results still lack."""
-    num_left = 0
-    for trial in trials:
-        known = results.known_episodes(trial.condition)
-        num_left += trial.condition.num_episodes - len(known.episodes)
-    return num_left
 
 
 def write_findings(folder: Path, results: Results) -> SweepRecord:

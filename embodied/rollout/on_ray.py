@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import logging
 import os
 import platform
 import traceback
@@ -36,6 +37,7 @@ from embodied.rollout.shards import (
     split,
 )
 
+LOGGER = logging.getLogger(__name__)
 # Packages whose versions affect the digits of results: nodes must not differ in them.
 SAME_EVERYWHERE = ("embodied-ground", "mujoco", "numpy", "torch")
 # Results and reports are small; by default Ray would reserve a third of the memory.
@@ -50,6 +52,7 @@ RETRIES = 3
 # Settings for joining a cluster: Ray asks the head once per second, and gives up after 6 s
 # without an answer.
 JOINING_SETTINGS = {"RAY_NUM_REDIS_GET_RETRIES": "6"}
+MESSAGE_LENGTH = 200  # of a message of Ray, whose rest tells where its logs are
 T = TypeVar("T")
 Message = tuple[str, Any]  # (kind, content) that a part sends: see `_run_part`
 
@@ -165,8 +168,9 @@ class RayExecutor(ClosedOnExit):
         self, address: ClusterAddress | None, max_parts: int | None
     ) -> None:
         """Joins the cluster at an address, or starts Ray on this machine."""
-        # Ray's own output would break the progress bar
+        # Ray's own output would break the progress bar, and JSON on stdout
         quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+        self._ray._private.worker.print_to_stdstream = _log_ray_message
         if address is None:
             self._ray.init(
                 address="local",
@@ -220,6 +224,16 @@ class RayExecutor(ClosedOnExit):
         for messages in running:
             with contextlib.suppress(Exception):
                 self._ray.cancel(messages, force=True)
+
+
+def _log_ray_message(data: Mapping[str, Any], ignore_prefix: bool) -> None:
+    """Logs the first line of a message of Ray, e.g. that the node of a task died.
+
+    It stands for Ray's function of the same arguments, which prints to stdout, together
+    with the last lines of a dead node's log.
+    """
+    first_line = "\n".join(data["lines"]).strip().partition("\n")[0]
+    LOGGER.warning("Ray: %s", first_line[:MESSAGE_LENGTH])
 
 
 def own_versions() -> dict[str, str]:
