@@ -80,6 +80,22 @@ def test_better_worse_and_undecided_with_what_it_would_take() -> None:
     json.dumps(board_values(board), allow_nan=False)
 
 
+def test_equal_policies_over_many_pairs_are_told_to_be_close() -> None:
+    """Not that more pairs are needed, where a worthwhile difference is ruled out."""
+    outcomes = shares(0.98, 0, 400)
+    equal = [fake_contestant(fake_cell(outcomes, name)) for name in "ab"]
+    [duel] = make_board(equal).duels
+    assert duel.is_small
+    assert "The interval rules out a difference of 5 points or more." in duel_text(
+        make_board(equal), duel
+    )
+
+    few = [fake_contestant(fake_cell(outcomes[:20], name)) for name in "ab"]
+    [duel] = make_board(few).duels
+    assert not duel.is_small
+    assert "To find a difference of 5 points" in duel_text(make_board(few), duel)
+
+
 def test_what_it_takes_to_decide_decides() -> None:
     """With as many pairs as were asked for, the same difference is found."""
     first = shares(0.9, 0)
@@ -149,6 +165,23 @@ def test_groups_of_cells_say_where() -> None:
 
     groups = board_values(board)["groups"]
     assert [(one["by"], one["group"]) for one in groups] == list(verdicts)
+
+
+def test_policies_of_equal_success_keep_their_order() -> None:
+    """Sums in another order, such as those of three tasks, are not a difference."""
+    outcomes = ["+++++++---", "+++++++---", "++++++++--"]
+    turned = outcomes[::-1]
+    contestants = [
+        fake_contestant(
+            *(fake_cell(cell, name, task=f"T{k}") for k, cell in enumerate(own))
+        )
+        for name, own in (("a", outcomes), ("b", turned))
+    ]
+    board = make_board(contestants)
+    assert [standing.index for standing in board.standings] == [0, 1]
+    other = make_board(contestants[::-1])
+    assert [standing.index for standing in other.standings] == [0, 1]
+    assert where_text(board, board.duels[0]) == ""
 
 
 def test_groups_have_one_correction_for_all_of_their_tests() -> None:

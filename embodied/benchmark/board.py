@@ -67,6 +67,12 @@ class Duel:
         return self.first if self.verdict == BETTER else self.second
 
     @property
+    def is_small(self) -> bool:
+        """Whether the interval has no difference of WORTHWHILE or more."""
+        observed = self.difference
+        return max(abs(observed.low), abs(observed.high)) < WORTHWHILE
+
+    @property
     def needed(self) -> int:
         """The number of pairs that would decide the comparison with a power of 80%.
 
@@ -222,7 +228,8 @@ def _standings(
     for index, contestant in enumerate(contestants):
         rate = pooled_rate([contestant.cells[scenario] for scenario in scenarios])
         standings.append(Standing(1 + losses[index], index, rate))
-    return sorted(standings, key=lambda s: (s.rank, -s.rate.value))
+    # equal rates differ by rounding errors, and then keep the given order
+    return sorted(standings, key=lambda s: (s.rank, -round(s.rate.value, 9)))
 
 
 def _notes(contestants: Sequence[Contestant]) -> list[str]:

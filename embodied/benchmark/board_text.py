@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from embodied.benchmark.board import BETTER, UNDECIDED, WORSE, Board, Duel
+from embodied.benchmark.board import BETTER, UNDECIDED, WORSE, WORTHWHILE, Board, Duel
 from embodied.benchmark.codec import encode
 from embodied.benchmark.pooled import Difference, Pooled
 from embodied.benchmark.profile import profile
@@ -85,7 +85,9 @@ def where_text(board: Board, duel: Duel) -> str:
             parts.append(f"{name} is better in {_listed_differences(won)}")
 
     undecided = [one for one in duels if one.verdict == UNDECIDED]
-    if undecided:
+    if len(undecided) == len(duels):
+        parts.append(f"all {len(duels)} comparisons are undecided")
+    elif undecided:
         parts.append(f"{len(undecided)} of {len(duels)} are undecided")
     return f"By {listing(group_attributes(duels))}: {'; '.join(parts)}."
 
@@ -116,6 +118,7 @@ def _listed_differences(duels: Sequence[Duel]) -> str:
 def needed_episodes_text(duel: Duel) -> str:
     """Returns a sentence on the sample size that would decide an undecided duel.
 
+    If the data already rules out a difference that is worth while, it says this instead.
     Returns "" if the duel is decided.
     """
     if duel.verdict != UNDECIDED:
@@ -123,6 +126,9 @@ def needed_episodes_text(duel: Duel) -> str:
     # the sample size is computed for a power of 80%, hence "in 4 of 5 cases" below
     measured = duel.difference.episodes
     needed = f"about {duel.needed:,} pairs"
+    if duel.is_small:
+        points = round(100 * WORTHWHILE)
+        return f"The interval rules out a difference of {points} points or more."
     if not duel.difference.value:
         return (
             f"To find a difference of 5 points would take {needed}; there are "
