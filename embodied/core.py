@@ -18,6 +18,7 @@ import numpy as np
 
 from embodied.errors import unknown
 from embodied.plain import make_fields_plain
+from embodied.step_data import step_data
 
 # A numpy array or a torch tensor, used by the functions of the Array API.
 Array = Any
@@ -165,7 +166,7 @@ class Layout:
         return slices
 
 
-@dataclass(frozen=True)
+@step_data
 class Observation:
     """A policy's observation of N worlds."""
 

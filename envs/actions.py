@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from embodied.arrays import any_of, surely_none
+from embodied.arrays import all_of
 from embodied.core import Array
 from embodied.errors import EmbodiedError
 
@@ -37,9 +37,9 @@ def as_actions(
         )
 
     is_bad_row = None
-    is_bad = ~np.isfinite(actions)
-    if not surely_none(is_bad):
-        is_bad_row = any_of(is_bad)
+    is_finite = np.isfinite(actions)
+    if np.count_nonzero(is_finite) < actions.size:
+        is_bad_row = ~all_of(is_finite)
         actions = np.where(is_bad_row[:, None], 0.0, actions)
     return np.minimum(np.maximum(actions, -1.0), 1.0), is_bad_row
 

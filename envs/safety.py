@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import mujoco
 
-from embodied.arrays import columns, largest, smallest
+from embodied.arrays import columns, largest, one_row, smallest, surely_none
 from embodied.core import Array
 from embodied.errors import EmbodiedError
 from embodied.robots.robot import Robot
@@ -17,6 +16,7 @@ from embodied.sim.contact_force import (
     add_contact_sensor,
 )
 from embodied.sim.engine import Engine, HostEngine
+from embodied.step_data import step_data
 
 # Prefix of the sensors of all contacts of a robot; there is one for each base.
 CONTACT = "robot_contact"
@@ -27,7 +27,7 @@ COLLISION = "robot_collision"
 COLLISION_N = 1.0
 
 
-@dataclass(frozen=True)
+@step_data
 class Safety:
     """The safety signals of N worlds over some physics steps.
 
@@ -106,8 +106,8 @@ class SafetySignals:
         ranges = [limits for arm in robot.arms for limits in arm.joints.ranges]
         self._qpos = engine.view("qpos")
         self._arm_columns = columns([model.joint(name).qposadr[0] for name in names])
-        self._low = xp.asarray([low for low, _ in ranges])
-        self._high = xp.asarray([high for _, high in ranges])
+        self._low = one_row(xp, [low for low, _ in ranges])  # (1, J) rad
+        self._high = one_row(xp, [high for _, high in ranges])
 
     def read(self, ticks: int) -> Safety:
         """Returns forces of the last `ticks` physics steps, and the joint margins now.
@@ -136,7 +136,11 @@ class SafetySignals:
         contact_force = peaks[:, 0]
         for k in range(1, self._num_contacts):
             contact_force = xp.maximum(contact_force, peaks[:, k])
-        collision = largest(peaks[:, self._num_contacts :]) > COLLISION_N
+        if surely_none(contact_force):
+            # a robot that touches nothing does not collide
+            collision = xp.zeros(contact_force.shape, dtype=xp.bool)
+        else:
+            collision = largest(peaks[:, self._num_contacts :]) > COLLISION_N
         return Safety(
             contact_force_n=contact_force,
             collision=collision,

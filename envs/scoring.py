@@ -10,11 +10,12 @@ from embodied.arrays import array_namespace
 from embodied.core import PHYSICS_HZ, Array, seconds_to_ticks
 from embodied.envs.config import EnvConfig
 from embodied.envs.task import Outcome
+from embodied.step_data import step_data
 
 SUCCESS_HOLD_S = 0.5
 
 
-@dataclass(frozen=True)
+@step_data
 class StepResult:
     """The result of one control step in N worlds.
 

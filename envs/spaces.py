@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from embodied.arrays import one_row
 from embodied.core import PHYSICS_HZ, ActionInterface, Layout, Observation
 from embodied.envs.worlds import Worlds
 
@@ -102,11 +103,11 @@ class _Bounds:
     """Clips values to the bounds of a space, and converts them to float32."""
 
     def __init__(self, limit: np.ndarray) -> None:
-        self._low = -limit.astype(np.float64)
-        self._high = limit.astype(np.float64)
+        self._high = one_row(np, limit.astype(np.float64))  # (1, size)
+        self._low = -self._high
 
     def clip(self, values: np.ndarray) -> np.ndarray:
-        """Returns values (..., size) within the bounds, as float32."""
+        """Returns values (N, size) within the bounds, as float32."""
         raised = np.maximum(values, self._low)
         clipped: np.ndarray = np.minimum(raised, self._high)
         return clipped.astype(np.float32)

@@ -21,13 +21,14 @@ from embodied.robots.parts.suction import SuctionGripper
 from embodied.robots.robot import Robot
 from embodied.robots.work import WorkPlace
 from embodied.sim.engine import Engine
+from embodied.step_data import step_data
 
 # The places of the robots of a team, x and y in m and yaw in rad: the second robot is to
 # the right of the first, out of its reach.
 BESIDE_EACH_OTHER = ((0.0, 0.0, 0.0), (0.0, -1.3, 0.0))
 
 
-@dataclass(frozen=True)
+@step_data
 class Outcome:
     """The judgement of N worlds.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from embodied.arrays import columns
+from embodied.arrays import columns, one_row
 from embodied.core import Array
 from embodied.robots.parts.laws import clip
 from embodied.robots.parts.part import TargetLaw
@@ -68,8 +68,8 @@ class RobotControl:
         self._actuator_columns = columns(actuators)
 
         # actions of the mode `joint` are targets, so its limits are those of targets
-        self._low = engine.xp.asarray(self.joint_interface.low)  # (T,) rad or m
-        self._high = engine.xp.asarray(self.joint_interface.high)
+        self._low = one_row(engine.xp, self.joint_interface.low)  # (1, T) rad or m
+        self._high = one_row(engine.xp, self.joint_interface.high)
         self._target = engine.xp.zeros((engine.num_worlds, len(actuators)))  # (N, T)
         self._driven = _driven_parts(robot, engine, mode, 1 / control_hz, self._target)
 

@@ -17,6 +17,7 @@ from embodied.rollout.endings import ending_of
 from embodied.rollout.episode_stats import IDLE, NO_SUBTASK, EpisodeStats
 from embodied.rollout.plan_use import PlanUser
 from embodied.sim.engine import FAULTS
+from embodied.step_data import step_data
 
 # Episodes start at multiples of this. Planners at 8 Hz are then due at the same time in
 # all worlds, and run as one batch.
@@ -25,7 +26,7 @@ NO_WORLDS = np.zeros(0, np.int64)
 OnResult = Callable[["EpisodeResult"], None]
 
 
-@dataclass(frozen=True)
+@step_data
 class Step:
     """One control step of all worlds, as hooks see it."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from embodied.sim.contact_force import control_step
 from embodied.sim.engine import FAULTS
 from embodied.sim.warp.device import explaining_out_of_memory
 from embodied.sim.warp.engine import Buffers, WarpEngine, usable_device
+from embodied.step_data import step_data
 
 if TYPE_CHECKING:
     from embodied.sim.warp.feed import WarpFeed
@@ -35,7 +36,7 @@ PROBED = 32  # number of worlds in which contacts are counted, to size buffers
 _BAD_ACTION = FAULTS.index("action_not_finite")
 
 
-@dataclass(frozen=True)
+@step_data
 class WarpStepResult(StepResult):
     """The result of one control step, as torch tensors on the device.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import mujoco
 import numpy as np
 
-from embodied.arrays import columns, dot
+from embodied.arrays import columns, dot, one_row
 from embodied.core import Array
 from embodied.robots.parts.laws import PositionLaw
 from embodied.robots.parts.part import Effector
@@ -64,9 +64,9 @@ class EndEffectorLaw:
         # not move: then the world's frame saves the conversion
         self._in_mount_frame = not _has_world_axes(model, self._mount)
 
-        # (6,) m and rad, the target's motion in a control step at full speed
-        self._full_step = xp.asarray(list(arm.ee_speeds)) * dt_s
-        self._home = xp.asarray(arm.joints.home)  # (J,)
+        # (1, 6) m and rad, the target's motion in a control step at full speed
+        self._full_step = one_row(xp, arm.ee_speeds) * dt_s
+        self._home = one_row(xp, arm.joints.home)  # (1, J)
         self._damping = DAMPING**2 * xp.eye(6)
 
         # pose of the virtual target

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from embodied.arrays import columns
+from embodied.arrays import columns, one_row
 from embodied.core import Array
 from embodied.robots.parts.part import Joints
 from embodied.sim.engine import Engine
@@ -45,13 +45,14 @@ class PositionLaw:
     def __init__(self, joints: Joints, engine: Engine, dt_s: float) -> None:
         """Keeps the joints' limits; `dt_s` is the control period."""
         xp = engine.xp
-        low = xp.asarray([low for low, _ in joints.ranges])
-        high = xp.asarray([high for _, high in joints.ranges])
+        low = one_row(xp, [low for low, _ in joints.ranges])
+        high = one_row(xp, [high for _, high in joints.ranges])
         self._xp = xp
         self._reader = JointReader(joints, engine)
-        self._middle = (high + low) / 2  # (J,)
-        self._half_range = (high - low) / 2  # (J,)
-        self._largest_step = xp.asarray(joints.speeds) * dt_s  # (J,) per control step
+        self._middle = (high + low) / 2  # (1, J)
+        self._half_range = (high - low) / 2  # (1, J)
+        # (1, J) in one control step
+        self._largest_step = one_row(xp, joints.speeds) * dt_s
         self._smallest_step = -self._largest_step
 
     def reset(self, which: Array) -> None:
@@ -99,10 +100,11 @@ class SpeedLaw:
             dt_s: The control period.
             to_joint_axes: Converts the commands; None if they are along the joints.
         """
-        self._xp = engine.xp
+        xp = engine.xp
+        self._xp = xp
         self._reader = JointReader(joints, engine)
-        self._full_step = engine.xp.asarray(joints.speeds) * dt_s  # (J,)
-        self._lead = engine.xp.asarray(joints.leads)  # (J,)
+        self._full_step = one_row(xp, joints.speeds) * dt_s  # (1, J)
+        self._lead = one_row(xp, joints.leads)  # (1, J)
         self._to_joint_axes = to_joint_axes
 
     def reset(self, which: Array) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import reduce
-from operator import and_
 
 import numpy as np
 
-from embodied.arrays import all_of, count_of, dot, surely_none
+from embodied.arrays import all_of, count_of, dot, one_row, surely_none
 from embodied.core import Array
 from embodied.envs.facts import quantity
 from embodied.envs.hand import Hand
@@ -73,11 +72,11 @@ class Props:
         self.riding_z_w = station.belt.top_z + RIDING_M
         wider_m = tote.width - ToteSize().width
         self.out_of_reach_y_w = station.belt.y_end - OUT_OF_REACH_M - wider_m / 2
-        # (3,) largest offsets of a tote in its slot from the slot's centre
-        self.slot_room_m = xp.asarray([*station.slot_room_m, SLOT_Z_M])
-        # weights of the squared grip error along the world's axes; x counts less, since
-        # it runs roughly along the wall
-        self.grip_weight = xp.asarray([0.75, 1.0, 1.0])
+        # (1, 3) largest offsets of a tote in its slot from the slot's centre
+        self.slot_room_m = one_row(xp, [*station.slot_room_m, SLOT_Z_M])
+        # (1, 3) weights of the squared grip error along the world's axes; x counts less,
+        # since it runs roughly along the wall
+        self.grip_weight = one_row(xp, [0.75, 1.0, 1.0])
 
 
 class Facts:
@@ -150,17 +149,21 @@ class Facts:
     @quantity
     def is_held(self) -> Array:
         """(N,) bool, the fingers of all hands are closed on the tote's walls."""
-        are_holding = []
-        for hand, error_m in zip(self._props.hands, self.grasp_errors_m, strict=True):
+        is_held = self.grasp_error_m < HELD_ERROR_M
+        # most of the time a hand is elsewhere, and its width does not matter
+        if surely_none(is_held):
+            return is_held
+        for hand in self._props.hands:
             width_error = self._xp.abs(hand.width_m() - HELD_WIDTH_M)
-            is_closed = width_error < HELD_WIDTH_SLACK_M
-            are_holding.append(is_closed & (error_m < HELD_ERROR_M))
-        return reduce(and_, are_holding)  # true only if all hands hold the tote
+            is_held = is_held & (width_error < HELD_WIDTH_SLACK_M)
+        return is_held
 
     @quantity
     def is_set_down(self) -> Array:
         """(N,) bool, the tote stands upright in its slot."""
         is_inside = all_of(self.slot_offset_m < self._props.slot_room_m)
+        if surely_none(is_inside):  # the usual case, which saves work
+            return is_inside
         is_upright = self.tote_xmat[:, 8] > UPRIGHT_COS  # how far up its z axis points
         return is_inside & is_upright
 
@@ -185,17 +188,28 @@ class Facts:
     def is_lost(self) -> Array:
         """(N,) bool, the tote has fallen, or the belt has carried it out of reach."""
         props = self._props
+        is_fallen = self.are_fallen[:, 0]
+        # most of the time no tote is as far along the belt
+        is_far = self.tote_pos_w[:, 1] > props.out_of_reach_y_w
+        if surely_none(is_far):
+            return is_fallen
+
         x = self.tote_pos_w[:, 0]
-        y = self.tote_pos_w[:, 1]
         z = self.tote_pos_w[:, 2]
         # above the belt, or beyond the belt as seen from the robot
         is_riding = (x > props.belt_edge_x_w) & (z < props.riding_z_w)
-        is_out_of_reach = is_riding & (y > props.out_of_reach_y_w)
-        return (z < FALLEN_Z_W) | is_out_of_reach
+        return is_fallen | (is_far & is_riding)
+
+    @quantity
+    def are_fallen(self) -> Array:
+        """(N, 3) bool, the totes that lie below the belt; the named tote is the first."""
+        return self.pos_w[..., 2] < FALLEN_Z_W
 
     @quantity
     def fallen_totes(self) -> Array:
         """(N,) int, how many of the totes that take part lie below the belt."""
-        height = self._props.totes.positions_w()[..., 2]  # (N, K)
-        is_fallen = height < FALLEN_Z_W
-        return count_of(is_fallen & (self._memory["present"] > 0))
+        if surely_none(self.are_fallen):  # also of the totes that take no part
+            return self._xp.zeros(len(self.pos_w), dtype=self._xp.int64)
+        height = self._props.totes.positions_w()[..., 2]  # (N, 3), in the totes' order
+        is_present = self._memory["present"] > 0.0
+        return count_of((height < FALLEN_Z_W) & is_present)
