@@ -34,6 +34,7 @@ class Stream(IntEnum):
     RANDOM_POLICY = 6
     ACTION_NOISE = 7
     LINK_OUTAGE = 8
+    ACTION_HEAD = 9
 
 
 def episode_generator(seed: int, stream: int) -> np.random.Generator:

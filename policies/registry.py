@@ -121,6 +121,7 @@ BUILT_IN = {
 # the folder and its JSON.
 RUN_KINDS = {
     "vla": "embodied.policies.vla.run_folder:VLARun.of",
+    "single": "embodied.policies.vla.single_run:SingleRun.of",
     "actor": "embodied.policies.rl.run_folder:ActorRun.of",
 }
 

@@ -17,6 +17,7 @@ from embodied.policies.device import training_device
 from embodied.policies.training import batches as batches_module
 from embodied.policies.training.batches import (
     SKILL_WEIGHT,
+    Ages,
     BatchDataset,
     BatchRequests,
     agent_noise,
@@ -47,8 +48,7 @@ def make_requests(
         samples,
         noise=agent_noise(AGENT),
         batch_size=batch_size,
-        ages_per_plan=3,
-        ages_s=ages_s,
+        ages=Ages(3, *ages_s),
         jitter=0.06,
         generator=torch.Generator().manual_seed(0),
     )

@@ -177,13 +177,16 @@ def with_training_ages(trials: Sequence[Trial]) -> list[Trial]:
 def training_ages(policy: str) -> str:
     """Returns the ages of plans in the training of a run, in words.
 
-    The text is "" for a policy that is not a run of imitation learning.
+    The text is "" for a policy that is not a run of imitation learning, and for a single
+    system, whose training knows no such ages.
     """
     folder = Path(policy)
     if not (folder / INFO).exists():
         return ""
     training = read_info(folder).get("training") or {}
     if training.get("method") != "imitation":
+        return ""
+    if training.get("system", "dual") != "dual":
         return ""
     # without an entry, the run was trained with the default range
     youngest_s, oldest_s = training.get("plan_age_s") or (0.0, MAX_AGE_S)

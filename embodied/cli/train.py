@@ -13,20 +13,23 @@ from embodied.cli import (
     train_log,
     train_rl,
     train_summary,
+    train_system,
 )
 from embodied.cli.robot_argument import robot_of_dataset
 from embodied.errors import EmbodiedError
 from embodied.policies.training.budget import Budget
-from embodied.policies.training.config import BATCH_SIZE, MAX_AGE_S
+from embodied.policies.training.config import BATCH_SIZE
 from embodied.policies.training.resume import stored_budget
 from embodied.torchrun import this_launch
 
 HELP = """Train the reference dual system on datasets that `embodied collect` wrote: a planner that sees pictures and
 reads the instruction, together with a controller that follows its plans. Datasets of several tasks of a robot train
-one policy for all of them. Or, with --algo, train a network that sees the privileged state by reinforcement learning.
-Writes a run folder that `embodied eval` takes as a policy. On several GPUs, type
+one policy for all of them. With --system single, train one network instead, to compare the two. Or, with --algo, train
+a network that sees the privileged state by reinforcement learning. Writes a run folder that `embodied eval` takes as a
+policy. On several GPUs, type
 `torchrun --nproc-per-node GPUS -m embodied train DATASET...` (docs/cluster.md)."""
 EXAMPLE = """embodied train totes.hdf5 -o runs/totes --minutes 5
+  embodied train totes.hdf5 --system single --head flow -o runs/one --minutes 5
   embodied train ToteTransfer --algo sac --stage reach -o runs/reach --minutes 5
   embodied train ToteTransfer --algo ppo --engine warp --stage lift -o runs/lift --minutes 5
   embodied train ToteTransfer --algo sac --base runs/totes --residual 0.2 -o runs/better --minutes 20"""
@@ -52,6 +55,8 @@ ONLY_WITH_DATASETS = (
     "takeover_weight",
     "shadow_weight",
     "plan_age_ms",
+    "system",
+    "head",
 )
 
 
@@ -75,15 +80,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="cameras to learn from (default: all recorded)",
     )
 
-    # ages of plans, where the work is done, and the seed
-    parser.add_argument(
-        "--plan-age-ms",
-        nargs=2,
-        type=float,
-        metavar=("MIN", "MAX"),
-        help="how old the plans are that the controller learns to follow: 0 125 for one "
-        f"that gets 8 per second without delay (default: 0 {1000 * MAX_AGE_S:g})",
-    )
+    # the system to train, where the work is done, and the seed
+    train_system.add_arguments(parser)
     _add_computing(parser)
     parser.add_argument(
         "--seed", type=int, default=0, help="seed of the training (default: 0)"

@@ -13,6 +13,7 @@ from embodied.cli import arguments, train_summary
 from embodied.cli.output import claim_folder
 from embodied.cli.train_cameras import cameras_of_run, chosen_cameras
 from embodied.cli.train_log import training_log
+from embodied.cli.train_system import head_of_system
 from embodied.datasets.reader import Dataset, require_distinct
 from embodied.envs.own_tasks import is_place
 from embodied.envs.registry import task_names
@@ -77,6 +78,7 @@ def checked_config(args: argparse.Namespace, budget: Budget) -> ImitationConfig:
         require_start_fits,
     )
 
+    head = head_of_system(args)
     datasets = [Path(name) for name in args.source]
     start = starting_run(args)
     cameras = chosen_cameras(datasets, args.camera or cameras_of_run(start))
@@ -96,6 +98,7 @@ def checked_config(args: argparse.Namespace, budget: Budget) -> ImitationConfig:
         start=start,
         takeover_weight=weight_or_default(args.takeover_weight),
         shadow_weight=weight_or_default(args.shadow_weight),
+        head=head,
     )
     require_start_fits(config, *common_metadata(datasets))
     return config
@@ -122,9 +125,10 @@ def starting_run(args: argparse.Namespace) -> Path | None:
     if args.start == "pretrained":
         task, robot = task_and_robot_of_dataset(Path(args.source[0]))
         folder = pretrained_folder(task, robot)
-    # "vla", a policy that sees pictures and reads instructions, is trained on datasets
+    # dual systems are of the kind "vla"; whether the run is of the system that is to be
+    # trained is checked later, with the datasets
     kind = read_info(folder).get("kind", "vla")
-    if kind != "vla":
+    if kind not in ("vla", "single"):
         raise EmbodiedError(
             f"{folder} is a run of the kind {kind!r}: --from takes one that was trained "
             "on datasets"

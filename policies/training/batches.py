@@ -66,6 +66,10 @@ class BatchRequest(_Tensors):
     agent_noise: Tensor  # (n, P) noise that is added to the planner's proprioception
     # (n, ages) times after the plan at which the controller is trained
     age_s: Tensor
+    # random numbers for the action head of a single system, see `Draws`; (n, 0, 0) and 0 if
+    # it needs none
+    head_noise: Tensor  # (n, H, A)
+    head_uniform: Tensor  # (n,)
 
     def part(self, rank: int, ranks: int) -> BatchRequest:
         """Returns the request for the part of a batch that one of several ranks computes."""
@@ -79,6 +83,9 @@ class BatchRequest(_Tensors):
 @dataclass(frozen=True)
 class Batch(_Tensors):
     """n plans, and for each plan several control steps at which the controller follows it.
+
+    For a single system there is one such step, that of the plan, and `action` is the chunk
+    of the plan, from its image on.
 
     P is the size of the proprioception, A of an action; E and B are the numbers of
     effectors and of moving bases.
@@ -102,22 +109,38 @@ class Batch(_Tensors):
     age_s: Tensor  # (n, ages) time since the capture of the plan's image
     agent_pos: Tensor  # (n, ages, P)
     action: Tensor  # (n, ages, chunk, A) the label
+    # random numbers for an action head, as in `BatchRequest`
+    head_noise: Tensor  # (n, H, A)
+    head_uniform: Tensor  # (n,)
 
 
 class BatchDataset(Dataset[Batch]):
     """A torch dataset whose items are whole batches, indexed by requests."""
 
-    def __init__(self, samples: Samples, tokens: Tensor, chunk: int) -> None:
+    def __init__(
+        self,
+        samples: Samples,
+        tokens: Tensor,
+        chunk: int,
+        chunk_hz: float | None = None,
+    ) -> None:
         """Keeps the samples that batches are made of.
 
         Args:
             samples: the plans, images and control steps.
             tokens: (sentences, words) the tokens of each of the samples' sentences.
-            chunk: the number of actions that the controller predicts at each control step.
+            chunk: the number of actions in a chunk.
+            chunk_hz: the rate of the actions of a chunk that is part of a plan, and begins
+                when the plan's image was captured; None for chunks of a controller, which
+                begin at the control steps at which it acts, and have an action for each
+                step from there on.
         """
         self.samples = samples
         self.tokens = tokens
-        self._chunk_offsets = torch.arange(chunk)
+        self._of_plans = chunk_hz is not None
+        # the control steps of a chunk, from its beginning
+        steps_per_row = 1.0 if chunk_hz is None else samples.control_hz / chunk_hz
+        self._chunk_offsets = (torch.arange(chunk) * steps_per_row).round().long()
 
     def __getitem__(self, request: BatchRequest) -> Batch:
         """Returns the batch of observations and targets that a request describes."""
@@ -139,7 +162,8 @@ class BatchDataset(Dataset[Batch]):
         last_step = samples.last_step[plans]
         step = samples.step[plans, None] + (request.age_s * control_hz).long()
         step = torch.minimum(step, last_step[:, None])  # (n, ages)
-        chunk_step = step[..., None] + self._chunk_offsets.to(step.device)
+        first_step = samples.frame_step[plans, None] if self._of_plans else step
+        chunk_step = first_step[..., None] + self._chunk_offsets.to(step.device)
         chunk_step = torch.minimum(chunk_step, last_step[:, None, None])
 
         return Batch(
@@ -151,8 +175,23 @@ class BatchDataset(Dataset[Batch]):
             age_s=(step - samples.frame_step[plans, None]) / control_hz,
             agent_pos=samples.agent_pos[step],
             action=samples.action[chunk_step],  # (n, ages, chunk, A)
+            head_noise=request.head_noise,
+            head_uniform=request.head_uniform,
             **{name: getattr(samples, name)[plans] for name in LABELS},
         )
+
+
+@dataclass(frozen=True)
+class Ages:
+    """The ages of plans in training, uniform from the youngest to the oldest.
+
+    Attributes:
+        per_plan: the number of ages at which the controller is trained for each plan.
+    """
+
+    per_plan: int
+    youngest_s: float
+    oldest_s: float
 
 
 class BatchRequests:
@@ -163,10 +202,10 @@ class BatchRequests:
         samples: Samples,
         noise: Tensor,
         batch_size: int,
-        ages_per_plan: int,
-        ages_s: tuple[float, float],
+        ages: Ages,
         jitter: float,
         generator: torch.Generator,
+        noise_shape: tuple[int, int] = (0, 0),
     ) -> None:
         """Prepares to sample requests.
 
@@ -174,21 +213,20 @@ class BatchRequests:
             samples: the plans to sample from.
             noise: (P,) standard deviations of the noise on the planner's proprioception.
             batch_size: the number of plans per batch.
-            ages_per_plan: the number of ages at which the controller is trained for each
-                plan.
-            ages_s: smallest and largest of these ages.
+            ages: the ages of the plans.
             jitter: largest difference of the pixels' factor from 1. Their offset is up
                 to twice as large.
             generator: the generator of all random numbers of batches for training.
+            noise_shape: (H, A), the shape of a chunk, for an action head that draws noise.
         """
         self._weights = plan_weights(samples.subtask, samples.weight)
         self._noise = noise
         self._batch_size = batch_size
-        self._ages_per_plan = ages_per_plan
-        self._ages_s = ages_s
+        self._ages = ages
         # the largest changes of the pixels' factor and offset
         self._light_range = torch.tensor([jitter, 2 * jitter])
         self._generator = generator
+        self._noise_shape = noise_shape
 
     def __iter__(self) -> Iterator[BatchRequest]:
         """Yields requests: random plans, and the augmentation of their observations."""
@@ -207,13 +245,14 @@ class BatchRequests:
                 light=light * self._light_range + torch.tensor([1.0, 0.0]),
                 agent_noise=self._noise * noise,
                 age_s=self._sample_ages(n, generator),
+                **self._head_draws(n, generator),
             )
 
     def undisturbed(self, count: int) -> BatchRequest:
         """Returns a request for the first `count` plans, without noise and jitter.
 
-        Ages are random all the same, but equal in all calls. They are sampled apart from
-        those of the batches: workers fetch batches ahead, so how many were requested before
+        Ages and the noise of heads are random all the same, but equal in all calls. They are
+        sampled apart from those of the batches: workers fetch batches ahead, so how many were requested before
         a call depends on the number of workers.
         """
         generator = torch.Generator().manual_seed(UNDISTURBED_SEED)
@@ -222,13 +261,28 @@ class BatchRequests:
             light=torch.tensor([1.0, 0.0]).expand(count, 2),  # factor 1, offset 0
             agent_noise=torch.zeros(count, len(self._noise)),
             age_s=self._sample_ages(count, generator),
+            **self._head_draws(count, generator),
         )
 
     def _sample_ages(self, n: int, generator: torch.Generator) -> Tensor:
-        """Samples ages (n, ages) in s, uniform from the smallest to the largest."""
-        uniform = torch.rand((n, self._ages_per_plan), generator=generator)
-        low, high = self._ages_s
-        return low + uniform * (high - low)
+        """Samples ages (n, ages) in s."""
+        ages = self._ages
+        uniform = torch.rand((n, ages.per_plan), generator=generator)
+        return ages.youngest_s + uniform * (ages.oldest_s - ages.youngest_s)
+
+    def _head_draws(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Returns the random numbers for an action head, by their names in `BatchRequest`."""
+        noise_shape = (n, *self._noise_shape)
+        # nothing is drawn for nobody, so that other trainings keep their random numbers
+        if 0 in noise_shape:
+            return {
+                "head_noise": torch.zeros(noise_shape),
+                "head_uniform": torch.zeros(n),
+            }
+        return {
+            "head_noise": torch.randn(noise_shape, generator=generator),
+            "head_uniform": torch.rand(n, generator=generator),
+        }
 
 
 def plan_weights(subtask: Tensor, weight: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 from embodied.datasets.reader import Dataset
 from embodied.errors import EmbodiedError
 from embodied.policies.training.config import ImitationConfig
-from embodied.policies.vla.run_folder import read_run
+from embodied.policies.vla.run_folder import RunInfo, read_run
 
 # Entries of the metadata that all datasets of a training must share. Their tasks may differ:
 # one policy may learn several tasks of a robot.
@@ -62,7 +62,7 @@ def common_metadata(
 def require_start_fits(
     config: ImitationConfig, metadata: Mapping[str, Any], tasks: Sequence[str]
 ) -> None:
-    """Raises EmbodiedError if the run to start from is for other datasets.
+    """Raises EmbodiedError if the run to start from is of another system or for other datasets.
 
     Args:
         config: the settings of the training. If they name no run to start from, there is
@@ -74,6 +74,7 @@ def require_start_fits(
         return
 
     info = read_run(config.start)
+    require_same_system(config, info)
     trained = {
         **info.metadata,
         "robot": info.robot,
@@ -98,3 +99,25 @@ def require_start_fits(
             f"{' and '.join(new)}: train on the datasets of all tasks together, without "
             "--from"
         )
+
+
+def require_same_system(config: ImitationConfig, info: RunInfo) -> None:
+    """Raises EmbodiedError if the run to start from is of another system.
+
+    Args:
+        config: the settings.
+        info: the info of the run `config.start`.
+    """
+    head = None if info.head is None else info.head.name
+    if head == config.head:
+        return
+    if head is None:
+        raise EmbodiedError(
+            f"the run {config.start} is a dual system, not a single one: leave out "
+            "--system and --head, or leave out --from"
+        )
+    raise EmbodiedError(
+        f"the run {config.start} is a single system with the head {head}, but the "
+        f"system to train is {config.system}: give --system single --head {head}, or "
+        "leave out --from"
+    )

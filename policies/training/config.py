@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embodied.errors import EmbodiedError
+from embodied.errors import EmbodiedError, unknown
 from embodied.plain import make_fields_plain
 from embodied.policies.training.budget import Budget
+from embodied.policies.vla.head_config import HEADS
 from embodied.seeding import checked_seed
 
 BATCH_SIZE = 48  # default for the number of plans per batch
@@ -21,7 +22,7 @@ MAX_AGE_S = 0.8  # default for the largest age of plans in training
 
 @dataclass(frozen=True)
 class ImitationConfig:
-    """The settings for training the reference dual system on datasets.
+    """The settings for training the dual system, or a single system, on datasets.
 
     Attributes:
         datasets: the files to learn from.
@@ -45,6 +46,8 @@ class ImitationConfig:
             episodes in which an expert corrected a policy; demonstrations have 1.
         shadow_weight: the same for the expert's plans while the policy drove; 0 leaves
             them out.
+        head: the action head of a single system, one of HEADS; None to train the dual
+            system.
     """
 
     datasets: tuple[Path, ...]
@@ -63,6 +66,7 @@ class ImitationConfig:
     start: Path | None = None
     takeover_weight: float = 1.0
     shadow_weight: float = 1.0
+    head: str | None = None
 
     def __post_init__(self) -> None:
         """Raises EmbodiedError for numbers that are impossible."""
@@ -74,6 +78,9 @@ class ImitationConfig:
             raise EmbodiedError(f"workers must be at least 0, not {self.workers}")
         if self.batch_size < 1:
             raise EmbodiedError(f"batch_size must be at least 1, not {self.batch_size}")
+
+        if self.head is not None and self.head not in HEADS:
+            raise unknown("action head", self.head, HEADS)
 
         if not 0 <= self.min_age_s <= self.max_age_s < math.inf:
             raise EmbodiedError(
@@ -87,6 +94,11 @@ class ImitationConfig:
                 raise EmbodiedError(
                     f"{name} must be at least 0 and finite, not {value}"
                 )
+
+    @property
+    def system(self) -> str:
+        """What is trained, in words: "dual", or "single" with its head."""
+        return "dual" if self.head is None else f"single with the head {self.head}"
 
     def identity(self) -> dict[str, Any]:
         """Returns the settings that a resumed training must share, as JSON values."""
@@ -103,4 +115,5 @@ class ImitationConfig:
             "batch_size": None if self.batch_size == BATCH_SIZE else self.batch_size,
             "weights": None if weights == [1, 1] else weights,
             "plan_age_s": None if ages_s == [0, MAX_AGE_S] else ages_s,
+            "system": self.system,
         }

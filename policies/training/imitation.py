@@ -21,13 +21,7 @@ from embodied.policies.checkpoint import (
     optimizer_tensors,
     split_parts,
 )
-from embodied.policies.training.batches import (
-    Batch,
-    BatchDataset,
-    BatchRequests,
-    agent_noise,
-    load_batches,
-)
+from embodied.policies.training.batches import Batch, load_batches
 from embodied.policies.training.common_metadata import (
     common_metadata,
     require_start_fits,
@@ -35,13 +29,18 @@ from embodied.policies.training.common_metadata import (
 from embodied.policies.training.config import ImitationConfig
 from embodied.policies.training.distributed import ALONE, Ranks, device_of_rank
 from embodied.policies.training.loading import load_demonstrations, reading_workers
-from embodied.policies.training.loss import joint_loss
 from embodied.policies.training.resume import has_work_left
 from embodied.policies.training.run import OnRow, TrainingRun
 from embodied.policies.training.samples import Samples
-from embodied.policies.vla.network import DualSystemNet, NetConfig
-from embodied.policies.vla.run_folder import RunInfo, load_net
-from embodied.policies.vla.text import Vocabulary
+from embodied.policies.training.systems import (
+    SystemNet,
+    batch_dataset,
+    batch_loss,
+    batch_requests,
+    first_net,
+    head_config,
+)
+from embodied.policies.vla.run_folder import RunInfo
 from embodied.seeding import later_seed
 from embodied.torchrun import this_launch
 
@@ -97,8 +96,10 @@ def train_imitation(
 
     torch.manual_seed(config.seed)
     require_start_fits(config, metadata, tasks)
-    net = _first_net(config, metadata, samples)
-    info = RunInfo.of(net.config, metadata, tasks, config.datasets)
+    net = first_net(config, metadata, samples)
+    info = RunInfo.of(
+        net.config, metadata, tasks, config.datasets, head=head_config(net)
+    )
     learner = ImitationLearner(
         net, samples, held_out, config=config, info=info, device=device, workers=workers
     )
@@ -120,45 +121,14 @@ def is_spent(
     return not has_work_left(folder, config.identity(), config.budget)
 
 
-def _first_net(
-    config: ImitationConfig, metadata: Mapping[str, Any], samples: Samples
-) -> DualSystemNet:
-    """Returns the networks to start with: those of the run `config.start`, or new networks.
-
-    New networks have random weights, with the normalisation fitted to the samples. The
-    vocabulary of a run is not extended by the words of the samples.
-    """
-    if config.start is not None:
-        return load_net(config.start)
-
-    net = DualSystemNet(
-        NetConfig(
-            words=Vocabulary.of(samples.sentences).words,
-            agent_parts=tuple((name, size) for name, size in metadata["agent_layout"]),
-            cameras=config.cameras,
-            action_size=samples.action.shape[1],
-            image_size=metadata["image_size"],
-            bases=samples.base_goal_w.shape[1],  # number of bases that move
-        )
-    )
-    # `agent_pos` has a row per control step; the other arrays have one per plan
-    net.fit_scales(
-        agent_pos=samples.agent_pos[samples.step],  # at the times of the plans
-        goal_pos_w=samples.goal_pos_w,
-        goal_vel_w=samples.goal_vel_w,
-        base_goal_w=samples.base_goal_w,
-    )
-    return net
-
-
 class ImitationLearner:
-    """The `Learner` that trains the reference dual system."""
+    """The `Learner` that trains the dual system, or a single system."""
 
     packages: tuple[str, ...] = ("torch",)
 
     def __init__(
         self,
-        net: DualSystemNet,
+        net: SystemNet,
         samples: Samples,
         held_out: Samples,
         config: ImitationConfig,
@@ -192,28 +162,14 @@ class ImitationLearner:
             self._peak_rate *= LATER_RATE
 
         self._generator = torch.Generator().manual_seed(config.seed)
-        self._requests = BatchRequests(
-            samples,
-            noise=agent_noise(net.config.agent_parts),
-            batch_size=config.batch_size,
-            ages_per_plan=config.ages_per_plan,
-            ages_s=(config.min_age_s, config.max_age_s),
-            jitter=config.jitter,
-            generator=self._generator,
-        )
+        self._requests = batch_requests(net, samples, config, self._generator)
 
         held_out = held_out.thinned(VALIDATION_PLANS).to(self.device)
-        self._held_out = self._batch_dataset(held_out)
+        self._held_out = batch_dataset(net, held_out)
         # workers make batches in the CPU's memory, and `_step` moves each to the device
-        self._train = self._batch_dataset(
-            samples if workers else samples.to(self.device)
+        self._train = batch_dataset(
+            net, samples if workers else samples.to(self.device)
         )
-
-    def _batch_dataset(self, samples: Samples) -> BatchDataset:
-        """Returns the dataset that makes batches of some samples, on the samples' device."""
-        config = self.net.config
-        tokens = config.vocabulary.encode(samples.sentences)
-        return BatchDataset(samples, tokens.to(samples.step.device), config.chunk)
 
     def train(self, run: TrainingRun) -> None:
         """Trains until the budget is spent, with a checkpoint at each row of figures."""
@@ -267,7 +223,7 @@ class ImitationLearner:
 
         With several ranks, `batch` is this rank's part of a batch, and the loss, too.
         """
-        loss, _ = joint_loss(self.net, batch.to(self.device), ranks)
+        loss, _ = batch_loss(self.net, batch.to(self.device), ranks)
         total = loss.total()
 
         self.optimizer.zero_grad(set_to_none=True)
@@ -284,7 +240,7 @@ class ImitationLearner:
         self.net.eval()
         request = self._requests.undisturbed(len(self._held_out.samples))
         batch = self._held_out[request]
-        loss, output = joint_loss(self.net, batch)
+        loss, output = batch_loss(self.net, batch)
         self.net.train()
 
         # a plan's goal error is the error of its worst effector

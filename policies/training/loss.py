@@ -1,4 +1,4 @@
-"""The loss of the reference dual system, from the errors of its actions and plans."""
+"""The loss of a dual or a single system, from the errors of its actions and plans."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from torch.nn import functional
 
 from embodied.policies.training.batches import Batch
 from embodied.policies.training.distributed import ALONE, Ranks
+from embodied.policies.vla.heads import ACTION_BETA, Draws
 from embodied.policies.vla.network import DualSystemNet, PlannerOutput
+from embodied.policies.vla.single import SingleSystemNet
 
 # Errors in m and m/s are divided by these, so that their sizes are comparable.
 GOAL_UNIT_M = 0.05
 SPEED_UNIT_M_S = 0.05
 
-# A smooth L1 loss is quadratic for errors below its beta, and linear above. Positions and
+# A smooth L1 loss is quadratic for errors below its beta, and linear above; actions have
+# ACTION_BETA. Positions and
 # speeds are in the units above, rotations in entries of a rotation matrix, others in [-1, 1].
-ACTION_BETA = 0.05
 GOAL_BETA = 0.2  # also for velocities, grippers and goals of bases
 ROTATION_BETA = 0.1
 COMPLETION_BETA = 0.1
@@ -34,7 +36,7 @@ SUBTASK_SHARE = 0.5  # a further factor of the subtask, besides AUXILIARY_WEIGHT
 class Loss:
     """The parts of the loss, each the mean over the batch as a scalar."""
 
-    action: Tensor  # of the controller; all others are of the planner
+    action: Tensor  # of the controller or the action head; all others are of plans
     goal: Tensor  # position of the effectors' goals
     rotation: Tensor
     speed: Tensor
@@ -81,10 +83,46 @@ def joint_loss(
         batch.images, batch.tokens, batch.planner_agent_pos, light=batch.light
     )
     action = _action_loss(net, batch, output.latent)
+    return _loss(output, batch, action, ranks), output
 
+
+def single_loss(
+    net: SingleSystemNet, batch: Batch, ranks: Ranks = ALONE
+) -> tuple[Loss, PlannerOutput]:
+    """Returns the loss of a single system on a batch, and its plans without their chunks.
+
+    The labels of plans and their weights are those of the dual system.
+
+    Args:
+        net: the network.
+        batch: a batch of plans, on the device of the network.
+        ranks: the processes that share a batch, see `joint_loss`.
+    """
+    # the head gets proprioception as it was, since its actions must be exact
+    output, context = net(
+        batch.images,
+        batch.tokens,
+        batch.agent_pos[:, 0],
+        light=batch.light,
+        noisy_agent_pos=batch.planner_agent_pos,
+    )
+    draws = Draws(batch.head_noise, batch.head_uniform)
+    action = net.head.loss(context, batch.action[:, 0], draws)
+    return _loss(output, batch, action, ranks), output
+
+
+def _loss(output: PlannerOutput, batch: Batch, action: Tensor, ranks: Ranks) -> Loss:
+    """Returns the parts of the loss.
+
+    Args:
+        output: the plans of a network.
+        batch: the batch, which has the labels of these plans.
+        action: the loss of the actions, a scalar.
+        ranks: the processes that share a batch, see `joint_loss`.
+    """
     # compare the planner's output with the labels, in units that make errors comparable
     smooth_l1 = functional.smooth_l1_loss
-    loss = Loss(
+    return Loss(
         action=action,
         goal=smooth_l1(
             output.goal_pos_w / GOAL_UNIT_M,
@@ -103,7 +141,6 @@ def joint_loss(
         gaze=gaze_loss(output.gaze, batch.goal_view, ranks),
         base=_base_loss(output.base_goal_w, batch.base_goal_w),
     )
-    return loss, output
 
 
 def _action_loss(net: DualSystemNet, batch: Batch, latent: Tensor) -> Tensor:

@@ -20,6 +20,9 @@ from embodied.policies.run_folder import (
 from embodied.policies.training.budget import Budget
 from embodied.wording import counted
 
+# Settings that older runs do not store -> the value that all of them had.
+EARLIER_SETTINGS = {"system": "dual"}
+
 
 def is_finished(folder: Path) -> bool:
     """Returns whether a folder contains a run that has spent its budget."""
@@ -100,9 +103,10 @@ def check_same(folder: Path, identity: Mapping[str, Any]) -> None:
             "give another folder after -o"
         )
     for name, value in identity.items():
-        if stored.get(name) != value:
+        before = stored.get(name, EARLIER_SETTINGS.get(name))
+        if before != value:
             raise EmbodiedError(
-                f"{folder} was trained with {name} {_as_text(stored.get(name))}, "
+                f"{folder} was trained with {name} {_as_text(before)}, "
                 f"not {_as_text(value)}: leave out --resume, or give the same"
             )
 

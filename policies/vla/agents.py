@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -27,67 +27,44 @@ OUTPUTS = (
 )
 
 
-class VLAPlanner:
-    """The planner network as System 2. It keeps earlier images, which show motion."""
+class ImageMemory:
+    """Keeps the earlier images of each world, which show motion beside the newest ones.
 
-    def __init__(self, net: DualSystemNet) -> None:
-        """Sets the planner network of `net` to inference."""
-        self.plan_shape = net.planner.plan_shape
-        self._net = net.planner.eval()
-        self._config = net.config
-        self._vocabulary = net.config.vocabulary
+    Args:
+        cameras: the names of the cameras.
+        history_s: the age of the earlier image.
+    """
+
+    def __init__(self, cameras: Sequence[str], history_s: float) -> None:
+        """Begins without images."""
+        self._cameras = cameras
+        self._history_s = history_s
         # world -> (tick, images (cameras, H, W, 3)), oldest first
         self._history: dict[int, list[tuple[int, np.ndarray]]] = {}
 
-    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
-        """Drops the images of worlds `ids`; the seeds are not used."""
+    def forget(self, ids: Array) -> None:
+        """Drops the images of worlds `ids`."""
         for world in np.asarray(ids).tolist():
             self._history[world] = []
 
-    def plan(self, observation: Observation, ids: Array) -> Payload:
-        """Returns the network's plans for worlds `ids` (n,), given their n observations."""
-        images = self._images(observation, ids)
-        tokens = self._vocabulary.encode(observation.instruction)
-        agent_pos = torch.from_numpy(np.asarray(observation.agent_pos, np.float32))
-
-        def infer(rows: np.ndarray) -> list[Tensor]:
-            pixels = torch.from_numpy(images[rows])
-            output = self._net(pixels, tokens[rows], agent_pos[rows])
-            return [getattr(output, name) for name in OUTPUTS]
-
-        # the networks compute in float32, but plans are float64
-        outputs = infer_in_batches(len(images), infer)
-        values = dict(zip(OUTPUTS, outputs, strict=True))
-        rotation = values["goal_rot6d"].astype(np.float64)
-        return Payload(
-            subtask=values["subtask_logits"].argmax(axis=1).astype(np.int64),
-            goal_pos_w=values["goal_pos_w"].astype(np.float64),
-            goal_quat_wxyz=quat_from_rot6d(rotation),
-            goal_vel_w=values["goal_vel_w"].astype(np.float64),
-            gripper=values["gripper"].astype(np.float64),
-            completion=values["completion"].astype(np.float64),
-            latent=values["latent"],
-            base_goal_w=values["base_goal_w"].astype(np.float64),
-        )
-
-    def _images(self, observation: Observation, ids: Array) -> np.ndarray:
+    def images(self, observation: Observation, ids: Array) -> np.ndarray:
         """Returns the earlier and the newest images, (n, cameras, 2, H, W, 3).
 
         Args:
             observation: the observation of n worlds.
             ids: (n,) these worlds.
         """
-        frames = [observation.pixels[name] for name in self._config.cameras]
+        frames = [observation.pixels[name] for name in self._cameras]
         newest = np.stack(frames, axis=1)  # (n, cameras, H, W, 3)
 
         earlier = []
         for world, tick, images in zip(
             ids, observation.pixels_tick, newest, strict=True
         ):
-            earlier.append(self._remember(int(world), int(tick), images))
+            earlier.append(self.remember(int(world), int(tick), images))
         return np.stack([np.stack(earlier), newest], axis=2)
 
-    def _remember(self, world: int, tick: int, images: np.ndarray) -> np.ndarray:
+    def remember(self, world: int, tick: int, images: np.ndarray) -> np.ndarray:
         """Stores a world's newest images, and returns the images of `history_s` ago.
 
         In the first `history_s` of an episode it returns the episode's first images.
@@ -103,10 +80,55 @@ class VLAPlanner:
             history.append((tick, images.copy()))
 
         # drop images as long as the next ones are at least `history_s` old, too
-        wanted_tick = tick - self._config.history_s * PHYSICS_HZ
+        wanted_tick = tick - self._history_s * PHYSICS_HZ
         while len(history) > 1 and history[1][0] <= wanted_tick:
             history.pop(0)
         return history[0][1]
+
+
+class VLAPlanner:
+    """The planner network as System 2. It keeps earlier images, which show motion."""
+
+    def __init__(self, net: DualSystemNet) -> None:
+        """Sets the planner network of `net` to inference."""
+        self.plan_shape = net.planner.plan_shape
+        self._net = net.planner.eval()
+        self._vocabulary = net.config.vocabulary
+        self._memory = ImageMemory(net.config.cameras, net.config.history_s)
+
+    def reset(self, ids: Array, seeds: Sequence[int]) -> None:
+        """Drops the images of worlds `ids`; the seeds are not used."""
+        self._memory.forget(ids)
+
+    def plan(self, observation: Observation, ids: Array) -> Payload:
+        """Returns the network's plans for worlds `ids` (n,), given their n observations."""
+        images = self._memory.images(observation, ids)
+        tokens = self._vocabulary.encode(observation.instruction)
+        agent_pos = torch.from_numpy(np.asarray(observation.agent_pos, np.float32))
+
+        def infer(rows: np.ndarray) -> list[Tensor]:
+            pixels = torch.from_numpy(images[rows])
+            output = self._net(pixels, tokens[rows], agent_pos[rows])
+            return [getattr(output, name) for name in OUTPUTS]
+
+        outputs = infer_in_batches(len(images), infer)
+        return payload_of_outputs(dict(zip(OUTPUTS, outputs, strict=True)))
+
+
+def payload_of_outputs(values: Mapping[str, np.ndarray]) -> Payload:
+    """Returns plans from the outputs of a planner network, by the names in OUTPUTS."""
+    # the networks compute in float32, but plans are float64
+    rotation = values["goal_rot6d"].astype(np.float64)
+    return Payload(
+        subtask=values["subtask_logits"].argmax(axis=1).astype(np.int64),
+        goal_pos_w=values["goal_pos_w"].astype(np.float64),
+        goal_quat_wxyz=quat_from_rot6d(rotation),
+        goal_vel_w=values["goal_vel_w"].astype(np.float64),
+        gripper=values["gripper"].astype(np.float64),
+        completion=values["completion"].astype(np.float64),
+        latent=values["latent"],
+        base_goal_w=values["base_goal_w"].astype(np.float64),
+    )
 
 
 class ChunkController:

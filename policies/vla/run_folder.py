@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from embodied.core import PolicySpec
 from embodied.envs.config import EnvConfig
 from embodied.envs.worlds import Worlds
+from embodied.plan import Controller, Planner
 from embodied.policies.assembly import dual_system
 from embodied.policies.checkpoint import load_weights
 from embodied.policies.dual_system import DualSystem, DualSystemConfig
@@ -22,9 +23,12 @@ from embodied.policies.run_folder import (
     weights_hash,
 )
 from embodied.policies.vla.agents import ChunkController, VLAPlanner
+from embodied.policies.vla.head_config import HeadConfig
 from embodied.policies.vla.network import DualSystemNet, NetConfig
 
-KIND = "vla"  # a key of `policies.registry.RUN_KINDS`
+# keys of `policies.registry.RUN_KINDS`: a dual system, and a single one
+KIND = "vla"
+SINGLE_KIND = "single"
 DEFAULT_PLANNER_HZ = 8.0  # if the datasets store no rate
 
 
@@ -40,6 +44,7 @@ class RunInfo:
         planner_hz: plans per second in the datasets.
         datasets: the paths of the datasets.
         metadata: the metadata of the worlds in which the datasets were recorded.
+        head: the action head of a single system; None for a dual system.
     """
 
     tasks: tuple[str, ...]
@@ -49,6 +54,7 @@ class RunInfo:
     planner_hz: float
     datasets: tuple[str, ...]
     metadata: dict[str, Any]
+    head: HeadConfig | None = None
 
     @classmethod
     def of(
@@ -57,6 +63,7 @@ class RunInfo:
         metadata: dict[str, Any],
         tasks: Sequence[str],
         datasets: Sequence[Path],
+        head: HeadConfig | None = None,
     ) -> RunInfo:
         """Returns the info of networks trained on datasets of these tasks.
 
@@ -65,6 +72,7 @@ class RunInfo:
             metadata: the metadata of the datasets, which they share except for the task.
             tasks: the names of the tasks.
             datasets: the paths of the datasets.
+            head: the action head of a single system; None for a dual system.
         """
         config = metadata["config"]
 
@@ -82,6 +90,7 @@ class RunInfo:
             planner_hz=float(metadata.get("planner_hz") or DEFAULT_PLANNER_HZ),
             datasets=tuple(str(path) for path in datasets),
             metadata=metadata,
+            head=head,
         )
 
     def check_worlds(self, folder: Path, worlds: Worlds) -> None:
@@ -93,11 +102,14 @@ class RunInfo:
         check_worlds(folder, trained_in, worlds)
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "net": self.net.to_json(), "kind": KIND}
+        kind = KIND if self.head is None else SINGLE_KIND
+        return {**asdict(self), "net": self.net.to_json(), "kind": kind}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> RunInfo:
         """Returns the information in the JSON value that a run's folder stores."""
+        # a dual system has none, and older runs have no such entry
+        head = stored.get("head")
         return cls(
             tasks=tasks_of(stored),
             robot=stored["robot"],
@@ -106,12 +118,13 @@ class RunInfo:
             planner_hz=stored["planner_hz"],
             datasets=tuple(stored["datasets"]),
             metadata=stored["metadata"],
+            head=None if head is None else HeadConfig(**head),
         )
 
 
 @dataclass(frozen=True)
-class VLARun:
-    """The source of a policy in a run folder of imitation learning."""
+class ImitationRun:
+    """The base of the sources of policies in run folders of imitation learning."""
 
     folder: Path
     info: RunInfo
@@ -119,7 +132,7 @@ class VLARun:
     trained_for = None  # only reinforcement learning trains for one stage and level
 
     @classmethod
-    def of(cls, folder: Path, stored: dict[str, Any]) -> VLARun:
+    def of(cls, folder: Path, stored: dict[str, Any]) -> Self:
         """Returns the run of a folder, given the JSON in it."""
         return cls(folder, RunInfo.from_json(stored))
 
@@ -143,14 +156,26 @@ class VLARun:
     def make(self, worlds: Worlds, dual: DualSystemConfig | None = None) -> DualSystem:
         """Returns the policy for these worlds; `dual` replaces the default timing of plans."""
         self.info.check_worlds(self.folder, worlds)
-        net = load_net(self.folder)
+        planner, controller = self._agents(worlds)
         return dual_system(
             worlds,
-            VLAPlanner(net),
-            ChunkController(net, self.info.spec),
+            planner,
+            controller,
             spec=self.info.spec,
             config=dual or DualSystemConfig(planner_hz=self.planner_hz),
         )
+
+    def _agents(self, worlds: Worlds) -> tuple[Planner, Controller]:
+        """Returns the planner and the controller for these worlds, which fit the run."""
+        raise NotImplementedError
+
+
+class VLARun(ImitationRun):
+    """The source of a policy in a run folder of the dual system."""
+
+    def _agents(self, worlds: Worlds) -> tuple[Planner, Controller]:
+        net = load_net(self.folder)
+        return VLAPlanner(net), ChunkController(net, self.info.spec)
 
 
 def read_run(path: Path) -> RunInfo:
