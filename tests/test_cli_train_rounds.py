@@ -43,6 +43,11 @@ def test_a_training_goes_on_from_a_run(
         (["--from", "nowhere"], "nowhere is not a run folder"),
         (["--takeover-weight", 2], "--takeover-weight: no effect"),
         (["--shadow-weight", 0], "--shadow-weight: no effect"),
+        (["--head", "mlp"], "--head: only with --system single: add that"),
+        (
+            ["--system", "single", "--plan-age-ms", 0, 125],
+            "--plan-age-ms: only with --system dual",
+        ),
         (["--plan-age-ms", 300, 200], "--plan-age-ms needs the smallest age and"),
         (["--plan-age-ms", -1, 200], "--plan-age-ms needs the smallest age and"),
         (["--plan-age-ms", 0, "inf"], "--plan-age-ms needs the smallest age and"),
@@ -86,3 +91,5 @@ def test_rounds_are_for_datasets(
     assert "--takeover-weight: only with datasets" in error
     error = refused(capsys, *fixed, "--plan-age-ms", 0, 125)
     assert "--plan-age-ms: only with datasets" in error
+    error = refused(capsys, *fixed, "--system", "single", "--head", "flow")
+    assert "--system, --head: only with datasets" in error

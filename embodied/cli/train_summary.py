@@ -30,6 +30,11 @@ COLUMNS = (
     "succeeded",
 )
 
+SINGLE_NOTE = (
+    "the measured trainings are of dual systems: compare goal errors and subtasks with "
+    "them, but no losses"
+)
+
 
 def finished_notice(folder: Path, budget: Budget) -> str:
     """Returns a line on a run that has spent its budget."""
@@ -65,10 +70,13 @@ def as_text(folder: Path, budget: Budget, robot: str | None) -> str:
         robot: what --robot takes for the robot; None for the task's default.
     """
     history = read_history(folder)
-    tasks = tasks_of(read_info(folder))
+    info = read_info(folder)
+    tasks = tasks_of(info)
     lines = [f"{folder}: {figures(history[-1])}"]
     if is_imitation(history):
         lines.append(_comparison(tasks, history[-1]))
+    if info.get("kind") == "single":
+        lines.append(SINGLE_NOTE)
 
     lines.append(f"{advice(history, _doubled(budget).flag)}.")
     lines.append(f"curves: {draw(folder)}")

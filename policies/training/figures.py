@@ -46,7 +46,7 @@ IMITATION = {
         "on up to 384 plans of episodes that are kept for validation, undisturbed",
     ),
     "valid_action_loss": Figure(
-        "Action loss", "", "the part of `valid_loss` that the controller's actions have"
+        "Action loss", "", "the part of `valid_loss` that the actions have"
     ),
     "goal_error_mm": Figure(
         "Goal error",
