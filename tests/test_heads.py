@@ -62,9 +62,11 @@ def make_draws(n: int, rows: int = ROWS, actions: int = ACTIONS) -> Draws:
     return Draws(torch.randn(n, rows, actions), torch.rand(n))
 
 
-def train(head: ActionHead, context: Context, wanted: Tensor, steps: int) -> None:
+def train(
+    head: ActionHead, context: Context, wanted: Tensor, steps: int, rate: float
+) -> None:
     """Overfits a head; for `flow` each step draws other noise."""
-    optimizer = torch.optim.Adam(head.parameters(), lr=3e-3)
+    optimizer = torch.optim.Adam(head.parameters(), lr=rate)
     for _ in range(steps):
         loss = head.loss(context, wanted, make_draws(*wanted.shape))
         optimizer.zero_grad()
@@ -109,20 +111,24 @@ def test_a_head_gives_chunks_and_passes_gradients_to_all_it_sees(name: str) -> N
     assert reached == seen
 
 
-@pytest.mark.parametrize(("name", "steps"), [("mlp", 150), ("transformer", 150)])
-def test_a_head_learns_a_handful_of_chunks_by_heart(name: str, steps: int) -> None:
+@pytest.mark.parametrize("name", ["mlp", "transformer"])
+def test_a_head_learns_a_handful_of_chunks_by_heart(name: str) -> None:
     head = tiny_head(name)
     context = make_context(4)
     wanted = torch.rand(4, ROWS, ACTIONS) * 2 - 1
     head.fit_scale(wanted.flatten(0, 1))
-    before = float(head.loss(context, wanted, make_draws(4)))
-    train(head, context, wanted, steps)
-    after = float(head.loss(context, wanted, make_draws(4)))
-    assert after < 0.3 * before
-    chunk = head.sample(context, torch.zeros(4, ROWS, ACTIONS))
-    assert float((chunk - wanted).abs().mean()) < 0.3 * float(wanted.abs().mean())
+
+    def error() -> float:
+        with torch.no_grad():
+            chunk = head.sample(context, torch.zeros(4, ROWS, ACTIONS))
+            return float((chunk - wanted).abs().mean())
+
+    before = error()
+    train(head, context, wanted, steps=80, rate=1e-2)
+    assert error() < 0.3 * before
 
 
+@pytest.mark.slow
 def test_flow_samples_one_of_two_ways_where_regression_averages_them() -> None:
     """Demonstrations go left or right from the same observation, as often."""
     n = 32
@@ -138,7 +144,7 @@ def test_flow_samples_one_of_two_ways_where_regression_averages_them() -> None:
     for name, steps in (("mlp", 100), ("flow", 250)):
         head = tiny_head(name, rows=1, actions=1)
         head.fit_scale(wanted.flatten(0, 1))
-        train(head, context, wanted, steps)
+        train(head, context, wanted, steps, rate=3e-3)
         with torch.no_grad():
             chunks[name] = head.sample(context, noise)
 
