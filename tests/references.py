@@ -61,6 +61,9 @@ CITING = ("embodied/robots/dual_arm_body.py", "embodied/robots/wheeled_base.py")
 ENV_ID = re.compile(r"embodied/\w+-v0")
 FOREIGN_FLAGS = {
     "--array",
+    "--max-restarts",  # of torchrun, like the next two
+    "--nnodes",
+    "--nproc-per-node",
     "--logdir",
     "--extra-index-url",
     "--fps",  # of the script for LeRobot

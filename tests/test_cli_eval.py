@@ -168,7 +168,7 @@ def test_a_trained_policy_can_be_evaluated(
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("task", "Elsewhere", "was trained for task Elsewhere, not ToteTransfer"),
+        ("tasks", ["Elsewhere"], "was trained for task Elsewhere, not ToteTransfer"),
         (
             "robot",
             "leg",
@@ -213,7 +213,7 @@ def test_a_run_of_something_else(
         ('{"schema_version": 1}', "is damaged: KeyError 'task'"),
         (
             '{"schema_version": 1, "kind": "tree"}',
-            "is of the kind 'tree'; this package reads vla, actor",
+            "is of the kind 'tree'; this package reads vla, single, actor",
         ),
         ('{"schema_version": 1, "kind": "vla"}', "is damaged: KeyError 'task'"),
         (
