@@ -20,7 +20,12 @@ from torch import Tensor
 
 from embodied.errors import EmbodiedError
 from embodied.policies.checkpoint import tensors_as_bytes
-from embodied.policies.training.batches import BatchDataset, BatchRequests, agent_noise
+from embodied.policies.training.batches import (
+    Ages,
+    BatchDataset,
+    BatchRequests,
+    agent_noise,
+)
 from embodied.policies.training.budget import Budget
 from embodied.policies.training.distributed import ALONE, Ranks, joined_ranks
 from embodied.policies.training.imitation import ImitationLearner
@@ -53,8 +58,7 @@ def gradients(ranks: Ranks) -> dict[str, Tensor]:
         samples,
         noise=agent_noise(AGENT),
         batch_size=BATCH_SIZE,
-        ages_per_plan=3,
-        ages_s=(0.0, 0.8),
+        ages=Ages(per_plan=3, youngest_s=0.0, oldest_s=0.8),
         jitter=0.06,
         generator=torch.Generator().manual_seed(0),
     )

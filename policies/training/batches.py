@@ -251,9 +251,9 @@ class BatchRequests:
     def undisturbed(self, count: int) -> BatchRequest:
         """Returns a request for the first `count` plans, without noise and jitter.
 
-        Ages and the noise of heads are random all the same, but equal in all calls. They are
-        sampled apart from those of the batches: workers fetch batches ahead, so how many were requested before
-        a call depends on the number of workers.
+        Ages and the noise of heads are random all the same, but equal in all calls. They
+        are sampled apart from those of the batches: workers fetch batches ahead, so how many
+        were requested before a call depends on the number of workers.
         """
         generator = torch.Generator().manual_seed(UNDISTURBED_SEED)
         return BatchRequest(
