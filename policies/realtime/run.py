@@ -21,6 +21,7 @@ from embodied.policies.realtime.planner_process import PlannerProcess
 from embodied.policies.realtime.system import RealTimeRecord, RealTimeSystem
 from embodied.policies.registry import find_policy
 from embodied.rollout.meters import Meters
+from embodied.rollout.one_thread import one_thread
 from embodied.rollout.rollout import EpisodeResult, Step, rollout
 
 
@@ -56,7 +57,8 @@ def run_in_real_time(
             system = RealTimeSystem(process, simulated)
             recorder = _TimingRecorder(system)
             meters = Meters(worlds)
-            with _without_garbage_collection():
+            # a second thread of the networks would wait for a core that the planner has
+            with one_thread(), _without_garbage_collection():
                 all_hooks = [*meters.hooks, recorder]
                 results = rollout(worlds, system, seeds, hooks=all_hooks)
     return [meters.measured(result) for result in results], recorder.records
