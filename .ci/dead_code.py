@@ -26,6 +26,7 @@ PUBLIC = frozenset(
         "FACING_PLUS_X",
         "FACING_PLUS_Y",
         "FACING_UP",
+        "SingleRun",  # a kind of run folder, which the registry names in a string
         "identical",  # whether a replay differed nowhere
         "integration_state",  # all of some worlds' state, to compare
         "merge",  # datasets of several collections into one

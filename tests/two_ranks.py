@@ -160,11 +160,14 @@ def failure(ranks: Ranks, folder: Path) -> dict[str, Any]:
     return {}
 
 
+FUNCTIONS = {"everything": everything, "failure": failure}
+
+
 def main(what: str, folder: Path) -> int:
     torch.set_num_threads(1)
     try:
         with joined_ranks(CPU) as ranks:
-            found = globals()[what](ranks, folder)
+            found = FUNCTIONS[what](ranks, folder)
             path = folder / f"rank_{ranks.rank}.json"
             path.write_text(json.dumps(found))
     except EmbodiedError as error:

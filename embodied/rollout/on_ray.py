@@ -232,6 +232,7 @@ def _log_ray_message(data: Mapping[str, Any], ignore_prefix: bool) -> None:
     It stands for Ray's function of the same arguments, which prints to stdout, together
     with the last lines of a dead node's log.
     """
+    del ignore_prefix  # it is about the prefixes of lines, which are not shown
     first_line = "\n".join(data["lines"]).strip().partition("\n")[0]
     LOGGER.warning("Ray: %s", first_line[:MESSAGE_LENGTH])
 
