@@ -106,6 +106,7 @@ def _add_computing(parser: argparse.ArgumentParser) -> None:
         "and auto is cuda; under torchrun, cuda and auto are a GPU for each process "
         "(default: auto)",
     )
+
     parser.add_argument(
         "--batch-size",
         type=int,
@@ -113,6 +114,7 @@ def _add_computing(parser: argparse.ArgumentParser) -> None:
         help="plans in a batch, which the processes of torchrun share equally (default: "
         f"{BATCH_SIZE})",
     )
+
     parser.add_argument(
         "--workers",
         type=int,

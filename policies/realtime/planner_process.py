@@ -300,12 +300,15 @@ def _arrays(observation: Observation) -> dict[str, np.ndarray]:
         "agent_pos": observation.agent_pos,
         "environment_state": observation.environment_state,
     }
+
+    # frames by camera, or the arrays of the one world's moment
     for name, rows in observation.pixels.items():
         if name == MOMENT:
             [moment] = rows
             arrays.update({MOMENT_PREFIX + key: value for key, value in moment.items()})
         else:
             arrays[PIXELS + name] = rows
+
     if observation.pixels_tick is not None:
         arrays["pixels_tick"] = observation.pixels_tick
     return {name: np.asarray(value) for name, value in arrays.items()}

@@ -114,6 +114,7 @@ class MlpHead(ActionHead):
     ) -> None:
         super().__init__(config, action_size)
         width = config.width
+
         self.layers = nn.Sequential(
             nn.Linear(sizes.hidden + sizes.robot, width),
             nn.LayerNorm(width),
