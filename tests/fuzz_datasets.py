@@ -53,7 +53,7 @@ FEWER = (
     *(f"plans/{name}" for name in ("goal_vel_w", "gripper", "base_goal_w")),
 )
 # the axes of optional arrays of plans, which `ArraySpec.shape` names by letters
-PLAN_AXES = {"L": 4, "H": 2, "A": 3, "W": 2, "E": 1, "R": 2}
+PLAN_AXES = {"L": 4, "H": 2, "A": 3, "W": 2, "E": 1, "R": 2, "T": 5}
 JSON_VALUES = [
     None,
     True,

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from embodied.datasets import trial
+from embodied.datasets.array_specs import PLAN_OPTIONAL
 from embodied.datasets.audit.run import audit
 from embodied.datasets.export.selection import Choice, Selection
 from embodied.datasets.importing.robomimic import RobomimicFile
@@ -25,6 +26,7 @@ from embodied.datasets.subsets import write_subset
 from embodied.errors import EmbodiedError
 from tests.commands import run_python
 from tests.datasets_fakes import open_hdf5, write_dataset, write_in_old_form
+from tests.fuzz_datasets import ORIGINAL, original
 
 HUGE = 10**12
 DEMO = "data/demo_0"
@@ -291,6 +293,13 @@ def test_trees_of_the_older_format_are_tried_in_a_newer_file(tmp_path: Path) -> 
         assert not tried.called
         with pytest.raises(DatasetError, match="was tried"):
             trial.require_end(mixed, is_foreign=True)
+
+
+def test_the_file_that_is_mutated_has_plans_of_every_kind(tmp_path: Path) -> None:
+    original(tmp_path, "new")
+    with h5py.File(tmp_path / ORIGINAL) as file:
+        written = set(file["data/demo_0/plans"])
+    assert written >= {spec.name for spec in PLAN_OPTIONAL}
 
 
 @pytest.mark.slow
