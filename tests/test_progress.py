@@ -7,8 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from embodied.benchmark.trials import TaskChoice, plan_trials
 from embodied.benchmark.wording import EN_DASH
 from embodied.cli import progress
+from embodied.cli.eval import trials_provenance
 from embodied.cli.progress import EpisodeProgress, TrainingProgress, duration, remaining
 from embodied.rollout.advance import Advance, Forecast
 
@@ -166,3 +168,21 @@ def test_nothing_is_shown_beside_json(
     with TrainingProgress(quiet=True) as progress:
         progress({"share": 0.5, "step": 50})
     assert not re.search(r"\S", capsys.readouterr().err)
+
+
+@pytest.mark.usefixtures("every_line")
+def test_models_of_an_evaluation_are_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    policies = {"random": "random"}
+    trials = [
+        trial
+        for task in ("PanelReset", "ValveTurn")
+        for trial in plan_trials(policies, TaskChoice(task), ["L1"], [], range(1))
+    ]
+    trials_provenance(trials, [], quiet=True)
+    assert capsys.readouterr().err == ""
+
+    provenance = trials_provenance(trials, [])
+    assert len(provenance.models) == 2
+    assert capsys.readouterr().err.startswith("models: 1/2, ")

@@ -26,9 +26,10 @@ from embodied.benchmark.trials import Trial
 from embodied.cli import arguments, plan, reproduce
 from embodied.cli.eval_table import comparisons, failed_seeds, results_table, shifts
 from embodied.cli.output import claim_folder
-from embodied.cli.progress import stages
+from embodied.cli.progress import CountProgress, stages
 from embodied.cli.terms import LEVEL
 from embodied.cli.timing import EVAL_AXES, add_timing
+from embodied.envs.config import EnvConfig
 from embodied.envs.registry import get_task
 from embodied.envs.worlds import Worlds
 from embodied.policies.registry import find_policy
@@ -125,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
 
     trials = chosen.trials
     provenance = replace(
-        trials_provenance(trials, ["embodied", *args.words]),
+        trials_provenance(trials, ["embodied", *args.words], quiet=args.json),
         suite=chosen.suite,
         shard=chosen.shard,
     )
@@ -175,24 +176,35 @@ def write_page(
     write_report(args.output / REPORT, report)
 
 
-def trials_provenance(trials: list[Trial], command: list[str]) -> Provenance:
+def trials_provenance(
+    trials: list[Trial], command: list[str], *, quiet: bool = False
+) -> Provenance:
     """Returns the provenance of results: MuJoCo models, code, rates, versions, machine.
+
+    Several models take a while, so their progress is shown.
 
     Args:
         trials: the cells to measure; the rates are those of the first cell.
         command: the words of the command.
+        quiet: whether to show no progress.
     """
+    # task and robot -> config of their worlds
+    configs: dict[str, EnvConfig] = {}
+    for trial in trials:
+        configs.setdefault(trial.condition.task_with_robot, trial.runner.config)
+
     # task and robot -> metadata of their worlds, hash of the model, hash of the code
     metadata = {}
     models = {}
     code = {}
-    for trial in trials:
-        name = trial.condition.task_with_robot
-        if name not in models:
-            with closing(Worlds(trial.runner.config)) as worlds:
+    hidden = quiet or len(configs) == 1
+    with CountProgress("models", len(configs), "model", quiet=hidden) as progress:
+        for name, config in configs.items():
+            with closing(Worlds(config)) as worlds:
                 metadata[name] = worlds.metadata()
                 models[name] = metadata[name]["model_hash"]
                 code[name] = results_code_hash(worlds)
+            progress()
 
     first = trials[0]
     rates = {

@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
             f"Repeated {len(repetitions)} of {counted(len(cells), 'cell')}: {verdict}"
         ) from None
 
-    differences = setup_differences(results.provenance, trials)
+    differences = setup_differences(results.provenance, trials, quiet=args.json)
     if args.json:
         print(json.dumps(_values(repetitions, differences), indent=2))
     else:
@@ -233,17 +233,20 @@ def _check_typed(
         )
 
 
-def setup_differences(before: Provenance, trials: Sequence[Trial]) -> list[str]:
+def setup_differences(
+    before: Provenance, trials: Sequence[Trial], *, quiet: bool
+) -> list[str]:
     """Returns the differences in versions, machine, models and code, in words.
 
     Args:
         before: the provenance of the results file.
         trials: the trials that measure the cells again.
+        quiet: whether to show no progress.
     """
     # imported here to avoid a cycle, because `eval` imports this module
     from embodied.cli.eval import trials_provenance
 
-    now = trials_provenance(list(trials), [])
+    now = trials_provenance(list(trials), [], quiet=quiet)
     differences = []
     for name in sorted(before.versions.keys() | now.versions.keys()):
         old = before.versions.get(name, "none")
