@@ -8,7 +8,7 @@ WORKERS ?= 2
 PARALLEL := -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo format type mypy pyright check lint test test-slow test-peers build bench docs gallery pretrained clean
+.PHONY: help setup demo format type mypy pyright check lint test test-slow test-exhaustive test-peers build bench docs gallery pretrained clean
 
 help:  ## show these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,7 +47,10 @@ test: setup  ## the tests, without the slow ones
 	OMP_NUM_THREADS=1 $(BIN)/pytest $(PARALLEL) -m "not slow"
 
 test-slow: setup  ## the slow tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest $(PARALLEL) -m "slow and not peers"
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(PARALLEL) -m "slow and not peers and not exhaustive"
+
+test-exhaustive: setup  ## what the slow tests try with some tasks, robots and seeds, with many more
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(PARALLEL) -m exhaustive
 
 test-peers: setup  ## what other toolkits' own code makes of ours: they are installed for it
 	OMP_NUM_THREADS=1 $(BIN)/pytest $(PARALLEL) -m peers

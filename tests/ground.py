@@ -28,6 +28,8 @@ SLOW_ROBOTS = ("dual_arm",)
 SLOW_TASKS = ("PourWater",)
 # Of robots that are not a task's default, one of so many tasks is tried with each.
 SHARE = 5
+# The marks of what is left to `make test-exhaustive`: it is slow, too.
+EXHAUSTIVE = [pytest.mark.slow, pytest.mark.exhaustive]
 
 
 def _cases() -> list[tuple[str, str, str]]:
@@ -70,7 +72,8 @@ def _is_tried(task: str, robot: str) -> bool:
 def slowly(cases: Sequence[tuple[str, ...]]) -> list[Any]:
     """Parameters of tests: task, robot and more.
 
-    Slow are those of slow tasks and robots, and of other robots than a task's default.
+    Slow are those of slow tasks and robots, and of every second task. With another robot
+    than a task's default, they are exhaustive.
     """
     found = []
     for case in cases:
@@ -78,8 +81,19 @@ def slowly(cases: Sequence[tuple[str, ...]]) -> list[Any]:
         if not _is_tried(task, robot):
             continue
         is_other = robot != get_task(task).default_robot and task != TOTE_TRANSFER
-        is_slow = is_other or task in SLOW_TASKS or robot in SLOW_ROBOTS
-        found.append(pytest.param(*case, marks=[pytest.mark.slow] if is_slow else []))
+        is_second = task_names().index(task) % 2 == 1 and task != TOTE_TRANSFER
+        is_slow = is_second or task in SLOW_TASKS or robot in SLOW_ROBOTS
+        marks = EXHAUSTIVE if is_other else [pytest.mark.slow] if is_slow else []
+        found.append(pytest.param(*case, marks=marks))
+    return found
+
+
+def some_of(cases: Sequence[Any], every: int, mark: pytest.MarkDecorator) -> list[Any]:
+    """Parameters of tests: every so-manieth as it is, and the others with a mark."""
+    found = []
+    for number, case in enumerate(cases):
+        values = case if isinstance(case, tuple) else (case,)
+        found.append(pytest.param(*values, marks=[mark] if number % every else []))
     return found
 
 

@@ -22,7 +22,14 @@ from embodied.envs.registry import get_task, task_names
 from embodied.envs.variation import LEVELS
 from embodied.envs.worlds import Worlds
 from embodied.errors import EmbodiedError
-from tests.ground import CASES, SLOW_TASKS, env_config, every_case, started_worlds
+from tests.ground import (
+    CASES,
+    EXHAUSTIVE,
+    SLOW_TASKS,
+    env_config,
+    every_case,
+    started_worlds,
+)
 
 # What needs no step of the worlds.
 OF_TABLES = [
@@ -34,6 +41,8 @@ every_task = pytest.mark.parametrize("task", task_names())
 # Of other robots than a task's default, each keeps to every SHARE-th contract with a task,
 # and to the others with other tasks; to these with all tasks.
 SHARE = 4
+# `make test` tries every so-manieth contract with a task that is not the first one.
+FAST_SHARE = 3
 WITH_EVERY_ROBOT = (starts_are_clear_and_unsolved,)
 
 
@@ -54,8 +63,9 @@ def is_tried(contract: Contract, task: str, case: Case) -> bool:
 def trials() -> list[object]:
     """Each contract with each task.
 
-    Slow are those with other robots than the task's default, those that take long, but
-    for the first task, and those that step the worlds of a slow task. Of levels, other
+    Slow are those that take long, but for the first task, those that step the worlds of a
+    slow task, and all but every FAST_SHARE-th of the others, in turns. Exhaustive are those
+    with other robots than the task's default, except with the first task. Of levels, other
     robots are tried at the last one only, which varies most.
     """
     found = []
@@ -70,17 +80,23 @@ def trials() -> list[object]:
                 has_levels = contract.variants in (LEVELS, LEVELS_AND_SPLITS)
                 if has_levels and not is_default and trial.variant != last_variant:
                     continue
+                is_first = task == task_names()[0]
+                turn = CONTRACTS.index(contract) + task_names().index(task)
                 is_slow = (
                     not is_default
-                    or (contract.is_long and task != task_names()[0])
+                    or (contract.is_long and not is_first)
                     or (task in SLOW_TASKS and contract not in OF_TABLES)
+                    or (turn % FAST_SHARE != 0 and not is_first)
                 )
+                marks = [pytest.mark.slow] if is_slow else []
+                if not is_default and not is_first:
+                    marks = EXHAUSTIVE
                 words = (contract.check.__name__, task, trial.where)
                 found.append(
                     pytest.param(
                         trial,
                         id="-".join(words),
-                        marks=[pytest.mark.slow] if is_slow else [],
+                        marks=marks,
                     )
                 )
     return found

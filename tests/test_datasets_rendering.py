@@ -19,6 +19,7 @@ from embodied.envs.variation import Variation
 from tests.commands import embodied, refused
 from tests.dataset_recordings import EPISODES, record
 from tests.datasets_fakes import file_digest, open_hdf5, write_dataset
+from tests.ground import some_of
 
 SIZE = 16
 HORIZON_S = 0.25
@@ -77,7 +78,9 @@ def test_the_file_is_that_of_a_recording_with_cameras(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(0, len(task_names()), 4))
+@pytest.mark.parametrize(
+    "number", some_of(range(0, len(task_names()), 4), 2, pytest.mark.exhaustive)
+)
 def test_whole_episodes_are_those_of_a_recording(number: int, tmp_path: Path) -> None:
     """Those of every fourth task, with the robots in turn."""
     task = task_names()[number]

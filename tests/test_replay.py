@@ -14,6 +14,7 @@ from embodied.envs.worlds import Worlds
 from tests.commands import embodied, run_python
 from tests.dataset_recordings import EPISODES, record
 from tests.datasets_fakes import open_hdf5
+from tests.ground import some_of
 
 # Prints whether each episode of a file came out identical, in a process of its own.
 REPLAY = """
@@ -54,7 +55,7 @@ def test_an_episode_replays_in_another_process(level: str, tmp_path: Path) -> No
     assert all(line.startswith("True") for line in lines), output
 
 
-@pytest.mark.parametrize("task", task_names())
+@pytest.mark.parametrize("task", some_of(task_names(), 3, pytest.mark.slow))
 def test_a_seed_gives_the_start_that_was_recorded(task: str, tmp_path: Path) -> None:
     robot = get_task(task).default_robot
     path = record(tmp_path / "data.hdf5", task, robot, horizon_s=0.05)

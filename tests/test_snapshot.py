@@ -25,9 +25,16 @@ from embodied.robots.robot import Robot
 from embodied.seeding import generator_at, generator_words
 from embodied.sim.cpu import CpuEngine
 from tests.commands import run_python
-from tests.ground import TOTE_TRANSFER, env_config, every_case, random_actions
+from tests.ground import (
+    TOTE_TRANSFER,
+    env_config,
+    every_case,
+    random_actions,
+    some_of,
+)
 
 every_task = pytest.mark.parametrize("task", task_names())
+some_tasks = pytest.mark.parametrize("task", some_of(task_names(), 3, pytest.mark.slow))
 STEPS = 14  # after the snapshot
 # Noisy frames at a rate of their own; surprises; and a success that is soon held.
 EVENTFUL = {
@@ -271,7 +278,7 @@ def episodes(env: gymnasium.Env[Any, Any], steps: int = 30) -> list[bytes]:
     return rows
 
 
-@every_task
+@some_tasks
 @pytest.mark.usefixtures("few_threads")
 @pytest.mark.parametrize(
     "duplicate", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))]

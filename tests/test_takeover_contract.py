@@ -9,7 +9,7 @@ from embodied.policies.corrected import Correction
 from embodied.policies.episodes import EpisodeRunner, env_config_for
 from embodied.policies.takeover import TakeoverRule
 from embodied.rollout.rollout import EpisodeResult
-from tests.ground import TASKS_AND_ROBOTS
+from tests.ground import TASKS_AND_ROBOTS, some_of
 from tests.wandering import SOURCE
 
 EPISODES = 3
@@ -41,7 +41,7 @@ def corrected_runs(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("task", "robot"), PAIRS)
+@pytest.mark.parametrize(("task", "robot"), some_of(PAIRS, 3, pytest.mark.exhaustive))
 def test_an_expert_takes_over_from_any_state(task: str, robot: str) -> None:
     results = corrected_runs(task, robot, after_s=1.0, episodes=EPISODES)
     successes = sum(result.success_at_end for result in results)
