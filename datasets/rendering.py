@@ -65,7 +65,11 @@ class RenderWork:
     num_envs: int = 16
 
     def __call__(self, seeds: Sequence[int], report: Report) -> list[int]:
-        """Renders the episodes of some seeds; reports each seed when it is written."""
+        """Renders the episodes of some seeds; reports each seed when it is written.
+
+        Returns:
+            The seeds, all of which are rendered.
+        """
         dataset = Dataset(self.source)
         number_by_seed = {
             meta.seed: number for number, meta in enumerate(dataset.episodes)
@@ -73,7 +77,7 @@ class RenderWork:
         numbers = [number_by_seed[seed] for seed in seeds]
         with (
             dataset,
-            EpisodeWriter(self.target, self.header, "join") as writer,
+            EpisodeWriter(self.target, self.header, mode="join") as writer,
             closing(Worlds(self.config, self._num_worlds(dataset, numbers))) as worlds,
             closing(GroundTruth(worlds)) as truth,
         ):

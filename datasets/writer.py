@@ -172,13 +172,14 @@ class EpisodeWriter(ClosedOnExit):
     def _mask_numbers(
         self, episodes: Sequence[StoredEpisode]
     ) -> dict[str, list[int]] | None:
-        """Returns mask -> numbers in the merged file; None for the default masks.
+        """Returns mask -> episode numbers in the merged file; None for the default masks.
 
         Args:
             episodes: all episodes of the merged file.
         """
         if self._masks is None:
             return None
+        # the merged file holds its episodes in the order of their seeds
         ordered = sorted(episode.meta.seed for episode in episodes)
         return {
             name: [number for number, seed in enumerate(ordered) if seed in seeds]

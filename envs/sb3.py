@@ -124,16 +124,16 @@ class SB3VecEnv(VecEnv):
             infos.append(world_info)
 
         if self._ticks_after_success is not None:
-            is_due = self._is_truncation_due(infos, over)
+            is_due = self._update_truncation(infos, over)
             if is_due.any():
                 observation = self._truncate(is_due, observation, infos)
                 over = over | is_due
         return observation, reward.astype(np.float32), over, infos
 
-    def _is_truncation_due(
+    def _update_truncation(
         self, infos: list[dict[str, Any]], over: np.ndarray
     ) -> np.ndarray:
-        """Returns (N,) bool, whether each world's first success was `after_success_s` ago.
+        """Returns (N,) bool, whether each world's first success is `after_success_s` ago.
 
         The method also updates how long ago that was.
 
@@ -142,6 +142,7 @@ class SB3VecEnv(VecEnv):
             over: (N,) bool, the worlds whose episode has ended in this step anyway.
         """
         success = np.array([info["is_success"] for info in infos])
+        # (N,) ticks since the first success; -1 before it
         since = self._since_success
 
         # a world's count starts at 0 with the first success, then advances in each step

@@ -120,22 +120,25 @@ def _find_pause(
 
 
 def _is_scene_still(view: View, rows: int) -> np.ndarray:
-    """Returns (rows,) bool, whether nothing in the scene moves at each row of positions.
+    """Returns (rows,) bool, whether nothing in the scene moves after each row.
 
     If the file has no physics states, the scene counts as still.
 
     Args:
         view: the episode.
-        rows: the number of rows, which are at the rate `view.motion_hz`.
+        rows: the number of rows, `1 / view.motion_hz` apart.
     """
     states = view.arrays.get("states")
+    # the first column is the time, which always moves
     if states is None or states.ndim != 2 or len(states) < 2 or states.shape[1] < 2:
         return np.ones(rows, bool)
-    is_still_at_frame = is_world_still(states, view.source.frame_hz)  # (F - 1,)
-    # convert rows, at the rate `motion_hz`, to frames
+
+    # from each frame to the next, (frames - 1,)
+    is_still_after = is_world_still(states, view.source.frame_hz)
+    # the frame of each row
     frames = np.arange(rows) * view.source.frame_hz / view.motion_hz
-    last_frame = len(is_still_at_frame) - 1
-    return is_still_at_frame[np.minimum(frames.astype(int), last_frame)]
+    last = len(is_still_after) - 1
+    return is_still_after[np.minimum(frames.astype(int), last)]
 
 
 def find_frozen(view: View, context: Context) -> list[Finding]:

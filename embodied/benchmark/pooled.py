@@ -76,39 +76,40 @@ def pooled_rate(cells: Sequence[Cell], metric: Metric = success_at_end) -> Poole
     The interval is Wilson's, for the effective number of episodes: the number of
     independent, equally weighted episodes that would give the same variance.
     """
-    # An episode's weight is its share in the mean: cells weigh the same, whatever their
-    # number of episodes.
-    keys: list[Key] = []
+    # Episodes of the same task, robot and seed have the same start, so they are not
+    # independent: they form a cluster. An episode's weight is its share in the mean: cells
+    # weigh the same, whatever their number of episodes.
+    clusters: list[Key] = []
     outcomes = []
-    weights = []
+    shares = []
     for cell in cells:
         for episode in cell.episodes:
-            keys.append((cell.condition.task_with_robot, episode.seed))
+            clusters.append((cell.condition.task_with_robot, episode.seed))
             outcomes.append(metric(episode))
-            weights.append(1 / (len(cells) * len(cell.episodes)))
+            shares.append(1 / (len(cells) * len(cell.episodes)))
 
-    values = np.array(outcomes, float)
-    weight = np.array(weights)
+    outcome = np.array(outcomes, float)  # (episodes,)
+    weight = np.array(shares)  # (episodes,)
     # `np.average` of equal outcomes is exact: a rate of 100% must not read >99%
-    value = float(np.average(values, weights=weight))
+    rate = float(np.average(outcome, weights=weight))
 
     # The variance of the mean if all episodes were independent: the variance of an outcome
     # times the sum of the squared weights.
-    independent_variance = value * (1 - value) * float(weight @ weight)
-    residuals = weight * (values - value)
-    design_effect = _design_effect(keys, residuals, independent_variance)
+    independent_variance = rate * (1 - rate) * float(weight @ weight)
+    residuals = weight * (outcome - rate)
+    design_effect = _design_effect(clusters, residuals, independent_variance)
 
     # Unequal weights and clusters both reduce the effective number of episodes: 1 over the
     # sum of squared weights (Kish), over the design effect.
     effective_episodes = 1 / float(weight @ weight) / design_effect
-    low, high = wilson_limits(value * effective_episodes, effective_episodes)
+    low, high = wilson_limits(rate * effective_episodes, effective_episodes)
     # min and max: keep rounding from moving a limit past the rate
     return Pooled(
-        value=value,
-        low=min(low, value),
-        high=max(high, value),
+        value=rate,
+        low=min(low, rate),
+        high=max(high, rate),
         cells=len(cells),
-        episodes=len(values),
+        episodes=len(outcomes),
     )
 
 

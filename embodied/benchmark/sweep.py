@@ -319,11 +319,13 @@ def _impairment(condition: Condition, names_compute: bool) -> str:
         names_compute: whether the compute time is mentioned.
     """
     parts = []
-    # a channel is a column: it is no impairment of the row
+    # A table has a column per delay and per channel, and a row per impairment. A channel
+    # sets latency and compute time, so the row does not repeat them.
     if not _has_channel(condition):
         if condition.latency != CONSTANT:
             parts.append(condition.latency)
         if condition.compute_ms and names_compute:
+            # "it" is the delay, which the column states
             parts.append(f"{condition.compute_ms:g} ms of it computing")
     if condition.drop_rate:
         parts.append(f"{condition.drop_rate:.0%} of plans lost")

@@ -36,7 +36,7 @@ def measure_missing(
         book: the book that stores the rows.
         questions: the measurements to make.
         measure: a function that returns the row of a question; its second argument is
-            the question's number, e.g. "3/12", for display.
+            the question's position, e.g. "3/12", for display.
         args: the verb's arguments, of which `resume`, `overwrite`, `json` and `words` are
             used.
 

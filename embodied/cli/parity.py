@@ -82,12 +82,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures what is missing, and writes the page after each figure."""
+    """Measures the missing rows of the parity page, which compares the engines.
+
+    The page is written after each row.
+    """
     _check(args)
     book = parity_book(args.output)
     pairs = choose_pairs(args.task or warp_tasks(), args.robot)
 
-    # `env_config` raises an error for a policy that cannot run: check that first
+    # `env_config` raises an error for a policy that cannot run: check that first. `Path`
+    # gives "runs/x/" and "runs/x" the same name.
     level = args.level or LEVEL
     policy = PolicyVersion.now(str(Path(args.policy or "expert")), args.stage or "")
     for pair in pairs:
@@ -97,8 +101,8 @@ def run(args: argparse.Namespace) -> int:
     seeds = range(first, first + args.starts)
     questions = plan_parity(pairs, level, seeds, policy)
 
-    def measure(question: ParityQuestion, number: str) -> ParityRow:
-        return _measure(question, number, args)
+    def measure(question: ParityQuestion, position: str) -> ParityRow:
+        return _measure(question, position, args)
 
     measure_missing(book, questions, measure, args)
     return 0

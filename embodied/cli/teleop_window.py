@@ -71,7 +71,7 @@ class TeleopWindow:
         self._font = self._pygame.font.Font(None, FONT_SIZE + 4)
 
         # on the wall clock: the start of the take, and when the next picture is due
-        self._begun_s = 0.0
+        self._take_begun_s = 0.0
         self._next_picture_s = 0.0
         self._shown_status = ""
 
@@ -87,7 +87,7 @@ class TeleopWindow:
         observation: Observation,
     ) -> None:
         """Shows the start of the take."""
-        self._begun_s = time.monotonic()
+        self._take_begun_s = time.monotonic()
         self._next_picture_s = 0.0  # at once
         self._draw(observation.instruction[0], "")
 
@@ -95,19 +95,19 @@ class TeleopWindow:
         """Keeps the pace of real time, and shows a picture when one is due."""
         self._pump()
         now_s = (int(step.before.tick[0]) + worlds.ticks_per_step) / PHYSICS_HZ
-        ahead_s = self._begun_s + now_s - time.monotonic()
+        ahead_s = self._take_begun_s + now_s - time.monotonic()
         if ahead_s > 0:
             time.sleep(ahead_s)
         else:
             # A simulation that is late does not run faster afterwards to catch up: the
             # start of the take is moved instead.
-            self._begun_s -= ahead_s
+            self._take_begun_s -= ahead_s
 
         if time.monotonic() < self._next_picture_s:
             return
 
         # the status line below the views
-        begun_s = time.monotonic()
+        drawing_begun_s = time.monotonic()
         progress = float(step.result.progress[0])
         left_s = worlds.horizon_s - now_s
         status = f"progress {progress:.0%}, {left_s:.0f} s left"
@@ -119,8 +119,9 @@ class TeleopWindow:
         self._draw(step.before.instruction[0], status)
 
         # the next picture is due when neither MAX_FPS nor RENDERING_SHARE is exceeded
-        took_s = time.monotonic() - begun_s
-        self._next_picture_s = begun_s + max(1 / MAX_FPS, took_s / RENDERING_SHARE)
+        took_s = time.monotonic() - drawing_begun_s
+        pause_s = max(1 / MAX_FPS, took_s / RENDERING_SHARE)
+        self._next_picture_s = drawing_begun_s + pause_s
 
     def on_end(self, worlds: Worlds, world: int, result: EpisodeResult) -> None:
         """Does nothing: `ask` shows the ending."""

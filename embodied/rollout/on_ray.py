@@ -32,7 +32,7 @@ from embodied.rollout.shards import (
     Report,
     Work,
     parts_per_process,
-    raise_failure,
+    raise_if_failed,
     seed_range,
     split,
 )
@@ -216,7 +216,7 @@ class RayExecutor(ClosedOnExit):
                 f"repeats {RETRIES} times if a node dies: {one_line(error)[:500]}"
             ) from None
 
-        raise_failure(kind, value, part, "on its node")
+        raise_if_failed(kind, value, part, where="on its node")
         return kind, value
 
     def _cancel(self, running: Mapping[Any, int]) -> None:

@@ -227,7 +227,7 @@ class Workers(ClosedOnExit):
                 f"the process at work on {seed_range(part)} died ({cause})"
             ) from None
 
-        raise_failure(kind, value, part, "in its process")
+        raise_if_failed(kind, value, part, where="in its process")
         return kind, value
 
     def _worker_at(self, pipe: Connection) -> _Worker:
@@ -335,7 +335,7 @@ def _work_on_next(pipe: Connection) -> tuple[str, Any]:
         return ("refused", reason) if reason else ("failed", traceback.format_exc())
 
 
-def raise_failure(kind: str, value: Any, part: Sequence[int], where: str) -> None:
+def raise_if_failed(kind: str, value: Any, part: Sequence[int], where: str) -> None:
     """Raises an error if a message of a worker reports one.
 
     Args:

@@ -116,14 +116,16 @@ class ArmsBuilder:
         mount: mujoco.MjsBody,
         prefix: str,
     ) -> None:
-        """Attaches the file's arms to the mount."""
-        # the mount's yaw; a driving base has its yaw axis at the mount
+        """Attaches the bodies of the file that belong to arms to the mount."""
+        # A base of the file that drives (`base.joints`) has its yaw axis at the mount; it
+        # excludes a yaw of the mount. Without such a base, x and y are 0.
         half_yaw = np.deg2rad(self.description.mount.yaw_deg) / 2
         x, y = source.yaw_axis
         frame = mount.add_frame(
             pos=[-x, -y, 0], quat=[np.cos(half_yaw), 0, 0, np.sin(half_yaw)]
         )
-        # attach bodies of a copy, because attaching takes them out of their model
+        # attach bodies of a copy, because attaching takes them out of their model; a bare
+        # model has no visual meshes
         arms = (source.bare if self.is_bare else source.spec).copy()
         share_settings(arms, spec)
         wanted = self.description.mount.body
@@ -131,6 +133,7 @@ class ArmsBuilder:
             if wanted in ("", body.name):
                 frame.attach_body(body, prefix, "")
         if source.base:
+            # the base's pose is read from this body
             _add_axes(spec, prefix, prefix + source.base[YAW])
 
 

@@ -33,7 +33,10 @@ FOLDERS = ("assetdir", "meshdir", "texturedir")
 
 
 def content_hash(description: Description) -> str:
-    """Returns the SHA-256 of a description with absolute paths and of its files.
+    """Returns one SHA-256 of a description and of its files, wherever they lie.
+
+    Args:
+        description: a description whose paths are absolute.
 
     Raises:
         EmbodiedError: a file cannot be read.
