@@ -103,28 +103,25 @@ class _Measurement:
         prefix: str,
         site: str,
     ) -> None:
-        # a copy without gravity, contacts, servos and joint friction
-        self._model = scratch(model)
+        self._model = scratch(model)  # a copy without gravity, contacts and servos
         self._arm = arm
         self._names = names
         self._prefix = prefix
         self._site = model.site(site).id
 
         # names of the arm's joints and of the driven finger joints
-        self._joint_names = [prefix + name for name in names.joints]
-        self._finger_names = [prefix + name for name in names.fingers]
+        self._joints = [prefix + name for name in names.joints]
+        self._fingers = [prefix + name for name in names.fingers]
         # ids of the hand's bodies: all that the arm's last joint moves
-        last_joint = model.joint(self._joint_names[-1])
+        last_joint = model.joint(self._joints[-1])
         self._bodies = subtree(model, int(last_joint.bodyid[0]))
         # ids of the hand's joints, and of those that are not driven
         self._hand_joints = [
             j for j in range(model.njnt) if int(model.jnt_bodyid[j]) in self._bodies
         ]
         self._hand_joints.remove(last_joint.id)  # listed under the body that it moves
-        self._passive_joints = [
-            j
-            for j in self._hand_joints
-            if model.joint(j).name not in self._finger_names
+        self._passive = [
+            j for j in self._hand_joints if model.joint(j).name not in self._fingers
         ]
 
     def hand(self) -> Hand:
@@ -135,7 +132,7 @@ class _Measurement:
         finger_geoms = self._finger_geoms(at_closed, at_open)
         check_tcp_axes(
             TcpSite(self._model, self._site, self._prefix),
-            wrist_joint=self._model.joint(self._joint_names[-1]).id,
+            wrist_joint=self._model.joint(self._joints[-1]).id,
             finger_geoms=finger_geoms,
             at_closed=at_closed,
             # turning fingers show the direction of opening only as they begin to open
@@ -176,9 +173,7 @@ class _Measurement:
     ) -> mujoco.MjData:
         """Returns the state with turning fingers hardly open, and sliding ones fully."""
         positions = []
-        for name, closed_at, open_at in zip(
-            self._finger_names, closed, opened, strict=True
-        ):
+        for name, closed_at, open_at in zip(self._fingers, closed, opened, strict=True):
             is_hinge = self._model.joint(name).type[0] == mujoco.mjtJoint.mjJNT_HINGE
             positions.append(
                 closed_at + BEGINNING_SHARE * (open_at - closed_at)
@@ -200,7 +195,7 @@ class _Measurement:
 
         closed = []
         opened = []
-        for name in self._finger_names:
+        for name in self._fingers:
             joint = self._model.joint(name)
             file_name = name.removeprefix(self._prefix)
             if not self._model.jnt_limited[joint.id]:
@@ -224,9 +219,7 @@ class _Measurement:
         self, closed: tuple[float, ...], opened: tuple[float, ...]
     ) -> None:
         """Raises EmbodiedError if a finger is nearer to the tcp when it is open."""
-        for name, closed_at, open_at in zip(
-            self._finger_names, closed, opened, strict=True
-        ):
+        for name, closed_at, open_at in zip(self._fingers, closed, opened, strict=True):
             closed_m, open_m = self._tcp_distances(name, closed_at, open_at)
             if closed_m > open_m + NOISE_M:
                 raise EmbodiedError(
@@ -280,24 +273,20 @@ class _Measurement:
 
     def _qpos0(self) -> tuple[float, ...]:
         """Returns the positions (F,) of the fingers in the file's initial posture."""
-        addresses = [
-            int(self._model.joint(name).qposadr[0]) for name in self._finger_names
-        ]
+        addresses = [int(self._model.joint(name).qposadr[0]) for name in self._fingers]
         return tuple(float(self._model.qpos0[address]) for address in addresses)
 
     def _home_data(self) -> mujoco.MjData:
         """Returns the state with the arm at home, before kinematics are computed."""
         data = mujoco.MjData(self._model)
-        for name, angle in zip(self._joint_names, self._arm.home, strict=True):
+        for name, angle in zip(self._joints, self._arm.home, strict=True):
             data.qpos[self._model.joint(name).qposadr[0]] = angle
         return data
 
     def _data_at(self, positions: tuple[float, ...]) -> mujoco.MjData:
         """Returns the state with fingers at positions (F,) and their linkages at rest."""
         home = self._home_data()
-        return settled(
-            self._model, home, self._finger_names, positions, self._passive_joints
-        )
+        return settled(self._model, home, self._fingers, positions, self._passive)
 
     # Geometry
     # ----------------------------------------------------------------------------------
@@ -308,7 +297,7 @@ class _Measurement:
 
     def _hand_geoms(self) -> list[int]:
         """Returns the ids of the hand's geoms that collide, or of all if none does."""
-        return hand_geoms(self._model, self._bodies, self._finger_names)
+        return hand_geoms(self._model, self._bodies, self._fingers)
 
     def _finger_geoms(
         self, at_closed: mujoco.MjData, at_open: mujoco.MjData
