@@ -57,7 +57,7 @@ def test_the_pages_bridge_smooths_what_the_chunks_say() -> None:
 @pytest.mark.usefixtures("in_folder")
 def test_every_command_of_the_page_can_be_typed() -> None:
     lines = [line.split() for block in blocks("bash") for line in block.splitlines()]
-    assert len(lines) == 10
+    assert len(lines) == 14
     for program, *words in lines:
         assert program == "embodied"
         build_parser(words).parse_args(words)
