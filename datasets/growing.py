@@ -205,6 +205,8 @@ class _UndoFile(Undo):
         end_page = -(-end // PAGE_BYTES)  # rounded up; the first page that is not saved
         pages = range(position // PAGE_BYTES, end_page)
         unsaved = [page for page in pages if page not in self._saved_pages]
+
+        # a record of each page: position, length, checksum and content
         for page in unsaved:
             start = page * PAGE_BYTES
             num_bytes = min(PAGE_BYTES, self._size - start)
@@ -212,6 +214,7 @@ class _UndoFile(Undo):
             self._file.write(RECORD.pack(start, len(content), zlib.crc32(content)))
             self._file.write(content)
             self._saved_pages.add(page)
+
         if unsaved:
             self._file.flush()
             os.fsync(self._file.fileno())

@@ -33,7 +33,6 @@ from tests.ground import (
     some_of,
 )
 
-every_task = pytest.mark.parametrize("task", task_names())
 some_tasks = pytest.mark.parametrize("task", some_of(task_names(), 3, pytest.mark.slow))
 STEPS = 14  # after the snapshot
 # Noisy frames at a rate of their own; surprises; and a success that is soon held.

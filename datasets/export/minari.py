@@ -190,11 +190,14 @@ def _metadata(
 
 def _observation_space(spec: FrameSpec) -> Mapping[str, Any]:
     """Returns the observation space in Minari's JSON form."""
+    # vectors
     agent_shape = (len(spec.agent_names),)
     spaces = {AGENT_KEY: _box(agent_shape, "float32", low=-LIMIT, high=LIMIT)}
     if spec.state_names:
         state_shape = (len(spec.state_names),)
         spaces[STATE_KEY] = _box(state_shape, "float32", low=-LIMIT, high=LIMIT)
+
+    # pictures, depth, and ids of segmentation
     for camera, size in spec.cameras.items():
         spaces[camera] = _box((*size, 3), "uint8", low=0, high=255)
     for name, size in spec.truth.items():

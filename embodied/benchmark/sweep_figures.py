@@ -189,6 +189,8 @@ def point_figures(cell: Cell, test: PairedTest | None = None) -> PointFigures:
     """Returns the figures of a cell; `test` is its test against the shortest delay."""
     summary = summarize(cell)
     times = summary.time_to_success_s
+
+    # None stands for a figure that the cell does not have
     return PointFigures(
         success=rate(cell),
         difference=test.comparison if test else None,
