@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import ImageFont
 
 from embodied.core import PHYSICS_HZ, Observation
+from embodied.datasets.export.video_files import VideoFile
 from embodied.errors import EmbodiedError
 from embodied.rollout.captions import two_lines
 from embodied.rollout.film import Clip, Film, Shot
@@ -198,6 +199,22 @@ def test_mp4_decodes_to_the_same_frames(height, width, count, fps):
     buffer.seek(0)
     with av.open(buffer) as container:
         assert container.streams.video[0].average_rate == fps
+
+
+def test_the_same_images_give_the_same_file(tmp_path):
+    """x264's macroblock tree differs once in a hundred encodings: it is off everywhere.
+
+    x264 writes its settings into each file.
+    """
+    frames = [gradient(32, 32, k) for k in range(4)]
+    film = io.BytesIO()
+    write_mp4(film, frames, 10, crf=10)
+    exported = tmp_path / "exported.mp4"
+    with VideoFile(exported, 10, (32, 32)) as video:
+        video.add(np.stack(frames))
+
+    for content in (film.getvalue(), exported.read_bytes()):
+        assert b" mbtree=0 " in content
 
 
 def test_colours_survive():

@@ -16,14 +16,14 @@ from av.video.reformatter import Colorspace
 from embodied.closing import ClosedOnExit
 from embodied.datasets.export.numbered_files import FileNumber
 from embodied.datasets.schema import DatasetError
-from embodied.rollout.video import BT709
+from embodied.rollout.video import BT709, REPEATABLE
 
 CODEC = "libx264"
 PIXEL_FORMAT = "yuv420p"
 # Options of the encoder. crf: the quality, from 0 (best) to 51. g: images from one key
 # frame to the next. bf: 0, because images that are stored out of order would shift the
 # times in the file.
-OPTIONS = {"crf": "18", "g": "2", "bf": "0", "preset": "veryfast"}
+OPTIONS = {"crf": "18", "g": "2", "bf": "0", "preset": "veryfast", **REPEATABLE}
 MAX_FILE_MB = 200
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import av
 import numpy as np
 
+from embodied.datasets.export.video_files import CODEC, OPTIONS
 from embodied.datasets.info import dataset_info
 from embodied.datasets.reader import Dataset
 from embodied.datasets.schema import IMAGE_SUFFIX, is_picture_key
@@ -29,14 +30,8 @@ from embodied.pages.markdown import table
 PEAK = 255.0  # largest value of a pixel, for the peak signal-to-noise ratio (PSNR)
 # form -> (FFmpeg's encoder, its options); "g" is the distance of key frames
 VIDEOS: dict[str, tuple[str, dict[str, str]]] = {
-    "H.264, crf 18, every 2nd a key frame": (
-        "libx264",
-        {"crf": "18", "g": "2", "bf": "0", "preset": "veryfast"},
-    ),
-    "H.264, crf 18, every 30th a key frame": (
-        "libx264",
-        {"crf": "18", "g": "30", "bf": "0", "preset": "veryfast"},
-    ),
+    "H.264, crf 18, every 2nd a key frame": (CODEC, OPTIONS),
+    "H.264, crf 18, every 30th a key frame": (CODEC, {**OPTIONS, "g": "30"}),
     "AV1, crf 30, every 2nd a key frame": (
         "libsvtav1",
         {"crf": "30", "g": "2", "preset": "10"},
